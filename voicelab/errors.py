@@ -1,0 +1,76 @@
+"""Everything that voicelab raises or warns with.
+
+VoicelabError
+├── InputError          an argument is not allowed: what was given, what is, what to do
+│   └── ForcedVariantError  a variant is forced that the test doesn't have
+├── HandlerError        a handler that can't be loaded, or is none
+├── ShippingError       a handler or caller that can't be sent to a worker process
+├── VirtualTimeError    real input or output was attempted in virtual time
+├── SimulationError     a simulation that can't go on
+└── LogError            a session log that can't be read or written
+
+GuideCompatWarning      a spelling of the Developer Guide that the SDK doesn't know (portability note)
+BlockingCallWarning     a call in a handler held up the whole conversation
+AnalysisWarning         a figure that needs care
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class VoicelabError(Exception):
+    """Base of every error that voicelab raises on purpose."""
+
+
+class InputError(VoicelabError, ValueError):
+    """An argument is not allowed; the message says what was given, what is allowed and what to do."""
+
+
+class ForcedVariantError(InputError):
+    """A variant is forced that the test doesn't have; raised while a session runs, it ends the run."""
+
+
+class HandlerError(VoicelabError):
+    """A handler can't be loaded, or what was loaded is no handler."""
+
+
+class ShippingError(VoicelabError):
+    """A handler, caller or world can't be sent to a worker process; the message names the variable."""
+
+
+class VirtualTimeError(VoicelabError):
+    """Real input or output was attempted in a session that runs in virtual time."""
+
+
+class SimulationError(VoicelabError):
+    """A simulation can't go on; what is already logged stays readable."""
+
+
+class LogError(VoicelabError):
+    """A session log can't be read or written; the message names the file."""
+
+
+class GuideCompatWarning(FutureWarning):
+    """Code runs here but is spelled differently by the SDK, so that it would fail on the platform.
+
+    A FutureWarning rather than a DeprecationWarning, which Python hides outside `__main__`.
+    """
+
+
+class BlockingCallWarning(RuntimeWarning):
+    """A call in a handler held up the whole conversation instead of being awaited."""
+
+
+class AnalysisWarning(UserWarning):
+    """A figure was computed, and needs care."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest known names, or an empty string.
+
+    Args:
+        name: What was given.
+        known: The names that exist.
+    """
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

@@ -1,0 +1,146 @@
+"""A handler from whatever the user has: a function, text, a file or a project folder; and its portability notes.
+
+- `source` turns text into code: the margin taken off, fragments wrapped, line numbers kept.
+- `names` finds the names that code uses and nowhere defines, and supplies those that the notebook or the SDK knows.
+- `workspace` runs the modules of one handler apart from those of all others.
+- `check` says whether the result is a handler; `fingerprint` hashes what it is made of.
+- `project` reads a project folder of the platform and the variables.
+- `recipes` holds it together for each kind of source; `Handler` is what the rest of the lab works with.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.handlers.check import name_of
+from voicelab.handlers.handler import Handler, notes_html
+from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
+from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
+from voicelab.handlers.source import ROOT
+
+__all__ = ["ROOT", "Handler", "Variables", "load_cell", "load_handler", "notes_html"]
+
+HandlerLike = Handler | Callable[[Any, Any], Any] | str | Path
+_DEVELOPMENT = "development"
+
+
+def load_handler(
+    source: HandlerLike,
+    strict: bool = False,
+    variables: VariablesLike | None = None,
+    environment: str = _DEVELOPMENT,
+) -> Handler:
+    """Load a handler.
+
+    Args:
+        source: A function; source text with a newline in it; the path of a .py file or of a project folder; or a
+            handler, which is returned as it is unless one of the other arguments changes it.
+        strict: Switch every tolerance for the Developer Guide's spellings off: what loads and runs then does so on
+            the platform, and what doesn't fails with the SDK's own error.
+        variables: What the handler reads with `context.variables`: a dict, or the path of a .env file. They come on
+            top of the project's own; this process's environment is never read.
+        environment: Picks the project's `values.<environment>.yaml`.
+
+    Raises:
+        InputError: source is nothing of that kind, or variables are missing or broken.
+        HandlerError: it can't be loaded, or is no handler; the message names file and line.
+
+    Example:
+        >>> handler = load_handler('''
+        ... async def handler(event, context):
+        ...     yield None
+        ... ''')
+        >>> handler
+        Handler(handler; 3 lines of text)
+    """
+    if isinstance(source, Handler):
+        return _changed(source, strict=strict, variables=variables, environment=environment)
+    if isinstance(source, str) and "\n" in source:
+        recipe = TextRecipe(source)
+        return Handler(
+            recipe, name="handler", strict=strict, environment=environment, variables=read_variables(variables)
+        )
+    if isinstance(source, str | Path):
+        return _from_path(_existing(source), strict=strict, variables=variables, environment=environment)
+    if not callable(source) or isinstance(source, type):
+        raise InputError(
+            f"source is a {type(source).__name__}, must be a function, source text, or the path of a .py file or a "
+            "project folder."
+        )
+    return Handler(
+        FunctionRecipe(source),
+        name=name_of(source),
+        strict=strict,
+        environment=environment,
+        variables=read_variables(variables),
+    )
+
+
+def load_cell(name: str, text: str, notebook: Mapping[str, Any], *, strict: bool = False) -> Handler:
+    """Load the text of a notebook cell; its notes are collected without warnings.
+
+    Args:
+        name: The handler's name, and its file's name in messages.
+        text: The text of the cell.
+        notebook: The user's namespace: names that the text uses and doesn't define are looked up there first, again
+            before each use.
+        strict: As for `load_handler`.
+
+    Raises:
+        HandlerError: it can't be loaded, or is no handler.
+    """
+    return Handler(TextRecipe(text, f"{name}.py", notebook), name=name, strict=strict, quiet=True)
+
+
+def _from_path(path: Path, *, strict: bool, variables: VariablesLike | None, environment: str) -> Handler:
+    recipe = path_recipe(path)
+    folder = recipe.folder
+    own = project_variables(folder, environment) if folder else {}
+    return Handler(
+        recipe,
+        name=project_name(folder) if folder else path.stem,
+        strict=strict,
+        environment=environment,
+        variables={**own, **read_variables(variables, folder)},
+        project=folder,
+    )
+
+
+def _changed(handler: Handler, *, strict: bool, variables: VariablesLike | None, environment: str) -> Handler:
+    # The default says nothing about the environment, and False nothing about strictness.
+    environment = handler.environment if environment == _DEVELOPMENT else environment
+    moved = environment != handler.environment
+    if variables is None and not moved and strict <= handler.strict:
+        return handler
+    own = project_variables(handler.project, environment) if moved and handler.project else {}
+    return handler.derived(
+        variables={**handler.variables, **own, **read_variables(variables, handler.project)},
+        strict=strict or handler.strict,
+        environment=environment,
+    )
+
+
+def _existing(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir() or (path.is_file() and path.suffix == ".py"):
+            return path
+        is_other = path.exists()
+    except (OSError, ValueError):  # too long for a path, or with characters that none can have
+        is_other = False
+    shown = str(source) if len(str(source)) < 80 else f"{str(source)[:77]}..."  # noqa: PLR2004 - a line's width
+    if is_other:
+        raise InputError(f"source is {shown!r}, which is no .py file; give a .py file or a project folder.")
+    raise InputError(
+        f"source is {shown!r}, and there is no such file or folder.{_near(path)} Source text needs a newline."
+    )
+
+
+def _near(path: Path) -> str:
+    try:
+        parent = path.parent
+        found = {p.name: p for p in parent.iterdir() if p.is_dir() or p.suffix == ".py"}
+    except OSError:
+        return ""
+    return did_you_mean(path.name, found)

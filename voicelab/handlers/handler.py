@@ -1,0 +1,164 @@
+"""`Handler`: what the lab knows of an agent's handler, whichever way it was given."""
+
+import html
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab.errors import GuideCompatWarning
+from voicelab.handlers.project import Variables
+from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.records import PortabilityNote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = [f.name for f in fields(PortabilityNote)]
+
+
+class Handler:
+    """An agent's handler, ready to answer events.
+
+    Made by `load_handler`. Calling it with an event and a context gives what the function gives: an asynchronous
+    generator of events, or a coroutine.
+
+    Args:
+        recipe: How it is loaded, here and again in a worker process.
+        name: Its name.
+        strict: Whether every tolerance is off.
+        environment: Name of the environment whose variables it has.
+        variables: What it reads with `context.variables`.
+        project: The project's folder.
+        notes: Portability notes that are known already.
+        quiet: Collect notes without a warning for each.
+        expected: The fingerprint that the source must still have.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        name: str,
+        strict: bool = False,
+        environment: str = "development",
+        variables: Mapping[str, str] | None = None,
+        project: Path | None = None,
+        notes: Iterable[PortabilityNote] = (),
+        quiet: bool = False,
+        expected: str | None = None,
+    ) -> None:
+        self.name = name
+        self.strict = strict
+        self.environment = environment
+        self.variables = Variables(variables or {})
+        self.project = project
+        self._recipe = recipe
+        self._expected = expected
+        self._notes = {(n.file, n.line, n.rule): n for n in notes}
+        self._quiet = quiet
+        self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Answer an event."""
+        return self.function(event, context)
+
+    @property
+    def function(self) -> Callable[[Any, Any], Any]:
+        """The function itself; names that it takes from the notebook have the values that they have there now."""
+        self._loaded.refresh()
+        return self._loaded.function
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the source: of a project all its Python files, of a function also what it refers to."""
+        return self._expected or self._loaded.fingerprint()
+
+    @property
+    def binds_numpy_random(self) -> bool:
+        """Whether its code can draw from numpy's global generator, so that this must be seeded for each session."""
+        return self._loaded.binds_numpy_random
+
+    @property
+    def note_list(self) -> list[PortabilityNote]:
+        """The portability notes so far, by file and line."""
+        return sorted(self._notes.values())
+
+    @property
+    def notes(self) -> "pd.DataFrame":
+        """The portability notes as a DataFrame: file, line, rule, written, sdk, platform. One row a line and rule."""
+        import pandas as pd
+
+        return pd.DataFrame([astuple(note) for note in self.note_list], columns=_COLUMNS)
+
+    def add_note(self, note: PortabilityNote) -> None:
+        """Add a portability note, with a GuideCompatWarning, unless there is one for this file, line and rule."""
+        key = (note.file, note.line, note.rule)
+        if key not in self._notes:
+            self._notes[key] = note
+            if not self._quiet:
+                # An empty registry, or Python would show the warning for only one handler of a name; angle brackets,
+                # or it would quote the line of any file of that name.
+                warnings.warn_explicit(str(note), GuideCompatWarning, f"<{note.file}>", note.line, registry={})
+
+    def derived(self, *, variables: Mapping[str, str], strict: bool, environment: str) -> "Handler":
+        """Return the same handler with other variables, environment or strictness; it is loaded anew."""
+        return Handler(
+            self._recipe,
+            name=self.name,
+            strict=strict,
+            environment=environment,
+            variables=variables,
+            project=self.project,
+            notes=() if strict else self._notes.values(),
+            quiet=self._quiet,
+            expected=self._expected,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {
+            "name": self.name,
+            "strict": self.strict,
+            "environment": self.environment,
+            "variables": dict(self.variables),
+            "project": self.project,
+            "notes": self.note_list,
+            # The process that loads it again only works for this one, which has shown the notes.
+            "quiet": True,
+            "expected": self.fingerprint,
+        }
+        return _revived, (self._recipe.shipped(self._loaded), options)
+
+    def __repr__(self) -> str:
+        facts = [self.name, self._recipe.shown]
+        if self.strict:
+            facts.append("strict")
+        if self.variables:
+            facts.append(f"variables {', '.join(self.variables)}")
+        if self._notes:
+            facts.append(f"{len(self._notes)} portability note{'s' if len(self._notes) > 1 else ''}")
+        return f"Handler({'; '.join(facts)})"
+
+    def _repr_html_(self) -> str:
+        head = html.escape(repr(self).removeprefix("Handler(").removesuffix(")"))
+        return f"<div><b>Handler</b> {head}</div>{notes_html(self.note_list)}"
+
+
+def notes_html(notes: Iterable[PortabilityNote]) -> str:
+    """Return a table of portability notes, or an empty string."""
+    heads = "".join(f"<th style='text-align:left'>{head}</th>" for head in ("line", "written", "SDK", "platform"))
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td style='text-align:left'>{html.escape(cell)}</td>"
+            for cell in (f"{note.file}:{note.line}", note.written, note.sdk, note.platform)
+        )
+        + "</tr>"
+        for note in notes
+    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+
+
+def _revived(recipe: Recipe, options: dict[str, Any]) -> Handler:
+    return Handler(recipe, **options)

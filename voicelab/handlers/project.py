@@ -1,0 +1,156 @@
+"""A project folder of the platform, and the variables that its handler reads.
+
+handler.py                    async def handler(event, context)
+helpers.py, tools/, ...       modules of its own
+.voicerun/agent.yaml          name
+.voicerun/values.yaml         variables: {NAME: value}
+.voicerun/values.<env>.yaml   the same, for one environment, on top
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv.parser import parse_stream
+
+from voicelab.errors import HandlerError, InputError, did_you_mean
+
+VariablesLike = Mapping[str, Any] | str | Path
+
+
+class Variables(dict[str, str]):
+    """Variables by name; shows the names and never a value, since most are keys and passwords."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{name!r}: '***'" for name in self) + "}"
+
+    __str__ = __repr__
+
+
+def handler_file(folder: Path) -> Path:
+    """Return the handler.py of a project folder.
+
+    Raises:
+        HandlerError: there is none.
+    """
+    file = folder / "handler.py"
+    if file.is_file():
+        return file
+    others = sorted(path.name for path in folder.glob("*.py"))
+    found = f"It has {', '.join(others)}." if others else "It has no .py file at all."
+    raise HandlerError(f"{folder} has no handler.py, so it is no project folder. {found}")
+
+
+def project_name(folder: Path) -> str:
+    """Return the agent's name from .voicerun/agent.yaml, or else the folder's.
+
+    Raises:
+        HandlerError: agent.yaml is no YAML, or no map.
+    """
+    agent = _yaml_map(folder / ".voicerun" / "agent.yaml", folder)
+    name = agent.get("name")
+    return name if isinstance(name, str) and name else folder.resolve().name
+
+
+def project_variables(folder: Path, environment: str) -> Variables:
+    """Return the variables of a project: those of values.yaml, and the environment's on top.
+
+    Raises:
+        HandlerError: a file is no YAML, or `variables` is no map of names to values.
+    """
+    merged = Variables()
+    for name in ("values.yaml", f"values.{environment}.yaml"):
+        merged |= _values(folder / ".voicerun" / name, folder)
+    return merged
+
+
+def read_variables(given: VariablesLike | None, folder: Path | None = None) -> Variables:
+    """Return the variables that a user passes: a dict, or the path of a .env file.
+
+    Args:
+        given: The dict or path.
+        folder: The project's folder, where a path is looked for as well.
+
+    Raises:
+        InputError: the file is missing or broken, or a value is no text. The message never shows a value.
+    """
+    if given is None:
+        return Variables()
+    if isinstance(given, Mapping):
+        return Variables({_name(name): _text(name, value) for name, value in given.items()})
+    if isinstance(given, str | Path):
+        return _env_file(Path(given).expanduser(), folder)
+    raise InputError(f"variables is a {type(given).__name__}, must be a dict or the path of a .env file.")
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise InputError(f"variables has a name of type {type(name).__name__}, must be text such as 'OPENAI_API_KEY'.")
+    return name
+
+
+def _text(name: object, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    unset = " It may not be set where you read it from." if value is None else ""
+    raise InputError(f"variables[{name!r}] is of type {type(value).__name__}, must be text.{unset}")
+
+
+def _env_file(path: Path, folder: Path | None) -> Variables:
+    if not path.is_file() and folder is not None and (folder / path).is_file():
+        path = folder / path
+    if not path.is_file():
+        parent = path.parent if path.parent.is_dir() else Path()
+        near = did_you_mean(path.name, [p.name for p in parent.iterdir() if p.is_file()])
+        raise InputError(f"variables is {str(path)!r}, and there is no such file.{near} Give a .env file or a dict.")
+    found = Variables()
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            # The parser and not `dotenv_values`, which fills ${NAME} in from this process's environment.
+            for binding in parse_stream(stream):
+                if binding.error:
+                    raise InputError(f"{path}:{binding.original.line}: the line is not of the form NAME=value.")
+                if binding.key:
+                    found[binding.key] = binding.value or ""
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8 ({error.reason}).") from None
+    return found
+
+
+def _values(path: Path, folder: Path) -> Variables:
+    shown = path.relative_to(folder).as_posix()
+    variables = _yaml_map(path, folder).get("variables") or {}
+    if not isinstance(variables, dict):
+        raise HandlerError(
+            f"{shown}: `variables` is a {_kind(variables)}, must be a map: one `NAME: value` a line, indented."
+        )
+    for name, value in variables.items():
+        if not isinstance(value, str):
+            raise HandlerError(f"{shown}: the variable {name!r} is a {_kind(value)}, must be a single value.")
+    return Variables(variables)
+
+
+def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    shown = path.relative_to(folder).as_posix()
+    try:
+        # BaseLoader leaves every value as the text that was written: 007 stays 007, yes stays yes.
+        loaded = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)  # noqa: S506 - makes only text
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # The library's own message quotes the line, in which there may be a secret.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise HandlerError(f"{shown}{line}: no YAML: {getattr(error, 'problem', None) or 'unreadable text'}.") from None
+    if not loaded:
+        return {}
+    if not isinstance(loaded, dict):
+        raise HandlerError(f"{shown} holds a {_kind(loaded)}, must be a map of names to values.")
+    return loaded
+
+
+def _kind(value: object) -> str:
+    return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "single value"

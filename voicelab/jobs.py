@@ -1,0 +1,423 @@
+"""One session from start to end in this process: `vl.run`, and the job that `simulate` runs many times."""
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import orjson
+
+from voicelab import sdk
+from voicelab.callers import Mix, Script, as_caller
+from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
+from voicelab.conversation import SessionRecord, SideBySide
+from voicelab.errors import InputError, did_you_mean
+from voicelab.handlers import Handler, HandlerLike, load_handler
+from voicelab.records import PortabilityNote, SessionRows
+from voicelab.seeds import Seeds, session_id
+from voicelab.session.host import Settings
+from voicelab.session.runner import Session
+from voicelab.session.watchdog import watching
+from voicelab.world import World
+
+EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+"""When sessions begin unless `start=` says otherwise: a Monday at nine."""
+
+Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+T = TypeVar("T")
+
+
+@dataclass
+class Job:
+    """What every session of a run is made of; it can be pickled.
+
+    Attributes:
+        handler: The handler.
+        callers: A caller, or a mixture of them.
+        world: What lies between caller and agent; None for nothing.
+        seed: Seed of the run.
+        run_id: The run's id.
+        parameters: What the handler reads with `get_data`: a dict, or a function of the session's index.
+        forced: Variants chosen by a person, by test.
+        run_tests: The SDK's `runTest`: False for a test that has stopped.
+        configuration: Arguments of the SDK's Configuration.
+        start: Date and time that sessions begin at.
+        source: `simulated`, `typed`, `spoken`, ...
+    """
+
+    handler: Handler
+    callers: Any
+    world: World | None = None
+    seed: int = 0
+    run_id: str = "run"
+    parameters: Parameters | None = None
+    forced: Mapping[str, str] = field(default_factory=dict)
+    run_tests: Mapping[str, bool] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    start: datetime = EPOCH
+    source: str = "simulated"
+
+    def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
+        """Return what all sessions have in common, in this process.
+
+        Args:
+            add_note: Takes portability notes.
+        """
+        return Settings(
+            function=self.handler.function,
+            add_note=add_note,
+            strict=self.handler.strict,
+            variables=self.handler.variables,
+            environment=self.handler.environment,
+            configuration=self.configuration,
+            forced=self.forced,
+            start_ns=int(self.start.timestamp()) * 10**9,
+            agent=self.handler.name,
+            run_id=self.run_id,
+            source=self.source,
+        )
+
+    def session(
+        self, settings: Settings, clock: Clock, index: int, run_tests: Mapping[str, bool] | None = None
+    ) -> Session:
+        """Return a session of the run, ready to run.
+
+        Args:
+            settings: Of `settings()`.
+            clock: The session's clock, at 0.
+            index: Index of the session.
+            run_tests: Tests that have stopped by then, on top of the job's.
+        """
+        seeds = Seeds(self.seed, index)
+        caller = self.callers
+        if isinstance(caller, Mix):
+            caller = caller.draw(seeds.random("mix"))
+        if self.handler.binds_numpy_random:
+            _seed_numpy(seeds.seed("numpy"))
+        return Session(
+            settings,
+            clock,
+            seeds,
+            caller.begin(seeds.random("caller")),
+            index=index,
+            session_id=session_id(self.run_id, index),
+            caller=caller.name,
+            weather=None if self.world is None else self.world.begin(seeds),
+            parameters=self.parameters(index) if callable(self.parameters) else self.parameters,
+            run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
+        )
+
+
+def run(
+    handler: HandlerLike,
+    inputs: Any = (),
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+    variables: Mapping[str, str] | str | Path | None = None,
+    environment: str | None = None,
+    variants: Mapping[str, str] | Literal["each"] | None = None,
+    run_test: Mapping[str, bool] | None = None,
+    start: datetime | str | None = None,
+    world: World | None = None,
+    clock: Literal["virtual", "wall"] = "virtual",
+    configuration: Mapping[str, Any] | None = None,
+) -> SessionRecord | SideBySide:
+    """Run one session and return its record.
+
+    Works in a notebook, where a loop runs already, as in a script.
+
+    Args:
+        handler: A handler, or what `vl.load_handler` takes.
+        inputs: What the caller does: a list of texts, SDK events and `vl.silence()`, `vl.press()`, `vl.interrupt()`,
+            `vl.hang_up()`, `vl.at()`; or any caller. Without inputs the session is the opening alone.
+        seed: Everything random in the session follows from it.
+        parameters: What the handler reads with `context.get_data`.
+        variables: What it reads with `context.variables`; a dict or a .env file.
+        environment: What it reads as `context.environment`.
+        variants: `{test: variant}` forces variants; `"each"` runs the same caller once for each variant.
+        run_test: The SDK's `runTest`: `{test: False}` for a test that has stopped, so that its default is served.
+        start: Date and time at which the session begins (virtual time).
+        world: What lies between caller and agent.
+        clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
+        configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+
+    Returns:
+        The record; for `variants="each"` one record for each variant, side by side.
+
+    Raises:
+        InputError: an argument is not allowed.
+        HandlerError: the handler can't be loaded.
+
+    Example:
+        >>> import voicelab as vl
+        >>> async def handler(event, context):
+        ...     if event.name == "text":
+        ...         context.set_data("said", event.data["text"])
+        ...         yield vl.sdk.TextToSpeechEvent(text="Thank you.")
+        >>> vl.run(handler, ["hello"]).data
+        {'said': 'hello'}
+    """
+    if clock not in {"virtual", "wall"}:
+        raise InputError(f"clock is {clock!r}, must be 'virtual' or 'wall'.")
+    parameters, run_test = split_parameters(parameters, run_test)
+    job = Job(
+        handler=with_options(handler, variables, environment),
+        callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
+        world=checked_world(world),
+        seed=seed,
+        parameters=parameters,
+        run_tests=run_test,
+        forced={} if variants is None or variants == "each" else forced_variants(variants),
+        configuration=configuration or {},
+        start=start_of(start),
+        source="simulated" if clock == "virtual" else "typed",
+    )
+    if variants == "each":
+        return _each_variant(job, clock)
+    record = play(job, clock=clock)
+    _warn_of_unknown_tests(job, record)
+    return record
+
+
+def play(job: Job, index: int = 0, run_tests: Mapping[str, bool] | None = None, clock: str = "virtual") -> SessionRecord:
+    """Run one session of a job in this process and return its record.
+
+    Args:
+        job: What the session is made of.
+        index: Its index in the run.
+        run_tests: Tests that have stopped by then.
+        clock: `virtual` or `wall`.
+    """
+    notes: list[PortabilityNote] = []
+
+    def add_note(note: PortabilityNote) -> None:
+        notes.append(note)
+        job.handler.add_note(note)
+
+    settings = job.settings(add_note)
+
+    async def main() -> SessionRows:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualLoop):
+            return await loop.create_task(job.session(settings, VirtualClock(loop), index, run_tests).run())
+        with watching(loop, settings.add_note), contextlib.closing(WallClock(loop)) as wall:
+            return await loop.create_task(job.session(settings, wall, index, run_tests).run())
+
+    with sdk.hosted(), _numpy_kept(job.handler):
+        rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
+    return SessionRecord.from_rows(rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)])
+
+
+def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[[], asyncio.AbstractEventLoop]) -> T:
+    """Run a coroutine to its end on a loop of its own, also where a loop runs already (a notebook's cell).
+
+    Args:
+        main: Makes the coroutine.
+        make_loop: Makes the loop.
+    """
+
+    def run_here() -> T:
+        loop = make_loop()
+        try:
+            task = loop.create_task(main())
+            started.append((loop, task))
+            return loop.run_until_complete(task)
+        finally:
+            loop.close()
+
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run_here()
+    return _in_thread(run_here, started)
+
+
+def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]]) -> T:
+    outcome: list[T] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            outcome.append(run_here())
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="voicelab session", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        for loop, task in started:
+            with contextlib.suppress(RuntimeError):  # the loop may have closed meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        raise
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+# --- arguments that `run` and `simulate` share -----------------------------------------------------------------------
+
+
+def with_options(
+    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
+) -> Handler:
+    """Return the loaded handler with variables and environment on top of its own."""
+    if environment is not None and (not isinstance(environment, str) or not environment):
+        raise InputError(f"environment is {environment!r}, must be the name of an environment, e.g. 'production'.")
+    return load_handler(handler, variables=variables, environment=environment or "development")
+
+
+def split_parameters(
+    parameters: Any, run_test: Mapping[str, bool] | None
+) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
+    """Return parameters without the SDK's own keys, and the tests that have stopped.
+
+    Raises:
+        InputError: parameters are no dict with text keys, or hold `functionId`, or a `runTest` of another shape.
+    """
+    tests = _run_tests("run_test", run_test or {})
+    if parameters is None:
+        return None, tests
+    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
+        raise InputError(f"parameters is {parameters!r}, must be a dict whose keys are text.")
+    if "functionId" in parameters:
+        raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
+    rest = dict(parameters)
+    given = rest.pop("runTest", None)
+    if given is not None:
+        tests = _run_tests("parameters['runTest']", given) | tests
+    return rest, tests
+
+
+def _run_tests(what: str, given: Any) -> dict[str, bool]:
+    tests = given
+    if isinstance(given, str):
+        try:
+            tests = orjson.loads(given)
+        except orjson.JSONDecodeError:
+            tests = None
+    if not isinstance(tests, Mapping) or not all(isinstance(v, bool) for v in tests.values()):
+        raise InputError(f"{what} is {given!r}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
+    return dict(tests)
+
+
+def forced_variants(variants: Any) -> dict[str, str]:
+    """Return forced variants as text.
+
+    Raises:
+        InputError: they are no dict.
+    """
+    if not isinstance(variants, Mapping):
+        raise InputError(f"variants is {variants!r}, must be {{test: variant}} or 'each'.")
+    return {str(test): str(variant) for test, variant in variants.items()}
+
+
+def start_of(start: datetime | str | None) -> datetime:
+    """Return when sessions begin; a date without a time zone counts as UTC.
+
+    Raises:
+        InputError: it is no date.
+    """
+    if start is None:
+        return EPOCH
+    try:
+        date = datetime.fromisoformat(start) if isinstance(start, str) else start
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, AttributeError):
+        raise InputError(f"start is {start!r}, must be a datetime or text such as '2026-01-05T09:00'.") from None
+
+
+def checked_world(world: Any) -> World | None:
+    """Return the world.
+
+    Raises:
+        InputError: it is none.
+    """
+    if world is not None and not isinstance(world, World):
+        raise InputError(f"world is {world!r}, must be vl.World(...).")
+    return world
+
+
+class _Opening:
+    """A caller that listens to the opening and does nothing."""
+
+    name = "script"
+
+    def begin(self, rng: Any) -> "_Opening":
+        del rng
+        return self
+
+    def reply(self, heard: Any) -> None:
+        del heard
+
+    def interrupts_after(self) -> None:
+        return None
+
+
+# --- each variant ----------------------------------------------------------------------------------------------------
+
+_MOST_COMBINATIONS = 24
+
+
+def _each_variant(job: Job, clock: str) -> SideBySide:
+    declared = play(job, clock=clock).declared_variants
+    if not declared:
+        raise InputError("variants='each', but the session reached no test. Declare one, or give inputs that reach it.")
+    combinations = list(itertools.product(*declared.values()))
+    if len(combinations) > _MOST_COMBINATIONS:
+        counts = ", ".join(f"{test} {len(variants)}" for test, variants in declared.items())
+        raise InputError(
+            f"variants='each' would run {len(combinations)} sessions ({counts}); at most {_MOST_COMBINATIONS}. "
+            "Force the variants of all tests but one by variants={test: variant}."
+        )
+    records = {}
+    for combination in combinations:
+        forced = dict(zip(declared, combination, strict=True))
+        label = combination[0] if len(declared) == 1 else ", ".join(f"{t}={v}" for t, v in forced.items())
+        records[label] = play(replace(job, forced=forced), clock=clock)
+    return SideBySide(records)
+
+
+def _warn_of_unknown_tests(job: Job, record: SessionRecord) -> None:
+    for test in job.forced:
+        if test not in record.variants:
+            known = ", ".join(record.variants) or "none"
+            warnings.warn(
+                f"variants forces {test!r}, but the session reached no such test (reached: {known})."
+                + did_you_mean(test, record.variants),
+                stacklevel=3,
+            )
+
+
+# --- numpy's global generator ----------------------------------------------------------------------------------------
+
+
+def _seed_numpy(seed: int) -> None:
+    import numpy as np
+
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - the handler uses the global generator
+
+
+@contextlib.contextmanager
+def _numpy_kept(handler: Handler) -> Iterator[None]:
+    if not handler.binds_numpy_random:
+        yield
+        return
+    import numpy as np
+
+    state = np.random.get_state()  # noqa: NPY002 - as above
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002 - as above
+
+
+__all__ = ["EPOCH", "Job", "Script", "in_own_loop", "play", "run"]

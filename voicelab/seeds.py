@@ -1,0 +1,40 @@
+"""Seeds: one stream of chance for each thing that chance decides in a session.
+
+A stream's seed is a keyed hash of (run seed, session index, stream name). So sessions can run in any order on any
+machine, a test that stops shifts nothing else, and two versions of a handler meet the same callers.
+"""
+
+import random
+from hashlib import blake2b
+
+
+class Seeds:
+    """The seeds of one session.
+
+    Args:
+        run_seed: Seed of the whole run.
+        index: Index of the session in the run, from 0.
+    """
+
+    __slots__ = ("_key", "_prefix")
+
+    def __init__(self, run_seed: int, index: int) -> None:
+        self._key = str(run_seed).encode()[-64:]
+        self._prefix = f"{index}:".encode()
+
+    def seed(self, stream: str) -> int:
+        """Return the 64-bit seed of a stream, such as `caller`, `handler`, `world` or `test:greeting`."""
+        return int.from_bytes(blake2b(self._prefix + stream.encode(), key=self._key, digest_size=8).digest(), "little")
+
+    def uniform(self, stream: str) -> float:
+        """Return one number from [0, 1) that belongs to the stream; the same at each call."""
+        return (self.seed(stream) >> 11) * 2.0**-53
+
+    def random(self, stream: str) -> random.Random:
+        """Return a generator seeded for the stream."""
+        return random.Random(self.seed(stream))
+
+
+def session_id(run_id: str, index: int) -> str:
+    """Return the id of a session: 16 hexadecimal digits, a hash of the run's id and the session's index."""
+    return blake2b(f"{run_id}:{index}".encode(), digest_size=8).hexdigest()

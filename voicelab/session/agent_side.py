@@ -1,0 +1,178 @@
+"""The agent's side of a session: what the handler and its tasks yield, recorded, queued for playback, and acted on."""
+
+from collections.abc import Callable
+from typing import Any
+
+from voicelab import sdk
+from voicelab.errors import HandlerError, InputError
+from voicelab.session import outputs
+from voicelab.session.caller_side import SECONDS_PER_CHARACTER, CallerSide
+from voicelab.session.failures import file_name
+from voicelab.session.host import SessionHost
+from voicelab.session.turns import Effect
+
+
+class AgentSide:
+    """Takes every event that the handler or a task yields.
+
+    Args:
+        host: The session.
+        caller: The caller's side, which is told when the agent begins to speak.
+        perform: Performs effects of turn-taking.
+    """
+
+    __slots__ = ("_caller", "_host", "_left", "_now", "_perform", "_record_row", "_turns")
+
+    def __init__(self, host: SessionHost, caller: CallerSide, perform: Callable[[list[Effect]], None]) -> None:
+        self._host = host
+        self._turns = host.turns
+        self._caller = caller
+        self._perform = perform
+        self._now = host._now
+        self._record_row = host.recorder.add
+        self._left = host.settings.limits.outputs
+
+    def take(self, event: Any, stream: Any, turn: int, task: str | None = None) -> None:
+        """Take one event.
+
+        Args:
+            event: What was yielded.
+            stream: The generator that yielded it, to name its line if it is no event.
+            turn: The turn it belongs to.
+            task: Name of the background task, None for the handler itself.
+
+        Raises:
+            HandlerError: it is no event.
+            InputError: an event that can't be played.
+        """
+        if not isinstance(event, sdk.Event):
+            raise HandlerError(_no_event(event, stream))
+        self._left -= 1
+        if self._left < 0:
+            self._stop_flood()
+        elif self._host.terminal:
+            self._after_end(event, turn, task)
+        elif event.name == "text_to_speech":
+            self._speech(event, turn, task)
+        else:
+            if event.name == "audio" and not str(event.data.get("path")).startswith(_REMOTE):
+                frame = getattr(stream, "ag_frame", None)
+                self._host.note("audio_needs_url", frame, path=event.data.get("path"))
+            getattr(self, _METHODS.get(event.name, "_plain"))(event, turn, task)
+
+    def _stop_flood(self) -> None:
+        if self._turns.ended is None:
+            limit = self._host.settings.limits.outputs
+            self._host.failed(TimeoutError(f"The session reached its limit of {limit} outputs"))
+            self._perform(self._turns.end(self._now(), "timeout"))
+
+    def _after_end(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        spoken = event.name in outputs.CLEANUP_NAMES or event.name.startswith("metrics.")
+        self._record(self._now(), turn, event, task, None if spoken else event.data | {"spoken": False})
+
+    def _record(
+        self, time_s: float, turn: int, event: sdk.Event, task: str | None, data: dict[str, Any] | None = None
+    ) -> int:
+        data = event.data if data is None else data
+        if event.name == "error":
+            return self._host.recorder.add_error(time_s, turn, data, task is not None, task)
+        kind = "log" if event.name == "log" else "output"
+        return self._record_row(time_s, turn, kind, event.name, data, task is not None, task)
+
+    def _plain(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        self._record(self._now(), turn, event, task)
+
+    def _speech(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        data = event.data
+        text = data["text"]
+        if not isinstance(text, str):
+            raise InputError(f"TextToSpeechEvent(text={text!r}): the text must be a str, is {type(text).__name__}.")
+        if data.get("replace"):
+            self._perform(self._turns.clear(self._now()))
+        speed = data.get("speed")
+        seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else outputs.speech_seconds(text, speed)
+        self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
+
+    def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        path = str(event.data.get("path"))
+        seconds, remark = outputs.audio_seconds(path)
+        data = event.data | {"duration_s": seconds}
+        if remark:
+            data["remark"] = remark
+        self._play(event, turn, task, None, seconds, event.data.get("interruptible") is not False, data)
+
+    def _silence(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        duration = event.data.get("duration")
+        if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 <= duration < float("inf"):
+            raise InputError(f"SilenceEvent(duration={duration!r}): give milliseconds from 0 on, e.g. 2000 for 2 s.")
+        self._play(event, turn, task, None, duration / 1000, True, event.data)
+
+    def _play(
+        self,
+        event: sdk.Event,
+        turn: int,
+        task: str | None,
+        text: str | None,
+        seconds: float,
+        interruptible: bool,
+        data: dict[str, Any],
+    ) -> None:
+        now, turns = self._now(), self._turns
+        if turns.queue:
+            self._perform(turns.advance(now))
+        begins = not turns.queue
+        utterance = turns.enqueue(now, turn, text, seconds, interruptible)
+        if utterance is None:
+            self._record(now, turn, event, task, data | {"spoken": False})
+            return
+        utterance.row = self._record_row(
+            utterance.start_s, turn, "output", event.name, data, task is not None, task
+        )
+        if begins:
+            self._caller.agent_begins(now)
+
+    def _end(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        """Take a yielded StopEvent or TransferSessionEvent: speak what is queued and the closing words, then end."""
+        data = event.data
+        if data.get("clear_speech"):
+            self._perform(self._turns.clear(self._now()))
+        self._record(self._now(), turn, event, task)
+        if data.get("closing_speech"):
+            speech = sdk.TextToSpeechEvent(
+                data["closing_speech"],
+                data.get("voice") or "nova",
+                speed=data.get("speed") or 1.0,
+                language=data.get("language"),
+                interruptible=False,
+            )
+            self._speech(speech, turn, task)
+        self._turns.stop("completed" if event.name == "stop" else "transferred")
+
+    def _interrupt(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        self._record(self._now(), turn, event, task)
+        self._perform(self._turns.clear(self._now()))
+
+    def _input_allowed(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        self._record(self._now(), turn, event, task)
+        self._turns.allow(self._now(), bool(event.data.get("allowed")))
+
+
+_REMOTE = ("http://", "https://", "data:")
+_METHODS = {
+    "text_to_speech": "_speech",
+    "audio": "_audio",
+    "silence": "_silence",
+    "stop": "_end",
+    "transfer_session": "_end",
+    "interrupt": "_interrupt",
+    "input_allowed": "_input_allowed",
+}
+
+
+def _no_event(given: Any, stream: Any) -> str:
+    frame = getattr(stream, "ag_frame", None)
+    where = f"{file_name(frame.f_code.co_filename)}:{frame.f_lineno}: " if frame is not None else ""
+    return (
+        f"{where}the handler yielded {given!r} ({type(given).__name__}), which is no event. "
+        "Yield events of the SDK, e.g. TextToSpeechEvent(text=...)."
+    )

@@ -1,0 +1,195 @@
+"""The caller's side of a session: what the caller plans to do, when it is due, and when to ask for more.
+
+A caller is any object with a `name` and `begin(rng)`, which returns a conversation: an object with `reply(heard)`, asked
+whenever the agent has finished, and `interrupts_after()`, asked whenever the agent begins to speak.
+"""
+
+import random
+from bisect import insort
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from voicelab.inputs import Action, At, HangUp, Input, Interrupt, Press, Say, Silence
+from voicelab.session.turns import NEVER, TurnTaking
+
+SECONDS_PER_CHARACTER = 0.06
+"""How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a caller has heard since its last input.
+
+    Attributes:
+        text: Everything the agent said, joined; the heard part alone where the caller cuts in.
+        timeouts: How many times in a row the agent was told of the caller's silence.
+        interrupted: Whether the caller is cutting in now.
+        time_s: Seconds since the session began.
+    """
+
+    text: str
+    timeouts: int
+    interrupted: bool
+    time_s: float
+
+
+class Conversation(Protocol):
+    """One caller in one session.
+
+    It may have an attribute `timed`: inputs `vl.at(...)` in order of time, which happen whatever the agent does then.
+    """
+
+    def reply(self, heard: Heard) -> Input | None:
+        """Return what the caller does next, or None when it has nothing more to do: the session is then completed.
+
+        Asked when the agent has finished an answer (also an empty one), and at the moment of an interruption.
+        """
+
+    def interrupts_after(self) -> float | None:
+        """Return how many seconds into the agent's speech the caller cuts in, or None to hear it out.
+
+        Asked when the agent begins to speak after a silence.
+        """
+
+
+class Caller(Protocol):
+    """Somebody who can call, any number of times.
+
+    Attributes:
+        name: Stands in the log's column `caller`.
+    """
+
+    name: str
+
+    def begin(self, rng: random.Random) -> Conversation:
+        """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
+
+
+# What the caller does now: ("speak", None), ("offer", action), ("leave", status).
+Move = tuple[str, Any]
+
+
+class CallerSide:
+    """Plans and times one caller's actions.
+
+    Args:
+        conversation: The caller in this session.
+        turns: The session's turn-taking, read only.
+    """
+
+    __slots__ = ("_conversation", "_cut_in_at", "_heard", "_plan", "_saying", "_timed", "_turns", "answered", "next_at", "plan_at")
+
+    def __init__(self, conversation: Conversation, turns: TurnTaking) -> None:
+        self._conversation = conversation
+        self._turns = turns
+        self._heard: list[str] = []
+        self._plan: Action | None = None
+        self._saying: tuple[float, Action] | None = None
+        # What happens at fixed times, known from the start.
+        self._timed: list[tuple[float, Action]] = [(at.time_s, at.input) for at in getattr(conversation, "timed", ())]
+        self._cut_in_at = NEVER
+        # Read by the runner at every turn, and so kept rather than worked out: when the caller does something whatever
+        # the agent does, and when it does what it has planned for the agent's silence.
+        self.next_at = NEVER
+        self.plan_at = NEVER
+        # Set by the runner: whether the agent has spoken or worked since the caller was last asked.
+        self.answered = True
+        if self._timed:
+            self._schedule()
+
+    def agent_said(self, text: str) -> None:
+        """Take what was heard of the agent."""
+        self._heard.append(text)
+        self.answered = True
+
+    def agent_begins(self, now: float) -> None:
+        """Be told that the agent begins to speak."""
+        after = self._conversation.interrupts_after()
+        if after is not None and self._saying is None:
+            self._cut_in_at = min(self._cut_in_at, now + after)
+            self._schedule()
+
+    def due(self) -> float:
+        """Return when the caller does something next, in seconds; infinity while it waits for the agent."""
+        return min(self.next_at, self.plan_at) if self._turns.idle and self._saying is None else self.next_at
+
+    def move(self, now: float) -> Move | None:
+        """Return the next thing that the caller does at this time, or None."""
+        if now >= self.next_at:
+            return self._do_scheduled(now)
+        if self._saying is None and self._turns.idle:
+            return self._next(now)
+        return None
+
+    def _schedule(self) -> None:
+        saying = self._saying[0] if self._saying is not None else NEVER
+        timed = self._timed[0][0] if self._timed else NEVER
+        self.next_at = min(saying, timed, self._cut_in_at)
+
+    def _do_scheduled(self, now: float) -> Move | None:
+        move = None
+        if self._saying is not None and now >= self._saying[0]:
+            move, self._saying = ("offer", self._saying[1]), None
+        elif now >= self._cut_in_at:
+            move = self._cut_in(now)
+        else:
+            move = self._do(self._timed.pop(0)[1], now)
+        self._schedule()
+        return move
+
+    def _next(self, now: float) -> Move | None:
+        if self.plan_at == NEVER:
+            return self._ask(now) if self.answered else None
+        if now < self.plan_at:
+            return None
+        plan, self._plan, self.plan_at = self._plan, None, NEVER
+        # Without a plan, what was waited for is the end of a silence of fixed length.
+        return self._ask(now) if plan is None else self._do(plan, now)
+
+    def _ask(self, now: float) -> Move | None:
+        self.answered = False
+        heard = Heard(" ".join(self._heard), self._turns.timeouts, False, now)
+        action = self._conversation.reply(heard)
+        while type(action) is At:
+            insort(self._timed, (max(now, action.time_s), action.input), key=lambda timed: timed[0])
+            self._schedule()
+            action = self._conversation.reply(heard)
+        if action is None:
+            return None if self._timed else ("leave", "completed")
+        if isinstance(action, Silence):
+            self.plan_at = NEVER if action.seconds is None else now + action.seconds
+            return None
+        after_s = 0.0 if type(action) is Interrupt else action.after_s
+        if not after_s:
+            return self._do(action, now)
+        self._plan, self.plan_at = action, now + after_s
+        return None
+
+    def _cut_in(self, now: float) -> Move | None:
+        self._cut_in_at = NEVER
+        if self._turns.idle:  # the agent was faster; the caller is asked as usual
+            return self._next(now)
+        queue = self._turns.queue
+        heard = " ".join([*self._heard, *([queue[0].heard_by(now)] if queue else [])])
+        action = self._conversation.reply(Heard(heard.strip(), self._turns.timeouts, True, now))
+        if action is None or isinstance(action, At | Silence):
+            return None
+        return self._do(action, now)
+
+    def _do(self, action: Action, now: float) -> Move:
+        if isinstance(action, _WORDS):
+            self._heard.clear()
+            self._plan, self.plan_at = None, NEVER
+            if action.source == "speech":
+                self._saying = (now + len(action.text) * SECONDS_PER_CHARACTER, action)
+                self._schedule()
+                return ("speak", None)
+        elif isinstance(action, Press):
+            self._heard.clear()
+        elif isinstance(action, HangUp):
+            return ("leave", "hangup")
+        return ("offer", action)
+
+
+_WORDS = (Say, Interrupt)

@@ -1,0 +1,51 @@
+"""What went wrong in a handler, told in the user's own lines: message, file, line and a short traceback."""
+
+import linecache
+import re
+import traceback
+from pathlib import PurePath
+from types import CodeType, FrameType
+from typing import Any
+
+_OURS = ("/voicelab/", "/primfunctions/", "/asyncio/", "<frozen")
+_METRIC_VALUE = re.compile(r"Metric value must be a finite number, got np\.")
+
+
+def is_users(code: CodeType) -> bool:
+    """Return whether code belongs to the user: not to voicelab, the SDK, asyncio or an installed library."""
+    name = code.co_filename.replace("\\", "/")
+    return not any(part in name for part in _OURS) and "site-packages/" not in name
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the nearest frame outwards that belongs to the user, or None."""
+    while frame is not None and not is_users(frame.f_code):
+        frame = frame.f_back
+    return frame
+
+
+def file_name(path: str) -> str:
+    """Return a file's name without its folder: logs must not hold a machine's paths."""
+    return PurePath(path.replace("\\", "/")).name
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return an exception as the data of an `error` event: message, file, line and traceback.
+
+    The traceback holds the user's frames alone, innermost last, by file name.
+    """
+    frames = [f for f in traceback.walk_tb(error.__traceback__) if is_users(f[0].f_code)]
+    lines = []
+    for frame, line in frames:
+        name = file_name(frame.f_code.co_filename)
+        source = linecache.getline(frame.f_code.co_filename, line).strip()
+        lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
+    message = f"{type(error).__name__}: {error}"
+    if _METRIC_VALUE.search(message):
+        message += " (a numpy number: write float(value) or int(value))"
+    data: dict[str, Any] = {"message": message}
+    if frames:
+        frame, line = frames[-1]
+        data |= {"file": file_name(frame.f_code.co_filename), "line": line}
+    data["traceback"] = "\n".join([*lines, message])
+    return data

@@ -1,0 +1,242 @@
+"""What a session is to the code that runs in it: the host of the SDK's context, and the scope of the process's state.
+
+Tests, outcomes, metrics, log lines, prints and portability notes arrive here; the conversation itself is in `runner`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from voicelab import sdk
+from voicelab.clock import Clock
+from voicelab.errors import ForcedVariantError
+from voicelab.records import PortabilityNote, Row
+from voicelab.rules import StopRule
+from voicelab.seeds import Seeds
+from voicelab.session.failures import describe
+from voicelab.session.notes import make_note
+from voicelab.session.recorder import Recorder, maskable
+from voicelab.session.turns import TurnTaking
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a session is ended with status `timeout`.
+
+    Attributes:
+        seconds: Length of the conversation.
+        outputs: Events that the handler and its tasks yield.
+    """
+
+    seconds: float = 3600.0
+    outputs: int = 10_000
+
+
+@dataclass
+class Settings:
+    """What all sessions of a run have in common.
+
+    Attributes:
+        function: The handler.
+        add_note: Takes portability notes.
+        strict: Whether the guide's spellings are refused.
+        variables: The variables that the handler reads; masked in every row.
+        environment: Name of the environment.
+        configuration: Arguments of the SDK's Configuration, such as `timeout` (seconds of silence).
+        forced: Variants chosen by a person, by test.
+        start_ns: Date and time that sessions begin at, in nanoseconds since 1970 (virtual time).
+        agent: The agent's name.
+        run_id: The run's id.
+        source: `simulated`, `typed`, `spoken`, ...
+        limits: When to end a session that doesn't end.
+    """
+
+    function: Callable[[Any, Any], Any]
+    add_note: Callable[[PortabilityNote], None]
+    strict: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: str = "development"
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    forced: Mapping[str, str] = field(default_factory=dict)
+    start_ns: int = 0
+    agent: str = "agent"
+    run_id: str = ""
+    source: str = "simulated"
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.secrets = tuple(maskable(self.variables))
+        self.timeout_s = float(self.configuration.get("timeout", 5))
+        # What was found before: a test is declared in every session and checked once, a note is made once.
+        self.checked: set[str] = set()
+        self.noted: set[tuple[Any, ...]] = set()
+
+
+class SessionHost:
+    """A session as its handler, the SDK and the process see it.
+
+    Args:
+        settings: What all sessions of the run have in common.
+        clock: The session's clock, at 0.
+        seeds: The session's streams of chance.
+        index: Index of the session in its run.
+        run_tests: Tests that have been stopped, as the SDK's `runTest`.
+        weather: What lies between caller and agent; None for nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        seeds: Seeds,
+        index: int,
+        run_tests: Mapping[str, bool],
+        weather: Any,
+    ) -> None:
+        self.settings = settings
+        self.index = index
+        self.turns = TurnTaking(settings.timeout_s)
+        self.recorder = Recorder(settings.secrets)
+        self.run_tests = run_tests
+        self.forced = settings.forced
+        self.terminal = False
+        self.uniform = seeds.uniform
+        self.virtual = clock.virtual
+        self._clock = clock
+        self._now = clock.now
+        self._seeds = seeds
+        self._weather = weather
+        self._random: random.Random | None = None
+        self._printed = ""
+
+    @property
+    def turn(self) -> int:
+        """The present turn."""
+        return self.turns.turn
+
+    # --- tests, metrics, log lines, notes ---
+
+    def declare(
+        self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, metrics: list[str]
+    ) -> str:
+        """Return a test's declaration as JSON text, refusing a stop rule that can't be meant."""
+        text = self.recorder.text(
+            {"variants": _text_keys(variants), "stop": stop or {}, "conversion_metrics": metrics},
+        )
+        if text not in self.settings.checked:
+            if stop:
+                StopRule.from_stop(stop)
+            if stop and stop.get("default") not in variants:
+                self.note("default_not_a_variant", None, name=test, default=stop.get("default"))
+            total = sum(variants.values())
+            if abs(total - 1) > 1e-6:  # noqa: PLR2004 - as the analysis counts it
+                self.note("weights_sum", None, name=test, total=total)
+            self.settings.checked.add(text)
+        return text
+
+    def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
+        """Log that the session has reached a test, with the variant it got."""
+        weight = float(weights.get(variant, 0.0))
+        probability = weight / sum(weights.values()) if assignment == "random" else 1.0
+        self.recorder.exposures.append(
+            (self.index, test, str(variant), weight, assignment, probability, declaration)
+        )
+
+    def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
+        """Record a metric."""
+        self.recorder.add_metric(self._now(), self.turn, type, name, value, tags)
+
+    def logged(self, level: str, message: Any, attributes: Any) -> None:
+        """Record a line of the SDK's logger or a call of a traced tool."""
+        data = {"message": str(message), "level": level}
+        if attributes:
+            data["attributes"] = attributes
+        self.recorder.add(self._now(), self.turn, "log", "log", data)
+
+    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+        """Pass a portability note on, once for each line of code."""
+        key = (rule, *facts.values()) if frame is None else (rule, frame.f_code, frame.f_lineno)
+        if key not in self.settings.noted:
+            self.settings.noted.add(key)
+            self.settings.add_note(make_note(rule, frame, **facts))
+
+    def failed(self, error: BaseException) -> None:
+        """Record an exception of the handler, or of the session itself.
+
+        Raises:
+            ForcedVariantError: that is what it is, a mistake of whoever started the session.
+        """
+        if isinstance(error, ForcedVariantError):
+            raise error
+        self.recorder.add_error(self._now(), self.turn, describe(error))
+
+    def task_failed(self, error: BaseException, task: str, turn: int) -> None:
+        """Record what a background task raised, or that it was cancelled by its timeout."""
+        self.recorder.add_error(self._now(), turn, describe(error) | {"task": task}, True, task)
+
+    def task_done(self) -> None:
+        """Look again: cleanup may be waiting for the task."""
+        self._clock.wake()
+
+    def fault(self, task: str) -> BaseException | None:
+        """Return what the world raises in a background task, or None."""
+        return self._weather.fault(task) if self._weather is not None else None
+
+    # --- the process's own, as `voicelab.isolation` asks for it ---
+
+    @property
+    def random(self) -> random.Random:
+        """The session's generator, seeded when it is first used (seeding takes a tenth of a session)."""
+        if self._random is None:
+            self._random = self._seeds.random("handler")
+        return self._random
+
+    def time_ns(self) -> int:
+        """Return the session's date and time in nanoseconds since 1970."""
+        return self.settings.start_ns + int(self._now() * 1e9 + 0.5)
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass for a call that blocks."""
+        loop: Any = asyncio.get_running_loop()
+        loop.advance(seconds)
+
+    def print(self, text: str) -> None:
+        """Log what the handler prints, a line a row."""
+        *lines, self._printed = (self._printed + text).split("\n")
+        for line in lines:
+            self.recorder.add(self._now(), self.turn, "log", "print", {"message": line})
+
+    def blocked(self, call: str, frame: FrameType) -> None:
+        """Note a call that blocks the conversation."""
+        self.note("blocking_call", frame, call=call)
+
+    # --- rows ---
+
+    def outcome_rows(self, context: sdk.SessionContext) -> list[Row]:
+        """Return the outcomes that were declared or written, as rows of the log."""
+        experiments = context.experiments
+        return [
+            (self.index, name, *self._outcome(outcome, name in experiments.written), name in experiments.written)
+            for name, outcome in experiments.outcomes.items()
+        ]
+
+    def _outcome(self, outcome: Any, written: bool) -> tuple[str, float | None, str | None]:
+        """Return type, number and text; the type is that of the value, since the SDK's own can be wrong."""
+        value = outcome.value
+        if not written:
+            declared = {"count": "integer"}.get(outcome.type, outcome.type)
+            return declared, (None if declared == "string" else 0.0), None
+        if hasattr(value, "item"):
+            value = value.item()
+        if isinstance(value, bool):
+            return "boolean", float(value), None
+        if isinstance(value, int | float):
+            return ("integer" if isinstance(value, int) else "float"), float(value), None
+        return "string", None, self.recorder.masked(str(value))
+
+
+def _text_keys(variants: Mapping[Any, float]) -> Mapping[str, float]:
+    return variants if all(type(v) is str for v in variants) else {str(v): w for v, w in variants.items()}

@@ -1,0 +1,63 @@
+"""What a handler yields: how long it takes, and which event does what."""
+
+import base64
+import functools
+import io
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from voicelab.session.caller_side import SECONDS_PER_CHARACTER
+
+ASSUMED_AUDIO_S = 2.0
+"""How long audio is taken to play that can't be looked at: a URL, or a file that isn't there."""
+
+CLEANUP_NAMES = frozenset({"context_patch", "context", "external_event", "log", "error", "debug"})
+"""What the platform lets through after the session has ended; anything else is recorded as not spoken."""
+
+
+def speech_seconds(text: str, speed: Any = 1.0) -> float:
+    """Return how long a text takes to say, in seconds.
+
+    Args:
+        text: The words.
+        speed: Playback speed, 0.25 to 4; anything else counts as 1.
+    """
+    pace = speed if isinstance(speed, int | float) and 0.25 <= speed <= 4 else 1.0  # noqa: PLR2004 - the SDK's range
+    return len(text) * SECONDS_PER_CHARACTER / pace
+
+
+def audio_seconds(path: str) -> tuple[float, str]:
+    """Return how long an audio file plays in seconds, and a remark if that is assumed rather than measured.
+
+    Args:
+        path: A file's path, a `data:` URI or a URL.
+    """
+    if path.startswith("data:"):
+        return _measured(_decoded(path), "the data URI holds no audio that can be read")
+    if path.startswith(("http://", "https://")):
+        return ASSUMED_AUDIO_S, "its length is assumed: a URL is not fetched"
+    if not Path(path).is_file():
+        return ASSUMED_AUDIO_S, "a placeholder: there is no such file"
+    return _file_seconds(path, Path(path).stat().st_mtime_ns)
+
+
+def _decoded(uri: str) -> Any:
+    head, _, body = uri.partition(",")
+    data = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
+    return io.BytesIO(data)
+
+
+@functools.lru_cache(maxsize=256)
+def _file_seconds(path: str, changed: int) -> tuple[float, str]:
+    del changed  # part of the key: a file that was replaced is measured again
+    return _measured(path, "a placeholder: the file holds no audio that can be read")
+
+
+def _measured(source: Any, otherwise: str) -> tuple[float, str]:
+    import soundfile
+
+    try:
+        return float(soundfile.info(source).duration), ""
+    except (RuntimeError, TypeError, ValueError):
+        return ASSUMED_AUDIO_S, otherwise

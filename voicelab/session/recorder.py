@@ -1,0 +1,133 @@
+"""The log of one session while it runs: every event a tuple, its data written as JSON at once.
+
+Data is encoded when it is recorded, because handlers go on changing the dicts that they have yielded. The values of
+variables are masked here, in the one place that everything recorded passes.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from voicelab.records import Row
+
+_dumps = orjson.dumps
+MASK = "••••••"
+_SECRET_LENGTH = 6
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def plain(value: Any) -> Any:
+    """Return a form of a value that JSON can hold and that is the same in every process (no addresses, sets sorted)."""
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value)} bytes"
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return _ADDRESS.sub("", str(value))
+
+
+def encode(value: Any) -> str:
+    """Return a value as JSON text; what JSON doesn't know is written as text."""
+    try:
+        return orjson.dumps(value, default=plain).decode()
+    except TypeError:
+        return orjson.dumps(_with_text_keys(value), default=plain).decode()
+
+
+def _with_text_keys(value: Any, depth: int = 0) -> Any:
+    if depth > 50:  # noqa: PLR2004 - deeper than anybody nests on purpose: a structure that contains itself
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+        return [_with_text_keys(item, depth + 1) for item in items]
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:  # noqa: PLR2004 - JSON's 64 bits
+        return str(value)
+    return value
+
+
+def maskable(variables: Mapping[str, str]) -> list[str]:
+    """Return the texts to mask: values of six characters or more, as they are and as JSON writes them, longest first."""
+    values = {str(value) for value in variables.values() if len(str(value)) >= _SECRET_LENGTH}
+    return sorted(values | {encode(value)[1:-1] for value in values}, key=lambda text: (-len(text), text))
+
+
+class Recorder:
+    """Collects the rows of one session, in the column order of `voicelab.records`.
+
+    Args:
+        secrets: Texts that must not appear in any row (see `maskable`).
+    """
+
+    __slots__ = ("_secrets", "error", "events", "exposures", "metrics", "n_errors")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self.events: list[Row] = []
+        self.metrics: list[Row] = []
+        self.exposures: list[Row] = []
+        self.n_errors = 0
+        self.error: str | None = None
+        self._secrets = tuple(secrets)
+
+    def add(
+        self,
+        time_s: float,
+        turn: int,
+        kind: str,
+        name: str,
+        data: Any,
+        background: bool = False,
+        task: str | None = None,
+    ) -> int:
+        """Record an event; return its position in the session."""
+        events = self.events
+        seq = len(events)
+        try:
+            text = _dumps(data, plain).decode()
+        except TypeError:
+            text = encode(data)
+        if self._secrets:
+            text = self.masked(text)
+        events.append((seq, time_s, turn, kind, name, text, background, task))
+        return seq
+
+    def add_text(self, time_s: float, turn: int, kind: str, name: str, text: str) -> None:
+        """Record an event whose data is JSON text already, and holds nothing to mask."""
+        events = self.events
+        events.append((len(events), time_s, turn, kind, name, text, False, None))
+
+    def amend(self, seq: int, facts: Mapping[str, Any]) -> None:
+        """Add to the data of an event, once it is known what became of it."""
+        row = self.events[seq]
+        self.events[seq] = (*row[:5], self.masked(encode({**orjson.loads(row[5]), **facts})), *row[6:])
+
+    def add_error(
+        self, time_s: float, turn: int, data: dict[str, Any], background: bool = False, task: str | None = None
+    ) -> int:
+        """Record an error as the SDK's `error` event; return its position in the session."""
+        self.n_errors += 1
+        if self.error is None:
+            self.error = self.masked(str(data["message"]))
+        return self.add(time_s, turn, "output", "error", data, background, task)
+
+    def add_metric(self, time_s: float, turn: int, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
+        """Record a metric, as an event and as a row of its own."""
+        seq = self.add(time_s, turn, "metric", f"metrics.{type}.{name}", {"value": value, "tags": tags})
+        self.metrics.append((seq, time_s, turn, type, name, float(value), self.text(tags)))
+
+    def text(self, value: Any) -> str:
+        """Return a value as JSON text, masked."""
+        return self.masked(encode(value))
+
+    def masked(self, text: str) -> str:
+        """Return a text without the values of variables."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, MASK)
+        return text

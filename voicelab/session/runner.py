@@ -1,0 +1,378 @@
+"""Runs one session: performs what turn-taking decides, calls the handler, and hears what it yields.
+
+One asyncio Task a session. The handler runs inside that Task; an interruption cancels the Task and takes the
+cancellation back (`uncancel`), which costs half as much as a Task a turn. While the handler works, the clock calls
+`_ring` when something else falls due: the caller's next action, the end of a closing speech, the session's limit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from voicelab import sdk
+from voicelab.clock import Clock
+from voicelab.errors import ForcedVariantError, HandlerError
+from voicelab.inputs import Action, Custom, Interrupt, Press, Say
+from voicelab.isolation import SCOPE
+from voicelab.records import SessionRows
+from voicelab.seeds import Seeds
+from voicelab.session.agent_side import AgentSide
+from voicelab.session.caller_side import CallerSide, Conversation
+from voicelab.session.failures import file_name, is_users
+from voicelab.session.host import SessionHost, Settings
+from voicelab.session.turns import Effect, Timeout
+
+CLEANUP_S = 30.0
+_START = object()
+_WORDS = (Say, Interrupt)
+_CALLERS_OWN = (Say, Interrupt, Press)
+
+
+class Weather(Protocol):
+    """What lies between caller and agent in one session; see `voicelab.world`."""
+
+    def recognised(self, text: str) -> str:
+        """Return what the recogniser makes of the caller's words."""
+
+    def delay_s(self) -> float:
+        """Return the seconds before the handler gets its next input."""
+
+    def fault(self, where: str) -> BaseException | None:
+        """Return an exception to raise in the handler or a task, or None."""
+
+    def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
+        """Return the true outcomes of the session, given its variants."""
+
+
+class Session(SessionHost):
+    """One conversation between a caller and a handler.
+
+    Args:
+        settings: What all sessions of the run have in common.
+        clock: The session's clock, at 0.
+        seeds: The session's streams of chance.
+        conversation: The caller in this session.
+        index: Index of the session in its run.
+        session_id: The session's id.
+        caller: Name of the caller.
+        weather: What lies between caller and agent; None for nothing.
+        parameters: What the handler reads with `get_data`.
+        run_tests: Tests that have been stopped, as the SDK's `runTest`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        seeds: Seeds,
+        conversation: Conversation,
+        *,
+        index: int = 0,
+        session_id: str = "",
+        caller: str = "script",
+        weather: Weather | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        run_tests: Mapping[str, bool] | None = None,
+    ) -> None:
+        super().__init__(settings, clock, seeds, index, run_tests or {}, weather)
+        self.session_id = session_id
+        self._caller_name = caller
+        self._conversation = conversation
+        self._parameters = parameters
+        self._caller = CallerSide(conversation, self.turns)
+        self._agent = AgentSide(self, self._caller, self._perform)
+        self._inbox: deque[sdk.Event] = deque()
+        self._cut = False
+        self._limit_s = settings.limits.seconds
+
+    async def run(self) -> SessionRows:
+        """Run the session to its end and return its rows."""
+        SCOPE.set(self)
+        self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        settings = self.settings
+        self.context = sdk.make_context(
+            self,
+            strict=settings.strict,
+            data=self._parameters,
+            variables=settings.variables,
+            environment=settings.environment,
+            configuration=settings.configuration,
+            session_id=self.session_id,
+            agent_id=settings.agent,
+        )
+        self._transcript = self.context.transcript_parts
+        self._clock.attend(self._due, self._ring)
+        try:
+            await self._converse()
+        except ForcedVariantError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the engine or the caller failed: a session that says so, not a lost run
+            self.failed(error)
+            self._perform(self.turns.end(self._now(), "error"))
+        duration_s = self._now()
+        await self._clean_up()
+        return self._rows(duration_s)
+
+    # --- the conversation ---
+
+    async def _converse(self) -> None:
+        turns, caller, clock, now, inbox = self.turns, self._caller, self._clock, self._now, self._inbox
+        self._perform(turns.begin(0.0, _START))
+        while turns.ended is None:
+            if inbox:
+                if await self._answer(inbox.popleft()):
+                    self._perform(turns.finish(now()))
+                caller.answered = True
+                continue
+            time_s = now()
+            if (not turns.queue or time_s >= caller.next_at) and self._move_caller(time_s):
+                continue
+            await clock.wait()
+            time_s = now()
+            self._perform(turns.advance(time_s) if time_s < self._limit_s else turns.end(time_s, "timeout"))
+
+    def _due(self) -> float:
+        """Return when something happens by itself next, in seconds."""
+        return min(self.turns.deadline(), self._caller.due(), self._limit_s)
+
+    def _ring(self) -> None:
+        """Do what falls due while the handler works; the clock calls this beside the session's Task."""
+        now, turns = self._now(), self.turns
+        if now >= self._limit_s:
+            limit = f"cleanup is limited to {CLEANUP_S:g} s" if self.terminal else f"the session's limit is {self._limit_s:g} s"
+            self.failed(TimeoutError(f"The handler was cancelled{self._waiting_at()}: {limit}"))
+            self._limit_s = float("inf")
+            self._perform(turns.end(now, "timeout"))
+            self._cancel_turn()
+        elif turns.ending is not None and now >= turns.deadline():
+            self._perform(turns.end(now, turns.ending))
+        else:
+            self._move_caller(now)
+            self._clock.changed()
+
+    def _waiting_at(self) -> str:
+        frames = [frame for frame in self._task.get_stack() if is_users(frame.f_code)]
+        return f" while it waited at {file_name(frames[-1].f_code.co_filename)}:{frames[-1].f_lineno}" if frames else ""
+
+    def _move_caller(self, now: float) -> bool:
+        """Do what the caller does now; return whether it did anything."""
+        move = self._caller.move(now)
+        if move is None:
+            return False
+        what, action = move
+        if what == "offer":
+            self._perform(self.turns.offer(now, action, speech=isinstance(action, _CALLERS_OWN)))
+        elif what == "speak":
+            self._perform(self.turns.speak(now))
+        else:
+            self._perform(self.turns.end(now, action))
+        return True
+
+    async def _answer(self, event: sdk.Event) -> bool:
+        """Have the handler take an input; return whether it finished, rather than being cancelled."""
+        self._cut = False
+        self._clock.changed()
+        try:
+            if self._weather is None:
+                await self._call(event, None)
+            else:
+                delay_s = self._weather.delay_s()
+                if delay_s:
+                    await asyncio.sleep(delay_s)
+                await self._call(event, self._weather.fault("handler"))
+        except asyncio.CancelledError:
+            if not self._cut:
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
+            self.failed(error)
+        finally:
+            if self._cut:
+                self._task.uncancel()
+        return not self._cut
+
+    async def _call(self, event: sdk.Event, fault: BaseException | None) -> None:
+        stream = self.settings.function(event, self.context)
+        if not hasattr(stream, "__aiter__"):
+            await self._await(stream, fault)
+            return
+        if fault is not None:
+            stream = sdk.faulty(stream, fault)
+        finished = False
+        try:
+            take, turn = self._agent.take, event.turn
+            async for output in stream:
+                if self._cut:
+                    break
+                take(output, stream, turn)
+            else:
+                finished = True
+        finally:
+            if not finished:
+                # In this Task, now: an abandoned generator would run its `finally` in some later session.
+                await stream.aclose()
+
+    async def _await(self, work: Any, fault: BaseException | None) -> None:
+        if not hasattr(work, "__await__"):
+            raise HandlerError(f"The handler returned {work!r}; it must be an `async def` that yields events.")
+        if fault is not None:
+            work.throw(fault)
+        await work
+
+    # --- the end ---
+
+    async def _clean_up(self) -> None:
+        """Tell the handler that the session has ended, and let it and its tasks finish within 30 s."""
+        now = self._now()
+        self.terminal = True
+        self._limit_s = now + CLEANUP_S
+        self.context.cancel_interruptible_tasks()
+        stop = sdk.StopEvent()
+        stop.turn = max(0, self.turns.turn)
+        self.recorder.add(now, stop.turn, "input", "stop", stop.data)
+        await self._answer(stop)
+        if self.context.tasks:
+            await self._finish_tasks()
+        if self._weather is not None:
+            self._apply_truth(self._weather)
+        if self._printed:
+            self.print("\n")
+
+    async def _finish_tasks(self) -> None:
+        tasks = self.context.tasks
+        while pending := [entry["task"] for entry in tasks.values() if not entry["task"].done()]:
+            if self._now() >= self._limit_s:
+                names = ", ".join(name for name, entry in tasks.items() if not entry["task"].done())
+                self.failed(TimeoutError(f"Cancelled: {names}; cleanup is limited to {CLEANUP_S:g} s"))
+                break
+            await self._clock.wait()
+        self.context.cancel_all_tasks()
+        if pending:
+            # Their `finally` blocks run now, in this session.
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    def _apply_truth(self, weather: Weather) -> None:
+        experiments = self.context.experiments
+        variants = {name: str(test.value) for name, test in experiments.experiments.items()}
+        for name, value in weather.outcomes(variants):
+            if name not in experiments.outcomes:
+                experiments.add_manual_outcome(name, "boolean" if isinstance(value, bool) else "float")
+            experiments.set_outcome(name, value)
+
+    # --- effects of turn-taking ---
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for what, time_s, turn, value in effects:
+            if what == "deliver":
+                self._deliver(time_s, turn, value)
+            elif what == "said":
+                self._said(time_s, turn, *value)
+            elif what == "turn_end":
+                self.recorder.add_text(time_s, turn, "system", "turn_end", f'{{"duration":{round(value * 1000)}}}')
+            elif what == "turn_interrupted":
+                self.recorder.add(time_s, turn, "system", "turn_interrupted", {})
+            elif what == "cut":
+                self._mark_cut(time_s, value)
+            elif what == "held":
+                self.recorder.add(time_s, turn, "system", "input_gate", {"allowed": False, "reason": value})
+            elif what == "dropped":
+                data = {"reason": "the agent has ended the session", "input": str(value)}
+                self.recorder.add(time_s, turn, "system", "input_dropped", data)
+            elif what == "cancel_turn":
+                self._cancel_turn()
+            elif what == "cancel_tasks":
+                self.context.cancel_interruptible_tasks()
+
+    def _deliver(self, time_s: float, turn: int, value: tuple[Any, str | None]) -> None:
+        given, heard = value
+        event, said = self._event_of(given)
+        event.turn = turn
+        data = event.data
+        if heard is not None:
+            data |= {
+                "previous_turn_interrupted": True,
+                "previous_turn_agent_transcript": heard,
+                "transcript_prev_assistant": heard,
+                "transcript_prev_interrupted": True,
+            }
+        self.recorder.add(time_s, turn, "input", event.name, data if said is None else data | {"said": said})
+        if event.name == "text":
+            part = {"role": "user", "content": data["text"]}
+            self.recorder.add(time_s, turn, "system", "transcript_part", part)
+            self._transcript.append({**part, "interrupted": False})
+        self._inbox.append(event)
+
+    def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, str | None]:
+        """Return the SDK's event for an input, and what the caller really said if the recogniser changed it."""
+        if isinstance(given, _WORDS):
+            text = given.text if self._weather is None else self._weather.recognised(given.text)
+            return sdk.TextEvent(given.source, text), (None if text == given.text else given.text)
+        if given is _START:
+            return sdk.start_event(), None
+        if isinstance(given, Timeout):
+            return sdk.TimeoutEvent(given.count, given.ms_since_input), None
+        if isinstance(given, Press):
+            return sdk.DTMFEvent(given.digits), None
+        if isinstance(given, Custom):
+            return sdk.CustomEvent(given.name, dict(given.data)), None
+        return sdk.deliverable(given.event), None  # type: ignore[attr-defined]
+
+    def _said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
+        part: dict[str, Any] = {"role": "agent", "content": text}
+        if interrupted:
+            part["interrupted"] = True
+        self.recorder.add(time_s, turn, "system", "transcript_part", part)
+        self._transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
+        self._caller.agent_said(text)
+
+    def _mark_cut(self, time_s: float, cut: list[tuple[Any, float]]) -> None:
+        for utterance, played_s in cut:
+            facts: dict[str, Any] = {"interrupted": True, "played_s": played_s}
+            if not played_s:
+                facts["spoken"] = False
+            elif utterance.text is not None:
+                facts["heard"] = utterance.heard_by(time_s)
+            self.recorder.amend(utterance.row, facts)
+
+    def _cancel_turn(self) -> None:
+        if not self._cut:
+            self._cut = True
+            self._task.cancel()
+
+    # --- what the SDK's context hands over ---
+
+    def emitted(self, event: sdk.Event) -> None:
+        """Take an event that the context sends by itself."""
+        self._agent.take(event, None, self.turn)
+
+    def task_emitted(self, event: Any, stream: Any, task: str, turn: int) -> None:
+        """Take what a background task yields."""
+        if isinstance(event, sdk.Event):
+            event.background, event.background_task_name, event.turn = True, task, turn
+        self._agent.take(event, stream, turn, task)
+        self._clock.wake()
+
+    def _rows(self, duration_s: float) -> SessionRows:
+        recorder, context, settings = self.recorder, self.context, self.settings
+        session = (
+            settings.run_id,
+            self.session_id,
+            self.index,
+            settings.source,
+            self._caller_name,
+            self.turns.ended,
+            recorder.n_errors,
+            recorder.error,
+            self.turns.turn + 1,
+            getattr(self._conversation, "n_replies", 0),
+            getattr(self._conversation, "n_otherwise", 0),
+            duration_s,
+            settings.environment,
+            "inbound",
+            "simulation" if settings.source == "simulated" else "debugger",
+            "[]",
+            recorder.text(self._parameters) if self._parameters else "{}",
+            recorder.text(context.data) if context.data else "{}",
+            recorder.text(context.output_data) if context.output_data else "{}",
+        )
+        return SessionRows(session, recorder.events, recorder.exposures, self.outcome_rows(context), recorder.metrics)

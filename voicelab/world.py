@@ -1,0 +1,158 @@
+"""What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voicelab.checks import probability, span
+from voicelab.errors import InputError
+from voicelab.seeds import Seeds
+
+# What a recogniser makes of a word that it mishears: words that sound alike.
+_SOUND_ALIKES = {
+    "two": "to", "to": "two", "too": "two", "four": "for", "for": "four", "one": "won", "eight": "ate", "six": "sits",
+    "buy": "by", "by": "buy", "bye": "by", "hear": "here", "here": "hear", "right": "write", "no": "know",
+    "know": "no", "yes": "yet", "book": "look", "call": "cold", "cancel": "council", "tuesday": "two days",
+    "thursday": "thirsty", "monday": "one day", "pay": "play", "bill": "bell", "their": "there", "there": "their",
+    "week": "weak", "meet": "meat", "purchase": "purpose", "want": "won't", "like": "light", "please": "police",
+    "hello": "yellow", "account": "a count", "appointment": "a pointment", "help": "health", "thank": "sank",
+}  # fmt: skip
+_VOWELS = str.maketrans("aeiou", "eaoie")
+
+
+class SimulatedFault(RuntimeError):
+    """Raised inside a handler or a background task by `World(handler_faults=...)`."""
+
+
+class World:
+    """The world that sessions happen in.
+
+    Args:
+        recognition_errors: Probability that a word of the caller is dropped, swapped with its neighbour or misheard.
+        handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
+            number, in seconds.
+        handler_faults: Probability that a call of the handler, or a background task, raises at its first output.
+        truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
+            its variant; instead of p a function of a `random.Random` may return the value.
+
+    Raises:
+        InputError: a probability is not from 0 to 1, a range is none, or the truth has another shape.
+    """
+
+    def __init__(
+        self,
+        recognition_errors: float = 0.0,
+        handler_delay_s: float | tuple[float, float] = 0.0,
+        handler_faults: float = 0.0,
+        truth: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    ) -> None:
+        self.recognition_errors = probability("recognition_errors", recognition_errors)
+        self.handler_delay_s = span("handler_delay_s", handler_delay_s)
+        self.handler_faults = probability("handler_faults", handler_faults)
+        self.truth = _checked_truth(truth or {})
+
+    def begin(self, seeds: Seeds) -> "Weather":
+        """Return the world of one session."""
+        return Weather(self, seeds)
+
+    def __repr__(self) -> str:
+        facts = [f"{name}={value!r}" for name, value in vars(self).items() if value and value != (0.0, 0.0)]
+        return f"World({', '.join(facts)})"
+
+
+class Weather:
+    """The world of one session: what chance makes of `World` there.
+
+    Args:
+        world: The world.
+        seeds: The session's streams of chance.
+    """
+
+    __slots__ = ("_seeds", "_streams", "_world")
+
+    def __init__(self, world: World, seeds: Seeds) -> None:
+        self._world = world
+        self._seeds = seeds
+        self._streams: dict[str, random.Random] = {}
+
+    def recognised(self, text: str) -> str:
+        """Return what the recogniser makes of the caller's words; never nothing at all."""
+        rate = self._world.recognition_errors
+        if not rate:
+            return text
+        rng = self._stream("recognition")
+        heard: list[str] = []
+        swap = False
+        for word in text.split():
+            if swap:
+                heard.insert(len(heard) - 1, word)
+                swap = False
+            elif rng.random() >= rate:
+                heard.append(word)
+            else:
+                error = rng.choice(("drop", "swap", "mishear"))
+                if error != "drop":
+                    heard.append(_misheard(word, rng) if error == "mishear" else word)
+                swap = error == "swap"
+        return " ".join(heard) or _misheard(text.split()[0], rng)
+
+    def delay_s(self) -> float:
+        """Return the seconds before the handler gets its next input."""
+        low, high = self._world.handler_delay_s
+        return low + (high - low) * self._stream("delay").random() if high else 0.0
+
+    def fault(self, where: str) -> BaseException | None:
+        """Return an exception to raise in the handler or a task, or None."""
+        rate = self._world.handler_faults
+        if rate and self._stream("faults").random() < rate:
+            return SimulatedFault(f"a fault of the simulated world in {where}")
+        return None
+
+    def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
+        """Return the true outcomes of a session with these variants."""
+        drawn = []
+        for test, effects in self._world.truth.items():
+            for outcome, by_variant in effects.items():
+                if test in variants and variants[test] in by_variant:
+                    drawn.append((outcome, self._draw(test, outcome, by_variant[variants[test]])))
+        return drawn
+
+    def _draw(self, test: str, outcome: str, effect: float | Callable[[random.Random], Any]) -> Any:
+        stream = f"world:truth:{test}:{outcome}"
+        if callable(effect):
+            return effect(self._seeds.random(stream))
+        return self._seeds.uniform(stream) < effect
+
+    def _stream(self, name: str) -> random.Random:
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = self._seeds.random(f"world:{name}")
+        return stream
+
+
+def _misheard(word: str, rng: random.Random) -> str:
+    bare = word.lower().strip(".,!?")
+    if bare in _SOUND_ALIKES:
+        return _SOUND_ALIKES[bare]
+    if len(bare) > 3 and rng.random() < 0.5:  # noqa: PLR2004 - short words lose no syllable
+        return bare[:-2]
+    changed = bare.translate(_VOWELS)
+    return changed if changed != bare else f"{bare}s"
+
+
+def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    shape = '{"greeting_variant": {"user_satisfied": {"formal": 0.30, "casual": 0.36}}}'
+    if not isinstance(truth, Mapping):
+        raise InputError(f"truth is {truth!r}, must be {{test: {{outcome: {{variant: probability}}}}}}, e.g. {shape}.")
+    checked: dict[str, dict[str, dict[str, Any]]] = {}
+    for test, effects in truth.items():
+        if not isinstance(effects, Mapping) or not all(isinstance(v, Mapping) and v for v in effects.values()):
+            raise InputError(f"truth of {test!r} must be {{outcome: {{variant: probability}}}}, e.g. {shape}.")
+        checked[str(test)] = {
+            str(outcome): {
+                str(variant): effect if callable(effect) else probability(f"truth of {test}/{outcome}/{variant}", effect)
+                for variant, effect in by_variant.items()
+            }
+            for outcome, by_variant in effects.items()
+        }
+    return checked
