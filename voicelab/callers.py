@@ -320,12 +320,40 @@ def as_caller(given: Any) -> Any:
         raise InputError(f"The caller is the text {given!r}; a script is a list, e.g. [{given!r}].")
     if isinstance(given, list | tuple):
         return Script(given)
-    if isinstance(given, Mix) or (callable(getattr(given, "begin", None)) and isinstance(getattr(given, "name", None), str)):
+    if isinstance(given, Script | Persona | Mix | _OwnCaller):
         return given
+    if callable(getattr(given, "begin", None)) and isinstance(getattr(given, "name", None), str):
+        return _OwnCaller(given)
     raise InputError(
         f"{given!r} is no caller. Give a list of inputs, vl.Script(), vl.Persona(), vl.mix(), or an object with a "
         "`name` and `begin(rng)`."
     )
+
+
+class _OwnCaller:
+    """A caller of the user's: what it says may be plain text, or an event, and it need not know of interruptions."""
+
+    def __init__(self, caller: Any) -> None:
+        self.caller = caller
+        self.name: str = caller.name
+
+    def begin(self, rng: random.Random) -> "_OwnCall":
+        return _OwnCall(self.caller.begin(rng))
+
+
+class _OwnCall:
+    def __init__(self, conversation: Any) -> None:
+        self._conversation = conversation
+        self._interrupts_after = getattr(conversation, "interrupts_after", None)
+        self.timed = tuple(getattr(conversation, "timed", ()))
+
+    def reply(self, heard: Heard) -> Input | None:
+        reply = self._conversation.reply(heard)
+        return None if reply is None else as_input(reply)
+
+    def interrupts_after(self) -> float | None:
+        after = None if self._interrupts_after is None else self._interrupts_after()
+        return None if after is None else checks.seconds("interrupts_after()", after)
 
 
 # --- stock personas --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 
 from voicelab import sdk
-from voicelab.callers import Mix, Script, as_caller
+from voicelab.callers import Mix, as_caller
 from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.conversation import SessionRecord, SideBySide
 from voicelab.errors import InputError, did_you_mean
@@ -84,7 +84,12 @@ class Job:
         )
 
     def session(
-        self, settings: Settings, clock: Clock, index: int, run_tests: Mapping[str, bool] | None = None
+        self,
+        settings: Settings,
+        clock: Clock,
+        index: int,
+        run_tests: Mapping[str, bool] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Session:
         """Return a session of the run, ready to run.
 
@@ -93,7 +98,10 @@ class Job:
             clock: The session's clock, at 0.
             index: Index of the session.
             run_tests: Tests that have stopped by then, on top of the job's.
+            parameters: The session's own parameters, in place of the job's.
         """
+        if parameters is None:
+            parameters = self.parameters(index) if callable(self.parameters) else self.parameters
         seeds = Seeds(self.seed, index)
         caller = self.callers
         if isinstance(caller, Mix):
@@ -109,7 +117,7 @@ class Job:
             session_id=session_id(self.run_id, index),
             caller=caller.name,
             weather=None if self.world is None else self.world.begin(seeds),
-            parameters=self.parameters(index) if callable(self.parameters) else self.parameters,
+            parameters=parameters,
             run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
         )
 
@@ -185,13 +193,20 @@ def run(
     return record
 
 
-def play(job: Job, index: int = 0, run_tests: Mapping[str, bool] | None = None, clock: str = "virtual") -> SessionRecord:
+def play(
+    job: Job,
+    index: int = 0,
+    run_tests: Mapping[str, bool] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    clock: str = "virtual",
+) -> SessionRecord:
     """Run one session of a job in this process and return its record.
 
     Args:
         job: What the session is made of.
         index: Its index in the run.
         run_tests: Tests that have stopped by then.
+        parameters: The session's own parameters, in place of the job's.
         clock: `virtual` or `wall`.
     """
     notes: list[PortabilityNote] = []
@@ -205,9 +220,12 @@ def play(job: Job, index: int = 0, run_tests: Mapping[str, bool] | None = None, 
     async def main() -> SessionRows:
         loop = asyncio.get_running_loop()
         if isinstance(loop, VirtualLoop):
-            return await loop.create_task(job.session(settings, VirtualClock(loop), index, run_tests).run())
+            return await start(loop, VirtualClock(loop))
         with watching(loop, settings.add_note), contextlib.closing(WallClock(loop)) as wall:
-            return await loop.create_task(job.session(settings, wall, index, run_tests).run())
+            return await start(loop, wall)
+
+    def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
+        return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
     with sdk.hosted(), _numpy_kept(job.handler):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
@@ -261,6 +279,20 @@ def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEv
     if errors:
         raise errors[0]
     return outcome[0]
+
+
+async def offload(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run blocking work beside the conversation: `result = await vl.offload(function, ...)`.
+
+    In real time it runs in a thread, with the session's context; in virtual time at once and in place, at no cost of
+    virtual time. `asyncio.to_thread` does the same, here and on the platform, where voicelab isn't installed.
+
+    Args:
+        function: A function that blocks: a call of a service, a long computation.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+    """
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 # --- arguments that `run` and `simulate` share -----------------------------------------------------------------------
@@ -420,4 +452,4 @@ def _numpy_kept(handler: Handler) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002 - as above
 
 
-__all__ = ["EPOCH", "Job", "Script", "in_own_loop", "play", "run"]
+__all__ = ["EPOCH", "Job", "in_own_loop", "offload", "play", "run"]

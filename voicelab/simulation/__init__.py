@@ -1,0 +1,323 @@
+"""Simulates thousands to millions of sessions in virtual time: `vl.simulate`."""
+
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab import __version__, checks
+from voicelab.callers import as_caller
+from voicelab.conversation import SessionRecord
+from voicelab.errors import InputError, LogError
+from voicelab.handlers import HandlerLike
+from voicelab.jobs import Job, checked_world, forced_variants, play, split_parameters, start_of, with_options
+from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.write import drop_speculative, settled_shards
+from voicelab.simulation.driver import Driver, Plan
+from voicelab.simulation.fingerprint import fingerprint
+from voicelab.simulation.pool import Executor, Pool, default_workers
+from voicelab.simulation.progress import Progress
+from voicelab.simulation.ship import pack
+from voicelab.simulation.stops import Watch, settled_facts
+from voicelab.simulation.worker import ShardReport
+from voicelab.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from voicelab.log.read import Log
+
+__all__ = ["SHARD_SIZE", "simulate"]
+
+SHARD_SIZE = 2_000
+"""Sessions a shard: part of what makes two logs byte-identical, and so not an option."""
+
+
+def simulate(
+    handler: HandlerLike,
+    callers: Any,
+    sessions: int = 10_000,
+    seed: int = 0,
+    log: str | Path | None = None,
+    parameters: "Mapping[str, Any] | pd.DataFrame | Callable[[int], Mapping[str, Any]] | None" = None,
+    variables: Mapping[str, str] | str | Path | None = None,
+    environment: str | None = None,
+    variants: Mapping[str, str] | None = None,
+    start: datetime | str | None = None,
+    world: World | None = None,
+    stopping: bool = True,
+    audio: None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    resume: bool = False,
+    overwrite: bool = False,
+    configuration: Mapping[str, Any] | None = None,
+) -> "Log":
+    """Simulate sessions and return their log.
+
+    The same seed, handler, callers, world and library versions give byte-identical shards, for any number of workers.
+
+    Args:
+        handler: A handler, or what `vl.load_handler` takes.
+        callers: A caller, a mixture of them, or a list of inputs.
+        sessions: How many.
+        seed: Everything random follows from it.
+        log: Folder of the log; None for a temporary one that lives as long as the returned log.
+        parameters: What the handler reads with `context.get_data`: a dict for all sessions, a DataFrame with one row a
+            session, or a function of the session's index.
+        variables: What it reads with `context.variables`; a dict or a .env file.
+        environment: What it reads as `context.environment`.
+        variants: `{test: variant}` forces variants; forced sessions decide nothing.
+        start: Date and time at which every session begins.
+        world: What lies between caller and agent.
+        stopping: Honour the tests' own stop rules, as if each were decided after every session in order.
+        audio: Reserved for callers that really speak; must be None.
+        executor: Where shards run: anything with `submit(function, bytes)`, e.g. a Dask executor. None for child
+            processes.
+        workers: Child processes; None for one a processor.
+        progress: Show the progress line.
+        resume: Go on with an unfinished log, or start a new one.
+        overwrite: Replace a log of other sessions.
+        configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+
+    Returns:
+        The log.
+
+    Raises:
+        InputError: an argument is not allowed.
+        ShippingError: something can't be sent to a worker process.
+        LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
+    """
+    if audio is not None:
+        raise InputError("audio is not None: callers speak in text; the speech engines are not part of this version.")
+    checks.whole("sessions", sessions)
+    n_workers = default_workers() if workers is None else checks.whole("workers", workers)
+    if variants == "each":
+        raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
+    table, shared, run_tests = _parameters(parameters, sessions)
+    job = Job(
+        handler=with_options(handler, variables, environment),
+        callers=as_caller(callers),
+        world=checked_world(world),
+        seed=seed,
+        parameters=shared,
+        run_tests=run_tests,
+        forced=forced_variants(variants or {}),
+        configuration=configuration or {},
+        start=start_of(start),
+    )
+    run = _Run(job, sessions, stopping=stopping, table=table)
+    folder, temporary = _folder(log)
+    finished = _existing(folder, run, resume=resume, overwrite=overwrite)
+    if finished is None:
+        packed = pack(job)
+        _simulate(run, folder, packed, executor, min(n_workers, run.plan(folder).n_shards), progress=progress)
+        finished = _open(folder)
+    return _with_job(finished, run, temporary)
+
+
+class _Run:
+    """A run as its log's manifest describes it."""
+
+    def __init__(self, job: Job, sessions: int, *, stopping: bool, table: list[dict[str, Any]] | None) -> None:
+        self.job = job
+        self.sessions = sessions
+        self.stopping = stopping
+        self.table = table
+        parts = [job.callers, job.world, job.parameters, table, job.forced, job.run_tests, job.configuration]
+        parts += [job.start.isoformat(), job.handler.environment, job.handler.strict, dict(job.handler.variables)]
+        self.fingerprint = fingerprint(job.handler.fingerprint, *parts)
+        identity = f"{self.fingerprint}:{job.seed}:{stopping}"
+        job.run_id = blake2b(identity.encode(), digest_size=8).hexdigest()
+
+    def plan(self, folder: Path) -> Plan:
+        """Return how the sessions are cut into shards."""
+        return Plan(folder, self.sessions, SHARD_SIZE, self.table)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be equal for a log to hold this run."""
+        return {
+            "fingerprint": self.fingerprint,
+            "seed": self.job.seed,
+            "sessions": self.sessions,
+            "shard_size": SHARD_SIZE,
+            "stopping": self.stopping,
+        }
+
+    def manifest(self, workers: int) -> dict[str, Any]:
+        """Return the manifest at the beginning of the run."""
+        libraries = ("primfunctions", "pyarrow", "orjson")
+        world = self.job.world
+        return {
+            **self.identity(),
+            "run_id": self.job.run_id,
+            "status": "running",
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "source": self.job.source,
+            "handler": self.job.handler.name,
+            "callers": self.job.callers.name,
+            "world": None if world is None else repr(world),
+            "has_truth": bool(world is not None and world.truth),
+            "workers": workers,
+            "host": platform.node(),
+            "python": platform.python_version(),
+            "versions": {"voicelab": __version__, **{name: version(name) for name in libraries}},
+        }
+
+
+def _simulate(
+    run: _Run, folder: Path, packed: bytes, executor: Executor | None, workers: int, *, progress: bool
+) -> None:
+    plan = run.plan(folder)
+    settled = _settled_prefix(folder)
+    manifest = run.manifest(workers)
+    write_manifest(folder, manifest)
+    drop_speculative(folder)
+    watch = Watch(stopping=run.stopping)
+    totals = _Totals()
+    for facts in settled_facts(folder, settled):
+        watch.replay(facts)
+        totals.add(facts)
+    done = min(settled * plan.shard_size, plan.sessions)
+    started = time.perf_counter()
+    pool = Pool(packed, executor, workers)
+    with Progress(plan.sessions, done, shown=progress) as line:
+
+        def take(report: ShardReport) -> None:
+            totals.add(report)
+            for note in report.notes:
+                run.job.handler.add_note(note)
+
+        try:
+            Driver(plan, pool, watch, line, ahead=2 * workers + 2, take=take).run(settled)
+        except KeyboardInterrupt:
+            logged = min(_settled_prefix(folder) * plan.shard_size, plan.sessions)
+            sys.stderr.write(
+                f"\nStopped: {logged:,} of {plan.sessions:,} sessions are logged in {folder}. "
+                "The same call with resume=True goes on from there.\n"
+            )
+            raise
+    drop_speculative(folder)
+    seconds = round(time.perf_counter() - started, 3)
+    manifest |= {"status": "finished", "seconds": seconds, "decisions": watch.decisions(), **totals.manifest()}
+    write_manifest(folder, manifest)
+
+
+class _Totals:
+    """Counts over settled shards, for the manifest."""
+
+    def __init__(self) -> None:
+        self._statuses: Counter[str] = Counter()
+        self._n_errors = 0
+        self._replies: dict[str, list[int]] = {}
+
+    def add(self, report: ShardReport) -> None:
+        self._statuses.update(report.statuses)
+        self._n_errors += report.n_errors
+        for caller, (replies, otherwise) in report.replies.items():
+            counts = self._replies.setdefault(caller, [0, 0])
+            counts[0] += replies
+            counts[1] += otherwise
+
+    def manifest(self) -> dict[str, Any]:
+        shares = {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self._replies.items()}
+        return {"statuses": dict(self._statuses), "n_errors": self._n_errors, "otherwise_share": shares}
+
+
+# --- the log's folder ------------------------------------------------------------------------------------------------
+
+
+def _folder(log: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    if log is None:
+        temporary = tempfile.TemporaryDirectory(prefix="voicelab-")
+        return Path(temporary.name) / "log", temporary
+    if not isinstance(log, str | Path) or not str(log):
+        raise InputError(f"log is {log!r}, must be the path of a folder, e.g. 'runs/greeting'.")
+    return Path(log), None
+
+
+def _existing(folder: Path, run: _Run, *, resume: bool, overwrite: bool) -> "Log | None":
+    """Return the log if it is there and finished; None if the run is to go on, or to begin."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        _make(folder)
+        return None
+    manifest = read_manifest(folder)
+    same = all(manifest.get(key) == value for key, value in run.identity().items())
+    if overwrite and not (same and resume):
+        shutil.rmtree(folder)
+        _make(folder)
+        return None
+    if not same:
+        raise LogError(
+            f"{folder} holds another run ({manifest.get('sessions')} sessions of {manifest.get('handler')!r}, seed "
+            f"{manifest.get('seed')}). Choose another folder, or replace it with overwrite=True."
+        )
+    if manifest.get("status") == "finished":
+        sys.stderr.write(f"{folder} holds these {run.sessions:,} sessions already: it is opened, nothing is run.\n")
+        return _open(folder)
+    if not resume:
+        raise LogError(f"{folder} holds an unfinished log of this run. Go on with it by resume=True.")
+    return None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
+
+
+def _settled_prefix(folder: Path) -> int:
+    """Return how many shards are settled from the first on without a gap."""
+    numbers = set(settled_shards(folder))
+    count = 0
+    while count in numbers:
+        count += 1
+    return count
+
+
+# --- parameters and the log's way back to its job --------------------------------------------------------------------
+
+
+def _parameters(
+    given: Any, sessions: int
+) -> tuple[list[dict[str, Any]] | None, Any, dict[str, bool]]:
+    """Return parameters one a session, parameters for all, and the tests that have stopped."""
+    if callable(given):
+        return None, given, {}
+    if given is None or isinstance(given, Mapping):
+        return (None, *split_parameters(given, None))
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):
+        if len(given) != sessions:
+            raise InputError(f"parameters has {len(given)} rows and sessions is {sessions}: give one row a session.")
+        return [{str(key): value for key, value in row.items()} for row in given.to_dict("records")], None, {}
+    raise InputError(
+        f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, or a function of "
+        "the session's index."
+    )
+
+
+def _open(folder: Path) -> "Log":
+    # Worker processes import this package too, and must not load what reads logs.
+    from voicelab.log.read import open_log
+
+    return open_log(folder)
+
+
+def _with_job(log: "Log", run: _Run, temporary: Any) -> "Log":
+    """Give a log the way to run its sessions again, and its temporary folder to keep."""
+
+    def rerun(index: int, stops: Mapping[str, int]) -> SessionRecord:
+        own = None if run.table is None else run.table[index]
+        return play(run.job, index, {test: False for test, at in stops.items() if at < index}, own)
+
+    return log.with_rerun(rerun, temporary)

@@ -1,0 +1,119 @@
+"""CPU per session of the session engine, beside its yardsticks, in one process: `python benchmarks/engine.py [ROUNDS]`.
+
+Yardsticks: the bare generator (the handler driven by a plain loop with the SDK's own context: no runtime, no log), and
+the SDK's TestRunner in virtual time. Each round runs all of them in turn; medians of the rounds' ratios are printed.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+from handlers import TEXTS, five_turns, five_turns_and_a_task
+from primfunctions.configuration import Configuration
+from primfunctions.context import Context
+from primfunctions.events import StartEvent, StopEvent, TextEvent
+from primfunctions.test_runner import TestRunner
+
+import voicelab as vl
+from voicelab.clock import VirtualLoop
+from voicelab.jobs import Job
+from voicelab.log.write import stage_shard
+from voicelab.simulation.worker import ShardTask, run_sessions
+
+SESSIONS = 2_000
+REQUIRED = {
+    "engine / bare": 0.65,
+    "engine + Parquet / bare": 0.55,
+    "engine / bare, background task": 0.65,
+    "engine + Parquet / bare, background task": 0.55,
+    "engine / TestRunner, background task": 1.0,
+}
+
+
+def cpu_us(work) -> float:
+    """Return the CPU time of some work, in microseconds a session."""
+    start = time.process_time()
+    work()
+    return (time.process_time() - start) / SESSIONS * 1e6
+
+
+def in_virtual_time(main) -> None:
+    loop = VirtualLoop()
+    try:
+        loop.run_until_complete(main)
+    finally:
+        loop.close()
+
+
+async def bare(handler) -> None:
+    for _ in range(SESSIONS):
+        context = Context(data={}, variables={}, configuration=Configuration())
+        for event in [StartEvent(), *[TextEvent("text", text) for text in TEXTS], StopEvent()]:
+            async for _output in handler(event, context):
+                pass
+        if context.tasks:
+            await context.wait_for_all_tasks()
+            context.cancel_all_tasks()
+
+
+async def runner(handler) -> None:
+    for _ in range(SESSIONS):
+        test = TestRunner(handler, configuration=Configuration())
+        await test.start()
+        await test.run(TEXTS)
+        await test.stop()
+        await test.context.wait_for_all_tasks()
+        test.context.cancel_all_tasks()
+
+
+class Engine:
+    """The engine as a worker process runs it."""
+
+    def __init__(self, handler) -> None:
+        self._job = Job(vl.load_handler(handler), vl.Script(TEXTS))
+
+    def run(self):
+        return run_sessions(self._job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])
+
+    def run_and_write(self, folder: Path) -> None:
+        stage_shard(folder, 0, "x", self.run())
+
+
+def one_round(handler) -> dict[str, float]:
+    engine = Engine(handler)
+    times = {"bare": cpu_us(lambda: in_virtual_time(bare(handler)))}
+    times["engine"] = cpu_us(engine.run)
+    with tempfile.TemporaryDirectory() as folder:
+        times["engine + Parquet"] = cpu_us(lambda: engine.run_and_write(Path(folder)))
+    times["TestRunner"] = cpu_us(lambda: in_virtual_time(runner(handler)))
+    return times
+
+
+def main(rounds: int) -> int:
+    warnings.simplefilter("ignore")
+    ratios: dict[str, list[float]] = {name: [] for name in REQUIRED}
+    for number in range(rounds + 1):
+        for handler, suffix in ((five_turns, ""), (five_turns_and_a_task, ", background task")):
+            times = one_round(handler)
+            if number == 0:
+                continue  # a warm-up
+            for what in ("engine", "engine + Parquet"):
+                ratios[f"{what} / bare{suffix}"].append(times["bare"] / times[what])
+            if suffix:
+                ratios[f"engine / TestRunner{suffix}"].append(times["TestRunner"] / times["engine"])
+            shown = ", ".join(f"{name} {us:.0f}" for name, us in times.items())
+            print(f"round {number}{suffix}: CPU us a session: {shown}")
+    print(f"\n{'sessions per CPU-second, ratio':44} median    min    max  required")
+    for name, values in ratios.items():
+        print(
+            f"{name:44} {statistics.median(values):6.2f} {min(values):6.2f} {max(values):6.2f}  {REQUIRED[name]:6.2f}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 7))

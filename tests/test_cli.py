@@ -1,0 +1,80 @@
+"""The command line: what it prints, its exit codes, errors in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from voicelab.cli import main
+
+ROOT = Path(__file__).parent.parent
+CLINIC = str(ROOT / "data/agents/clinic")
+
+
+def test_run_prints_a_conversation(capsys):
+    assert main(["run", CLINIC, "--say", "hello", "--say", "yes please", "--variant", "greeting=formal", "--seed", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "Good day, you have reached the Riverside clinic." in out
+    assert "hello" in out
+    assert "formal" in out
+
+
+def test_run_prints_events_as_json(capsys):
+    assert main(["run", CLINIC, "--script", str(ROOT / "data/scripts/booking.json"), "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0]["name"] == "start"
+    assert events[-1]["kind"] in {"input", "output", "log"}
+
+
+def test_simulate_then_analyze(tmp_path, capsys):
+    log = str(tmp_path / "log")
+    assert main(["simulate", CLINIC, "-n", "60", "--log", log, "--caller", "cooperative=2", "--caller", "hesitant", "--workers", "1", "--quiet"]) == 0
+    assert "hesitant" in capsys.readouterr().out
+    assert main(["analyze", log, "greeting"]) == 0
+    assert "greeting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.py"], "no such file"),
+        (["run", CLINIC, "--variant", "greeting"], "TEST=VARIANT"),
+        (["run", CLINIC, "--variant", "greeting=rude"], "'formal', 'casual', 'friendly'"),
+        (["run", CLINIC, "--parameters", "{"], "no JSON"),
+        (["run", CLINIC, "--parameters", "[1]"], "JSON object"),
+        (["run", CLINIC, "--say", "a", "--script", "b"], "not both"),
+        (["run", CLINIC, "--script", "b.json"], "no script file"),
+        (["simulate", CLINIC, "-n", "0", "--log", "x"], "sessions is 0"),
+        (["simulate", CLINIC, "--caller", "nobody", "--log", "x"], "no such persona"),
+        (["simulate", CLINIC, "--caller", "silent=much", "--log", "x"], "no number"),
+        (["analyze", "nowhere", "greeting"], "nowhere"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("voicelab: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["run"], ["simulate", CLINIC]])
+def test_a_command_line_that_is_off_is_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["simulate"], ["analyze"], ["demo"]])
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    assert "example" in capsys.readouterr().out
+
+
+def test_the_demo_tells_a_story(capsys, tmp_path):
+    assert main(["demo", "-n", "300", "--log", str(tmp_path / "log")]) == 0
+    out = capsys.readouterr().out
+    for part in ("1. A conversation with clinic", "2. 300 sessions", "cooperative", "3. Its test", "greeting"):
+        assert part in out

@@ -1,0 +1,61 @@
+"""One door: the public names, and what importing them costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import voicelab as vl
+
+PUBLIC = {
+    "Persona", "Script", "StopRule", "VoicelabError", "World", "__version__", "analyze", "at", "check_srm", "hang_up",
+    "interrupt", "load_handler", "mix", "offload", "open_log", "personas", "press", "run", "sdk", "silence", "simulate",
+}  # fmt: skip
+
+
+def test_the_public_names_are_these():
+    assert set(vl.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_is_there_and_documented(name):
+    value = getattr(vl, name)
+    assert callable(value) or name in {"__version__", "personas", "sdk"}
+    assert name == "__version__" or value.__doc__
+
+
+def test_a_function_is_not_hidden_by_a_module_of_its_name():
+    code = "import voicelab.simulation, voicelab.analysis, voicelab.log, voicelab as vl; assert callable(vl.simulate) and callable(vl.analyze) and callable(vl.run)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
+        vl.simulat  # noqa: B018
+
+
+def loaded_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(' '.join(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    return set(result.stdout.split())
+
+
+def test_importing_voicelab_loads_nothing_heavy():
+    assert not loaded_after("import voicelab") & {"pandas", "numpy", "pyarrow", "primfunctions", "statsmodels", "scipy"}
+
+
+def test_a_worker_loads_neither_pandas_nor_statsmodels():
+    loaded = loaded_after(
+        """
+import pickle, tempfile, pathlib
+import voicelab as vl
+from voicelab.jobs import Job
+from voicelab.simulation.ship import pack
+from voicelab.simulation.worker import ShardTask, run_shard
+job = Job(vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n"), vl.Script(["hi"]))
+with tempfile.TemporaryDirectory() as root:
+    run_shard(pickle.dumps((pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}))))
+"""
+    )
+    assert "primfunctions" in loaded
+    assert not loaded & {"pandas", "statsmodels", "duckdb", "matplotlib", "IPython"}

@@ -1,0 +1,355 @@
+"""`vl.simulate`: repeatable to the byte, true to the tests' stop rules, and never worse off for being killed."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import voicelab as vl
+import voicelab.simulation as simulation
+from voicelab.errors import ForcedVariantError, InputError, LogError, ShippingError
+
+SAMPLES = Path(__file__).parent / "samples"
+IMPORTS = "from primfunctions.events import *\nimport asyncio, random, time, uuid\nfrom primfunctions.metrics import metrics\n"
+
+BUSY = (
+    IMPORTS
+    + """
+async def task(context):
+    yield LogEvent("working")
+    await asyncio.sleep(random.random() * 10)
+    context.set_data("done_at", time.time())
+    context.set_data("id", str(uuid.uuid4()))
+
+async def handler(event, context):
+    if event.name == "start":
+        context.add_outcome("booked", "boolean")
+        context.add_test("greeting", {"a": 0.5, "b": 0.5}, stop={"max_iterations": 150, "default": "a"})
+        context.add_test("closing", {"x": 0.2, "y": 0.3, "z": 0.5}, stop={"max_iterations": 320, "default": "y"})
+        context.create_task(task(context), name="task")
+        yield TextToSpeechEvent(text="Hello " + context.get_test("greeting") + random.choice("123"))
+    if event.name == "text":
+        metrics.counter("texts")
+        context.set_outcome("booked", "yes" in event.data["text"])
+        yield TextToSpeechEvent(text="Would you like it " + context.get_test("closing") + "?")
+"""
+)
+CALLERS = vl.mix((vl.personas.cooperative, 0.6), (vl.personas.interrupter, 0.2), (vl.Script(["hi", "yes"]), 0.2))
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(simulation, "SHARD_SIZE", 100)
+
+
+def hashes(folder) -> dict[str, str]:
+    shards = sorted(Path(folder).glob("*/part-*.parquet"))
+    return {f"{p.parent.name}/{p.name}": hashlib.sha256(p.read_bytes()).hexdigest() for p in shards}
+
+
+def simulate(log, handler=BUSY, callers=CALLERS, sessions=450, seed=3, **options):
+    return vl.simulate(handler, callers, sessions=sessions, seed=seed, log=log, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "SHARD_SIZE", 100)
+        return simulate(tmp_path_factory.mktemp("reference") / "log", workers=1, world=vl.World(0.1, (0, 0.2), 0.02))
+
+
+@pytest.mark.parametrize("workers", [2, 7])
+def test_the_number_of_workers_changes_no_byte(reference, tmp_path, workers):
+    simulate(tmp_path / "log", workers=workers, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert hashes(tmp_path / "log") == hashes(reference.path)
+    assert len(hashes(reference.path)) == 5 * 5
+
+
+def test_two_tests_stop_at_their_own_sessions_for_any_number_of_workers(reference):
+    exposures = reference.exposures().sort_values("session_index")
+    for test, iterations, default in (("greeting", 150, "a"), ("closing", 320, "y")):
+        rows = exposures[exposures["test"] == test]
+        assert list(rows["assignment"]) == ["random"] * iterations + ["default_after_stop"] * (450 - iterations)
+        assert set(rows["variant"][iterations:]) == {default}
+        assert (rows["probability"][iterations:] == 1.0).all()
+        decision = reference.decisions().set_index("test").loc[test]
+        assert decision["stopped_session_index"] == iterations - 1
+        assert decision["reason"] == "iterations"
+
+
+def test_a_stopped_test_shifts_nothing_else(reference, tmp_path):
+    simulate(tmp_path / "log", workers=1, stopping=False, world=vl.World(0.1, (0, 0.2), 0.02))
+    before = reference.sessions()[["session_index", "caller"]]
+    without = vl.open_log(tmp_path / "log").sessions()[["session_index", "caller"]]
+    pd.testing.assert_frame_equal(before, without)
+
+
+def test_max_iterations_of_the_guides_sample(tmp_path):  # G18, G20
+    log = simulate(tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hello"], sessions=1_200, workers=1)
+    rows = log.exposures().sort_values("session_index")
+    assert set(rows["variant"][:1000]) == {"red", "blue"}
+    assert set(rows["variant"][1000:]) == {"blue"}
+    decision = log.decisions().iloc[0]
+    assert (decision["reason"], decision["stopped_at"]) == ("iterations", 1000)
+    assert decision["run_test"] == {"button_color": False}
+
+
+def test_the_variants_of_the_guides_sample_have_their_shares(tmp_path):  # G14
+    log = simulate(tmp_path / "a", SAMPLES / "04_tests.py", ["hello"], sessions=3_000, stopping=False)
+    shares = log.exposures()["variant"].value_counts(normalize=True)
+    for variant, weight in {"formal": 0.33, "casual": 0.33, "friendly": 0.34}.items():
+        assert abs(shares[variant] - weight) < 0.03
+    again = simulate(tmp_path / "b", SAMPLES / "04_tests.py", ["hello"], sessions=3_000, stopping=False)
+    pd.testing.assert_series_equal(log.exposures()["variant"], again.exposures()["variant"])
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import voicelab.simulation as simulation
+import voicelab.simulation.driver as driver
+simulation.SHARD_SIZE = 100
+settle, calls = driver.settle_shard, []
+
+def kill_instead(root, number, tag):
+    calls.append(number)
+    if len(calls) == 3:
+        for worker in {kill_worker} and children() or ():
+            os.kill(worker, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    settle(root, number, tag)
+
+def children():
+    import loky
+    return list(loky.get_reusable_executor()._processes)
+
+driver.settle_shard = kill_instead
+from test_simulate import simulate
+import voicelab as vl
+simulate({log!r}, workers=2, world=vl.World(0.1, (0, 0.2), 0.02))
+"""
+
+
+@pytest.mark.parametrize("kill_worker", [False, True])
+def test_a_run_killed_between_wave_and_settlement_resumes_to_the_same_bytes(reference, tmp_path, kill_worker):
+    log = str(tmp_path / "log")
+    code = KILLED.format(tests=str(Path(__file__).parent), log=log, kill_worker=kill_worker)
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
+    assert result.returncode == -signal.SIGKILL, result.stderr.decode()
+    unfinished = vl.open_log(log)
+    assert not unfinished.finished
+    assert len(unfinished.sessions()) == 200
+    with pytest.raises(LogError, match="resume=True"):
+        simulate(log, world=vl.World(0.1, (0, 0.2), 0.02))
+    simulate(log, workers=1, resume=True, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert hashes(log) == hashes(reference.path)
+    assert not list(Path(log).glob("_spec/*"))
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path, monkeypatch):
+    marker = tmp_path / "died"
+    handler = IMPORTS + textwrap.dedent(
+        f"""
+        from pathlib import Path
+        async def handler(event, context):
+            marker = Path({str(marker)!r})
+            if event.name == "start" and not marker.exists():
+                marker.write_text("x")
+                import signal, os
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield TextToSpeechEvent(text="alive")
+        """
+    )
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=250, workers=2)
+    assert len(log.sessions()) == 250
+
+
+def test_a_plain_script_without_a_main_guard_simulates(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        IMPORTS
+        + "import voicelab as vl\n"
+        + "async def handler(event, context):\n    yield TextToSpeechEvent(text='hello')\n"
+        + f"log = vl.simulate(handler, ['hi'], sessions=30, log={str(tmp_path / 'log')!r}, progress=False)\n"
+        + "print(len(log.sessions()))\n"
+    )
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["30"]
+
+
+def test_a_handler_with_a_closure_is_shipped(tmp_path):
+    from primfunctions.events import TextToSpeechEvent
+
+    words = {"greeting": "from outside"}
+
+    async def handler(event, context):
+        yield TextToSpeechEvent(text=words["greeting"])
+
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=20, workers=1)
+    assert log.session(0).transcript[0]["content"] == "from outside"
+
+
+def test_what_cannot_be_shipped_is_named(tmp_path):
+    lock = threading.Lock()
+
+    async def handler(event, context):
+        with lock:
+            yield None
+
+    with pytest.raises(ShippingError, match="lock"):
+        simulate(tmp_path / "log", handler, ["hi"], sessions=20)
+    with (tmp_path / "file.txt").open("w") as open_file:
+
+        async def writer(event, context):
+            yield open_file
+
+        with pytest.raises(ShippingError, match="open_file"):
+            simulate(tmp_path / "other", writer, ["hi"], sessions=20)
+
+
+def test_any_object_with_submit_runs_the_shards(reference, tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        simulate(tmp_path / "log", executor=executor, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert len(hashes(tmp_path / "log")) == 25
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pd.DataFrame({"name": [f"caller {i}" for i in range(120)]}),
+        lambda index: {"name": f"caller {index}"},
+    ],
+    ids=["a frame", "a function"],
+)
+def test_each_session_has_its_own_parameters(tmp_path, parameters):
+    handler = IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=context.get_data('name'))\n"
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=120, parameters=parameters, workers=1)
+    assert log.session(117).transcript[0]["content"] == "caller 117"
+
+
+def test_a_session_that_raises_is_counted_and_the_batch_goes_on(tmp_path):  # G45
+    handler = IMPORTS + (
+        "async def handler(event, context):\n"
+        "    if event.name == 'start' and random.random() < 0.3:\n        raise ValueError('broken')\n"
+        "    yield TextToSpeechEvent(text='fine')\n"
+    )
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=200, workers=1)
+    assert set(log.sessions()["status"]) == {"completed"}
+    assert 30 < (log.sessions()["n_errors"] > 0).sum() < 90
+    assert set(log.errors()["message"]) == {"ValueError: broken"}
+
+
+def test_forced_sessions_are_marked_and_decide_nothing(tmp_path):
+    log = simulate(tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], sessions=50, variants={"button_color": "red"})
+    assert set(log.exposures()["assignment"]) == {"forced"}
+    assert set(log.exposures()["variant"]) == {"red"}
+    assert log.exposures()["declaration"].str.contains('"max_iterations":1000').all()
+
+
+def test_rerun_is_the_same_session_again(reference):
+    for index in (0, 151, 449):
+        logged = reference.session(index)
+        pd.testing.assert_frame_equal(reference.rerun(index).to_frame(), logged.to_frame())
+
+
+def test_the_share_of_replies_that_fell_to_otherwise_is_reported(reference):
+    assert 0 < reference.manifest["otherwise_share"]["cooperative"] < 1
+    assert reference.sessions()["n_replies"].sum() > reference.sessions()["n_otherwise"].sum() > 0
+
+
+def test_a_finished_log_of_the_same_run_is_opened(reference, capsys):
+    again = simulate(reference.path, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert again.run_id == reference.run_id
+    assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"sessions": 451}, {"callers": ["other"]}, {"handler": SAMPLES / "04_tests.py"}])
+def test_a_log_of_another_run_is_not_touched(reference, change):
+    before = hashes(reference.path)
+    with pytest.raises(LogError, match="overwrite=True"):
+        simulate(reference.path, **change)
+    assert hashes(reference.path) == before
+
+
+def test_overwrite_replaces_another_log(tmp_path):
+    simulate(tmp_path / "log", sessions=20, callers=["a"], workers=1)
+    log = simulate(tmp_path / "log", sessions=30, callers=["a"], workers=1, overwrite=True)
+    assert len(log.sessions()) == 30
+
+
+def test_a_folder_that_is_no_log_is_never_overwritten(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(LogError):
+        simulate(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_without_a_folder_the_log_lives_as_long_as_its_object(tmp_path):
+    log = simulate(None, sessions=20, callers=["a"], workers=1)
+    assert len(log.sessions()) == 20
+    assert log.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sessions": 0}, "sessions is 0"),
+        ({"sessions": 10.5}, "sessions is 10.5"),
+        ({"sessions": True}, "sessions is True"),
+        ({"workers": 0}, "workers is 0"),
+        ({"callers": []}, "empty"),
+        ({"callers": "hello"}, "a script is a list"),
+        ({"callers": 5}, "is no caller"),
+        ({"variants": "each"}, "for vl.run"),
+        ({"parameters": [1]}, "parameters is list"),
+        ({"parameters": {"functionId": "x"}}, "functionId"),
+        ({"parameters": pd.DataFrame({"a": [1]})}, "1 rows and sessions is 450"),
+        ({"world": 3}, "vl.World"),
+        ({"start": "yesterday"}, "start is 'yesterday'"),
+        ({"environment": ""}, "environment is ''"),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_door(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        simulate(tmp_path / "log", **options)
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_forced_variant_that_the_test_lacks_ends_the_run(tmp_path):
+    with pytest.raises(ForcedVariantError, match="red, 'blue'|'red', 'blue'"):
+        simulate(tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], variants={"button_color": "green"}, workers=1)
+
+
+def test_ctrl_c_leaves_a_log_that_goes_on(reference, tmp_path, capsys):
+    import voicelab.simulation.driver as driver
+
+    settle = driver.settle_shard
+
+    def interrupt(root, number, tag):
+        if number == 2:
+            raise KeyboardInterrupt
+        settle(root, number, tag)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "settle_shard", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(tmp_path / "log", workers=1, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert "200 of 450 sessions are logged" in capsys.readouterr().err
+    simulate(tmp_path / "log", workers=1, resume=True, world=vl.World(0.1, (0, 0.2), 0.02))
+    assert hashes(tmp_path / "log") == hashes(reference.path)
+
+
+def test_the_workers_hash_seed_is_fixed(tmp_path):
+    handler = IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=str({'a', 'b', 'c', 'd'}))\n"
+    texts = set()
+    for name in ("one", "two"):
+        log = simulate(tmp_path / name, handler, ["hi"], sessions=4, workers=1)
+        texts |= {log.session(i).transcript[0]["content"] for i in range(4)}
+    assert len(texts) == 1

@@ -1,0 +1,69 @@
+"""voicelab: the notebook lab for VoiceRun voice agents. Talk to a handler, simulate its callers, decide its A/B tests.
+
+Names are imported when they are first used, so that `import voicelab` is quick and a worker process loads only what it
+needs. `%load_ext voicelab` gives notebooks the cell magic `%%handler NAME`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that has it.
+_NAMES = {
+    "load_handler": "voicelab.handlers",
+    "run": "voicelab.jobs",
+    "offload": "voicelab.jobs",
+    "silence": "voicelab.inputs",
+    "press": "voicelab.inputs",
+    "interrupt": "voicelab.inputs",
+    "hang_up": "voicelab.inputs",
+    "at": "voicelab.inputs",
+    "Script": "voicelab.callers",
+    "Persona": "voicelab.callers",
+    "personas": "voicelab.callers",
+    "mix": "voicelab.callers",
+    "World": "voicelab.world",
+    "simulate": "voicelab.simulation",
+    "open_log": "voicelab.log",
+    "analyze": "voicelab.analysis",
+    "check_srm": "voicelab.analysis",
+    "StopRule": "voicelab.rules",
+    "VoicelabError": "voicelab.errors",
+    "sdk": "voicelab",
+}
+__all__ = sorted([*_NAMES, "__version__"])
+
+if TYPE_CHECKING:
+    from voicelab import sdk
+    from voicelab.analysis import analyze, check_srm
+    from voicelab.callers import Persona, Script, mix, personas
+    from voicelab.errors import VoicelabError
+    from voicelab.handlers import load_handler
+    from voicelab.inputs import at, hang_up, interrupt, press, silence
+    from voicelab.jobs import offload, run
+    from voicelab.log import open_log
+    from voicelab.rules import StopRule
+    from voicelab.simulation import simulate
+    from voicelab.world import World
+
+
+def __getattr__(name: str) -> Any:
+    module = _NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'voicelab' has no attribute {name!r}")
+    if module == __name__:
+        return importlib.import_module(f"voicelab.{name}")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Give a notebook `%%handler NAME`; called by `%load_ext voicelab`."""
+    from voicelab.notebook import load_ipython_extension as load
+
+    load(ipython)

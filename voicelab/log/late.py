@@ -1,0 +1,83 @@
+"""Outcomes that become known after the sessions, kept beside the log's shards."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voicelab.errors import InputError, LogError
+from voicelab.log.schema import SCHEMAS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FOLDER = "late"
+
+
+def read(root: Path) -> pa.Table:
+    """Return all late outcomes of a log, as rows of its table `outcomes`."""
+    tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in sorted((root / _FOLDER).glob("part-*.parquet"))]
+    return pa.concat_tables(tables) if tables else SCHEMAS["outcomes"].empty_table()
+
+
+def outcome_names(root: Path) -> list[str]:
+    """Return the names of a log's late outcomes."""
+    return sorted(read(root).column("outcome").unique().to_pylist())
+
+
+def add(root: Path, frame: "pd.DataFrame", known: "pd.DataFrame", taken: Sequence[str]) -> None:
+    """Add late outcomes to a log; nothing is written if anything is wrong.
+
+    Args:
+        root: The log's folder.
+        frame: A column session_id, and a column an outcome.
+        known: The log's sessions: session_id and session_index.
+        taken: Names that outcomes have already.
+    """
+    if "session_id" not in getattr(frame, "columns", ()):
+        raise InputError("add_outcomes() takes a DataFrame with a column 'session_id' and a column an outcome.")
+    names = [str(column) for column in frame.columns if column != "session_id"]
+    if not names:
+        raise InputError("add_outcomes(): there is no outcome beside 'session_id'.")
+    if clash := sorted(set(names) & set(taken)):
+        raise InputError(f"The log has the outcome {clash[0]!r} already. Give the late one another name.")
+    ids = frame["session_id"].astype(str)
+    if ids.duplicated().any():
+        raise InputError(f"add_outcomes(): session_id {ids[ids.duplicated()].iloc[0]!r} stands there twice.")
+    index_of = dict(zip(known["session_id"], known["session_index"], strict=True))
+    unknown = [i for i in ids if i not in index_of]
+    if unknown:
+        raise InputError(f"add_outcomes(): {len(unknown)} sessions are not in the log, the first {unknown[0]!r}.")
+    rows = [row for name in names for row in _rows(name, ids, frame[name], index_of)]
+    _write(root, rows)
+
+
+def _rows(name: str, ids: Any, values: Any, index_of: dict[str, int]) -> list[tuple[Any, ...]]:
+    rows = []
+    for session_id, value in zip(ids, values.tolist(), strict=True):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        kind = {bool: "boolean", int: "integer", float: "float"}.get(type(value), "string")
+        number, text = (None, str(value)) if kind == "string" else (float(value), None)
+        rows.append((session_id, index_of[session_id], name, kind, number, text, True))
+    return rows
+
+
+def _write(root: Path, rows: list[tuple[Any, ...]]) -> None:
+    schema = SCHEMAS["outcomes"]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    table = pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+    folder = root / _FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        number = len(list(folder.glob("part-*.parquet")))
+        unfinished = folder / f"_part-{number:06d}.tmp"
+        pq.write_table(table, unfinished, compression="zstd")
+        unfinished.replace(folder / f"part-{number:06d}.parquet")
+    except OSError as error:
+        raise LogError(f"{folder} can't be written: {error.strerror}.") from None

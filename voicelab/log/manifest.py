@@ -1,0 +1,60 @@
+"""The manifest of a session log: what was run, when, with which versions, and what was decided."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from voicelab.errors import LogError
+from voicelab.records import SCHEMA_VERSION
+
+_NAME = "manifest.json"
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Return a log's manifest.
+
+    Args:
+        root: The log's folder.
+
+    Raises:
+        LogError: the folder is no session log, its manifest is broken, or it was written with another schema.
+    """
+    path = root / _NAME
+    if not root.exists():
+        raise LogError(f"There is no folder {root}. Give the folder of a session log.")
+    if not path.is_file():
+        raise LogError(f"{root} is no session log: it has no {_NAME}. Give a folder that vl.simulate() has written.")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        found = manifest["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LogError(f"{path} can't be read as a manifest: {type(error).__name__}: {error}.") from None
+    if found != SCHEMA_VERSION:
+        raise LogError(
+            f"{root} was written with schema version {found}; this voicelab reads version {SCHEMA_VERSION}. "
+            "Read it with the voicelab that wrote it, or simulate again."
+        )
+    return dict(manifest)
+
+
+def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
+    """Write a log's manifest, whole or not at all.
+
+    Args:
+        root: The log's folder.
+        manifest: Everything but the schema version, which is added.
+
+    Raises:
+        LogError: it can't be written.
+    """
+    path = root / _NAME
+    unfinished = root / f"_{_NAME}.tmp"
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump({"schema_version": SCHEMA_VERSION, **manifest}, file, indent=1, ensure_ascii=False, default=str)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise LogError(f"{path} can't be written: {error.strerror}.") from None

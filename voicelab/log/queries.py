@@ -1,0 +1,122 @@
+"""The SQL behind the frames, for DuckDB."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+OUTCOMES = """
+SELECT session_id, session_index, outcome, type, value, text, written, false AS late FROM outcomes
+UNION ALL
+SELECT session_id, session_index, outcome, type, value, text, written, true AS late FROM late
+ORDER BY session_index, outcome
+"""
+
+OUTCOME_TYPES = """
+SELECT outcome, mode(type) FROM (
+    SELECT outcome, CASE WHEN type = 'string' THEN 'string' ELSE 'number' END AS type FROM outcomes
+) GROUP BY outcome ORDER BY outcome
+"""
+
+ERRORS = """
+SELECT session_id, seq, time_s, turn, task_name,
+    data ->> '$.message' AS message, data ->> '$.file' AS file,
+    CAST(data ->> '$.line' AS INTEGER) AS line, data ->> '$.traceback' AS traceback
+FROM events JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
+WHERE name = 'error'
+ORDER BY session_index, seq
+"""
+
+TURNS = """
+WITH inputs AS (
+    SELECT session_id, turn, first(seq ORDER BY seq) AS seq, first(name ORDER BY seq) AS input,
+        first(time_s ORDER BY seq) AS time_s, first(data ->> '$.text' ORDER BY seq) AS heard,
+        first(coalesce(data ->> '$.said', data ->> '$.text') ORDER BY seq) AS said
+    FROM events WHERE kind = 'input' AND name <> 'stop' GROUP BY session_id, turn
+), parts AS (
+    SELECT session_id, turn, string_agg(data ->> '$.content', ' ' ORDER BY seq) AS agent
+    FROM events WHERE name = 'transcript_part' AND data ->> '$.role' = 'agent' GROUP BY session_id, turn
+), ends AS (
+    SELECT session_id, turn, bool_or(name = 'turn_interrupted') AS interrupted,
+        max(CASE WHEN name = 'turn_end' THEN CAST(data ->> '$.duration' AS DOUBLE) / 1000 END) AS duration_s
+    FROM events WHERE name IN ('turn_end', 'turn_interrupted') GROUP BY session_id, turn
+), firsts AS (
+    SELECT session_id, turn, min(time_s) AS time_s
+    FROM events WHERE kind = 'output' AND NOT background GROUP BY session_id, turn
+)
+SELECT i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
+    i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s
+FROM inputs i
+JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id)
+LEFT JOIN parts p USING (session_id, turn)
+LEFT JOIN ends e USING (session_id, turn)
+LEFT JOIN firsts f USING (session_id, turn)
+ORDER BY s.session_index, i.turn
+"""
+
+
+def ordered(table: str, by: str) -> str:
+    """Return the query for a whole table."""
+    return f"SELECT * FROM {table} ORDER BY {by}"
+
+
+def events(session_id: str | None, name: str | None, kind: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the query for events, and its values."""
+    values = {key: value for key, value in (("session_id", session_id), ("name", name), ("kind", kind)) if value}
+    where = " AND ".join(f"events.{key} = ${key}" for key in values) or "true"
+    return (
+        "SELECT events.* FROM events JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id) "
+        f"WHERE {where} ORDER BY s.session_index, seq",
+        values,
+    )
+
+
+def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[str]) -> str:
+    """Return the query for sessions with their variants and outcomes beside them.
+
+    Args:
+        tests: Names of the tests.
+        outcomes: Names of the outcomes, and `string` for those that hold text.
+        late: Names of the outcomes that were added late.
+    """
+    variants = [
+        f"max(variant) FILTER (test = {_text(test)}) AS {_name(f'variant.{test}')}" for test in tests
+    ]
+    values = [
+        f"{'max(text)' if type == 'string' else 'max(value)'} FILTER (outcome = {_text(name)} AND written) "
+        f"AS {_name(f'outcome.{name}')}"
+        for name, type in outcomes.items()
+    ]
+    added = [
+        f"coalesce(CAST(max(value) FILTER (outcome = {_text(name)}) AS VARCHAR), max(text) FILTER (outcome = {_text(name)})) "
+        f"AS {_name(f'outcome.{name}')}"
+        for name in late
+    ]
+    shown = [f"v.{_name(f'variant.{test}')}" for test in tests]
+    shown += [_filled(name, type) for name, type in outcomes.items()]
+    shown += [f"TRY_CAST(l.{_name(f'outcome.{name}')} AS DOUBLE) AS {_name(f'outcome.{name}')}" for name in late]
+    return f"""
+WITH v AS (SELECT session_id{_list(variants)} FROM exposures GROUP BY session_id),
+    o AS (SELECT session_id{_list(values)} FROM outcomes GROUP BY session_id),
+    l AS (SELECT session_id{_list(added)} FROM late GROUP BY session_id)
+SELECT s.*{_list(shown)}
+FROM sessions s LEFT JOIN v USING (session_id) LEFT JOIN o USING (session_id) LEFT JOIN l USING (session_id)
+ORDER BY session_index
+"""
+
+
+def _filled(name: str, type: str) -> str:
+    column = f"o.{_name(f'outcome.{name}')}"
+    if type == "string":
+        return column
+    return f"CASE WHEN s.status = 'error' THEN {column} ELSE coalesce({column}, 0.0) END AS {_name(f'outcome.{name}')}"
+
+
+def _list(parts: Sequence[str]) -> str:
+    return "".join(f", {part}" for part in parts)
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,305 @@
+"""Reads a session log: frames by DuckDB, single sessions as records."""
+
+import html
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voicelab.conversation import SessionRecord
+from voicelab.errors import InputError, LogError, VoicelabError, did_you_mean
+from voicelab.log import late, queries
+from voicelab.log.manifest import read_manifest
+from voicelab.log.schema import SCHEMAS
+from voicelab.log.write import settled_shards, shard_path
+from voicelab.records import TABLES, SessionRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rerun = Callable[[int, Mapping[str, int]], SessionRecord]
+
+
+def open_log(path: str | Path, *, strict: bool = True) -> "Log":
+    """Open a session log.
+
+    Args:
+        path: Its folder.
+        strict: Refuse a log with a damaged shard; False leaves that shard out, with a warning.
+
+    Raises:
+        LogError: the folder is no log, was written with another schema, or holds a damaged shard.
+    """
+    if not isinstance(path, str | Path):
+        raise InputError(f"path is {path!r}, must be the folder of a session log.")
+    root = Path(path)
+    manifest = read_manifest(root)
+    return Log(root, manifest, _sound_shards(root, strict=strict))
+
+
+class Log:
+    """A session log, read only; made by `open_log` or `vl.simulate`.
+
+    Args:
+        path: Its folder.
+        manifest: Its manifest.
+        shards: Numbers of the shards to read.
+        rerun: Runs a session again, given its index and the stops of tests.
+        keep: Something to keep alive as long as the log: its temporary folder.
+    """
+
+    def __init__(
+        self, path: Path, manifest: dict[str, Any], shards: list[int], rerun: Rerun | None = None, keep: Any = None
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._shards = shards
+        self._rerun = rerun
+        self._keep = keep
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run that writes it has come to its end."""
+        return bool(self.manifest.get("status") == "finished")
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.manifest.get("run_id"))
+
+    # --- frames ---
+
+    def sessions(self) -> "pd.DataFrame":
+        """Return one row a session, in order of `session_index`.
+
+        The table's columns (see `voicelab.records.SESSIONS`), `variant.<test>` (text; None where the session didn't
+        reach the test) and `outcome.<name>` (float64, text for outcomes that hold text). A numeric outcome that a
+        session didn't write is 0, the guide's own default, so that the mean is over all sessions; it is missing where
+        the session ended with status `error`, and for outcomes that were added late.
+        """
+        return self._frame(queries.sessions(self._tests, self._outcomes, late.outcome_names(self.path)))
+
+    def events(
+        self, session_id: str | None = None, name: str | None = None, kind: str | None = None
+    ) -> "pd.DataFrame":
+        """Return one row an event: session_id, seq, time_s, turn, kind, name, data (JSON text), background, task_name.
+
+        Args:
+            session_id: Only those of one session.
+            name: Only those of a name, such as `text_to_speech`.
+            kind: Only those of a kind: input, output, log, metric, system.
+        """
+        return self._frame(*queries.events(session_id, name, kind))
+
+    def turns(self) -> "pd.DataFrame":
+        """Return one row a turn.
+
+        session_id, turn, input (the event's name), heard (what the handler received as text), said (what the caller
+        said, if the recogniser changed it the words before), agent (what was heard of the agent), interrupted, time_s
+        (when the input was delivered), duration_s, modelled_first_output_s (from the input to the handler's first
+        output; modelled where the session ran in virtual time).
+        """
+        return self._frame(queries.TURNS)
+
+    def exposures(self) -> "pd.DataFrame":
+        """Return one row a session and test that it reached: test, variant, weight, assignment, probability, ..."""
+        return self._frame(queries.ordered("exposures", "session_index"))
+
+    def outcomes(self) -> "pd.DataFrame":
+        """Return one row a session and outcome that it declared or wrote; `late` marks those added afterwards.
+
+        type is boolean, integer, float or string; value float64; text for outcomes that hold text; written is False
+        where the outcome was declared and never set.
+        """
+        return self._frame(queries.OUTCOMES)
+
+    def metrics(self) -> "pd.DataFrame":
+        """Return one row a metric: session_id, seq, time_s, turn, type, metric, value, tags (JSON text)."""
+        return self._frame(queries.ordered("metrics", "session_id, seq"))
+
+    def errors(self) -> "pd.DataFrame":
+        """Return one row an error: session_id, seq, time_s, turn, task_name, message, file, line, traceback."""
+        return self._frame(queries.ERRORS)
+
+    def decisions(self) -> "pd.DataFrame":
+        """Return one row a test with a stop rule: its decision as it was made while the sessions ran."""
+        import pandas as pd
+
+        from voicelab.rules import StopDecision
+
+        columns = list(StopDecision.__dataclass_fields__)
+        return pd.DataFrame(list(self.manifest.get("decisions", {}).values()), columns=columns)
+
+    # --- one session ---
+
+    def session(self, session: str | int) -> SessionRecord:
+        """Return the record of one session.
+
+        Args:
+            session: Its id or its index.
+
+        Raises:
+            InputError: there is no such session.
+        """
+        session_id, index = self._find(session)
+        shard = self._shard_of(index)
+        rows = {}
+        for table in TABLES:
+            found = pq.read_table(
+                shard_path(self.path, table, shard), schema=SCHEMAS[table], filters=[("session_id", "==", session_id)]
+            )
+            names = [name for name in found.schema.names if name in TABLES[table]]
+            rows[table] = [tuple(row[name] for name in names) for row in found.to_pylist()]
+        (own,) = rows.pop("sessions")
+        return SessionRecord.from_rows(SessionRows(own, **rows))
+
+    def rerun(self, session: str | int) -> SessionRecord:
+        """Run a session again in this process, the same to the event, to be stepped through.
+
+        Args:
+            session: Its id or its index.
+
+        Raises:
+            InputError: there is no such session.
+            LogError: the log was opened from its folder, which doesn't hold the handler.
+        """
+        _, index = self._find(session)
+        if self._rerun is None:
+            raise LogError(
+                f"{self.path} doesn't hold the handler and the callers. Call vl.simulate() with the same arguments: a "
+                "finished log is opened, not run again, and its sessions can then be rerun."
+            )
+        decisions = self.manifest.get("decisions", {})
+        stops = {test: d["stopped_session_index"] for test, d in decisions.items() if d["should_stop"]}
+        return self._rerun(index, stops)
+
+    def add_outcomes(self, frame: "pd.DataFrame") -> None:
+        """Add outcomes that became known after the sessions, such as a purchase the day after.
+
+        Args:
+            frame: A column `session_id`, and a column an outcome with numbers, booleans or text; missing values are
+                left out. Sessions without a value are excluded where the outcome is analysed.
+
+        Raises:
+            InputError: no `session_id`, sessions that the log doesn't have, an id twice, or an outcome that it has.
+        """
+        taken = [*self._outcomes, *late.outcome_names(self.path)]
+        late.add(self.path, frame, known=self._frame("SELECT session_id, session_index FROM sessions"), taken=taken)
+
+    # --- inside ---
+
+    def with_rerun(self, rerun: Rerun, keep: Any) -> "Log":
+        """Return the log with a way to run its sessions again."""
+        return Log(self.path, self.manifest, self._shards, rerun, keep)
+
+    @property
+    def _tests(self) -> list[str]:
+        return [row[0] for row in self._query("SELECT DISTINCT test FROM exposures ORDER BY test").fetchall()]
+
+    @property
+    def _outcomes(self) -> dict[str, str]:
+        """The outcomes and the type of each: that of most of its rows."""
+        rows = self._query(queries.OUTCOME_TYPES).fetchall()
+        return dict(rows)
+
+    def _find(self, session: str | int) -> tuple[str, int]:
+        by = "session_index" if isinstance(session, int) and not isinstance(session, bool) else "session_id"
+        row = self._query(f"SELECT session_id, session_index FROM sessions WHERE {by} = $value", {"value": session}).fetchone()
+        if row is None:
+            count = self._query("SELECT count(*) FROM sessions").fetchall()[0][0]
+            raise InputError(
+                f"There is no session {session!r} in {self.path}: it has {count:,} sessions. Give a session_id, or an "
+                "index from 0 on."
+            )
+        return row[0], row[1]
+
+    def _shard_of(self, index: int) -> int:
+        size = int(self.manifest.get("shard_size", 1))
+        return index // size
+
+    def _query(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
+        """Return DuckDB's result of a query over the log's tables."""
+        connection = duckdb.connect()
+        for table in TABLES:
+            files = [str(shard_path(self.path, table, number)) for number in self._shards]
+            if files:
+                connection.read_parquet(files).create_view(table)
+            else:
+                connection.register(table, SCHEMAS[table].empty_table())
+        connection.register("late", late.read(self.path))
+        try:
+            return connection.execute(sql, values or {})
+        except duckdb.Error as error:
+            raise LogError(f"{self.path} can't be read: {error}.") from None
+
+    def _frame(self, sql: str, values: Mapping[str, Any] | None = None) -> "pd.DataFrame":
+        frame: pd.DataFrame = self._query(sql, values).df()
+        return frame
+
+    def __repr__(self) -> str:
+        state = "" if self.finished else ", unfinished"
+        return f"Log({str(self.path)!r}, {self._count():,} sessions{state})"
+
+    def _count(self) -> int:
+        return int(self._query("SELECT count(*) FROM sessions").fetchall()[0][0])
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "sessions": f"{self._count():,}" + ("" if self.finished else " so far: the run is unfinished"),
+            "source": f"{self.manifest.get('source')} callers",
+            "handler": self.manifest.get("handler"),
+            "callers": self.manifest.get("callers"),
+            "world": self.manifest.get("world") or "nothing between caller and agent",
+            "errors": f"{self.manifest.get('n_errors', 0):,}",
+            "statuses": ", ".join(f"{n:,} {status}" for status, n in self.manifest.get("statuses", {}).items()),
+        }
+        shares = self.manifest.get("otherwise_share", {})
+        if shares:
+            facts["replies that no pattern matched"] = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        for test, decision in self.manifest.get("decisions", {}).items():
+            facts[f"test {test}"] = decision["sentence"]
+        cells = "".join(
+            f"<tr><th style='text-align:left;font-weight:400;opacity:.7'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+            for name, value in facts.items()
+            if value
+        )
+        return f"<b>Session log</b> {html.escape(str(self.path))}<table>{cells}</table>"
+
+
+def _sound_shards(root: Path, *, strict: bool) -> list[int]:
+    sound = []
+    for number in settled_shards(root):
+        damage = _damage(root, number)
+        if damage is None:
+            sound.append(number)
+        elif strict:
+            raise LogError(
+                f"{damage} The other shards are intact: vl.open_log({str(root)!r}, strict=False) leaves this one out."
+            )
+        else:
+            warnings.warn(f"{damage} Its sessions are left out.", stacklevel=3)
+    return sound
+
+
+def _damage(root: Path, number: int) -> str | None:
+    for table, schema in SCHEMAS.items():
+        path = shard_path(root, table, number)
+        try:
+            found = pq.read_schema(path)
+        except (OSError, pa.ArrowException) as error:
+            reason = "is missing" if isinstance(error, FileNotFoundError) else "is torn, or no Parquet file"
+            return f"{path} {reason}."
+        if not found.equals(schema):
+            return f"{path} holds other columns than the table {table!r} has: it is from elsewhere."
+    return None
+
+
+def unknown_name(what: str, name: str, known: list[str]) -> VoicelabError:
+    """Return the error for a test or outcome that a log doesn't have."""
+    listed = f" It has: {', '.join(known)}." if known else " It has none."
+    return InputError(f"The log has no {what} {name!r}.{listed}{did_you_mean(name, known)}")

@@ -1,0 +1,29 @@
+"""The Parquet schemas of a session log, made from the columns that `voicelab.records` lists."""
+
+import pyarrow as pa
+
+from voicelab.records import TABLES
+
+_TYPES = {
+    "text": pa.string(),
+    "json": pa.string(),
+    "category": pa.dictionary(pa.int32(), pa.string()),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+}
+
+
+def columns(table: str) -> dict[str, str]:
+    """Return a table's columns and their storage types, as they are stored: `session_id` stands in every table."""
+    own = TABLES[table]
+    return own if "session_id" in own else {"session_id": "category", **own}
+
+
+def schema(table: str) -> pa.Schema:
+    """Return a table's schema."""
+    return pa.schema([(name, _TYPES[kind]) for name, kind in columns(table).items()])
+
+
+SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in TABLES}

@@ -1,0 +1,159 @@
+"""Writes shards: staged under `_spec/`, and moved into place when every session in them is settled.
+
+Whatever is unfinished has a name that starts with `_`, which every reader of Parquet folders skips. A shard counts as
+settled when its file in `sessions/` is there: that one is moved last.
+"""
+
+import itertools
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voicelab.errors import LogError
+from voicelab.log.schema import SCHEMAS, columns
+from voicelab.records import SESSIONS, TABLES, Row, SessionRows
+
+SPECULATIVE = "_spec"
+_SESSION_ID = list(SESSIONS).index("session_id")
+# sessions last: its presence is the mark that a shard is settled.
+_IN_ORDER = [*(table for table in TABLES if table != "sessions"), "sessions"]
+
+
+def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRows]) -> None:
+    """Write the tables of a shard where readers don't look.
+
+    Args:
+        root: The log's folder.
+        number: Number of the shard.
+        tag: Tells shards of one number apart that ran with different stops.
+        sessions: The sessions, in order.
+
+    Raises:
+        LogError: the disk is full, or the folder can't be written.
+    """
+    folder = root / SPECULATIVE / _staged(number, tag)
+    unfinished = folder.with_name(folder.name + ".tmp")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for table in TABLES:
+            _write(_arrow(table, sessions), unfinished / f"{table}.parquet")
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+        _sync(folder.parent)
+    except (OSError, pa.ArrowException) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise _cannot_write(folder, error) from None
+
+
+def settle_shard(root: Path, number: int, tag: str) -> None:
+    """Move a staged shard into place; after an interruption in the middle, the same call completes it.
+
+    Args:
+        root: The log's folder.
+        number: Number of the shard.
+        tag: As staged.
+
+    Raises:
+        LogError: it can't be moved.
+    """
+    staged = root / SPECULATIVE / _staged(number, tag)
+    try:
+        for table in _IN_ORDER:
+            target = shard_path(root, table, number)
+            target.parent.mkdir(exist_ok=True)
+            source = staged / f"{table}.parquet"
+            if source.exists():
+                source.replace(target)
+                _sync(target.parent)
+        staged.rmdir()
+    except OSError as error:
+        raise _cannot_write(staged, error) from None
+
+
+def drop_speculative(root: Path) -> None:
+    """Throw away what is staged and was never settled."""
+    shutil.rmtree(root / SPECULATIVE, ignore_errors=True)
+
+
+def settled_shards(root: Path) -> list[int]:
+    """Return the numbers of the settled shards, in order."""
+    return sorted(int(path.stem.removeprefix("part-")) for path in (root / "sessions").glob("part-*.parquet"))
+
+
+def shard_path(root: Path, table: str, number: int) -> Path:
+    """Return where a table of a settled shard stands."""
+    return root / table / f"part-{number:06d}.parquet"
+
+
+def _staged(number: int, tag: str) -> str:
+    return f"{number:06d}-{tag}"
+
+
+def _cannot_write(path: Path, error: Exception) -> LogError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return LogError(f"{path} can't be written: {reason}. What is logged already is untouched.")
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    categories = [name for name, kind in columns(path.stem).items() if kind == "category"]
+    with path.open("wb") as file:
+        # Statistics would help a reader to skip shards; they cost as much as the compression, and shards are small.
+        pq.write_table(
+            table, file, compression="zstd", compression_level=1, use_dictionary=categories, write_statistics=False
+        )
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# --- rows to arrays --------------------------------------------------------------------------------------------------
+
+
+def _arrow(table: str, sessions: Sequence[SessionRows]) -> pa.Table:
+    schema = SCHEMAS[table]
+    if table == "sessions":
+        return _from_rows([rows.session for rows in sessions], schema, TABLES[table])
+    per_session: list[list[Row]] = [getattr(rows, table) for rows in sessions]
+    counts = np.fromiter(map(len, per_session), np.int64, len(per_session))
+    ids = pa.array([rows.session[_SESSION_ID] for rows in sessions], pa.string())
+    codes = np.repeat(np.arange(len(sessions), dtype=np.int32), counts)
+    flat = list(itertools.chain.from_iterable(per_session))
+    own = _from_rows(flat, schema, TABLES[table], leave_out="session_id")
+    session_id = pa.DictionaryArray.from_arrays(pa.array(codes), ids)
+    return pa.table([session_id, *own.columns], schema=schema)
+
+
+def _from_rows(rows: list[Row], schema: pa.Schema, kinds: dict[str, str], leave_out: str | None = None) -> pa.Table:
+    fields = [field for field in schema if field.name != leave_out]
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
+    arrays = [_array(column, kinds[field.name], field.type) for column, field in zip(values, fields, strict=True)]
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _array(values: Sequence[Any], kind: str, type: pa.DataType) -> pa.Array:
+    if kind != "category":
+        return pa.array(values, type)
+    # Coding in Python what Arrow would hash: the few distinct texts of a column are looked up once.
+    distinct = set(values)
+    ordered = sorted(distinct - {None})
+    code_of: dict[Any, int | None] = {value: code for code, value in enumerate(ordered)}
+    code_of[None] = None
+    if None in distinct:
+        codes = pa.array(list(map(code_of.__getitem__, values)), pa.int32())
+    else:
+        codes = pa.array(np.fromiter(map(code_of.__getitem__, values), np.int32, len(values)))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(ordered, pa.string()))

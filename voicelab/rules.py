@@ -1,0 +1,249 @@
+"""When a test stops: the rule, the decision, and the values that a test's sessions are judged by.
+
+The rule is the stop dict of the Developer Guide and the SDK; `voicelab.monitor` watches it session by session.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from voicelab import checks
+from voicelab.errors import InputError, did_you_mean
+
+Conclusion = Literal["continue", "winner", "inconclusive", "invalid_srm"]
+Reason = Literal["iterations", "confidence", "both", "srm", "none"]
+Kind = Literal["binary", "count", "float"]
+
+_STOP_KEYS = (
+    "default",
+    "max_iterations",
+    "max_confidence",
+    "target_outcome",
+    "target_metric",
+    "stop_on",
+    "notify",
+    "running",
+)
+_STOP_ON = {1: "any", 2: "all", "any": "any", "all": "all"}
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When a test stops.
+
+    Args:
+        max_iterations: Number of sessions with a random variant after which it stops: the declared horizon.
+        max_confidence: Confidence in percent at which it stops, above 1 and below 100.
+        target_outcome: The outcome that it is decided by.
+        default: The variant that sessions get after the stop, and that the others are compared with.
+        stop_on: `any`: whichever comes first; `all`: both.
+        criterion: `best`: the leader must beat every rival.
+        direction: `maximize` or `minimize` the outcome.
+        margin: Smallest superiority that counts; only 0 so far.
+        method: `auto`: valid at every look; `fixed`: the fixed-sample p-value, which stops falsely when looked at often.
+        notify: E-mail addresses that the platform tells.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+
+    max_iterations: int | None = None
+    max_confidence: float | None = None
+    target_outcome: str | None = None
+    default: str | None = None
+    stop_on: Literal["any", "all"] = "any"
+    criterion: str = "best"
+    direction: Literal["maximize", "minimize"] = "maximize"
+    margin: float = 0.0
+    method: Literal["auto", "fixed"] = "auto"
+    notify: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_iterations is not None:
+            checks.whole("max_iterations", self.max_iterations)
+        if self.max_confidence is not None:
+            _check_confidence(self.max_confidence)
+        _check_choice("stop_on", self.stop_on, ("any", "all"))
+        _check_choice("criterion", self.criterion, ("best",))
+        _check_choice("direction", self.direction, ("maximize", "minimize"))
+        _check_choice("method", self.method, ("auto", "fixed"))
+        if self.margin != 0:
+            raise InputError(f"margin is {self.margin!r}, must be 0: margins are not part of this version.")
+
+    @classmethod
+    def from_stop(cls, stop: Mapping[str, Any]) -> "StopRule":
+        """Return the rule of a test's stop dict, as the guide and the SDK write it.
+
+        Args:
+            stop: Keys default, max_iterations, max_confidence, target_outcome or target_metric, stop_on (1 or 2),
+                notify.
+
+        Raises:
+            InputError: a key is unknown, or a value is not allowed.
+        """
+        if not isinstance(stop, Mapping):
+            raise InputError(f"stop is {stop!r}, must be a dict such as {{'max_iterations': 500, 'default': 'a'}}.")
+        for key in stop:
+            if key not in _STOP_KEYS:
+                raise InputError(f"stop has the key {key!r}, which is none of its keys.{did_you_mean(key, _STOP_KEYS)}")
+        if stop.get("default") is None:
+            raise InputError("stop has no 'default': name the variant that sessions get after the stop.")
+        target = stop.get("target_metric") or stop.get("target_outcome")
+        if stop.get("max_confidence") is not None and not target:
+            raise InputError("stop has max_confidence and no target: name the outcome in 'target_outcome'.")
+        on = stop.get("stop_on", 1)
+        if isinstance(on, bool) or on not in _STOP_ON:
+            raise InputError(f"stop_on is {on!r}, must be 1 (whichever comes first) or 2 (both).")
+        return cls(
+            max_iterations=stop.get("max_iterations"),
+            max_confidence=stop.get("max_confidence"),
+            target_outcome=target,
+            default=str(stop["default"]),
+            stop_on=_STOP_ON[on],  # type: ignore[arg-type]
+            notify=tuple(stop.get("notify") or ()),
+        )
+
+    def to_stop(self) -> dict[str, Any]:
+        """Return the rule as the SDK's stop dict."""
+        stop = {
+            "default": self.default,
+            "max_iterations": self.max_iterations,
+            "max_confidence": self.max_confidence,
+            "target_outcome": self.target_outcome,
+            "stop_on": {"any": 1, "all": 2}[self.stop_on],
+            "notify": list(self.notify) or None,
+        }
+        return {key: value for key, value in stop.items() if value is not None}
+
+    @property
+    def watches_confidence(self) -> bool:
+        """Whether confidence alone can stop the test: it needs a declared horizon, and not to wait for it."""
+        both = self.max_confidence is not None and self.max_iterations is not None
+        return both and self.stop_on == "any"
+
+    def shortcomings(self) -> list[str]:
+        """Return, a sentence each, what of the rule can't be honoured yet."""
+        if self.max_confidence is None or self.watches_confidence:
+            return []
+        if self.max_iterations is None:
+            return [
+                "The rule has max_confidence and no max_iterations. A confidence that stays true at every look needs a "
+                "declared number of sessions in this version, so nothing stops the test: add max_iterations."
+            ]
+        return [
+            "The rule waits for confidence and iterations both (stop_on 2), and so may run past its declared number of "
+            "sessions, where this version has no valid confidence: it stops on iterations alone."
+        ]
+
+
+def _check_confidence(given: Any) -> None:
+    number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    if number and given == 100:  # noqa: PLR2004 - percent
+        raise InputError("max_confidence is 100, which no amount of data reaches. Give less, e.g. 99.")
+    if not number or not 1 < given < 100:  # noqa: PLR2004 - percent
+        hint = f" Did you mean {given * 100:g}?" if number and 0.5 <= given <= 1 else ""  # noqa: PLR2004 - a fraction
+        raise InputError(f"max_confidence is {given!r}, must be above 1 and below 100 (percent).{hint}")
+
+
+def _check_choice(what: str, given: Any, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise InputError(f"{what} is {given!r}, must be {' or '.join(map(repr, allowed))}.")
+
+
+def check_weights(weights: Mapping[Any, Any]) -> dict[str, float]:
+    """Return weights that sum to 1.
+
+    Args:
+        weights: The variants and their weights.
+
+    Raises:
+        InputError: no variant, or a weight that is not above 0.
+    """
+    if not weights:
+        raise InputError("weights is empty, must name at least one variant and its weight.")
+    checked = {str(variant): checks.weight(f"The weight of {variant!r}", weight) for variant, weight in weights.items()}
+    total = sum(checked.values())
+    return {variant: weight / total for variant, weight in checked.items()}
+
+
+@dataclass(frozen=True)
+class StopDecision:
+    """What a test's data says so far.
+
+    Attributes:
+        test: The test.
+        should_stop: Whether its rule is fulfilled.
+        conclusion: `continue`, `winner`, `inconclusive`, `invalid_srm`.
+        reason: What stopped it: `iterations`, `confidence`, `both`, `srm` or `none`.
+        winner: The variant that beats every other, if the confidence was reached.
+        leader: The variant with the best mean so far.
+        confidence: Percent, valid at every look; None if the target outcome was never recorded.
+        stopped_at: Counted sessions at the stop.
+        stopped_session_index: Index of the session that stopped it.
+        sessions: Counted sessions so far.
+        serve: The variant that sessions get after the stop.
+        run_test: The SDK's `runTest` that makes it so.
+        sentence: What to do next.
+    """
+
+    test: str
+    should_stop: bool
+    conclusion: Conclusion
+    reason: Reason
+    winner: str | None
+    leader: str | None
+    confidence: float | None
+    stopped_at: int | None
+    stopped_session_index: int | None
+    sessions: int
+    serve: str | None
+    run_test: dict[str, bool]
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decision as JSON's types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "StopDecision":
+        """Return the decision that `to_json` wrote."""
+        return cls(**data)
+
+
+_KINDS: dict[str, Kind] = {"boolean": "binary", "integer": "count", "float": "float"}
+
+
+class Target:
+    """The target outcome of a test.
+
+    Args:
+        outcome: Its name; None if the test names none.
+        conversion_metrics: The test's conversion metrics: a conversion is binary, whatever its value.
+    """
+
+    def __init__(self, outcome: str | None, conversion_metrics: Sequence[str]) -> None:
+        self.outcome = outcome
+        self._is_conversion = outcome in conversion_metrics
+
+    def kind_in(self, types: Iterable[str]) -> Kind | None:
+        """Return the kind of the outcome, or None while no session has declared or written it.
+
+        The type of the first session in order counts, so that a decision on the run and one afterwards agree.
+
+        Args:
+            types: The column `type` of its rows, in order of sessions.
+
+        Raises:
+            InputError: it holds text.
+        """
+        first = next(iter(types), None)
+        if first is None:
+            return None
+        if self._is_conversion:
+            return "binary"
+        if first not in _KINDS:
+            raise InputError(
+                f"The target outcome {self.outcome!r} holds text ({first}), which has no mean. Set a number or a boolean."
+            )
+        return _KINDS[first]

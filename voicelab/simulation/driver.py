@@ -1,0 +1,117 @@
+"""Simulates in waves: shards run speculatively, the driver decides every test in the order of sessions, and only what
+is settled enters the log.
+
+A test's stop rule is honoured exactly as if it were decided after every session in index order, for any number of
+workers. Shards run ahead with the stops known so far. When the scan finds that a test stops at some session, that shard
+is run again with the stop known, and the shards beyond it are thrown away. The sessions up to the stop come out the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from voicelab.log.write import settle_shard
+from voicelab.simulation.pool import Pool
+from voicelab.simulation.progress import Progress
+from voicelab.simulation.stops import Watch
+from voicelab.simulation.worker import ShardReport, ShardTask
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which sessions there are, and how they are cut into shards.
+
+    Attributes:
+        root: The log's folder.
+        sessions: Sessions in all.
+        shard_size: Sessions a shard.
+        parameters: One dict a session, where they come from a table.
+    """
+
+    root: Path
+    sessions: int
+    shard_size: int
+    parameters: Sequence[dict[str, Any]] | None = None
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+        return -(-self.sessions // self.shard_size)
+
+    def task(self, number: int, stops: dict[str, int]) -> ShardTask:
+        """Return the work of a shard, given the stops that are known."""
+        first = number * self.shard_size
+        stop = min(first + self.shard_size, self.sessions)
+        tag = "-".join(str(at) for at in sorted(stops.values())) or "all"
+        own = None if self.parameters is None else self.parameters[first:stop]
+        return ShardTask(self.root, number, tag, first, stop, dict(stops), own)
+
+
+class Driver:
+    """Runs the shards of a plan that are not settled yet.
+
+    Args:
+        plan: The sessions.
+        pool: Where shards run.
+        watch: Decides the tests.
+        progress: The progress line.
+        ahead: Shards that may be under way or wait for the scan.
+        take: Is given the report of each settled shard.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        pool: Pool,
+        watch: Watch,
+        progress: Progress,
+        ahead: int,
+        take: Callable[[ShardReport], None],
+    ) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._watch = watch
+        self._progress = progress
+        self._ahead = ahead
+        self._take = take
+        self._waiting: dict[int, tuple[ShardTask, ShardReport]] = {}
+
+    def run(self, first: int) -> None:
+        """Run and settle all shards from one on."""
+        try:
+            self._run(first)
+        except BaseException:
+            self._pool.cancel()
+            raise
+
+    def _run(self, first: int) -> None:
+        scan = upcoming = first
+        while scan < self._plan.n_shards:
+            while upcoming < self._plan.n_shards and upcoming - scan < self._ahead:
+                self._submit(upcoming)
+                upcoming += 1
+            for task, report in self._pool.finished():
+                self._waiting[task.number] = (task, report)
+            while scan in self._waiting and self._scan(scan):
+                scan += 1
+
+    def _submit(self, number: int) -> None:
+        self._pool.submit(self._plan.task(number, self._watch.stops))
+
+    def _scan(self, number: int) -> bool:
+        """Decide the tests over a shard and settle it; return False if it has to run again."""
+        task, report = self._waiting.pop(number)
+        if task.stops != self._watch.stops:
+            self._submit(number)  # it ran before a stop was found
+            return False
+        stopped = self._watch.scan(report)
+        if stopped:
+            for test, index in stopped.items():
+                self._progress.stopped(test, index)
+            self._submit(number)
+            return False
+        settle_shard(self._plan.root, number, task.tag)
+        self._take(report)
+        self._progress.settled(task.stop - task.first, report.n_errors)
+        return True

@@ -1,0 +1,95 @@
+"""Sends a job to worker processes: by value what lives in the notebook, and with the variable's name what can't go."""
+
+import io
+import random
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from voicelab.errors import ShippingError
+from voicelab.isolation import shared_random
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Ships what is defined in the notebook by value; the process's shared generator stays the worker's own."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if obj is shared_random:
+            return getattr, (random, "_inst")
+        if isinstance(obj, BuiltinFunctionType) and getattr(obj, "__self__", None) is shared_random:
+            # `from random import random`: a copy of the generator would draw the same numbers in every session.
+            return getattr, (random, obj.__name__)
+        return super().reducer_override(obj)
+
+
+def pack(job: Any) -> bytes:
+    """Return a job as bytes.
+
+    Raises:
+        ShippingError: something in it can't be pickled; the message names the variable.
+    """
+    try:
+        return _pickled(job)
+    except Exception as error:
+        where = " → ".join(_path_to_culprit(job)) or type(job).__name__
+        raise ShippingError(
+            f"{where} can't be sent to a worker process: {error}. Make it inside the handler (for each session), or "
+            "put it into a module that the handler imports."
+        ) from None
+
+
+def _pickled(value: Any) -> bytes:
+    with io.BytesIO() as file:
+        _Pickler(file).dump(value)
+        return file.getvalue()
+
+
+def _path_to_culprit(value: Any, seen: frozenset[int] = frozenset()) -> list[str]:
+    """Return the names that lead from a value to what in it can't be pickled."""
+    for name, part in _parts(value):
+        if id(part) in seen:
+            continue
+        try:
+            _pickled(part)
+        except Exception:  # noqa: BLE001 - any failure to pickle is what is looked for
+            return [name, *_path_to_culprit(part, seen | {id(value), id(part)})]
+    return []
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a value holds, with a name for each."""
+    if isinstance(value, FunctionType):
+        closure = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        yield from ((f"the variable {name!r}", cell.cell_contents) for name, cell in closure)
+        yield from _named_globals(value)
+    elif isinstance(value, dict):
+        yield from ((f"[{key!r}]", item) for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif not isinstance(value, ModuleType | type):
+        state = _state(value)
+        yield from ((f"{type(value).__name__}.{name}", item) for name, item in state.items())
+
+
+def _named_globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes.extend(constant for constant in code.co_consts if hasattr(constant, "co_names"))
+        for name in code.co_names:
+            part = function.__globals__.get(name)
+            if part is not None and not isinstance(part, ModuleType):
+                yield f"the variable {name!r}", part
+
+
+def _state(value: Any) -> dict[str, Any]:
+    state = getattr(value, "__dict__", None)
+    if isinstance(state, dict) and state:
+        return state
+    try:
+        reduced = value.__reduce_ex__(2)
+    except Exception:  # noqa: BLE001 - it can't be taken apart: it is the culprit itself
+        return {}
+    return {str(index): part for index, part in enumerate(reduced) if index and part is not None}

@@ -1,0 +1,137 @@
+"""Decides the tests of a running simulation, shard by shard, as if after every session."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voicelab.log.write import shard_path
+from voicelab.monitor import Monitor
+from voicelab.rules import StopRule, Target
+from voicelab.simulation.worker import ShardReport
+
+
+@dataclass
+class _Watched:
+    """A test under watch."""
+
+    monitor: Monitor
+    target: Target
+    # Index after the last session that the monitor has seen.
+    seen: int = 0
+
+
+class Watch:
+    """The stop rules of all tests of a run.
+
+    Args:
+        stopping: Whether they are honoured at all.
+
+    Attributes:
+        stops: Tests that have stopped: `{test: index of the session after which}`.
+    """
+
+    def __init__(self, *, stopping: bool) -> None:
+        self.stops: dict[str, int] = {}
+        self._stopping = stopping
+        self._tests: dict[str, _Watched] = {}
+
+    def scan(self, report: ShardReport) -> dict[str, int]:
+        """Take the sessions of the next shard, through the first that stops a test.
+
+        Sessions that were taken before, when the shard ran with fewer stops known, are not taken again.
+
+        Returns:
+            The tests that stop, all at the same session; empty if the whole shard was taken.
+        """
+        if not self._stopping:
+            return {}
+        data = self._by_test(report)
+        # On copies first: a test that stops makes void what the others saw of later sessions.
+        ends = {test: self._trial(test, rows) for test, rows in data.items()}
+        first = min((end for end in ends.values() if end is not None), default=None)
+        for test, rows in data.items():
+            self._feed(self._tests[test], rows, first)
+        stopped = {test: end for test, end in ends.items() if end is not None and end == first}
+        self.stops |= stopped
+        return stopped
+
+    def replay(self, report: ShardReport) -> None:
+        """Take a shard that was settled before, stops included."""
+        while self.scan(report):
+            pass
+
+    def decisions(self) -> dict[str, Any]:
+        """Return the decision of each test that has a stop rule."""
+        return {test: watched.monitor.decision().to_json() for test, watched in self._tests.items()}
+
+    def _by_test(self, report: ShardReport) -> dict[str, dict[str, Any]]:
+        rows: dict[str, list[Any]] = {}
+        for row in report.exposures:
+            rows.setdefault(row[1], []).append(row)
+        data = {}
+        for test, exposures in rows.items():
+            declaration = json.loads(exposures[0][6])
+            if test not in self._tests and declaration["stop"]:
+                rule = StopRule.from_stop(declaration["stop"])
+                target = Target(rule.target_outcome, declaration["conversion_metrics"])
+                self._tests[test] = _Watched(Monitor(test, declaration["variants"], rule), target)
+            if test in self._tests and test not in self.stops:
+                data[test] = self._arrays(test, exposures, report)
+        return data
+
+    def _arrays(self, test: str, exposures: list[Any], report: ShardReport) -> dict[str, Any]:
+        watched = self._tests[test]
+        drawn = [row for row in exposures if row[4] == "random" and row[0] >= watched.seen]
+        outcomes = [row for row in report.outcomes if row[1] == watched.target.outcome]
+        kind = watched.target.kind_in((row[2] for row in outcomes))
+        if kind is not None:
+            watched.monitor.know(kind)
+        by_index = {row[0]: row for row in outcomes}
+        arm_of = {variant: arm for arm, variant in enumerate(watched.monitor.variants)}
+        crashed = set(report.crashed)
+        found = [by_index.get(row[0]) for row in drawn]
+        return {
+            "arms": np.array([arm_of[row[2]] for row in drawn], dtype=np.int64),
+            "values": np.array([np.nan if f is None or f[3] is None else f[3] for f in found], dtype=np.float64),
+            "written": np.array([f is not None and f[5] for f in found], dtype=np.bool_),
+            "crashed": np.array([row[0] in crashed for row in drawn], dtype=np.bool_),
+            "indexes": np.array([row[0] for row in drawn], dtype=np.int64),
+        }
+
+    def _trial(self, test: str, rows: dict[str, Any]) -> int | None:
+        monitor = copy.deepcopy(self._tests[test].monitor)
+        monitor.extend(**rows)
+        return monitor.stopped_index
+
+    def _feed(self, watched: _Watched, rows: dict[str, Any], end: int | None) -> None:
+        indexes = rows["indexes"]
+        if not len(indexes):
+            return
+        take = len(indexes) if end is None else int(np.searchsorted(indexes, end, side="right"))
+        watched.monitor.extend(**{name: values[:take] for name, values in rows.items()})
+        if take:
+            watched.seen = int(indexes[take - 1]) + 1
+
+
+def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:
+    """Yield what the driver needs to know of the settled shards of an unfinished log."""
+    import pyarrow.parquet as pq
+
+    def rows(table: str, number: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = pq.read_table(shard_path(root, table, number)).to_pylist()
+        return found
+
+    for number in range(n_shards):
+        report = ShardReport(number)
+        report.exposures = [tuple(row.values())[1:] for row in rows("exposures", number)]
+        report.outcomes = [tuple(row.values())[1:] for row in rows("outcomes", number)]
+        for session in rows("sessions", number):
+            report.count(session["status"], session["n_errors"], session["caller"], session["n_replies"], session["n_otherwise"])
+            if session["status"] == "error":
+                report.crashed.append(session["session_index"])
+        yield report

@@ -1,0 +1,73 @@
+"""Sample-ratio mismatch: do the variants get the shares of sessions that their weights promise?
+
+The sequential check may be looked at after every session. Source: Lindon & Malek 2022, "Anytime-valid inference for
+multinomial count data": E_t is the product of ((kappa w_a + n_a) / (kappa + t - 1)) / w_a over the arms drawn.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+KAPPA = 100.0
+ALARM = 1000.0
+"""The e-value at which the shares can't be trusted: one false alarm in a thousand tests, however often one looks."""
+FIRST_SHOWN = 20
+"""Sessions before which no alarm is raised."""
+
+
+class SampleRatio:
+    """The sequential check, carried from session to session.
+
+    Args:
+        weights: Configured weights of the arms, shape (k,), summing to 1.
+    """
+
+    def __init__(self, weights: Floats) -> None:
+        self._weights = np.asarray(weights, dtype=np.float64)
+        self._counts = np.zeros(len(self._weights))
+        self._log_e = 0.0
+        self.peak = 0.0
+
+    def extend(self, arms: npt.NDArray[np.int64]) -> Floats:
+        """Take sessions in order and return log E after each.
+
+        Args:
+            arms: The arm of each session, shape (T,).
+        """
+        drawn = np.eye(len(self._weights))[arms]
+        before = self._counts + np.cumsum(drawn, axis=0) - drawn
+        rows = np.arange(len(arms))
+        t = self._counts.sum() + rows
+        steps = np.log(KAPPA * self._weights[arms] + before[rows, arms]) - np.log(KAPPA + t)
+        # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
+        steps -= np.log(self._weights[arms])
+        if len(steps):
+            steps[0] += self._log_e
+        log_e = np.cumsum(steps)
+        self._counts = self._counts + drawn.sum(axis=0)
+        if len(log_e):
+            self._log_e = float(log_e[-1])
+            shown = log_e[t + 1 >= FIRST_SHOWN]
+            self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
+        return log_e
+
+    @property
+    def p_value(self) -> float:
+        """The p-value that is valid at every look: 1 / the largest E so far, at most 1."""
+        return float(min(1.0, np.exp(-self.peak)))
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the shares can't be trusted."""
+        return self.peak >= np.log(ALARM)
+
+
+def fixed_p_value(counts: Floats, weights: Floats) -> float:
+    """Return the p-value of Pearson's chi-square test of counts against weights, for one look."""
+    from scipy.stats import chisquare
+
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.sum() == 0:
+        return 1.0
+    return float(chisquare(counts, np.asarray(weights) / np.sum(weights) * counts.sum()).pvalue)
