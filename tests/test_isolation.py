@@ -195,7 +195,7 @@ def test_sessions_that_overlap_in_wall_time_draw_from_their_own_seeds():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: random.random(),
+        lambda: random.random() + 0,
         lambda: random.getrandbits(64),
         lambda: random.gauss(0, 1),
         lambda: random.choices("abc", k=9),
@@ -421,19 +421,19 @@ def connect():
         s.connect(("127.0.0.1", 9))
 
 
+def _send():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"x", ("127.0.0.1", 9))
+
+
 CALLS = {
     "socket.connect": (connect, r"socket\.connect \(127\.0\.0\.1:9\)"),
     "create_connection": (lambda: socket.create_connection(("127.0.0.1", 9), 0.1), r"127\.0\.0\.1"),
     "getaddrinfo": (lambda: socket.getaddrinfo("example.invalid", 80), r"socket\.getaddrinfo \(example\.invalid"),
     "gethostbyname": (lambda: socket.gethostbyname("example.invalid"), r"example\.invalid"),
-    "sendto": (lambda: _send(), r"socket\.sendto \(127\.0\.0\.1:9\)"),
+    "sendto": (_send, r"socket\.sendto \(127\.0\.0\.1:9\)"),
     "urlopen": (lambda: urllib.request.urlopen("http://127.0.0.1:9/"), r"127\.0\.0\.1"),
 }
-
-
-def _send():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.sendto(b"x", ("127.0.0.1", 9))
 
 
 @pytest.mark.parametrize("call", CALLS)

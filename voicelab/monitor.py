@@ -181,6 +181,12 @@ class Monitor:
         """Return the p-value of "the first arm beats the second", valid at every look, not adjusted."""
         return float(boundary.p_value(self._peaks[a, b]))
 
+    def pair_p_value_adjusted(self, a: int, b: int) -> float:
+        """Return the p-value of the direction between two arms that the data points to, adjusted by closed testing."""
+        k = len(self.weights)
+        pairs = {(i, j): boundary.p_value(self._peaks[i, j]) for i in range(k) for j in range(k) if i != j}
+        return float(min(closed.beats(pairs, k, a, b), closed.beats(pairs, k, b, a)))
+
     def adjusted_p_values(self) -> Floats:
         """Return the adjusted p-value of "it beats every other" for each arm, shape (k,)."""
         return self._adjusted(self._peaks[np.newaxis])[:, 0]

@@ -29,20 +29,20 @@ def beats_all(p: dict[Pair, Floats], k: int) -> Floats:
         Array of shape (k, T).
     """
     if k == 1:
-        return np.zeros((1, *next(iter(p.values()), np.zeros(1)).shape))
-    either = {(a, b): np.minimum(p[a, b], p[b, a]) for a in range(k) for b in range(a + 1, k)}
-    wholes = [
-        len(pairs) * np.minimum.reduce([either[pair] for pair in pairs]) for pairs in _intersections(k)
-    ]
-    adjusted = np.empty((k, *next(iter(p.values())).shape))
-    for a in range(k):
-        worst = np.zeros(adjusted.shape[1:])
-        for b in range(k):
-            if a != b:
-                containing = [w for w, pairs in zip(wholes, _intersections(k), strict=True) if _ordered(a, b) in pairs]
-                worst = np.maximum.reduce([worst, p[a, b], *containing])
-        adjusted[a] = np.minimum(worst, 1.0)
-    return adjusted
+        return np.ones((1, 1))
+    return np.array(
+        [np.maximum.reduce([beats(p, k, a, b) for b in range(k) if b != a]) for a in range(k)],
+    )
+
+
+def beats(p: dict[Pair, Floats], k: int, a: int, b: int) -> Floats:
+    """Return the adjusted p-value of "a beats b" among k variants; arguments as for `beats_all`."""
+    adjusted = p[a, b]
+    for pairs in _intersections(k):
+        if _ordered(a, b) in pairs:
+            smallest = np.minimum.reduce([np.minimum(p[i, j], p[j, i]) for i, j in sorted(pairs)])
+            adjusted = np.maximum(adjusted, len(pairs) * smallest)
+    return np.minimum(adjusted, 1.0)
 
 
 def _ordered(a: int, b: int) -> Pair:

@@ -25,7 +25,7 @@ class SampleRatio:
 
     def __init__(self, weights: Floats) -> None:
         self._weights = np.asarray(weights, dtype=np.float64)
-        self._counts = np.zeros(len(self._weights))
+        self.counts = np.zeros(len(self._weights))
         self._log_e = 0.0
         self.peak = 0.0
 
@@ -36,16 +36,16 @@ class SampleRatio:
             arms: The arm of each session, shape (T,).
         """
         drawn = np.eye(len(self._weights))[arms]
-        before = self._counts + np.cumsum(drawn, axis=0) - drawn
+        before = self.counts + np.cumsum(drawn, axis=0) - drawn
         rows = np.arange(len(arms))
-        t = self._counts.sum() + rows
+        t = self.counts.sum() + rows
         steps = np.log(KAPPA * self._weights[arms] + before[rows, arms]) - np.log(KAPPA + t)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         steps -= np.log(self._weights[arms])
         if len(steps):
             steps[0] += self._log_e
         log_e = np.cumsum(steps)
-        self._counts = self._counts + drawn.sum(axis=0)
+        self.counts = self.counts + drawn.sum(axis=0)
         if len(log_e):
             self._log_e = float(log_e[-1])
             shown = log_e[t + 1 >= FIRST_SHOWN]

@@ -1,0 +1,260 @@
+"""The sessions of one test as arrays, from a log or a DataFrame; and which sessions are not counted, and why."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.rules import Kind, StopRule, Target
+
+UNWRITTEN = "completed without writing the outcome: counted as 0"
+CRASHED = "crashed (status error)"
+
+
+@dataclass
+class TestData:
+    """The counted sessions of a test, in order.
+
+    Attributes:
+        test: The test's name.
+        weights: Its variants and weights, as configured.
+        rule: Its stop rule.
+        outcome: The outcome it is judged by; None if it names none and there is no other.
+        kind: Kind of the outcome; None if no session declared or wrote it.
+        arms: Arm of each session.
+        values: Value of the outcome, where written.
+        written: Whether it was written.
+        crashed: Whether the session ended with status `error`.
+        indexes: Index of each session.
+        excluded: Sessions that are not counted, by reason.
+        warnings: What needs care.
+        source: Where the sessions are from.
+    """
+
+    test: str
+    weights: Mapping[str, float]
+    rule: StopRule
+    outcome: str | None
+    kind: Kind | None
+    arms: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    written: npt.NDArray[np.bool_]
+    crashed: npt.NDArray[np.bool_]
+    indexes: npt.NDArray[np.int64]
+    excluded: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    source: str = ""
+
+
+def from_log(log: Any, test: str | None, outcome: str | None, rule: StopRule | None) -> TestData:
+    """Return a test's sessions from a session log.
+
+    Raises:
+        InputError: the log has no such test or outcome.
+    """
+    exposures = log.exposures()
+    tests = sorted(exposures["test"].astype(str).unique())
+    if test is None and len(tests) == 1:
+        test = tests[0]
+    if test is None or test not in tests:
+        has = f"It has: {', '.join(tests)}." if tests else "No session reached a test."
+        raise InputError(f"The log has no test {test!r}. {has}{did_you_mean(str(test), tests)}")
+    rows = exposures[exposures["test"] == test].sort_values("session_index")
+    declaration = json.loads(rows["declaration"].iloc[0])
+    warnings = _declaration_warnings(test, rows, declaration)
+    own = StopRule.from_stop(declaration["stop"]) if declaration["stop"] else StopRule()
+    if rule is not None and own.max_iterations not in {None, rule.max_iterations}:
+        warnings.append(
+            f"The rule's max_iterations ({rule.max_iterations}) is not the one that the test declared "
+            f"({own.max_iterations}): a confidence under a changed horizon holds only if it was settled beforehand."
+        )
+    rule = rule or own
+    outcome = outcome or rule.target_outcome or _only_outcome(log)
+    random = rows[rows["assignment"] == "random"]
+    excluded = rows.loc[rows["assignment"] != "random", "assignment"].astype(str).value_counts().to_dict()
+    values, written, kind = _outcome_of(log, random, outcome, declaration["conversion_metrics"], warnings)
+    status = _indexed(log.sessions(), "status", random)
+    arm_of = {variant: arm for arm, variant in enumerate(declaration["variants"])}
+    source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
+    if log.manifest.get("has_truth"):
+        source += ", effects you specified"
+    data = TestData(
+        test=test,
+        weights=declaration["variants"],
+        rule=rule,
+        outcome=outcome,
+        kind=kind,
+        arms=random["variant"].map(arm_of).to_numpy(dtype=np.int64),
+        values=values,
+        written=written,
+        crashed=(status == "error").to_numpy(dtype=np.bool_),
+        indexes=random["session_index"].to_numpy(dtype=np.int64),
+        excluded={_REASONS.get(reason, reason): int(n) for reason, n in excluded.items()},
+        warnings=warnings,
+        source=source,
+    )
+    _count_values(data)
+    return data
+
+
+_REASONS = {
+    "forced": "forced: a person chose the variant",
+    "default_after_stop": "served the default after the stop",
+    "unassigned": "no variant found",
+}
+
+
+def from_frame(
+    frame: pd.DataFrame, variant: str, outcome: str, weights: Mapping[Any, Any] | None, rule: StopRule | None
+) -> TestData:
+    """Return sessions from a DataFrame with one row a session, in order of completion.
+
+    Args:
+        frame: The sessions.
+        variant: Column of the variant.
+        outcome: Column of the outcome: numbers or booleans.
+        weights: Configured weights; None for equal ones, with a warning.
+        rule: The stop rule.
+
+    Raises:
+        InputError: a column is missing, or holds something else; a variant without a weight.
+    """
+    for column in (variant, outcome):
+        if column not in frame.columns:
+            raise InputError(f"The frame has no column {column!r}.{did_you_mean(str(column), map(str, frame.columns))}")
+    if not len(frame):
+        raise InputError("The frame is empty: there is no session to decide by.")
+    warnings: list[str] = []
+    names = frame[variant]
+    assigned = names.notna().to_numpy()
+    found = [str(name) for name in pd.unique(names[assigned])]
+    if weights is None:
+        weights = dict.fromkeys(sorted(found), 1.0)
+        warnings.append("No weights were given: equal ones are assumed. Give weights={variant: weight}.")
+    missing = sorted(set(found) - {str(name) for name in weights})
+    if missing:
+        raise InputError(f"The variant {missing[0]!r} has no weight; weights names {', '.join(map(str, weights))}.")
+    kept = frame[assigned]
+    values, kind = _numbers(kept[outcome], outcome)
+    arm_of = {str(name): arm for arm, name in enumerate(weights)}
+    written = kept[outcome].notna().to_numpy(dtype=np.bool_)
+    data = TestData(
+        test=variant,
+        weights={str(name): weight for name, weight in weights.items()},
+        rule=rule or StopRule(),
+        outcome=outcome,
+        kind=kind,
+        arms=kept[variant].astype(str).map(arm_of).to_numpy(dtype=np.int64),
+        values=values,
+        # A missing value in a frame is unknown, not a session that wrote nothing.
+        written=np.ones(len(kept), dtype=np.bool_),
+        crashed=np.zeros(len(kept), dtype=np.bool_),
+        indexes=np.flatnonzero(assigned).astype(np.int64),
+        warnings=warnings,
+        source="your data",
+    )
+    if not assigned.all():
+        data.excluded["no variant found"] = int((~assigned).sum())
+    if not written.all():
+        data.excluded["the outcome is missing"] = int((~written).sum())
+    return data
+
+
+def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
+    warnings = []
+    if rows["declaration"].nunique() > 1:
+        warnings.append(
+            f"The declaration of {test!r} changed between sessions; the first one is used. Where weights changed, the "
+            "pooled comparison can be misleading."
+        )
+    total = sum(declaration["variants"].values())
+    if abs(total - 1) > 1e-6:  # noqa: PLR2004 - statistics.md section 5
+        warnings.append(f"The weights of {test!r} sum to {total:g}; they are taken as shares of that.")
+    return warnings
+
+
+def _only_outcome(log: Any) -> str | None:
+    names = sorted(log.outcomes()["outcome"].astype(str).unique())
+    if len(names) > 1:
+        raise InputError(f"The test names no target outcome. Choose one: outcome={' or '.join(map(repr, names))}.")
+    return names[0] if names else None
+
+
+def _outcome_of(
+    log: Any, random: pd.DataFrame, outcome: str | None, conversions: list[str], warnings: list[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Kind | None]:
+    """Return values, whether each was written, and the kind of the outcome, for the counted sessions."""
+    nothing = np.full(len(random), np.nan)
+    if outcome is None:
+        return nothing, np.zeros(len(random), dtype=np.bool_), None
+    all_rows = log.outcomes()
+    rows = all_rows[all_rows["outcome"] == outcome].sort_values("session_index")
+    if not len(rows):
+        return _session_column(log, random, outcome, sorted(all_rows["outcome"].astype(str).unique()))
+    kind = Target(outcome, conversions).kind_in(rows["type"].astype(str))
+    if rows.loc[rows["written"], "type"].nunique() > 1:
+        counts = ", ".join(f"{n:,} {t}" for t, n in rows.loc[rows["written"], "type"].value_counts().items())
+        warnings.append(f"The outcome {outcome!r} holds values of several types ({counts}); it is read as {kind}.")
+    by_id = rows.drop_duplicates("session_id").set_index("session_id")
+    values = by_id["value"].reindex(random["session_id"]).to_numpy(dtype=np.float64)
+    written = by_id["written"].reindex(random["session_id"]).astype("boolean").fillna(False).to_numpy(dtype=np.bool_)
+    if rows["late"].any():
+        # Unknown, not zero: the outcome was added afterwards for the sessions in which it was known.
+        return values, np.ones(len(random), dtype=np.bool_), kind
+    return values, written, kind
+
+
+def _session_column(
+    log: Any, random: pd.DataFrame, outcome: str, known: list[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Kind | None]:
+    sessions = log.sessions()
+    numeric = [str(c) for c in sessions.select_dtypes("number").columns if not str(c).startswith("outcome.")]
+    if outcome in numeric:
+        values, kind = _numbers(_indexed(sessions, outcome, random), outcome)
+        return values, np.ones(len(random), dtype=np.bool_), kind
+    if known:
+        near = did_you_mean(outcome, [*known, *numeric])
+        raise InputError(f"The log has no outcome {outcome!r}. It has: {', '.join(known)}.{near}")
+    return np.full(len(random), np.nan), np.zeros(len(random), dtype=np.bool_), None
+
+
+def _indexed(sessions: pd.DataFrame, column: str, random: pd.DataFrame) -> pd.Series:
+    return sessions.set_index("session_id")[column].reindex(random["session_id"])
+
+
+def _numbers(values: pd.Series, name: str) -> tuple[npt.NDArray[np.float64], Kind]:
+    known = values.dropna()
+    if pd.api.types.is_bool_dtype(known) or (len(known) and known.map(lambda v: isinstance(v, bool)).all()):
+        return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
+    if not pd.api.types.is_numeric_dtype(known):
+        try:
+            known = pd.to_numeric(known)
+        except (ValueError, TypeError):
+            raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
+    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    finite = numbers[np.isfinite(numbers)]
+    if len(finite) and np.isin(finite, (0.0, 1.0)).all():
+        return numbers, "binary"
+    whole = bool(len(finite)) and bool((finite == np.floor(finite)).all() and (finite >= 0).all())
+    return numbers, "count" if whole else "float"
+
+
+def _count_values(data: TestData) -> None:
+    """Note how many sessions count with a value that they didn't write, or don't count at all."""
+    unwritten = ~data.written
+    if data.kind is not None and data.written.any():
+        completed = int((unwritten & ~data.crashed).sum())
+        crashed = int((unwritten & data.crashed).sum())
+        if completed:
+            data.excluded[UNWRITTEN] = completed
+        if crashed:
+            how = "counted as a failure" if data.kind == "binary" else "left out"
+            data.excluded[f"{CRASHED} without the outcome: {how}"] = crashed
+    odd = int((data.written & ~np.isfinite(data.values)).sum())
+    if odd:
+        data.excluded["the outcome is missing, or no finite number: left out"] = odd
