@@ -1,5 +1,6 @@
 """A session does what the platform does: the guide's samples speak, tasks run beside, errors are rows, endings are clean."""
 
+import textwrap
 import time
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def seconds(text):
 
 
 def test_sample_1_answers_every_event_with_voice_nova():
-    played = play(sample(1), ["hi", silence(11)])
+    played = play(sample(1), ["hi", silence(13)])
     assert played.said == ["Hello!", "You said: hi", "Are you still there?", "Are you still there?", "Goodbye!"]
     assert {e.data["voice"] for e in played.speech} == {"nova"}
     assert played.input_names == ["start", "text", "timeout", "timeout", "stop"]
@@ -996,42 +997,38 @@ def test_a_handler_that_spins_without_time_passing_is_ended(monkeypatch):
 SECRET = 'sk-"quoted"\\and-long'
 
 
-def test_variables_are_read_and_masked_in_every_row():
-    body = """
-    key = context.variables.get("KEY")
-    assert context.variables.get("UNKNOWN") is None
-    if event.name == "start":
-        context.experiment(key, {key: 1.0}, conversion_metrics=[key])
-        context.set_data("key", key)
-        context.set_data(key, 1)
-        context.set_output({"key": key, key: 1})
-        context.set_outcome("text", key)
-        context.set_outcome(key, 1)
-        metrics.counter("m", tags={"key": key, key: "x"})
-        metrics.counter(key)
-        print(key)
-        logger.info(key)
-        yield LogEvent(key)
-        yield TextToSpeechEvent(key * 10)
-        yield CustomEvent(key, {key: [key]})
-        context.create_task(asyncio.sleep(0), name=key)
-        raise ValueError(key)
-    """
-    played = play(agent(body), [f"my key is {SECRET}"], variables={"KEY": SECRET}, parameters={"k": SECRET, SECRET: 1})
-    assert played.errors
+SECRET_PLACES = {
+    "the data of events": "yield LogEvent(key)\nyield TextToSpeechEvent(key * 3)\nyield CustomEvent('x', {key: [key]})",
+    "the name of an event": "yield CustomEvent(key)",
+    "prints and log lines": "print(key)\nlogger.info(key, {'k': key})",
+    "session data": "context.set_data('key', key)\ncontext.set_data(key, 1)",
+    "output data": "context.set_output({'key': key, key: 1})",
+    "errors": "raise ValueError(key)",
+    "the value of an outcome": "context.set_outcome('text', key)",
+    "the name of an outcome": "context.set_outcome(key, 1)",
+    "tags of a metric": "metrics.counter('m', tags={'key': key, key: 'x'})",
+    "the name of a metric": "metrics.counter(key)",
+    "a test and its variant": "context.experiment(key, {key: 1.0}, conversion_metrics=[key])",
+    "the name of a task": "async def work():\n    yield LogEvent('x')\ncontext.create_task(work(), name=key)",
+    "a portability note": "context.set_outcome(key, 1)\ncontext.add_test(key, {'a': 3})",
+}
+
+
+@pytest.mark.parametrize("place", SECRET_PLACES)
+def test_a_variables_value_is_masked_in(place):
+    body = "if event.name == 'start':\n    key = context.variables['KEY']\n" + textwrap.indent(SECRET_PLACES[place], "    ")
+    played = play(agent(body), variables={"KEY": SECRET})
+    tables = [getattr(played.rows, table) for table in ("events", "exposures", "outcomes", "metrics")]
+    rows = [played.rows.session, *(row for table in tables for row in table), [str(note) for note in played.notes]]
     for form in (SECRET, harness.orjson.dumps(SECRET).decode()[1:-1]):
-        assert form not in "".join(str(v) for v in played.rows.session)
-        for table in ("events", "exposures", "outcomes", "metrics"):
-            for row in getattr(played.rows, table):
-                assert [v for v in row if isinstance(v, str) and form in v] == [], table
+        assert [value for row in rows for value in row if form in str(value)] == []
 
 
-def test_a_secret_at_the_edge_of_what_was_heard_is_masked_as_the_whole_is():
-    secret = "alpha bravo charlie delta"
-    body = f"if event.name == 'start':\n    yield TextToSpeechEvent('Your key is {secret} and no other')\n"
-    played = play(agent(body), [interrupt("stop", after_s=1.9)], variables={"KEY": secret})
-    assert "charlie" not in played.everything
-    assert "bravo" not in played.everything
+def test_a_variables_value_is_masked_in_what_the_caller_brings():
+    body = "context.set_data('none', context.variables.get('UNKNOWN'))"
+    played = play(agent(body), [f"it is {SECRET}"], variables={"KEY": SECRET}, parameters={"k": SECRET, SECRET: 1})
+    assert played.data["none"] is None
+    assert "quoted" not in "".join(map(str, [*played.rows.session, *played.rows.events]))
 
 
 @pytest.mark.parametrize(("value", "masked"), [("12345", False), ("123456", True)])

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from types import FrameType
+from types import BuiltinFunctionType, FrameType
 from typing import Any, Protocol
 
 import _time_machine
@@ -154,7 +154,7 @@ def _session_sleep() -> Iterator[None]:
             original(seconds)
             return
         scope.blocked(f"time.sleep({seconds:g})", sys._getframe(1))  # noqa: SLF001 - the only way to the caller's line
-        if scope.virtual:
+        if scope.virtual and seconds >= 0:
             scope.advance(float(seconds))
         else:
             original(seconds)
@@ -216,6 +216,15 @@ class _SessionRandom(random.Random):
 
 
 shared_random: random.Random = random._inst  # type: ignore[attr-defined]  # noqa: SLF001 - the generator behind `random.random()`
+
+
+def binds_shared_random(function: Any) -> bool:
+    """Return whether a function's module holds a C function of the shared generator (`from random import random`).
+
+    Those were bound to the generator itself and can't be led to a session's.
+    """
+    values = list(getattr(function, "__globals__", {}).values())
+    return any(isinstance(v, BuiltinFunctionType) and getattr(v, "__self__", None) is shared_random for v in values)
 
 
 @contextlib.contextmanager

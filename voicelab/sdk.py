@@ -360,7 +360,7 @@ class SessionContext(Context):  # type: ignore[misc]
             stream = handler if fault is None else faulty(handler, fault)
             async for event in stream:
                 host.task_emitted(event, handler, name, turn)
-        except Exception as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
             host.task_failed(error, name, turn)
         finally:
             if hasattr(handler, "aclose"):

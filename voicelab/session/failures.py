@@ -1,20 +1,29 @@
 """What went wrong in a handler, told in the user's own lines: message, file, line and a short traceback."""
 
+import asyncio
+import functools
 import linecache
+import os
 import re
 import traceback
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
-_OURS = ("/voicelab/", "/primfunctions/", "/asyncio/", "<frozen")
+import voicelab
+from voicelab import sdk
+
+# Folders whose code is not the user's: the lab, the SDK, and asyncio.
+_OURS = tuple(str(Path(str(module.__file__)).parent) + os.sep for module in (voicelab, sdk.sdk_events, asyncio))
 _METRIC_VALUE = re.compile(r"Metric value must be a finite number, got np\.")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
+@functools.lru_cache(maxsize=4096)
 def is_users(code: CodeType) -> bool:
     """Return whether code belongs to the user: not to voicelab, the SDK, asyncio or an installed library."""
-    name = code.co_filename.replace("\\", "/")
-    return not any(part in name for part in _OURS) and "site-packages/" not in name
+    name = code.co_filename
+    return not name.startswith(("<frozen", *_OURS)) and "site-packages" not in name
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:
@@ -40,7 +49,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         name = file_name(frame.f_code.co_filename)
         source = linecache.getline(frame.f_code.co_filename, line).strip()
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
-    message = f"{type(error).__name__}: {error}"
+    message = _ADDRESS.sub("", f"{type(error).__name__}: {error}")
     if _METRIC_VALUE.search(message):
         message += " (a numpy number: write float(value) or int(value))"
     data: dict[str, Any] = {"message": message}
@@ -49,3 +58,22 @@ def describe(error: BaseException) -> dict[str, Any]:
         data |= {"file": file_name(frame.f_code.co_filename), "line": line}
     data["traceback"] = "\n".join([*lines, message])
     return data
+
+
+def waiting_at(work: Any) -> str:
+    """Return ` while it waited at file:line` for a suspended handler, or an empty string.
+
+    Args:
+        work: The handler's generator or coroutine.
+    """
+    found = None
+    while work is not None:
+        frame = next((f for f in (getattr(work, name, None) for name in _FRAMES) if f is not None), None)
+        if frame is not None and is_users(frame.f_code):
+            found = frame
+        work = next((w for w in (getattr(work, name, None) for name in _AWAITED) if w is not None), None)
+    return f" while it waited at {file_name(found.f_code.co_filename)}:{found.f_lineno}" if found is not None else ""
+
+
+_FRAMES = ("ag_frame", "cr_frame", "gi_frame")
+_AWAITED = ("ag_await", "cr_await", "gi_yieldfrom")

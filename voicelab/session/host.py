@@ -13,6 +13,7 @@ from typing import Any
 from voicelab import sdk
 from voicelab.clock import Clock
 from voicelab.errors import ForcedVariantError
+from voicelab.isolation import binds_shared_random
 from voicelab.records import PortabilityNote, Row
 from voicelab.rules import StopRule
 from voicelab.seeds import Seeds
@@ -73,6 +74,8 @@ class Settings:
         # What was found before: a test is declared in every session and checked once, a note is made once.
         self.checked: set[str] = set()
         self.noted: set[tuple[Any, ...]] = set()
+        if binds_shared_random(self.function):
+            self.add_note(make_note("random_import", None))
 
 
 class SessionHost:
@@ -161,7 +164,8 @@ class SessionHost:
         key = (rule, *facts.values()) if frame is None else (rule, frame.f_code, frame.f_lineno)
         if key not in self.settings.noted:
             self.settings.noted.add(key)
-            self.settings.add_note(make_note(rule, frame, **facts))
+            shown = {name: self.recorder.masked(f) if isinstance(f, str) else f for name, f in facts.items()}
+            self.settings.add_note(make_note(rule, frame, **shown))
 
     def failed(self, error: BaseException) -> None:
         """Record an exception of the handler, or of the session itself.
@@ -214,6 +218,13 @@ class SessionHost:
         self.note("blocking_call", frame, call=call)
 
     # --- rows ---
+
+    def mask_rows(self, rows: list[Row]) -> list[Row]:
+        """Return rows of names and numbers without the values of variables."""
+        if not self.settings.secrets:
+            return rows
+        masked = self.recorder.masked
+        return [tuple(masked(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
 
     def outcome_rows(self, context: sdk.SessionContext) -> list[Row]:
         """Return the outcomes that were declared or written, as rows of the log."""

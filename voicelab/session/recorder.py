@@ -93,7 +93,8 @@ class Recorder:
         except TypeError:
             text = encode(data)
         if self._secrets:
-            text = self.masked(text)
+            text, name = self.masked(text), self.masked(name)
+            task = task and self.masked(task)
         events.append((seq, time_s, turn, kind, name, text, background, task))
         return seq
 
@@ -119,7 +120,7 @@ class Recorder:
     def add_metric(self, time_s: float, turn: int, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric, as an event and as a row of its own."""
         seq = self.add(time_s, turn, "metric", f"metrics.{type}.{name}", {"value": value, "tags": tags})
-        self.metrics.append((seq, time_s, turn, type, name, float(value), self.text(tags)))
+        self.metrics.append((seq, time_s, turn, type, self.masked(name), float(value), self.text(tags)))
 
     def text(self, value: Any) -> str:
         """Return a value as JSON text, masked."""

@@ -19,7 +19,7 @@ from voicelab.records import SessionRows
 from voicelab.seeds import Seeds
 from voicelab.session.agent_side import AgentSide
 from voicelab.session.caller_side import CallerSide, Conversation
-from voicelab.session.failures import file_name, is_users
+from voicelab.session.failures import waiting_at
 from voicelab.session.host import SessionHost, Settings
 from voicelab.session.turns import Effect, Timeout
 
@@ -84,6 +84,8 @@ class Session(SessionHost):
         self._agent = AgentSide(self, self._caller, self._perform)
         self._inbox: deque[sdk.Event] = deque()
         self._cut = False
+        self._cancelled = False
+        self._work: Any = None
         self._limit_s = settings.limits.seconds
 
     async def run(self) -> SessionRows:
@@ -141,7 +143,7 @@ class Session(SessionHost):
         now, turns = self._now(), self.turns
         if now >= self._limit_s:
             limit = f"cleanup is limited to {CLEANUP_S:g} s" if self.terminal else f"the session's limit is {self._limit_s:g} s"
-            self.failed(TimeoutError(f"The handler was cancelled{self._waiting_at()}: {limit}"))
+            self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work)}: {limit}"))
             self._limit_s = float("inf")
             self._perform(turns.end(now, "timeout"))
             self._cancel_turn()
@@ -150,10 +152,6 @@ class Session(SessionHost):
         else:
             self._move_caller(now)
             self._clock.changed()
-
-    def _waiting_at(self) -> str:
-        frames = [frame for frame in self._task.get_stack() if is_users(frame.f_code)]
-        return f" while it waited at {file_name(frames[-1].f_code.co_filename)}:{frames[-1].f_lineno}" if frames else ""
 
     def _move_caller(self, now: float) -> bool:
         """Do what the caller does now; return whether it did anything."""
@@ -181,18 +179,21 @@ class Session(SessionHost):
                 if delay_s:
                     await asyncio.sleep(delay_s)
                 await self._call(event, self._weather.fault("handler"))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             if not self._cut:
-                raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
+                if self._task.cancelling():
+                    raise
+                self.failed(error)  # the handler raised it by itself
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
             self.failed(error)
         finally:
-            if self._cut:
+            if self._cancelled:
+                self._cancelled = False
                 self._task.uncancel()
         return not self._cut
 
     async def _call(self, event: sdk.Event, fault: BaseException | None) -> None:
-        stream = self.settings.function(event, self.context)
+        stream = self._work = self.settings.function(event, self.context)
         if not hasattr(stream, "__aiter__"):
             await self._await(stream, fault)
             return
@@ -337,7 +338,10 @@ class Session(SessionHost):
     def _cancel_turn(self) -> None:
         if not self._cut:
             self._cut = True
-            self._task.cancel()
+            # What the handler itself yields can end its turn too: then it is stopped at that yield, not cancelled.
+            if asyncio.current_task() is not self._task:
+                self._cancelled = True
+                self._task.cancel()
 
     # --- what the SDK's context hands over ---
 
@@ -375,4 +379,10 @@ class Session(SessionHost):
             recorder.text(context.data) if context.data else "{}",
             recorder.text(context.output_data) if context.output_data else "{}",
         )
-        return SessionRows(session, recorder.events, recorder.exposures, self.outcome_rows(context), recorder.metrics)
+        return SessionRows(
+            session,
+            recorder.events,
+            self.mask_rows(recorder.exposures),
+            self.mask_rows(self.outcome_rows(context)),
+            recorder.metrics,
+        )

@@ -153,7 +153,14 @@ class TurnTaking:
                 self._deliver(now, given, effects)
         else:
             self._speaking = False
-            if not self.running and not self.queue and self.allowed:
+            if self._held:
+                self._held.append(given)  # behind what was said before
+                if not self._closed():
+                    self._take_over(now, effects)
+                effects.extend(self.advance(now))
+            elif not self.running and not self.queue and self.allowed:
+                if self._silent_since is None:
+                    self._settle(now, effects)
                 self._deliver_speech(now, given, effects)
             elif reason := self._closed():
                 self._held.append(given)
@@ -167,9 +174,10 @@ class TurnTaking:
         """Take the caller's first sound, some time before the words are complete and offered."""
         effects: list[Effect] = []
         self._play(now, effects)
-        if self.ended is None and self.ending is None and not self._closed():
+        if self.ended is None and self.ending is None:
             self._speaking = True
-            self._take_over(now, effects)
+            if not self._held and not self._closed():
+                self._take_over(now, effects)
         return effects
 
     # What the agent does.
@@ -258,17 +266,13 @@ class TurnTaking:
             utterance = queue.popleft()
             if utterance.text:
                 if self._said and utterance.turn != self._said_turn:
-                    self._report_said(utterance.start_s, effects)
+                    self._report_said(now, effects)
                 self._said.append(utterance.text)
                 self._said_turn = utterance.turn
 
     def _fall_silent(self, now: float, effects: list[Effect]) -> None:
         if self._silent_since is None:
-            if self._said:
-                self._report_said(now, effects)
-            if self._open:
-                self._close_turn(now, effects)
-            self._silent_since = now
+            self._settle(now, effects)
         if self.ending is not None:
             effects.extend(self.end(now, self.ending))
         elif self._held and self.allowed:
@@ -277,6 +281,14 @@ class TurnTaking:
             self.timeouts += 1
             since_ms = round((now - self._last_input_s) * 1000)
             self._deliver(now, Timeout(self.timeouts, since_ms), effects)
+
+    def _settle(self, now: float, effects: list[Effect]) -> None:
+        """Close the agent's turn: everything has been played, and silence begins."""
+        if self._said:
+            self._report_said(now, effects)
+        if self._open:
+            self._close_turn(now, effects)
+        self._silent_since = now
 
     def _closed(self) -> str:
         """Return why the caller's words can't reach the agent now, or an empty string."""
@@ -306,6 +318,8 @@ class TurnTaking:
         if self.queue:
             heard = self.queue[0].heard_by(now)
             if heard:
+                if self._said and self.queue[0].turn != self._said_turn:
+                    self._report_said(now, effects)
                 self._said.append(heard)
                 self._said_turn = self.queue[0].turn
             effects.append(("cut", now, self.turn, [(u, max(0.0, now - u.start_s)) for u in self.queue]))
