@@ -4,7 +4,6 @@ Yardsticks: the bare generator (the handler driven by a plain loop with the SDK'
 the SDK's TestRunner in virtual time. Each round runs all of them in turn; medians of the rounds' ratios are printed.
 """
 
-import asyncio
 import statistics
 import sys
 import tempfile

@@ -77,7 +77,9 @@ def main(sessions: int) -> int:
     early = max((mb for at, mb in memory.samples if at <= 0.3 * wall), default=0.0)
     late = max(mb for at, mb in memory.samples)
     print(f"CPU a session, {sessions // 10:,} to {sessions:,}: {growth:+.1%} (required: under +5 %)")
-    print(f"driver memory after 30 % of the sessions {early:.0f} MB, at most {late:.0f} MB: {late / early - 1:+.1%} (under +10 %)")
+    print(
+        f"driver memory after 30 % of the sessions {early:.0f} MB, at most {late:.0f} MB: {late / early - 1:+.1%} (under +10 %)"
+    )
     print(f"two workers against one: {one_wall / two_wall:.2f} times (required: 1.8, on free cores)")
     print(f"one worker: {sessions / one_wall:,.0f} sessions a second")
     return 0

@@ -12,7 +12,10 @@ CLINIC = str(ROOT / "data/agents/clinic")
 
 
 def test_run_prints_a_conversation(capsys):
-    assert main(["run", CLINIC, "--say", "hello", "--say", "yes please", "--variant", "greeting=formal", "--seed", "1"]) == 0
+    assert (
+        main(["run", CLINIC, "--say", "hello", "--say", "yes please", "--variant", "greeting=formal", "--seed", "1"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "Good day, you have reached the Riverside clinic." in out
     assert "hello" in out
@@ -28,7 +31,26 @@ def test_run_prints_events_as_json(capsys):
 
 def test_simulate_then_analyze(tmp_path, capsys):
     log = str(tmp_path / "log")
-    assert main(["simulate", CLINIC, "-n", "60", "--log", log, "--caller", "cooperative=2", "--caller", "hesitant", "--workers", "1", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "simulate",
+                CLINIC,
+                "-n",
+                "60",
+                "--log",
+                log,
+                "--caller",
+                "cooperative=2",
+                "--caller",
+                "hesitant",
+                "--workers",
+                "1",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     assert "hesitant" in capsys.readouterr().out
     assert main(["analyze", log, "greeting"]) == 0
     assert "greeting" in capsys.readouterr().out

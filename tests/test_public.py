@@ -51,7 +51,8 @@ import pickle, tempfile, pathlib
 import voicelab as vl
 from voicelab.jobs import Job
 from voicelab.simulation.ship import pack
-from voicelab.simulation.worker import ShardTask, run_shard
+from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
+prepare_process()
 job = Job(vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n"), vl.Script(["hi"]))
 with tempfile.TemporaryDirectory() as root:
     run_shard(pickle.dumps((pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}))))

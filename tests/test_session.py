@@ -114,7 +114,9 @@ def test_no_sample_fails_and_each_begins_and_ends_once(number):
 
 def test_rows_have_the_columns_of_the_log():
     played = play(
-        agent("context.experiment('t', {'a': 1.0}, conversion_metrics=['m'])\nmetrics.counter('m')\nyield LogEvent('x')")
+        agent(
+            "context.experiment('t', {'a': 1.0}, conversion_metrics=['m'])\nmetrics.counter('m')\nyield LogEvent('x')"
+        )
     )
     assert len(played.rows.session) == len(TABLES["sessions"])
     for table in ("events", "exposures", "outcomes", "metrics"):
@@ -175,6 +177,22 @@ def test_the_handler_reads_the_transcript():
 def test_text_said_at_the_very_end_of_speech_stands_after_it():
     played = play(agent(says("Hello!") + says("ok", "text")), [at(seconds("Hello!"), "hi")])
     assert played.transcript[:2] == [("agent", "Hello!"), ("user", "hi")]
+
+
+def test_text_said_as_a_slow_handler_finishes_stands_after_what_was_said():
+    body = "if event.name == 'start':\n    yield TextToSpeechEvent('Hello!')\n    await asyncio.sleep(1)\n"
+    played = play(agent(body), [at(1.0, "hi")])
+    assert played.transcript == [("agent", "Hello!"), ("user", "hi")]
+
+
+def test_a_cancelled_task_that_a_handler_awaits_ends_no_run():
+    body = """
+    if event.name == "start":
+        entry = context.create_task(asyncio.sleep(10), name="x")
+        context.cancel_task("x")
+        await entry["task"]
+    """
+    assert play(agent(body), ["hi"]).status == "completed"
 
 
 def test_a_handler_without_yield_is_awaited():
@@ -260,7 +278,9 @@ def test_a_wav_file_takes_as_long_as_it_is(tmp_path):
 
 
 def test_a_missing_audio_file_is_a_placeholder_and_the_session_goes_on():
-    played = play(agent("if event.name == 'start':\n    yield AudioEvent('/nowhere.mp3')\n" + says("ok", "text")), ["hi"])
+    played = play(
+        agent("if event.name == 'start':\n    yield AudioEvent('/nowhere.mp3')\n" + says("ok", "text")), ["hi"]
+    )
     [audio] = played.named("audio")
     assert "placeholder" in audio.data["remark"]
     assert played.said == ["ok"]
@@ -414,7 +434,9 @@ def test_words_cancel_interruptible_tasks_alone():
 
 
 def test_a_custom_event_never_interrupts():
-    body = "if event.name == 'start':\n    await asyncio.sleep(4)\n    yield TextToSpeechEvent('done')\n" + says("pong", "ping")
+    body = "if event.name == 'start':\n    await asyncio.sleep(4)\n    yield TextToSpeechEvent('done')\n" + says(
+        "pong", "ping"
+    )
     played = play(agent(body), [at(1.0, sdk.CustomEvent("ping"))])
     assert played.said == ["done", "pong"]
     assert played.named("turn_interrupted") == []
@@ -478,7 +500,10 @@ def test_a_caller_who_is_speaking_is_not_told_to_be_silent():
 
 def test_times_of_rows_stand_in_the_order_of_what_happened():
     """Outputs are stamped when they are heard; everything else never goes back in time."""
-    body = says("first turn") + "if event.name == 'ping':\n    yield TextToSpeechEvent('second turn', interruptible=False)\n"
+    body = (
+        says("first turn")
+        + "if event.name == 'ping':\n    yield TextToSpeechEvent('second turn', interruptible=False)\n"
+    )
     played = play(agent(body), [at(0.1, sdk.CustomEvent("ping")), at(0.8, "hello")])
     times = [e.time_s for e in played.events if e.kind in {"input", "system"}]
     assert times == sorted(times)
@@ -1016,7 +1041,9 @@ SECRET_PLACES = {
 
 @pytest.mark.parametrize("place", SECRET_PLACES)
 def test_a_variables_value_is_masked_in(place):
-    body = "if event.name == 'start':\n    key = context.variables['KEY']\n" + textwrap.indent(SECRET_PLACES[place], "    ")
+    body = "if event.name == 'start':\n    key = context.variables['KEY']\n" + textwrap.indent(
+        SECRET_PLACES[place], "    "
+    )
     played = play(agent(body), variables={"KEY": SECRET})
     tables = [getattr(played.rows, table) for table in ("events", "exposures", "outcomes", "metrics")]
     rows = [played.rows.session, *(row for table in tables for row in table), [str(note) for note in played.notes]]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import voicelab as vl
-import voicelab.simulation as simulation
+from voicelab import simulation
 from voicelab.errors import ForcedVariantError, InputError, LogError, ShippingError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -229,7 +229,9 @@ def test_any_object_with_submit_runs_the_shards(reference, tmp_path):
     ids=["a frame", "a function"],
 )
 def test_each_session_has_its_own_parameters(tmp_path, parameters):
-    handler = IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=context.get_data('name'))\n"
+    handler = (
+        IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=context.get_data('name'))\n"
+    )
     log = simulate(tmp_path / "log", handler, ["hi"], sessions=120, parameters=parameters, workers=1)
     assert log.session(117).transcript[0]["content"] == "caller 117"
 
@@ -247,7 +249,9 @@ def test_a_session_that_raises_is_counted_and_the_batch_goes_on(tmp_path):  # G4
 
 
 def test_forced_sessions_are_marked_and_decide_nothing(tmp_path):
-    log = simulate(tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], sessions=50, variants={"button_color": "red"})
+    log = simulate(
+        tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], sessions=50, variants={"button_color": "red"}
+    )
     assert set(log.exposures()["assignment"]) == {"forced"}
     assert set(log.exposures()["variant"]) == {"red"}
     assert log.exposures()["declaration"].str.contains('"max_iterations":1000').all()
@@ -260,7 +264,7 @@ def test_rerun_is_the_same_session_again(reference):
 
 
 def test_the_share_of_replies_that_fell_to_otherwise_is_reported(reference):
-    assert 0 < reference.manifest["otherwise_share"]["cooperative"] < 1
+    assert 0 < reference.manifest["otherwise_share"]["interrupter"] < 1
     assert reference.sessions()["n_replies"].sum() > reference.sessions()["n_otherwise"].sum() > 0
 
 
@@ -270,7 +274,9 @@ def test_a_finished_log_of_the_same_run_is_opened(reference, capsys):
     assert "already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("change", [{"seed": 4}, {"sessions": 451}, {"callers": ["other"]}, {"handler": SAMPLES / "04_tests.py"}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 4}, {"sessions": 451}, {"callers": ["other"]}, {"handler": SAMPLES / "04_tests.py"}]
+)
 def test_a_log_of_another_run_is_not_touched(reference, change):
     before = hashes(reference.path)
     with pytest.raises(LogError, match="overwrite=True"):
@@ -324,11 +330,13 @@ def test_bad_arguments_are_refused_at_the_door(tmp_path, options, message):
 
 def test_a_forced_variant_that_the_test_lacks_ends_the_run(tmp_path):
     with pytest.raises(ForcedVariantError, match="red, 'blue'|'red', 'blue'"):
-        simulate(tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], variants={"button_color": "green"}, workers=1)
+        simulate(
+            tmp_path / "log", SAMPLES / "07_stop_conditions.py", ["hi"], variants={"button_color": "green"}, workers=1
+        )
 
 
 def test_ctrl_c_leaves_a_log_that_goes_on(reference, tmp_path, capsys):
-    import voicelab.simulation.driver as driver
+    from voicelab.simulation import driver
 
     settle = driver.settle_shard
 
@@ -347,7 +355,9 @@ def test_ctrl_c_leaves_a_log_that_goes_on(reference, tmp_path, capsys):
 
 
 def test_the_workers_hash_seed_is_fixed(tmp_path):
-    handler = IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=str({'a', 'b', 'c', 'd'}))\n"
+    handler = (
+        IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text=str({'a', 'b', 'c', 'd'}))\n"
+    )
     texts = set()
     for name in ("one", "two"):
         log = simulate(tmp_path / name, handler, ["hi"], sessions=4, workers=1)

@@ -32,7 +32,29 @@ _NAMES = {
     "VoicelabError": "voicelab.errors",
     "sdk": "voicelab",
 }
-__all__ = sorted([*_NAMES, "__version__"])
+__all__ = [
+    "Persona",
+    "Script",
+    "StopRule",
+    "VoicelabError",
+    "World",
+    "__version__",
+    "analyze",
+    "at",
+    "check_srm",
+    "hang_up",
+    "interrupt",
+    "load_handler",
+    "mix",
+    "offload",
+    "open_log",
+    "personas",
+    "press",
+    "run",
+    "sdk",
+    "silence",
+    "simulate",
+]
 
 if TYPE_CHECKING:
     from voicelab import sdk

@@ -305,7 +305,9 @@ def mix(*weighted: tuple[Any, float]) -> Mix:
     pairs = {}
     for pair in weighted:
         if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004 - a pair
-            raise InputError(f"vl.mix() takes pairs (caller, weight), e.g. vl.mix((vl.personas.hesitant, 0.5)); not {pair!r}.")
+            raise InputError(
+                f"vl.mix() takes pairs (caller, weight), e.g. vl.mix((vl.personas.hesitant, 0.5)); not {pair!r}."
+            )
         pairs[as_caller(pair[0])] = pair[1]
     return Mix(Choice(pairs, "vl.mix()"))
 
@@ -388,7 +390,10 @@ personas = SimpleNamespace(
     hesitant=Persona(
         "hesitant",
         opening={"um, hello": 1.0, "hi, I'm not sure who to ask": 1.0},
-        replies={_YES_NO: {"I think so": 2.0, "I'm not sure": 2.0, "yes": 1.0}, _QUESTION: {"let me think": 1.0, "hm": 1.0}},
+        replies={
+            _YES_NO: {"I think so": 2.0, "I'm not sure": 2.0, "yes": 1.0},
+            _QUESTION: {"let me think": 1.0, "hm": 1.0},
+        },
         otherwise={"okay, um": 2.0, Silence(): 1.0, "could you say that again?": 1.0},
         patience=3,
         max_turns=10,

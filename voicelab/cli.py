@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,10 @@ def sample(name: str) -> Path:
 def _counts(log: Any) -> str:
     sessions = log.sessions()
     by_caller = sessions.groupby("caller", observed=True).agg(
-        sessions=("session_id", "size"), turns=("n_turns", "mean"), seconds=("duration_s", "mean"), errors=("n_errors", "sum")
+        sessions=("session_id", "size"),
+        turns=("n_turns", "mean"),
+        seconds=("duration_s", "mean"),
+        errors=("n_errors", "sum"),
     )
     statuses = ", ".join(f"{n:,} {status}" for status, n in sessions["status"].value_counts().items())
     return f"{by_caller.round(1).to_string()}\n{statuses}"
@@ -171,8 +175,8 @@ def _run(options: argparse.Namespace) -> None:
         variants=_variants(options),
     )
     if options.json:
-        for event in record.to_frame().to_dict("records"):
-            _say(json.dumps(event, default=str, ensure_ascii=False))
+        for event in record.events:  # type: ignore[union-attr]  # one record, since no variants='each' is asked for
+            _say(json.dumps(asdict(event), default=str, ensure_ascii=False))
     else:
         _say(str(record))
 

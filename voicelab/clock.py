@@ -9,6 +9,7 @@ somebody calls `wake`), and sets one alarm for the time that it spends inside th
 import asyncio
 import contextvars
 import heapq
+from collections import deque  # noqa: TC003 - annotates an attribute
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
@@ -41,6 +42,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        # Of the base class, which has no types for them.
+        self._ready: deque[asyncio.Handle]
+        self._scheduled: list[Any]
+        self._stopping: bool
+        self._timer_cancelled_count: int
         self._now = 0.0
         self._spins = 0
         self._due: Callable[[], float] = _never
@@ -152,23 +158,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Refuse."""
         refuse("A socket connection")
 
-    async def create_connection(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def create_connection(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         refuse("A network connection")
 
-    async def create_datagram_endpoint(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def create_datagram_endpoint(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         refuse("A datagram socket")
 
-    async def create_server(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def create_server(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         refuse("A network server")
 
-    async def subprocess_exec(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def subprocess_exec(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         refuse("A subprocess")
 
-    async def subprocess_shell(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def subprocess_shell(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         refuse("A subprocess")
 

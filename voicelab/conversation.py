@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from voicelab.inputs import Custom, HangUp, Interrupt, Press, Say, Silence
-from voicelab.records import EXPOSURES, METRICS, OUTCOMES, SESSIONS, Event, PortabilityNote, SessionRows
+from voicelab.records import EXPOSURES, METRICS, OUTCOMES, SESSIONS, Event, Kind, PortabilityNote, SessionRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ class SessionRecord:
     @classmethod
     def from_rows(cls, rows: SessionRows, notes: Sequence[PortabilityNote] = ()) -> "SessionRecord":
         """Return the record of a session's rows."""
-        events = [Event(*row[:5], orjson.loads(row[5]), row[6], row[7]) for row in rows.events]
+        events = [_event(*row) for row in rows.events]
         return cls(
             dict(zip(SESSIONS, rows.session, strict=True)),
             events,
@@ -237,6 +237,12 @@ class SideBySide(Mapping[str, SessionRecord]):
             for variant, record in self._records.items()
         )
         return f"<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>{columns}</div>"
+
+
+def _event(
+    seq: int, time_s: float, turn: int, kind: Kind, name: str, data: str, background: bool, task: str | None
+) -> Event:
+    return Event(seq, time_s, turn, kind, name, orjson.loads(data), background, task)
 
 
 def _value(row: Mapping[str, Any]) -> Any:

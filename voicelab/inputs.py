@@ -167,7 +167,9 @@ def at(time_s: float, input: object) -> At:
     """
     action = as_input(input)
     if isinstance(action, At | Silence):
-        raise InputError(f"vl.at({time_s}, {input!r}): give text, an event, vl.press(), vl.interrupt() or vl.hang_up().")
+        raise InputError(
+            f"vl.at({time_s}, {input!r}): give text, an event, vl.press(), vl.interrupt() or vl.hang_up()."
+        )
     return At(checks.seconds("time_s", time_s), action)
 
 
@@ -209,4 +211,3 @@ def _from_event(event: SdkEvent) -> Action:
     if event.name == "start":
         raise InputError("StartEvent is sent by the session itself, once and first; leave it out.")
     return Send(event)
-

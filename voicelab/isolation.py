@@ -29,8 +29,9 @@ class Scope(Protocol):
     virtual: bool
     """Whether the session runs in virtual time."""
 
-    random: random.Random
-    """The session's own generator."""
+    @property
+    def random(self) -> random.Random:
+        """The session's own generator."""
 
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
@@ -153,7 +154,7 @@ def _session_sleep() -> Iterator[None]:
         if scope is None:
             original(seconds)
             return
-        scope.blocked(f"time.sleep({seconds:g})", sys._getframe(1))  # noqa: SLF001 - the only way to the caller's line
+        scope.blocked(f"time.sleep({seconds:g})", sys._getframe(1))
         if scope.virtual and seconds >= 0:
             scope.advance(float(seconds))
         else:
@@ -200,7 +201,7 @@ class _SessionRandom(random.Random):
             scope.random.setstate(state)
 
     @property
-    def gauss_next(self) -> float | None:  # type: ignore[override]
+    def gauss_next(self) -> float | None:
         """The half of a Gaussian pair that is kept for the next call, of the session or of the process."""
         scope = SCOPE.get()
         kept: float | None = self.__dict__.get("gauss_next") if scope is None else scope.random.gauss_next  # type: ignore[attr-defined]
@@ -215,7 +216,7 @@ class _SessionRandom(random.Random):
             scope.random.gauss_next = value  # type: ignore[attr-defined]
 
 
-shared_random: random.Random = random._inst  # type: ignore[attr-defined]  # noqa: SLF001 - the generator behind `random.random()`
+shared_random: random.Random = random._inst
 
 
 def binds_shared_random(function: Any) -> bool:
@@ -283,7 +284,7 @@ class _SessionOutput:
 @contextlib.contextmanager
 def _session_output() -> Iterator[None]:
     original = sys.stdout
-    sys.stdout = stand_in = _SessionOutput(original)  # type: ignore[assignment]
+    sys.stdout = stand_in = _SessionOutput(original)
     try:
         yield
     finally:

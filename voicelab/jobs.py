@@ -229,7 +229,9 @@ def play(
 
     with sdk.hosted(), _numpy_kept(job.handler):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
-    return SessionRecord.from_rows(rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)])
+    return SessionRecord.from_rows(
+        rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)]
+    )
 
 
 def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[[], asyncio.AbstractEventLoop]) -> T:

@@ -195,7 +195,7 @@ class Monitor:
     def varied(self) -> bool:
         """Whether the values differ at all."""
         n, total, squares = self._moments.sum(axis=1)
-        return bool(n * squares - total**2 > 1e-9 * max(1.0, total**2))  # noqa: PLR2004 - rounding
+        return bool(n * squares - total**2 > 1e-9 * max(1.0, total**2))
 
     @property
     def confidence(self) -> float | None:
@@ -211,7 +211,9 @@ class Monitor:
         if not self._recorded or not self.varied:
             return None
         sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        scores = np.where(self._moments[0] > 0, sign * means(tuple(self._moments)), -np.inf)
+        scores = np.where(
+            self._moments[0] > 0, sign * means((self._moments[0], self._moments[1], self._moments[2])), -np.inf
+        )
         return self.variants[int(np.argmax(scores))]
 
     @property
@@ -270,7 +272,9 @@ class Monitor:
                 found = "the outcome never varied, so nothing can be said"
             else:
                 found = f"{leader} leads, but not clearly enough"
-            return f"Stop: the declared {rule.max_iterations:,} sessions are done; {found}.{after}{'.' if after else ''}"
+            return (
+                f"Stop: the declared {rule.max_iterations:,} sessions are done; {found}.{after}{'.' if after else ''}"
+            )
         return self._sentence_on_the_way()
 
     def _sentence_on_the_way(self) -> str:
@@ -280,5 +284,7 @@ class Monitor:
         left = rule.max_iterations - self.sessions
         if not self._recorded:
             target = f" {rule.target_outcome!r}" if rule.target_outcome else ""
-            return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left; target outcome{target} never recorded."
+            return (
+                f"Go on: {left:,} of {rule.max_iterations:,} sessions are left; target outcome{target} never recorded."
+            )
         return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and no variant beats every other yet."

@@ -21,6 +21,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -47,6 +48,7 @@ from voicelab import isolation
 from voicelab.errors import ForcedVariantError, InputError, did_you_mean
 
 __all__ = [
+    "FOLDER",
     "NAMES",
     "VERSION",
     "Configuration",
@@ -71,6 +73,8 @@ __all__ = [
 
 VERSION: str = importlib.metadata.version("primfunctions")
 TASK_TIMEOUT_S = 30
+FOLDER = str(Path(str(sdk_events.__file__)).parent)
+"""Where the SDK's code lies."""
 
 
 def _public_names() -> dict[str, str]:
@@ -100,10 +104,13 @@ def supply(name: str) -> Any:
 class Host(Protocol):
     """What a context reports to: the session that it belongs to."""
 
-    turn: int
     run_tests: Mapping[str, bool]
     forced: Mapping[str, str]
     terminal: bool
+
+    @property
+    def turn(self) -> int:
+        """The present turn."""
 
     def uniform(self, stream: str) -> float:
         """Return the session's number from [0, 1) for a stream."""
@@ -145,7 +152,7 @@ CONTEXT: ContextVar["SessionContext | None"] = ContextVar("voicelab_context", de
 # --- tests and outcomes ----------------------------------------------------------------------------------------------
 
 
-class SessionExperiments(ExperimentContext):  # type: ignore[misc]
+class SessionExperiments(ExperimentContext):
     """The SDK's experiments with each test's variant drawn from a stream of its own, or forced."""
 
     def __init__(self, host: Host) -> None:
@@ -241,7 +248,7 @@ def _variant_named(experiment: Experiment, forced: str) -> Any:
 # --- the context -----------------------------------------------------------------------------------------------------
 
 
-class SessionContext(Context):  # type: ignore[misc]
+class SessionContext(Context):
     """The SDK's context for one session: nothing shared with any other, tasks that fail aloud.
 
     Args:
@@ -337,7 +344,12 @@ class SessionContext(Context):  # type: ignore[misc]
         name = name or self._free_name(handler)
         task = asyncio.create_task(self._run_task(handler, name, self._host.turn))
         timer = asyncio.get_running_loop().call_later(timeout, self._time_out, name, task, timeout, self._host.turn)
-        task.add_done_callback(lambda _: (timer.cancel(), self._host.task_done()))
+
+        def ended(_: Any) -> None:
+            timer.cancel()
+            self._host.task_done()
+
+        task.add_done_callback(ended)
         # The SDK waits for the task in a second task; the first one serves for both here.
         entry = {"task": task, "timeout_task": task, "interruptible": interruptible, "timeout": timeout}
         self.tasks[name] = entry
@@ -582,7 +594,7 @@ class _TracerRouter:
     """Logs the calls of functions that are decorated with `tracer.tool`, in sessions; elsewhere they just run."""
 
     def tool(self, function: Callable[..., Any], *, name: str | None, **_: Any) -> Callable[..., Any]:
-        label = name or getattr(function, "__name__", "tool")
+        label = str(name or getattr(function, "__name__", "tool"))
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -635,7 +647,7 @@ def _rebuild_configuration(arguments: dict[str, Any]) -> Configuration:
 
 # The SDK's Configuration defines `__dict__` as a method, so that it neither pickles nor copies; and a copied singleton
 # in a worker would report to nobody.
-copyreg.pickle(Configuration, lambda c: (_rebuild_configuration, (c.__dict__(),)))  # type: ignore[operator]
+copyreg.pickle(Configuration, lambda c: (_rebuild_configuration, (c.__dict__(),)))
 copyreg.pickle(Metrics, lambda _: "metrics")
 copyreg.pickle(Logger, lambda _: "logger")
 copyreg.pickle(Tracer, lambda _: "tracer")

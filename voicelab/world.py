@@ -20,7 +20,7 @@ _SOUND_ALIKES = {
 _VOWELS = str.maketrans("aeiou", "eaoie")
 
 
-class SimulatedFault(RuntimeError):
+class SimulatedFault(RuntimeError):  # noqa: N818 - a fault, as `handler_faults` says
     """Raised inside a handler or a background task by `World(handler_faults=...)`."""
 
 
@@ -94,7 +94,7 @@ class Weather:
                 if error != "drop":
                     heard.append(_misheard(word, rng) if error == "mishear" else word)
                 swap = error == "swap"
-        return " ".join(heard) or _misheard(text.split()[0], rng)
+        return " ".join(heard) or _misheard(text.split(maxsplit=1)[0], rng)
 
     def delay_s(self) -> float:
         """Return the seconds before the handler gets its next input."""
@@ -150,7 +150,9 @@ def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
             raise InputError(f"truth of {test!r} must be {{outcome: {{variant: probability}}}}, e.g. {shape}.")
         checked[str(test)] = {
             str(outcome): {
-                str(variant): effect if callable(effect) else probability(f"truth of {test}/{outcome}/{variant}", effect)
+                str(variant): effect
+                if callable(effect)
+                else probability(f"truth of {test}/{outcome}/{variant}", effect)
                 for variant, effect in by_variant.items()
             }
             for outcome, by_variant in effects.items()

@@ -105,7 +105,9 @@ def check_srm(counts: Mapping[Any, int], weights: Mapping[Any, float]) -> dict[s
 def _decided(data: TestData) -> Result:
     monitor = Monitor(data.test, data.weights, data.rule, trace=True)
     if len(monitor.variants) < 2:  # noqa: PLR2004 - a comparison needs two
-        raise InputError(f"The test {data.test!r} has one variant, {monitor.variants[0]!r}: there is nothing to compare.")
+        raise InputError(
+            f"The test {data.test!r} has one variant, {monitor.variants[0]!r}: there is nothing to compare."
+        )
     if data.kind is not None:
         monitor.know(data.kind)
     position = monitor.extend(data.arms, data.values, data.written, data.crashed, data.indexes)

@@ -81,7 +81,9 @@ class Result:
     def head(self) -> list[str]:
         """The facts under the verdict."""
         decision = self.decision
-        confidence = "no confidence" if decision.confidence is None else f"confidence {_confidence(decision.confidence)}"
+        confidence = (
+            "no confidence" if decision.confidence is None else f"confidence {_confidence(decision.confidence)}"
+        )
         valid = "one look only" if self.rule.method == "fixed" else "valid at every look"
         of = f" of {self.rule.max_iterations:,}" if self.rule.max_iterations else ""
         facts = [
@@ -159,7 +161,7 @@ class Result:
 def _written(value: Any, style: str) -> str:
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return "–"
-    return _STYLES[style](value)
+    return str(_STYLES[style](value))
 
 
 def _confidence(value: float) -> str:

@@ -19,7 +19,9 @@ _FOLDER = "late"
 
 def read(root: Path) -> pa.Table:
     """Return all late outcomes of a log, as rows of its table `outcomes`."""
-    tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in sorted((root / _FOLDER).glob("part-*.parquet"))]
+    tables = [
+        pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in sorted((root / _FOLDER).glob("part-*.parquet"))
+    ]
     return pa.concat_tables(tables) if tables else SCHEMAS["outcomes"].empty_table()
 
 

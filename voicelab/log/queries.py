@@ -77,13 +77,11 @@ def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[s
         outcomes: Names of the outcomes, and `string` for those that hold text.
         late: Names of the outcomes that were added late.
     """
-    variants = [
-        f"max(variant) FILTER (test = {_text(test)}) AS {_name(f'variant.{test}')}" for test in tests
-    ]
+    variants = [f"max(variant) FILTER (test = {_text(test)}) AS {_name(f'variant.{test}')}" for test in tests]
     values = [
-        f"{'max(text)' if type == 'string' else 'max(value)'} FILTER (outcome = {_text(name)} AND written) "
+        f"{'max(text)' if kind == 'string' else 'max(value)'} FILTER (outcome = {_text(name)} AND written) "
         f"AS {_name(f'outcome.{name}')}"
-        for name, type in outcomes.items()
+        for name, kind in outcomes.items()
     ]
     added = [
         f"coalesce(CAST(max(value) FILTER (outcome = {_text(name)}) AS VARCHAR), max(text) FILTER (outcome = {_text(name)})) "
@@ -91,7 +89,7 @@ def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[s
         for name in late
     ]
     shown = [f"v.{_name(f'variant.{test}')}" for test in tests]
-    shown += [_filled(name, type) for name, type in outcomes.items()]
+    shown += [_filled(name, kind) for name, kind in outcomes.items()]
     shown += [f"TRY_CAST(l.{_name(f'outcome.{name}')} AS DOUBLE) AS {_name(f'outcome.{name}')}" for name in late]
     return f"""
 WITH v AS (SELECT session_id{_list(variants)} FROM exposures GROUP BY session_id),
@@ -103,9 +101,9 @@ ORDER BY session_index
 """
 
 
-def _filled(name: str, type: str) -> str:
+def _filled(name: str, kind: str) -> str:
     column = f"o.{_name(f'outcome.{name}')}"
-    if type == "string":
+    if kind == "string":
         return column
     return f"CASE WHEN s.status = 'error' THEN {column} ELSE coalesce({column}, 0.0) END AS {_name(f'outcome.{name}')}"
 

@@ -83,9 +83,7 @@ class Log:
         """
         return self._frame(queries.sessions(self._tests, self._outcomes, late.outcome_names(self.path)))
 
-    def events(
-        self, session_id: str | None = None, name: str | None = None, kind: str | None = None
-    ) -> "pd.DataFrame":
+    def events(self, session_id: str | None = None, name: str | None = None, kind: str | None = None) -> "pd.DataFrame":
         """Return one row an event: session_id, seq, time_s, turn, kind, name, data (JSON text), background, task_name.
 
         Args:
@@ -208,7 +206,9 @@ class Log:
 
     def _find(self, session: str | int) -> tuple[str, int]:
         by = "session_index" if isinstance(session, int) and not isinstance(session, bool) else "session_id"
-        row = self._query(f"SELECT session_id, session_index FROM sessions WHERE {by} = $value", {"value": session}).fetchone()
+        row = self._query(
+            f"SELECT session_id, session_index FROM sessions WHERE {by} = $value", {"value": session}
+        ).fetchone()
         if row is None:
             count = self._query("SELECT count(*) FROM sessions").fetchall()[0][0]
             raise InputError(
@@ -259,7 +259,9 @@ class Log:
         }
         shares = self.manifest.get("otherwise_share", {})
         if shares:
-            facts["replies that no pattern matched"] = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            facts["replies that no pattern matched"] = ", ".join(
+                f"{name} {share:.0%}" for name, share in shares.items()
+            )
         for test, decision in self.manifest.get("decisions", {}).items():
             facts[f"test {test}"] = decision["sentence"]
         cells = "".join(

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -126,40 +125,21 @@ def _write(table: pa.Table, path: Path) -> None:
 def _arrow(table: str, sessions: Sequence[SessionRows]) -> pa.Table:
     schema = SCHEMAS[table]
     if table == "sessions":
-        return _from_rows([rows.session for rows in sessions], schema, TABLES[table])
+        return _from_rows([rows.session for rows in sessions], schema)
     per_session: list[list[Row]] = [getattr(rows, table) for rows in sessions]
     counts = np.fromiter(map(len, per_session), np.int64, len(per_session))
-    ids = pa.scalar([rows.session[_SESSION_ID] for rows in sessions], pa.list_(pa.string())).values
     codes = np.repeat(np.arange(len(sessions), dtype=np.int32), counts)
+    ids = pa.array([rows.session[_SESSION_ID] for rows in sessions], pa.string())
+    session_id = ids.take(
+        pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes)])
+    ).dictionary_encode()
     flat = list(itertools.chain.from_iterable(per_session))
-    own = _from_rows(flat, schema, TABLES[table], leave_out="session_id")
-    session_id = pa.DictionaryArray.from_arrays(_codes(codes), ids)
+    own = _from_rows(flat, schema, leave_out="session_id")
     return pa.table([session_id, *own.columns], schema=schema)
 
 
-def _from_rows(rows: list[Row], schema: pa.Schema, kinds: dict[str, str], leave_out: str | None = None) -> pa.Table:
+def _from_rows(rows: list[Row], schema: pa.Schema, leave_out: str | None = None) -> pa.Table:
     fields = [field for field in schema if field.name != leave_out]
     values = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
-    arrays = [_array(column, kinds[field.name], field.type) for column, field in zip(values, fields, strict=True)]
+    arrays = [pa.array(column, field.type) for column, field in zip(values, fields, strict=True)]
     return pa.table(arrays, schema=pa.schema(fields))
-
-
-def _array(values: Sequence[Any], kind: str, type: pa.DataType) -> pa.Array:
-    # `pa.array` would import pandas to look whether it is given some of it; a list scalar's values come without.
-    if kind != "category":
-        return pa.scalar(values, pa.list_(type)).values
-    # Coding in Python what Arrow would hash: the few distinct texts of a column are looked up once.
-    distinct = set(values)
-    ordered = sorted(distinct - {None})
-    code_of: dict[Any, int | None] = {value: code for code, value in enumerate(ordered)}
-    code_of[None] = None
-    codes: pa.Array
-    if None in distinct:
-        codes = pa.scalar(list(map(code_of.__getitem__, values)), pa.list_(pa.int32())).values
-    else:
-        codes = _codes(np.fromiter(map(code_of.__getitem__, values), np.int32, len(values)))
-    return pa.DictionaryArray.from_arrays(codes, pa.scalar(ordered, pa.list_(pa.string())).values)
-
-
-def _codes(codes: np.ndarray[Any, np.dtype[np.int32]]) -> pa.Array:
-    return pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes)])

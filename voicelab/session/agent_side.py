@@ -125,9 +125,7 @@ class AgentSide:
         if utterance is None:
             self._record(now, turn, event, task, data | {"spoken": False})
             return
-        utterance.row = self._record_row(
-            utterance.start_s, turn, "output", event.name, data, task is not None, task
-        )
+        utterance.row = self._record_row(utterance.start_s, turn, "output", event.name, data, task is not None, task)
         if begins:
             self._caller.agent_begins(now)
 

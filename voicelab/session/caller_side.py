@@ -5,8 +5,6 @@ whenever the agent has finished, and `interrupts_after()`, asked whenever the ag
 """
 
 import random
-from bisect import insort
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,7 +76,18 @@ class CallerSide:
         turns: The session's turn-taking, read only.
     """
 
-    __slots__ = ("_conversation", "_cut_in_at", "_heard", "_plan", "_saying", "_timed", "_turns", "answered", "next_at", "plan_at")
+    __slots__ = (
+        "_conversation",
+        "_cut_in_at",
+        "_heard",
+        "_plan",
+        "_saying",
+        "_timed",
+        "_turns",
+        "answered",
+        "next_at",
+        "plan_at",
+    )
 
     def __init__(self, conversation: Conversation, turns: TurnTaking) -> None:
         self._conversation = conversation
@@ -151,8 +160,9 @@ class CallerSide:
         self.answered = False
         heard = Heard(" ".join(self._heard), self._turns.timeouts, False, now)
         action = self._conversation.reply(heard)
-        while type(action) is At:
-            insort(self._timed, (max(now, action.time_s), action.input), key=lambda timed: timed[0])
+        while isinstance(action, At):
+            timed = (max(now, action.time_s), action.input)
+            self._timed = sorted([*self._timed, timed], key=_due_at)
             self._schedule()
             action = self._conversation.reply(heard)
         if action is None:
@@ -160,7 +170,7 @@ class CallerSide:
         if isinstance(action, Silence):
             self.plan_at = NEVER if action.seconds is None else now + action.seconds
             return None
-        after_s = 0.0 if type(action) is Interrupt else action.after_s
+        after_s = 0.0 if isinstance(action, Interrupt) else action.after_s
         if not after_s:
             return self._do(action, now)
         self._plan, self.plan_at = action, now + after_s
@@ -193,3 +203,7 @@ class CallerSide:
 
 
 _WORDS = (Say, Interrupt)
+
+
+def _due_at(timed: tuple[float, Action]) -> float:
+    return timed[0]

@@ -11,10 +11,12 @@ from types import CodeType, FrameType
 from typing import Any
 
 import voicelab
-from voicelab import sdk
+from voicelab.sdk import FOLDER
 
 # Folders whose code is not the user's: the lab, the SDK, and asyncio.
-_OURS = tuple(str(Path(str(module.__file__)).parent) + os.sep for module in (voicelab, sdk.sdk_events, asyncio))
+_OURS = tuple(
+    folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(asyncio.__file__).parent))
+)
 _METRIC_VALUE = re.compile(r"Metric value must be a finite number, got np\.")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 

@@ -144,9 +144,7 @@ class SessionHost:
         """Log that the session has reached a test, with the variant it got."""
         weight = float(weights.get(variant, 0.0))
         probability = weight / sum(weights.values()) if assignment == "random" else 1.0
-        self.recorder.exposures.append(
-            (self.index, test, str(variant), weight, assignment, probability, declaration)
-        )
+        self.recorder.exposures.append((self.index, test, str(variant), weight, assignment, probability, declaration))
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from voicelab.records import Row
+from voicelab.records import Row  # noqa: TC001 - annotates attributes
 
 _dumps = orjson.dumps
 MASK = "••••••"

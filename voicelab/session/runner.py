@@ -142,7 +142,11 @@ class Session(SessionHost):
         """Do what falls due while the handler works; the clock calls this beside the session's Task."""
         now, turns = self._now(), self.turns
         if now >= self._limit_s:
-            limit = f"cleanup is limited to {CLEANUP_S:g} s" if self.terminal else f"the session's limit is {self._limit_s:g} s"
+            limit = (
+                f"cleanup is limited to {CLEANUP_S:g} s"
+                if self.terminal
+                else f"the session's limit is {self._limit_s:g} s"
+            )
             self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work)}: {limit}"))
             self._limit_s = float("inf")
             self._perform(turns.end(now, "timeout"))

@@ -277,7 +277,7 @@ class TurnTaking:
             effects.extend(self.end(now, self.ending))
         elif self._held and self.allowed:
             self._deliver_speech(now, self._held.popleft(), effects)
-        elif now >= self._silent_since + self._timeout_s and now >= self.deadline():
+        elif now >= self.deadline():
             self.timeouts += 1
             since_ms = round((now - self._last_input_s) * 1000)
             self._deliver(now, Timeout(self.timeouts, since_ms), effects)

@@ -41,7 +41,7 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
                 loop.call_soon_threadsafe(beat.set)
             if beat.wait(PATIENCE_S) or stop.is_set():
                 continue
-            frame = users_frame(sys._current_frames().get(thread))  # noqa: SLF001 - the documented way to another thread's stack
+            frame = users_frame(sys._current_frames().get(thread))
             if frame is not None and (frame.f_code.co_filename, frame.f_lineno) not in seen:
                 seen.add((frame.f_code.co_filename, frame.f_lineno))
                 _report(frame, add_note)

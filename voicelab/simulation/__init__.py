@@ -50,7 +50,7 @@ def simulate(
     parameters: "Mapping[str, Any] | pd.DataFrame | Callable[[int], Mapping[str, Any]] | None" = None,
     variables: Mapping[str, str] | str | Path | None = None,
     environment: str | None = None,
-    variants: Mapping[str, str] | None = None,
+    variants: Mapping[str, str] | str | None = None,
     start: datetime | str | None = None,
     world: World | None = None,
     stopping: bool = True,
@@ -288,9 +288,7 @@ def _settled_prefix(folder: Path) -> int:
 # --- parameters and the log's way back to its job --------------------------------------------------------------------
 
 
-def _parameters(
-    given: Any, sessions: int
-) -> tuple[list[dict[str, Any]] | None, Any, dict[str, bool]]:
+def _parameters(given: Any, sessions: int) -> tuple[list[dict[str, Any]] | None, Any, dict[str, bool]]:
     """Return parameters one a session, parameters for all, and the tests that have stopped."""
     if callable(given):
         return None, given, {}

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
 
 from voicelab.errors import SimulationError
-from voicelab.simulation.worker import ShardReport, ShardTask, ignore_interrupt, run_shard
+from voicelab.simulation.worker import ShardReport, ShardTask, prepare_process, run_shard
 
 _MOST_RETRIES = 3
 
@@ -94,7 +94,9 @@ class Pool:
 def _lost(error: Exception) -> bool:
     """Return whether an exception means that the worker went away, rather than that the work failed."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"BrokenExecutor", "TerminatedWorkerError", "ShutdownExecutorError", "KilledWorker", "CancelledError"})
+    return bool(
+        names & {"BrokenExecutor", "TerminatedWorkerError", "ShutdownExecutorError", "KilledWorker", "CancelledError"}
+    )
 
 
 def _child_processes(workers: int) -> Executor:
@@ -103,6 +105,6 @@ def _child_processes(workers: int) -> Executor:
     # A fixed hash seed: the order of sets would else differ between processes. loky doesn't import the main module
     # again, so that a plain script without a main guard simulates too.
     executor: Executor = loky.get_reusable_executor(
-        max_workers=workers, env={"PYTHONHASHSEED": "0"}, initializer=ignore_interrupt, timeout=120, kill_workers=True
+        max_workers=workers, env={"PYTHONHASHSEED": "0"}, initializer=prepare_process, timeout=120, kill_workers=True
     )
     return executor

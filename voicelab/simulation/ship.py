@@ -12,7 +12,7 @@ from voicelab.errors import ShippingError
 from voicelab.isolation import shared_random
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _Pickler(cloudpickle.Pickler):
     """Ships what is defined in the notebook by value; the process's shared generator stays the worker's own."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -32,7 +32,7 @@ def pack(job: Any) -> bytes:
     """
     try:
         return _pickled(job)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever pickling says is told with the variable's name
         where = " → ".join(_path_to_culprit(job)) or type(job).__name__
         raise ShippingError(
             f"{where} can't be sent to a worker process: {error}. Make it inside the handler (for each session), or "

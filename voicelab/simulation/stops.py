@@ -88,7 +88,7 @@ class Watch:
         watched = self._tests[test]
         drawn = [row for row in exposures if row[4] == "random" and row[0] >= watched.seen]
         outcomes = [row for row in report.outcomes if row[1] == watched.target.outcome]
-        kind = watched.target.kind_in((row[2] for row in outcomes))
+        kind = watched.target.kind_in(row[2] for row in outcomes)
         if kind is not None:
             watched.monitor.know(kind)
         by_index = {row[0]: row for row in outcomes}
@@ -131,7 +131,9 @@ def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:
         report.exposures = [tuple(row.values())[1:] for row in rows("exposures", number)]
         report.outcomes = [tuple(row.values())[1:] for row in rows("outcomes", number)]
         for session in rows("sessions", number):
-            report.count(session["status"], session["n_errors"], session["caller"], session["n_replies"], session["n_otherwise"])
+            report.count(
+                session["status"], session["n_errors"], session["caller"], session["n_replies"], session["n_otherwise"]
+            )
             if session["status"] == "error":
                 report.crashed.append(session["session_index"])
         yield report

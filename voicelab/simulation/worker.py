@@ -10,11 +10,14 @@ import operator
 import os
 import pickle
 import signal
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from voicelab import sdk
 from voicelab.clock import VirtualClock, VirtualLoop
@@ -23,9 +26,7 @@ from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
 
 _STATUS = list(SESSIONS).index("status")
-_counted = operator.itemgetter(
-    *map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise"))
-)
+_counted = operator.itemgetter(*map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise")))
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,15 @@ class ShardReport:
 _jobs: dict[bytes, Job] = {}
 
 
-def ignore_interrupt() -> None:
-    """Leave Ctrl-C to the driver."""
+def prepare_process() -> None:
+    """Make a child process of our own a worker: Ctrl-C is left to the driver, and pandas is left out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # pyarrow imports pandas when it converts its first list, half a second and 60 MB for nothing; having failed to
+    # once, it goes without. A handler can still import pandas.
+    if "pandas" not in sys.modules:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+        pa.array([])
+        del sys.modules["pandas"]
 
 
 def run_shard(packed: bytes) -> bytes:

@@ -63,7 +63,8 @@ def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) 
     n_a, n_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
     both = n_a + n_b
     now = np.divide(n_a * n_b, both, out=np.zeros_like(both), where=both > 0)
-    return np.minimum(1.0, now / (horizon * w_a * w_b / (w_a + w_b)))
+    share: Floats = np.minimum(1.0, now / (horizon * w_a * w_b / (w_a + w_b)))
+    return share
 
 
 def repeated_interval(difference: float, se: float, tau: float, alpha: float) -> tuple[float, float]:

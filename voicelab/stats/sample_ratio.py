@@ -60,7 +60,7 @@ class SampleRatio:
     @property
     def alarm(self) -> bool:
         """Whether the shares can't be trusted."""
-        return self.peak >= np.log(ALARM)
+        return bool(self.peak >= np.log(ALARM))
 
 
 def fixed_p_value(counts: Floats, weights: Floats) -> float:

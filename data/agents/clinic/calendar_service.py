@@ -14,7 +14,10 @@ async def find_slot(context):
 
 def wants_booking(text):
     """Return whether the caller accepts the slot."""
-    return any(word in text.split() for word in ("yes", "please", "book", "okay", "buy", "that")) and "no" not in text.split()
+    return (
+        any(word in text.split() for word in ("yes", "please", "book", "okay", "buy", "that"))
+        and "no" not in text.split()
+    )
 
 
 def wants_another_day(text):

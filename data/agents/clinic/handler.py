@@ -1,5 +1,6 @@
 """A clinic's booking line: the greeting is under test, and a booking is what it is tested for."""
 
+from calendar_service import find_slot, wants_another_day, wants_booking
 from primfunctions.context import Context
 from primfunctions.events import (
     Event,
@@ -10,8 +11,6 @@ from primfunctions.events import (
     TextToSpeechEvent,
     TimeoutEvent,
 )
-
-from calendar_service import find_slot, wants_another_day, wants_booking
 
 GREETINGS = {
     "formal": "Good day, you have reached the Riverside clinic. How may I assist you?",
