@@ -111,7 +111,7 @@ class Choice:
     """A choice among weighted items, by one random number.
 
     Args:
-        weights: The items and their weights; a single item may be given bare.
+        weights: The items and their weights; pairs, where an item may stand twice.
         what: What is chosen, for messages.
 
     Raises:
@@ -120,13 +120,14 @@ class Choice:
 
     __slots__ = ("_bounds", "items")
 
-    def __init__(self, weights: Mapping[Any, float], what: str) -> None:
-        if not weights:
+    def __init__(self, weights: Mapping[Any, float] | Sequence[tuple[Any, float]], what: str) -> None:
+        pairs = list(weights.items()) if isinstance(weights, Mapping) else list(weights)
+        if not pairs:
             raise InputError(f"{what}: there is nothing to choose from.")
-        for item, weight in weights.items():
+        for item, weight in pairs:
             checks.weight(f"{what}: the weight of {item!r}", weight)
-        self.items = tuple(weights)
-        self._bounds = list(itertools.accumulate(weights.values()))
+        self.items = tuple(item for item, _ in pairs)
+        self._bounds = list(itertools.accumulate(weight for _, weight in pairs))
 
     def pick(self, rng: random.Random) -> Any:
         """Return one item."""
@@ -254,8 +255,8 @@ def _delayed(action: Action, after_s: float) -> Action:
 
 def _choice(given: Any, what: str) -> Choice:
     weights = given if isinstance(given, Mapping) else {given: 1.0}
-    actions = {as_input(reply): weight for reply, weight in weights.items()}
-    for action in actions:
+    actions = [(as_input(reply), weight) for reply, weight in weights.items()]
+    for action, _ in actions:
         if isinstance(action, At):
             raise InputError(f"{what}: vl.at() is for scripts; a persona answers when the agent has finished.")
     return Choice(actions, what)
@@ -302,13 +303,17 @@ def mix(*weighted: tuple[Any, float]) -> Mix:
     Raises:
         InputError: no pairs, a weight that is not above 0, or something that is no caller.
     """
-    pairs = {}
+    pairs = []
     for pair in weighted:
         if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004 - a pair
             raise InputError(
                 f"vl.mix() takes pairs (caller, weight), e.g. vl.mix((vl.personas.hesitant, 0.5)); not {pair!r}."
             )
-        pairs[as_caller(pair[0])] = pair[1]
+        if isinstance(pair[0], Mix):
+            raise InputError(
+                "vl.mix() takes callers, not mixtures: give the callers of the inner one with their own weights."
+            )
+        pairs.append((as_caller(pair[0]), pair[1]))
     return Mix(Choice(pairs, "vl.mix()"))
 
 

@@ -18,7 +18,8 @@ import inspect
 import itertools
 import math
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+import types
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +66,7 @@ __all__ = [
     "TimeoutEvent",
     "deliverable",
     "faulty",
+    "faulty_work",
     "hosted",
     "make_context",
     "start_event",
@@ -365,9 +367,7 @@ class SessionContext(Context):
         try:
             fault = host.fault(name)
             if not hasattr(handler, "__aiter__"):
-                if fault is not None:
-                    handler.throw(fault)
-                await handler
+                await (handler if fault is None else faulty_work(handler, fault))
                 return
             stream = handler if fault is None else faulty(handler, fault)
             async for event in stream:
@@ -498,6 +498,25 @@ async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> Asy
         return
     finally:
         await stream.aclose()
+
+
+@types.coroutine
+def faulty_work(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
+    """Run a coroutine, raising a fault inside it at its first `await` that waits, where its own code can catch it."""
+    try:
+        waited_for = work.send(None)
+        if waited_for is not None:
+            waited_for.cancel()
+        waiting = work.throw(fault)
+        while True:
+            try:
+                value = yield waiting
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on to the coroutine
+                waiting = work.throw(error)
+            else:
+                waiting = work.send(value)
+    except StopIteration:
+        return
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ class Seeds:
     __slots__ = ("_key", "_prefix")
 
     def __init__(self, run_seed: int, index: int) -> None:
-        self._key = str(run_seed).encode()[-64:]
+        text = str(run_seed).encode()
+        # A key has at most 64 bytes; a longer seed is hashed to one.
+        self._key = text if len(text) <= 64 else blake2b(text).digest()  # noqa: PLR2004 - as the line above says
         self._prefix = f"{index}:".encode()
 
     def seed(self, stream: str) -> int:

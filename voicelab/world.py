@@ -31,7 +31,8 @@ class World:
         recognition_errors: Probability that a word of the caller is dropped, swapped with its neighbour or misheard.
         handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
             number, in seconds.
-        handler_faults: Probability that a call of the handler, or a background task, raises at its first output.
+        handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
+            outputs, at its first `await`.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
             its variant; instead of p a function of a `random.Random` may return the value.
 
@@ -82,18 +83,15 @@ class Weather:
             return text
         rng = self._stream("recognition")
         heard: list[str] = []
-        swap = False
+        swapped: list[int] = []
         for word in text.split():
-            if swap:
-                heard.insert(len(heard) - 1, word)
-                swap = False
-            elif rng.random() >= rate:
-                heard.append(word)
-            else:
-                error = rng.choice(("drop", "swap", "mishear"))
-                if error != "drop":
-                    heard.append(_misheard(word, rng) if error == "mishear" else word)
-                swap = error == "swap"
+            error = rng.choice(("drop", "swap", "mishear")) if rng.random() < rate else ""
+            if error == "swap":
+                swapped.append(len(heard))
+            if error != "drop":
+                heard.append(_misheard(word, rng) if error == "mishear" else word)
+        for at in swapped:
+            heard[at : at + 2] = heard[at : at + 2][::-1]
         return " ".join(heard) or _misheard(text.split(maxsplit=1)[0], rng)
 
     def delay_s(self) -> float:

@@ -161,7 +161,7 @@ class CallerSide:
         heard = Heard(" ".join(self._heard), self._turns.timeouts, False, now)
         action = self._conversation.reply(heard)
         while isinstance(action, At):
-            timed = (max(now, action.time_s), action.input)
+            timed: tuple[float, Action] = (max(now, action.time_s), action.input)  # type: ignore[assignment]
             self._timed = sorted([*self._timed, timed], key=_due_at)
             self._schedule()
             action = self._conversation.reply(heard)

@@ -220,9 +220,7 @@ class Session(SessionHost):
     async def _await(self, work: Any, fault: BaseException | None) -> None:
         if not hasattr(work, "__await__"):
             raise HandlerError(f"The handler returned {work!r}; it must be an `async def` that yields events.")
-        if fault is not None:
-            work.throw(fault)
-        await work
+        await (work if fault is None else sdk.faulty_work(work, fault))
 
     # --- the end ---
 

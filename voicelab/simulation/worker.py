@@ -98,9 +98,19 @@ def prepare_process() -> None:
     # pyarrow imports pandas when it converts its first list, half a second and 60 MB for nothing; having failed to
     # once, it goes without. A handler can still import pandas.
     if "pandas" not in sys.modules:
-        sys.modules["pandas"] = None  # type: ignore[assignment]
+        sys.meta_path.insert(0, _without_pandas)
         pa.array([])
-        del sys.modules["pandas"]
+        sys.meta_path.remove(_without_pandas)
+
+
+class _WithoutPandas:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        del path, target
+        if name == "pandas":
+            raise ImportError(name)
+
+
+_without_pandas: Any = _WithoutPandas()
 
 
 def run_shard(packed: bytes) -> bytes:
