@@ -109,7 +109,7 @@ def test_an_input_during_the_delay_interrupts_it():
     from voicelab.inputs import at
 
     played = play(ECHO, ["first", at(1.0, "second")], world=World(handler_delay_s=3))
-    assert [(e.data["text"], e.time_s) for e in played.named("text")][0] == ("second", 1.0)
+    assert next((e.data["text"], e.time_s) for e in played.named("text")) == ("second", 1.0)
     assert played.named("turn_interrupted")[0].turn == 0
     assert played.errors == []
 

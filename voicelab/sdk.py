@@ -502,9 +502,12 @@ async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> Asy
 
 @types.coroutine
 def faulty_work(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
-    """Run a coroutine, raising a fault inside it at its first `await` that waits, where its own code can catch it."""
+    """Run a coroutine, raising a fault inside it at its first `await` that waits, or at its end if it never waits."""
     try:
         waited_for = work.send(None)
+    except StopIteration:
+        raise fault from None
+    try:
         if waited_for is not None:
             waited_for.cancel()
         waiting = work.throw(fault)

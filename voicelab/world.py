@@ -32,7 +32,8 @@ class World:
         handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
             number, in seconds.
         handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
-            outputs, at its first `await`.
+            outputs, at its first `await`
+            or its end.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
             its variant; instead of p a function of a `random.Random` may return the value.
 
