@@ -3,13 +3,14 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from voicelab import __version__
-from voicelab.errors import InputError, VoicelabError
+from voicelab.errors import GuideCompatWarning, InputError, VoicelabError
 
 EXAMPLES = """examples:
   voicelab demo
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        with warnings.catch_warnings():
+            # The command `run` lists portability notes by itself, after the conversation.
+            warnings.simplefilter("ignore", GuideCompatWarning)
+            options.command(options)
     except VoicelabError as error:
         message = " ".join(str(error).split())
         sys.stderr.write(f"voicelab: {message}\n")
@@ -179,6 +183,8 @@ def _run(options: argparse.Namespace) -> None:
             _say(json.dumps(asdict(event), default=str, ensure_ascii=False))
     else:
         _say(str(record))
+        for note in record.notes:  # type: ignore[union-attr]  # as above
+            _say(f"    note  {note}")
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from voicelab import sdk
 from voicelab.clock import VirtualClock, VirtualLoop
-from voicelab.jobs import Job, split_parameters
+from voicelab.jobs import Job, end_leftovers, split_parameters
 from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
 
@@ -166,6 +166,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
         try:
             return loop.run_until_complete(main())
         finally:
+            end_leftovers(loop)
             loop.close()
 
 
