@@ -56,6 +56,7 @@ def test_it_prints_as_a_conversation(record):
     assert "lookup & co" in text
     assert "handler.py:" in text
     assert "hangup after" in text
+    assert "the agent ends the session" not in text
     assert repr(record).startswith("SessionRecord(hangup, ")
 
 

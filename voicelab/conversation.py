@@ -274,9 +274,11 @@ def _lines_of(event: Event) -> Iterator[Line]:
         yield Line(time_s, "error", f"{data['message']}{where}", label=task)
     elif task:
         yield Line(time_s, "task", str(data.get("message", f"{event.name} {data}")), label=task)
+    elif event.kind == "input" and event.name in {"start", "stop"}:
+        return  # they are in every session
     elif event.name in _NOTES:
         yield Line(time_s, "note", _NOTES[event.name].format(**_Shown(data)))
-    elif event.kind in {"log", "output"} or (event.kind == "input" and event.name not in {"start", "stop"}):
+    elif event.kind in {"log", "output", "input"}:
         yield Line(time_s, "note", f"{event.name} {data.get('message') or orjson.dumps(data).decode()}")
 
 
