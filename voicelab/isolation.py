@@ -33,6 +33,9 @@ class Scope(Protocol):
     def random(self) -> random.Random:
         """The session's own generator."""
 
+    def now(self) -> float:
+        """Return the seconds since the session began."""
+
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
 

@@ -64,6 +64,7 @@ __all__ = [
     "TextEvent",
     "TextToSpeechEvent",
     "TimeoutEvent",
+    "check_weights",
     "deliverable",
     "faulty",
     "faulty_work",
@@ -172,7 +173,6 @@ class SessionExperiments(ExperimentContext):
     ) -> Any:
         """Declare a test, draw its variant and report both; later declarations of the same test change nothing."""
         if name not in self.experiments:
-            _check_weights(name, variants)
             declaration = self._host.declare(name, variants, stop, conversion_metrics or [])
             experiment = Experiment(
                 name, variants, conversion_metrics, description, stop, self.run_experiment.get(name, True)
@@ -219,7 +219,12 @@ class SessionExperiments(ExperimentContext):
         self.written.add(metric_name)
 
 
-def _check_weights(name: str, variants: Any) -> None:
+def check_weights(name: str, variants: Any) -> None:
+    """Refuse variants that can't be drawn from.
+
+    Raises:
+        InputError: no variants, one named None, or a weight that is not above 0.
+    """
     if not isinstance(variants, Mapping) or not variants:
         raise InputError(
             f"Test {name!r} has the variants {variants!r}, must be a dict of at least one variant and its weight, "
@@ -560,13 +565,21 @@ class _SessionDatetime:
 
     def __init__(self) -> None:
         self._stamps: dict[int, _Stamp] = {}
+        # Session, instant and stamp of the last event, in one tuple: another thread may replace it meanwhile.
+        self._last: tuple[Any, float, _Stamp] = (None, -1.0, _Stamp(""))
 
     def now(self, tz: Any = None) -> Any:
         scope = isolation.SCOPE.get()
         if scope is None or not scope.virtual:
             return datetime.now(tz)
+        last, at, stamp = self._last
+        now = scope.now()
+        if last is scope and at == now:
+            return stamp
         ns = scope.time_ns()
-        return self._stamps.get(ns) or self._write(ns)
+        stamp = self._stamps.get(ns) or self._write(ns)
+        self._last = (scope, now, stamp)
+        return stamp
 
     def _write(self, ns: int) -> _Stamp:
         if len(self._stamps) >= _STAMPS_KEPT:

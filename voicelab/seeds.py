@@ -5,7 +5,15 @@ machine, a test that stops shifts nothing else, and two versions of a handler me
 """
 
 import random
+from functools import lru_cache
 from hashlib import blake2b
+
+
+@lru_cache(maxsize=8)
+def _key(run_seed: int) -> bytes:
+    text = str(run_seed).encode()
+    # A key has at most 64 bytes; a longer seed is hashed to one.
+    return text if len(text) <= 64 else blake2b(text).digest()  # noqa: PLR2004 - as the line above says
 
 
 class Seeds:
@@ -19,9 +27,7 @@ class Seeds:
     __slots__ = ("_key", "_prefix")
 
     def __init__(self, run_seed: int, index: int) -> None:
-        text = str(run_seed).encode()
-        # A key has at most 64 bytes; a longer seed is hashed to one.
-        self._key = text if len(text) <= 64 else blake2b(text).digest()  # noqa: PLR2004 - as the line above says
+        self._key = _key(run_seed)
         self._prefix = f"{index}:".encode()
 
     def seed(self, stream: str) -> int:

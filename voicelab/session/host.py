@@ -109,7 +109,7 @@ class SessionHost:
         self.uniform = seeds.uniform
         self.virtual = clock.virtual
         self._clock = clock
-        self._now = clock.now
+        self.now = self._now = clock.now
         self._seeds = seeds
         self._weather = weather
         self._random: random.Random | None = None
@@ -126,10 +126,10 @@ class SessionHost:
         self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, metrics: list[str]
     ) -> str:
         """Return a test's declaration as JSON text, refusing a stop rule that can't be meant."""
-        text = self.recorder.text(
-            {"variants": _text_keys(variants), "stop": stop or {}, "conversion_metrics": metrics},
-        )
-        if text not in self.settings.checked:
+        text = self.recorder.text({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
+        key = f"{test}:{text}"
+        if key not in self.settings.checked:
+            sdk.check_weights(test, variants)
             if stop:
                 StopRule.from_stop(stop)
             if stop and stop.get("default") not in variants:
@@ -137,7 +137,7 @@ class SessionHost:
             total = sum(variants.values())
             if abs(total - 1) > 1e-6:  # noqa: PLR2004 - as the analysis counts it
                 self.note("weights_sum", None, name=test, total=total)
-            self.settings.checked.add(text)
+            self.settings.checked.add(key)
         return text
 
     def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
@@ -245,7 +245,3 @@ class SessionHost:
         if isinstance(value, int | float):
             return ("integer" if isinstance(value, int) else "float"), float(value), None
         return "string", None, self.recorder.masked(str(value))
-
-
-def _text_keys(variants: Mapping[Any, float]) -> Mapping[str, float]:
-    return variants if all(type(v) is str for v in variants) else {str(v): w for v, w in variants.items()}
