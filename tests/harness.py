@@ -6,11 +6,8 @@ be tested without a log. Everything is virtual time unless `clock="wall"`.
 
 import asyncio
 import contextlib
-import importlib.util
 import inspect
-import sys
 import textwrap
-import types
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +15,6 @@ from functools import cached_property
 from typing import Any
 
 import orjson
-
-if importlib.util.find_spec("voicelab.rules") is None:  # a stand-in until the stop rules are there
-    _rules = types.ModuleType("voicelab.rules")
-    _rules.StopRule = type("StopRule", (), {"from_stop": staticmethod(lambda stop: None)})  # type: ignore[attr-defined]
-    sys.modules["voicelab.rules"] = _rules
 
 from voicelab import records, sdk
 from voicelab.callers import Mix, as_caller

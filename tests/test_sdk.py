@@ -1,4 +1,4 @@
-"""The SDK's traps closed (requirements 1.5, H1-H11; research/simulation.md) and the guide's spellings at work, noted."""
+"""The SDK's traps closed and the guide's spellings at work, noted."""
 
 import asyncio
 import copy

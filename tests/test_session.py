@@ -1198,3 +1198,13 @@ def test_an_input_error_in_a_session_is_a_row_that_says_what_is_allowed():
     [error] = play(agent("if event.name == 'start':\n    yield TextToSpeechEvent(5)\n")).errors
     assert InputError.__name__ in error.data["message"]
     assert "must be a str" in error.data["message"]
+
+
+def test_words_that_still_wait_when_the_session_ends_are_on_record():
+    body = (
+        "if event.name == 'start':\n    yield TextToSpeechEvent('legal notice', interruptible=False)\n"
+        "    await asyncio.sleep(.3)\n    yield StopEvent('bye')\n"
+    )
+    played = play(agent(body), [at(0.1, "I have a question")])
+    [dropped] = played.named("input_dropped")
+    assert "I have a question" in dropped.data["input"]

@@ -354,6 +354,8 @@ class SessionContext(Context):
 
         def ended(_: Any) -> None:
             timer.cancel()
+            if inspect.iscoroutine(handler):
+                handler.close()  # cancelled before it began, it would be reported as never awaited
             self._host.task_done()
 
         task.add_done_callback(ended)

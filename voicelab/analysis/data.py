@@ -173,7 +173,7 @@ def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, 
             "pooled comparison can be misleading."
         )
     total = sum(declaration["variants"].values())
-    if abs(total - 1) > 1e-6:  # noqa: PLR2004 - statistics.md section 5
+    if abs(total - 1) > 1e-6:  # noqa: PLR2004 - weights are shares
         warnings.append(f"The weights of {test!r} sum to {total:g}; they are taken as shares of that.")
     return warnings
 

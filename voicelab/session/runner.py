@@ -279,7 +279,7 @@ class Session(SessionHost):
             elif what == "held":
                 self.recorder.add(time_s, turn, "system", "input_gate", {"allowed": False, "reason": value})
             elif what == "dropped":
-                data = {"reason": "the agent has ended the session", "input": str(value)}
+                data = {"reason": "the session has ended", "input": str(value)}
                 self.recorder.add(time_s, turn, "system", "input_dropped", data)
             elif what == "cancel_turn":
                 self._cancel_turn()

@@ -10,7 +10,7 @@ runner performs in order. An effect is a tuple `(what, time_s, turn, value)`:
     turn_interrupted  the caller spoke over the agent                   None
     turn_end        a turn is over                                      its duration in seconds
     held            the caller's input waits                            reason
-    dropped         input came after the agent had ended the session    the input
+    dropped         input came after, or still waited at, the end       the input
     deliver         call the handler                                    (input, what was heard of an interrupted turn)
     end             the session is over                                 status
 """
@@ -254,6 +254,9 @@ class TurnTaking:
         self._cut(now, effects)
         self._report_said(now, effects, interrupted=interrupted)
         self._close_turn(now, effects)
+        effects.extend(("dropped", now, self.turn, given) for given in (*self._held, *self._signals))
+        self._held.clear()
+        self._signals.clear()
         self.ended = status
         effects.append(("end", now, self.turn, status))
         return effects
