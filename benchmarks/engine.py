@@ -21,7 +21,7 @@ import voicelab as vl
 from voicelab.clock import VirtualLoop
 from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
-from voicelab.simulation.worker import ShardTask, run_sessions
+from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
 
 SESSIONS = 2_000
 REQUIRED = {
@@ -94,6 +94,7 @@ def one_round(handler) -> dict[str, float]:
 
 def main(rounds: int) -> int:
     warnings.simplefilter("ignore")
+    collect_seldom()  # for everything measured alike
     ratios: dict[str, list[float]] = {name: [] for name in REQUIRED}
     for number in range(rounds + 1):
         for handler, suffix in ((five_turns, ""), (five_turns_and_a_task, ", background task")):

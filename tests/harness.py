@@ -77,7 +77,7 @@ class Played:
 
     @cached_property
     def events(self) -> list[Event]:
-        return [Event(*row[:5], orjson.loads(row[5]), *row[6:]) for row in self.rows.events]
+        return [Event(*row[:5], orjson.loads(row[5]), *row[6:]) for row in records.event_rows(self.rows.events)]
 
     def named(self, *names: str) -> list[Event]:
         return [e for e in self.events if e.name in names]

@@ -11,7 +11,7 @@ from harness import IMPORTS, Limits, agent, play, play_many, says
 from voicelab import sdk
 from voicelab.errors import ForcedVariantError, InputError
 from voicelab.inputs import Say, at, hang_up, interrupt, press, silence
-from voicelab.records import STATUSES, TABLES
+from voicelab.records import STATUSES, TABLES, event_rows
 
 SAMPLES = Path(__file__).parent / "samples"
 PACE = 0.06
@@ -120,7 +120,7 @@ def test_rows_have_the_columns_of_the_log():
     )
     assert len(played.rows.session) == len(TABLES["sessions"])
     for table in ("events", "exposures", "outcomes", "metrics"):
-        rows = getattr(played.rows, table)
+        rows = list(event_rows(played.rows.events)) if table == "events" else getattr(played.rows, table)
         assert rows
         assert {len(row) for row in rows} == {len(TABLES[table])}
 
@@ -1208,3 +1208,18 @@ def test_words_that_still_wait_when_the_session_ends_are_on_record():
     played = play(agent(body), [at(0.1, "I have a question")])
     [dropped] = played.named("input_dropped")
     assert "I have a question" in dropped.data["input"]
+
+
+def test_what_a_caller_still_wanted_to_say_does_not_hold_up_the_cleanup():
+    # The caller is in the middle of its words when the agent ends the session, and a task goes on during the cleanup.
+    body = """
+    async def save():
+        await asyncio.sleep(20)
+        yield LogEvent("saved")
+    if event.name == "text":
+        context.create_task(save(), name="save")
+        yield StopEvent(closing_speech="Good bye, and thank you for calling.")
+    """
+    played = play(agent(body), ["bye", interrupt("no, please wait, there is more that I have to say", after_s=1.5)])
+    assert played.session["status"] == "completed"
+    assert played.logs == ["saved"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voicelab.session.turns import NEVER, Timeout, TurnTaking
+from voicelab.session.turns import NEVER, Effects, Timeout, TurnTaking
 
 TEN = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10"
 BEGIN = ("begin", 0.0, "start")
@@ -27,6 +27,53 @@ def signal(now, given="ping"):
     return ("offer", now, given, False)
 
 
+class Turns(TurnTaking):
+    """Turn-taking whose calls return their effects as tuples (what, time_s, turn, value), the end of the session last."""
+
+    def __init__(self, timeout_s=5.0):
+        super().__init__(self, timeout_s)
+        self.told = []
+
+    def _tell(self, what):
+        def tell(time_s, turn, *values):
+            self.told.append((what, time_s, turn, values[0] if len(values) == 1 else values or None))
+
+        return tell
+
+    def __getattr__(self, what):
+        if what in EFFECTS:
+            return self._tell(what)
+        raise AttributeError(what)
+
+    def enqueue(self, *args):
+        """Return the utterance instead of its start; what else comes of the call is in `told`."""
+        return None if super().enqueue(*args) is None else self.queue[-1]
+
+
+EFFECTS = {name for name in vars(Effects) if not name.startswith("_")}
+
+
+def _told(name):
+    method = getattr(TurnTaking, name)
+
+    def call(self, now, *args, **kwargs):
+        if self.calling:
+            return method(self, now, *args, **kwargs)
+        self.told, self.calling, was = [], True, self.ended
+        method(self, now, *args, **kwargs)
+        self.calling = False
+        if self.ended != was:
+            self.told.append(("end", now, self.turn, self.ended))
+        return self.told
+
+    return call
+
+
+Turns.calling = False
+for _name in ("begin", "offer", "speak", "clear", "finish", "advance", "end"):
+    setattr(Turns, _name, _told(_name))
+
+
 def call(turns, op):
     method, *args = op
     if method == "offer":
@@ -43,7 +90,7 @@ def shown(effects):
 
 
 def after(*ops, timeout_s=5.0):
-    turns = TurnTaking(timeout_s)
+    turns = Turns(timeout_s)
     for op in ops:
         call(turns, op)
     return turns
@@ -446,7 +493,7 @@ def history(ops, *, punctual=True):
     Args:
         punctual: Let time pass at every deadline, as the runner does; else only when the calls say so.
     """
-    turns, now, told, log = TurnTaking(), 0.0, 0, []
+    turns, now, told, log = Turns(), 0.0, 0, []
 
     def took(name, effects):
         log.append((now, name, effects or []))

@@ -70,6 +70,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._scheduled.clear()
         self._due, self._ring, self._context = _never, _nothing, None
 
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
+        """Return a Task for a coroutine; there are no task factories and no debug mode here."""
+        return asyncio.Task(coro, loop=self, name=name, context=context)
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        """Run a callback at the next turn of the loop."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def attend(self, due: Callable[[], float], ring: Callback) -> None:
         """Ask `due` for a time whenever nothing is left to run before it, go there and call `ring`.
 
@@ -193,6 +205,9 @@ class Clock(Protocol):
     def changed(self) -> None:
         """Be told that `due()` may now return another time."""
 
+    def jump(self, when: float) -> bool:
+        """Go straight to a time, if the clock can and nothing would happen before; return whether it did."""
+
     async def wait(self) -> None:
         """Return when `due()` is reached, or earlier when `wake` is called; `ring` is not called meanwhile."""
 
@@ -227,6 +242,7 @@ class VirtualClock(_Waiting):
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.now = loop.time
+        self.jump = loop.jump
 
     def attend(self, due: Callable[[], float], ring: Callback) -> None:
         """Call `ring` whenever `due()` is reached."""
@@ -278,6 +294,11 @@ class WallClock(_Waiting):
         due = self._due()
         if due < float("inf"):
             self._timer = self._loop.call_at(self._start + due, self._on_time)
+
+    def jump(self, when: float) -> bool:
+        """Return False: real time can't be skipped."""
+        del when
+        return False
 
     def _on_time(self) -> None:
         self._timer = None

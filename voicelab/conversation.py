@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from voicelab.inputs import Custom, HangUp, Interrupt, Press, Say, Silence
-from voicelab.records import EXPOSURES, METRICS, OUTCOMES, SESSIONS, Event, Kind, PortabilityNote, SessionRows
+from voicelab.records import (
+    EXPOSURES,
+    METRICS,
+    OUTCOMES,
+    SESSIONS,
+    Event,
+    Kind,
+    PortabilityNote,
+    SessionRows,
+    event_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +87,7 @@ class SessionRecord:
     @classmethod
     def from_rows(cls, rows: SessionRows, notes: Sequence[PortabilityNote] = ()) -> "SessionRecord":
         """Return the record of a session's rows."""
-        events = [_event(*row) for row in rows.events]
+        events = [_event(*row) for row in event_rows(rows.events)]
         return cls(
             dict(zip(SESSIONS, rows.session, strict=True)),
             events,

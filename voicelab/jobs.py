@@ -112,7 +112,7 @@ class Job:
             settings,
             clock,
             seeds,
-            caller.begin(seeds.random("caller")),
+            caller.begin(seeds.lazy_random("caller")),
             index=index,
             session_id=session_id(self.run_id, index),
             caller=caller.name,

@@ -5,6 +5,7 @@ sessions make thirty million of them). `SessionRows` is all of one session; `voi
 reads it back; `voicelab.conversation.SessionRecord` shows one session to a person.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -88,14 +89,29 @@ TABLES: dict[str, dict[str, str]] = {
 }
 
 Row = tuple[Any, ...]
+Label = tuple[str, str, bool, str | None]
+"""Kind, name, background and task_name of an event: many events share one, so it is kept once."""
+EventRow = tuple[float, int, Label, str]
+"""An event while its session is in memory: time_s, turn, label and data; its place in the list is its seq."""
+
+
+def event_rows(events: Iterable[EventRow]) -> Iterator[Row]:
+    """Return events as rows in the column order of `EVENTS`."""
+    for seq, (time_s, turn, (kind, name, background, task_name), data) in enumerate(events):
+        yield (seq, time_s, turn, kind, name, data, background, task_name)
+
+
+def from_event_rows(rows: Iterable[Row]) -> list[EventRow]:
+    """Return rows in the column order of `EVENTS` and in order of seq as events."""
+    return [(row[1], row[2], (row[3], row[4], row[6], row[7]), row[5]) for row in rows]
 
 
 @dataclass(slots=True)
 class SessionRows:
-    """All rows of one finished session, in the column order of `TABLES`."""
+    """All rows of one finished session, in the column order of `TABLES`; events in their short form."""
 
     session: Row
-    events: list[Row] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
     exposures: list[Row] = field(default_factory=list)
     outcomes: list[Row] = field(default_factory=list)
     metrics: list[Row] = field(default_factory=list)

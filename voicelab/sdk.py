@@ -53,6 +53,7 @@ __all__ = [
     "NAMES",
     "VERSION",
     "Configuration",
+    "Contexts",
     "CustomEvent",
     "DTMFEvent",
     "Event",
@@ -69,7 +70,6 @@ __all__ = [
     "faulty",
     "faulty_work",
     "hosted",
-    "make_context",
     "start_event",
     "supply",
 ]
@@ -281,22 +281,35 @@ class SessionContext(Context):
         session_id: str = "",
         agent_id: str = "",
     ) -> None:
+        self._configuration: Configuration | None
         # Deep copies and fresh objects throughout: the SDK's defaults are shared by every context of the process.
         super().__init__(
             agent_id=agent_id,
             session_id=session_id,
             environment=environment,
-            configuration=Configuration(**(configuration or {})),
+            configuration=None,
             data=copy.deepcopy(dict(data)) if data else {},
             input_data=copy.deepcopy(dict(input_data)) if input_data else None,
             variables=dict(variables) if variables else {},
             on_event=host.emitted,
         )
         self._host = host
+        self._configuration_arguments = configuration or {}
         self._experiments = self.testing = SessionExperiments(host)
         self.transcript_parts: list[dict[str, Any]] = self._transcript
         self._metric_tags: dict[str, str] = {}
         self._conversions: set[str] = set()
+
+    @property
+    def configuration(self) -> Configuration:
+        """The session's own configuration, made when it is first asked for."""
+        if self._configuration is None:
+            self._configuration = Configuration(**self._configuration_arguments)
+        return self._configuration
+
+    @configuration.setter
+    def configuration(self, configuration: Configuration | None) -> None:
+        self._configuration = configuration
 
     @property
     def experiments(self) -> SessionExperiments:
@@ -477,17 +490,57 @@ def _type_of(value: Any) -> str:
     return "string" if isinstance(value, str) else "float"
 
 
-def make_context(host: Host, *, strict: bool, **arguments: Any) -> SessionContext:
-    """Return the context of a session and make it the one that `metrics` and `logger` report to.
+class _Nobody:
+    """The host of the context that others are copied from."""
+
+    run_tests: Mapping[str, bool] = {}
+
+    def emitted(self, event: Event) -> None:
+        """Take nothing."""
+
+
+_NOBODY: Any = _Nobody()
+
+
+class Contexts:
+    """Makes the contexts of a run's sessions.
+
+    The SDK's constructor runs once; every session gets what it left behind, with containers of its own. That takes a
+    third of the time, and holds for whatever else the SDK's constructor will set.
 
     Args:
-        host: The session.
         strict: Leave out the tolerance for the guide's spellings.
-        arguments: Those of `SessionContext`.
+        arguments: Those of `SessionContext` that all sessions have in common.
     """
-    context = (SessionContext if strict else LabContext)(host, **arguments)
-    CONTEXT.set(context)
-    return context
+
+    def __init__(self, *, strict: bool, **arguments: Any) -> None:
+        self._class = SessionContext if strict else LabContext
+        prototype = vars(self._class(_NOBODY, **arguments))
+        self._containers = {name: value for name, value in prototype.items() if type(value) in {dict, list, set}}
+        self._rest = {name: value for name, value in prototype.items() if name not in self._containers}
+
+    def make(self, host: Host, session_id: str, data: Mapping[str, Any] | None) -> SessionContext:
+        """Return the context of a session and make it the one that `metrics` and `logger` report to.
+
+        Args:
+            host: The session.
+            session_id: The session's id.
+            data: Its parameters; copied.
+        """
+        context = object.__new__(self._class)
+        own = context.__dict__
+        own.update(self._rest)
+        for name, value in self._containers.items():
+            own[name] = value.copy()
+        context.transcript_parts = context._transcript
+        context.session_id = session_id
+        context.on_event = host.emitted
+        context._host = host
+        context._experiments = context.testing = SessionExperiments(host)
+        if data:
+            context.data = copy.deepcopy(dict(data))
+        CONTEXT.set(context)
+        return context
 
 
 async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
@@ -546,61 +599,45 @@ def deliverable(event: Event) -> Event:
     return fresh
 
 
-class _Stamp:
-    """What `Event` stamps itself with."""
-
-    __slots__ = ("isoformat",)
-
-    def __init__(self, text: str) -> None:
-        self.isoformat = lambda: text
-
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STAMPS_KEPT = 4096
+
+
+@functools.lru_cache(maxsize=4096)
+def _stamp(ns: int) -> str:
+    return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat()
 
 
 class _SessionDatetime:
     """Stands in for `datetime` in the SDK's events: asking time-machine for each event takes half of a session.
 
-    Dates are written once for each instant, and kept: sessions have many instants in common.
+    An event asks for `now(...)` and then for `isoformat()`; dates are written once for each instant, and kept, since
+    sessions have many instants in common.
     """
-
-    def __init__(self) -> None:
-        self._stamps: dict[int, _Stamp] = {}
-        # Session, instant and stamp of the last event, in one tuple: another thread may replace it meanwhile.
-        self._last: tuple[Any, float, _Stamp] = (None, -1.0, _Stamp(""))
 
     def now(self, tz: Any = None) -> Any:
         scope = isolation.SCOPE.get()
-        if scope is None or not scope.virtual:
-            return datetime.now(tz)
-        last, at, stamp = self._last
-        now = scope.now()
-        if last is scope and at == now:
-            return stamp
-        ns = scope.time_ns()
-        stamp = self._stamps.get(ns) or self._write(ns)
-        self._last = (scope, now, stamp)
-        return stamp
+        return datetime.now(tz) if scope is None or not scope.virtual else self
 
-    def _write(self, ns: int) -> _Stamp:
-        if len(self._stamps) >= _STAMPS_KEPT:
-            self._stamps.clear()
-        stamp = self._stamps[ns] = _Stamp((_EPOCH + timedelta(microseconds=ns // 1000)).isoformat())
-        return stamp
+    def isoformat(self) -> str:
+        return _stamp(isolation.SCOPE.get().time_ns())  # type: ignore[union-attr]
 
 
 def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        if "interruptable" in kwargs:
+    def __init__(self: Any, *args: Any, interruptable: Any = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        if interruptable is not _UNSET:
             context = CONTEXT.get()
             if isinstance(context, LabContext):
                 context._host.note("interruptable", sys._getframe(1))
-                kwargs["interruptible"] = kwargs.pop("interruptable")
+                kwargs["interruptible"] = interruptable
+            else:
+                kwargs["interruptable"] = interruptable
         original(self, *args, **kwargs)
 
     return __init__
+
+
+_UNSET: Any = object()
 
 
 # --- process-wide state ----------------------------------------------------------------------------------------------

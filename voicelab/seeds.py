@@ -7,6 +7,7 @@ machine, a test that stops shifts nothing else, and two versions of a handler me
 import random
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any, cast
 
 
 @lru_cache(maxsize=8)
@@ -38,9 +39,27 @@ class Seeds:
         """Return one number from [0, 1) that belongs to the stream; the same at each call."""
         return (self.seed(stream) >> 11) * 2.0**-53
 
+    def lazy_random(self, stream: str) -> random.Random:
+        """Return a generator for the stream that is seeded when it is first used: a script draws nothing."""
+        return cast("random.Random", _LazyRandom(self, stream))
+
     def random(self, stream: str) -> random.Random:
         """Return a generator seeded for the stream."""
         return random.Random(self.seed(stream))
+
+
+class _LazyRandom:
+    __slots__ = ("_random", "_seeds", "_stream")
+
+    def __init__(self, seeds: Seeds, stream: str) -> None:
+        self._seeds = seeds
+        self._stream = stream
+        self._random: random.Random | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._random is None:
+            self._random = self._seeds.random(self._stream)
+        return getattr(self._random, name)
 
 
 def session_id(run_id: str, index: int) -> str:

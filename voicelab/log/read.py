@@ -16,7 +16,7 @@ from voicelab.log import late, queries
 from voicelab.log.manifest import read_manifest
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.write import settled_shards, shard_path
-from voicelab.records import TABLES, SessionRows
+from voicelab.records import TABLES, SessionRows, from_event_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +153,8 @@ class Log:
             names = [name for name in found.schema.names if name in TABLES[table]]
             rows[table] = [tuple(row[name] for name in names) for row in found.to_pylist()]
         (own,) = rows.pop("sessions")
-        return SessionRecord.from_rows(SessionRows(own, **rows))
+        events = from_event_rows(rows.pop("events"))
+        return SessionRecord.from_rows(SessionRows(own, events, **rows))
 
     def rerun(self, session: str | int) -> SessionRecord:
         """Run a session again in this process, the same to the event, to be stepped through.

@@ -9,14 +9,16 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.errors import LogError
 from voicelab.log.schema import SCHEMAS, columns
-from voicelab.records import SESSIONS, TABLES, Row, SessionRows
+from voicelab.records import SESSIONS, TABLES, EventRow, Label, Row, SessionRows
 
 SPECULATIVE = "_spec"
 _SESSION_ID = list(SESSIONS).index("session_id")
@@ -126,16 +128,13 @@ def _arrow(table: str, sessions: Sequence[SessionRows]) -> pa.Table:
     schema = SCHEMAS[table]
     if table == "sessions":
         return _from_rows([rows.session for rows in sessions], schema)
-    per_session: list[list[Row]] = [getattr(rows, table) for rows in sessions]
+    per_session: list[list[Any]] = [getattr(rows, table) for rows in sessions]
     counts = np.fromiter(map(len, per_session), np.int64, len(per_session))
-    codes = np.repeat(np.arange(len(sessions), dtype=np.int32), counts)
     ids = pa.array([rows.session[_SESSION_ID] for rows in sessions], pa.string())
-    session_id = ids.take(
-        pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes)])
-    ).dictionary_encode()
+    session_id = _repeated(ids, np.repeat(np.arange(len(sessions), dtype=np.int32), counts))
     flat = list(itertools.chain.from_iterable(per_session))
-    own = _from_rows(flat, schema, leave_out="session_id")
-    return pa.table([session_id, *own.columns], schema=schema)
+    own = _from_events(flat, counts, schema) if table == "events" else _from_rows(flat, schema, "session_id").columns
+    return pa.table([session_id, *own], schema=schema)
 
 
 def _from_rows(rows: list[Row], schema: pa.Schema, leave_out: str | None = None) -> pa.Table:
@@ -143,3 +142,53 @@ def _from_rows(rows: list[Row], schema: pa.Schema, leave_out: str | None = None)
     values = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
     arrays = [pa.array(column, field.type) for column, field in zip(values, fields, strict=True)]
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _from_events(events: list[EventRow], counts: npt.NDArray[np.int64], schema: pa.Schema) -> list[pa.Array]:
+    """Return the columns of events: nearly all that a log holds, and so not by way of rows.
+
+    Args:
+        events: Those of all sessions, one session after another.
+        counts: Events of each session.
+        schema: Of the table.
+    """
+    n = len(events)
+    first = np.cumsum(counts) - counts
+    numbers: dict[Label, int] = {}
+    codes = np.fromiter([numbers.setdefault(event[2], len(numbers)) for event in events], np.int32, n)
+    columns = {
+        "seq": np.arange(n, dtype=np.int32) - np.repeat(first, counts).astype(np.int32),
+        "time_s": np.fromiter([event[0] for event in events], np.float64, n),
+        "turn": np.fromiter([event[1] for event in events], np.int32, n),
+        "data": _texts([event[3] for event in events]),
+    }
+    arrays = {name: pa.array(values) for name, values in columns.items()}
+    for at, name in enumerate(_LABEL):
+        values = pa.array(
+            [label[at] for label in numbers], schema.field(name).type if name == "background" else pa.string()
+        )
+        arrays[name] = values.take(pa.array(codes)) if name == "background" else _repeated(values, codes)
+    return [arrays[field.name] for field in schema if field.name != "session_id"]
+
+
+_LABEL = ("kind", "name", "background", "task_name")
+
+
+def _repeated(values: pa.Array, codes: npt.NDArray[np.int32]) -> pa.Array:
+    """Return the values at some positions, as categories."""
+    encoded = values.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(codes)), encoded.dictionary)
+
+
+def _texts(texts: list[str]) -> pa.Array:
+    """Return texts as an array; plain ASCII, which is most of them, all at once."""
+    joined = "".join(texts)
+    if not joined.isascii() or len(joined) > _MOST_CHARACTERS:
+        return pa.array(texts, pa.string())
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), dtype=np.int32)
+    offsets = np.concatenate([np.zeros(1, np.int32), ends])
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(joined.encode()))
+
+
+# The offsets of a string array are 32-bit integers.
+_MOST_CHARACTERS = 2**31 - 1

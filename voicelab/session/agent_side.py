@@ -1,6 +1,5 @@
 """The agent's side of a session: what the handler and its tasks yield, recorded, queued for playback, and acted on."""
 
-from collections.abc import Callable
 from typing import Any
 
 from voicelab import sdk
@@ -9,7 +8,7 @@ from voicelab.session import outputs
 from voicelab.session.caller_side import SECONDS_PER_CHARACTER, CallerSide
 from voicelab.session.failures import file_name
 from voicelab.session.host import SessionHost
-from voicelab.session.turns import Effect
+from voicelab.session.turns import TurnTaking
 
 
 class AgentSide:
@@ -17,19 +16,18 @@ class AgentSide:
 
     Args:
         host: The session.
+        turns: Its turn-taking.
         caller: The caller's side, which is told when the agent begins to speak.
-        perform: Performs effects of turn-taking.
     """
 
-    __slots__ = ("_caller", "_host", "_left", "_now", "_perform", "_record_row", "_turns")
+    __slots__ = ("_caller", "_host", "_left", "_now", "_recorder", "_turns")
 
-    def __init__(self, host: SessionHost, caller: CallerSide, perform: Callable[[list[Effect]], None]) -> None:
+    def __init__(self, host: SessionHost, turns: TurnTaking, caller: CallerSide) -> None:
         self._host = host
-        self._turns = host.turns
+        self._turns = turns
         self._caller = caller
-        self._perform = perform
-        self._now = host._now
-        self._record_row = host.recorder.add
+        self._now = host.now
+        self._recorder = host.recorder
         self._left = host.settings.limits.outputs
 
     def take(self, event: Any, stream: Any, turn: int, task: str | None = None) -> None:
@@ -64,7 +62,7 @@ class AgentSide:
         if self._turns.ended is None:
             limit = self._host.settings.limits.outputs
             self._host.failed(TimeoutError(f"The session reached its limit of {limit} outputs"))
-            self._perform(self._turns.end(self._now(), "timeout"))
+            self._turns.end(self._now(), "timeout")
 
     def _after_end(self, event: sdk.Event, turn: int, task: str | None) -> None:
         spoken = event.name in outputs.CLEANUP_NAMES or event.name.startswith("metrics.")
@@ -72,12 +70,13 @@ class AgentSide:
 
     def _record(
         self, time_s: float, turn: int, event: sdk.Event, task: str | None, data: dict[str, Any] | None = None
-    ) -> int:
+    ) -> None:
         data = event.data if data is None else data
         if event.name == "error":
-            return self._host.recorder.add_error(time_s, turn, data, task is not None, task)
+            self._recorder.add_error(time_s, turn, data, task)
+            return
         kind = "log" if event.name == "log" else "output"
-        return self._record_row(time_s, turn, kind, event.name, data, task is not None, task)
+        self._recorder.add(time_s, turn, (kind, event.name, task is not None, task), data)
 
     def _plain(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
@@ -88,7 +87,7 @@ class AgentSide:
         if not isinstance(text, str):
             raise InputError(f"TextToSpeechEvent(text={text!r}): the text must be a str, is {type(text).__name__}.")
         if data.get("replace"):
-            self._perform(self._turns.clear(self._now()))
+            self._turns.clear(self._now())
         speed = data.get("speed")
         seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else outputs.speech_seconds(text, speed)
         self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
@@ -117,23 +116,23 @@ class AgentSide:
         interruptible: bool,
         data: dict[str, Any],
     ) -> None:
-        now, turns = self._now(), self._turns
+        now, turns, recorder = self._now(), self._turns, self._recorder
         if turns.queue:
-            self._perform(turns.advance(now))
-        begins = not turns.queue
-        utterance = turns.enqueue(now, turn, text, seconds, interruptible)
-        if utterance is None:
+            turns.advance(now)
+        start_s = turns.enqueue(now, turn, text, seconds, interruptible, len(recorder.events))
+        if start_s is None:
             self._record(now, turn, event, task, data | {"spoken": False})
             return
-        utterance.row = self._record_row(utterance.start_s, turn, "output", event.name, data, task is not None, task)
-        if begins:
+        label = _SPEECH if text is not None and task is None else ("output", event.name, task is not None, task)
+        recorder.add(start_s, turn, label, data)
+        if len(turns.queue) == 1:
             self._caller.agent_begins(now)
 
     def _end(self, event: sdk.Event, turn: int, task: str | None) -> None:
         """Take a yielded StopEvent or TransferSessionEvent: speak what is queued and the closing words, then end."""
         data = event.data
         if data.get("clear_speech"):
-            self._perform(self._turns.clear(self._now()))
+            self._turns.clear(self._now())
         self._record(self._now(), turn, event, task)
         if data.get("closing_speech"):
             speech = sdk.TextToSpeechEvent(
@@ -148,13 +147,14 @@ class AgentSide:
 
     def _interrupt(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
-        self._perform(self._turns.clear(self._now()))
+        self._turns.clear(self._now())
 
     def _input_allowed(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
         self._turns.allow(self._now(), bool(event.data.get("allowed")))
 
 
+_SPEECH = ("output", "text_to_speech", False, None)
 _REMOTE = ("http://", "https://", "data:")
 _METHODS = {
     "text_to_speech": "_speech",

@@ -6,7 +6,7 @@ whenever the agent has finished, and `interrupts_after()`, asked whenever the ag
 
 import random
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from voicelab.inputs import Action, At, HangUp, Input, Interrupt, Press, Say, Silence
 from voicelab.session.turns import NEVER, TurnTaking
@@ -64,142 +64,155 @@ class Caller(Protocol):
         """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
 
 
-# What the caller does now: ("speak", None), ("offer", action), ("leave", status).
-Move = tuple[str, Any]
-
-
 class CallerSide:
-    """Plans and times one caller's actions.
+    """Plans and times one caller's actions, and takes the floor with them.
 
     Args:
         conversation: The caller in this session.
-        turns: The session's turn-taking, read only.
+        turns: The session's turn-taking.
+
+    Attributes:
+        heard: What was heard of the agent since the caller's last words.
+        answered: Whether the agent has spoken or worked since the caller was last asked; the runner sets it.
+        next_at: When the caller does something whatever the agent does, in seconds.
+        plan_at: When it does what it has planned for the agent's silence.
     """
 
     __slots__ = (
-        "_conversation",
         "_cut_in_at",
-        "_heard",
+        "_interrupts_after",
         "_plan",
+        "_reply",
         "_saying",
         "_timed",
         "_turns",
         "answered",
+        "heard",
         "next_at",
         "plan_at",
     )
 
     def __init__(self, conversation: Conversation, turns: TurnTaking) -> None:
-        self._conversation = conversation
+        self._reply = conversation.reply
+        self._interrupts_after = conversation.interrupts_after
         self._turns = turns
-        self._heard: list[str] = []
-        self._plan: Action | None = None
-        self._saying: tuple[float, Action] | None = None
-        # What happens at fixed times, known from the start.
-        self._timed: list[tuple[float, Action]] = [(at.time_s, at.input) for at in getattr(conversation, "timed", ())]
-        self._cut_in_at = NEVER
-        # Read by the runner at every turn, and so kept rather than worked out: when the caller does something whatever
-        # the agent does, and when it does what it has planned for the agent's silence.
+        self.heard: list[str] = []
+        self.answered = True
         self.next_at = NEVER
         self.plan_at = NEVER
-        # Set by the runner: whether the agent has spoken or worked since the caller was last asked.
-        self.answered = True
-        if self._timed:
+        self._plan: Action | None = None
+        self._saying: tuple[float, Action] | None = None
+        self._cut_in_at = NEVER
+        # What happens at fixed times, known from the start.
+        timed = getattr(conversation, "timed", ())
+        self._timed: list[tuple[float, Action]] = [(at.time_s, at.input) for at in timed] if timed else []
+        if timed:
             self._schedule()
-
-    def agent_said(self, text: str) -> None:
-        """Take what was heard of the agent."""
-        self._heard.append(text)
-        self.answered = True
 
     def agent_begins(self, now: float) -> None:
         """Be told that the agent begins to speak."""
-        after = self._conversation.interrupts_after()
+        after = self._interrupts_after()
         if after is not None and self._saying is None:
             self._cut_in_at = min(self._cut_in_at, now + after)
             self._schedule()
 
+    def leave(self) -> None:
+        """Be told that the conversation is over: whatever was planned doesn't happen any more."""
+        self._saying, self._plan, self._cut_in_at = None, None, NEVER
+        self._timed.clear()
+        self.next_at = self.plan_at = NEVER
+
     def due(self) -> float:
         """Return when the caller does something next, in seconds; infinity while it waits for the agent."""
-        return min(self.next_at, self.plan_at) if self._turns.idle and self._saying is None else self.next_at
+        if self.plan_at < self.next_at and self._saying is None and self._turns.idle:
+            return self.plan_at
+        return self.next_at
 
-    def move(self, now: float) -> Move | None:
-        """Return the next thing that the caller does at this time, or None."""
+    def move(self, now: float) -> bool:
+        """Do the next thing that the caller does at this time; return whether there was any."""
         if now >= self.next_at:
             return self._do_scheduled(now)
-        if self._saying is None and self._turns.idle:
-            return self._next(now)
-        return None
+        turns = self._turns
+        if turns.running or turns.queue or self._saying is not None or turns.ended is not None:
+            return False
+        if self.plan_at == NEVER:
+            return self.answered and self._ask(now)
+        if now < self.plan_at:
+            return False
+        plan, self._plan, self.plan_at = self._plan, None, NEVER
+        # Without a plan, what was waited for is the end of a silence of fixed length.
+        return self._ask(now) if plan is None else self._do(plan, now)
 
     def _schedule(self) -> None:
         saying = self._saying[0] if self._saying is not None else NEVER
         timed = self._timed[0][0] if self._timed else NEVER
         self.next_at = min(saying, timed, self._cut_in_at)
 
-    def _do_scheduled(self, now: float) -> Move | None:
-        move = None
+    def _do_scheduled(self, now: float) -> bool:
+        done = True
         if self._saying is not None and now >= self._saying[0]:
-            move, self._saying = ("offer", self._saying[1]), None
+            said, self._saying = self._saying[1], None
+            self._turns.offer(now, said, speech=True)
         elif now >= self._cut_in_at:
-            move = self._cut_in(now)
+            done = self._cut_in(now)
         else:
-            move = self._do(self._timed.pop(0)[1], now)
+            done = self._do(self._timed.pop(0)[1], now)
         self._schedule()
-        return move
+        return done
 
-    def _next(self, now: float) -> Move | None:
-        if self.plan_at == NEVER:
-            return self._ask(now) if self.answered else None
-        if now < self.plan_at:
-            return None
-        plan, self._plan, self.plan_at = self._plan, None, NEVER
-        # Without a plan, what was waited for is the end of a silence of fixed length.
-        return self._ask(now) if plan is None else self._do(plan, now)
-
-    def _ask(self, now: float) -> Move | None:
+    def _ask(self, now: float) -> bool:
         self.answered = False
-        heard = Heard(" ".join(self._heard), self._turns.timeouts, False, now)
-        action = self._conversation.reply(heard)
+        heard = Heard(" ".join(self.heard), self._turns.timeouts, False, now)
+        action = self._reply(heard)
         while isinstance(action, At):
             timed: tuple[float, Action] = (max(now, action.time_s), action.input)  # type: ignore[assignment]
             self._timed = sorted([*self._timed, timed], key=_due_at)
             self._schedule()
-            action = self._conversation.reply(heard)
+            action = self._reply(heard)
         if action is None:
-            return None if self._timed else ("leave", "completed")
+            if not self._timed:
+                self._turns.end(now, "completed")
+            return not self._timed
         if isinstance(action, Silence):
             self.plan_at = NEVER if action.seconds is None else now + action.seconds
-            return None
+            return False
         after_s = 0.0 if isinstance(action, Interrupt) else action.after_s
         if not after_s:
             return self._do(action, now)
         self._plan, self.plan_at = action, now + after_s
-        return None
+        return False
 
-    def _cut_in(self, now: float) -> Move | None:
+    def _cut_in(self, now: float) -> bool:
         self._cut_in_at = NEVER
         if self._turns.idle:  # the agent was faster; the caller is asked as usual
-            return self._next(now)
+            self._schedule()
+            return self.move(now)
         queue = self._turns.queue
-        heard = " ".join([*self._heard, *([queue[0].heard_by(now)] if queue else [])])
-        action = self._conversation.reply(Heard(heard.strip(), self._turns.timeouts, True, now))
+        heard = " ".join([*self.heard, *([queue[0].heard_by(now)] if queue else [])])
+        action = self._reply(Heard(heard.strip(), self._turns.timeouts, True, now))
         if action is None or isinstance(action, At | Silence):
-            return None
+            return False
         return self._do(action, now)
 
-    def _do(self, action: Action, now: float) -> Move:
+    def _do(self, action: Action, now: float) -> bool:
+        speech = True
         if isinstance(action, _WORDS):
-            self._heard.clear()
+            self.heard.clear()
             self._plan, self.plan_at = None, NEVER
             if action.source == "speech":
                 self._saying = (now + len(action.text) * SECONDS_PER_CHARACTER, action)
                 self._schedule()
-                return ("speak", None)
+                self._turns.speak(now)
+                return True
         elif isinstance(action, Press):
-            self._heard.clear()
+            self.heard.clear()
         elif isinstance(action, HangUp):
-            return ("leave", "hangup")
-        return ("offer", action)
+            self._turns.end(now, "hangup")
+            return True
+        else:
+            speech = False
+        self._turns.offer(now, action, speech=speech)
+        return True
 
 
 _WORDS = (Say, Interrupt)

@@ -20,7 +20,10 @@ from voicelab.seeds import Seeds
 from voicelab.session.failures import describe
 from voicelab.session.notes import make_note
 from voicelab.session.recorder import Recorder, maskable
-from voicelab.session.turns import TurnTaking
+from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
+
+_LOG = ("log", "log", False, None)
+_PRINT = ("log", "print", False, None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class Settings:
     def __post_init__(self) -> None:
         self.secrets = tuple(maskable(self.variables))
         self.timeout_s = float(self.configuration.get("timeout", 5))
+        self.contexts = sdk.Contexts(
+            strict=self.strict,
+            variables=self.variables,
+            environment=self.environment,
+            configuration=self.configuration,
+            agent_id=self.agent,
+        )
         # What was found before: a test is declared in every session and checked once, a note is made once.
         self.checked: set[str] = set()
         self.noted: set[tuple[Any, ...]] = set()
@@ -90,6 +100,26 @@ class SessionHost:
         weather: What lies between caller and agent; None for nothing.
     """
 
+    __slots__ = (
+        "_clock",
+        "_function",
+        "_printed",
+        "_random",
+        "_seeds",
+        "_weather",
+        "context",
+        "forced",
+        "index",
+        "now",
+        "recorder",
+        "run_tests",
+        "settings",
+        "terminal",
+        "turns",
+        "uniform",
+        "virtual",
+    )
+
     def __init__(
         self,
         settings: Settings,
@@ -99,9 +129,10 @@ class SessionHost:
         run_tests: Mapping[str, bool],
         weather: Any,
     ) -> None:
+        self.turns: TurnTaking
+        self.context: sdk.SessionContext
         self.settings = settings
         self.index = index
-        self.turns = TurnTaking(settings.timeout_s)
         self.recorder = Recorder(settings.secrets)
         self.run_tests = run_tests
         self.forced = settings.forced
@@ -109,7 +140,8 @@ class SessionHost:
         self.uniform = seeds.uniform
         self.virtual = clock.virtual
         self._clock = clock
-        self.now = self._now = clock.now
+        self.now = clock.now
+        self._function = settings.function
         self._seeds = seeds
         self._weather = weather
         self._random: random.Random | None = None
@@ -148,14 +180,14 @@ class SessionHost:
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric."""
-        self.recorder.add_metric(self._now(), self.turn, type, name, value, tags)
+        self.recorder.add_metric(self.now(), self.turn, type, name, value, tags)
 
     def logged(self, level: str, message: Any, attributes: Any) -> None:
         """Record a line of the SDK's logger or a call of a traced tool."""
         data = {"message": str(message), "level": level}
         if attributes:
             data["attributes"] = attributes
-        self.recorder.add(self._now(), self.turn, "log", "log", data)
+        self.recorder.add(self.now(), self.turn, _LOG, data)
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
@@ -173,11 +205,11 @@ class SessionHost:
         """
         if isinstance(error, ForcedVariantError):
             raise error
-        self.recorder.add_error(self._now(), self.turn, describe(error))
+        self.recorder.add_error(self.now(), self.turn, describe(error))
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
         """Record what a background task raised, or that it was cancelled by its timeout."""
-        self.recorder.add_error(self._now(), turn, describe(error) | {"task": task}, True, task)
+        self.recorder.add_error(self.now(), turn, describe(error) | {"task": task}, task)
 
     def task_done(self) -> None:
         """Look again: cleanup may be waiting for the task."""
@@ -198,7 +230,7 @@ class SessionHost:
 
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
-        return self.settings.start_ns + int(self._now() * 1e9 + 0.5)
+        return self.settings.start_ns + int(self.now() * 1e9 + 0.5)
 
     def advance(self, seconds: float) -> None:
         """Let virtual time pass for a call that blocks."""
@@ -209,7 +241,7 @@ class SessionHost:
         """Log what the handler prints, a line a row."""
         *lines, self._printed = (self._printed + text).split("\n")
         for line in lines:
-            self.recorder.add(self._now(), self.turn, "log", "print", {"message": line})
+            self.recorder.add(self.now(), self.turn, _PRINT, {"message": line})
 
     def blocked(self, call: str, frame: FrameType) -> None:
         """Note a call that blocks the conversation."""

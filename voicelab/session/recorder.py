@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from voicelab.records import Row  # noqa: TC001 - annotates attributes
+from voicelab.records import EventRow, Label, Row
 
 _dumps = orjson.dumps
 MASK = "••••••"
@@ -68,58 +68,41 @@ class Recorder:
     __slots__ = ("_secrets", "error", "events", "exposures", "metrics", "n_errors")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self.events: list[Row] = []
+        self.events: list[EventRow] = []
         self.metrics: list[Row] = []
         self.exposures: list[Row] = []
         self.n_errors = 0
         self.error: str | None = None
         self._secrets = tuple(secrets)
 
-    def add(
-        self,
-        time_s: float,
-        turn: int,
-        kind: str,
-        name: str,
-        data: Any,
-        background: bool = False,
-        task: str | None = None,
-    ) -> int:
-        """Record an event; return its position in the session."""
-        events = self.events
-        seq = len(events)
+    def add(self, time_s: float, turn: int, label: Label, data: Any) -> None:
+        """Record an event."""
         try:
             text = _dumps(data, plain).decode()
         except TypeError:
             text = encode(data)
         if self._secrets:
-            text, name = self.masked(text), self.masked(name)
-            task = task and self.masked(task)
-        events.append((seq, time_s, turn, kind, name, text, background, task))
-        return seq
-
-    def add_text(self, time_s: float, turn: int, kind: str, name: str, text: str) -> None:
-        """Record an event whose data is JSON text already, and holds nothing to mask."""
-        events = self.events
-        events.append((len(events), time_s, turn, kind, name, text, False, None))
+            text = self.masked(text)
+            kind, name, background, task = label
+            label = (kind, self.masked(name), background, task and self.masked(task))
+        self.events.append((time_s, turn, label, text))
 
     def amend(self, seq: int, facts: Mapping[str, Any]) -> None:
         """Add to the data of an event, once it is known what became of it."""
-        row = self.events[seq]
-        self.events[seq] = (*row[:5], self.masked(encode({**orjson.loads(row[5]), **facts})), *row[6:])
+        time_s, turn, label, data = self.events[seq]
+        self.events[seq] = (time_s, turn, label, self.masked(encode({**orjson.loads(data), **facts})))
 
-    def add_error(
-        self, time_s: float, turn: int, data: dict[str, Any], background: bool = False, task: str | None = None
-    ) -> int:
-        """Record an error as the SDK's `error` event; return its position in the session."""
+    def add_error(self, time_s: float, turn: int, data: dict[str, Any], task: str | None = None) -> None:
+        """Record an error of the handler, or of a background task, as the SDK's `error` event."""
         self.n_errors += 1
         if self.error is None:
             self.error = self.masked(str(data["message"]))
-        return self.add(time_s, turn, "output", "error", data, background, task)
+        self.add(time_s, turn, ("output", "error", task is not None, task), data)
 
     def add_metric(self, time_s: float, turn: int, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric, as an event and as a row of its own."""
-        seq = self.add(time_s, turn, "metric", f"metrics.{type}.{name}", {"value": value, "tags": tags})
+        seq = len(self.events)
+        self.add(time_s, turn, ("metric", f"metrics.{type}.{name}", False, None), {"value": value, "tags": tags})
         self.metrics.append((seq, time_s, turn, type, self.masked(name), float(value), self.text(tags)))
 
     def text(self, value: Any) -> str:

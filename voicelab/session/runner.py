@@ -6,7 +6,6 @@ cancellation back (`uncancel`), which costs half as much as a Task a turn. While
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -21,12 +20,21 @@ from voicelab.session.agent_side import AgentSide
 from voicelab.session.caller_side import CallerSide, Conversation
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import SessionHost, Settings
-from voicelab.session.turns import Effect, Timeout
+from voicelab.session.turns import Timeout, TurnTaking, Utterance
 
 CLEANUP_S = 30.0
 _START = object()
 _WORDS = (Say, Interrupt)
-_CALLERS_OWN = (Say, Interrupt, Press)
+_NONE: Mapping[str, bool] = {}
+
+# Labels of the events that the engine records.
+_TEXT = ("input", "text", False, None)
+_STOP = ("input", "stop", False, None)
+_TRANSCRIPT = ("system", "transcript_part", False, None)
+_TURN_END = ("system", "turn_end", False, None)
+_TURN_INTERRUPTED = ("system", "turn_interrupted", False, None)
+_INPUT_GATE = ("system", "input_gate", False, None)
+_INPUT_DROPPED = ("system", "input_dropped", False, None)
 
 
 class Weather(Protocol):
@@ -61,6 +69,22 @@ class Session(SessionHost):
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
     """
 
+    __slots__ = (
+        "_agent",
+        "_caller",
+        "_caller_name",
+        "_cancelled",
+        "_conversation",
+        "_cut",
+        "_inbox",
+        "_limit_s",
+        "_parameters",
+        "_task",
+        "_transcript",
+        "_work",
+        "session_id",
+    )
+
     def __init__(
         self,
         settings: Settings,
@@ -75,34 +99,25 @@ class Session(SessionHost):
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
     ) -> None:
-        super().__init__(settings, clock, seeds, index, run_tests or {}, weather)
+        super().__init__(settings, clock, seeds, index, run_tests or _NONE, weather)
         self.session_id = session_id
         self._caller_name = caller
         self._conversation = conversation
         self._parameters = parameters
-        self._caller = CallerSide(conversation, self.turns)
-        self._agent = AgentSide(self, self._caller, self._perform)
-        self._inbox: deque[sdk.Event] = deque()
+        self.turns = turns = TurnTaking(self, settings.timeout_s)
+        self._caller = CallerSide(conversation, turns)
+        self._agent = AgentSide(self, turns, self._caller)
+        self._inbox: list[sdk.Event] = []
+        self._limit_s = settings.limits.seconds
         self._cut = False
         self._cancelled = False
         self._work: Any = None
-        self._limit_s = settings.limits.seconds
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows."""
         SCOPE.set(self)
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
-        settings = self.settings
-        self.context = sdk.make_context(
-            self,
-            strict=settings.strict,
-            data=self._parameters,
-            variables=settings.variables,
-            environment=settings.environment,
-            configuration=settings.configuration,
-            session_id=self.session_id,
-            agent_id=settings.agent,
-        )
+        self.context = self.settings.contexts.make(self, self.session_id, self._parameters)
         self._transcript = self.context.transcript_parts
         self._clock.attend(self._due, self._ring)
         try:
@@ -111,36 +126,58 @@ class Session(SessionHost):
             raise
         except Exception as error:  # noqa: BLE001 - the engine or the caller failed: a session that says so, not a lost run
             self.failed(error)
-            self._perform(self.turns.end(self._now(), "error"))
-        duration_s = self._now()
+            self.turns.end(self.now(), "error")
+        duration_s = self.now()
         await self._clean_up()
         return self._rows(duration_s)
+
+    def forget(self) -> None:
+        """Let go of everything, when nothing of the session runs any more.
+
+        Session, turn-taking and context refer to each other. Taken apart they are freed at once; left to the garbage
+        collector, sessions take a sixth longer.
+        """
+        self.context.__dict__.clear()
+        del self.turns, self._agent, self._caller, self._clock, self._work
 
     # --- the conversation ---
 
     async def _converse(self) -> None:
-        turns, caller, clock, now, inbox = self.turns, self._caller, self._clock, self._now, self._inbox
-        self._perform(turns.begin(0.0, _START))
+        turns, caller, clock, inbox, now = self.turns, self._caller, self._clock, self._inbox, self.now
+        turns.begin(0.0, _START)
         while turns.ended is None:
             if inbox:
-                if await self._answer(inbox.popleft()):
-                    self._perform(turns.finish(now()))
+                await self._answer(inbox.pop(0))
+                if not self._cut:
+                    turns.finish(now())
                 caller.answered = True
                 continue
             time_s = now()
-            if (not turns.queue or time_s >= caller.next_at) and self._move_caller(time_s):
+            if (not turns.queue or time_s >= caller.next_at) and caller.move(time_s):
                 continue
-            await clock.wait()
-            time_s = now()
-            self._perform(turns.advance(time_s) if time_s < self._limit_s else turns.end(time_s, "timeout"))
+            due = self._due()
+            if clock.jump(due):
+                time_s = max(time_s, due)
+            else:
+                await clock.wait()
+                time_s = now()
+            if time_s < self._limit_s:
+                turns.advance(time_s)
+            else:
+                turns.end(time_s, "timeout")
 
     def _due(self) -> float:
         """Return when something happens by itself next, in seconds."""
-        return min(self.turns.deadline(), self._caller.due(), self._limit_s)
+        turns, caller = self.turns, self._caller
+        due = turns.deadline()
+        due = min(due, caller.next_at)
+        if caller.plan_at < due and caller.due() < due:
+            due = caller.plan_at
+        return min(self._limit_s, due)
 
     def _ring(self) -> None:
         """Do what falls due while the handler works; the clock calls this beside the session's Task."""
-        now, turns = self._now(), self.turns
+        now, turns = self.now(), self.turns
         if now >= self._limit_s:
             limit = (
                 f"cleanup is limited to {CLEANUP_S:g} s"
@@ -149,40 +186,38 @@ class Session(SessionHost):
             )
             self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work)}: {limit}"))
             self._limit_s = float("inf")
-            self._perform(turns.end(now, "timeout"))
-            self._cancel_turn()
+            turns.end(now, "timeout")
+            self._cancel_handler()
         elif turns.ending is not None and now >= turns.deadline():
-            self._perform(turns.end(now, turns.ending))
+            turns.end(now, turns.ending)
         else:
-            self._move_caller(now)
+            self._caller.move(now)
             self._clock.changed()
 
-    def _move_caller(self, now: float) -> bool:
-        """Do what the caller does now; return whether it did anything."""
-        move = self._caller.move(now)
-        if move is None:
-            return False
-        what, action = move
-        if what == "offer":
-            self._perform(self.turns.offer(now, action, speech=isinstance(action, _CALLERS_OWN)))
-        elif what == "speak":
-            self._perform(self.turns.speak(now))
-        else:
-            self._perform(self.turns.end(now, action))
-        return True
-
-    async def _answer(self, event: sdk.Event) -> bool:
-        """Have the handler take an input; return whether it finished, rather than being cancelled."""
+    async def _answer(self, event: sdk.Event) -> None:
+        """Have the handler take an input; `_cut` tells afterwards whether it was cancelled."""
         self._cut = False
         self._clock.changed()
         try:
-            if self._weather is None:
-                await self._call(event, None)
-            else:
-                delay_s = self._weather.delay_s()
-                if delay_s:
-                    await asyncio.sleep(delay_s)
-                await self._call(event, self._weather.fault("handler"))
+            stream = (
+                self._function(event, self.context) if self._weather is None else await self._through_weather(event)
+            )
+            self._work = stream
+            if not hasattr(stream, "__aiter__"):
+                await self._await(stream)
+                return
+            take, turn, finished = self._agent.take, event.turn, False
+            try:
+                async for output in stream:
+                    if self._cut:
+                        break
+                    take(output, stream, turn)
+                else:
+                    finished = True
+            finally:
+                if not finished:
+                    # In this Task, now: an abandoned generator would run its `finally` in some later session.
+                    await stream.aclose()
         except asyncio.CancelledError as error:
             if not self._cut:
                 if self._task.cancelling():
@@ -194,45 +229,35 @@ class Session(SessionHost):
             if self._cancelled:
                 self._cancelled = False
                 self._task.uncancel()
-        return not self._cut
 
-    async def _call(self, event: sdk.Event, fault: BaseException | None) -> None:
-        stream = self._work = self.settings.function(event, self.context)
-        if not hasattr(stream, "__aiter__"):
-            await self._await(stream, fault)
-            return
-        if fault is not None:
-            stream = sdk.faulty(stream, fault)
-        finished = False
-        try:
-            take, turn = self._agent.take, event.turn
-            async for output in stream:
-                if self._cut:
-                    break
-                take(output, stream, turn)
-            else:
-                finished = True
-        finally:
-            if not finished:
-                # In this Task, now: an abandoned generator would run its `finally` in some later session.
-                await stream.aclose()
+    async def _through_weather(self, event: sdk.Event) -> Any:
+        """Return what the handler answers, after the world's delay and with its fault inside."""
+        delay_s = self._weather.delay_s()
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        fault = self._weather.fault("handler")
+        work = self._function(event, self.context)
+        if fault is None:
+            return work
+        return sdk.faulty(work, fault) if hasattr(work, "__aiter__") else _faulty_work(work, fault)
 
-    async def _await(self, work: Any, fault: BaseException | None) -> None:
+    async def _await(self, work: Any) -> None:
         if not hasattr(work, "__await__"):
             raise HandlerError(f"The handler returned {work!r}; it must be an `async def` that yields events.")
-        await (work if fault is None else sdk.faulty_work(work, fault))
+        await work
 
     # --- the end ---
 
     async def _clean_up(self) -> None:
         """Tell the handler that the session has ended, and let it and its tasks finish within 30 s."""
-        now = self._now()
+        now = self.now()
         self.terminal = True
         self._limit_s = now + CLEANUP_S
+        self._caller.leave()
         self.context.cancel_interruptible_tasks()
         stop = sdk.StopEvent()
         stop.turn = max(0, self.turns.turn)
-        self.recorder.add(now, stop.turn, "input", "stop", stop.data)
+        self.recorder.add(now, stop.turn, _STOP, stop.data)
         await self._answer(stop)
         if self.context.tasks:
             await self._finish_tasks()
@@ -244,7 +269,7 @@ class Session(SessionHost):
     async def _finish_tasks(self) -> None:
         tasks = self.context.tasks
         while pending := [entry["task"] for entry in tasks.values() if not entry["task"].done()]:
-            if self._now() >= self._limit_s:
+            if self.now() >= self._limit_s:
                 names = ", ".join(name for name, entry in tasks.items() if not entry["task"].done())
                 self.failed(TimeoutError(f"Cancelled: {names}; cleanup is limited to {CLEANUP_S:g} s"))
                 break
@@ -264,31 +289,12 @@ class Session(SessionHost):
 
     # --- effects of turn-taking ---
 
-    def _perform(self, effects: list[Effect]) -> None:
-        for what, time_s, turn, value in effects:
-            if what == "deliver":
-                self._deliver(time_s, turn, value)
-            elif what == "said":
-                self._said(time_s, turn, *value)
-            elif what == "turn_end":
-                self.recorder.add_text(time_s, turn, "system", "turn_end", f'{{"duration":{round(value * 1000)}}}')
-            elif what == "turn_interrupted":
-                self.recorder.add(time_s, turn, "system", "turn_interrupted", {})
-            elif what == "cut":
-                self._mark_cut(time_s, value)
-            elif what == "held":
-                self.recorder.add(time_s, turn, "system", "input_gate", {"allowed": False, "reason": value})
-            elif what == "dropped":
-                data = {"reason": "the session has ended", "input": str(value)}
-                self.recorder.add(time_s, turn, "system", "input_dropped", data)
-            elif what == "cancel_turn":
-                self._cancel_turn()
-            elif what == "cancel_tasks":
-                self.context.cancel_interruptible_tasks()
-
-    def _deliver(self, time_s: float, turn: int, value: tuple[Any, str | None]) -> None:
-        given, heard = value
-        event, said = self._event_of(given)
+    def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
+        """Record an input and put it before the handler."""
+        if type(given) is Say and self._weather is None:
+            event, said = sdk.TextEvent(given.source, given.text), None
+        else:
+            event, said = self._event_of(given)
         event.turn = turn
         data = event.data
         if heard is not None:
@@ -298,11 +304,14 @@ class Session(SessionHost):
                 "transcript_prev_assistant": heard,
                 "transcript_prev_interrupted": True,
             }
-        self.recorder.add(time_s, turn, "input", event.name, data if said is None else data | {"said": said})
+        record = self.recorder.add
         if event.name == "text":
-            part = {"role": "user", "content": data["text"]}
-            self.recorder.add(time_s, turn, "system", "transcript_part", part)
-            self._transcript.append({**part, "interrupted": False})
+            record(time_s, turn, _TEXT, data if said is None else data | {"said": said})
+            text = data["text"]
+            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text})
+            self._transcript.append({"role": "user", "content": text, "interrupted": False})
+        else:
+            record(time_s, turn, ("input", event.name, False, None), data)
         self._inbox.append(event)
 
     def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, str | None]:
@@ -320,15 +329,36 @@ class Session(SessionHost):
             return sdk.CustomEvent(given.name, dict(given.data)), None
         return sdk.deliverable(given.event), None  # type: ignore[attr-defined]
 
-    def _said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
+    def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
+        """Record what was heard of the agent."""
         part: dict[str, Any] = {"role": "agent", "content": text}
         if interrupted:
             part["interrupted"] = True
-        self.recorder.add(time_s, turn, "system", "transcript_part", part)
+        self.recorder.add(time_s, turn, _TRANSCRIPT, part)
         self._transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
-        self._caller.agent_said(text)
+        self._caller.heard.append(text)
+        self._caller.answered = True
 
-    def _mark_cut(self, time_s: float, cut: list[tuple[Any, float]]) -> None:
+    def turn_end(self, time_s: float, turn: int, duration_s: float) -> None:
+        """Record the end of a turn."""
+        self.recorder.events.append((time_s, turn, _TURN_END, f'{{"duration":{round(duration_s * 1000)}}}'))
+
+    def turn_interrupted(self, time_s: float, turn: int) -> None:
+        """Record that the caller spoke over the agent."""
+        self.recorder.add(time_s, turn, _TURN_INTERRUPTED, {})
+
+    def held(self, time_s: float, turn: int, reason: str) -> None:
+        """Record that the caller's input waits."""
+        self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
+
+    def dropped(self, time_s: float, turn: int, given: Any) -> None:
+        """Record an input that nobody will hear."""
+        data = {"reason": "the session has ended", "input": str(given)}
+        self.recorder.add(time_s, turn, _INPUT_DROPPED, data)
+
+    def cut(self, time_s: float, turn: int, cut: list[tuple[Utterance, float]]) -> None:
+        """Note at the rows of what was cut how much of it was played and heard."""
+        del turn
         for utterance, played_s in cut:
             facts: dict[str, Any] = {"interrupted": True, "played_s": played_s}
             if not played_s:
@@ -337,7 +367,17 @@ class Session(SessionHost):
                 facts["heard"] = utterance.heard_by(time_s)
             self.recorder.amend(utterance.row, facts)
 
-    def _cancel_turn(self) -> None:
+    def cancel_turn(self, time_s: float, turn: int) -> None:
+        """Cancel the handler."""
+        del time_s, turn
+        self._cancel_handler()
+
+    def cancel_tasks(self, time_s: float, turn: int) -> None:
+        """Cancel the interruptible background tasks."""
+        del time_s, turn
+        self.context.cancel_interruptible_tasks()
+
+    def _cancel_handler(self) -> None:
         if not self._cut:
             self._cut = True
             # What the handler itself yields can end its turn too: then it is stopped at that yield, not cancelled.
@@ -388,3 +428,7 @@ class Session(SessionHost):
             self.mask_rows(self.outcome_rows(context)),
             recorder.metrics,
         )
+
+
+async def _faulty_work(work: Any, fault: BaseException) -> None:
+    await sdk.faulty_work(work, fault)

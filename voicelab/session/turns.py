@@ -1,31 +1,47 @@
 """Turn-taking: who may speak, what was heard, when silence counts. One synchronous object, told the time.
 
-It knows no event loop, no SDK and no clock. Every method takes the time in seconds and returns effects, which the
-runner performs in order. An effect is a tuple `(what, time_s, turn, value)`:
-
-    cancel_turn     stop the handler                                    None
-    cancel_tasks    stop the interruptible background tasks             None
-    cut             speech that was cleared before its end              list of (utterance, seconds played)
-    said            what the caller heard of the agent                  (text, interrupted)
-    turn_interrupted  the caller spoke over the agent                   None
-    turn_end        a turn is over                                      its duration in seconds
-    held            the caller's input waits                            reason
-    dropped         input came after, or still waited at, the end       the input
-    deliver         call the handler                                    (input, what was heard of an interrupted turn)
-    end             the session is over                                 status
+It knows no event loop, no SDK and no clock. Every method takes the time in seconds, and tells its effects to an object
+(`Effects`: the runner, or a test that writes them down) in the order in which they are to happen.
 """
 
-from collections import deque
 from dataclasses import dataclass
-from typing import Any
-
-Effect = tuple[str, float, int, Any]
+from typing import Any, NamedTuple, Protocol
 
 NEVER = float("inf")
 
 
-@dataclass(slots=True)
-class Utterance:
+class Effects(Protocol):
+    """What turn-taking decides, performed by somebody else."""
+
+    def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
+        """Call the handler with an input; `heard` is what was heard of the turn that the input interrupted, or None."""
+
+    def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
+        """Note what the caller has heard of the agent."""
+
+    def turn_end(self, time_s: float, turn: int, duration_s: float) -> None:
+        """Note that a turn is over."""
+
+    def turn_interrupted(self, time_s: float, turn: int) -> None:
+        """Note that the caller spoke over the agent."""
+
+    def cut(self, time_s: float, turn: int, cut: "list[tuple[Utterance, float]]") -> None:
+        """Note what was cleared before its end, with the seconds that were played of it."""
+
+    def held(self, time_s: float, turn: int, reason: str) -> None:
+        """Note that the caller's input waits."""
+
+    def dropped(self, time_s: float, turn: int, given: Any) -> None:
+        """Note an input that came after the end, or still waited at it."""
+
+    def cancel_turn(self, time_s: float, turn: int) -> None:
+        """Stop the handler."""
+
+    def cancel_tasks(self, time_s: float, turn: int) -> None:
+        """Stop the interruptible background tasks."""
+
+
+class Utterance(NamedTuple):
     """One item of the speech queue.
 
     Attributes:
@@ -41,8 +57,8 @@ class Utterance:
     text: str | None
     start_s: float
     end_s: float
-    interruptible: bool = True
-    row: int = -1
+    interruptible: bool
+    row: int
 
     def heard_by(self, now: float) -> str:
         """Return the whole words that have been played by a time."""
@@ -71,11 +87,22 @@ class TurnTaking:
     """The state of one conversation.
 
     Args:
+        effects: Performs what is decided.
         timeout_s: Seconds of silence after which the handler gets a timeout; 0 for never.
+
+    Attributes:
+        turn: The present turn; -1 before the first.
+        queue: What the agent is saying, and what waits behind it.
+        running: Whether the handler works.
+        allowed: Whether the agent lets the caller's input in.
+        ending: The status with which the session ends once the queue has been played, None if it goes on.
+        ended: The status with which it has ended, or None.
+        timeouts: Timeouts in a row.
     """
 
     __slots__ = (
         "_began_s",
+        "_effects",
         "_heard_of_interrupted",
         "_held",
         "_last_input_s",
@@ -95,22 +122,23 @@ class TurnTaking:
         "turn",
     )
 
-    def __init__(self, timeout_s: float = 5.0) -> None:
+    def __init__(self, effects: Effects, timeout_s: float = 5.0) -> None:
+        self._effects = effects
+        self._timeout_s = timeout_s or NEVER
+        self.queue: list[Utterance] = []
+        self._held: list[Any] = []
+        self._signals: list[Any] = []
+        self._said: list[str] = []
         self.turn = -1
-        self.queue: deque[Utterance] = deque()
         self.running = False
         self.allowed = True
         self.ending: str | None = None
         self.ended: str | None = None
         self.timeouts = 0
-        self._timeout_s = timeout_s
         self._speaking = False
-        self._held: deque[Any] = deque()
-        self._signals: deque[Any] = deque()
-        self._said: list[str] = []
-        self._said_turn = 0
         self._open = False
         self._began_s = 0.0
+        self._said_turn = 0
         self._silent_since: float | None = None
         self._last_input_s = 0.0
         self._heard_of_interrupted: str | None = None
@@ -130,82 +158,77 @@ class TurnTaking:
             return self.queue[-1].end_s if self.ending is not None or not self.running else NEVER
         if self.ending is not None:
             return 0.0
-        if self.running or self._silent_since is None or not self.allowed or self._speaking or not self._timeout_s:
+        if self.running or self._silent_since is None or not self.allowed or self._speaking:
             return NEVER
         return self._silent_since + self._timeout_s
 
     # What the caller does.
 
-    def offer(self, now: float, given: Any, *, speech: bool) -> list[Effect]:
+    def offer(self, now: float, given: Any, *, speech: bool) -> None:
         """Take an input: the caller's words or keys (`speech`), which may interrupt, or a signal, which never does.
 
         Words that may not interrupt now wait until the agent has finished; a signal waits until the handler has.
         """
-        effects: list[Effect] = []
         if self.queue:
-            self._play(now, effects)
+            self._play(now)
         if self.ended is not None or self.ending is not None:
-            effects.append(("dropped", now, self.turn, given))
+            self._effects.dropped(now, self.turn, given)
         elif not speech:
             if self.running:
                 self._signals.append(given)
             else:
-                self._deliver(now, given, effects)
+                self._deliver(now, given)
         else:
             self._speaking = False
             if self._held:
                 self._held.append(given)  # behind what was said before
                 if not self._closed():
-                    self._take_over(now, effects)
-                effects.extend(self.advance(now))
+                    self._take_over(now)
+                self.advance(now)
             elif not self.running and not self.queue and self.allowed:
                 if self._silent_since is None:
-                    self._settle(now, effects)
-                self._deliver_speech(now, given, effects)
+                    self._settle(now)
+                self._deliver_speech(now, given)
             elif reason := self._closed():
                 self._held.append(given)
-                effects.append(("held", now, self.turn, reason))
+                self._effects.held(now, self.turn, reason)
             else:
-                self._take_over(now, effects)
-                self._deliver_speech(now, given, effects)
-        return effects
+                self._take_over(now)
+                self._deliver_speech(now, given)
 
-    def speak(self, now: float) -> list[Effect]:
+    def speak(self, now: float) -> None:
         """Take the caller's first sound, some time before the words are complete and offered."""
-        effects: list[Effect] = []
-        self._play(now, effects)
+        self._play(now)
         if self.ended is None and self.ending is None:
             self._speaking = True
             if not self._held and not self._closed():
-                self._take_over(now, effects)
-        return effects
+                self._take_over(now)
 
     # What the agent does.
 
-    def begin(self, now: float, given: Any) -> list[Effect]:
+    def begin(self, now: float, given: Any) -> None:
         """Deliver the first input of the session."""
-        effects: list[Effect] = []
-        self._deliver(now, given, effects)
-        return effects
+        self._deliver(now, given)
 
     def enqueue(
-        self, now: float, turn: int, text: str | None, duration_s: float, interruptible: bool = True
-    ) -> Utterance | None:
-        """Queue speech, audio or silence; return it with its times, or None if the session is past speaking."""
+        self, now: float, turn: int, text: str | None, duration_s: float, interruptible: bool = True, row: int = -1
+    ) -> float | None:
+        """Queue speech, audio or silence; return when it begins to play, or None if the session is past speaking.
+
+        `advance` comes first, where something is queued. `row` is the caller's own mark.
+        """
         if self.ended is not None or self.ending is not None:
             return None
-        start = max(now, self.queue[-1].end_s) if self.queue else now
-        utterance = Utterance(turn, text, start, start + duration_s, interruptible)
-        self.queue.append(utterance)
+        queue = self.queue
+        start = max(now, queue[-1].end_s) if queue else now
+        queue.append(Utterance(turn, text, start, start + duration_s, interruptible, row))
         self._silent_since = None
-        return utterance
+        return start
 
-    def clear(self, now: float) -> list[Effect]:
+    def clear(self, now: float) -> None:
         """Clear the speech queue, as the agent itself asks; the handler goes on."""
-        effects: list[Effect] = []
-        self._play(now, effects)
-        self._cut(now, effects)
-        return effects
+        self._play(now)
+        self._cut(now)
 
     def allow(self, now: float, allowed: bool) -> None:
         """Open or close the gate for the caller's input; the end of the handler opens it again."""
@@ -218,79 +241,74 @@ class TurnTaking:
         if self.ending is None:
             self.ending = status
 
-    def finish(self, now: float) -> list[Effect]:
+    def finish(self, now: float) -> None:
         """Take the end of the handler's work on its input."""
         self.running = False
         self.allowed = True
-        if self.queue and not self._signals:
-            return []
-        return self.advance(now)
+        if not self.queue or self._signals:
+            self.advance(now)
 
     # What time does.
 
-    def advance(self, now: float) -> list[Effect]:
+    def advance(self, now: float) -> None:
         """Let time pass up to `now`: finish playback, deliver what waited, count silence."""
-        effects: list[Effect] = []
-        if self.queue and self.queue[0].end_s <= now:
-            self._play(now, effects)
+        queue = self.queue
+        if queue and queue[0].end_s <= now:
+            self._play(now)
         if self.running or self.ended is not None:
-            return effects
+            return
         if self._signals and self.ending is None:
-            self._deliver(now, self._signals.popleft(), effects)
-        elif not self.queue:
-            self._fall_silent(now, effects)
-        return effects
+            self._deliver(now, self._signals.pop(0))
+        elif not queue:
+            if self._silent_since is None:
+                self._settle(now)
+            if self.ending is not None:
+                self.end(now, self.ending)
+            elif self._held and self.allowed:
+                self._deliver_speech(now, self._held.pop(0))
+            elif self._silent_since + self._timeout_s <= now and self.deadline() <= now:  # type: ignore[operator]
+                self.timeouts += 1
+                since_ms = round((now - self._last_input_s) * 1000)
+                self._deliver(now, Timeout(self.timeouts, since_ms))
 
-    def end(self, now: float, status: str) -> list[Effect]:
+    def end(self, now: float, status: str) -> None:
         """End the session at once: the caller has left, the script is used up, or a limit is reached."""
-        effects: list[Effect] = []
         if self.ended is not None:
-            return effects
-        self._play(now, effects)
+            return
+        if self.queue:
+            self._play(now)
         if self.running:
             self.running = False
-            effects.append(("cancel_turn", now, self.turn, None))
+            self._effects.cancel_turn(now, self.turn)
         interrupted = bool(self.queue)
-        self._cut(now, effects)
-        self._report_said(now, effects, interrupted=interrupted)
-        self._close_turn(now, effects)
-        effects.extend(("dropped", now, self.turn, given) for given in (*self._held, *self._signals))
+        self._cut(now)
+        self._report_said(now, interrupted=interrupted)
+        self._close_turn(now)
+        for given in (*self._held, *self._signals):
+            self._effects.dropped(now, self.turn, given)
         self._held.clear()
         self._signals.clear()
         self.ended = status
-        effects.append(("end", now, self.turn, status))
-        return effects
 
     # Inside.
 
-    def _play(self, now: float, effects: list[Effect]) -> None:
+    def _play(self, now: float) -> None:
         queue = self.queue
         while queue and queue[0].end_s <= now:
-            utterance = queue.popleft()
+            utterance = queue.pop(0)
             if utterance.text:
                 if self._said and utterance.turn != self._said_turn:
-                    self._report_said(now, effects)
+                    self._report_said(now)
                 self._said.append(utterance.text)
                 self._said_turn = utterance.turn
 
-    def _fall_silent(self, now: float, effects: list[Effect]) -> None:
-        if self._silent_since is None:
-            self._settle(now, effects)
-        if self.ending is not None:
-            effects.extend(self.end(now, self.ending))
-        elif self._held and self.allowed:
-            self._deliver_speech(now, self._held.popleft(), effects)
-        elif now >= self.deadline():
-            self.timeouts += 1
-            since_ms = round((now - self._last_input_s) * 1000)
-            self._deliver(now, Timeout(self.timeouts, since_ms), effects)
-
-    def _settle(self, now: float, effects: list[Effect]) -> None:
+    def _settle(self, now: float) -> None:
         """Close the agent's turn: everything has been played, and silence begins."""
         if self._said:
-            self._report_said(now, effects)
+            self._report_said(now)
         if self._open:
-            self._close_turn(now, effects)
+            self._open = False
+            self._effects.turn_end(now, self.turn, now - self._began_s)
         self._silent_since = now
 
     def _closed(self) -> str:
@@ -301,54 +319,56 @@ class TurnTaking:
             return "not_interruptible"
         return ""
 
-    def _take_over(self, now: float, effects: list[Effect]) -> None:
+    def _take_over(self, now: float) -> None:
         """Give the floor to the caller: the agent's turn is cancelled and its queue cleared."""
         if not self.running and not self.queue:
             return
         if self.running:
             self.running = False
             self.allowed = True
-            effects.append(("cancel_turn", now, self.turn, None))
-        self._cut(now, effects)
+            self._effects.cancel_turn(now, self.turn)
+        self._cut(now)
         self._heard_of_interrupted = " ".join(self._said)
-        self._report_said(now, effects, interrupted=True)
-        effects.append(("turn_interrupted", now, self.turn, None))
-        self._close_turn(now, effects)
+        self._report_said(now, interrupted=True)
+        self._effects.turn_interrupted(now, self.turn)
+        self._close_turn(now)
         self._silent_since = now
-        effects.append(("cancel_tasks", now, self.turn, None))
+        self._effects.cancel_tasks(now, self.turn)
 
-    def _cut(self, now: float, effects: list[Effect]) -> None:
-        if self.queue:
-            heard = self.queue[0].heard_by(now)
-            if heard:
-                if self._said and self.queue[0].turn != self._said_turn:
-                    self._report_said(now, effects)
-                self._said.append(heard)
-                self._said_turn = self.queue[0].turn
-            effects.append(("cut", now, self.turn, [(u, max(0.0, now - u.start_s)) for u in self.queue]))
-            self.queue.clear()
+    def _cut(self, now: float) -> None:
+        if not self.queue:
+            return
+        heard = self.queue[0].heard_by(now)
+        if heard:
+            if self._said and self.queue[0].turn != self._said_turn:
+                self._report_said(now)
+            self._said.append(heard)
+            self._said_turn = self.queue[0].turn
+        cut = [(utterance, max(0.0, now - utterance.start_s)) for utterance in self.queue]
+        self.queue.clear()
+        self._effects.cut(now, self.turn, cut)
 
-    def _report_said(self, now: float, effects: list[Effect], *, interrupted: bool = False) -> None:
+    def _report_said(self, now: float, *, interrupted: bool = False) -> None:
         if self._said:
-            effects.append(("said", now, self._said_turn, (" ".join(self._said), interrupted)))
-            self._said.clear()
+            said, self._said = self._said, []
+            self._effects.said(now, self._said_turn, said[0] if len(said) == 1 else " ".join(said), interrupted)
 
-    def _close_turn(self, now: float, effects: list[Effect]) -> None:
+    def _close_turn(self, now: float) -> None:
         if self._open:
             self._open = False
-            effects.append(("turn_end", now, self.turn, now - self._began_s))
+            self._effects.turn_end(now, self.turn, now - self._began_s)
 
-    def _deliver_speech(self, now: float, given: Any, effects: list[Effect]) -> None:
+    def _deliver_speech(self, now: float, given: Any) -> None:
         self.timeouts = 0
         self._last_input_s = now
-        self._deliver(now, given, effects)
+        self._deliver(now, given)
 
-    def _deliver(self, now: float, given: Any, effects: list[Effect]) -> None:
+    def _deliver(self, now: float, given: Any) -> None:
         if self._open:
-            self._close_turn(now, effects)
+            self._close_turn(now)
         self.turn += 1
         self.running = self._open = True
         self._began_s = now
         self._silent_since = None
-        effects.append(("deliver", now, self.turn, (given, self._heard_of_interrupted)))
-        self._heard_of_interrupted = None
+        heard, self._heard_of_interrupted = self._heard_of_interrupted, None
+        self._effects.deliver(now, self.turn, given, heard)

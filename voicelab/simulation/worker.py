@@ -95,12 +95,18 @@ _jobs: dict[bytes, Job] = {}
 def prepare_process() -> None:
     """Make a child process of our own a worker: Ctrl-C is left to the driver, and pandas is left out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
     # pyarrow imports pandas when it converts its first list, half a second and 60 MB for nothing; having failed to
     # once, it goes without. A handler can still import pandas.
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _without_pandas)
         pa.array([])
         sys.meta_path.remove(_without_pandas)
+
+
+def collect_seldom() -> None:
+    """Have the garbage collector look less often: rows are many, live until their shard is written, and hold no cycles."""
+    gc.set_threshold(20_000, 20, 20)
 
 
 class _WithoutPandas:
@@ -159,6 +165,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
             rows.append(await loop.create_task(session.run()))
             if loop.busy:
                 await _end_leftovers(loop)
+            session.forget()
         return rows
 
     with sdk.hosted():
