@@ -189,10 +189,11 @@ def test_no_display_says_nan_or_100_percent_of_confidence(data):
         assert "inf" not in shown.replace("information", "")
 
 
-def test_a_frame_without_rule_says_what_is_missing():
+def test_a_frame_without_rule_has_a_confidence_that_needs_no_horizon():
     result = vl.analyze(frame(120, 1000, 150, 1000), outcome="bought", weights=EVEN)
-    assert result.decision.confidence is None
-    assert any("max_iterations" in warning for warning in result.warnings)
+    assert 0 < result.decision.confidence < 95.04  # the fixed-sample number for one look
+    assert "e-process, because no number of sessions is declared" in result.method
+    assert "neither max_iterations nor max_confidence" in result.decision.sentence
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_a_frame_without_rule_says_what_is_missing():
         (lambda f: f, {"weights": {"a": 1.0}}, "variant 'b' has no weight"),
         (lambda f: f, {"weights": {"a": 0.5, "b": 0}}, "weight of 'b' is 0"),
         (lambda f: f[f["variant"] == "a"], {"weights": {"a": 1}}, "one variant"),
-        (lambda _: 5, {}, "must be a session log"),
+        (lambda _: 5, {}, "Give a session log"),
     ],
 )
 def test_a_frame_that_cannot_be_analysed_is_refused(change, arguments, message):

@@ -22,8 +22,8 @@ from voicelab.rules import StopDecision, StopRule, Target
         ({"stop_on": "both"}, "'any' or 'all'"),
         ({"direction": "up"}, "'maximize' or 'minimize'"),
         ({"criterion": "worst"}, "'best'"),
-        ({"method": "bayes"}, "'auto' or 'fixed'"),
-        ({"margin": 0.1}, "margin is 0.1"),
+        ({"method": "bayes"}, "must be 'auto' or"),
+        ({"margin": "much"}, "margin is"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options, message):
@@ -61,11 +61,17 @@ def test_the_stop_dicts_of_guide_and_sdk(target):  # G17
 
 
 @pytest.mark.parametrize(
-    "rule", [StopRule(max_confidence=95), StopRule(max_confidence=95, max_iterations=9, stop_on="all")]
+    ("rule", "horizon"),
+    [
+        (StopRule(max_confidence=95), False),
+        (StopRule(max_confidence=95, max_iterations=9, stop_on="all"), False),
+        (StopRule(max_confidence=95, max_iterations=9), True),
+        (StopRule(max_iterations=9, stop_on="all"), True),
+        (StopRule(max_confidence=95, max_iterations=9, method="e-process"), False),
+    ],
 )
-def test_a_rule_beyond_the_declared_sessions_says_what_it_lacks(rule):
-    assert not rule.watches_confidence
-    assert rule.shortcomings()
+def test_a_horizon_is_a_declared_number_of_sessions_that_is_never_passed(rule, horizon):
+    assert rule.has_horizon is horizon
 
 
 def feed(monitor, arms, values, written=True, crashed=False):

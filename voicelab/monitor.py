@@ -4,15 +4,17 @@ Feeding sessions one by one, in chunks or all at once gives exactly the same sta
 first value of the next chunk, as one long cumulative sum would.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from voicelab.evidence import EProcess, Evidence, Horizon, Path
 from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
-from voicelab.stats import boundary, closed
-from voicelab.stats.compare import Moments, means, z_statistic
+from voicelab.stats import closed
+from voicelab.stats.compare import Moments, means
 from voicelab.stats.sample_ratio import SampleRatio
 
 Floats = npt.NDArray[np.float64]
@@ -20,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEVER = 1 << 62
+_SNAPSHOTS = 400
 
 
 def session_values(values: Floats, written: Bools, crashed: Bools, kind: Kind) -> Floats:
@@ -45,18 +48,20 @@ def session_values(values: Floats, written: Bools, crashed: Bools, kind: Kind) -
 
 
 class Monitor:
-    """The state of one test, O(k^2) for k variants.
+    """The state of one test, O(k^2) for k variants; it can be pickled and copied.
 
     Args:
         test: The test's name.
         weights: Its variants and their weights.
         rule: When it stops.
-        trace: Keep the confidence after every session, for a plot.
+        trace: Keep how confidence and moments went, for a plot.
 
     Attributes:
         kind: Kind of the target outcome, None until it is known (`know`).
         sessions: Counted sessions so far.
         stopped_index: Index of the session that stopped the test, None before.
+        pairs: p-value of "the first beats the second" for every ordered pair, valid at every look, shape (k, k).
+        best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
     """
 
     def __init__(self, test: str, weights: Mapping[Any, Any], rule: StopRule, *, trace: bool = False) -> None:
@@ -66,14 +71,20 @@ class Monitor:
         self.kind: Kind | None = None
         self.sessions = 0
         self.stopped_index: int | None = None
-        self.ratio = SampleRatio(np.array(list(self.weights.values())))
-        self.trace: list[Floats] | None = [] if trace else None
         k = len(self.weights)
-        self._moments = np.zeros((3, k))
-        self._peaks = np.zeros((k, k))
+        self.ratio = SampleRatio(np.array(list(self.weights.values())))
+        self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
+        self.snapshots: list[tuple[int, Floats]] = []
+        self.pairs = np.ones((k, k))
+        self.best = np.ones(k)
+        self.evidence: Evidence | None = None
+        self._snapshot_every = 1
+        self._p = 1.0
+        self._epoch = np.zeros((3, k))
+        self._past = np.zeros((3, k))
         self._recorded = False
         # Sessions from before the kind was known: none of them wrote the outcome.
-        self._held = np.zeros((2, k))
+        self._held: list[tuple[Ints, Bools]] = []
 
     @property
     def variants(self) -> list[str]:
@@ -83,14 +94,51 @@ class Monitor:
     @property
     def moments(self) -> list[Moments]:
         """Number, sum and sum of squares of each arm."""
-        return [(n, total, squares) for n, total, squares in self._moments.T]
+        return [(n, total, squares) for n, total, squares in (self._past + self._epoch).T]
 
     def know(self, kind: Kind) -> None:
         """Learn the kind of the target outcome, before the first session that declares or writes it is fed."""
-        if self.kind is None:
-            self.kind = kind
-            completed, crashed = self._held
-            self._moments[0] += completed + (crashed if kind == "binary" else 0.0)
+        if self.kind is not None:
+            return
+        self.kind = kind
+        weights = np.array(list(self.weights.values()))
+        method = Horizon if self.rule.has_horizon else EProcess
+        self.evidence = method(weights, self.rule, kind)
+        for arms, crashed in self._held:
+            nothing = np.zeros(len(arms))
+            self._weigh(arms, session_values(nothing, nothing > 0, crashed, kind))
+        self._held.clear()
+
+    def new_weights(self, weights: Mapping[Any, Any]) -> None:
+        """Begin an epoch: from the next session on the variants are drawn with other weights.
+
+        Sessions are compared within their epoch; see `voicelab.stats.compare.stratum`.
+        """
+        shares = check_weights(weights)
+        array = np.array([shares[variant] for variant in self.variants])
+        self.ratio.new_epoch(array)
+        if self.evidence is not None:
+            self.evidence.new_epoch(array, self._epoch)
+        self._past, self._epoch = self._past + self._epoch, np.zeros_like(self._epoch)
+
+    def update(
+        self, variant: str, value: float | None, *, crashed: bool = False, index: int | None = None
+    ) -> int | None:
+        """Take one session; see `extend`.
+
+        Args:
+            variant: The variant it got.
+            value: What it wrote as the target outcome, None for nothing.
+            crashed: Whether it ended with status `error`.
+            index: Its index; by default one session after the other.
+        """
+        return self.extend(
+            np.array([self.variants.index(variant)]),
+            np.array([np.nan if value is None else float(value)]),
+            np.array([value is not None]),
+            np.array([crashed]),
+            np.array([self.sessions if index is None else index]),
+        )
 
     def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
@@ -107,19 +155,14 @@ class Monitor:
         """
         if self.stopped_index is not None or not len(arms):
             return None
-        stop = self._horizon(len(arms))
         if self.kind is None:
+            stop = self._stop_without_outcome(len(arms))
             take = min(len(arms), stop + 1)
-            np.add.at(self._held, (crashed[:take].astype(int), arms[:take]), 1.0)
+            self._held.append((arms[:take].copy(), crashed[:take].copy()))
         else:
-            counted = session_values(values, written, crashed, self.kind)
-            sums, peaks, p = self._path(arms, counted)
-            stop = min(stop, self._confident(p))
+            stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
             take = min(len(arms), stop + 1)
-            self._moments, self._peaks = sums[:, take - 1], peaks[take - 1]
             self._recorded = self._recorded or bool(written[:take].any())
-            if self.trace is not None:
-                self.trace.append(100 * (1 - p[:, :take].min(axis=0)))
         self.ratio.extend(arms[:take])
         self.sessions += take
         if stop >= len(arms):
@@ -127,112 +170,172 @@ class Monitor:
         self.stopped_index = int(indexes[stop])
         return stop
 
-    def _horizon(self, n: int) -> int:
-        left = (self.rule.max_iterations or _NEVER) - self.sessions - 1
-        return left if left < n else _NEVER
+    def _extend_known(self, arms: Ints, counted: Floats) -> int:
+        """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
+        before = copy.deepcopy((self.evidence, self._epoch, self.pairs, self.best, self._p))
+        at, p = self._weigh(arms, counted)
+        stop = self._stop(len(arms), at, p)
+        if stop + 1 < len(arms):
+            self.evidence, self._epoch, self.pairs, self.best, self._p = before
+            arms, counted = arms[: stop + 1], counted[: stop + 1]
+            at, p = self._weigh(arms, counted)
+        if self.trace is not None:
+            self.trace.append((self.sessions + at + 1, p))
+        return stop
 
-    def _confident(self, p: Floats) -> int:
-        if not self.rule.watches_confidence:
-            return _NEVER
-        alpha = 1 - (self.rule.max_confidence or 0.0) / 100
-        reached = np.flatnonzero(p.min(axis=0) <= alpha)
-        return int(reached[0]) if len(reached) else _NEVER
+    def _stop(self, n: int, at: Ints, p: Floats) -> int:
+        rule = self.rule
+        full = _NEVER if rule.max_iterations is None else max(0, rule.max_iterations - self.sessions - 1)
+        sure = _NEVER
+        if rule.max_confidence is not None:
+            reached = np.flatnonzero(p <= 1 - rule.max_confidence / 100)
+            sure = int(at[reached[0]]) if len(reached) else _NEVER
+        if rule.needs_both:
+            return max(full, sure) if max(full, sure) < n else _NEVER
+        return min(full, sure) if min(full, sure) < n else _NEVER
 
-    def _path(self, arms: Ints, counted: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return moments (3, T, k), running maxima of B (T, k, k) and adjusted p-values (k, T) after each session."""
+    def _stop_without_outcome(self, n: int) -> int:
+        return _NEVER if self.rule.needs_both else self._stop(n, np.array([0]), np.ones(1))
+
+    def _weigh(self, arms: Ints, counted: Floats) -> tuple[Ints, Floats]:
+        """Add sessions to the evidence; return where the stopping p-value changes, and what it is from there on."""
+        assert self.evidence is not None  # noqa: S101 - the kind is known
         k = len(self.weights)
         valid = ~np.isnan(counted)
         worth = np.where(valid, counted, 0.0)
         steps = np.zeros((3, len(arms), k))
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
-        steps[:, 0] += self._moments
+        # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
+        steps[:, 0] += self._epoch
         sums = np.cumsum(steps, axis=1)
-        b = self._brownian(sums)
-        b[0] = np.maximum(b[0], self._peaks)
-        peaks = np.maximum.accumulate(b, axis=0)
-        return sums, peaks, self._adjusted(peaks)
-
-    def _brownian(self, sums: Floats) -> Floats:
-        """Return B of every ordered pair after each session, (T, k, k); 0 without a declared horizon."""
-        k, horizon = len(self.weights), self.rule.max_iterations
-        b = np.zeros((sums.shape[1], k, k))
-        if horizon is None or self.kind is None:
-            return b
-        w = list(self.weights.values())
-        sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        for i in range(k):
-            for j in range(i + 1, k):
-                tau = boundary.information_share(sums[0, :, i], sums[0, :, j], w[i], w[j], horizon)
-                z = z_statistic(tuple(sums[:, :, i]), tuple(sums[:, :, j]), self.kind)
-                b[:, i, j] = sign * z * np.sqrt(tau)
-                b[:, j, i] = -b[:, i, j]
-        return b
-
-    def _adjusted(self, peaks: Floats) -> Floats:
-        k = len(self.weights)
+        self._epoch = sums[:, -1].copy()
+        if self.trace is not None:
+            self._take_snapshots(sums)
         if k == 1:
-            return np.ones((1, len(peaks)))
-        pairs = {(i, j): boundary.p_value(peaks[:, i, j]) for i in range(k) for j in range(k) if i != j}
-        return closed.beats_all(pairs, k)
+            return np.zeros(1, dtype=np.int64), np.ones(1)
+        path = self.evidence.extend(arms, counted, sums)
+        self.pairs, self.best = path.pairs[-1], path.best[-1]
+        p = self._criterion(path)
+        p[0] = min(p[0], self._p)
+        p = np.minimum.accumulate(p)
+        self._p = float(p[-1])
+        return path.at, p
+
+    def _criterion(self, path: Path) -> Floats:
+        """Return the p-value by which the rule's criterion is reached, shape (C,)."""
+        k = len(self.weights)
+        if self.rule.criterion == "best":
+            return np.asarray(path.best.min(axis=1))
+        if self.rule.criterion == "any_difference":
+            smallest = path.pairs.min(axis=(1, 2))
+            return np.asarray(np.minimum(1.0, smallest * (k * (k - 1) / 2)))
+        up, adjusted = self._against_default(path.pairs)
+        above = np.where(up, adjusted, 1.0).min(axis=1)
+        below = np.where(up.any(axis=1), 1.0, adjusted.max(axis=1))
+        return np.asarray(np.minimum(above, below))
+
+    def _against_default(self, pairs: Floats) -> tuple[Bools, Floats]:
+        """Return which variants lie above the default, and Holm's adjusted p-values, both (C, k - 1)."""
+        default = self.default_arm
+        others = [arm for arm in range(len(self.weights)) if arm != default]
+        above, below = pairs[:, others, default], pairs[:, default, others]
+        return above <= below, closed.holm(np.minimum(above, below))
+
+    @property
+    def default_arm(self) -> int:
+        """The arm that the others are compared with: the rule's default, or the first."""
+        default = self.rule.default
+        return self.variants.index(default) if default in self.weights else 0
+
+    def _take_snapshots(self, sums: Floats) -> None:
+        """Keep the moments at a few hundred sessions that are evenly spread, however many there will be."""
+        first = self.sessions + 1
+        wanted = np.arange(
+            -(-first // self._snapshot_every) * self._snapshot_every, first + sums.shape[1], self._snapshot_every
+        )
+        if len(wanted) > 2 * _SNAPSHOTS:
+            self._snapshot_every *= -(-len(wanted) // _SNAPSHOTS)
+            wanted = wanted[wanted % self._snapshot_every == 0]
+        self.snapshots = [kept for kept in self.snapshots if kept[0] < first and kept[0] % self._snapshot_every == 0]
+        self.snapshots += [(int(n), sums[:, n - first] + self._past) for n in wanted]
+        while len(self.snapshots) > 2 * _SNAPSHOTS:
+            self._snapshot_every *= 2
+            self.snapshots = [kept for kept in self.snapshots if kept[0] % self._snapshot_every == 0]
 
     # --- what it says ---
 
-    def pair_p_value(self, a: int, b: int) -> float:
-        """Return the p-value of "the first arm beats the second", valid at every look, not adjusted."""
-        return float(boundary.p_value(self._peaks[a, b]))
-
     def pair_p_value_adjusted(self, a: int, b: int) -> float:
-        """Return the p-value of the direction between two arms that the data points to, adjusted by closed testing."""
-        k = len(self.weights)
-        pairs = {(i, j): boundary.p_value(self._peaks[i, j]) for i in range(k) for j in range(k) if i != j}
-        return float(min(closed.beats(pairs, k, a, b), closed.beats(pairs, k, b, a)))
+        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs.
 
-    def adjusted_p_values(self) -> Floats:
-        """Return the adjusted p-value of "it beats every other" for each arm, shape (k,)."""
-        return self._adjusted(self._peaks[np.newaxis])[:, 0]
+        By closed testing where the leader must beat every rival, else by Holm's method over the pairs that count.
+        """
+        k = len(self.weights)
+        if self.rule.criterion == "vs_default" and self.default_arm in {a, b}:
+            others = [arm for arm in range(k) if arm != self.default_arm]
+            _, adjusted = self._against_default(self.pairs[np.newaxis])
+            return float(adjusted[0, others.index(b if a == self.default_arm else a)])
+        if self.rule.criterion == "best":
+            pairs = {(i, j): self.pairs[np.newaxis, i, j] for i in range(k) for j in range(k) if i != j}
+            return float(min(closed.beats(pairs, k, a, b)[0], closed.beats(pairs, k, b, a)[0]))
+        order = [(i, j) for i in range(k) for j in range(i + 1, k)]
+        p = np.array([min(self.pairs[i, j], self.pairs[j, i]) for i, j in order])
+        return float(closed.holm(p)[order.index((min(a, b), max(a, b)))])
 
     @property
     def varied(self) -> bool:
         """Whether the values differ at all."""
-        n, total, squares = self._moments.sum(axis=1)
+        n, total, squares = (self._past + self._epoch).sum(axis=1)
         return bool(n * squares - total**2 > 1e-9 * max(1.0, total**2))
 
     @property
     def confidence(self) -> float | None:
-        """Percent, below 100; None if the target was never recorded or there is no horizon to judge by."""
-        if not self._recorded or self.rule.max_iterations is None:
+        """Percent, below 100; None if the target was never recorded."""
+        if not self._recorded:
             return None
-        p = float(self.adjusted_p_values().min())
-        return min(100 * (1 - p), float(np.nextafter(100.0, 0.0)))
+        return min(100 * (1 - self._p), float(np.nextafter(100.0, 0.0)))
 
     @property
     def leader(self) -> str | None:
         """The variant with the best mean, None before there are values that differ."""
         if not self._recorded or not self.varied:
             return None
+        return self.variants[self._leading(range(len(self.weights)))]
+
+    def _leading(self, arms: Iterable[int]) -> int:
         sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        scores = np.where(
-            self._moments[0] > 0, sign * means((self._moments[0], self._moments[1], self._moments[2])), -np.inf
-        )
-        return self.variants[int(np.argmax(scores))]
+        n, total, squares = self._past + self._epoch
+        scores = np.where(n > 0, sign * means((n, total, squares)), -np.inf)
+        return max(arms, key=lambda arm: float(scores[arm]))
 
     @property
     def winner(self) -> str | None:
-        """The variant that beats every other with the rule's confidence, or None."""
-        if not self.rule.watches_confidence or not self._recorded:
+        """The variant that the rule's criterion names with the rule's confidence, or None."""
+        if self.rule.max_confidence is None or not self._recorded:
             return None
-        p = self.adjusted_p_values()
-        alpha = 1 - (self.rule.max_confidence or 0.0) / 100
-        return self.variants[int(np.argmin(p))] if p.min() <= alpha else None
+        alpha = 1 - self.rule.max_confidence / 100
+        if self.rule.criterion == "vs_default":
+            return self._winner_against_default(alpha)
+        # One difference among several says nothing of the leader: it must still beat every rival.
+        sure = np.flatnonzero(self.best <= alpha)
+        return self.variants[self._leading(map(int, sure))] if len(sure) else None
+
+    def _winner_against_default(self, alpha: float) -> str | None:
+        up, adjusted = (part[0] for part in self._against_default(self.pairs[np.newaxis]))
+        others = [arm for arm in range(len(self.weights)) if arm != self.default_arm]
+        better = [arm for arm, above, p in zip(others, up, adjusted, strict=True) if above and p <= alpha]
+        if better:
+            return self.variants[self._leading(better)]
+        return self.variants[self.default_arm] if not up.any() and adjusted.max() <= alpha else None
 
     def decision(self) -> StopDecision:
         """Return the decision of the present state."""
         stopped = self.stopped_index is not None
         winner = self.winner
         full = self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
+        sure = self.rule.max_confidence is not None and self._recorded and self._p <= 1 - self.rule.max_confidence / 100
         reason: Reason = "none"
         if stopped:
-            reason = "both" if full and winner else "iterations" if full else "confidence"
+            reason = "both" if full and sure else "iterations" if full else "confidence"
         conclusion: Conclusion = "continue"
         if self.ratio.alarm:
             conclusion = "invalid_srm"
@@ -264,27 +367,51 @@ class Monitor:
             )
         if conclusion == "winner":
             change = f"; it is not the winner: change it to {winner}." if rule.default not in {None, winner} else "."
-            return f"Stop: {winner} beats every other variant.{after}{change if after else ''}"
+            return f"Stop: {winner} {self._beats(str(winner))}.{after}{change if after else ''}"
         if conclusion == "inconclusive":
-            if not self._recorded:
-                found = f"the target outcome {rule.target_outcome!r} was never recorded, so nothing can be said"
-            elif leader is None:
-                found = "the outcome never varied, so nothing can be said"
-            else:
-                found = f"{leader} leads, but not clearly enough"
-            return (
-                f"Stop: the declared {rule.max_iterations:,} sessions are done; {found}.{after}{'.' if after else ''}"
-            )
+            end = f"{after}{'.' if after else ''}"
+            if rule.max_iterations is None or self.sessions < rule.max_iterations:
+                return (
+                    "Stop: at least two variants differ, which doesn't say that the leader is the best: it does not beat "
+                    f"every rival yet.{end}"
+                )
+            return f"Stop: the declared {rule.max_iterations:,} sessions are done; {self._found()}.{end}"
         return self._sentence_on_the_way()
+
+    def _beats(self, winner: str) -> str:
+        if self.rule.criterion == "vs_default":
+            default = self.variants[self.default_arm]
+            return "beats every other variant" if winner == default else f"beats the default, {default}"
+        if self.rule.margin < 0:
+            return f"is beaten by no other variant by more than {-self.rule.margin:g}"
+        more = f" by more than {self.rule.margin:g}" if self.rule.margin else ""
+        return f"beats every other variant{more}"
+
+    def _found(self) -> str:
+        if not self._recorded:
+            return f"the target outcome {self.rule.target_outcome!r} was never recorded, so nothing can be said"
+        if self.leader is None:
+            return "the outcome never varied, so nothing can be said"
+        return f"{self.leader} leads, but not clearly enough"
 
     def _sentence_on_the_way(self) -> str:
         rule = self.rule
-        if rule.max_iterations is None:
-            return "Go on: no number of sessions is declared (max_iterations), so nothing stops the test."
-        left = rule.max_iterations - self.sessions
         if not self._recorded:
             target = f" {rule.target_outcome!r}" if rule.target_outcome else ""
-            return (
-                f"Go on: {left:,} of {rule.max_iterations:,} sessions are left; target outcome{target} never recorded."
-            )
-        return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and no variant beats every other yet."
+            nothing = f"target outcome{target} never recorded"
+            if rule.max_iterations is None:
+                return f"Go on: {nothing}."
+            return f"Go on: {rule.max_iterations - self.sessions:,} of {rule.max_iterations:,} sessions are left; {nothing}."
+        yet = (
+            "no variant differs from the default yet"
+            if rule.criterion == "vs_default"
+            else "no variant beats every other yet"
+        )
+        if rule.max_iterations is None:
+            if rule.max_confidence is None:
+                return "Go on: the rule has neither max_iterations nor max_confidence, so nothing stops the test."
+            return f"Go on: {yet}; nothing but confidence stops this test, so that it may run for ever: declare max_iterations."
+        left = rule.max_iterations - self.sessions
+        if left <= 0:
+            return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
+        return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."

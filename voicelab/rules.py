@@ -38,10 +38,13 @@ class StopRule:
         target_outcome: The outcome that it is decided by.
         default: The variant that sessions get after the stop, and that the others are compared with.
         stop_on: `any`: whichever comes first; `all`: both.
-        criterion: `best`: the leader must beat every rival.
+        criterion: `best`: the leader must beat every rival; `vs_default`: each variant against the default; or
+            `any_difference`: any two variants, which does not license serving the leader.
         direction: `maximize` or `minimize` the outcome.
-        margin: Smallest superiority that counts; only 0 so far.
-        method: `auto`: valid at every look; `fixed`: the fixed-sample p-value, which stops falsely when looked at often.
+        margin: Superiority that counts, in the outcome's units: above 0 the winner must be better by more than that;
+            below 0 it is enough that no rival is better by more than that, for variants that are nearly equal.
+        method: `auto`: valid at every look, by `horizon` where a number of sessions is declared and not passed, else by
+            `e-process`, which needs none; `fixed`: the fixed-sample p-value, which stops falsely when looked at often.
         notify: E-mail addresses that the platform tells.
 
     Raises:
@@ -56,7 +59,7 @@ class StopRule:
     criterion: str = "best"
     direction: Literal["maximize", "minimize"] = "maximize"
     margin: float = 0.0
-    method: Literal["auto", "fixed"] = "auto"
+    method: Literal["auto", "horizon", "e-process", "fixed"] = "auto"
     notify: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,11 +68,15 @@ class StopRule:
         if self.max_confidence is not None:
             _check_confidence(self.max_confidence)
         _check_choice("stop_on", self.stop_on, ("any", "all"))
-        _check_choice("criterion", self.criterion, ("best",))
+        _check_choice("criterion", self.criterion, ("best", "vs_default", "any_difference"))
         _check_choice("direction", self.direction, ("maximize", "minimize"))
-        _check_choice("method", self.method, ("auto", "fixed"))
-        if self.margin != 0:
-            raise InputError(f"margin is {self.margin!r}, must be 0: margins are not part of this version.")
+        _check_choice("method", self.method, ("auto", "horizon", "e-process", "fixed"))
+        if isinstance(self.margin, bool) or not isinstance(self.margin, int | float) or not math.isfinite(self.margin):
+            raise InputError(
+                f"margin is {self.margin!r}, must be a number in the outcome's units, e.g. 0.02 for 2 points."
+            )
+        if self.method == "horizon" and self.max_iterations is None:
+            raise InputError("method is 'horizon', which needs a declared number of sessions: give max_iterations.")
 
     @classmethod
     def from_stop(cls, stop: Mapping[str, Any]) -> "StopRule":
@@ -117,24 +124,16 @@ class StopRule:
         return {key: value for key, value in stop.items() if value is not None}
 
     @property
-    def watches_confidence(self) -> bool:
-        """Whether confidence alone can stop the test: it needs a declared horizon, and not to wait for it."""
-        both = self.max_confidence is not None and self.max_iterations is not None
-        return both and self.stop_on == "any"
+    def needs_both(self) -> bool:
+        """Whether the test runs until confidence and iterations are both reached."""
+        return self.stop_on == "all" and self.max_confidence is not None and self.max_iterations is not None
 
-    def shortcomings(self) -> list[str]:
-        """Return, a sentence each, what of the rule can't be honoured yet."""
-        if self.max_confidence is None or self.watches_confidence:
-            return []
-        if self.max_iterations is None:
-            return [
-                "The rule has max_confidence and no max_iterations. A confidence that stays true at every look needs a "
-                "declared number of sessions in this version, so nothing stops the test: add max_iterations."
-            ]
-        return [
-            "The rule waits for confidence and iterations both (stop_on 2), and so may run past its declared number of "
-            "sessions, where this version has no valid confidence: it stops on iterations alone."
-        ]
+    @property
+    def has_horizon(self) -> bool:
+        """Whether the declared number of sessions is a horizon that the test never passes."""
+        if self.method in {"horizon", "e-process"}:
+            return self.method == "horizon"
+        return self.max_iterations is not None and not self.needs_both
 
 
 def _check_confidence(given: Any) -> None:

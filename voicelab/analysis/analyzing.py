@@ -1,21 +1,24 @@
 """`vl.analyze`: the decision of a test, with everything that it rests on."""
 
-import math
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from voicelab.analysis.data import TestData, from_frame, from_log
+from voicelab.analysis.beside import guardrail_frame, harm_warnings, outcome_frame, segment_frame, values_frame
+from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
+from voicelab.analysis.data import TestData, Values, from_frame, from_log, read_columns
 from voicelab.analysis.result import Result
 from voicelab.errors import InputError
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule, check_weights
-from voicelab.stats import boundary, compare, fixed, sample_ratio
+from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments
 
-_PATH_POINTS = 400
+_CHUNK = 1 << 16
 
 
 def analyze(
@@ -23,25 +26,33 @@ def analyze(
     test: str | None = None,
     *,
     variant: str = "variant",
-    outcome: str | None = None,
+    outcome: str | Sequence[str] | None = None,
     weights: Mapping[Any, Any] | None = None,
     rule: StopRule | None = None,
-    missing: Literal["default"] = "default",
+    by: str | None = None,
+    guardrails: Sequence[str] = (),
+    missing: Literal["default", "exclude"] = "default",
+    mix: bool = False,
 ) -> Result:
     """Decide a test.
 
-    The confidence is that of a group-sequential boundary over the declared number of sessions, watched continuously: it
-    stays true however often one looks. The leader has to beat every rival. Method: see `voicelab.stats.boundary`.
+    The confidence is that of a group-sequential boundary over the declared number of sessions, watched continuously, or
+    of e-processes where no number holds: it stays true however often one looks. By default the leader has to beat every
+    rival. Methods: see `voicelab.stats.boundary` and `voicelab.stats.eprocess`.
 
     Args:
-        data: A session log; or a DataFrame with one row a session, in order of completion.
+        data: A session log; or one row a session, in order of completion: a DataFrame, or what DuckDB reads (Polars,
+            pyarrow, the path of a Parquet file).
         test: The test's name (logs); may be left out if there is only one.
         variant: Column of the variant (frames).
-        outcome: The outcome to judge by; for logs the test's own target unless given, and also a numeric column of
-            `log.sessions()` such as `duration_s`; for frames a column.
+        outcome: The outcome to judge by, or several, of which the others are reported; for logs the test's own target
+            unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns.
         weights: Configured weights of the variants (frames).
         rule: The stop rule; for logs the test's own unless given.
-        missing: `default`: a completed session that didn't write the outcome counts as 0.
+        by: Column to report segments of; they never decide.
+        guardrails: Numeric columns of the sessions, or outcomes, that must not grow (n_errors, duration_s, ...).
+        missing: `default`: a completed session that didn't write the outcome counts as 0; `exclude`: it is left out.
+        mix: Analyse sessions of several sources together.
 
     Returns:
         The result; it shows itself.
@@ -56,19 +67,25 @@ def analyze(
         >>> vl.analyze(frame, outcome="bought", weights={"a": 0.5, "b": 0.5}, rule=rule).decision.winner
         'b'
     """
-    if missing != "default":
-        raise InputError(f"missing is {missing!r}, must be 'default'.")
+    if missing not in {"default", "exclude"}:
+        raise InputError(f"missing is {missing!r}, must be 'default' or 'exclude'.")
     if rule is not None and not isinstance(rule, StopRule):
         raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")
+    if isinstance(guardrails, str):
+        raise InputError(f"guardrails is {guardrails!r}, must be a list of columns, e.g. ['n_errors'].")
+    outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else list(outcome)
     if hasattr(data, "exposures"):
-        sessions = from_log(data, test, outcome, rule)
-    elif isinstance(data, pd.DataFrame):
-        if outcome is None:
-            raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, data.columns))}.")
-        sessions = from_frame(data, variant, outcome, weights, rule)
+        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix)
+        platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
-        raise InputError(f"data is a {type(data).__name__}, must be a session log (vl.open_log) or a DataFrame.")
-    return _decided(sessions)
+        frame = data if isinstance(data, pd.DataFrame) else read_columns(data, [variant, *outcomes, *guardrails, by])
+        if not outcomes:
+            raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, frame.columns))}.")
+        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails)
+        platform = None
+    if missing == "exclude":
+        sessions.leave_out_unwritten()
+    return _decided(sessions, guardrails, platform)
 
 
 def check_srm(counts: Mapping[Any, int], weights: Mapping[Any, float]) -> dict[str, Any]:
@@ -102,40 +119,65 @@ def check_srm(counts: Mapping[Any, int], weights: Mapping[Any, float]) -> dict[s
     }
 
 
-def _decided(data: TestData) -> Result:
-    monitor = Monitor(data.test, data.weights, data.rule, trace=True)
-    if len(monitor.variants) < 2:  # noqa: PLR2004 - a comparison needs two
+def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False) -> tuple[Monitor, int | None]:
+    """Return a monitor that has seen the sessions in order, and the position of the one that stopped it.
+
+    Args:
+        data: The sessions.
+        values: The outcome to judge by.
+        rule: When to stop.
+        trace: Keep the path.
+    """
+    monitor = Monitor(data.test, data.weights, rule, trace=trace)
+    if values.kind is not None:
+        monitor.know(values.kind)
+    begins = dict(data.epochs)
+    edges = sorted({*range(0, len(data.arms), _CHUNK), *begins, len(data.arms)})
+    for first, end in itertools.pairwise(edges):
+        if first in begins:
+            monitor.new_weights(begins[first])
+        position = data.shown_to(monitor, values, slice(first, end))
+        if position is not None:
+            return monitor, first + position
+    return monitor, None
+
+
+def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:
+    if len(data.weights) < 2:  # noqa: PLR2004 - a comparison needs two
         raise InputError(
-            f"The test {data.test!r} has one variant, {monitor.variants[0]!r}: there is nothing to compare."
+            f"The test {data.test!r} has one variant, {next(iter(data.weights), None)!r}: there is nothing to compare."
         )
-    if data.kind is not None:
-        monitor.know(data.kind)
-    position = monitor.extend(data.arms, data.values, data.written, data.crashed, data.indexes)
+    monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
     after = 0 if position is None else len(data.arms) - position - 1
     if after:
         data.excluded["after the rule was fulfilled"] = after
-    fixed_decision = _fixed_decision(monitor, data) if data.rule.method == "fixed" else None
-    decision = fixed_decision or monitor.decision()
-    warnings = [*data.warnings, *data.rule.shortcomings(), *_warnings(monitor, data, decision)]
+        data.cut(position + 1)  # type: ignore[operator]
+    decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision()
+    harms = guardrail_frame(data, guardrails)
+    warnings = [*data.warnings, *_warnings(monitor, data, decision), *harm_warnings(harms, decision)]
     return Result(
         variants=_variants(monitor, data),
-        comparisons=_comparisons(monitor, data),
+        comparisons=comparisons(monitor, data.kind),
         srm=_srm(monitor),
         decision=decision,
-        path=_path(monitor),
+        path=path_frame(monitor, data.kind),
         excluded=pd.DataFrame(list(data.excluded.items()), columns=["reason", "sessions"]),
         warnings=warnings,
         outcome=data.outcome,
         kind=data.kind,
         source=data.source,
         rule=data.rule,
+        method=method_sentence(monitor, data),
+        guardrails=harms,
+        segments=segment_frame(data),
+        outcomes=outcome_frame(data, guardrails),
+        platform=platform,
+        values=values_frame(data),
     )
 
 
 def _fixed_decision(monitor: Monitor, data: TestData) -> Any:
     """Return the decision of one look with the fixed-sample test."""
-    from dataclasses import replace
-
     decision = monitor.decision()
     if data.kind is None or monitor.leader is None:
         return decision
@@ -167,13 +209,10 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
-    if data.rule.max_iterations is None and data.rule.method != "fixed":
-        found.append(
-            "No number of sessions is declared, so that there is no confidence that holds at every look: give "
-            "rule=vl.StopRule(max_iterations=...). The fixed-sample numbers hold for one look alone."
-        )
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
         found.append("After an early stop the difference is overestimated on average: trust the interval.")
+    if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
+        found.append("criterion='any_difference' finds that variants differ; it does not license serving the leader.")
     if data.rule.method == "fixed":
         found.append(
             "method='fixed' holds for one look at a number of sessions settled beforehand. Looked at after every session "
@@ -215,83 +254,10 @@ def _interval(moments: Moments, kind: Kind | None) -> tuple[float | None, float 
     if kind is None or n == 0:
         return None, None
     low, high = fixed.wilson(float(moments[1]), n) if kind == "binary" else fixed.mean_interval(moments)
-    return _finite(low), _finite(high)
-
-
-def _comparisons(monitor: Monitor, data: TestData) -> pd.DataFrame:
-    names = monitor.variants
-    order = sorted(range(len(names)), key=lambda arm: names[arm] != data.rule.default)
-    rows = [_comparison(monitor, data, a, b) for at, a in enumerate(order) for b in order[at + 1 :]]
-    return pd.DataFrame(rows)
-
-
-def _comparison(monitor: Monitor, data: TestData, baseline: int, arm: int) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_COMPARISON)
-    row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
-    a, b = monitor.moments[arm], monitor.moments[baseline]
-    if data.kind is None or min(float(a[0]), float(b[0])) < 2:  # noqa: PLR2004 - a variance needs two values
-        return row
-    difference = float(compare.means(a)) - float(compare.means(b))
-    mean = float(compare.means(b))
-    p_fixed = fixed.p_value(a, b, data.kind)
-    low, high = fixed.difference_interval(a, b, data.kind)
-    row |= {
-        "difference": difference,
-        "lift": difference / mean if mean else None,
-        "p_value_fixed": p_fixed,
-        "confidence_fixed": 100 * (1 - p_fixed),
-        "difference_ci_lower": low,
-        "difference_ci_upper": high,
-    }
-    if data.rule.max_iterations is not None:
-        row |= _valid_at_every_look(monitor, data, arm, baseline)
-    return row
-
-
-_COMPARISON = (
-    "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "p_value",
-    "p_value_adjusted", "confidence", "p_value_fixed", "confidence_fixed", "difference_ci_lower", "difference_ci_upper",
-)  # fmt: skip
-
-
-def _valid_at_every_look(monitor: Monitor, data: TestData, arm: int, baseline: int) -> dict[str, Any]:
-    a, b = monitor.moments[arm], monitor.moments[baseline]
-    assert data.rule.max_iterations is not None  # noqa: S101 - the caller has asked
-    w = list(monitor.weights.values())
-    tau = float(boundary.information_share(a[0], b[0], w[arm], w[baseline], data.rule.max_iterations))
-    if data.kind == "binary":
-        centre, se = compare.agresti_caffo(a, b)
-    else:
-        centre = float(compare.means(a)) - float(compare.means(b))
-        se = float(compare.standard_error(a, b, str(data.kind)))
-    alpha = 1 - (data.rule.max_confidence or 95.0) / 100
-    low, high = boundary.repeated_interval(centre, se, tau, alpha)
-    # Of the two directions the one that the data points to; adjusted by closed testing over all pairs.
-    p = min(monitor.pair_p_value(arm, baseline), monitor.pair_p_value(baseline, arm))
-    adjusted = monitor.pair_p_value_adjusted(arm, baseline)
-    return {
-        "difference_cs_lower": _finite(low),
-        "difference_cs_upper": _finite(high),
-        "p_value": p,
-        "p_value_adjusted": adjusted,
-        "confidence": min(100 * (1 - adjusted), math.nextafter(100.0, 0.0)),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return finite(low), finite(high)
 
 
 def _srm(monitor: Monitor) -> dict[str, Any]:
     ratio = monitor.ratio
     checked = check_srm(dict(zip(monitor.variants, map(int, ratio.counts), strict=True)), monitor.weights)
     return {**checked, "p_value": ratio.p_value, "alarm": ratio.alarm}
-
-
-def _path(monitor: Monitor) -> pd.DataFrame:
-    parts: Sequence[Any] = monitor.trace or []
-    confidence = np.concatenate(parts) if parts else np.empty(0)
-    sessions = np.arange(1, len(confidence) + 1)
-    # Thinned for display; the decision has seen every session.
-    keep = np.unique(np.linspace(0, len(confidence) - 1, min(len(confidence), _PATH_POINTS)).astype(int))
-    return pd.DataFrame({"sessions": sessions[keep], "confidence": confidence[keep]})

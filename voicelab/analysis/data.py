@@ -1,19 +1,35 @@
 """The sessions of one test as arrays, from a log or a DataFrame; and which sessions are not counted, and why."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from voicelab.errors import InputError, did_you_mean
+from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule, Target
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
 CRASHED = "crashed (status error)"
+
+
+class Values(NamedTuple):
+    """One outcome of the counted sessions.
+
+    Attributes:
+        values: What was written, shape (T,).
+        written: Whether it was written; what was not counts as 0.
+        kind: Its kind, None if no session declared or wrote it.
+    """
+
+    values: npt.NDArray[np.float64]
+    written: npt.NDArray[np.bool_]
+    kind: Kind | None
 
 
 @dataclass
@@ -31,6 +47,9 @@ class TestData:
         written: Whether it was written.
         crashed: Whether the session ended with status `error`.
         indexes: Index of each session.
+        epochs: Where other weights begin: position of the first session, and the weights.
+        others: Other outcomes and guardrails, by name.
+        segments: Segment of each session, if it was asked for.
         excluded: Sessions that are not counted, by reason.
         warnings: What needs care.
         source: Where the sessions are from.
@@ -46,16 +65,62 @@ class TestData:
     written: npt.NDArray[np.bool_]
     crashed: npt.NDArray[np.bool_]
     indexes: npt.NDArray[np.int64]
+    epochs: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+    others: dict[str, Values] = field(default_factory=dict)
+    segments: npt.NDArray[np.object_] | None = None
     excluded: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     source: str = ""
 
+    def leave_out_unwritten(self) -> None:
+        """Have sessions that didn't write the outcome left out, instead of counting as 0."""
+        unwritten = ~self.written
+        self.values = np.where(unwritten, np.nan, self.values)
+        self.written = np.ones_like(self.written)
+        for reason in [reason for reason in self.excluded if reason == UNWRITTEN or reason.startswith(CRASHED)]:
+            del self.excluded[reason]
+        if unwritten.any():
+            self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
 
-def from_log(log: Any, test: str | None, outcome: str | None, rule: StopRule | None) -> TestData:
+    def shown_to(self, monitor: Monitor, values: Values, part: Any = slice(None)) -> int | None:
+        """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
+        return monitor.extend(
+            self.arms[part], values.values[part], values.written[part], self.crashed[part], self.indexes[part]
+        )
+
+    def cut(self, end: int) -> None:
+        """Keep the sessions before a position alone."""
+        for name in ("arms", "values", "written", "crashed", "indexes"):
+            setattr(self, name, getattr(self, name)[:end])
+        self.segments = None if self.segments is None else self.segments[:end]
+        self.others = {
+            name: Values(others.values[:end], others.written[:end], others.kind) for name, others in self.others.items()
+        }
+
+
+def from_log(
+    log: Any,
+    test: str | None,
+    outcomes: Sequence[str],
+    rule: StopRule | None,
+    *,
+    by: str | None = None,
+    guardrails: Sequence[str] = (),
+    mix: bool = False,
+) -> TestData:
     """Return a test's sessions from a session log.
 
+    Args:
+        log: The log.
+        test: The test; None for the only one.
+        outcomes: The outcome to judge by, and others to report; by default the test's target, and all numeric ones.
+        rule: The stop rule; None for the test's own.
+        by: Column of `log.sessions()` to report segments of.
+        guardrails: Numeric columns of `log.sessions()`, or outcomes.
+        mix: Allow sessions of several sources.
+
     Raises:
-        InputError: the log has no such test or outcome.
+        InputError: the log has no such test, outcome or column, or sessions of several sources.
     """
     exposures = log.exposures()
     tests = sorted(exposures["test"].astype(str).unique())
@@ -68,17 +133,14 @@ def from_log(log: Any, test: str | None, outcome: str | None, rule: StopRule | N
     declaration = json.loads(rows["declaration"].iloc[0])
     warnings = _declaration_warnings(test, rows, declaration)
     own = StopRule.from_stop(declaration["stop"]) if declaration["stop"] else StopRule()
-    if rule is not None and own.max_iterations not in {None, rule.max_iterations}:
-        warnings.append(
-            f"The rule's max_iterations ({rule.max_iterations}) is not the one that the test declared "
-            f"({own.max_iterations}): a confidence under a changed horizon holds only if it was settled beforehand."
-        )
-    rule = rule or own
-    outcome = outcome or rule.target_outcome or _only_outcome(log)
+    rule = _with_a_valid_method(rule or own, own, rows, warnings)
+    outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(log)
+    sessions = log.sessions()
+    _check_sources(sessions, mix)
     random = rows[rows["assignment"] == "random"]
     excluded = rows.loc[rows["assignment"] != "random", "assignment"].astype(str).value_counts().to_dict()
     values, written, kind = _outcome_of(log, random, outcome, declaration["conversion_metrics"], warnings)
-    status = _indexed(log.sessions(), "status", random)
+    status = _indexed(sessions, "status", random)
     arm_of = {variant: arm for arm, variant in enumerate(declaration["variants"])}
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     if log.manifest.get("has_truth"):
@@ -94,6 +156,9 @@ def from_log(log: Any, test: str | None, outcome: str | None, rule: StopRule | N
         written=written,
         crashed=(status == "error").to_numpy(dtype=np.bool_),
         indexes=random["session_index"].to_numpy(dtype=np.int64),
+        epochs=_epochs(random),
+        others=_others_of(log, random, outcome, outcomes[1:], guardrails, declaration["conversion_metrics"]),
+        segments=None if by is None else _segments_of(sessions, by, random),
         excluded={_REASONS.get(reason, reason): int(n) for reason, n in excluded.items()},
         warnings=warnings,
         source=source,
@@ -110,25 +175,40 @@ _REASONS = {
 
 
 def from_frame(
-    frame: pd.DataFrame, variant: str, outcome: str, weights: Mapping[Any, Any] | None, rule: StopRule | None
+    frame: pd.DataFrame,
+    variant: str,
+    outcomes: Sequence[str],
+    weights: Mapping[Any, Any] | None,
+    rule: StopRule | None,
+    *,
+    by: str | None = None,
+    guardrails: Sequence[str] = (),
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
     Args:
         frame: The sessions.
         variant: Column of the variant.
-        outcome: Column of the outcome: numbers or booleans.
+        outcomes: Columns of outcomes, numbers or booleans: the first is judged by, the others are reported.
         weights: Configured weights; None for equal ones, with a warning.
         rule: The stop rule.
+        by: Column to report segments of.
+        guardrails: Numeric columns that must not get worse.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
     """
-    for column in (variant, outcome):
+    outcome = outcomes[0]
+    for column in (variant, *outcomes, *guardrails, *([] if by is None else [by])):
         if column not in frame.columns:
             raise InputError(f"The frame has no column {column!r}.{did_you_mean(str(column), map(str, frame.columns))}")
     if not len(frame):
         raise InputError("The frame is empty: there is no session to decide by.")
+    if "session_id" in frame.columns and (twice := frame["session_id"].duplicated()).any():
+        raise InputError(
+            f"{int(twice.sum()):,} session ids stand more than once, e.g. {frame.loc[twice, 'session_id'].iloc[0]!r}. Give "
+            "one row a session: frame.drop_duplicates('session_id', keep='last')."
+        )
     warnings: list[str] = []
     names = frame[variant]
     assigned = names.notna().to_numpy()
@@ -155,6 +235,13 @@ def from_frame(
         written=np.ones(len(kept), dtype=np.bool_),
         crashed=np.zeros(len(kept), dtype=np.bool_),
         indexes=np.flatnonzero(assigned).astype(np.int64),
+        others={
+            name: Values(
+                *_numbers(kept[name], name)[:1], np.ones(len(kept), dtype=np.bool_), _numbers(kept[name], name)[1]
+            )
+            for name in dict.fromkeys([*outcomes[1:], *guardrails])
+        },
+        segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
         source="your data",
     )
@@ -165,12 +252,74 @@ def from_frame(
     return data
 
 
+def _check_sources(sessions: pd.DataFrame, mix: bool) -> None:
+    sources = sorted(sessions["source"].dropna().astype(str).unique())
+    if len(sources) > 1 and not mix:
+        raise InputError(
+            f"The log mixes sessions of several sources ({', '.join(sources)}), which are not alike. Analyse them apart, "
+            "or together on purpose by mix=True."
+        )
+
+
+def _with_a_valid_method(rule: StopRule, own: StopRule, rows: pd.DataFrame, warnings: list[str]) -> StopRule:
+    """Return the rule, without its horizon's method where the horizon was changed after the declaration."""
+    declared = {
+        StopRule.from_stop(stop).max_iterations
+        for text in rows["declaration"].unique()
+        if (stop := json.loads(text)["stop"])
+    }
+    if own.max_iterations is None or not rule.has_horizon or {rule.max_iterations} == declared:
+        return rule
+    warnings.append(
+        f"max_iterations was changed after the declaration ({', '.join(str(m) for m in sorted(declared | {rule.max_iterations}, key=str))}): "
+        "a boundary over a changed horizon stops falsely, so the confidence is that of the method without a horizon."
+    )
+    return replace(rule, method="e-process")
+
+
+def _epochs(random: pd.DataFrame) -> list[tuple[int, Mapping[str, float]]]:
+    """Return where the weights change, and to what."""
+    weights = random["declaration"].map(
+        {text: json.dumps(json.loads(text)["variants"]) for text in random["declaration"].unique()}
+    )
+    changes = np.flatnonzero((weights != weights.shift()).to_numpy())
+    return [(int(at), json.loads(weights.iloc[at])) for at in changes[1:]]
+
+
+def _segments_of(sessions: pd.DataFrame, by: str, random: pd.DataFrame) -> npt.NDArray[np.object_]:
+    if by not in sessions.columns:
+        raise InputError(f"The log's sessions have no column {by!r}.{did_you_mean(by, map(str, sessions.columns))}")
+    names: npt.NDArray[np.object_] = (
+        _indexed(sessions, by, random).astype("string").fillna("(missing)").to_numpy(dtype=object)
+    )
+    return names
+
+
+def _others_of(
+    log: Any,
+    random: pd.DataFrame,
+    target: str | None,
+    named: Sequence[str],
+    guardrails: Sequence[str],
+    conversions: list[str],
+) -> dict[str, Values]:
+    """Return the other outcomes (all numeric ones unless they are named) and the guardrails."""
+    kinds = log.outcomes().groupby("outcome", observed=True)["type"].first().astype(str)
+    numeric = [str(name) for name, type_ in kinds.items() if type_ != "string"]
+    wanted = dict.fromkeys([*(named or numeric), *guardrails])
+    return {
+        name: Values(*_outcome_of(log, random, name, conversions, []))
+        for name in wanted
+        if name != target or name in guardrails
+    }
+
+
 def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
     warnings = []
     if rows["declaration"].nunique() > 1:
         warnings.append(
-            f"The declaration of {test!r} changed between sessions; the first one is used. Where weights changed, the "
-            "pooled comparison can be misleading."
+            f"The declaration of {test!r} changed between sessions; the first one counts, and where weights changed "
+            "sessions are compared only with others under the same weights."
         )
     total = sum(declaration["variants"].values())
     if abs(total - 1) > 1e-6:  # noqa: PLR2004 - weights are shares
@@ -258,3 +407,39 @@ def _count_values(data: TestData) -> None:
     odd = int((data.written & ~np.isfinite(data.values)).sum())
     if odd:
         data.excluded["the outcome is missing, or no finite number: left out"] = odd
+
+
+def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
+    """Return columns of whatever DuckDB reads, in its order of rows.
+
+    Args:
+        data: A path, or an object such as a Polars or pyarrow table.
+        columns: The columns; None is left out.
+
+    Raises:
+        InputError: DuckDB can't read it, or a column is missing.
+    """
+    import duckdb
+
+    wanted = [column for column in dict.fromkeys(columns) if column is not None]
+    with duckdb.connect() as connection:
+        try:
+            if isinstance(data, str | Path):
+                source = (
+                    connection.sql("SELECT * FROM read_parquet(?)", params=[str(data)])
+                    if str(data).endswith(".parquet")
+                    else connection.sql("SELECT * FROM read_csv(?)", params=[str(data)])
+                )
+            else:
+                source = connection.sql("SELECT * FROM data")
+        except duckdb.Error as error:
+            what = repr(str(data)) if isinstance(data, str | Path) else f"a {type(data).__name__}"
+            raise InputError(
+                f"data is {what}, which can't be read ({str(error).splitlines()[0]}). Give a session log (vl.open_log), a "
+                "DataFrame, a Polars or pyarrow table, or the path of a Parquet or CSV file."
+            ) from None
+        for column in wanted:
+            if column not in source.columns:
+                raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
+        names = ", ".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in wanted)
+        return source.project(names).df()

@@ -1,12 +1,14 @@
 """The result of an analysis: frames, the decision, and how they show themselves."""
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from voicelab import plots
+from voicelab.analysis.card import card
+from voicelab.analysis.formats import confidence, styles_of, written
 from voicelab.rules import Kind, StopDecision, StopRule
 
 
@@ -58,6 +60,12 @@ class Result:
         kind: Its kind: binary, count, float; None if it was never recorded.
         source: Where the sessions are from.
         rule: The stop rule.
+        method: Which method was used, and why.
+        guardrails: What each variant does to each guardrail, and whether it is harmed; None without guardrails.
+        segments: Each variant against the default within each segment; None unless `by` asked for it.
+        outcomes: The other outcomes, adjusted over all of them.
+        platform: The platform's own numbers, for imported sessions.
+        values: How often each variant has each value: variant, value, sessions.
     """
 
     variants: pd.DataFrame
@@ -71,6 +79,21 @@ class Result:
     kind: Kind | None
     source: str
     rule: StopRule
+    method: str
+    guardrails: pd.DataFrame | None = None
+    segments: pd.DataFrame | None = None
+    outcomes: pd.DataFrame | None = None
+    platform: dict[str, Any] | None = None
+    values: pd.DataFrame | None = None
+
+    def plot(self, kind: str = "confidence", ax: Any = None) -> Any:
+        """Draw the result and return the matplotlib Axes; kinds: `voicelab.plots.KINDS`.
+
+        Args:
+            kind: confidence, difference, variants, shares, boundary, segments, distribution, ...
+            ax: Axes to draw into.
+        """
+        return plots.plot(self, kind, ax)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the variants, each with its comparison against the default (or the first variant)."""
@@ -81,40 +104,23 @@ class Result:
     def head(self) -> list[str]:
         """The facts under the verdict."""
         decision = self.decision
-        confidence = (
-            "no confidence" if decision.confidence is None else f"confidence {_confidence(decision.confidence)}"
-        )
+        sure = "no confidence" if decision.confidence is None else f"confidence {confidence(decision.confidence)}"
         valid = "one look only" if self.rule.method == "fixed" else "valid at every look"
         of = f" of {self.rule.max_iterations:,}" if self.rule.max_iterations else ""
         facts = [
             self.source,
             f"test {decision.test}",
             f"outcome {self.outcome}" if self.outcome else "no outcome",
-            confidence if decision.confidence is None else f"{confidence}, {valid}",
+            sure if decision.confidence is None else f"{sure}, {valid}",
             f"{'decided at' if decision.should_stop else 'after'} {decision.sessions:,}{of} sessions",
             f"reason: {decision.reason}" if decision.should_stop else "",
         ]
         return [fact for fact in facts if fact]
 
-    @property
-    def method(self) -> str:
-        """Which method was used, and why."""
-        shares = "shares disagree with the weights" if self.srm["alarm"] else "shares agree with the weights"
-        if self.rule.method == "fixed":
-            return f"Method: fixed-sample test, because the rule asks for it · {shares}"
-        if self.rule.max_iterations is None:
-            return f"Method: none, since no number of sessions is declared · {shares}"
-        pairs = len(self.comparisons)
-        closed = f", closed over {pairs} pairs" if pairs > 1 else ""
-        return (
-            f"Method: group-sequential boundary over the declared {self.rule.max_iterations:,} sessions{closed} · "
-            f"{shares} (p {_p(self.srm['p_value'])})"
-        )
-
     def __repr__(self) -> str:
         decision = self.decision
-        confidence = "none" if decision.confidence is None else _confidence(decision.confidence)
-        return f"Result({decision.test}: {decision.conclusion}, leader {decision.leader}, confidence {confidence})"
+        sure = "none" if decision.confidence is None else confidence(decision.confidence)
+        return f"Result({decision.test}: {decision.conclusion}, leader {decision.leader}, confidence {sure})"
 
     def __str__(self) -> str:
         parts = [self.decision.sentence, " · ".join(self.head), "", _text_table(*self._table(_VARIANTS, self.variants))]
@@ -125,64 +131,19 @@ class Result:
         return "\n".join([*parts, "", self.method])
 
     def _repr_html_(self) -> str:
-        excluded = "; ".join(f"{row.sessions:,} {row.reason}" for row in self.excluded.itertuples())
-        warned = "".join(
-            f"<div style='border-left:3px solid #f59e0b;background:rgba(245,158,11,.13);padding:4px 10px;margin-top:6px'>"
-            f"{html.escape(warning)}</div>"
-            for warning in self.warnings
-        )
-        dim = "opacity:.7;font-size:90%;margin-top:6px"
-        return (
-            "<div style='font-family:var(--jp-ui-font-family,system-ui,sans-serif);max-width:860px;padding:12px 16px;"
-            "border:1px solid var(--jp-border-color2,#d8dce3);border-radius:12px;"
-            "color:var(--jp-ui-font-color1,CanvasText)'>"
-            f"<div style='font-size:125%;font-weight:600'>{html.escape(self.decision.sentence)}</div>"
-            f"<div style='opacity:.7'>{html.escape(' · '.join(self.head))}</div>"
-            f"{_html_table(*self._table(_VARIANTS, self.variants))}"
-            f"{_html_table(*self._table(_COMPARISONS, self.comparisons))}{warned}"
-            f"<div style='{dim}'>{html.escape(self.method)}"
-            f"{'<br>Not as usual: ' + html.escape(excluded) if excluded else ''}</div></div>"
-        )
+        return card(self)
 
     def _table(self, columns: Sequence[Column], frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-        binary = self.kind == "binary"
-        names = {"mean": "rate" if binary else "mean"}
-        styles = {"value": "percent" if binary else "number", "difference": "points" if binary else "signed"}
+        names = {"mean": "rate" if self.kind == "binary" else "mean"}
+        styles = styles_of(self.kind)
         heads = [column.head.format(**names) for column in columns]
         rows = []
         for row in frame.to_dict("records"):
-            cells = [_written(row[column.key], column.style.format(**styles)) for column in columns]
+            cells = [written(row[column.key], column.style.format(**styles)) for column in columns]
             if row.get("is_default"):
                 cells[0] += " (default)"
             rows.append(cells)
         return heads, rows
-
-
-def _written(value: Any, style: str) -> str:
-    if value is None or value != value:  # noqa: PLR0124 - NaN
-        return "–"
-    return str(_STYLES[style](value))
-
-
-def _confidence(value: float) -> str:
-    # Never 100 %: no amount of data gives certainty.
-    return f"{min(value, 99.99):.2f} %" if value > 99.9 else f"{value:.1f} %"  # noqa: PLR2004 - a second decimal there
-
-
-def _p(value: float) -> str:
-    return "< .0001" if value < 0.0001 else f"{value:.4f}"  # noqa: PLR2004 - four decimals
-
-
-_STYLES: dict[str, Any] = {
-    "text": str,
-    "count": "{:,}".format,
-    "percent": "{:.1%}".format,
-    "number": "{:,.3g}".format,
-    "signed": "{:+,.3g}".format,
-    "points": lambda value: f"{100 * value:+.1f} points",
-    "confidence": _confidence,
-    "p": _p,
-}
 
 
 def _text_table(heads: list[str], rows: list[list[str]]) -> str:
@@ -192,18 +153,3 @@ def _text_table(heads: list[str], rows: list[list[str]]) -> str:
         first, *rest = zip(cells, widths, strict=True)
         lines.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]).rstrip())
     return "\n".join(lines)
-
-
-def _html_table(heads: list[str], rows: list[list[str]]) -> str:
-    def cells(tag: str, texts: list[str]) -> str:
-        align = ["left", *["right"] * (len(texts) - 1)]
-        return "".join(
-            f"<{tag} style='text-align:{a};padding:3px 8px;font-weight:400'>{html.escape(t)}</{tag}>"
-            for a, t in zip(align, texts, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return (
-        "<table style='border-collapse:collapse;margin-top:8px;font-variant-numeric:tabular-nums'>"
-        f"<thead style='opacity:.7'><tr>{cells('th', heads)}</tr></thead><tbody>{body}</tbody></table>"
-    )

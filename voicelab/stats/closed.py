@@ -6,11 +6,13 @@ blocks. With two variants that is the pair's own p, with three max(p of the pair
 Source: Marcus, Peritz & Gabriel 1976; Shaffer 1986.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+
+from voicelab.stats.eprocess import mean_of_e
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
@@ -72,3 +74,66 @@ def _partitions(items: list[int]) -> Iterator[list[list[int]]]:
         yield [[first], *blocks]
         for at in range(len(blocks)):
             yield [*blocks[:at], [first, *blocks[at]], *blocks[at + 1 :]]
+
+
+Running = dict[frozenset[Pair], Floats]
+
+
+def running_e(log_e: Floats, peaks: dict[frozenset[Pair], float]) -> Running:
+    """Return the largest log E so far of every intersection, and of every ordered pair, after each session.
+
+    The current e-values of an intersection are averaged, over its pairs and both directions; then the largest average
+    so far counts, never the average of the largest. Source: Vovk & Wang 2021.
+
+    Args:
+        log_e: Log E of "the first beats the second" for every ordered pair, shape (T, k, k).
+        peaks: Where the last call ended; brought up to date.
+    """
+    k = log_e.shape[1]
+    sets = [frozenset([(a, b)]) for a in range(k) for b in range(k) if a != b]
+    sets += [_both_ways([(a, b)]) for a in range(k) for b in range(a + 1, k)]
+    sets += [_both_ways(pairs) for pairs in _intersections(k)]
+    running = {}
+    for members in dict.fromkeys(sets):
+        parts = np.stack([log_e[:, a, b] for a, b in sorted(members)])
+        path = mean_of_e(parts) if len(parts) > 1 else parts[0]
+        path = np.maximum.accumulate(np.maximum(path, peaks.get(members, 0.0)))
+        peaks[members] = float(path[-1])
+        running[members] = path
+    return running
+
+
+def pairs_by_e(running: Running, k: int) -> Floats:
+    """Return p-values of the ordered pairs, (T, k, k): a direction counts no more than both directions together."""
+    some = next(iter(running.values()))
+    p = np.ones((len(some), k, k))
+    for a in range(k):
+        for b in range(k):
+            if a != b:
+                p[:, a, b] = np.exp(-np.minimum(running[frozenset([(a, b)])], running[_both_ways([(a, b)])]))
+    return p
+
+
+def best_by_e(running: Running, k: int) -> Floats:
+    """Return the adjusted p-values of "it beats every other" for each variant, shape (T, k)."""
+    worst = {
+        (a, b): np.minimum.reduce([path for members, path in running.items() if (a, b) in members])
+        for a in range(k)
+        for b in range(k)
+        if a != b
+    }
+    return np.stack([np.exp(-np.minimum.reduce([worst[a, b] for b in range(k) if b != a])) for a in range(k)], axis=1)
+
+
+def _both_ways(pairs: Iterable[Pair]) -> frozenset[Pair]:
+    return frozenset(ordered for a, b in pairs for ordered in ((a, b), (b, a)))
+
+
+def holm(p: Floats) -> Floats:
+    """Return Holm's adjusted p-values, over the last axis; values that hold at every look stay so."""
+    m = p.shape[-1]
+    order = np.argsort(p, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1) * (m - np.arange(m))
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(np.maximum.accumulate(ranked, axis=-1), 1.0), axis=-1)
+    return adjusted

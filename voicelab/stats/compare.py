@@ -58,3 +58,37 @@ def agresti_caffo(a: Moments, b: Moments) -> tuple[float, float]:
     n_a, n_b = float(a[0]) + 2, float(b[0]) + 2
     p_a, p_b = (float(a[1]) + 1) / n_a, (float(b[1]) + 1) / n_b
     return p_a - p_b, float(np.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b))
+
+
+def information(n_a: Floats, n_b: Floats) -> Floats:
+    """Return n_a n_b / (n_a + n_b), the information of two arms; 0 where both are empty."""
+    n_a, n_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
+    both = n_a + n_b
+    return np.divide(n_a * n_b, both, out=np.zeros_like(both), where=both > 0)
+
+
+def stratum(a: Moments, b: Moments, kind: str) -> Floats:
+    """Return what one epoch adds to a stratified comparison: I d, (I se)^2 and I, stacked on the first axis.
+
+    Within an epoch the base rate may be anything: only differences inside it count. Source: Cochran 1954; Mantel &
+    Haenszel 1959.
+    """
+    share = information(a[0], b[0])
+    difference = np.where(share > 0, means(a) - means(b), 0.0)
+    return np.stack([share * difference, (share * standard_error(a, b, kind)) ** 2, share])
+
+
+def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats, Floats]:
+    """Return difference and standard error over all epochs.
+
+    Args:
+        a: Moments of the first arm in the present epoch.
+        b: Moments of the second arm.
+        kind: `binary`, `count` or `float`.
+        past: Sum of `stratum` over the epochs before, shape (3,).
+    """
+    now = stratum(a, b, kind)
+    weighted, variance, share = (now[at] + past[at] for at in range(3))
+    difference = np.divide(weighted, share, out=np.zeros_like(weighted), where=share > 0)
+    se = np.divide(np.sqrt(variance), share, out=np.zeros_like(weighted), where=share > 0)
+    return difference, se

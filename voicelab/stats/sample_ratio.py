@@ -29,6 +29,10 @@ class SampleRatio:
         self._log_e = 0.0
         self.peak = 0.0
 
+    def new_epoch(self, weights: Floats) -> None:
+        """Bet against other weights from now on."""
+        self._weights = np.asarray(weights, dtype=np.float64)
+
     def extend(self, arms: npt.NDArray[np.int64]) -> Floats:
         """Take sessions in order and return log E after each.
 

@@ -1,0 +1,231 @@
+"""The result card: the verdict first, everything escaped, no number that isn't one."""
+
+import html
+import itertools
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import voicelab as vl
+from voicelab.analysis.card import card
+from voicelab.analysis.formats import STYLES, written
+from voicelab.analysis.markup import Scale
+
+EVIL = "<script>alert('x')</script>"
+
+
+def analysed(names=("formal", "casual", "friendly"), rates=None, n=900, seed=4, outcome="user_satisfied", **more):
+    rng = np.random.default_rng(seed)
+    arms = rng.integers(0, len(names), n)
+    rates = np.array(rates or [0.3 + 0.25 * (at == 1) for at in range(len(names))])
+    frame = pd.DataFrame({"variant": np.array(names, dtype=object)[arms], outcome: rng.random(n) < rates[arms]})
+    rule = vl.StopRule(**{"max_iterations": 800, "max_confidence": 95, "default": names[-1]} | more)
+    return vl.analyze(frame, outcome=outcome, weights=dict.fromkeys(names, 1 / len(names)), rule=rule)
+
+
+def extended(result, **more):
+    facts = {name: getattr(result, name) for name in result.__dataclass_fields__} | more
+    return SimpleNamespace(**facts)
+
+
+class Reader(HTMLParser):
+    """Reads the visible text, and checks that tags close."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.tags = [], [], set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.seen.append(data)
+
+
+def text_of(markup):
+    reader = Reader()
+    reader.feed(markup)
+    assert reader.open == []
+    assert not reader.tags & {"script", "link", "img", "iframe"}
+    return "\n".join(reader.seen)
+
+
+def assert_sound(markup):
+    text = text_of(markup)
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<NA>|(?<!\d)100(\.0+)? %", text, flags=re.IGNORECASE), text
+    assert "http" not in markup
+    assert "nan" not in markup.lower()
+    assert "None" not in markup
+    assert "100 %" not in markup
+    return text
+
+
+def test_the_verdict_comes_first():
+    result = analysed()
+    text = assert_sound(card(result))
+    assert result.decision.conclusion == "winner"
+    assert text.strip().startswith("Winner")
+    assert html.escape(result.decision.sentence, quote=False) in card(result)
+    assert text.index("Stop: casual beats") < text.index("sessions")
+    assert f"{result.decision.sessions} of 800" in text
+
+
+def test_texts_are_escaped():
+    result = analysed(names=(EVIL, "b & c", '"quoted"'), outcome="<b>outcome</b>", rates=[0.2, 0.6, 0.3])
+    markup = card(result)
+    assert "<script" not in markup
+    assert "<b>outcome" not in markup
+    text = assert_sound(markup)
+    assert EVIL in text
+    assert "b & c" in text
+
+
+def test_every_number_of_the_pairs_is_the_results():
+    result = analysed()
+    text = text_of(card(result)).replace("−", "-")
+    leader = result.decision.leader
+    deciding = 0
+    for row in result.comparisons.to_dict("records"):
+        if leader in {row["variant"], row["baseline"]}:
+            sign = 1 if row["variant"] == leader else -1
+            deciding += 1
+            assert written(sign * row["difference"], "points") in text
+            assert written(row["confidence"], "confidence") in text
+            assert written(row["p_value_fixed"], "p") in text
+    assert deciding == 2
+    assert "1 other pair" in text
+
+
+def test_the_other_way_round_swaps_the_ends():
+    result = analysed(names=("good", "bad"), rates=[0.6, 0.3], default="good")
+    row = result.comparisons.iloc[0]
+    assert (row["variant"], result.decision.leader) == ("bad", "good")
+    text = text_of(card(result)).replace("−", "-")
+    assert written(-row["difference_cs_upper"], "points").removesuffix(" points") in text
+    assert written(-row["difference_cs_lower"], "points") in text
+
+
+def test_roles_are_marked():
+    text = text_of(card(analysed())).split("\n")
+    assert ("friendly", "default") in list(itertools.pairwise(text))
+    assert "winner" in text
+
+
+@pytest.mark.parametrize("k", [2, 20, 50])
+def test_many_variants_scroll(k):
+    text = assert_sound(card(analysed(names=tuple(f"wording {at}" for at in range(k)), n=3000, max_iterations=4000)))
+    assert all(f"wording {at}" in text for at in range(k))
+
+
+def test_thousands_of_variants_are_cut():
+    result = analysed()
+    many = pd.concat([result.variants] * 2000, ignore_index=True)
+    markup = card(SimpleNamespace(**{**vars(extended(result)), "variants": many}))
+    assert len(markup) < 200_000
+    assert "5,940 more variants" in markup
+
+
+def test_inconclusive_continue_and_invalid_have_their_own_colours():
+    assert "vl-card continue" in card(analysed(n=50))
+    assert "vl-card inconclusive" in card(analysed(rates=[0.3, 0.3, 0.3], seed=1))
+    frame = pd.DataFrame({"variant": ["a"] * 300 + ["b"] * 10, "y": [0, 1] * 155})
+    result = vl.analyze(frame, outcome="y", weights={"a": 0.5, "b": 0.5}, rule=vl.StopRule(max_iterations=900))
+    assert "vl-card invalid_srm" in card(result)
+    assert "Don't decide" in assert_sound(card(result))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"variant": ["a", "b"] * 30, "y": [True, True] * 30}),
+        pd.DataFrame({"variant": ["a", "b"] * 30, "y": [0, 0] * 30}),
+        pd.DataFrame({"variant": ["a", "b"], "y": [1, 0]}),
+        pd.DataFrame({"variant": ["a"] * 20, "y": [1, 0] * 10}),
+        pd.DataFrame({"variant": ["a", "b"] * 30, "y": [np.nan, 2.5, np.inf, -3.0, 1e9, 4.0] * 10}),
+        pd.DataFrame({"variant": ["a", "b"] * 300, "y": [0, 1] * 300}),
+    ],
+    ids=["all true", "all zero", "two sessions", "an empty arm", "odd numbers", "as clear as can be"],
+)
+@pytest.mark.parametrize("rule", [vl.StopRule(max_iterations=500, max_confidence=95, default="a"), vl.StopRule()])
+def test_odd_data_shows_no_odd_numbers(frame, rule):
+    assert_sound(card(vl.analyze(frame, outcome="y", weights={"a": 0.5, "b": 0.5}, rule=rule)))
+
+
+def test_no_confidence_is_said():
+    result = analysed(max_iterations=None)
+    if result.decision.confidence is None:
+        text = text_of(card(result))
+        assert "the warnings say why" in text
+        assert "no number of sessions is declared" in text
+
+
+def test_what_stands_beside_the_target_is_shown_where_it_is():
+    guardrails = pd.DataFrame(
+        {
+            "outcome": ["n_errors", "duration_s"], "variant": ["casual"] * 2, "baseline": [EVIL, "friendly"],
+            "difference": [0.12, np.nan], "difference_cs_lower": [0.01, None], "difference_cs_upper": [0.23, np.inf],
+            "confidence": [96.2, None], "harmed": [True, False],
+        }
+    )  # fmt: skip
+    segments = pd.DataFrame(
+        {"segment": ["inbound", EVIL], "variant": ["casual"] * 2, "difference": [0.17, None],
+         "difference_cs_lower": [0.02, None], "difference_cs_upper": [0.3, None]}
+    )  # fmt: skip
+    result = extended(
+        analysed(), guardrails=guardrails, segments=segments, platform={"confidence": 97.0, "winner": EVIL}
+    )
+    text = assert_sound(card(result))
+    for said in ("Guardrails", "+0.01 to +0.23", "96.2 %", "Segments", "+17.0 points", "platform's own numbers"):
+        assert said in text
+    assert "<script" not in card(result)
+    assert "Guardrails" not in card(analysed())
+
+
+def test_exclusions_warnings_method_and_source_are_shown():
+    result = analysed()
+    text = text_of(card(result))
+    assert "after the rule was fulfilled" in text
+    assert all(warning in text for warning in result.warnings)
+    assert result.method in text
+    assert "Source: your data" in text
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("value", [None, float("nan"), pd.NA, np.float64("nan"), float("inf")])
+def test_what_is_not_known_is_a_dash(style, value):
+    assert written(value, style) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "style", "expected"),
+    [
+        (100.0, "confidence", "99.99 %"), (99.96, "confidence", "99.96 %"), (95.24, "confidence", "95.2 %"),
+        (1.0, "percent", "all"), (0.9999, "percent", "> 99.9 %"), (0.0004, "percent", "0.04 %"), (0.0, "percent", "0.0 %"),
+        (-0.0001, "points", "0.0 points"), (0.187, "points", "+18.7 points"), (-0.05, "points", "-5.0 points"),
+        (1234.5, "number", "1,234"), (0.1234, "number", "0.123"), (-0.0, "signed", "0"), (63.2, "signed", "+63.2"),
+        (0.00001, "p", "< .0001"), (12345, "count", "12,345"), (True, "flag", "yes"), (-0.2, "lift", "-20.0 %"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_for_people(value, style, expected):
+    assert written(value, style) == expected
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3e-5, 2e-5), (1e6, 5e6), (0.31, 0.31), (0.0, 0.0)])
+def test_scales_have_a_few_round_ticks(low, high):
+    scale = Scale.over([low, high, None, float("nan")], None, 1.0)
+    assert 2 <= len(scale.ticks) <= 6
+    assert scale.low <= low <= high <= scale.high
+    assert scale.at(scale.low) < scale.at(scale.high)

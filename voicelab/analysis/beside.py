@@ -1,0 +1,125 @@
+"""What is reported beside the decision and never decides: other outcomes, guardrails, segments."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voicelab.analysis.comparing import compared, comparisons
+from voicelab.analysis.data import TestData, Values
+from voicelab.monitor import Monitor
+from voicelab.rules import StopRule
+from voicelab.stats import closed
+
+_ALPHA = 0.05
+_INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
+_MOST_SEGMENTS = 200
+_HISTOGRAM_VALUES = 5000
+
+
+def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = slice(None)) -> Monitor:
+    """Return a monitor that has seen sessions to their end, and never stops."""
+    monitor = Monitor(data.test, data.weights, rule)
+    if values.kind is not None:
+        monitor.know(values.kind)
+    data.shown_to(monitor, values, mine)
+    return monitor
+
+
+def _open_end(data: TestData, **changes: Any) -> StopRule:
+    """Return the test's rule without anything that stops it."""
+    return replace(data.rule, max_iterations=None, max_confidence=None, method="auto", margin=0.0, **changes)
+
+
+def outcome_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame:
+    """Return the other outcomes, each pair of variants a row, adjusted by Holm's method over all of them."""
+    frames = []
+    for name, values in data.others.items():
+        if name not in guardrails and values.kind is not None and values.written.any():
+            frame = comparisons(_seen(data, values, _open_end(data)), values.kind)
+            frame.insert(0, "outcome", name)
+            frames.append(frame)
+    if not frames:
+        return pd.DataFrame(columns=["outcome"])
+    together = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
+    p = together["p_value"].astype(float).fillna(1.0).to_numpy()
+    together["p_value_adjusted"] = closed.holm(p)
+    together["confidence"] = np.minimum(
+        100 * (1 - together["p_value_adjusted"].astype(float)), np.nextafter(100.0, 0.0)
+    )
+    return together
+
+
+def guardrail_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame | None:
+    """Return what every variant does to each guardrail against the default: harmed where it surely grows.
+
+    Holm's method over all of them, at 95 %, valid at every look; None without guardrails.
+    """
+    if not guardrails:
+        return None
+    rows = []
+    for name in guardrails:
+        values = data.others[name]
+        monitor = _seen(data, values, _open_end(data, criterion="vs_default"))
+        default = monitor.default_arm
+        for arm in range(len(monitor.variants)):
+            if arm != default:
+                row = compared(monitor, values.kind, default, arm)
+                grown = float(monitor.pairs[arm, default])
+                rows.append(
+                    {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}
+                    | {column: row[column] for column in _INTERVAL}
+                    | {"p_value": grown if data.rule.direction == "maximize" else float(monitor.pairs[default, arm])}
+                )
+    frame = pd.DataFrame(rows)
+    frame["p_value_adjusted"] = closed.holm(frame["p_value"].to_numpy(dtype=np.float64))
+    frame["confidence"] = np.minimum(100 * (1 - frame["p_value_adjusted"]), np.nextafter(100.0, 0.0))
+    frame["harmed"] = frame["p_value_adjusted"] <= _ALPHA
+    return frame
+
+
+def harm_warnings(guardrails: pd.DataFrame | None, decision: Any) -> list[str]:
+    """Return a warning for each harmed guardrail, the winner's first."""
+    if guardrails is None:
+        return []
+    harmed = guardrails[guardrails["harmed"]].to_dict("records")
+    return [
+        f"Guardrail harmed: {row['outcome']} grows with {row['variant']} (by {row['difference']:.3g} against "
+        f"{row['baseline']})"
+        + (", which is the winner: think before serving it." if row["variant"] == decision.winner else ".")
+        for row in sorted(harmed, key=lambda row: row["variant"] != decision.winner)
+    ]
+
+
+def segment_frame(data: TestData) -> pd.DataFrame | None:
+    """Return each variant against the default within each segment, largest segment first; None unless asked for.
+
+    Without a horizon, and not adjusted for the number of segments: they give ideas, and decide nothing.
+    """
+    if data.segments is None:
+        return None
+    rule = _open_end(data, criterion="vs_default")
+    names, sizes = np.unique(data.segments.astype(str), return_counts=True)
+    rows = []
+    for at in np.argsort(-sizes, kind="stable")[:_MOST_SEGMENTS]:
+        mine = data.segments == names[at]
+        monitor = _seen(data, Values(data.values, data.written, data.kind), rule, mine)
+        for arm in range(len(monitor.variants)):
+            if arm != monitor.default_arm:
+                row = compared(monitor, data.kind, monitor.default_arm, arm)
+                rows.append({"segment": str(names[at]), "sessions": int(sizes[at])} | row)
+    return pd.DataFrame(rows).drop(columns=["p_value_adjusted", "confidence"], errors="ignore")
+
+
+def values_frame(data: TestData) -> pd.DataFrame:
+    """Return how often each variant has each value of the outcome, for a picture of the distributions.
+
+    Columns variant, value, sessions; for more than a few thousand different values those of evenly spread sessions.
+    """
+    step = max(1, len(data.arms) // _HISTOGRAM_VALUES)
+    value = np.where(data.written, data.values, 0.0)[::step]
+    frame = pd.DataFrame({"variant": np.array(list(data.weights))[data.arms[::step]], "value": value})
+    frame = frame[np.isfinite(frame["value"])]
+    return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

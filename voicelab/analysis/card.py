@@ -1,0 +1,396 @@
+"""The result card: what a notebook shows of a result, the verdict first.
+
+Every number on it is the result's. One piece of HTML without scripts or anything from outside; colours follow the
+notebook's theme.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from voicelab.analysis.formats import MISSING, is_known, lift, styles_of, written
+from voicelab.analysis.formats import confidence as as_confidence
+from voicelab.analysis.markup import STYLE, Head, Scale, attribute, bar, dim, figure, section, table, text
+
+_STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclusive", "invalid_srm": "Invalid"}
+_IN_SIGHT = 12
+_MOST_ROWS = 60
+
+
+def card(result: Any) -> str:
+    """Return a result as a card in HTML.
+
+    Args:
+        result: What `vl.analyze` returned; `guardrails`, `segments` and `platform` are shown where it has them.
+    """
+    decision = result.decision
+    parts = [
+        _verdict(result),
+        f'<div class="tiles">{_progress(result)}{_confidence(result)}{_leader(result)}</div>',
+        _variants(result),
+        "".join(f'<div class="warn">{text(warning)}</div>' for warning in result.warnings),
+        _pairs(result),
+        _guardrails(getattr(result, "guardrails", None)),
+        _segments(result),
+        _platform(getattr(result, "platform", None)),
+        _footer(result),
+    ]
+    return (
+        f'<div class="vl-card {attribute(decision.conclusion)}" role="group" aria-label="{attribute(decision.sentence)}">'
+        f"{STYLE}{''.join(parts)}</div>"
+    )
+
+
+# --- the head --------------------------------------------------------------------------------------------------------
+
+
+def _verdict(result: Any) -> str:
+    decision = result.decision
+    # The first sentence says it, the rest says what follows from it.
+    first, _, rest = decision.sentence.partition(". ")
+    first = f"{first}." if rest else first
+    follows = f'<div class="next">{text(rest)}</div>' if rest else ""
+    facts = [f"test {decision.test}", f"outcome {result.outcome}" if result.outcome else "no outcome"]
+    if result.rule.direction == "minimize":
+        facts.append("less is better")
+    if decision.should_stop:
+        facts.append(f"stopped by {_REASONS.get(decision.reason, decision.reason)}")
+    return (
+        f'<div><span class="pill">{text(_STATUS.get(decision.conclusion, decision.conclusion))}</span>'
+        f'<span class="chip">{text(result.source)}</span></div>'
+        f'<div class="verdict">{text(first)}</div>'
+        f"{follows}"
+        f'<div class="dim">{text(" · ".join(facts))}</div>'
+    )
+
+
+_REASONS = {
+    "iterations": "the number of sessions",
+    "confidence": "confidence",
+    "both": "confidence and the number of sessions",
+    "srm": "the shares of sessions",
+}
+
+
+def _tile(label: str, value: str, drawn: str, remark: str) -> str:
+    return (
+        f'<div class="tile"><span class="small dim">{text(label)}</span><b title="{attribute(value)}">{text(value)}</b>'
+        f'{drawn}<div class="small dim">{text(remark)}</div></div>'
+    )
+
+
+def _progress(result: Any) -> str:
+    decision, declared = result.decision, result.rule.max_iterations
+    if declared is None:
+        return _tile("sessions", f"{decision.sessions:,}", "", "no number of sessions is declared")
+    remark = f"decided at session {decision.stopped_at:,}" if decision.stopped_at else "declared number of sessions"
+    done = bar(decision.sessions / declared)
+    return _tile("sessions", f"{decision.sessions:,} of {declared:,}", done, remark)
+
+
+def _confidence(result: Any) -> str:
+    value, asked = result.decision.confidence, result.rule.max_confidence
+    if not is_known(value):
+        return _tile("confidence", "unknown", "", "the warnings say why" if result.warnings else "")
+    valid = "for one look only" if result.rule.method == "fixed" else "valid at every look"
+    wanted = "" if asked is None else f"; the rule asks for {asked:g} %"
+    tick = None if asked is None else asked / 100
+    return _tile("confidence", as_confidence(value), bar(min(value, 99.99) / 100, tick), valid + wanted)
+
+
+def _leader(result: Any) -> str:
+    leader, default = result.decision.leader, result.rule.default
+    own = result.variants[result.variants["variant"] == leader]
+    if leader is None or not len(own):
+        return _tile("leader", "not yet clear", "", "")
+    value = written(own["mean"].iloc[0], styles_of(result.kind)["value"])
+    against = _against(result, leader).get(default) if default != leader else None
+    better = f", {_plain(against['lift'])} relative to {default}" if against and is_known(against.get("lift")) else ""
+    label = "winner" if result.decision.winner == leader else "leader so far"
+    return _tile(label, leader, "", f"{'rate' if result.kind == 'binary' else 'mean'}: {value}{better}")
+
+
+def _plain(relative: float) -> str:
+    return lift(relative).replace("-", "−")
+
+
+# --- variants --------------------------------------------------------------------------------------------------------
+
+
+def _variants(result: Any) -> str:
+    frame, styles, default = result.variants, styles_of(result.kind), result.rule.default
+    always = "mean_cs_lower" in frame.columns and bool(frame["mean_cs_lower"].notna().any())
+    ends = [f"mean_{'cs' if always else 'ci'}_{end}" for end in ("lower", "upper")]
+    base = frame.loc[frame["is_default"].astype(bool), "mean"]
+    mark = float(base.iloc[0]) if len(base) and is_known(base.iloc[0]) else None
+    scale = _scale([frame[column] for column in ("mean", *ends)], mark, result.kind)
+    unit = "rate in %" if result.kind == "binary" else "mean"
+    holds = "valid at every look" if always else "for one look"
+    heads = [
+        Head("variant", "txt"),
+        Head("sessions"),
+        Head("share / weight"),
+        Head("rate" if result.kind == "binary" else "mean"),
+        Head(f"{unit}, 95 % interval {holds}{scale.head()}", "drawn"),
+    ]
+    against = _against_default(result)
+    if against:
+        heads.append(Head(f"against {_name(default)}"))
+    shown = _shown(result, list(frame.to_dict("records")))
+    rows = []
+    for row in shown:
+        value, low, high = (row[column] for column in ("mean", *ends))
+        cells = [
+            _named(result, row["variant"]),
+            written(row["sessions"], "count"),
+            f"{written(row['share'], 'percent').removesuffix(' %')} / {written(row['weight'], 'percent')}",
+            figure(written(value, styles["value"])),
+            scale.draw(value, low, high, _in_words(value, low, high, styles["value"])),
+        ]
+        if against:
+            cells.append(figure(written(against.get(row["variant"]), styles["difference"])))
+        rows.append((_role(result, row["variant"]), cells))
+    rest = len(frame) - len(shown)
+    return table(heads, rows, f"{rest:,} more variants in result.variants" if rest else "")
+
+
+def _shown(result: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows to show: all, or, where the table scrolls, leader and default and as many others as can be read."""
+    if len(rows) <= _IN_SIGHT:
+        return rows
+    first = {result.decision.leader, result.rule.default}
+    return sorted(rows, key=lambda row: row["variant"] not in first)[:_MOST_ROWS]
+
+
+def _scale(columns: list[Any], mark: float | None, kind: str | None, width: int = 228) -> Scale:
+    values = [value for column in columns for value in column]
+    return Scale.over(values, mark, 100.0 if kind == "binary" else 1.0, width)
+
+
+def _in_words(value: Any, low: Any, high: Any, style: str) -> str:
+    if not is_known(value):
+        return "no value"
+    if not (is_known(low) and is_known(high)):
+        return f"{written(value, style)}, no interval yet"
+    return f"{written(value, style)}, interval {written(low, style)} to {written(high, style)}"
+
+
+def _role(result: Any, variant: str) -> str:
+    return "lead" if variant == result.decision.leader else "base" if variant == result.rule.default else ""
+
+
+def _name(variant: Any, role: str = "") -> str:
+    return f'<span class="name {role}" title="{attribute(variant)}">{text(variant)}</span>'
+
+
+def _named(result: Any, variant: Any) -> str:
+    roles = {"winner": result.decision.winner, "leads": result.decision.leader, "default": result.rule.default}
+    tags = [role for role, who in roles.items() if who == variant]
+    if "winner" in tags:
+        tags.remove("leads")
+    return _name(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
+
+
+# --- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a comparison the other way round; a lift has another base then, and is left out."""
+    turned = dict(row) | {"variant": row["baseline"], "baseline": row["variant"], "lift": None}
+    for low, high in (("difference_cs_lower", "difference_cs_upper"), ("difference_ci_lower", "difference_ci_upper")):
+        turned[low], turned[high] = _negative(row.get(high)), _negative(row.get(low))
+    turned["difference"] = _negative(row.get("difference"))
+    return turned
+
+
+def _negative(value: Any) -> Any:
+    return -value if is_known(value) else None
+
+
+def _against(result: Any, variant: str) -> dict[str, dict[str, Any]]:
+    """Return the comparisons of a variant by the other one, each as the variant minus the other."""
+    rows = result.comparisons.to_dict("records")
+    own = [row for row in rows if row["variant"] == variant]
+    own += [_turned(row) for row in rows if row["baseline"] == variant]
+    return {row["baseline"]: row for row in own}
+
+
+def _against_default(result: Any) -> dict[str, Any]:
+    """Return the difference to the default by variant."""
+    if result.rule.default is None:
+        return {}
+    return {
+        name: _negative(row["difference"])
+        for name, row in _against(result, result.rule.default).items()
+        if is_known(row["difference"])
+    }
+
+
+def _pairs(result: Any) -> str:
+    rows = _deciding(result)
+    if not rows:
+        return ""
+    styles = styles_of(result.kind)
+    scale = _scale(
+        [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind, 190
+    )
+    asked = result.rule.max_confidence or 95.0
+    unit = "points" if result.kind == "binary" else "difference"
+    heads = [
+        Head("pair", "txt"),
+        Head("difference"),
+        Head(f"{unit}, {asked:g} % interval valid at every look{scale.head()}", "drawn"),
+        Head("from / to"),
+        Head("confidence"),
+        Head("fixed-sample p,<br>one look"),
+    ]
+    body = [
+        ("two lead" if row["variant"] == result.decision.leader else "two", _pair(row, scale, styles)) for row in rows
+    ]
+    rest = len(result.comparisons) - len(rows)
+    foot = f"{rest:,} other pair{'s' if rest > 1 else ''} in result.comparisons" if rest else ""
+    return section("The pairs that decide", table(heads, body, foot), _CRITERIA.get(result.rule.criterion, ""))
+
+
+def _pair(row: Mapping[str, Any], scale: Scale, styles: Mapping[str, str]) -> list[str]:
+    value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
+    style = styles["difference"]
+    relative = f"<br>{dim(figure(lift(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
+    ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
+    return [
+        f"{_name(row['variant'])}<br>{dim('over ' + _name(row['baseline'], 'rival'))}",
+        figure(written(value, style)) + relative,
+        scale.draw(value, low, high, _in_words(value, low, high, style)),
+        ends if is_known(low) or is_known(high) else dim(MISSING),
+        f"<b>{text(written(row.get('confidence'), 'confidence'))}</b>",
+        dim(text(written(row.get("p_value_fixed"), "p"))),
+    ]
+
+
+_CRITERIA = {
+    "best": "the leader has to beat every rival",
+    "vs_default": "each variant against the default",
+    "any_difference": "any two variants that differ",
+}
+
+
+def _deciding(result: Any) -> list[dict[str, Any]]:
+    """Return the pairs that the criterion looks at, the least certain first: it is the one that holds the test up."""
+    leader, rule = result.decision.leader, result.rule
+    if rule.criterion == "best" and leader is not None:
+        rows = list(_against(result, leader).values())
+    elif rule.criterion == "vs_default" and rule.default is not None:
+        rows = [_turned(row) for row in _against(result, rule.default).values()]
+    else:
+        rows = list(result.comparisons.to_dict("records"))
+    rows = [row for row in rows if is_known(row.get("difference"))]
+    rows.sort(key=lambda row: row["confidence"] if is_known(row.get("confidence")) else -1.0)
+    return rows[:_MOST_ROWS]
+
+
+# --- what stands beside the target -----------------------------------------------------------------------------------
+
+
+def _guardrails(frame: Any) -> str:
+    if frame is None or not len(frame):
+        return ""
+    return section("Guardrails", _frame(frame), "shown beside the target; they don't stop the test")
+
+
+def _segments(result: Any) -> str:
+    frame = getattr(result, "segments", None)
+    if frame is None or not len(frame) or "difference" not in frame.columns:
+        return ""
+    rows = frame.to_dict("records")
+    styles = styles_of(result.kind)
+    scale = _scale(
+        [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind
+    )
+    heads = [
+        Head("segment", "txt"),
+        Head("variant", "txt"),
+        Head("difference"),
+        Head(f"interval valid at every look{scale.head()}", "drawn"),
+    ]
+    body = []
+    for row in rows[:_MOST_ROWS]:
+        value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
+        drawn = scale.draw(value, low, high, _in_words(value, low, high, styles["difference"]))
+        over = f" {dim('over ' + _name(row['baseline']))}" if is_known(row.get("baseline")) else ""
+        difference = figure(written(value, styles["difference"]))
+        body.append(("", [_name(row["segment"]), _name(row["variant"]) + over, difference, drawn]))
+    rest = len(rows) - len(body)
+    return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
+
+
+def _platform(numbers: Any) -> str:
+    if numbers is None or not len(numbers):
+        return ""
+    if isinstance(numbers, Mapping):
+        numbers = pd.DataFrame(list(numbers.items()), columns=["number", "value"])
+    frame = numbers if isinstance(numbers, pd.DataFrame) else pd.DataFrame(numbers)
+    return section("The platform's own numbers", _frame(frame), "as exported; not computed here")
+
+
+def _frame(frame: pd.DataFrame) -> str:
+    """Return a frame whose columns are not known beforehand; their names say how they are written."""
+    lows = {str(c) for c in frame.columns if str(c).endswith("_lower") and f"{str(c)[:-6]}_upper" in frame.columns}
+    columns = [str(c) for c in frame.columns if str(c)[:-6] + "_lower" not in lows or str(c) in lows]
+    columns = [column for column in columns if column not in {"kind", "harmed"}]
+    rows = frame.to_dict("records")
+    heads = [Head(text(_title(c, lows)), "txt" if _is_text(row.get(c) for row in rows) else "num") for c in columns]
+    body = [("harm" if row.get("harmed") is True else "", [_cell(row, c, lows) for c in columns]) for row in rows]
+    rest = len(body) - _MOST_ROWS
+    return table(heads, body[:_MOST_ROWS], f"{rest:,} more rows" if rest > 0 else "")
+
+
+def _is_text(values: Any) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _title(column: str, lows: set[str]) -> str:
+    if column not in lows:
+        return column.replace("_", " ")
+    return "interval valid at every look" if "_cs_" in column else "interval for one look"
+
+
+def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
+    value = row.get(column)
+    if isinstance(value, str):
+        return _name(value)
+    style = _style(column, value, row.get("kind"))
+    if column in lows:
+        upper = written(row.get(f"{column[:-6]}_upper"), style)
+        return figure(f"{written(value, style).removesuffix(' points')} to {upper}")
+    return figure(written(value, style))
+
+
+def _style(column: str, value: Any, kind: Any) -> str:
+    """Return how a column is written: by its name, the kind of the row's outcome, and the value."""
+    if isinstance(value, bool):
+        return "flag"
+    if not isinstance(value, int | float) and not hasattr(value, "dtype"):
+        return "text"
+    known = styles_of(kind if isinstance(kind, str) else None)
+    for beginning, style in (("confidence", "confidence"), ("p_value", "p"), ("lift", "lift"), ("share", "percent"),
+                             ("weight", "percent"), ("rate", "percent"), ("difference", known["difference"]),
+                             ("mean", known["value"])):  # fmt: skip
+        if column.startswith(beginning):
+            return style
+    return "count" if float(value).is_integer() else "number"
+
+
+# --- the foot --------------------------------------------------------------------------------------------------------
+
+
+def _footer(result: Any) -> str:
+    lines = [text(result.method)]
+    rows = list(result.excluded.itertuples())
+    if rows:
+        counted = "; ".join(f"{row.sessions:,} {row.reason}" for row in rows)
+        lines.append(f"Not counted as usual: {text(counted)}")
+    lines.append(
+        f"Source: {text(result.source)}. Confidence limits false stops; it is not the probability of being best."
+    )
+    return f'<div class="end small dim">{"<br>".join(lines)}</div>'

@@ -1,0 +1,182 @@
+"""The pairs of variants compared: difference, lift and their intervals, valid at every look; and how they went."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voicelab.analysis.data import TestData
+from voicelab.monitor import Monitor
+from voicelab.rules import Kind
+from voicelab.stats import compare, fixed
+from voicelab.stats.boundary import threshold
+from voicelab.stats.compare import Moments
+
+_PATH_POINTS = 400
+_COLUMNS = (
+    "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "lift_cs_lower",
+    "lift_cs_upper", "p_value", "p_value_adjusted", "confidence", "p_value_fixed", "confidence_fixed",
+    "difference_ci_lower", "difference_ci_upper",
+)  # fmt: skip
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or None where it is none."""
+    return value if math.isfinite(value) else None
+
+
+def comparisons(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
+    """Return one row a pair of variants, those against the default first; columns as `Result.comparisons` says."""
+    k = len(monitor.variants)
+    order = sorted(range(k), key=lambda arm: arm != monitor.default_arm)
+    rows = [compared(monitor, kind, a, b) for at, a in enumerate(order) for b in order[at + 1 :]]
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> dict[str, Any]:
+    """Return the comparison of an arm with a baseline."""
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
+    a, b = monitor.moments[arm], monitor.moments[baseline]
+    if kind is None or monitor.evidence is None or min(float(a[0]), float(b[0])) < 2:  # noqa: PLR2004 - a variance needs two values
+        return row
+    difference = float(compare.means(a)) - float(compare.means(b))
+    p_fixed = fixed.p_value(a, b, kind)
+    low, high = fixed.difference_interval(a, b, kind)
+    row |= {
+        "difference": difference,
+        "p_value_fixed": p_fixed,
+        "confidence_fixed": 100 * (1 - p_fixed),
+        "difference_ci_lower": finite(low),
+        "difference_ci_upper": finite(high),
+    }
+    # Of the two directions the one that the data points to; adjusted as the rule's criterion asks.
+    adjusted = monitor.pair_p_value_adjusted(arm, baseline)
+    row |= {
+        "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
+        "p_value_adjusted": adjusted,
+        "confidence": min(100 * (1 - adjusted), math.nextafter(100.0, 0.0)),
+    }
+    alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
+    factor = monitor.evidence.factor(a, b, (arm, baseline), alpha)
+    return row | interval(a, b, kind, factor) | lift(a, b, kind, factor)
+
+
+def interval(a: Moments, b: Moments, kind: Kind, factor: float) -> dict[str, float | None]:
+    """Return the interval of a difference that reaches a number of standard errors to each side."""
+    if kind == "binary":
+        centre, se = compare.agresti_caffo(a, b)
+    else:
+        centre = float(compare.means(a)) - float(compare.means(b))
+        se = float(compare.standard_error(a, b, kind))
+    low, high = centre - factor * se, centre + factor * se
+    if kind == "binary":
+        low, high = max(low, -1.0), min(high, 1.0)
+    return {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
+
+
+def lift(a: Moments, b: Moments, kind: Kind, factor: float) -> dict[str, float | None]:
+    """Return the relative difference and its interval, on the scale of the logarithm of the ratio (delta method).
+
+    None where the baseline's mean is not above 0: there is no relative difference then.
+    """
+    nothing = dict.fromkeys(("lift", "lift_cs_lower", "lift_cs_upper"))
+    mean_a, mean_b = float(compare.means(a)), float(compare.means(b))
+    if mean_b <= 0:
+        return nothing
+    row: dict[str, float | None] = nothing | {"lift": mean_a / mean_b - 1}
+    if mean_a <= 0:
+        return row
+    variance = sum(_relative_variance(arm, kind) for arm in (a, b))
+    half = factor * math.sqrt(variance)
+    ratio = math.log(mean_a / mean_b)
+    if half > 50:  # noqa: PLR2004 - beyond this the interval says nothing, and its end is no number
+        return row
+    return row | {"lift_cs_lower": math.exp(ratio - half) - 1, "lift_cs_upper": math.exp(ratio + half) - 1}
+
+
+def _relative_variance(arm: Moments, kind: Kind) -> float:
+    """Return the variance of an arm's mean over the square of the mean."""
+    n, total, squares = (float(part) for part in arm)
+    mean = total / n
+    within = mean * (1 - mean) if kind == "binary" else max(squares / n - mean**2, 0.0) * n / max(n - 1, 1)
+    return within / n / mean**2
+
+
+# --- how it went -----------------------------------------------------------------------------------------------------
+
+
+def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
+    """Return how the test went, thinned for display; the decision has seen every session.
+
+    Columns: sessions, confidence, statistic (what the boundary's threshold is compared with), and of the pair that
+    decides (`attrs["pair"]`: variant, baseline) difference, difference_cs_lower, difference_cs_upper.
+    """
+    columns = ["sessions", "confidence", "statistic", "difference", "difference_cs_lower", "difference_cs_upper"]
+    if not monitor.trace or not monitor.snapshots or monitor.evidence is None or kind is None:
+        return pd.DataFrame(columns=columns, dtype=np.float64)
+    changes = np.concatenate([at for at, _ in monitor.trace])
+    p = np.concatenate([values for _, values in monitor.trace])
+    kept = _thinned([n for n, _ in monitor.snapshots if n <= monitor.sessions], changes)
+    confidence = 100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1])
+    frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
+    frame["statistic"] = [threshold(max(1 - c / 100, 1e-12)) for c in confidence]
+    arm, baseline = _deciding_pair(monitor)
+    moments = dict(monitor.snapshots)
+    alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
+    rows = [_difference(monitor, kind, moments.get(int(n)), (arm, baseline), alpha) for n in kept]
+    frame[columns[3:]] = pd.DataFrame(rows, columns=columns[3:], dtype=np.float64)
+    frame.attrs["pair"] = (monitor.variants[arm], monitor.variants[baseline])
+    return frame
+
+
+def _thinned(snapshots: list[int], changes: Any) -> Any:
+    last = changes[-1] if len(changes) else 0
+    picked = changes[np.unique(np.linspace(0, len(changes) - 1, min(len(changes), _PATH_POINTS)).astype(int))]
+    kept = np.unique(np.concatenate([np.array(snapshots, dtype=np.int64), picked, [last]]))
+    return kept[kept > 0]
+
+
+def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
+    """Return the leader, and the rival that it is hardest to beat; the default where that is the criterion."""
+    leader = monitor.variants.index(monitor.leader) if monitor.leader else 0
+    rivals = [arm for arm in range(len(monitor.variants)) if arm != leader]
+    if monitor.rule.criterion == "vs_default" and leader != monitor.default_arm:
+        return leader, monitor.default_arm
+    return leader, max(rivals, key=lambda arm: float(monitor.pairs[leader, arm]))
+
+
+def _difference(monitor: Monitor, kind: Kind, moments: Any, pair: tuple[int, int], alpha: float) -> tuple[Any, ...]:
+    if moments is None or moments[0, list(pair)].min() < 2 or monitor.evidence is None:  # noqa: PLR2004 - a variance needs two values
+        return (None, None, None)
+    a, b = (tuple(moments[:, arm]) for arm in pair)
+    factor = monitor.evidence.factor(a, b, pair, alpha)
+    return (float(compare.means(a)) - float(compare.means(b)), *interval(a, b, kind, factor).values())
+
+
+def method_sentence(monitor: Monitor, data: TestData) -> str:
+    """Return which method was used, and why."""
+    rule = data.rule
+    shares = "shares disagree with the weights" if monitor.ratio.alarm else "shares agree with the weights"
+    if rule.method == "fixed":
+        return f"Method: fixed-sample test, because the rule asks for it · {shares}"
+    if monitor.evidence is None:
+        return f"Method: none, since the outcome was never recorded · {shares}"
+    pairs = len(monitor.variants) * (len(monitor.variants) - 1) // 2
+    adjusted = (
+        "" if pairs == 1 else f", closed over {pairs} pairs" if rule.criterion == "best" else ", Holm's adjustment"
+    )
+    epochs = f", stratified over {len(data.epochs) + 1} epochs of weights" if data.epochs else ""
+    if monitor.evidence.method == "horizon":
+        name = f"group-sequential boundary over the declared {rule.max_iterations:,} sessions"
+    else:
+        why = (
+            "the rule waits for confidence and iterations both"
+            if rule.needs_both
+            else "the declared number of sessions was changed, or the rule asks for it"
+            if rule.max_iterations
+            else "no number of sessions is declared"
+        )
+        name = f"e-process, because {why}"
+    return f"Method: {name}{adjusted}{epochs} · {shares}"

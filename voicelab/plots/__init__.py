@@ -1,0 +1,66 @@
+"""Pictures of a result: each function returns matplotlib Axes and draws into those that it is given.
+
+`result.plot(kind)` draws one of `KINDS`. The layer lies under the analysis: a result is anything with the attributes of
+`voicelab.analysis.Result`, and matplotlib is loaded with the first picture.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.plots.by_variant import distribution, segments, shares, variants
+from voicelab.plots.over_sessions import boundary, confidence_path, difference_path
+from voicelab.plots.planning import calibration, funnel, sample_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "KINDS",
+    "boundary",
+    "calibration",
+    "confidence_path",
+    "difference_path",
+    "distribution",
+    "funnel",
+    "plot",
+    "sample_size",
+    "segments",
+    "shares",
+    "variants",
+]
+
+KINDS: dict[str, Callable[..., "Axes"]] = {
+    "confidence": confidence_path,
+    "difference": difference_path,
+    "variants": variants,
+    "shares": shares,
+    "boundary": boundary,
+    "segments": segments,
+    "distribution": distribution,
+    "sample_size": sample_size,
+    "calibration": calibration,
+    "funnel": funnel,
+}
+_SPELLINGS = KINDS | {function.__name__: function for function in KINDS.values()}
+
+
+def plot(result: Any, kind: str = "confidence", ax: Any = None) -> "Axes":
+    """Draw a result.
+
+    Args:
+        result: What `vl.analyze` returned.
+        kind: A key of `KINDS`: confidence, difference, variants, shares, boundary, segments, distribution,
+            sample_size, calibration or funnel.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: there is no such kind, or the result has nothing to draw it from.
+    """
+    function = _SPELLINGS.get(kind) if isinstance(kind, str) else None
+    if function is None:
+        raise InputError(f"kind is {kind!r}, must be {', '.join(KINDS)}.{did_you_mean(str(kind), _SPELLINGS)}")
+    return function(result, ax)

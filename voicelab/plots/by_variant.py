@@ -1,0 +1,260 @@
+"""How variants compare: means, shares, distributions, segments."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voicelab.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BINS = 40
+
+
+def variants(result: Any, ax: Any = None) -> "Axes":
+    """Draw the mean of each variant with its interval, the default and the leader marked.
+
+    Args:
+        result: What `vl.analyze` returned.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: mean of the outcome, one row a variant.
+    """
+    rows = result.variants
+    ax = style.new_axes(ax, len(rows))
+    interval, holds = _interval_of(rows)
+    if result.kind == "binary":
+        style.percent_axis(ax, "x")
+    means = style.as_floats(rows["mean"])
+    default = means[rows["is_default"].astype(bool)].dropna()
+    if len(default):
+        ax.axvline(default.iloc[0], color=style.INK, linewidth=1, linestyle=(0, (2, 2)))
+    lows, highs = (style.as_floats(rows[f"mean_{interval}_{end}"]) for end in ("lower", "upper"))
+    for y, (name, mean, low, high) in enumerate(zip(rows["variant"], means, lows, highs, strict=True)):
+        _draw_interval(ax, y, mean, low, high, style.role_colour(result, name))
+    style.name_rows(ax, [_named(result, name) for name in rows["variant"]])
+    if not means.notna().any():
+        style.say(ax, "the outcome was never recorded")
+    label = style.outcome_label(result.outcome, result.kind)
+    title = f"Variants with their 95 % intervals, {holds}"
+    return style.finish(ax, title, style.context_of(result), label, "variant", grid="x")
+
+
+def shares(result: Any, ax: Any = None) -> "Axes":
+    """Draw the share of sessions that each variant got against its weight.
+
+    Args:
+        result: What `vl.analyze` returned.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: share of counted sessions, one row a variant.
+    """
+    rows = result.variants
+    ax = style.new_axes(ax, len(rows))
+    y = np.arange(len(rows))
+    alarm = bool(result.srm.get("alarm"))
+    colour = style.VERMILLION if alarm else style.BLUE
+    ax.barh(y, rows["share"], height=0.5, color=colour, alpha=0.75, label="observed")
+    ax.vlines(rows["weight"], y - 0.38, y + 0.38, color=style.INK, linewidth=2.5, label="weight")
+    ax.set_xlim(0, 1.2 * max(rows["share"].max(), rows["weight"].max()))
+    for at, (share, weight, sessions) in enumerate(zip(rows["share"], rows["weight"], rows["sessions"], strict=True)):
+        ax.annotate(
+            f"{sessions:,}", (max(share, weight), at), (6, 0), "data", "offset points",
+            va="center", color=style.INK, fontsize=8.5,
+        )  # fmt: skip
+    style.percent_axis(ax, "x")
+    style.name_rows(ax, [_named(result, name) for name in rows["variant"]])
+    ax.legend(frameon=False, fontsize=8.5, labelcolor=style.INK, loc="lower right", ncols=2, bbox_to_anchor=(1, 0.99))
+    title = "Shares disagree with the weights: don't decide" if alarm else "Shares agree with the weights"
+    return style.finish(
+        ax, title, style.context_of(result), "share of counted sessions, % (their number beside)", "variant", grid="x"
+    )
+
+
+def distribution(source: Any, ax: Any = None, *, kind: str | None = None) -> "Axes":
+    """Draw the distribution of the outcome by variant: a histogram each, bars for a binary outcome.
+
+    Args:
+        source: A result (one of counts or floats has the frame as its attribute `values`); or a frame with columns
+            variant and value, and optionally sessions: how often that value came.
+        ax: Axes to draw into; None for new ones.
+        kind: For frames: `binary`, `count` or `float`; seen from the values unless given.
+
+    Returns:
+        The axes: the outcome, one row a variant.
+
+    Raises:
+        InputError: there are no values.
+    """
+    if not style.is_frame(source) and source.kind in {"binary", None}:
+        return _bars(source, ax)
+    frame = style.frame_of(
+        source,
+        "values",
+        ("value",),
+        ("variant",),
+        "Give a DataFrame with columns variant and value, one row a session.",
+    )
+    frame = frame.assign(sessions=frame["sessions"] if "sessions" in frame.columns else 1)
+    frame = frame.dropna(subset=["value"])
+    names = _order(source, frame)
+    ax = style.new_axes(ax, 1.6 * len(names))
+    if not len(frame):
+        style.say(ax, "no session has a value")
+        return style.finish(ax, "Distribution by variant", style.context_of(source), "value", "variant", grid="x")
+    if style.is_frame(source) and (kind or _kind_of(frame["value"])) == "binary":
+        return _rates(ax, frame, names)
+    return _ridges(ax, source, frame, names)
+
+
+def segments(source: Any, ax: Any = None, *, kind: str | None = None) -> "Axes":
+    """Draw the difference within each segment, with its interval that holds at every look.
+
+    Args:
+        source: A result of `vl.analyze(..., by=...)`; or a frame with columns segment, variant, difference,
+            difference_cs_lower and difference_cs_upper.
+        ax: Axes to draw into; None for new ones.
+        kind: For frames: `binary` where differences are of shares.
+
+    Returns:
+        The axes: difference, one row a segment.
+
+    Raises:
+        InputError: there are no segments.
+    """
+    numbers = ("difference", "difference_cs_lower", "difference_cs_upper")
+    frame = style.frame_of(source, "segments", numbers, ("segment", "variant"), "Give by= to vl.analyze.")
+    outcome, kind = (None, kind) if style.is_frame(source) else (source.outcome, source.kind)
+    names = list(dict.fromkeys(frame["segment"].astype(str)))
+    arms = list(dict.fromkeys(frame["variant"].astype(str)))
+    ax = style.new_axes(ax, len(names) * max(1.0, 0.45 * len(arms)))
+    ax.axvline(0, color=style.INK, linewidth=1.2)
+    step = 0.8 / len(arms)
+    for row in frame.itertuples():
+        at = arms.index(str(row.variant))
+        y = names.index(str(row.segment)) + step * (at - (len(arms) - 1) / 2)
+        colour = style.CYCLE[at % len(style.CYCLE)]
+        _draw_interval(ax, y, row.difference, row.difference_cs_lower, row.difference_cs_upper, colour)
+    if len(arms) > 1:
+        for at, arm in enumerate(arms):
+            ax.plot([], [], "o", color=style.CYCLE[at % len(style.CYCLE)], label=style.plain(style.short(arm, 20)))
+        style.legend(ax)
+    if kind == "binary":
+        style.percent_axis(ax, "x")
+    style.name_rows(ax, names)
+    who = f"{style.short(arms[0])}: difference" if len(arms) == 1 else "Difference"
+    return style.finish(
+        ax, f"{who} by segment, intervals valid at every look", style.context_of(source),
+        style.difference_label(outcome, kind), "segment", grid="x",
+    )  # fmt: skip
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _interval_of(rows: Any) -> tuple[str, str]:
+    """Return which interval a frame of variants has, and when it holds."""
+    if "mean_cs_lower" in rows.columns and rows["mean_cs_lower"].notna().any():
+        return "cs", "valid at every look"
+    return "ci", "for one look"
+
+
+def _draw_interval(ax: "Axes", y: float, mean: float, low: float, high: float, colour: str) -> None:
+    if low == low and high == high:  # noqa: PLR0124 - not NaN
+        ax.plot([low, high], [y, y], color=colour, linewidth=6, alpha=0.35, solid_capstyle="round")
+    if mean == mean:  # noqa: PLR0124 - not NaN
+        ax.plot([mean], [y], "o", color=colour, markersize=7.5)
+    else:
+        ax.annotate("no value", (0.01, y), xycoords=("axes fraction", "data"), va="center", color=style.INK, fontsize=9)
+
+
+def _named(result: Any, name: str) -> str:
+    roles = [role for role, who in (("default", result.rule.default), ("leads", result.decision.leader)) if who == name]
+    return f"{style.short(name, 20)} ({', '.join(roles)})" if roles else name
+
+
+def _order(source: Any, frame: Any) -> list[str]:
+    found = set(frame["variant"].astype(str))
+    if style.is_frame(source):
+        return sorted(found)
+    return [name for name in source.variants["variant"] if name in found]
+
+
+def _kind_of(values: Any) -> str:
+    return "binary" if values.isin([0.0, 1.0]).all() else "float"
+
+
+def _bars(result: Any, ax: Any) -> "Axes":
+    rows = result.variants
+    ax = style.new_axes(ax, len(rows))
+    colours = [style.role_colour(result, name) for name in rows["variant"]]
+    _draw_bars(ax, style.as_floats(rows["mean"]), colours)
+    style.name_rows(ax, [_named(result, name) for name in rows["variant"]])
+    if result.kind is None:
+        style.say(ax, "the outcome was never recorded")
+    return style.finish(
+        ax, "Share of sessions with the outcome, by variant", style.context_of(result),
+        style.outcome_label(result.outcome, "binary"), "variant", grid="x",
+    )  # fmt: skip
+
+
+def _rates(ax: "Axes", frame: Any, names: list[str]) -> "Axes":
+    weighted = frame.assign(hits=frame["value"] * frame["sessions"]).groupby(frame["variant"].astype(str))
+    rates = (weighted["hits"].sum() / weighted["sessions"].sum()).reindex(names)
+    _draw_bars(ax, rates, [style.CYCLE[at % len(style.CYCLE)] for at in range(len(names))])
+    style.name_rows(ax, names)
+    return style.finish(
+        ax, "Share of sessions with the outcome, by variant", "", "sessions with the outcome, %", "variant", grid="x"
+    )
+
+
+def _draw_bars(ax: "Axes", rates: Any, colours: list[str]) -> None:
+    y = np.arange(len(rates))
+    ax.barh(y, 1.0, height=0.55, color=style.INK, alpha=0.15)
+    ax.barh(y, rates.fillna(0.0), height=0.55, color=colours, alpha=0.85)
+    ax.set_xlim(0, 1)
+    style.percent_axis(ax, "x")
+
+
+def _ridges(ax: "Axes", source: Any, frame: Any, names: list[str]) -> "Axes":
+    """Draw a histogram a row, all to one scale, with the mean marked."""
+    values, counts = frame["value"].to_numpy(), frame["sessions"].to_numpy(dtype=np.float64)
+    edges, cut = _edges(values, counts)
+    rows = []
+    for name in names:
+        own = (frame["variant"].astype(str) == name).to_numpy()
+        heights, _ = np.histogram(values[own], bins=edges, weights=counts[own])
+        rows.append((heights / counts[own].sum(), np.average(values[own], weights=counts[own])))
+    tallest = max(heights.max() for heights, _ in rows) or 1.0
+    for y, (name, (heights, mean)) in enumerate(zip(names, rows, strict=True)):
+        colour = style.CYCLE[0] if style.is_frame(source) else style.role_colour(source, name)
+        top = y + 0.4 - 0.85 * heights / tallest
+        ax.stairs(top, edges, baseline=y + 0.4, fill=True, color=colour, alpha=0.55)
+        if mean <= edges[-1]:
+            ax.plot([mean, mean], [y + 0.4, y - 0.45], color=style.INK, linewidth=1.4)
+    ax.set_xlim(edges[0], edges[-1])
+    style.name_rows(ax, names if style.is_frame(source) else [_named(source, name) for name in names])
+    outcome = None if style.is_frame(source) else source.outcome
+    label = style.outcome_label(outcome, "float", "value of" if outcome else "")
+    note = f" (the {cut:.1%} above are not shown)" if cut else ""
+    title = "Distribution by variant, the line is the mean"
+    return style.finish(ax, title, style.context_of(source), label + note, "variant", grid="x")
+
+
+def _edges(values: Any, counts: Any) -> tuple[Any, float]:
+    """Return the edges of the bins, and the share of sessions above them; whole numbers get a bin each, if few."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(counts[order]) / counts.sum()
+    low, high = float(values[order[0]]), float(values[order[-1]])
+    most = float(values[order[np.searchsorted(share, 0.99)]])
+    if most > low and high - low > 1.4 * (most - low):
+        high = most
+    whole = bool((values == np.floor(values)).all())
+    if whole and high - low < _BINS:
+        edges = np.arange(low - 0.5, high + 1.0)
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    return edges, float(counts[values > edges[-1]].sum() / counts.sum())

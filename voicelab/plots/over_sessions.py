@@ -1,0 +1,158 @@
+"""What a test looked like on the way: confidence, difference and statistic after so many sessions."""
+
+from typing import TYPE_CHECKING, Any
+
+from voicelab.plots import style
+from voicelab.stats import boundary as horizon
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ASKED_FOR = 95.0
+
+
+def confidence_path(result: Any, ax: Any = None) -> "Axes":
+    """Draw the confidence after every session, with the threshold of the rule and the stop.
+
+    Args:
+        result: What `vl.analyze` returned.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: sessions counted, confidence in percent.
+    """
+    ax = style.new_axes(ax)
+    path = _known(result.path, "confidence")
+    threshold = result.rule.max_confidence
+    ax.set_ylim(0, 102)
+    _set_sessions(ax, result)
+    ticks = [0.0, 20.0, 40.0, 60.0, 80.0]
+    if threshold is not None:
+        # No tick at 100, which no amount of data reaches; the threshold is the number to compare with.
+        ticks = [tick for tick in ticks if abs(tick - threshold) > 8] + [threshold]  # noqa: PLR2004 - room for a label
+        ax.axhline(threshold, color=style.VERMILLION, linewidth=1.2, linestyle=(0, (4, 2)))
+        ax.annotate(
+            "the rule asks for this", (0, threshold), (4, -4), ("axes fraction", "data"), "offset points",
+            color=style.VERMILLION, fontsize=9, va="top",
+        )  # fmt: skip
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    if result.decision.confidence is None or not len(path):
+        style.say(ax, "no confidence: nothing to judge by was recorded")
+    else:
+        ax.plot(path["sessions"], path["confidence"], color=style.BLUE, linewidth=2, drawstyle="steps-post")
+        ax.fill_between(path["sessions"], path["confidence"], step="post", color=style.BLUE, alpha=0.1, linewidth=0)
+        _mark_stop(ax, result)
+    title = "Confidence that a variant beats every other, valid at every look"
+    if result.rule.method == "fixed":
+        title = "Confidence at every look (the rule judges by one look only)"
+    return style.finish(ax, title, style.context_of(result), _sessions_label(result), "confidence, %")
+
+
+def difference_path(result: Any, ax: Any = None) -> "Axes":
+    """Draw the difference of the leading pair with its interval that holds at every look.
+
+    Args:
+        result: What `vl.analyze` returned; its path has columns difference, difference_cs_lower and
+            difference_cs_upper, and `path.attrs["pair"]` may name the variant and its baseline.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: sessions counted, difference.
+
+    Raises:
+        InputError: the path has no difference.
+    """
+    columns = ("sessions", "difference", "difference_cs_lower", "difference_cs_upper")
+    path = style.frame_of(result, "path", columns, (), _NO_PATH)
+    style.frame_of(path.dropna(subset=["difference"]), "path", columns, (), _NO_PATH)
+    ax = style.new_axes(ax)
+    low, high = path["difference_cs_lower"], path["difference_cs_upper"]
+    ax.axhline(0, color=style.INK, linewidth=1.2)
+    ax.fill_between(path["sessions"], low, high, color=style.BLUE, alpha=0.2, linewidth=0, label="interval")
+    ax.plot(path["sessions"], path["difference"], color=style.BLUE, linewidth=2)
+    _set_sessions(ax, result)
+    _set_height(ax, path, columns[1:])
+    _mark_stop(ax, result)
+    if result.kind == "binary":
+        style.percent_axis(ax, "y")
+    pair = [style.short(name) for name in result.path.attrs.get("pair", ())]
+    who = f"{pair[0]} minus {pair[1]}" if pair else "Leading pair"
+    level = result.rule.max_confidence or _ASKED_FOR
+    title = f"{who}, with its {level:g} % interval, valid at every look"
+    return style.finish(
+        ax,
+        title,
+        style.context_of(result),
+        _sessions_label(result),
+        style.difference_label(result.outcome, result.kind),
+    )
+
+
+def boundary(result: Any, ax: Any = None) -> "Axes":
+    """Draw the statistic of the deciding pair, the running maximum of |B|, against the boundary that stops the test.
+
+    Args:
+        result: What `vl.analyze` returned; its path has the column statistic.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: sessions counted, the statistic.
+
+    Raises:
+        InputError: the path has no statistic.
+    """
+    path = style.frame_of(result, "path", ("sessions", "statistic"), (), _NO_PATH).dropna(subset=["statistic"])
+    style.frame_of(path, "path", ("sessions", "statistic"), (), _NO_PATH)
+    ax = style.new_axes(ax)
+    level = result.rule.max_confidence or _ASKED_FOR
+    c = horizon.threshold(1 - level / 100)
+    ax.axhline(c, color=style.VERMILLION, linewidth=1.2, linestyle=(0, (4, 2)))
+    ax.plot(path["sessions"], path["statistic"], color=style.BLUE, linewidth=2, drawstyle="steps-post")
+    ax.set_ylim(0, 1.12 * max(c, path["statistic"].max()))
+    _set_sessions(ax, result)
+    several = " · closing over all pairs asks for more than one pair's boundary" if len(result.variants) > 2 else ""  # noqa: PLR2004 - a pair
+    ax.annotate(
+        f"boundary of one pair at {level:g} %: {c:.3f}", (0, c), (4, 4), ("axes fraction", "data"),
+        "offset points", color=style.VERMILLION, fontsize=9,
+    )  # fmt: skip
+    _mark_stop(ax, result)
+    return style.finish(
+        ax,
+        "Statistic of the deciding pair against its boundary",
+        style.context_of(result) + several,
+        _sessions_label(result),
+        "largest |B| so far, standard deviations",
+    )
+
+
+_NO_PATH = "It comes with a rule that has max_iterations, and an outcome that was recorded and varies."
+
+
+def _known(path: Any, column: str) -> Any:
+    if column not in path.columns:
+        return path.iloc[:0]
+    return path.assign(**{column: style.as_floats(path[column])}).dropna(subset=[column])
+
+
+def _set_sessions(ax: "Axes", result: Any) -> None:
+    ax.set_xlim(0, max(1, result.rule.max_iterations or 0, result.decision.sessions) * 1.005)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def _set_height(ax: "Axes", path: Any, columns: tuple[str, ...]) -> None:
+    """Leave out the first tenth of the way, where the interval is wider than the rest of the picture."""
+    late = path[path["sessions"] >= 0.1 * path["sessions"].max()]
+    late = late if late[list(columns)].notna().any(axis=None) else path
+    low, high = min(0.0, late[list(columns)].min().min()), max(0.0, late[list(columns)].max().max())
+    room = 0.08 * (high - low) or 1.0
+    ax.set_ylim(low - room, high + room)
+
+
+def _mark_stop(ax: "Axes", result: Any) -> None:
+    if result.decision.stopped_at is not None:
+        style.note(ax, result.decision.stopped_at, f"stopped after {result.decision.stopped_at:,}", style.GREEN)
+
+
+def _sessions_label(result: Any) -> str:
+    declared = result.rule.max_iterations
+    return "sessions counted" if declared is None else f"sessions counted, of {declared:,} declared"

@@ -1,0 +1,169 @@
+"""What can be known beforehand: sessions needed, calibration; and the funnel over conversion metrics."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voicelab.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def sample_size(source: Any, ax: Any = None, *, kind: str | None = None, horizon: int | None = None) -> "Axes":
+    """Draw how many sessions are needed to detect an effect.
+
+    Args:
+        source: A frame with columns effect (difference of the means) and sessions; or a result with it as its
+            attribute `sample_size`.
+        ax: Axes to draw into; None for new ones.
+        kind: For frames: `binary` where effects are differences of shares.
+        horizon: Declared number of sessions, to be marked with the effect that it can detect; a result's own.
+
+    Returns:
+        The axes: detectable effect, sessions needed (logarithmic).
+
+    Raises:
+        InputError: there is no such frame.
+    """
+    frame = style.frame_of(
+        source, "sample_size", ("effect", "sessions"), (), "Give one, e.g. made with vl.required_sessions."
+    )
+    if not style.is_frame(source):
+        kind, horizon = source.kind, source.rule.max_iterations
+    frame = frame.dropna(subset=["effect", "sessions"]).sort_values("effect")
+    ax = style.new_axes(ax)
+    ax.set_yscale("log")
+    ax.plot(frame["effect"], frame["sessions"], color=style.BLUE, linewidth=2.2, marker="o", markersize=4)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.yaxis.set_minor_formatter(lambda value, _: f"{value:,.0f}" if f"{value:.0e}"[0] in "25" else "")
+    if horizon is not None:
+        _mark_horizon(ax, frame, horizon, kind)
+    if kind == "binary":
+        style.percent_axis(ax, "x")
+    unit = "percentage points" if kind == "binary" else "in the outcome's unit"
+    drawn = style.finish(
+        ax, "Sessions needed to detect an effect", style.context_of(source),
+        f"smallest detectable difference, {unit}", "sessions, all variants together",
+    )  # fmt: skip
+    drawn.tick_params(which="minor", colors=style.INK, labelsize=9, length=0)
+    return drawn
+
+
+def _mark_horizon(ax: "Axes", frame: Any, horizon: int, kind: str | None) -> None:
+    ax.axhline(horizon, color=style.VERMILLION, linewidth=1.2, linestyle=(0, (4, 2)))
+    sessions, effects = np.log(frame["sessions"].to_numpy()[::-1]), frame["effect"].to_numpy()[::-1]
+    text = f"declared: {horizon:,}"
+    if sessions[0] <= np.log(horizon) <= sessions[-1]:
+        effect = float(np.interp(np.log(horizon), sessions, effects))
+        text += f", detects {100 * effect:.1f} points" if kind == "binary" else f", detects {effect:.3g}"
+        ax.plot([effect], [horizon], "o", color=style.VERMILLION, markersize=8)
+    ax.annotate(
+        text, (1, horizon), (-4, 5), ("axes fraction", "data"), "offset points",
+        ha="right", color=style.VERMILLION, fontsize=9,
+    )  # fmt: skip
+
+
+def calibration(source: Any, ax: Any = None) -> "Axes":
+    """Draw how often tests without any effect stopped falsely, against the bound that was promised.
+
+    Args:
+        source: A frame with columns setting, false_stops, low, high (its interval) and bound, all shares from 0 to 1;
+            or what has it as its attribute `calibration`.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: false stops in percent, one row a setting.
+
+    Raises:
+        InputError: there is no such frame.
+    """
+    numbers = ("false_stops", "bound", "low", "high")
+    frame = style.frame_of(source, "calibration", numbers, ("setting",), "vl.calibrate makes one.")
+    ax = style.new_axes(ax, len(frame))
+    for y, row in enumerate(frame.itertuples()):
+        # Only an interval that lies wholly above the bound speaks against it: the rest may be chance.
+        colour = style.VERMILLION if row.low > row.bound else style.BLUE
+        ax.plot([row.low, row.high], [y, y], color=colour, linewidth=6, alpha=0.35, solid_capstyle="round")
+        ax.plot([row.false_stops], [y], "o", color=colour, markersize=7.5)
+        ax.plot([row.bound, row.bound], [y - 0.36, y + 0.36], color=style.INK, linewidth=2.5)
+    style.name_rows(ax, list(frame["setting"]))
+    ax.set_xlim(0, 1.12 * frame[list(numbers)].max().max() or 1.0)
+    style.percent_axis(ax, "x")
+    above = int((frame["low"] > frame["bound"]).sum())
+    title = (
+        f"False stops above their bound: {above} of {len(frame)}" if above else "False stops stay within their bounds"
+    )
+    context = "bar: the bound · band: what the replications leave open"
+    return style.finish(ax, title, context, "false stops, % of tests without an effect", "setting", grid="x")
+
+
+def funnel(source: Any, ax: Any = None) -> "Axes":
+    """Draw the share of sessions that reached each conversion metric, a line a variant.
+
+    Args:
+        source: A frame with columns variant, metric and rate, metrics in their order; or a result with it as its
+            attribute `funnel`.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: metrics in order, share of sessions in percent.
+
+    Raises:
+        InputError: there is no such frame.
+    """
+    advice = "The test must declare conversion metrics."
+    frame = style.frame_of(source, "funnel", ("rate",), ("variant", "metric"), advice)
+    metrics = list(dict.fromkeys(frame["metric"].astype(str)))
+    names = list(dict.fromkeys(frame["variant"].astype(str)))
+    rates = {
+        name: rows.drop_duplicates("metric").set_index("metric")["rate"].reindex(metrics)
+        for name, rows in frame.assign(metric=frame["metric"].astype(str)).groupby(frame["variant"].astype(str))
+    }
+    draw = _funnel_lines if len(names) <= len(style.CYCLE) else _funnel_rows
+    return draw(ax, source, {name: rates[name] for name in names}, metrics)
+
+
+_FUNNEL = "Funnel: share of sessions that reached each metric"
+
+
+def _funnel_lines(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+    ax = style.new_axes(ax)
+    for colour, (name, own) in zip(style.CYCLE, rates.items(), strict=False):
+        label = style.plain(style.short(name, 20))
+        ax.plot(range(len(metrics)), own, marker="o", markersize=5, linewidth=2, label=label, color=colour)
+    slant: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(metrics) > 5 else {}  # noqa: PLR2004 - as many stand side by side
+    ax.set_xticks(range(len(metrics)), [style.plain(style.short(metric, 22)) for metric in metrics], **slant)
+    ax.set_ylim(0, 1.08 * max((own.max() for own in rates.values() if own.notna().any()), default=1.0) or 1.0)
+    style.percent_axis(ax, "y")
+    style.legend(ax)
+    return style.finish(ax, _FUNNEL, style.context_of(source), "conversion metric, in order", "sessions, %")
+
+
+def _funnel_rows(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+    """Draw a row a variant and a dot a metric: more lines than that can't be told apart."""
+    ax = style.new_axes(ax, len(rates))
+    rows = list(rates.values())
+    ax.hlines(
+        range(len(rows)),
+        [own.min() for own in rows],
+        [own.max() for own in rows],
+        color=style.INK,
+        linewidth=1,
+        alpha=0.5,
+    )
+    for at, metric in enumerate(metrics):
+        label = style.plain(style.short(metric, 20))
+        ax.plot(
+            [own[metric] for own in rows],
+            range(len(rows)),
+            "o",
+            markersize=7,
+            color=style.CYCLE[at % len(style.CYCLE)],
+            label=label,
+        )
+    style.name_rows(ax, list(rates))
+    ax.set_xlim(left=0)
+    style.percent_axis(ax, "x")
+    style.legend(ax)
+    return style.finish(ax, _FUNNEL, style.context_of(source), "sessions, %", "variant", grid="x")
