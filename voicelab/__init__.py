@@ -28,6 +28,10 @@ _NAMES = {
     "open_log": "voicelab.log",
     "analyze": "voicelab.analysis",
     "check_srm": "voicelab.analysis",
+    "required_sessions": "voicelab.analysis",
+    "minimum_detectable_effect": "voicelab.analysis",
+    "calibrate": "voicelab.analysis",
+    "plots": "voicelab",
     "StopRule": "voicelab.rules",
     "VoicelabError": "voicelab.errors",
     "sdk": "voicelab",
@@ -41,15 +45,19 @@ __all__ = [
     "__version__",
     "analyze",
     "at",
+    "calibrate",
     "check_srm",
     "hang_up",
     "interrupt",
     "load_handler",
+    "minimum_detectable_effect",
     "mix",
     "offload",
     "open_log",
     "personas",
+    "plots",
     "press",
+    "required_sessions",
     "run",
     "sdk",
     "silence",
@@ -57,8 +65,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from voicelab import sdk
-    from voicelab.analysis import analyze, check_srm
+    from voicelab import plots, sdk
+    from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
     from voicelab.callers import Persona, Script, mix, personas
     from voicelab.errors import VoicelabError
     from voicelab.handlers import load_handler

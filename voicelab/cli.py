@@ -1,6 +1,7 @@
 """The `voicelab` command."""
 
 import argparse
+import dataclasses
 import json
 import sys
 import warnings
@@ -265,12 +266,35 @@ def _add_analyze(commands: Any) -> None:
     parser.add_argument("log", metavar="LOG", help="folder of the log")
     parser.add_argument("test", metavar="TEST", help="name of the test")
     parser.add_argument("--outcome", metavar="NAME", help="outcome to judge by (default: the test's own target)")
+    parser.add_argument(
+        "--method",
+        choices=["auto", "horizon", "e-process", "fixed"],
+        default="auto",
+        help="auto holds at every look; fixed holds for one look alone",
+    )
+    parser.add_argument("--by", metavar="COLUMN", help="report segments of a column of the sessions")
+    parser.add_argument(
+        "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
+    )
+    parser.add_argument("--html", metavar="FILE", help="write the result card there")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _analyze(options: argparse.Namespace) -> None:
     import voicelab as vl
 
-    _say(str(vl.analyze(vl.open_log(options.log), options.test, outcome=options.outcome)))
+    log = vl.open_log(options.log)
+    asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail}
+    result = vl.analyze(log, options.test, **asked)
+    if options.method != "auto":
+        result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)
+    if options.html:
+        page = f'<!doctype html><meta charset="utf-8"><title>{options.test}</title>{result._repr_html_()}'
+        try:
+            Path(options.html).write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"--html {options.html} can't be written: {error.strerror or error}.") from None
+    _say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

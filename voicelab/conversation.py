@@ -112,7 +112,12 @@ class SessionRecord:
     @property
     def declared_variants(self) -> dict[str, list[str]]:
         """All variants of each test that the session reached, as the handler declared them."""
-        return {row["test"]: list(orjson.loads(row["declaration"])["variants"]) for row in self._exposures}
+        return {test: list(declared["variants"]) for test, declared in self.declarations.items()}
+
+    @property
+    def declarations(self) -> dict[str, dict[str, Any]]:
+        """The declaration of each test that the session reached: variants, stop, conversion_metrics."""
+        return {row["test"]: orjson.loads(row["declaration"]) for row in self._exposures}
 
     @property
     def outcomes(self) -> dict[str, Any]:

@@ -358,7 +358,7 @@ class Monitor:
         )
 
     def _sentence(self, conclusion: Conclusion, winner: str | None) -> str:
-        rule, leader = self.rule, self.leader
+        rule = self.rule
         after = "" if rule.default is None else f" From now on every session gets the default, {rule.default}"
         if conclusion == "invalid_srm":
             return (

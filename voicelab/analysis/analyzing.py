@@ -11,6 +11,7 @@ import pandas as pd
 from voicelab.analysis.beside import guardrail_frame, harm_warnings, outcome_frame, segment_frame, values_frame
 from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
 from voicelab.analysis.data import TestData, Values, from_frame, from_log, read_columns
+from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
 from voicelab.errors import InputError
 from voicelab.monitor import Monitor
@@ -19,6 +20,8 @@ from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments
 
 _CHUNK = 1 << 16
+_HARDLY = 0.3
+"""Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
 
 
 def analyze(
@@ -209,6 +212,7 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
+    found += _too_small(monitor, data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
         found.append("After an early stop the difference is overestimated on average: trust the interval.")
     if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
@@ -219,6 +223,25 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
             "it stops falsely in a third to two thirds of tests without any effect."
         )
     return found
+
+
+def _too_small(monitor: Monitor, data: TestData) -> list[str]:
+    """Return a warning if the declared number of sessions can hardly decide."""
+    n, total, _ = (float(sum(part)) for part in zip(*monitor.moments, strict=True))
+    rule = data.rule
+    if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
+        return []
+    rate = total / n
+    effect = minimum_detectable_effect(
+        rate, rule.max_iterations or 1, weights=monitor.weights, max_confidence=rule.max_confidence
+    )
+    if effect <= _HARDLY * rate:
+        return []
+    found = "no difference at all" if effect == float("inf") else f"only a difference of {100 * effect:.1f} points"
+    return [
+        f"At a rate of {100 * rate:.1f} % the declared {rule.max_iterations:,} sessions find {found} in 8 of 10 tests. "
+        "vl.required_sessions(...) says how many a smaller one needs."
+    ]
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------

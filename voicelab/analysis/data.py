@@ -270,9 +270,10 @@ def _with_a_valid_method(rule: StopRule, own: StopRule, rows: pd.DataFrame, warn
     }
     if own.max_iterations is None or not rule.has_horizon or {rule.max_iterations} == declared:
         return rule
+    numbers = ", ".join(str(m) for m in sorted(declared | {rule.max_iterations}, key=str))
     warnings.append(
-        f"max_iterations was changed after the declaration ({', '.join(str(m) for m in sorted(declared | {rule.max_iterations}, key=str))}): "
-        "a boundary over a changed horizon stops falsely, so the confidence is that of the method without a horizon."
+        f"max_iterations was changed after the declaration ({numbers}): a boundary over a changed horizon stops falsely, "
+        "so the confidence is that of the method without a horizon."
     )
     return replace(rule, method="e-process")
 

@@ -1,5 +1,6 @@
 """The result of an analysis: frames, the decision, and how they show themselves."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,28 @@ class Result:
         """Return the variants, each with its comparison against the default (or the first variant)."""
         against = self.comparisons.drop_duplicates("variant").drop(columns="baseline")
         return self.variants.merge(against, on="variant", how="left")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON's types: no NaN, no infinity."""
+        frames = {
+            name: getattr(self, name)
+            for name in ("variants", "comparisons", "excluded", "outcomes", "guardrails", "segments")
+        }
+        return {
+            "test": self.decision.test,
+            "outcome": self.outcome,
+            "kind": self.kind,
+            "source": self.source,
+            "decision": self.decision.to_json(),
+            "rule": self.rule.to_stop(),
+            "method": self.method,
+            "warnings": self.warnings,
+            "srm": self.srm,
+            **{
+                name: None if frame is None else json.loads(frame.to_json(orient="records"))
+                for name, frame in frames.items()
+            },
+        }
 
     @property
     def head(self) -> list[str]:

@@ -64,7 +64,8 @@ def difference_path(result: Any, ax: Any = None) -> "Axes":
     """
     columns = ("sessions", "difference", "difference_cs_lower", "difference_cs_upper")
     path = style.frame_of(result, "path", columns, (), _NO_PATH)
-    style.frame_of(path.dropna(subset=["difference"]), "path", columns, (), _NO_PATH)
+    path = path.dropna(subset=["difference"])
+    style.frame_of(path, "path", columns, (), _NO_PATH)
     ax = style.new_axes(ax)
     low, high = path["difference_cs_lower"], path["difference_cs_upper"]
     ax.axhline(0, color=style.INK, linewidth=1.2)

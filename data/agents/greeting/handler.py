@@ -1,0 +1,22 @@
+"""A greeting under test: three wordings, and whether the caller ends up satisfied."""
+
+from primfunctions.events import *
+
+STOP = {"max_iterations": 2000, "max_confidence": 95, "target_outcome": "satisfied", "default": "formal"}
+
+
+async def handler(event, context):
+    if isinstance(event, StartEvent):
+        context.add_outcome("satisfied", "boolean")
+        context.add_test("greeting", {"formal": 0.34, "casual": 0.33, "friendly": 0.33}, stop=STOP)
+        yield TextToSpeechEvent(text=GREETINGS[context.get_test("greeting")], voice="nova")
+    if isinstance(event, TextEvent):
+        yield TextToSpeechEvent(text="Thank you, goodbye.", voice="nova")
+        yield StopEvent()
+
+
+GREETINGS = {
+    "formal": "Good morning. How may I assist you?",
+    "casual": "Hey there! What can I do for you?",
+    "friendly": "Hello, so good to hear from you. What is on your mind?",
+}

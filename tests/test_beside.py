@@ -1,0 +1,176 @@
+"""What stands beside the decision: other outcomes, guardrails, segments; changed declarations, mixed sources, other data."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from test_analyze import declaration, session, write_log
+
+import voicelab as vl
+from voicelab.cli import main
+from voicelab.errors import InputError
+from voicelab.records import SESSIONS
+
+RULE = vl.StopRule(max_iterations=2000, max_confidence=95, default="a")
+EVEN = {"a": 0.5, "b": 0.5}
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(4)
+    arm = rng.integers(0, 2, 2000)
+    return pd.DataFrame(
+        {
+            "session_id": [f"s{index}" for index in range(2000)],
+            "variant": np.array(["a", "b"])[arm],
+            "bought": rng.random(2000) < np.where(arm, 0.5, 0.3),
+            "asked": rng.poisson(np.where(arm, 1.0, 1.0)),
+            "duration_s": rng.normal(np.where(arm, 70.0, 60.0), 10.0),
+            "n_errors": rng.poisson(0.1, 2000),
+            "caller": np.where(rng.random(2000) < 0.7, "patient", "hurried"),
+        }
+    )
+
+
+def analysed(frame, **more):
+    return vl.analyze(frame, **{"outcome": "bought", "weights": EVEN, "rule": RULE} | more)
+
+
+def test_a_guardrail_that_grows_is_a_warning_and_one_that_does_not_is_none(frame):
+    result = analysed(frame, guardrails=["duration_s", "n_errors"])
+    assert dict(result.guardrails.set_index("outcome")["harmed"]) == {"duration_s": True, "n_errors": False}
+    [warning] = [w for w in result.warnings if "Guardrail" in w]
+    assert "duration_s grows with b" in warning
+    assert "the winner" in warning
+    assert "Guardrails" in result._repr_html_()
+    assert analysed(frame).guardrails is None
+
+
+def test_other_outcomes_are_reported_with_holm_and_never_stop(frame):
+    result = analysed(frame, outcome=["bought", "asked", "duration_s"])
+    assert result.decision == analysed(frame).decision
+    outcomes = result.outcomes.set_index("outcome")
+    assert set(outcomes.index) == {"asked", "duration_s"}
+    assert (outcomes["p_value_adjusted"] >= outcomes["p_value"].astype(float)).all()
+    assert outcomes.loc["duration_s", "confidence"] > 95 > outcomes.loc["asked", "confidence"]
+
+
+def test_segments_compare_within_themselves(frame):
+    segments = analysed(frame, by="caller").segments.set_index("segment")
+    counted = analysed(frame).decision.sessions
+    assert segments["sessions"].sum() == counted
+    own = frame[:counted][frame["caller"][:counted] == "hurried"].groupby("variant")["bought"].mean()
+    assert segments.loc["hurried", "difference"] == pytest.approx(own["b"] - own["a"])
+    with pytest.raises(InputError, match="no column 'callr'.*caller"):
+        analysed(frame, by="callr")
+
+
+def test_lift_and_its_interval(frame):
+    [row] = analysed(frame, rule=vl.StopRule(max_iterations=2000, default="a")).comparisons.to_dict("records")
+    means = frame.groupby("variant")["bought"].mean()
+    assert row["lift"] == pytest.approx(means["b"] / means["a"] - 1)
+    assert row["lift_cs_lower"] < row["lift"] < row["lift_cs_upper"]
+    assert row["difference_cs_lower"] < row["difference_ci_lower"] < row["difference"] < row["difference_cs_upper"]
+
+
+def test_the_path_leads_to_the_decision(frame):
+    result = analysed(frame)
+    assert result.path["sessions"].iloc[-1] <= result.decision.sessions
+    assert result.path["confidence"].iloc[-1] == pytest.approx(result.decision.confidence)
+    assert (result.path["confidence"].diff().dropna() >= -1e-9).all()
+    assert len(result.path) < 2500
+    for kind in ("confidence", "difference", "boundary", "variants", "shares", "distribution"):
+        assert result.plot(kind).get_xlabel()
+    with pytest.raises(InputError, match="kind is 'confidense'"):
+        result.plot("confidense")
+
+
+@pytest.mark.parametrize("shape", ["parquet", "csv", "arrow"])
+def test_whatever_duckdb_reads_gives_the_same_result(frame, shape, tmp_path):
+    path = tmp_path / f"sessions.{shape}"
+    if shape == "parquet":
+        frame.to_parquet(path)
+    elif shape == "csv":
+        frame.to_csv(path, index=False)
+    data = pa.Table.from_pandas(frame) if shape == "arrow" else path
+    result = analysed(data)
+    assert result.decision == analysed(frame).decision
+    with pytest.raises(InputError, match="no column 'buys'"):
+        analysed(data, outcome="buys")
+    with pytest.raises(InputError, match="can't be read"):
+        analysed(tmp_path / "nowhere.parquet")
+
+
+def test_session_ids_that_stand_twice_are_refused(frame):
+    with pytest.raises(InputError, match=r"1 session ids stand more than once, e\.g\. 's0'"):
+        analysed(pd.concat([frame, frame[:1]]))
+
+
+def test_missing_outcomes_can_be_left_out(tmp_path):
+    text = declaration(stop={"max_iterations": 50, "target_outcome": "booked", "default": "a"})
+    sessions = [
+        session(i, exposures=[("t", "ab"[i % 2], "random", text)], outcomes=[("booked", "boolean", 1.0, None, True)] * (i % 3 == 0))
+        for i in range(12)
+    ]  # fmt: skip
+    log = write_log(tmp_path, sessions)
+    assert dict(vl.analyze(log).variants["n"]) == {0: 6, 1: 6}
+    left_out = vl.analyze(log, missing="exclude")
+    assert dict(left_out.variants["n"]) == {0: 2, 1: 2}
+    assert list(left_out.variants["mean"]) == [1.0, 1.0]
+    assert "left out, because of missing='exclude'" in " ".join(left_out.excluded["reason"])
+
+
+def test_a_changed_horizon_and_changed_weights_are_said_and_handled(tmp_path):
+    def one(index, variants, horizon):
+        text = declaration(
+            variants, stop={"max_iterations": horizon, "max_confidence": 95, "target_outcome": "x", "default": "a"}
+        )
+        outcome = ("x", "boolean", float(index % 2), None, True)
+        return session(index, exposures=[("t", "ab"[index % 2], "random", text)], outcomes=[outcome])
+
+    for name in ("horizon", "weights"):
+        (tmp_path / name).mkdir()
+    log = write_log(tmp_path / "horizon", [one(i, None, 500 if i < 40 else 5000) for i in range(80)])
+    result = vl.analyze(log)
+    assert result.rule.method == "e-process"
+    assert any("max_iterations was changed after the declaration (500, 5000)" in w for w in result.warnings)
+    assert "e-process" in result.method
+    log = write_log(
+        tmp_path / "weights", [one(i, {"a": 0.5, "b": 0.5} if i < 40 else {"a": 0.6, "b": 0.4}, 500) for i in range(80)]
+    )
+    result = vl.analyze(log)
+    assert "stratified over 2 epochs" in result.method
+    assert any("declaration of 't' changed" in w for w in result.warnings)
+
+
+def test_sources_are_not_mixed_by_accident(tmp_path):
+    text = declaration(stop={"max_iterations": 50, "target_outcome": "x", "default": "a"})
+    sessions = [session(i, exposures=[("t", "ab"[i % 2], "random", text)]) for i in range(6)]
+    at = list(SESSIONS).index("source")
+    sessions[0].session = (*sessions[0].session[:at], "typed", *sessions[0].session[at + 1 :])
+    log = write_log(tmp_path, sessions)
+    with pytest.raises(InputError, match=r"simulated, typed.*mix=True"):
+        vl.analyze(log)
+    assert vl.analyze(log, mix=True).decision.sessions == 6
+
+
+def test_the_command_writes_the_card_and_json(tmp_path, capsys):
+    text = declaration(stop={"max_iterations": 40, "max_confidence": 95, "target_outcome": "x", "default": "a"})
+    sessions = [
+        session(i, exposures=[("t", "ab"[i % 2], "random", text)], outcomes=[("x", "boolean", float(i % 2), None, True)])
+        for i in range(60)
+    ]  # fmt: skip
+    (tmp_path / "log").mkdir()
+    write_log(tmp_path / "log", sessions)
+    card = tmp_path / "card.html"
+    asked = ["analyze", str(tmp_path / "log"), "t", "--json", "--html", str(card), "--guardrail", "duration_s"]
+    assert main(asked) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["decision"]["winner"] == "b"
+    assert {row["variant"]: row["mean"] for row in result["variants"]} == {"a": 0.0, "b": 1.0}
+    assert result["decision"]["sentence"] in card.read_text()
+    assert main([*asked[:3], "--method", "fixed"]) == 0
+    assert "fixed-sample test" in capsys.readouterr().out
+    assert main([*asked[:3], "--html", str(tmp_path / "no" / "card.html")]) == 1

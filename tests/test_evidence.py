@@ -1,0 +1,245 @@
+"""Evidence promises: known answers, validity at every look, and the same floats however the sessions are fed."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicelab.monitor import Monitor
+from voicelab.rules import StopRule
+from voicelab.stats import closed, compare, eprocess
+
+EVEN = {"a": 0.5, "b": 0.5}
+THREE = {"a": 0.33, "b": 0.33, "c": 0.34}
+
+
+def feed(monitor, arms, values, start=0):
+    arms, values = np.asarray(arms, dtype=np.int64), np.asarray(values, dtype=np.float64)
+    everywhere = np.ones(len(arms), dtype=np.bool_)
+    return monitor.extend(arms, values, everywhere, ~everywhere, np.arange(start, start + len(arms)))
+
+
+def watched(rule, weights=EVEN, kind="binary"):
+    monitor = Monitor("t", weights, rule)
+    monitor.know(kind)
+    return monitor
+
+
+def winners(rule, weights, draw, length, runs, kind="binary", seed=1):
+    """Return the winner of each of many tests, looked at after every session."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(runs):
+        monitor = watched(rule, weights, kind)
+        arms = rng.choice(len(weights), length, p=list(weights.values()))
+        feed(monitor, arms, draw(rng, arms))
+        found.append(monitor.decision().winner)
+    return found
+
+
+def share(found):
+    return sum(winner is not None for winner in found) / len(found)
+
+
+# --- the e-process ---------------------------------------------------------------------------------------------------
+
+
+def test_fifty_alternating_pairs_have_the_known_evidence():
+    arms = np.tile([0, 1], 50)
+    log_e = eprocess.all_equal(arms, arms.astype(float), np.array([0.5, 0.5]), (50.0,))
+    assert log_e[-1] == pytest.approx(26.18601, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "rate", "n"), [((0.5, 0.5), 0.3, 6), ((0.3, 0.7), 0.6, 6), ((0.2, 0.3, 0.5), 0.4, 4)]
+)
+def test_the_expected_e_value_is_one_when_all_rates_are_equal(weights, rate, n):
+    expected = 0.0
+    for arms in itertools.product(range(len(weights)), repeat=n):
+        for hits in itertools.product((0.0, 1.0), repeat=n):
+            chance = np.prod([weights[a] * (rate if y else 1 - rate) for a, y in zip(arms, hits, strict=True)])
+            expected += chance * np.exp(eprocess.all_equal(np.array(arms), np.array(hits), np.array(weights))[-1])
+    assert expected == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_bet_on_one_direction_never_gains_on_average():
+    expected = np.zeros(2)
+    for arms in itertools.product((0, 1), repeat=6):
+        for hits in itertools.product((0.0, 1.0), repeat=6):
+            chance = 0.5**6 * np.prod([0.3 if y else 0.7 for y in hits])
+            expected += chance * np.exp(
+                eprocess.PairBets().extend(np.array(arms), np.array(hits), np.array([0.5, 0.5]))[:, -1]
+            )
+    assert (expected <= 1 + 1e-12).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.0, 1.0])), min_size=1, max_size=150),
+    st.integers(1, 149),
+    st.sampled_from(["binary", "float"]),
+    st.sampled_from([0.0, 0.05]),
+)
+@settings(max_examples=30, deadline=None)
+def test_without_a_horizon_too_chunks_and_single_sessions_give_the_same_floats(sessions, cut, kind, margin):
+    arms, values = zip(*sessions, strict=True)
+    rule = StopRule(max_confidence=80, target_outcome="x", default="a", margin=margin)
+    whole, chunks, single = (watched(rule, THREE, kind) for _ in range(3))
+    feed(whole, arms, values)
+    feed(chunks, arms[:cut], values[:cut])
+    feed(pickle.loads(pickle.dumps(chunks)), [0], [1.0])  # a copy goes its own way
+    chunks = pickle.loads(pickle.dumps(chunks))
+    feed(chunks, arms[cut:], values[cut:], start=cut)
+    for index, (arm, value) in enumerate(sessions):
+        single.update("abc"[arm], value, index=index)
+    assert whole.decision() == chunks.decision() == single.decision()
+    assert (whole.pairs == chunks.pairs).all()
+    assert (whole.pairs == single.pairs).all()
+
+
+def test_the_names_of_the_arms_make_no_difference():
+    rng = np.random.default_rng(3)
+    arms, hits = rng.integers(0, 3, 600), rng.random(600) < 0.4
+    for rule in (StopRule(max_iterations=900), StopRule()):
+        p = []
+        for order in ([0, 1, 2], [2, 0, 1]):
+            monitor = watched(rule, dict.fromkeys("abc", 1 / 3))
+            feed(monitor, np.array(order)[arms], hits)
+            p.append(sorted(monitor.best))
+        assert p[0] == pytest.approx(p[1])
+
+
+def test_holm_is_that_of_the_textbook():
+    adjusted = closed.holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+# --- false stops and power, looked at after every session ------------------------------------------------------------
+
+NO_HORIZON = StopRule(max_confidence=95, target_outcome="x", default="a")
+
+
+def rate(*rates):
+    return lambda rng, arms: rng.random(len(arms)) < np.array(rates)[arms]
+
+
+FLOATS = {
+    "skewed": lambda rng, arms: rng.lognormal(0, 1.5, len(arms)),
+    "nearly all zero": lambda rng, arms: (rng.random(len(arms)) < 0.05) * rng.lognormal(0, 1, len(arms)),
+    "unequal variances": lambda rng, arms: rng.normal(0, np.where(arms, 1.0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("weights", [EVEN, {"a": 0.9, "b": 0.1}])
+def test_without_a_horizon_equal_variants_seldom_win(weights):
+    assert share(winners(NO_HORIZON, weights, rate(0.3, 0.3), 1500, 200)) <= 0.05 + 0.03
+
+
+@pytest.mark.parametrize("values", FLOATS)
+@pytest.mark.parametrize("rule", [NO_HORIZON, StopRule(max_iterations=800, max_confidence=95)])
+def test_odd_floats_seldom_win(rule, values):
+    assert share(winners(rule, {"a": 0.9, "b": 0.1}, FLOATS[values], 800, 150, kind="float")) <= 0.07 + 0.04
+
+
+def test_three_tied_variants_seldom_have_a_best():
+    rule = StopRule(max_iterations=600, max_confidence=95)
+    assert share(winners(rule, THREE, rate(0.3, 0.3, 0.3), 600, 200)) <= 0.03 + 0.03
+    assert share(winners(NO_HORIZON, THREE, rate(0.3, 0.3, 0.3), 600, 100)) <= 0.05 + 0.04
+
+
+def test_a_variant_that_is_better_wins_without_a_horizon():
+    found = winners(NO_HORIZON, EVEN, rate(0.3, 0.5), 1500, 60)
+    assert found.count("b") >= 57
+    assert "a" not in found
+
+
+@pytest.mark.parametrize("criterion", ["vs_default", "any_difference"])
+def test_the_other_criteria_keep_their_error_too(criterion):
+    rule = StopRule(max_iterations=600, max_confidence=95, criterion=criterion, default="a")
+    rng = np.random.default_rng(2)
+    stops = 0
+    for _ in range(200):
+        monitor = watched(rule, THREE)
+        arms = rng.choice(3, 600, p=list(THREE.values()))
+        feed(monitor, arms, rng.random(600) < 0.3)
+        stops += monitor.decision().reason in {"confidence", "both"}
+    assert stops / 200 <= 0.05 + 0.035
+
+
+def test_any_difference_stops_and_names_no_winner_among_three():
+    rule = StopRule(max_iterations=5000, max_confidence=95, criterion="any_difference", default="a")
+    monitor = watched(rule, {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    arms = np.tile([0, 1, 2], 400)
+    feed(monitor, arms, np.tile([0, 1, 1], 400))
+    decision = monitor.decision()
+    assert (decision.should_stop, decision.conclusion, decision.winner) == (True, "inconclusive", None)
+    assert "does not beat every rival" in decision.sentence
+
+
+def test_the_default_wins_when_it_beats_every_variant():
+    rule = StopRule(max_iterations=5000, max_confidence=95, criterion="vs_default", default="a")
+    monitor = watched(rule, {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    feed(monitor, np.tile([0, 1, 2], 300), np.tile([1, 0, 0], 300))
+    assert monitor.decision().winner == "a"
+
+
+def test_a_margin_asks_for_more_and_a_negative_one_settles_near_ties():
+    arms = np.tile([0, 1], 2000)
+    hits = np.random.default_rng(5).random(4000) < np.where(arms, 0.36, 0.30)
+    outcome = {}
+    for margin in (0.0, 0.10):
+        monitor = watched(StopRule(max_iterations=4000, max_confidence=95, margin=margin))
+        feed(monitor, arms, hits)
+        outcome[margin] = monitor.decision().winner
+    assert outcome == {0.0: "b", 0.10: None}
+    tied = np.random.default_rng(6).random(4000) < 0.3
+    monitor = watched(StopRule(max_iterations=4000, max_confidence=95, margin=-0.10))
+    feed(monitor, arms, tied)
+    assert monitor.decision().winner in {"a", "b"}
+    assert "by no other variant by more than 0.1" in monitor.decision().sentence
+
+
+def test_waiting_for_both_runs_past_the_declared_number():
+    rule = StopRule(max_iterations=50, max_confidence=95, stop_on="all", default="a")
+    monitor = watched(rule)
+    position = feed(monitor, np.tile([0, 1], 400), np.tile([0, 1, 0, 0, 1, 1], 134)[:800])
+    assert position is None or position >= 49
+    clear = watched(rule)
+    assert feed(clear, np.tile([0, 1], 400), np.tile([0, 1], 400)) == 49
+    assert clear.decision().reason == "both"
+
+
+# --- weights that change ---------------------------------------------------------------------------------------------
+
+
+def test_weights_that_change_while_the_base_rate_drifts_do_not_make_a_winner():
+    rng = np.random.default_rng(8)
+    stops = 0
+    for _ in range(200):
+        monitor = watched(StopRule(max_iterations=1000, max_confidence=95))
+        feed(monitor, rng.choice(2, 500), rng.random(500) < 0.3)
+        monitor.new_weights({"a": 0.1, "b": 0.9})
+        feed(monitor, rng.choice(2, 500, p=[0.1, 0.9]), rng.random(500) < 0.5, start=500)
+        stops += monitor.decision().winner is not None
+    assert stops / 200 <= 0.07 + 0.03
+
+
+def test_one_stratum_is_the_plain_comparison():
+    a, b = (np.array(float(v)) for v in (100, 30, 30)), (np.array(float(v)) for v in (90, 40, 40))
+    a, b = tuple(a), tuple(b)
+    difference, se = compare.stratified(a, b, "binary", np.zeros(3))
+    assert difference / se == pytest.approx(float(compare.z_statistic(a, b, "binary")))
+
+
+def test_what_was_fed_before_the_outcome_was_known_counts_the_same():
+    early, late = watched(NO_HORIZON), Monitor("t", EVEN, NO_HORIZON)
+    arms, hits = np.tile([0, 1], 100), np.concatenate([np.zeros(40), np.tile([0, 1], 80)])
+    written = np.arange(200) >= 40
+    nobody = np.zeros(200, dtype=np.bool_)
+    early.extend(arms, hits, written, nobody, np.arange(200))
+    late.extend(arms[:40], hits[:40], written[:40], nobody[:40], np.arange(40))
+    late.know("binary")
+    late.extend(arms[40:], hits[40:], written[40:], nobody[40:], np.arange(40, 200))
+    assert early.decision() == late.decision()

@@ -1,0 +1,288 @@
+"""Planning a test: how many sessions it needs, what it can find, and whether its rule keeps what it promises."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicelab import checks
+from voicelab.errors import InputError
+from voicelab.monitor import Monitor
+from voicelab.rules import StopRule, check_weights
+from voicelab.stats import boundary, fixed
+
+Floats = npt.NDArray[np.float64]
+
+_MOST_SESSIONS = 10**9
+_PERCENT = 100
+
+
+def required_sessions(
+    baseline: float,
+    effect: float,
+    *,
+    sd: float | None = None,
+    weights: Mapping[Any, float] | int = 2,
+    power: float = 0.8,
+    max_confidence: float = 95.0,
+) -> int:
+    """Return the number of sessions, over all variants, to declare as `max_iterations`.
+
+    For the boundary that is watched after every session; the best variant is better than each of the others, which are
+    equal, by `effect`, and has to beat them all.
+
+    Args:
+        baseline: Rate of the others (binary outcomes), or their mean.
+        effect: Difference to be found, absolute: 0.06 for six points.
+        sd: Standard deviation of a count or float; None for a binary outcome.
+        weights: Weights of the variants, of which the first is taken to be the best; or their number, equally weighted.
+        power: Probability with which it is found.
+        max_confidence: Confidence in percent at which the test stops.
+
+    Raises:
+        InputError: a value is not allowed.
+
+    Example:
+        >>> import voicelab as vl
+        >>> 700 < vl.required_sessions(0.30, 0.10) < 900
+        True
+    """
+    shares = _shares(weights)
+    _check_plan(baseline, effect, sd, power, max_confidence)
+    low, high = 2, 4
+    while _power(high, baseline, effect, sd, shares, max_confidence) < power:
+        low, high = high, high * 2
+        if high > _MOST_SESSIONS:
+            raise InputError(
+                f"An effect of {effect:g} needs more than {_MOST_SESSIONS:,} sessions. Look for a larger one."
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (
+            (middle, high) if _power(middle, baseline, effect, sd, shares, max_confidence) < power else (low, middle)
+        )
+    return high
+
+
+def minimum_detectable_effect(
+    baseline: float,
+    sessions: int,
+    *,
+    sd: float | None = None,
+    weights: Mapping[Any, float] | int = 2,
+    power: float = 0.8,
+    max_confidence: float = 95.0,
+) -> float:
+    """Return the smallest difference that a test of so many sessions finds with a given probability.
+
+    Args:
+        baseline: Rate of the other variants (binary outcomes), or their mean.
+        sessions: Declared number of sessions, over all variants.
+        sd: Standard deviation of a count or float; None for a binary outcome.
+        weights: Weights of the variants, of which the first is taken to be the best; or their number.
+        power: Probability with which it is found.
+        max_confidence: Confidence in percent at which the test stops.
+
+    Returns:
+        The absolute difference; infinity if a rate can't grow that much.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+    shares = _shares(weights)
+    checks.whole("sessions", sessions)
+    _check_plan(baseline, 1e-9, sd, power, max_confidence)
+    most = 1 - baseline if sd is None else sd * 100
+    if most <= 0 or _power(sessions, baseline, most, sd, shares, max_confidence) < power:
+        return math.inf
+    low, high = 0.0, most
+    while high - low > 1e-9 * most:
+        middle = (low + high) / 2
+        low, high = (
+            (middle, high) if _power(sessions, baseline, middle, sd, shares, max_confidence) < power else (low, middle)
+        )
+    return high
+
+
+def sample_sizes(baseline: float, *, sd: float | None = None, points: int = 24, **plan: Any) -> pd.DataFrame:
+    """Return how many sessions find which effect, for `voicelab.plots.sample_size`: columns effect, sessions."""
+    largest = min(0.25, 0.9 - baseline) if sd is None else sd
+    effects = np.geomspace(largest / 12, largest, points)
+    needed = [required_sessions(baseline, float(effect), sd=sd, **plan) for effect in effects]
+    return pd.DataFrame({"effect": effects, "sessions": needed})
+
+
+def _power(
+    sessions: int, baseline: float, effect: float, sd: float | None, shares: Floats, max_confidence: float
+) -> float:
+    """Return the probability that the first variant wins.
+
+    A pair: reflection principle with drift. All rivals at once: their statistics share the winner's sessions, which
+    correlates them; the chance that all of them cross is taken from the normal distribution with that correlation.
+    """
+    from scipy.special import ndtr, ndtri
+
+    c = boundary.threshold(1 - max_confidence / _PERCENT)
+    # Sessions come one by one, and overshoot the boundary a little less often than a continuous path: Siegmund 1985.
+    discrete = [c + 0.583 / math.sqrt(sessions * (shares[0] + w)) for w in shares[1:]]
+    pairs = [
+        _crossing(_drift(sessions, baseline, effect, sd, shares[0], w), at, ndtr)
+        for w, at in zip(shares[1:], discrete, strict=True)
+    ]
+    if len(pairs) == 1:
+        return pairs[0]
+    quantiles = ndtri(np.clip(pairs, 1e-15, 1 - 1e-15))
+    shared = np.array([w / (w + shares[0]) for w in shares[1:]])  # the part of a pair's variance that the winner brings
+    x, weight = np.polynomial.hermite_e.hermegauss(60)
+    inside = ndtr((quantiles + np.sqrt(shared) * x[:, np.newaxis]) / np.sqrt(1 - shared)).prod(axis=1)
+    return float((weight * inside).sum() / weight.sum())
+
+
+def _drift(sessions: int, baseline: float, effect: float, sd: float | None, w_a: float, w_b: float) -> float:
+    information = sessions * w_a * w_b / (w_a + w_b)
+    if sd is None:
+        rate = (w_a * (baseline + effect) + w_b * baseline) / (w_a + w_b)
+        sd = math.sqrt(max(rate * (1 - rate), 1e-12))
+    return effect * math.sqrt(information) / sd
+
+
+def _crossing(drift: float, c: float, ndtr: Any) -> float:
+    """Return the probability that a Brownian motion with this drift reaches c on [0, 1]."""
+    tail = math.exp(min(2 * c * drift, 700.0)) * float(ndtr(-drift - c)) if drift < 20 else 0.0  # noqa: PLR2004 - certain by then
+    return min(1.0, float(ndtr(drift - c)) + tail)
+
+
+def _shares(weights: Mapping[Any, float] | int) -> Floats:
+    if isinstance(weights, Mapping):
+        shares = np.array(list(check_weights(weights).values()))
+    else:
+        shares = np.full(checks.whole("weights", weights), 1.0 / weights)
+    if len(shares) < 2:  # noqa: PLR2004 - a comparison needs two
+        raise InputError("A test needs at least two variants.")
+    return shares
+
+
+def _check_plan(baseline: float, effect: float, sd: float | None, power: float, max_confidence: float) -> None:
+    for name, value in {"baseline": baseline, "effect": effect, "power": power}.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise InputError(f"{name} is {value!r}, must be a number.")
+    if effect <= 0:
+        raise InputError(f"effect is {effect!r}, must be above 0: the absolute difference to be found, e.g. 0.06.")
+    if sd is None and not (0 < baseline < 1 and baseline + effect < 1):
+        raise InputError(
+            f"baseline {baseline!r} with effect {effect!r} leaves the range of a rate, 0 to 1. For a count or float give sd=."
+        )
+    if sd is not None and not sd > 0:
+        raise InputError(f"sd is {sd!r}, must be above 0.")
+    if not 0 < power < 1:
+        raise InputError(f"power is {power!r}, must lie between 0 and 1.")
+    StopRule(max_confidence=max_confidence)
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------
+
+
+def calibrate(
+    subject: Any,
+    *,
+    weights: Mapping[Any, float] | None = None,
+    test: str | None = None,
+    baseline: float = 0.3,
+    effect: float = 0.06,
+    sessions: int | None = None,
+    kind: Literal["binary", "float"] = "binary",
+    replications: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Run many A/A tests and A/B tests under a stop rule, looking after every session, and count what it does.
+
+    Args:
+        subject: A stop rule; or a handler, whose own test is taken.
+        weights: Weights of the variants (rules); equal ones for a and b by default.
+        test: Name of the test (handlers); may be left out if there is only one.
+        baseline: Rate, or mean (floats have a standard deviation of 1), of every variant in A/A tests.
+        effect: By how much the last variant is better in A/B tests.
+        sessions: Sessions of each run; by default the rule's max_iterations, else 2,000.
+        kind: Of the outcome.
+        replications: Runs of each setting.
+        seed: Everything random follows from it.
+
+    Returns:
+        One row a setting: setting, replications, stopped (share that named a winner), low and high (95 %, Wilson),
+        wrong (share that named another variant than the best), sessions (mean length), bound (share that A/A tests
+        must not exceed; None for A/B tests), false_stops (as stopped; for plots).
+
+    Raises:
+        InputError: the subject is neither, or a value is not allowed.
+    """
+    rule, shares = _subject(subject, weights, test)
+    checks.whole("replications", replications)
+    checks.whole("sessions", sessions or 1)
+    length = sessions or rule.max_iterations or 2000
+    bound = 1 - (rule.max_confidence or 95.0) / _PERCENT
+    rows = []
+    for number, (setting, lift) in enumerate((("A/A: all equal", 0.0), (f"A/B: {effect:+g}", effect))):
+        levels = np.array([baseline] * (len(shares) - 1) + [baseline + lift])
+        rng = np.random.default_rng([seed, number])
+        runs = [_one_run(rule, shares, levels, length, kind, rng) for _ in range(replications)]
+        stopped = sum(winner is not None for winner, _ in runs)
+        low, high = fixed.wilson(stopped, replications)
+        rows.append(
+            {
+                "setting": setting,
+                "replications": replications,
+                "stopped": stopped / replications,
+                "false_stops": stopped / replications,
+                "low": low,
+                "high": high,
+                "wrong": sum(winner not in {None, list(shares)[-1]} for winner, _ in runs) / replications,
+                "sessions": float(np.mean([n for _, n in runs])),
+                "bound": None if lift else bound,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _subject(subject: Any, weights: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:
+    if isinstance(subject, StopRule):
+        rule, given = subject, weights or {"a": 0.5, "b": 0.5}
+    else:
+        rule, given = _declared(subject, test)
+    if rule.max_confidence is None:
+        raise InputError(
+            "The rule has no max_confidence, so that it never names a winner: there is nothing to calibrate."
+        )
+    return rule, check_weights(given)
+
+
+def _declared(handler: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:
+    """Return the rule and the weights of a handler's test, from one session of it."""
+    from voicelab.jobs import run
+
+    tests = run(handler).declarations  # type: ignore[union-attr]
+    if not tests:
+        raise InputError(
+            "The handler declares no test at its start. Give the rule itself: vl.calibrate(vl.StopRule(...))."
+        )
+    if test is None and len(tests) == 1:
+        test = next(iter(tests))
+    if test is None or test not in tests:
+        raise InputError(f"Name the test: test={' or '.join(map(repr, tests))}.")
+    return StopRule.from_stop(tests[test]["stop"]), tests[test]["variants"]
+
+
+def _one_run(
+    rule: StopRule, shares: Mapping[str, float], levels: Floats, length: int, kind: Any, rng: np.random.Generator
+) -> tuple[str | None, int]:
+    monitor = Monitor("calibration", shares, rule)
+    monitor.know(kind)
+    arms = rng.choice(len(shares), length, p=list(shares.values()))
+    means = levels[arms]
+    values = (rng.random(length) < means).astype(np.float64) if kind == "binary" else rng.normal(means, 1.0)
+    everywhere = np.ones(length, dtype=np.bool_)
+    monitor.extend(arms, values, everywhere, ~everywhere, np.arange(length))
+    decision = monitor.decision()
+    return (decision.winner if decision.should_stop else None), decision.sessions
