@@ -17,6 +17,8 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -W ignore benchmarks/engine.py
 	$(BIN)/python -W ignore benchmarks/scale.py
+	$(BIN)/python -W ignore benchmarks/calibration.py
+	$(BIN)/python -W ignore benchmarks/analysis.py
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks

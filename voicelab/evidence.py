@@ -203,15 +203,9 @@ class EProcess:
         total = sums + self._past[:, np.newaxis]
         log_e = np.zeros((sums.shape[1], k, k))
         for i in range(k):
-            for j in range(k):
-                if i != j:
-                    better, worse = (i, j) if self._sign > 0 else (j, i)
-                    log_e[:, i, j] = eprocess.mean_log_e(
-                        tuple(total[:, :, better]),
-                        tuple(total[:, :, worse]),
-                        self.g,
-                        self._margin,
-                    )
+            for j in range(i + 1, k):
+                both = eprocess.mean_log_e(tuple(total[:, :, i]), tuple(total[:, :, j]), self.g, self._margin)
+                log_e[:, i, j], log_e[:, j, i] = both if self._sign > 0 else both[::-1]
         return log_e
 
     def new_epoch(self, weights: Floats, moments: Floats) -> None:

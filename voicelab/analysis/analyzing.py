@@ -10,7 +10,7 @@ import pandas as pd
 
 from voicelab.analysis.beside import guardrail_frame, harm_warnings, outcome_frame, segment_frame, values_frame
 from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
-from voicelab.analysis.data import TestData, Values, from_frame, from_log, read_columns
+from voicelab.analysis.data import CHUNK, TestData, Values, from_frame, from_log, read_columns
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
 from voicelab.errors import InputError
@@ -19,7 +19,6 @@ from voicelab.rules import Kind, StopRule, check_weights
 from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments
 
-_CHUNK = 1 << 16
 _HARDLY = 0.3
 """Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
 
@@ -135,7 +134,7 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
     if values.kind is not None:
         monitor.know(values.kind)
     begins = dict(data.epochs)
-    edges = sorted({*range(0, len(data.arms), _CHUNK), *begins, len(data.arms)})
+    edges = sorted({*range(0, len(data.arms), CHUNK), *begins, len(data.arms)})
     for first, end in itertools.pairwise(edges):
         if first in begins:
             monitor.new_weights(begins[first])

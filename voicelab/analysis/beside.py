@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
-from voicelab.analysis.data import TestData, Values
+from voicelab.analysis.data import CHUNK, TestData, Values
 from voicelab.monitor import Monitor
 from voicelab.rules import StopRule
 from voicelab.stats import closed
@@ -24,7 +24,9 @@ def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = slice(None
     monitor = Monitor(data.test, data.weights, rule)
     if values.kind is not None:
         monitor.know(values.kind)
-    data.shown_to(monitor, values, mine)
+    sessions = np.arange(len(data.arms))[mine]
+    for first in range(0, len(sessions), CHUNK):
+        data.shown_to(monitor, values, sessions[first : first + CHUNK])
     return monitor
 
 

@@ -10,7 +10,7 @@ from voicelab.analysis.data import TestData
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind
 from voicelab.stats import compare, fixed
-from voicelab.stats.boundary import threshold
+from voicelab.stats.boundary import thresholds
 from voicelab.stats.compare import Moments
 
 _PATH_POINTS = 400
@@ -121,7 +121,7 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     kept = _thinned([n for n, _ in monitor.snapshots if n <= monitor.sessions], changes)
     confidence = 100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1])
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
-    frame["statistic"] = [threshold(max(1 - c / 100, 1e-12)) for c in confidence]
+    frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = _deciding_pair(monitor)
     moments = dict(monitor.snapshots)
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100

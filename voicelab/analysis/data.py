@@ -18,6 +18,10 @@ UNWRITTEN = "completed without writing the outcome: counted as 0"
 CRASHED = "crashed (status error)"
 
 
+CHUNK = 1 << 16
+"""Sessions that are weighed at once: they fit the processor's cache."""
+
+
 class Values(NamedTuple):
     """One outcome of the counted sessions.
 
@@ -229,17 +233,14 @@ def from_frame(
         rule=rule or StopRule(),
         outcome=outcome,
         kind=kind,
-        arms=kept[variant].astype(str).map(arm_of).to_numpy(dtype=np.int64),
+        arms=_arms(kept[variant], arm_of),
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
         written=np.ones(len(kept), dtype=np.bool_),
         crashed=np.zeros(len(kept), dtype=np.bool_),
         indexes=np.flatnonzero(assigned).astype(np.int64),
         others={
-            name: Values(
-                *_numbers(kept[name], name)[:1], np.ones(len(kept), dtype=np.bool_), _numbers(kept[name], name)[1]
-            )
-            for name in dict.fromkeys([*outcomes[1:], *guardrails])
+            name: _all_written(*_numbers(kept[name], name)) for name in dict.fromkeys([*outcomes[1:], *guardrails])
         },
         segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
@@ -315,6 +316,18 @@ def _others_of(
     }
 
 
+def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    """Return the arm of each name; each different name is looked up once."""
+    codes, different = pd.factorize(names)
+    arms = np.array([arm_of[str(name)] for name in different], dtype=np.int64)
+    return np.asarray(arms[codes])
+
+
+def _all_written(values: npt.NDArray[np.float64], kind: Kind) -> Values:
+    """Return values of a frame: what is missing there is unknown, not a session that wrote nothing."""
+    return Values(values, np.ones(len(values), dtype=np.bool_), kind)
+
+
 def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
     warnings = []
     if rows["declaration"].nunique() > 1:
@@ -379,7 +392,9 @@ def _indexed(sessions: pd.DataFrame, column: str, random: pd.DataFrame) -> pd.Se
 
 def _numbers(values: pd.Series, name: str) -> tuple[npt.NDArray[np.float64], Kind]:
     known = values.dropna()
-    if pd.api.types.is_bool_dtype(known) or (len(known) and known.map(lambda v: isinstance(v, bool)).all()):
+    if pd.api.types.is_bool_dtype(known) or (
+        len(known) and known.dtype == object and known.map(lambda v: isinstance(v, bool)).all()
+    ):
         return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
     if not pd.api.types.is_numeric_dtype(known):
         try:

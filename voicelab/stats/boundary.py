@@ -8,6 +8,7 @@ Sources: the reflection principle for sup |B|; O'Brien & Fleming 1979; Jennison 
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,17 +45,25 @@ def p_value(c: Any) -> Floats:
     return np.where(c < _CERTAIN, 1.0, np.clip(np.where(c >= _SMALL, tails, 1 - inside), 0.0, 1.0))
 
 
+def thresholds(alphas: Any) -> Floats:
+    """Return, for each alpha, the c at which `p_value(c)` is alpha; any shape, by bisection."""
+    alphas = np.asarray(alphas, dtype=np.float64)
+    low, high = np.full(alphas.shape, _CERTAIN), np.full(alphas.shape, 10.0)
+    for _ in range(44):  # down to 1e-12, below what a float can tell apart
+        middle = (low + high) / 2
+        above = p_value(middle) > alphas
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return (low + high) / 2
+
+
+@lru_cache(maxsize=64)
 def threshold(alpha: float) -> float:
     """Return the c at which `p_value(c)` is alpha; 2.2414 for 0.05.
 
     Args:
         alpha: Error probability, between 0 and 1.
     """
-    low, high = 0.2, 10.0
-    while high - low > 1e-12:  # noqa: PLR2004 - below what a float can tell apart
-        middle = (low + high) / 2
-        low, high = (middle, high) if float(p_value(middle)) > alpha else (low, middle)
-    return (low + high) / 2
+    return float(thresholds(alpha))
 
 
 def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) -> Floats:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_ndtr
 
-from voicelab.stats.compare import Moments, means
+from voicelab.stats.compare import Moments
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -126,8 +127,8 @@ def prior_weight(expected_stop: float) -> float:
     return 0.1218 * expected_stop
 
 
-def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> Floats:
-    """Return log E against "the mean of a is not above that of b by more than the margin".
+def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[Floats, Floats]:
+    """Return log E against "a is not above b by more than the margin", and the same the other way round.
 
     The two-sided e-value is the smaller of the g-prior's with the pooled variance and a normal mixture over Welch's
     statistic. The direction is brought in by giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n +
@@ -140,26 +141,38 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> Floats:
         margin: Smallest superiority that counts.
 
     Returns:
-        Log E of that shape; 0 during the burn-in and without variation.
+        Log E of both directions, of that shape; 0 during the burn-in and without variation.
     """
-    from scipy.special import log_ndtr
-
     (n_a, sum_a, squares_a), (n_b, sum_b, squares_b) = a, b
     n = n_a + n_b
     with np.errstate(divide="ignore", invalid="ignore"):
-        within_a = np.maximum(squares_a - sum_a**2 / n_a, 0.0)
-        within_b = np.maximum(squares_b - sum_b**2 / n_b, 0.0)
-        difference = means(a) - means(b) - margin
-        pooled = np.sqrt((within_a + within_b) / (n - 2) * (1 / n_a + 1 / n_b))
-        welch = np.sqrt(within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b)
-        t2, z = (difference / pooled) ** 2, difference / np.maximum(welch, pooled)
-        shrink = g / (g + n)
-        v = n - 2
-        by_t = 0.5 * np.log(shrink) + (v + 1) / 2 * (np.log1p(t2 / v) - np.log1p(shrink * t2 / v))
-        by_welch = 0.5 * np.log(shrink) + 0.5 * (difference / welch) ** 2 * n / (n + g)
-        log_e = np.minimum(by_t, by_welch) + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+        mean_a, mean_b = sum_a / n_a, sum_b / n_b
+        within_a = np.maximum(squares_a - sum_a * mean_a, 0.0)
+        within_b = np.maximum(squares_b - sum_b * mean_b, 0.0)
+        pooled = (within_a + within_b) / (n - 2) * (1 / n_a + 1 / n_b)
+        welch = within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b
     ready = (np.minimum(n_a, n_b) >= BURN_IN) & (pooled > 0) & (welch > 0)
-    return np.where(ready & np.isfinite(log_e), log_e, 0.0)
+    log_e = np.zeros((2, *np.shape(n)))
+    n, pooled, welch = (np.asarray(part)[ready] for part in (n, pooled, welch))
+    difference = np.asarray(mean_a - mean_b)[ready]
+    shifts = (difference - margin, -difference - margin)
+    two_sided = None
+    for direction, shifted in enumerate(shifts):
+        if two_sided is None or margin:
+            two_sided = _two_sided_log_e(shifted**2, n, pooled, welch, g)
+        z = shifted / np.sqrt(np.maximum(welch, pooled))
+        log_e[direction, ready] = two_sided + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+    return log_e[0], log_e[1]
+
+
+def _two_sided_log_e(squared: Floats, n: Floats, pooled: Floats, welch: Floats, g: float) -> Floats:
+    shrink = g / (g + n)
+    v = n - 2
+    t2 = squared / pooled / v
+    by_t = (v + 1) / 2 * (np.log1p(t2) - np.log1p(shrink * t2))
+    by_welch = 0.5 * squared / welch * n / (n + g)
+    log_e: Floats = 0.5 * np.log(shrink) + np.minimum(by_t, by_welch)
+    return log_e
 
 
 def interval_factor(n: Any, g: float, alpha: float) -> Floats:
