@@ -65,7 +65,7 @@ def text_of(markup):
 
 def assert_sound(markup):
     text = text_of(markup)
-    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<NA>|(?<!\d)100(\.0+)? %", text, flags=re.IGNORECASE), text
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<NA>|\bNaN\b|(?<!\d)100(\.0+)? %", text), text
     assert "http" not in markup
     assert "nan" not in markup.lower()
     assert "None" not in markup

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_simulate(commands)
     _add_analyze(commands)
+    _add_import(commands)
     return parser
 
 
@@ -295,6 +296,36 @@ def _analyze(options: argparse.Namespace) -> None:
         except OSError as error:
             raise InputError(f"--html {options.html} can't be written: {error.strerror or error}.") from None
     _say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
+
+
+def _add_import(commands: Any) -> None:
+    parser = _command(
+        commands, "import", _import, "Read exports of VoiceRun into a log.", "voicelab import exports/ --log runs/live"
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="export, folder of exports or glob")
+    parser.add_argument("--log", metavar="FOLDER", required=True, help="folder of the log to be written")
+    parser.add_argument(
+        "--weights", metavar="JSON", help='where no export says them: \'{"greeting": {"a": 0.5, "b": 0.5}}\''
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a log that is there")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from voicelab import voicerun
+
+    try:
+        weights = None if options.weights is None else json.loads(options.weights)
+    except ValueError as error:
+        raise InputError(f"--weights is no JSON: {error}.") from None
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        log = voicerun.read(options.files, options.log, weights=weights, overwrite=options.overwrite)
+    for warning in noted:
+        _say(f"! {warning.message}")
+    counts = ", ".join(f"{n:,} {assignment}" for assignment, n in log.manifest["exposures"].items()) or "no test"
+    _say(
+        f"{log.manifest['sessions']:,} sessions from {len(log.manifest['imports']):,} files in {options.log} ({counts})"
+    )
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

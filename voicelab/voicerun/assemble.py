@@ -1,0 +1,163 @@
+"""Turns what was gathered into the rows of a session log: sessions in order of their end, each with its events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voicelab.records import EventRow, Label, Row, SessionRows
+from voicelab.voicerun.declare import Declarations, outcomes
+from voicelab.voicerun.entries import Entry
+from voicelab.voicerun.gather import Draft, Gathered, context_facts
+from voicelab.voicerun.timeline import Timeline, timeline
+from voicelab.voicerun.values import encode, first, mapping, number, snake_keys, text_of, wall_seconds
+
+# How the platform says that a session ended, in the log's words; anything else stays as it is.
+_STATUSES = {
+    "completed": "completed", "complete": "completed", "ended": "completed", "finished": "completed",
+    "success": "completed", "hangup": "hangup", "transferred": "transferred", "timeout": "timeout",
+    "failed": "error", "error": "error", "crashed": "error",
+}  # fmt: skip
+_RUNNING = {"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"}
+_MASK = "••••••"
+_SECRET_LENGTH = 6
+_ERROR = ("output", "error", False, None)
+
+
+@dataclass
+class _Session:
+    draft: Draft
+    events: Timeline
+    status: str
+    ended: bool
+    duration_s: float
+    end_s: float | None
+
+
+def assemble(
+    gathered: Gathered, weights: Mapping[str, Mapping[str, float]], conversions: Sequence[str], run_id: str
+) -> tuple[list[SessionRows], Declarations]:
+    """Return the rows of all sessions, in order of their end, and the tests that they were in.
+
+    Args:
+        gathered: What the files say.
+        weights: Weights by test and variant, from the caller.
+        conversions: Conversion metrics that the caller names.
+        run_id: Id of the import.
+
+    Raises:
+        InputError: a test's weights are not known.
+    """
+    sessions = [_settled(draft) for draft in gathered.drafts.values()]
+    # Those whose end nobody says come last, in the order of the files.
+    sessions.sort(key=lambda session: (session.end_s is None, session.end_s or 0.0))
+    if unknown := sum(session.end_s is None for session in sessions):
+        gathered.report.warn(
+            f"The end of {unknown:,} of {len(sessions):,} sessions is not known: they stand last, in the order of the files. "
+            "Give the session list too (vr session list --json)."
+        )
+    tests = [session.draft.tests for session in sessions]
+    declarations = Declarations(tests, weights, conversions, gathered.platform, gathered.report)
+    named = [name for names in declarations.conversions.values() for name in names]
+    rows = [
+        _rows(session, index, declarations, list(dict.fromkeys(named)), run_id)
+        for index, session in enumerate(sessions)
+    ]
+    return rows, declarations
+
+
+def _settled(draft: Draft) -> _Session:
+    events = timeline(draft)
+    for entry in events.entries:
+        draft.tests.see(entry)
+    said = text_of(first(draft.facts, ("status",)) or "").lower()
+    duration_s = _duration(draft, events)
+    return _Session(
+        draft,
+        events,
+        _STATUSES.get(said, said or "completed"),
+        said not in _RUNNING,
+        duration_s,
+        _end(draft, events, duration_s),
+    )
+
+
+def _duration(draft: Draft, events: Timeline) -> float:
+    """Return the length of a session in seconds: as its record says it (milliseconds), else that of its events."""
+    usage = snake_keys(mapping(draft.facts.get("usage")))
+    ms = number(first(usage, ("session_duration",)))
+    return ms / 1000 if ms is not None else events.length_s or 0.0
+
+
+def _end(draft: Draft, events: Timeline, duration_s: float) -> float | None:
+    ended = wall_seconds(first(draft.facts, ("ended_at", "completed_at", "end_time")))
+    if ended is not None:
+        return ended
+    began = wall_seconds(first(draft.facts, ("started_at", "created_at", "start_time")))
+    if began is not None:
+        return began + duration_s
+    return None if events.start_s is None else events.start_s + (events.length_s or 0.0)
+
+
+def _rows(
+    session: _Session, index: int, declarations: Declarations, conversions: list[str], run_id: str
+) -> SessionRows:
+    draft, tests = session.draft, session.draft.tests
+    secrets = sorted((v for v in tests.variables if len(v) >= _SECRET_LENGTH), key=lambda v: (-len(v), v))
+    timed = list(zip(session.events.entries, session.events.times, session.events.turns, strict=True))
+    events = [_event(entry, time_s, turn, secrets) for entry, time_s, turn in timed]
+    metrics = [
+        row
+        for seq, (entry, time_s, turn) in enumerate(timed)
+        if (row := _metric(seq, entry, time_s, turn, secrets)) is not None
+    ]
+    errors = [data for _, _, label, data in events if label[1] == _ERROR[1]]
+    facts = draft.facts
+    row = (
+        run_id,
+        draft.session_id,
+        index,
+        "imported",
+        text_of(first(facts, ("track", "caller")) or "caller"),
+        session.status,
+        len(errors),
+        errors[0] if errors else None,
+        1 + max(session.events.turns, default=0),
+        0,
+        0,
+        session.duration_s,
+        text_of(first(facts, ("environment", "environment_id")) or tests.context.get("environment") or "unknown"),
+        text_of(first(facts, ("direction",)) or "unknown"),
+        text_of(first(facts, ("origin",)) or "unknown"),
+        _masked(encode(facts.get("tags") or []), secrets),
+        _masked(encode(context_facts(draft, "input_data")), secrets),
+        _masked(encode(mapping(tests.context.get("data"))), secrets),
+        _masked(encode(context_facts(draft, "output_data")), secrets),
+    )
+    return SessionRows(
+        row,
+        events,
+        declarations.exposures(tests, index, ended=session.ended),
+        outcomes(tests, metrics, conversions, index, crashed=session.status == "error"),
+        metrics,
+    )
+
+
+def _event(entry: Entry, time_s: float, turn: int, secrets: Sequence[str]) -> EventRow:
+    label: Label = (entry.kind, _masked(entry.name, secrets), entry.background, entry.task)
+    return (time_s, turn, label, _masked(encode(entry.data), secrets))
+
+
+def _metric(seq: int, entry: Entry, time_s: float, turn: int, secrets: Sequence[str]) -> Row | None:
+    """Return the row of a metric; None for anything else, and for one whose value is no number (its event stays)."""
+    parts = entry.name.split(".", 2)
+    value = number(first(entry.data, ("value", "duration_ms", "latency_ms")))
+    if entry.kind != "metric" or value is None:
+        return None
+    kind, name = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "metrics" else ("gauge", entry.name)  # noqa: PLR2004 - metrics.<type>.<name>
+    tags = {str(tag): text_of(text) for tag, text in entry.tags.items()}
+    return (seq, time_s, turn, kind, _masked(name, secrets), value, _masked(encode(tags), secrets))
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _MASK).replace(encode(secret)[1:-1], _MASK)
+    return text

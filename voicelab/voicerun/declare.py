@@ -1,0 +1,277 @@
+"""The tests of an import: their weights, who drew what, who was served the default, and the outcomes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.records import Row
+from voicelab.rules import StopRule, check_weights
+from voicelab.voicerun.platform_tests import PlatformTests
+from voicelab.voicerun.report import Report
+from voicelab.voicerun.values import encode, first, mapping, number, snake_keys, text_of
+
+_STOP_KEYS = ("default", "max_iterations", "max_confidence", "target_outcome", "target_metric", "stop_on", "notify")
+
+
+class Declarations:
+    """The tests that sessions were in.
+
+    Args:
+        sessions: What each session says of its tests, in order, and whether it has ended.
+        weights: Weights by test and variant, for tests whose sessions don't say them, or say others.
+        conversions: Conversion metrics that the caller names.
+        platform: The platform's own numbers by test.
+        report: Where it is noted what was not understood.
+
+    Raises:
+        InputError: a test's weights are not known.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[PlatformTests],
+        weights: Mapping[str, Mapping[str, float]],
+        conversions: Sequence[str],
+        platform: Mapping[str, Mapping[str, Any]],
+        report: Report,
+    ) -> None:
+        self._report = report
+        self._counts: Counter[str] = Counter()
+        self._texts: dict[tuple[Any, ...], str] = {}
+        self._given = {test: dict(given) for test, given in weights.items()}
+        in_use = [n for s in sessions for n in s.names if s.variants(n) or n in s.tests]
+        self.tests = sorted(set(in_use))
+        unknown = [test for test in weights if test not in self.tests]
+        if unknown:
+            has = f"The sessions were in: {', '.join(self.tests)}." if self.tests else "No session was in a test."
+            raise InputError(f"weights names the test {unknown[0]!r}. {has}{did_you_mean(unknown[0], self.tests)}")
+        self.conversions = {test: _conversions(test, sessions, conversions, platform) for test in self.tests}
+        self._stops: dict[str, dict[str, Any]] = {}
+        self._options: dict[str, dict[str, float]] = {}
+        for test in self.tests:
+            self._settle(test, sessions)
+
+    def exposures(self, session: PlatformTests, index: int, *, ended: bool) -> list[Row]:
+        """Return the exposures of a session: one for each test, unassigned where it says no variant.
+
+        Args:
+            session: What it says of its tests.
+            index: Its index.
+            ended: False for a session that is still running.
+        """
+        return [self._exposure(test, session, index, ended=ended) for test in self.tests]
+
+    def summary(self) -> dict[str, int]:
+        """Return how many exposures have which assignment."""
+        return dict(self._counts)
+
+    # --- inside ---
+
+    def _settle(self, test: str, sessions: Sequence[PlatformTests]) -> None:
+        """Find the weights and the stop of a test where its sessions say nothing of their own.
+
+        Raises:
+            InputError: nobody says the weights.
+        """
+        own = [options for session in sessions if (options := _options(session, test))]
+        self._options[test] = self._given.get(test) or next(iter(own), {})
+        if test in self._given and any(_shares(options) != _shares(self._given[test]) for options in own):
+            self._report.warn(f"weights={{{test!r}: ...}} differ from those in the export; yours are used.")
+        stops = [mapping(session.tests.get(test, {}).get("stop")) for session in sessions]
+        self._stops[test] = next((self._stop(test, stop) for stop in stops if stop), {})
+        drawn = {variant for session in sessions if not session.stopped(test) for variant in session.variants(test)}
+        if test in self._given or not own:
+            self._check_named(test, sorted(drawn))
+
+    def _check_named(self, test: str, drawn: Sequence[str]) -> None:
+        missing = [variant for variant in drawn if _spelled(variant, self._options[test]) is None]
+        if missing and test in self._given:
+            raise InputError(
+                f"weights={{{test!r}: ...}} has no variant {missing[0]!r}, which sessions drew. Name every variant: "
+                f"{', '.join(drawn)}."
+            )
+        if missing:
+            example = ", ".join(f"{variant!r}: {1 / len(drawn):.2g}" for variant in drawn)
+            raise InputError(
+                f"The exports don't say the weights of the test {test!r} (variants {', '.join(drawn)}). Give them as the handler "
+                f"declares them: weights={{{test!r}: {{{example}}}}}."
+            )
+
+    def _exposure(self, test: str, session: PlatformTests, index: int, *, ended: bool) -> Row:
+        # A session that holds no weights of its own was drawn with those of the test.
+        own = {} if test in self._given else _options(session, test)
+        options = own or self._options[test]
+        found = session.variants(test)
+        variant = None if len(found) != 1 else found[0]
+        if len(found) > 1:
+            self._report.warn(f"Some sessions name several variants of {test!r}: they are counted as unassigned.")
+        variant = (_spelled(variant, options) or variant) if variant is not None else None
+        assignment = self._assignment(test, session, variant, options, ended=ended)
+        self._counts[assignment] += 1
+        weight = options.get(variant) if variant is not None else None
+        total = sum(options.values())
+        drawn = assignment == "random" and weight is not None and total
+        probability = (
+            weight / total if drawn and weight is not None else 1.0 if assignment == "default_after_stop" else None
+        )
+        stop = mapping(session.tests.get(test, {}).get("stop"))
+        text = self._declaration(test, options, self._stop(test, stop) if stop else self._stops[test])
+        return (index, test, variant, weight, assignment, probability, text)
+
+    def _assignment(
+        self, test: str, session: PlatformTests, variant: str | None, options: Mapping[str, float], *, ended: bool
+    ) -> str:
+        if session.stopped(test):
+            return "default_after_stop"
+        if variant is None:
+            return "unassigned"
+        if variant not in options:
+            self._report.warn(
+                f"Some sessions have the variant {variant!r} of {test!r}, which is none of its options "
+                f"({', '.join(options)}): they are counted as unassigned."
+            )
+            return "unassigned"
+        return "random" if ended else "unfinished"
+
+    def _declaration(self, test: str, options: Mapping[str, float], stop: Mapping[str, Any]) -> str:
+        """Return a declaration as JSON: the same text for the same facts in any order."""
+        key = (test, tuple(sorted(options.items())), encode(dict(sorted(stop.items()))))
+        if key not in self._texts:
+            declared = {"variants": dict(options), "stop": dict(stop), "conversion_metrics": self.conversions[test]}
+            self._texts[key] = encode(declared)
+        return self._texts[key]
+
+    def _stop(self, test: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a test's stop as far as voicelab can honour it."""
+        facts = snake_keys(given)
+        stop = {key: facts[key] for key in _STOP_KEYS if facts.get(key) is not None}
+        if isinstance(stop.get("max_iterations"), float) and stop["max_iterations"].is_integer():
+            stop["max_iterations"] = int(stop["max_iterations"])
+        for without in (
+            (),
+            ("max_confidence",),
+            ("max_iterations",),
+            ("max_confidence", "max_iterations"),
+            tuple(stop),
+        ):
+            left = {key: value for key, value in stop.items() if key not in without}
+            problem = _problem(left) if left else None
+            if problem is None:
+                return left
+            self._report.warn(f"The stop of {test!r} in the export can't be honoured whole: {problem}")
+        return {}
+
+
+def _problem(stop: Mapping[str, Any]) -> str | None:
+    try:
+        StopRule.from_stop(stop)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _options(session: PlatformTests, test: str) -> dict[str, float]:
+    """Return the weights that a session's own record of a test holds; none if one of them is no number."""
+    options = {name: number(weight) for name, weight in mapping(session.tests.get(test, {}).get("options")).items()}
+    return (
+        {name: weight for name, weight in options.items() if weight is not None} if None not in options.values() else {}
+    )
+
+
+def _shares(options: Mapping[str, float]) -> dict[str, float]:
+    total = sum(options.values()) or 1.0
+    return {name: round(weight / total, 9) for name, weight in options.items()}
+
+
+def _spelled(variant: str, options: Mapping[str, float]) -> str | None:
+    """Return a variant as the options spell it: a tag says True where JSON's key is true."""
+    if variant in options:
+        return variant
+    alike = [name for name in options if name.lower() == variant.lower() and name in {"true", "false"}]
+    return alike[0] if alike else None
+
+
+def _conversions(
+    test: str,
+    sessions: Sequence[PlatformTests],
+    named: Sequence[str],
+    platform: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    described = snake_keys(platform.get(test, {})).get("conversion_metrics")
+    names = [name for session in sessions for name in session.conversions.get(test, [])]
+    names += map(text_of, described) if isinstance(described, list) else []
+    return list(dict.fromkeys([*names, *named]))
+
+
+def check_given(weights: Any) -> dict[str, dict[str, float]]:
+    """Return weights by test as they were given.
+
+    Raises:
+        InputError: they are no weights by test and variant.
+    """
+    if weights is None:
+        return {}
+    if not isinstance(weights, Mapping) or not all(isinstance(given, Mapping) for given in weights.values()):
+        raise InputError(
+            f"weights is {weights!r}, must be {{test: {{variant: weight}}}}, e.g. {{'greeting': {{'a': 0.5, 'b': 0.5}}}}."
+        )
+    for given in weights.values():
+        check_weights(given)
+    return {str(test): {str(name): float(weight) for name, weight in given.items()} for test, given in weights.items()}
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+_NUMBERS = {"boolean", "bool", "integer", "int", "count", "float", "number", "double"}
+_TRUTH = {"true": True, "false": False}
+
+
+def outcomes(
+    session: PlatformTests, metrics: Sequence[Row], conversions: Sequence[str], index: int, *, crashed: bool
+) -> list[Row]:
+    """Return the outcomes of a session: those of its context, and the conversions that its metrics show.
+
+    Args:
+        session: What it says of its outcomes.
+        metrics: Its metrics, as rows of the log.
+        conversions: Conversion metrics of its tests.
+        index: Its index.
+        crashed: Whether it ended with an error: a value that is still the default was then never set.
+    """
+    counted = _conversion_values(metrics)
+    rows = []
+    for name in dict.fromkeys([*session.outcomes, *conversions]):
+        outcome = session.outcomes.get(name, {})
+        kind, value, text = _typed(outcome.get("value"), text_of(first(outcome, ("type",)) or "").lower())
+        # A context that was written before the metric still holds the default.
+        if name in conversions and not value and not text and name in counted:
+            kind, value = _typed(counted[name], "")[:2]
+        written = bool(value) or bool(text) or (value is not None and not crashed)
+        rows.append((index, name, kind, 0.0 if value is None and kind != "string" else value, text, written))
+    return rows
+
+
+def _conversion_values(metrics: Sequence[Row]) -> dict[str, float]:
+    """Return the value of each metric in a session: counters are summed, of the others the last counts."""
+    values: dict[str, float] = {}
+    for _seq, _time_s, _turn, kind, name, value, _tags in metrics:
+        values[name] = values.get(name, 0.0) + value if kind == "counter" else value
+    return values
+
+
+def _typed(value: Any, declared: str) -> tuple[str, float | None, str | None]:
+    """Return type, number and text of an outcome: the type is the value's, where the declared one doesn't narrow it."""
+    if isinstance(value, str) and declared in _NUMBERS:
+        value = _TRUTH.get(value.lower(), number(value) if number(value) is not None else value)
+    if isinstance(value, bool):
+        return "boolean", float(value), None
+    if value is None:
+        return {"boolean": "boolean", "float": "float", "string": "string"}.get(declared, "integer"), None, None
+    if not isinstance(value, int | float):
+        return "string", None, text_of(value)
+    if declared in {"boolean", "bool"} and value in {0, 1}:
+        return "boolean", float(value), None
+    if declared in {"float", "number", "double"} or float(value) != int(value):
+        return "float", float(value), None
+    return "integer", float(value), None

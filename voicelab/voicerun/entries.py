@@ -1,0 +1,232 @@
+"""One row of an export as one event of a session log, whatever the platform calls it; no row is dropped."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicelab.records import Kind
+from voicelab.voicerun.report import FileReport
+from voicelab.voicerun.values import first, mapping, number, snake, snake_keys, text_of, unpacked, wall_seconds, whole
+
+SYSTEM = {
+    *("transcript_part", "turn_end", "turn_interrupted", "input_gate", "pipeline_frame", "mark", "mark_sent"),
+    *("mark_callback", "clear", "context", "context_update", "session_end", "handler_end", "initialize", "testing"),
+}
+INPUTS = {"start", "text", "timeout", "dtmf", "voicemail_detection", "stop"}
+_BY_TYPE: dict[str, Kind] = {"input": "input", "output": "output", "metric": "metric", "log": "log"}
+_ROLES = {"assistant": "agent", "bot": "agent", "ai": "agent", "caller": "user", "human": "user", "customer": "user"}
+
+# What a row may say itself; all else is kept in `extra`.
+_KNOWN = {
+    *("event", "label", "type", "direction", "name", "data", "turn", "timestamp", "_client_time", "session_id", "tags"),
+    *("background", "background_task_name", "task_name"),
+}
+# What the log's readers count on in an event's data: name -> key -> what stands there if nothing does.
+_NEEDED: dict[str, dict[str, Any]] = {
+    "text": {"text": "", "source": "speech"},
+    "text_to_speech": {"text": ""},
+    "error": {"message": ""},
+    "transcript_part": {"role": "unknown", "content": ""},
+    "dtmf": {"digits": ""},
+}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One event, not yet placed in its session.
+
+    Attributes:
+        name: The SDK's wire name.
+        kind: `input`, `output`, `log`, `metric` or `system`.
+        data: Its data.
+        turn: Its turn, where the row says it.
+        client_s: `_clientTime`: seconds on the clock of who exported.
+        wall_s: Its timestamp: seconds since 1970.
+        background: Whether a background task made it.
+        task: The task's name.
+        tags: Tags of a metric.
+    """
+
+    name: str
+    kind: Kind
+    data: dict[str, Any]
+    turn: int | None = None
+    client_s: float | None = None
+    wall_s: float | None = None
+    background: bool = False
+    task: str | None = None
+    tags: dict[str, Any] = field(default_factory=dict)
+
+
+def session_of(row: Any) -> str | None:
+    """Return the session that a row names itself."""
+    if not isinstance(row, Mapping):
+        return None
+    found = row.get("session_id", row.get("sessionId"))
+    if found is None and isinstance(row.get("metric"), Mapping):
+        found = first(snake_keys(row["metric"]), ("session_id",))
+    return None if found is None else str(found)
+
+
+def read_entry(row: Any, report: FileReport, otherwise: str = "unknown") -> Entry:
+    """Return a row of `vr debug`, `vr session events` or `vr session transcript` as an event.
+
+    Args:
+        row: The row.
+        report: Where it is noted what was not understood.
+        otherwise: Name of a row that has none.
+    """
+    if not isinstance(row, Mapping):
+        report.not_understood[f"a row that is no object ({type(row).__name__})"] += 1
+        return Entry("unknown", "system", {"extra": {"value": row}})
+    keys = {key: snake(key) for key in row}
+    facts = {known: row[key] for key, known in keys.items()}
+    data = mapping(facts.get("data"))
+    given = first(facts, ("name", "type", "event"))
+    if given is None and otherwise == "unknown":
+        report.not_understood["a row without name, type and event"] += 1
+    name = otherwise if given is None else text_of(given)
+    extra = {key: row[key] for key, known in keys.items() if known not in _KNOWN}
+    report.unknown_keys.update(extra.keys())
+    if name == "debug" and isinstance(data.get("event_name"), str):
+        name, data, extra = _unwrapped(data, facts, extra)
+    entry = Entry(name, _kind(name, facts, data), data)
+    _read_background(entry, facts)
+    _read_times(entry, facts, extra, report)
+    entry.tags = _tags(entry, facts)
+    _tidy(entry, extra)
+    if extra:
+        data["extra" if "extra" not in data else "extra_of_row"] = extra
+    return entry
+
+
+def read_metric(row: Any, report: FileReport) -> Entry:
+    """Return a row of `vr metrics session` as the event of a metric."""
+    if not isinstance(row, Mapping) or not isinstance(row.get("metric"), Mapping):
+        return read_entry(row, report)
+    facts = snake_keys(row["metric"])
+    own = {"metric_name", "metric_type", "session_id"}
+    tags = {str(key): value for key, value in row["metric"].items() if snake(key) not in own}
+    name = f"metrics.{text_of(facts.get('metric_type') or 'gauge')}.{text_of(facts.get('metric_name'))}"
+    pair = row["value"] if isinstance(row.get("value"), list) else [None, row.get("value")]
+    at, value = pair if len(pair) == 2 else (None, pair)  # noqa: PLR2004 - a pair
+    data: dict[str, Any] = {"value": value if number(value) is None else number(value), "tags": tags}
+    if extra := {
+        str(key): item for key, item in row.items() if key not in {"metric", "value", "session_id", "sessionId"}
+    }:
+        data["extra"] = extra
+        report.unknown_keys.update(extra.keys())
+    return Entry(name, "metric", data, wall_s=wall_seconds(at), tags=tags)
+
+
+def _unwrapped(
+    data: dict[str, Any], facts: dict[str, Any], extra: dict[str, Any]
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return what an SDK DebugEvent tells of: the event's name and data; its context stays in extra."""
+    facts["direction"] = data.get("direction")
+    rest = {key: value for key, value in data.items() if key not in {"event_name", "event_data", "direction"}}
+    return data["event_name"], mapping(data.get("event_data")), {**extra, **rest}
+
+
+def _kind(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> Kind:
+    kind = _BY_TYPE.get(str(facts.get("type"))) or _BY_TYPE.get(str(facts.get("direction")))
+    if name in SYSTEM or name.startswith("bot-"):
+        return "system"
+    if name == "log" or name.startswith("metrics."):
+        return "log" if name == "log" else "metric"
+    if kind is not None:
+        return kind
+    if "type" in facts or "event" in facts:
+        return "system"
+    # Events of a session are listed without a direction.
+    if name == "stop" and data.get("closing_speech"):
+        return "output"
+    return "input" if name in INPUTS else "output"
+
+
+def _read_background(entry: Entry, facts: Mapping[str, Any]) -> None:
+    """Take background flags from the row or from its data."""
+    inside = {snake(key): key for key in entry.data}
+    found = [facts.get("background")]
+    if isinstance(entry.data.get(inside.get("background", "")), bool):
+        found.append(entry.data.pop(inside["background"]))
+    task = first(facts, ("background_task_name", "task_name"))
+    if "background_task_name" in inside:
+        own = entry.data.pop(inside["background_task_name"])
+        task = own if task is None else task
+    said = next((flag for flag in found if flag is not None), None)
+    entry.task = None if task is None else text_of(task)
+    entry.background = entry.task is not None if said is None else bool(said)
+
+
+def _read_times(entry: Entry, facts: Mapping[str, Any], extra: dict[str, Any], report: FileReport) -> None:
+    turn = whole(facts.get("turn"))
+    entry.turn = turn if turn is not None and turn >= 0 else None
+    entry.client_s = number(facts.get("_client_time"))
+    entry.wall_s = wall_seconds(facts.get("timestamp"))
+    read = {"turn": entry.turn, "_client_time": entry.client_s, "timestamp": entry.wall_s}
+    for key, value in read.items():
+        if value is None and facts.get(key) is not None:
+            extra[key] = facts[key]
+            report.not_understood[f"a {key.lstrip('_')} such as {facts[key]!r}"] += 1
+
+
+def _tags(entry: Entry, facts: Mapping[str, Any]) -> dict[str, Any]:
+    if entry.kind != "metric":
+        return {}
+    tags = mapping(facts.get("tags")) or mapping(entry.data.get("tags"))
+    return tags or {key: value for key, value in entry.data.items() if key.startswith("experiment_")}
+
+
+def _tidy(entry: Entry, extra: dict[str, Any]) -> None:
+    """Make the data what the log's readers count on; whatever doesn't fit moves to extra."""
+    data = entry.data
+    if entry.name == "transcript_part":
+        data["role"] = _ROLES.get(str(data.get("role")).lower(), data.get("role"))
+    for key, value in _NEEDED.get(entry.name, {}).items():
+        if key == "message" and key not in data and "value" in data:
+            data[key] = data.pop("value")
+        if not isinstance(data.get(key), str):
+            if data.get(key) is not None:
+                extra[key] = data[key]
+            data[key] = value
+    if entry.name == "log" and "message" not in data and isinstance(data.get("value"), str):
+        data["message"] = data.pop("value")
+    for name, key in (("turn_end", "duration"), ("error", "line")):
+        if entry.name == name and data.get(key) is not None and whole(data[key]) is None and number(data[key]) is None:
+            extra[key] = data.pop(key)
+
+
+# --- what rows say of tests ------------------------------------------------------------------------------------------
+
+_SELECTED = re.compile(r"Experiment '(.*)' selected variant '(.*)'", re.DOTALL)
+# These speak of other sessions.
+_OTHERS = {"external_event", "merge_session", "start_session", "transfer_session"}
+_DEEPEST = 5
+
+
+def selected_in(entry: Entry) -> tuple[str, str] | None:
+    """Return test and variant of the SDK's log line, where an entry is one."""
+    message = entry.data.get("message")
+    found = _SELECTED.search(message) if entry.name == "log" and isinstance(message, str) else None
+    return None if found is None else (found[1], found[2])
+
+
+def contexts_in(entry: Entry) -> list[dict[str, Any]]:
+    """Return the serialized contexts that an entry holds, as objects with a key `testing`."""
+    return [] if entry.name in _OTHERS else contexts_of(entry.data)
+
+
+def contexts_of(value: Any, depth: int = 0) -> list[dict[str, Any]]:
+    """Return the objects with a key `testing` in a value, however deep they stand in it."""
+    if isinstance(value, str):
+        value = unpacked(value) if '"testing"' in value else None
+    if depth > _DEEPEST or not isinstance(value, dict | list):
+        return []
+    if isinstance(value, list):
+        return [found for item in value for found in contexts_of(item, depth + 1)]
+    testing = unpacked(value.get("testing"))
+    if isinstance(testing, Mapping) and {"tests", "outcomes", "runTest", "experiments"} & set(testing):
+        return [{**value, "testing": dict(testing)}]
+    return [found for item in value.values() for found in contexts_of(item, depth + 1)]

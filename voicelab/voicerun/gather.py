@@ -1,0 +1,251 @@
+"""Brings together what different files say of the same session."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from voicelab.errors import InputError
+from voicelab.voicerun import naming, shapes
+from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, session_of
+from voicelab.voicerun.platform_tests import PlatformTests
+from voicelab.voicerun.report import FileReport, Report
+from voicelab.voicerun.shapes import Export
+from voicelab.voicerun.values import encode, first, mapping, snake_keys, text_of
+
+
+@dataclass
+class Draft:
+    """What is known of one session.
+
+    Attributes:
+        session_id: Its id.
+        facts: Its record of `vr session list` and `info`, in snake_case.
+        streams: Its events by the kind of export that they are from.
+        tests: What it says of its tests.
+    """
+
+    session_id: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    streams: dict[str, list[Entry]] = field(default_factory=dict)
+    tests: PlatformTests = field(default_factory=PlatformTests)
+
+
+@dataclass
+class Gathered:
+    """Everything that was read.
+
+    Attributes:
+        drafts: The sessions, in the order in which they were met.
+        platform: The platform's own numbers by test.
+        report: What was not understood.
+    """
+
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    platform: dict[str, dict[str, Any]] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
+
+    def draft(self, session_id: str) -> Draft:
+        """Return a session, a new one if it hasn't been met."""
+        return self.drafts.setdefault(session_id, Draft(session_id))
+
+
+def gather(exports: Sequence[Export]) -> Gathered:
+    """Return what the files say, session by session.
+
+    Args:
+        exports: The files, recognised.
+
+    Raises:
+        InputError: two files contradict each other.
+    """
+    gathered = Gathered()
+    reports = {export.file: gathered.report.add(export.file, export.kind, len(export.rows)) for export in exports}
+    for export in exports:
+        if export.kind in shapes.NOT_IMPORTED:
+            reports[export.file].notes.append(
+                "holds no rows" if export.kind == "empty" else "known, and holds nothing that a session log keeps"
+            )
+    _take_sessions([e for e in exports if e.kind == shapes.SESSIONS], gathered, reports)
+    _take_platform([e for e in exports if e.kind in {shapes.EXPERIMENT, shapes.FUNNEL}], gathered, reports)
+    _take_streams([e for e in exports if e.kind in {*shapes.STREAMS, shapes.CONTEXT}], gathered, reports)
+    return gathered
+
+
+# --- records of sessions ---------------------------------------------------------------------------------------------
+
+
+def _take_sessions(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> None:
+    listed: dict[str, tuple[Path, dict[str, Any]]] = {}
+    shown: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for export in exports:
+        report = reports[export.file]
+        for row in export.rows:
+            facts = snake_keys(row) if isinstance(row, Mapping) else {}
+            named = first(facts, ("id", "session_id"))
+            if named is None:
+                report.not_understood["a row that is no session"] += 1
+                continue
+            # A record by itself is `info`, which says more than the list does.
+            by_kind = shown if len(export.rows) == 1 and export.total is None else listed
+            _take_record(text_of(named), facts, export.file, by_kind, report)
+    for by_kind in (listed, shown):
+        for session_id, (_, facts) in by_kind.items():
+            draft = gathered.draft(session_id)
+            draft.facts.update({key: value for key, value in facts.items() if value is not None})
+            for context in contexts_of(facts):
+                draft.tests.learn(context)
+    _check_list_total(exports, listed, gathered.report)
+
+
+def _take_record(
+    session_id: str,
+    facts: dict[str, Any],
+    file: Path,
+    taken: dict[str, tuple[Path, dict[str, Any]]],
+    report: FileReport,
+) -> None:
+    report.sessions.add(session_id)
+    other, before = taken.setdefault(session_id, (file, facts))
+    if before is facts:
+        return
+    if before != facts:
+        where = f"twice in {file}" if other == file else f"in {other} and in {file}"
+        raise InputError(
+            f"The session {session_id!r} stands {where}, with different values. Give one record of each session: leave out "
+            "the older export, or export the list again."
+        )
+    report.notes.append(f"the session {session_id!r} stands there twice, the same both times: taken once")
+
+
+def _check_list_total(exports: Sequence[Export], listed: Mapping[str, Any], report: Report) -> None:
+    total = max((export.total or 0 for export in exports), default=0)
+    if len(listed) < total:
+        report.warn(
+            f"The session list has {len(listed):,} of {total:,} sessions: export the other pages too and give all files, or "
+            "the analysis is of a part."
+        )
+
+
+# --- the platform's own numbers --------------------------------------------------------------------------------------
+
+
+def _take_platform(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> None:
+    for export in exports:
+        for row in export.rows:
+            if not isinstance(row, Mapping):
+                reports[export.file].not_understood["a row that is no test"] += 1
+                continue
+            name = first(snake_keys(row), ("experiment_name",) if export.kind == shapes.FUNNEL else ("name",))
+            numbers = {"funnel": row} if export.kind == shapes.FUNNEL else dict(row)
+            kept = gathered.platform.setdefault(text_of(name), {})
+            # `describe` says more than `list`, whichever comes first.
+            richer = {**kept, **numbers} if len(numbers) >= len(kept) else {**numbers, **kept}
+            gathered.platform[text_of(name)] = richer
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> None:
+    sessions = _sessions_of(exports, gathered, reports)
+    dropped = _repeated(exports, sessions, reports)
+    rows: Counter[tuple[str, str]] = Counter()
+    totals: dict[tuple[str, str], int] = {}
+    for export in sorted(exports, key=lambda e: e.page or 0):
+        if export.file in dropped:
+            continue
+        report = reports[export.file]
+        for session_id, own in _by_session(export, sessions[export.file]):
+            report.sessions.add(session_id)
+            draft = gathered.draft(session_id)
+            if export.kind == shapes.CONTEXT:
+                for context in contexts_of(own):
+                    draft.tests.learn(context)
+                continue
+            draft.streams.setdefault(export.kind, []).extend(_entries(export.kind, own, report))
+            rows[session_id, export.kind] += len(own)
+        if export.total is not None:
+            totals[sessions[export.file], export.kind] = export.total
+    for (session_id, kind), total in totals.items():
+        if rows[session_id, kind] < total:
+            gathered.report.warn(
+                f"Session {session_id!r} has {rows[session_id, kind]:,} of {total:,} rows of {kind}: export the other pages too "
+                "and give all files."
+            )
+
+
+def _sessions_of(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> dict[Path, str]:
+    """Return the session of each file, or of those of its rows that name none."""
+    own = {export.file: _own_id(export) for export in exports}
+    nameless = [export for export in exports if own[export.file] is None]
+    named = {file: {session_id} for file, session_id in own.items() if session_id is not None}
+    for report in reports.values():
+        if report.kind == shapes.SESSIONS:
+            named[report.file] = set(report.sessions)
+    beside = naming.only_ids(nameless, named)
+    rest = [export for export in nameless if export.file not in beside]
+    found = {
+        **beside,
+        **naming.name_sessions(rest, {*gathered.drafts, *(name for names in named.values() for name in names)}),
+    }
+    for export in nameless:
+        reports[export.file].session_id_from = "file name"
+        if export.file in beside:
+            reports[export.file].session_id_from = "the files beside it"
+    return {file: session_id if session_id is not None else found[file] for file, session_id in own.items()}
+
+
+def _own_id(export: Export) -> str | None:
+    """Return the session that a file names: itself, by one of its rows, or by a context in them."""
+    if export.session_id is not None:
+        return export.session_id
+    named = next((found for found in map(session_of, export.rows) if found is not None), None)
+    if named is not None:
+        return named
+    for context in (found for row in export.rows for found in contexts_of(row)):
+        if session := first(snake_keys(context), ("session_id",)):
+            return text_of(session)
+    return None
+
+
+def _repeated(exports: Sequence[Export], sessions: dict[Path, str], reports: Mapping[Path, FileReport]) -> set[Path]:
+    """Return the files that repeat another.
+
+    Raises:
+        InputError: two files are the same part of a session, with different rows.
+    """
+    dropped = set()
+    for one, other in naming.doubled(exports, sessions):
+        if encode(one.rows) != encode(other.rows):
+            page = "" if one.page is None else f", page {one.page}"
+            raise InputError(
+                f"{one.file} and {other.file} are two different exports ({one.kind}{page}) of one session, "
+                f"{sessions[one.file]!r}. Leave one of them out; or, if they are two sessions, name the files by their ids."
+            )
+        reports[other.file].notes.append(f"the same as {one.file}: taken once")
+        dropped.add(other.file)
+    return dropped
+
+
+def _by_session(export: Export, otherwise: str) -> Iterable[tuple[str, list[Any]]]:
+    by_session: dict[str, list[Any]] = {}
+    for row in export.rows:
+        by_session.setdefault(session_of(row) or otherwise, []).append(row)
+    return by_session.items() if by_session else [(otherwise, [])]
+
+
+def _entries(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
+    if kind == shapes.METRICS:
+        return [read_metric(row, report) for row in rows]
+    entries = [read_entry(row, report, "transcript_part" if kind == shapes.TRANSCRIPT else "unknown") for row in rows]
+    times = [entry.wall_s for entry in entries if entry.wall_s is not None]
+    # Some lists have the newest row first.
+    backwards = len(times) > 1 and times[0] > times[-1] and all(entry.client_s is None for entry in entries)
+    return entries[::-1] if backwards else entries
+
+
+def context_facts(draft: Draft, key: str) -> dict[str, Any]:
+    """Return an object that a session's record or its context holds."""
+    return mapping(first(draft.facts, (key,))) or mapping(draft.tests.context.get(key))

@@ -1,0 +1,105 @@
+"""`voicerun.read`: exports of VoiceRun in, one session log out."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from voicelab.errors import InputError, LogError
+from voicelab.log import Log, open_log
+from voicelab.log.manifest import write_manifest
+from voicelab.log.write import settle_shard, stage_shard
+from voicelab.records import SessionRows
+from voicelab.voicerun import files, shapes
+from voicelab.voicerun.assemble import assemble
+from voicelab.voicerun.declare import check_given
+from voicelab.voicerun.gather import Gathered, gather
+
+SHARD_SIZE = 2000
+
+
+def read(
+    paths: str | Path | Iterable[str | Path],
+    log: str | Path,
+    *,
+    weights: Mapping[str, Mapping[str, float]] | None = None,
+    conversions: Iterable[str] = (),
+    overwrite: bool = False,
+) -> Log:
+    """Read exports of VoiceRun into a session log, which opens and is analysed like any other.
+
+    Files are recognised by what they hold: exports of the debugger, and of `vr session events`, `transcript`, `list` and
+    `info`, `vr metrics session` and `vr experiments describe`, each with `--json`. Several files may speak of the same
+    session. Nothing is dropped: what the log has no column for stands under `extra` in an event's data, and
+    `log.manifest["imports"]` says file by file what was not understood. A session's variant is found in its serialized
+    context, else in the tags of its metrics, else in the SDK's log lines; without any it is counted as unassigned.
+
+    Args:
+        paths: A file, a folder, a glob, or several of them.
+        log: Folder of the log to be written.
+        weights: `{test: {variant: weight}}`, for tests whose exports don't say their weights.
+        conversions: Names of metrics that are conversions, beyond those that the exports name.
+        overwrite: Replace a log that is there.
+
+    Returns:
+        The log; sessions are in order of their end, their source is `imported`.
+
+    Raises:
+        InputError: a file is missing, cut, or no export of VoiceRun; a test's weights are not known.
+        LogError: there is a log already, or it can't be written. Nothing is written before everything was understood.
+    """
+    folder = Path(log).expanduser()
+    if folder.exists() and not overwrite and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise LogError(f"{folder} is there already. Give another folder, or overwrite=True to replace it.")
+    given = check_given(weights)
+    found = files.find_files(paths, leave_out=folder.resolve())
+    gathered = gather([shapes.recognise(file, files.load(file)[0]) for file in found])
+    if not gathered.drafts:
+        raise InputError(
+            f"None of the {len(found)} files speaks of a session. Export sessions too, e.g. `vr session list --json`."
+        )
+    run_id = blake2b("\n".join(sorted(gathered.drafts)).encode(), digest_size=8).hexdigest()
+    sessions, declarations = assemble(gathered, given, list(conversions), run_id)
+    gathered.report.close()
+    _write(folder, sessions, _manifest(gathered, sessions, declarations.summary(), run_id))
+    gathered.report.say(stacklevel=2)
+    return open_log(folder)
+
+
+def _write(folder: Path, sessions: list[SessionRows], manifest: dict[str, Any]) -> None:
+    """Write the log beside its place, and move it there when it is whole."""
+    unfinished = folder.with_name(f"_{folder.name}.tmp")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for number, first in enumerate(range(0, len(sessions), SHARD_SIZE)):
+            stage_shard(unfinished, number, "all", sessions[first : first + SHARD_SIZE])
+            settle_shard(unfinished, number, "all")
+        shutil.rmtree(unfinished / "_spec", ignore_errors=True)
+        write_manifest(unfinished, manifest)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise LogError(f"{folder} can't be written: {error.strerror or error}.") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _manifest(
+    gathered: Gathered, sessions: list[SessionRows], exposures: dict[str, int], run_id: str
+) -> dict[str, Any]:
+    return {
+        "status": "finished",
+        "run_id": run_id,
+        "sessions": len(sessions),
+        "shard_size": SHARD_SIZE,
+        "source": "imported",
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exposures": exposures,
+        "platform": gathered.platform,
+        "imports": [report.to_json() | {"file": report.file.name} for report in gathered.report.files],
+        "warnings": gathered.report.warnings,
+        "decisions": {},
+    }

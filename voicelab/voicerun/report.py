@@ -1,0 +1,85 @@
+"""What an import understood of each file, and what it didn't: kept in the log's manifest, and said as warnings."""
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_SHOWN = 5
+
+
+@dataclass
+class FileReport:
+    """The report of one file.
+
+    Attributes:
+        file: The file.
+        kind: What it was recognised as.
+        rows: How many rows it holds.
+        sessions: The sessions that it speaks of.
+        session_id_from: Where their ids are from: `file` or `file name`.
+        unknown_keys: Keys that stand in `extra`, with the number of rows.
+        not_understood: What could not be read, with the number of rows; said as a warning.
+        notes: What else was noticed.
+    """
+
+    file: Path
+    kind: str
+    rows: int = 0
+    sessions: set[str] = field(default_factory=set)
+    session_id_from: str = "file"
+    unknown_keys: Counter[str] = field(default_factory=Counter)
+    not_understood: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON's types."""
+        return {
+            "file": str(self.file),
+            "kind": self.kind,
+            "rows": self.rows,
+            "sessions": len(self.sessions),
+            "session_id_from": self.session_id_from,
+            "unknown_keys": dict(self.unknown_keys),
+            "not_understood": dict(self.not_understood),
+            "notes": list(self.notes),
+        }
+
+
+class Report:
+    """The report of an import."""
+
+    def __init__(self) -> None:
+        self.files: list[FileReport] = []
+        self.warnings: list[str] = []
+
+    def add(self, file: Path, kind: str, rows: int) -> FileReport:
+        """Return the report of a new file."""
+        self.files.append(FileReport(file, kind, rows))
+        return self.files[-1]
+
+    def warn(self, sentence: str) -> None:
+        """Note what needs care in the import as a whole."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def close(self) -> None:
+        """Take up what the files say; call it once, at the end."""
+        for report in self.files:
+            if report.not_understood:
+                parts = [f"{what} ({n:,} times)" if n > 1 else what for what, n in report.not_understood.items()]
+                self.warn(f"{report.file}: not understood: {'; '.join(parts[:_SHOWN])}{_more(parts)}.")
+
+    def say(self, stacklevel: int) -> None:
+        """Issue the warnings.
+
+        Args:
+            stacklevel: As of `warnings.warn`, seen from the caller.
+        """
+        for sentence in self.warnings:
+            warnings.warn(sentence, stacklevel=stacklevel + 1)
+
+
+def _more(parts: list[str]) -> str:
+    return f"; and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""

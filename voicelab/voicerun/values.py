@@ -1,0 +1,91 @@
+"""Values as exports write them: both key styles, JSON inside text, times as text or numbers."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LEAST_MILLISECONDS = 1e11
+"""A number above is milliseconds since 1970, below it is seconds (the year 5138)."""
+
+
+def snake(key: Any) -> str:
+    """Return a key in snake_case, however it is written; a leading underscore stays."""
+    return _HUMP.sub("_", str(key)).lower()
+
+
+def snake_keys(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a record with its own keys in snake_case; nested ones stay as they are."""
+    return {snake(key): value for key, value in record.items()}
+
+
+def first(record: Mapping[str, Any], keys: Iterable[str]) -> Any:
+    """Return the first value that is there and not None."""
+    return next((record[key] for key in keys if record.get(key) is not None), None)
+
+
+def unpacked(value: Any) -> Any:
+    """Return the object or array that a text holds as JSON; anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return an object, also one that is packed in text; anything else, where it says something, under `value`."""
+    value = unpacked(value)
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    return {} if value is None or value in ("", []) else {"value": value}
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, also one that stands as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number that 32 bits hold; None for anything else."""
+    found = number(value)
+    return int(found) if found is not None and found == int(found) and abs(found) < 2**31 else None
+
+
+def wall_seconds(value: Any) -> float | None:
+    """Return a point in time as seconds since 1970: ISO 8601 text, or a number of seconds or milliseconds."""
+    found = number(value)
+    if found is not None:
+        return found / 1000 if abs(found) > _LEAST_MILLISECONDS else found
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def text_of(value: Any) -> str:
+    """Return a scalar as the text that JSON makes of it, without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def encode(value: Any) -> str:
+    """Return a value as JSON text; numbers and characters that orjson refuses are written the long way."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return json.dumps(value, default=str)
