@@ -243,3 +243,22 @@ def test_what_was_fed_before_the_outcome_was_known_counts_the_same():
     late.know("binary")
     late.extend(arms[40:], hits[40:], written[40:], nobody[40:], np.arange(40, 200))
     assert early.decision() == late.decision()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.0, 1.0, None, float("nan")])), min_size=1, max_size=150),
+    st.sampled_from(["best", "vs_default", "any_difference"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_single_sessions_under_a_horizon_give_the_same_floats_as_all_at_once(sessions, criterion):
+    rule = StopRule(max_iterations=120, max_confidence=80, target_outcome="x", default="a", criterion=criterion)
+    single, whole = watched(rule, THREE), watched(rule, THREE)
+    for index, (arm, value) in enumerate(sessions):
+        single.update("abc"[arm], value, index=index)
+    arms = np.array([arm for arm, _ in sessions])
+    values = np.array([np.nan if value is None else value for _, value in sessions])
+    written = np.array([value is not None for _, value in sessions])
+    whole.extend(arms, values, written, np.zeros(len(arms), dtype=np.bool_), np.arange(len(arms)))
+    assert single.decision() == whole.decision()
+    assert (single.pairs == whole.pairs).all()
+    assert single.ratio.p_value == whole.ratio.p_value

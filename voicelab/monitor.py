@@ -5,6 +5,7 @@ first value of the next chunk, as one long cumulative sum would.
 """
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -70,6 +71,7 @@ class Monitor:
         self.rule = rule
         self.kind: Kind | None = None
         self.sessions = 0
+        self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self.stopped_index: int | None = None
         k = len(self.weights)
         self.ratio = SampleRatio(np.array(list(self.weights.values())))
@@ -132,13 +134,44 @@ class Monitor:
             crashed: Whether it ended with status `error`.
             index: Its index; by default one session after the other.
         """
+        arm = self._arms[variant]
+        if self._takes_singly and self.stopped_index is None:
+            return self._take(arm, value, self.sessions if index is None else index)
         return self.extend(
-            np.array([self.variants.index(variant)]),
+            np.array([arm]),
             np.array([np.nan if value is None else float(value)]),
             np.array([value is not None]),
             np.array([crashed]),
             np.array([self.sessions if index is None else index]),
         )
+
+    @property
+    def _takes_singly(self) -> bool:
+        evidence = self.evidence
+        return (
+            isinstance(evidence, Horizon) and evidence.takes_singly and self.trace is None and not self.rule.needs_both
+        )
+
+    def _take(self, arm: int, value: float | None, index: int) -> int | None:
+        """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
+        assert isinstance(self.evidence, Horizon)  # noqa: S101 - the caller has asked
+        self._recorded = self._recorded or value is not None
+        if value is None or math.isfinite(value):
+            hit = 1.0 if value is not None and value > 0 else 0.0
+            self._epoch[:, arm] += (1.0, hit, hit)
+            path = self.evidence.take(arm, self._epoch[0].tolist(), self._epoch[1].tolist())
+            if path is not None:
+                self.pairs, self.best = path.pairs[-1], path.best[-1]
+                self._p = min(self._p, float(self._criterion(path)[0]))
+        self.ratio.take(arm)
+        self.sessions += 1
+        rule = self.rule
+        full = rule.max_iterations is not None and self.sessions >= rule.max_iterations
+        sure = rule.max_confidence is not None and self._p <= 1 - rule.max_confidence / 100
+        if not full and not sure:
+            return None
+        self.stopped_index = index
+        return 0
 
     def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
@@ -172,10 +205,11 @@ class Monitor:
 
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
-        before = copy.deepcopy((self.evidence, self._epoch, self.pairs, self.best, self._p))
+        several = len(arms) > 1  # a single session is never taken in part
+        before = copy.deepcopy((self.evidence, self._epoch, self.pairs, self.best, self._p)) if several else None
         at, p = self._weigh(arms, counted)
         stop = self._stop(len(arms), at, p)
-        if stop + 1 < len(arms):
+        if before is not None and stop + 1 < len(arms):
             self.evidence, self._epoch, self.pairs, self.best, self._p = before
             arms, counted = arms[: stop + 1], counted[: stop + 1]
             at, p = self._weigh(arms, counted)
