@@ -174,3 +174,15 @@ def test_the_command_writes_the_card_and_json(tmp_path, capsys):
     assert main([*asked[:3], "--method", "fixed"]) == 0
     assert "fixed-sample test" in capsys.readouterr().out
     assert main([*asked[:3], "--html", str(tmp_path / "no" / "card.html")]) == 1
+
+
+def test_crashes_that_differ_between_variants_are_a_warning(tmp_path):
+    text = declaration(stop={"max_iterations": 500, "target_outcome": "x", "default": "a"})
+
+    def one(index, status):
+        outcome = ("x", "boolean", float(index % 3 == 0), None, True)
+        return session(index, status=status, exposures=[("t", "ab"[index % 2], "random", text)], outcomes=[outcome])
+
+    uneven = [one(i, "error" if i % 2 and i % 3 == 0 else "completed") for i in range(200)]
+    [warning] = [w for w in vl.analyze(write_log(tmp_path, uneven)).warnings if "crash" in w]
+    assert "a 0.0%, b 33.0%" in warning

@@ -19,6 +19,8 @@ from voicelab.rules import Kind, StopRule, check_weights
 from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments
 
+_UNEVEN = 0.001
+"""p-value from which crashes are said to differ between variants."""
 _HARDLY = 0.3
 """Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
 
@@ -211,7 +213,7 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
-    found += _too_small(monitor, data)
+    found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
         found.append("After an early stop the difference is overestimated on average: trust the interval.")
     if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
@@ -222,6 +224,22 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
             "it stops falsely in a third to two thirds of tests without any effect."
         )
     return found
+
+
+def _uneven_crashes(data: TestData) -> list[str]:
+    """Return a warning if sessions crash more often with one variant than with another: then leaving them out misleads."""
+    sessions = np.bincount(data.arms, minlength=len(data.weights)).astype(float)
+    crashed = np.bincount(data.arms[data.crashed], minlength=len(data.weights)).astype(float)
+    reached = sessions > 0
+    if not crashed.any() or reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
+        return []
+    p = fixed.several_rates(list(crashed[reached]), list(sessions[reached]))
+    if p > _UNEVEN:
+        return []
+    shares = ", ".join(
+        f"{name} {crashes / n:.1%}" for name, crashes, n in zip(data.weights, crashed, sessions, strict=True) if n
+    )
+    return [f"Sessions crash unevenly ({shares}; p {p:.2g}): look at log.errors() before reading the outcomes."]
 
 
 def _too_small(monitor: Monitor, data: TestData) -> list[str]:
