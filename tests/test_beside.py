@@ -186,3 +186,14 @@ def test_crashes_that_differ_between_variants_are_a_warning(tmp_path):
     uneven = [one(i, "error" if i % 2 and i % 3 == 0 else "completed") for i in range(200)]
     [warning] = [w for w in vl.analyze(write_log(tmp_path, uneven)).warnings if "crash" in w]
     assert "a 0.0%, b 33.0%" in warning
+
+
+def test_many_variants_are_compared_and_too_many_refused():
+    rng = np.random.default_rng(1)
+    many = pd.DataFrame({"variant": [f"v{n:04}" for n in rng.integers(0, 30, 900)], "y": rng.random(900) < 0.3})
+    names = sorted(many["variant"].unique())
+    result = vl.analyze(many, outcome="y", weights=dict.fromkeys(names, 1.0), rule=vl.StopRule(max_iterations=900))
+    assert len(result.comparisons) == 30 * 29 / 2
+    many = pd.DataFrame({"variant": [f"v{n:05}" for n in range(10_000)], "y": [0, 1] * 5000})
+    with pytest.raises(InputError, match="10,000 variants, at most 100"):
+        vl.analyze(many, outcome="y", weights=dict.fromkeys(many["variant"], 1.0))

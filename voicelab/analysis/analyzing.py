@@ -10,7 +10,7 @@ import pandas as pd
 
 from voicelab.analysis.beside import guardrail_frame, harm_warnings, outcome_frame, segment_frame, values_frame
 from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
-from voicelab.analysis.data import CHUNK, TestData, Values, from_frame, from_log, read_columns
+from voicelab.analysis.data import TestData, Values, chunk_of, from_frame, from_log, read_columns
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
 from voicelab.errors import InputError
@@ -19,6 +19,7 @@ from voicelab.rules import Kind, StopRule, check_weights
 from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments
 
+_MOST_VARIANTS = 100
 _UNEVEN = 0.001
 """p-value from which crashes are said to differ between variants."""
 _HARDLY = 0.3
@@ -136,7 +137,8 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
     if values.kind is not None:
         monitor.know(values.kind)
     begins = dict(data.epochs)
-    edges = sorted({*range(0, len(data.arms), CHUNK), *begins, len(data.arms)})
+    step = chunk_of(len(monitor.variants))
+    edges = sorted({*range(0, len(data.arms), step), *begins, len(data.arms)})
     for first, end in itertools.pairwise(edges):
         if first in begins:
             monitor.new_weights(begins[first])
@@ -150,6 +152,11 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result
     if len(data.weights) < 2:  # noqa: PLR2004 - a comparison needs two
         raise InputError(
             f"The test {data.test!r} has one variant, {next(iter(data.weights), None)!r}: there is nothing to compare."
+        )
+    if len(data.weights) > _MOST_VARIANTS:
+        raise InputError(
+            f"The test {data.test!r} has {len(data.weights):,} variants, at most {_MOST_VARIANTS} can be compared pair by pair. "
+            "Is its column of variants the right one?"
         )
     monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
     after = 0 if position is None else len(data.arms) - position - 1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
-from voicelab.analysis.data import CHUNK, TestData, Values
+from voicelab.analysis.data import TestData, Values, chunk_of
 from voicelab.monitor import Monitor
 from voicelab.rules import StopRule
 from voicelab.stats import closed
@@ -25,8 +25,9 @@ def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = slice(None
     if values.kind is not None:
         monitor.know(values.kind)
     sessions = np.arange(len(data.arms))[mine]
-    for first in range(0, len(sessions), CHUNK):
-        data.shown_to(monitor, values, sessions[first : first + CHUNK])
+    step = chunk_of(len(data.weights))
+    for first in range(0, len(sessions), step):
+        data.shown_to(monitor, values, sessions[first : first + step])
     return monitor
 
 

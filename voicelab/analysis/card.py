@@ -295,7 +295,8 @@ def _deciding(result: Any) -> list[dict[str, Any]]:
 def _guardrails(frame: Any) -> str:
     if frame is None or not len(frame):
         return ""
-    return section("Guardrails", _frame(frame), "shown beside the target; they don't stop the test")
+    shown = frame.drop(columns=["p_value", "p_value_adjusted"], errors="ignore")
+    return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
 
 
 def _segments(result: Any) -> str:

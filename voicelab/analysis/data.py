@@ -18,8 +18,9 @@ UNWRITTEN = "completed without writing the outcome: counted as 0"
 CRASHED = "crashed (status error)"
 
 
-CHUNK = 1 << 16
-"""Sessions that are weighed at once: they fit the processor's cache."""
+def chunk_of(variants: int) -> int:
+    """Return how many sessions are weighed at once: what they take, a number for every pair, fits the processor's cache."""
+    return max(256, (1 << 19) // variants**2)
 
 
 class Values(NamedTuple):

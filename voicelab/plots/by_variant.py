@@ -239,7 +239,7 @@ def _ridges(ax: "Axes", source: Any, frame: Any, names: list[str]) -> "Axes":
     style.name_rows(ax, names if style.is_frame(source) else [_named(source, name) for name in names])
     outcome = None if style.is_frame(source) else source.outcome
     label = style.outcome_label(outcome, "float", "value of" if outcome else "")
-    note = f" (the {cut:.1%} above are not shown)" if cut else ""
+    note = f" (the {100 * cut:.1f} % above are not shown)" if cut else ""
     title = "Distribution by variant, the line is the mean"
     return style.finish(ax, title, style.context_of(source), label + note, "variant", grid="x")
 

@@ -32,19 +32,27 @@ def beats_all(p: dict[Pair, Floats], k: int) -> Floats:
     """
     if k == 1:
         return np.ones((1, 1))
-    return np.array(
-        [np.maximum.reduce([beats(p, k, a, b) for b in range(k) if b != a]) for a in range(k)],
-    )
+    levels = _levels(p, k)
+    return np.array([np.maximum.reduce([_beats(p, levels, a, b) for b in range(k) if b != a]) for a in range(k)])
 
 
 def beats(p: dict[Pair, Floats], k: int, a: int, b: int) -> Floats:
     """Return the adjusted p-value of "a beats b" among k variants; arguments as for `beats_all`."""
-    adjusted = p[a, b]
-    for pairs in _intersections(k):
-        if _ordered(a, b) in pairs:
-            smallest = np.minimum.reduce([np.minimum(p[i, j], p[j, i]) for i, j in sorted(pairs)])
-            adjusted = np.maximum(adjusted, len(pairs) * smallest)
-    return np.minimum(adjusted, 1.0)
+    return _beats(p, _levels(p, k), a, b)
+
+
+def _levels(p: dict[Pair, Floats], k: int) -> list[tuple[frozenset[Pair], Floats]]:
+    """Return Bonferroni's p-value of every intersection with more than one pair."""
+    either = {pair: np.minimum(p[pair], p[pair[1], pair[0]]) for pair in p if pair[0] < pair[1]}
+    return [
+        (pairs, len(pairs) * np.minimum.reduce([either[pair] for pair in sorted(pairs)])) for pairs in _intersections(k)
+    ]
+
+
+def _beats(p: dict[Pair, Floats], levels: list[tuple[frozenset[Pair], Floats]], a: int, b: int) -> Floats:
+    pair = _ordered(a, b)
+    worst: Floats = np.maximum.reduce([p[a, b], *(level for pairs, level in levels if pair in pairs)])
+    return np.asarray(np.minimum(worst, 1.0))
 
 
 def _ordered(a: int, b: int) -> Pair:
