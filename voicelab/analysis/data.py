@@ -224,7 +224,7 @@ def from_frame(
     missing = sorted(set(found) - {str(name) for name in weights})
     if missing:
         raise InputError(f"The variant {missing[0]!r} has no weight; weights names {', '.join(map(str, weights))}.")
-    kept = frame[assigned]
+    kept = frame if assigned.all() else frame[assigned]
     values, kind = _numbers(kept[outcome], outcome)
     arm_of = {str(name): arm for arm, name in enumerate(weights)}
     written = kept[outcome].notna().to_numpy(dtype=np.bool_)
@@ -459,4 +459,7 @@ def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
             if column not in source.columns:
                 raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
         names = ", ".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in wanted)
-        return source.project(names).df()
+        table = source.project(names).to_arrow_table()
+        # Names of variants repeat: as categories ten million of them take a number each.
+        frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
+        return frame
