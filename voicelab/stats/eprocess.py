@@ -78,12 +78,8 @@ def mean_of_e(log_e: Floats) -> Floats:
     """Return the log of the average of e-values, over the first axis of their logs."""
     highest = log_e.max(axis=0)
     finite = np.where(np.isfinite(highest), highest, 0.0)
-    # One after the other: `sum` orders eight terms and more differently for one session than for many.
-    total = np.zeros_like(finite)
-    for part in np.exp(log_e - finite):
-        total = total + part
     with np.errstate(divide="ignore"):
-        average: Floats = finite + np.log(total) - math.log(len(log_e))
+        average: Floats = finite + np.log(np.exp(log_e - finite).sum(axis=0)) - math.log(len(log_e))
     return average
 
 
@@ -91,17 +87,13 @@ class PairBets:
     """The exact binary e-process between two arms, in both directions, carried from session to session.
 
     The bet of a direction is placed only while the past says that direction.
-
-    Args:
-        priors: Sessions that the common rate counts for; the e-values are averaged.
     """
 
-    def __init__(self, priors: tuple[float, ...] = PRIORS) -> None:
-        self.priors = priors
+    def __init__(self) -> None:
         self.n = np.zeros(2)
         self.s = np.zeros(2)
         # One row for each direction: "the first is better", "the second is better".
-        self.log_e = np.zeros((2, len(priors)))
+        self.log_e = np.zeros((2, len(PRIORS)))
 
     def extend(self, second: Ints, hits: Floats, weights: Floats) -> Floats:
         """Take sessions of the two arms in order.
@@ -115,8 +107,8 @@ class PairBets:
             Log E of both directions after each session, shape (2, T).
         """
         n, s = before(second, hits, self.n, self.s)
-        paths = np.empty((len(self.priors), 2, len(second)))
-        for at, prior in enumerate(self.priors):
+        paths = np.empty((len(PRIORS), 2, len(second)))
+        for at, prior in enumerate(PRIORS):
             bets, rates = log_bets(second, hits, n, s, weights, prior)
             for direction, placed in enumerate((rates[:, 0] > rates[:, 1], rates[:, 1] > rates[:, 0])):
                 steps = np.where(placed, bets, 0.0)
@@ -128,124 +120,6 @@ class PairBets:
         self.n = self.n + drawn.sum(axis=0)
         self.s = self.s + (drawn * hits[:, np.newaxis]).sum(axis=0)
         return mean_of_e(paths)
-
-
-class AllEqualBets:
-    """The exact binary e-process against "all variants have the same rate": `all_equal`, carried on.
-
-    Args:
-        weights: Configured probabilities of the arms, shape (k,), summing to 1.
-        priors: Sessions that the common rate counts for; the e-values are averaged.
-    """
-
-    def __init__(self, weights: Floats, priors: tuple[float, ...] = PRIORS) -> None:
-        self.weights = np.asarray(weights, dtype=np.float64)
-        self.priors = priors
-        self.n = np.zeros(len(self.weights))
-        self.s = np.zeros(len(self.weights))
-        self.log_e = np.zeros(len(priors))
-
-    def extend(self, arms: Ints, values: Floats, probabilities: Floats | None = None) -> Floats:
-        """Take sessions in order and return log E after each, shape (T,); arguments as for `BinaryEProcess.extend`."""
-        if not len(arms):
-            return np.empty(0)
-        weights = self.weights if probabilities is None else probabilities
-        n, s = before(arms, values, self.n, self.s)
-        paths = np.empty((len(self.priors), len(arms)))
-        for at, prior in enumerate(self.priors):
-            steps = log_bets(arms, values, n, s, weights, prior)[0]
-            steps[0] += self.log_e[at]
-            paths[at] = np.cumsum(steps)
-        self.log_e = paths[:, -1].copy()
-        drawn = np.eye(len(self.n))[arms]
-        self.n = self.n + drawn.sum(axis=0)
-        self.s = self.s + (drawn * values[:, np.newaxis]).sum(axis=0)
-        return mean_of_e(paths)
-
-    def state(self) -> dict[str, list[float]]:
-        """Return what is carried on, as lists of numbers."""
-        return {
-            "weights": self.weights.tolist(),
-            "priors": list(self.priors),
-            "n": self.n.tolist(),
-            "s": self.s.tolist(),
-            "log_e": self.log_e.tolist(),
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, list[float]]) -> "AllEqualBets":
-        """Go on from a state."""
-        made = cls(np.array(state["weights"]), tuple(state["priors"]))
-        made.n, made.s, made.log_e = (np.array(state[name]) for name in ("n", "s", "log_e"))
-        return made
-
-
-class BinaryEProcess:
-    """The exact binary e-processes of every ordered pair of k variants, carried from session to session.
-
-    "i beats j" bets on the sessions of i and j alone, with their probabilities renormalised, and only while the past
-    predicts a higher rate for i. With theta the true rates, w the probabilities and m the mixture of the predictions
-    p, a bet's mean is 1 + cov_w(theta, p) / (m (1 - m)): at most 1 for every theta_i <= theta_j, so that each direction
-    holds against "i is no better than j", not only against equality, and whatever the rates do over time.
-
-    Args:
-        weights: Configured probabilities of the arms, shape (k,), summing to 1.
-        priors: Sessions that the common rate counts for; the e-values are averaged.
-    """
-
-    def __init__(self, weights: Floats, priors: tuple[float, ...] = PRIORS) -> None:
-        self.weights = np.asarray(weights, dtype=np.float64)
-        self.priors = priors
-        k = len(self.weights)
-        self.pairs = {(i, j): PairBets(priors) for i in range(k) for j in range(i + 1, k)}
-        self.log_e = np.zeros((k, k))
-
-    def extend(self, arms: Ints, values: Floats, probabilities: Floats | None = None) -> Floats:
-        """Take sessions in order; the same floats one by one, in chunks and all at once.
-
-        Args:
-            arms: Arm of each session, shape (T,).
-            values: Its outcome, 0.0 or 1.0, shape (T,).
-            probabilities: Probability of each arm, known before the session, shape (T, k); by default the weights.
-
-        Returns:
-            Log E of "i beats j" after each session, shape (T, k, k); 0 on the diagonal.
-        """
-        paths = np.zeros((len(arms), *self.log_e.shape))
-        if not len(arms):
-            return paths
-        for (i, j), bets in self.pairs.items():
-            mine = (arms == i) | (arms == j)
-            shares = self.weights[[i, j]] if probabilities is None else probabilities[mine][:, [i, j]]
-            # A row for the state before the chunk: a session of another arm sees what the pair's last one left.
-            both = np.array([[self.log_e[i, j]], [self.log_e[j, i]]])
-            if mine.any():
-                shares = shares / shares.sum(axis=-1, keepdims=True)
-                both = np.hstack([both, bets.extend((arms[mine] == j).astype(np.int64), values[mine], shares)])
-            paths[:, i, j], paths[:, j, i] = both[:, np.cumsum(mine)]
-        self.log_e = paths[-1].copy()
-        return paths
-
-    def state(self) -> dict[str, list[Any]]:
-        """Return what is carried on, as (nested) lists of numbers; the pairs in the order 01, 02, ..., 12, ..."""
-        return {
-            "weights": self.weights.tolist(),
-            "priors": list(self.priors),
-            "log_e": self.log_e.tolist(),
-            "pair_n": [bets.n.tolist() for bets in self.pairs.values()],
-            "pair_s": [bets.s.tolist() for bets in self.pairs.values()],
-            "pair_log_e": [bets.log_e.tolist() for bets in self.pairs.values()],
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, list[Any]]) -> "BinaryEProcess":
-        """Go on from a state."""
-        made = cls(np.array(state["weights"]), tuple(state["priors"]))
-        made.log_e = np.array(state["log_e"])
-        kept = zip(state["pair_n"], state["pair_s"], state["pair_log_e"], strict=True)
-        for bets, (n, s, log_e) in zip(made.pairs.values(), kept, strict=True):
-            bets.n, bets.s, bets.log_e = np.array(n), np.array(s), np.array(log_e)
-        return made
 
 
 def prior_weight(expected_stop: float) -> float:
@@ -310,25 +184,3 @@ def interval_factor(n: Any, g: float, alpha: float) -> Floats:
     with np.errstate(divide="ignore"):
         factor: Floats = np.sqrt((n + g) / n * (2 * math.log(1 / alpha) + np.log((n + g) / g)))
     return factor
-
-
-def confidence_sequence(difference: Any, se: Any, n: Any, g: float, alpha: float) -> tuple[Floats, Floats]:
-    """Return the interval for a difference of means that holds at every look: `interval_factor` standard errors.
-
-    It is the set of differences that the normal mixture over Welch's statistic has not rejected now, which holds
-    asymptotically. The e-value of counts and floats is the smaller of that and the g-prior's, so that a test may still go
-    on where the interval leaves 0 out; it never stops where the interval keeps it.
-
-    Args:
-        difference: Estimate of the difference, any shape.
-        se: Its (Welch) standard error.
-        n: Sessions of both arms together.
-        g: Weight of the prior in sessions.
-        alpha: Error probability.
-
-    Returns:
-        Lower and upper limits; infinite where the standard error is not known.
-    """
-    difference, se = np.asarray(difference, dtype=np.float64), np.asarray(se, dtype=np.float64)
-    half = np.where(np.isfinite(se) & (se > 0), se * interval_factor(n, g, alpha), np.inf)
-    return difference - half, difference + half
