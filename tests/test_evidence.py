@@ -262,3 +262,21 @@ def test_single_sessions_under_a_horizon_give_the_same_floats_as_all_at_once(ses
     assert single.decision() == whole.decision()
     assert (single.pairs == whole.pairs).all()
     assert single.ratio.p_value == whole.ratio.p_value
+
+
+def test_floats_under_weights_that_change_at_once_wait_for_the_burn_in():
+    rng = np.random.default_rng(9)
+    stops = 0
+    for _ in range(200):
+        monitor = watched(StopRule(max_iterations=400, max_confidence=95), kind="float")
+        feed(monitor, rng.choice(2, 3), rng.lognormal(0, 1.5, 3))
+        monitor.new_weights({"a": 0.4, "b": 0.6})
+        feed(monitor, rng.choice(2, 397), rng.lognormal(0, 1.5, 397), start=3)
+        stops += monitor.decision().winner is not None
+    assert stops / 200 <= 0.07 + 0.03
+
+
+def test_averages_of_many_e_values_do_not_depend_on_how_many_are_averaged_at_once():
+    log_e = np.random.default_rng(2).normal(0, 5, (12, 300))
+    whole = eprocess.mean_of_e(log_e)
+    assert (whole == np.concatenate([eprocess.mean_of_e(log_e[:, at : at + 1]) for at in range(300)])).all()

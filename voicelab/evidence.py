@@ -156,7 +156,9 @@ class Horizon:
         """Return z of the difference, and the reciprocal of its standard error: both 0 where nothing can be said."""
         if self._past[2, i, j]:
             difference, se = compare.stratified(one, other, self._kind, self._past[:, i, j])
-            ready = se > 0
+            # As much information as two arms hold at the end of the burn-in.
+            enough = self._past[2, i, j] + compare.information(one[0], other[0]) >= compare.BURN_IN[self._kind] / 2
+            ready = enough & (se > 0)
         else:
             se = compare.standard_error(one, other, self._kind)
             ready = (np.minimum(one[0], other[0]) >= compare.BURN_IN[self._kind]) & (se > 0)

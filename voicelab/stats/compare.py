@@ -73,7 +73,9 @@ def stratum(a: Moments, b: Moments, kind: str) -> Floats:
     Within an epoch the base rate may be anything: only differences inside it count. Source: Cochran 1954; Mantel &
     Haenszel 1959.
     """
-    share = information(a[0], b[0])
+    # A difference of numbers has no error that is known before each arm has two of them.
+    known = np.minimum(a[0], b[0]) >= (1 if kind == "binary" else 2)
+    share = np.where(known, information(a[0], b[0]), 0.0)
     difference = np.where(share > 0, means(a) - means(b), 0.0)
     return np.stack([share * difference, (share * standard_error(a, b, kind)) ** 2, share])
 

@@ -78,8 +78,12 @@ def mean_of_e(log_e: Floats) -> Floats:
     """Return the log of the average of e-values, over the first axis of their logs."""
     highest = log_e.max(axis=0)
     finite = np.where(np.isfinite(highest), highest, 0.0)
+    # One after the other: `sum` orders eight terms and more differently for one session than for many.
+    total = np.zeros_like(finite)
+    for part in np.exp(log_e - finite):
+        total = total + part
     with np.errstate(divide="ignore"):
-        average: Floats = finite + np.log(np.exp(log_e - finite).sum(axis=0)) - math.log(len(log_e))
+        average: Floats = finite + np.log(total) - math.log(len(log_e))
     return average
 
 
