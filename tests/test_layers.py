@@ -13,12 +13,19 @@ LAYERS = {
     "checks": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "conversation": 1, "stats": 1,
     "rules": 2, "sdk": 2,
     "evidence": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3,
-    "jobs": 4, "monitor": 4, "plots": 4,
-    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5,
+    "arguments": 4, "jobs": 4, "monitor": 4, "plots": 4,
+    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5, "live": 5,
+    "widgets": 6,
     "cli": 8, "__init__": 8,
 }  # fmt: skip
-# Within layer 1 these few rest on each other in this order.
-WITHIN = {"inputs": {"checks"}, "isolation": {"clock"}, "conversation": {"records", "inputs"}, "clock": set()}
+# Within a layer these few rest on each other in this order.
+WITHIN = {
+    "jobs": {"arguments"},
+    "inputs": {"checks"},
+    "isolation": {"clock"},
+    "conversation": {"records", "inputs"},
+    "clock": set(),
+}
 
 # Library -> the only modules that import it.
 ONLY = {

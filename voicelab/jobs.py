@@ -7,27 +7,23 @@ import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import orjson
-
 from voicelab import sdk
+from voicelab.arguments import EPOCH, checked_world, forced_variants, split_parameters, start_of, with_options
 from voicelab.callers import Mix, as_caller
 from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.conversation import SessionRecord, SideBySide
 from voicelab.errors import InputError, did_you_mean
-from voicelab.handlers import Handler, HandlerLike, load_handler
+from voicelab.handlers import Handler, HandlerLike
 from voicelab.records import PortabilityNote, SessionRows
 from voicelab.seeds import Seeds, session_id
 from voicelab.session.host import Settings
 from voicelab.session.runner import Session
 from voicelab.session.watchdog import watching
 from voicelab.world import World
-
-EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-"""When sessions begin unless `start=` says otherwise: a Monday at nine."""
 
 Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 T = TypeVar("T")
@@ -227,7 +223,7 @@ def play(
     def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
         return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
-    with sdk.hosted(), _numpy_kept(job.handler):
+    with hosting(job.handler):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
     return SessionRecord.from_rows(
         rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)]
@@ -306,89 +302,6 @@ async def offload(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
-# --- arguments that `run` and `simulate` share -----------------------------------------------------------------------
-
-
-def with_options(
-    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
-) -> Handler:
-    """Return the loaded handler with variables and environment on top of its own."""
-    if environment is not None and (not isinstance(environment, str) or not environment):
-        raise InputError(f"environment is {environment!r}, must be the name of an environment, e.g. 'production'.")
-    return load_handler(handler, variables=variables, environment=environment or "development")
-
-
-def split_parameters(
-    parameters: Any, run_test: Mapping[str, bool] | None
-) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
-    """Return parameters without the SDK's own keys, and the tests that have stopped.
-
-    Raises:
-        InputError: parameters are no dict with text keys, or hold `functionId`, or a `runTest` of another shape.
-    """
-    tests = _run_tests("run_test", run_test or {})
-    if parameters is None:
-        return None, tests
-    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
-        raise InputError(f"parameters is {parameters!r}, must be a dict whose keys are text.")
-    if "functionId" in parameters:
-        raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
-    rest = dict(parameters)
-    given = rest.pop("runTest", None)
-    if given is not None:
-        tests = _run_tests("parameters['runTest']", given) | tests
-    return rest, tests
-
-
-def _run_tests(what: str, given: Any) -> dict[str, bool]:
-    tests = given
-    if isinstance(given, str):
-        try:
-            tests = orjson.loads(given)
-        except orjson.JSONDecodeError:
-            tests = None
-    if not isinstance(tests, Mapping) or not all(isinstance(v, bool) for v in tests.values()):
-        raise InputError(f"{what} is {given!r}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
-    return dict(tests)
-
-
-def forced_variants(variants: Any) -> dict[str, str]:
-    """Return forced variants as text.
-
-    Raises:
-        InputError: they are no dict.
-    """
-    if not isinstance(variants, Mapping):
-        raise InputError(f"variants is {variants!r}, must be {{test: variant}} or 'each'.")
-    return {str(test): str(variant) for test, variant in variants.items()}
-
-
-def start_of(start: datetime | str | None) -> datetime:
-    """Return when sessions begin; a date without a time zone counts as UTC.
-
-    Raises:
-        InputError: it is no date.
-    """
-    if start is None:
-        return EPOCH
-    try:
-        date = datetime.fromisoformat(start) if isinstance(start, str) else start
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, AttributeError):
-        raise InputError(f"start is {start!r}, must be a datetime or text such as '2026-01-05T09:00'.") from None
-
-
-def checked_world(world: Any) -> World | None:
-    """Return the world.
-
-    Raises:
-        InputError: it is none.
-    """
-    if world is not None and not isinstance(world, World):
-        raise InputError(f"world is {world!r}, must be vl.World(...).")
-    return world
-
-
 class _Opening:
     """A caller that listens to the opening and does nothing."""
 
@@ -450,6 +363,13 @@ def _seed_numpy(seed: int) -> None:
 
 
 @contextlib.contextmanager
+def hosting(handler: Handler) -> Iterator[None]:
+    """Make the process ready for sessions of a handler meanwhile."""
+    with sdk.hosted(), _numpy_kept(handler):
+        yield
+
+
+@contextlib.contextmanager
 def _numpy_kept(handler: Handler) -> Iterator[None]:
     if not handler.binds_numpy_random:
         yield
@@ -463,4 +383,4 @@ def _numpy_kept(handler: Handler) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002 - as above
 
 
-__all__ = ["EPOCH", "Job", "in_own_loop", "offload", "play", "run"]
+__all__ = ["Job", "hosting", "in_own_loop", "offload", "play", "run"]

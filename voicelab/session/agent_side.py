@@ -8,7 +8,7 @@ from voicelab.session import outputs
 from voicelab.session.caller_side import SECONDS_PER_CHARACTER, CallerSide
 from voicelab.session.failures import file_name
 from voicelab.session.host import SessionHost
-from voicelab.session.turns import TurnTaking
+from voicelab.session.turns import NEVER, TurnTaking
 
 
 class AgentSide:
@@ -119,14 +119,17 @@ class AgentSide:
         now, turns, recorder = self._now(), self._turns, self._recorder
         if turns.queue:
             turns.advance(now)
-        start_s = turns.enqueue(now, turn, text, seconds, interruptible, len(recorder.events))
+        row, voice = len(recorder.events), self._host.voice
+        start_s = turns.enqueue(now, turn, text, seconds if voice is None else NEVER, interruptible, row)
         if start_s is None:
             self._record(now, turn, event, task, data | {"spoken": False})
             return
         label = _SPEECH if text is not None and task is None else ("output", event.name, task is not None, task)
-        recorder.add(start_s, turn, label, data)
+        recorder.add(start_s if voice is None else now, turn, label, data)
         if len(turns.queue) == 1:
             self._caller.agent_begins(now)
+        if voice is not None:
+            voice.play(row, event)
 
     def _end(self, event: sdk.Event, turn: int, task: str | None) -> None:
         """Take a yielded StopEvent or TransferSessionEvent: speak what is queued and the closing words, then end."""

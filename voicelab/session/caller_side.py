@@ -122,6 +122,14 @@ class CallerSide:
         self._timed.clear()
         self.next_at = self.plan_at = NEVER
 
+    def act(self, action: Action, now: float) -> None:
+        """Do what a live caller does at this moment; words are complete when they come."""
+        if isinstance(action, Say):
+            self.heard.clear()
+            self._turns.offer(now, action, speech=True)
+        else:
+            self._do(action, now)
+
     def due(self) -> float:
         """Return when the caller does something next, in seconds; infinity while it waits for the agent."""
         if self.plan_at < self.next_at and self._saying is None and self._turns.idle:

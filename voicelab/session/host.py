@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from voicelab import sdk
 from voicelab.clock import Clock
@@ -37,6 +37,16 @@ class Limits:
 
     seconds: float = 3600.0
     outputs: int = 10_000
+
+
+class Voice(Protocol):
+    """Plays what the agent says, in a session that somebody listens to."""
+
+    def play(self, row: int, event: sdk.Event) -> None:
+        """Play an event of the agent: speech, audio or silence; then tell the session by `playing` when."""
+
+    def clear(self) -> None:
+        """Stop, and forget what waits."""
 
 
 @dataclass
@@ -118,6 +128,7 @@ class SessionHost:
         "turns",
         "uniform",
         "virtual",
+        "voice",
     )
 
     def __init__(
@@ -131,6 +142,7 @@ class SessionHost:
     ) -> None:
         self.turns: TurnTaking
         self.context: sdk.SessionContext
+        self.voice: Voice | None = None
         self.settings = settings
         self.index = index
         self.recorder = Recorder(settings.secrets)

@@ -87,10 +87,11 @@ class Recorder:
             label = (kind, self.masked(name), background, task and self.masked(task))
         self.events.append((time_s, turn, label, text))
 
-    def amend(self, seq: int, facts: Mapping[str, Any]) -> None:
-        """Add to the data of an event, once it is known what became of it."""
-        time_s, turn, label, data = self.events[seq]
-        self.events[seq] = (time_s, turn, label, self.masked(encode({**orjson.loads(data), **facts})))
+    def amend(self, seq: int, facts: Mapping[str, Any], time_s: float | None = None) -> None:
+        """Add to the data of an event, once it is known what became of it, and when it really was."""
+        planned_s, turn, label, data = self.events[seq]
+        text = self.masked(encode({**orjson.loads(data), **facts}))
+        self.events[seq] = (planned_s if time_s is None else time_s, turn, label, text)
 
     def add_error(self, time_s: float, turn: int, data: dict[str, Any], task: str | None = None) -> None:
         """Record an error of the handler, or of a background task, as the SDK's `error` event."""

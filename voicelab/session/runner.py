@@ -140,6 +140,46 @@ class Session(SessionHost):
         self.context.__dict__.clear()
         del self.turns, self._agent, self._caller, self._clock, self._work
 
+    # --- what a live caller and a voice do, on the session's own loop ---
+
+    def act(self, action: Action) -> None:
+        """Do what the caller does now: words (complete as they come), keys, a custom event, hanging up."""
+        if self.turns.ended is None:
+            self._caller.act(action, self.now())
+            self._look_again()
+
+    def speak(self) -> None:
+        """Take the caller's first sound, before its words are known."""
+        if self.turns.ended is None:
+            self.turns.speak(self.now())
+            self._look_again()
+
+    def hush(self) -> None:
+        """Take back a first sound that turned out to be no words."""
+        if self.turns.ended is None:
+            self.turns.hush(self.now())
+            self._look_again()
+
+    def playing(self, row: int, start_s: float, end_s: float) -> Utterance | None:
+        """Be told by the voice when an event plays; return it as it is queued now, or None if it has been cut.
+
+        Args:
+            row: The event's seq.
+            start_s: When it begins to play.
+            end_s: When it has been played.
+        """
+        if self.turns.ended is not None:
+            return None
+        item = self.turns.retime(row, start_s, end_s)
+        if item is not None:
+            self.recorder.amend(row, {"duration_s": round(item.end_s - item.start_s, 3)}, time_s=item.start_s)
+            self._look_again()
+        return item
+
+    def _look_again(self) -> None:
+        self._clock.changed()
+        self._clock.wake()
+
     # --- the conversation ---
 
     async def _converse(self) -> None:
@@ -359,6 +399,8 @@ class Session(SessionHost):
     def cut(self, time_s: float, turn: int, cut: list[tuple[Utterance, float]]) -> None:
         """Note at the rows of what was cut how much of it was played and heard."""
         del turn
+        if self.voice is not None:
+            self.voice.clear()
         for utterance, played_s in cut:
             facts: dict[str, Any] = {"interrupted": True, "played_s": played_s}
             if not played_s:

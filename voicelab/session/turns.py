@@ -204,6 +204,12 @@ class TurnTaking:
             if not self._held and not self._closed():
                 self._take_over(now)
 
+    def hush(self, now: float) -> None:
+        """Take back a first sound that turned out to be no words: silence counts from now on."""
+        self._speaking = False
+        if self._silent_since is not None:
+            self._silent_since = now
+
     # What the agent does.
 
     def begin(self, now: float, given: Any) -> None:
@@ -224,6 +230,31 @@ class TurnTaking:
         queue.append(Utterance(turn, text, start, start + duration_s, interruptible, row))
         self._silent_since = None
         return start
+
+    def retime(self, row: int, start_s: float, end_s: float) -> Utterance | None:
+        """Learn when a queued item plays, where that isn't known as it is queued; what stands behind it moves along.
+
+        Args:
+            row: The item's mark.
+            start_s: When it begins to play; not before the item in front of it has been played.
+            end_s: When it has been played if it begins at `start_s`.
+
+        Returns:
+            The item, or None if it isn't queued any more.
+        """
+        queue = self.queue
+        at = next((at for at, item in enumerate(queue) if item.row == row), None)
+        if at is None:
+            return None
+        end_before = queue[at - 1].end_s if at else 0.0
+        begin = max(start_s, end_before)
+        queue[at] = queue[at]._replace(start_s=begin, end_s=begin + end_s - start_s)
+        for later in range(at + 1, len(queue)):
+            item, begin = queue[later], queue[later - 1].end_s
+            if item.end_s == NEVER:
+                break
+            queue[later] = item._replace(start_s=begin, end_s=begin + item.end_s - item.start_s)
+        return queue[at]
 
     def clear(self, now: float) -> None:
         """Clear the speech queue, as the agent itself asks; the handler goes on."""

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab import __version__, checks
+from voicelab.arguments import checked_world, forced_variants, split_parameters, start_of, with_options
 from voicelab.callers import as_caller
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError
 from voicelab.handlers import HandlerLike
-from voicelab.jobs import Job, checked_world, forced_variants, play, split_parameters, start_of, with_options
+from voicelab.jobs import Job, play
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settled_shards
 from voicelab.simulation.driver import Driver, Plan

@@ -20,8 +20,9 @@ from typing import Any
 import pyarrow as pa
 
 from voicelab import sdk
+from voicelab.arguments import split_parameters
 from voicelab.clock import VirtualClock, VirtualLoop
-from voicelab.jobs import Job, end_leftovers, split_parameters
+from voicelab.jobs import Job, end_leftovers
 from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
 

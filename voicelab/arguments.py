@@ -1,0 +1,95 @@
+"""What `vl.run`, `vl.simulate` and `vl.Console` are given, checked at the door."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from voicelab.errors import InputError
+from voicelab.handlers import Handler, HandlerLike, load_handler
+from voicelab.world import World
+
+EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+"""When sessions begin unless `start=` says otherwise: a Monday at nine."""
+
+
+def with_options(
+    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
+) -> Handler:
+    """Return the loaded handler with variables and environment on top of its own."""
+    if environment is not None and (not isinstance(environment, str) or not environment):
+        raise InputError(f"environment is {environment!r}, must be the name of an environment, e.g. 'production'.")
+    return load_handler(handler, variables=variables, environment=environment or "development")
+
+
+def split_parameters(
+    parameters: Any, run_test: Mapping[str, bool] | None
+) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
+    """Return parameters without the SDK's own keys, and the tests that have stopped.
+
+    Raises:
+        InputError: parameters are no dict with text keys, or hold `functionId`, or a `runTest` of another shape.
+    """
+    tests = _run_tests("run_test", run_test or {})
+    if parameters is None:
+        return None, tests
+    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
+        raise InputError(f"parameters is {parameters!r}, must be a dict whose keys are text.")
+    if "functionId" in parameters:
+        raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
+    rest = dict(parameters)
+    given = rest.pop("runTest", None)
+    if given is not None:
+        tests = _run_tests("parameters['runTest']", given) | tests
+    return rest, tests
+
+
+def _run_tests(what: str, given: Any) -> dict[str, bool]:
+    tests = given
+    if isinstance(given, str):
+        try:
+            tests = orjson.loads(given)
+        except orjson.JSONDecodeError:
+            tests = None
+    if not isinstance(tests, Mapping) or not all(isinstance(v, bool) for v in tests.values()):
+        raise InputError(f"{what} is {given!r}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
+    return dict(tests)
+
+
+def forced_variants(variants: Any) -> dict[str, str]:
+    """Return forced variants as text.
+
+    Raises:
+        InputError: they are no dict.
+    """
+    if not isinstance(variants, Mapping):
+        raise InputError(f"variants is {variants!r}, must be {{test: variant}} or 'each'.")
+    return {str(test): str(variant) for test, variant in variants.items()}
+
+
+def start_of(start: datetime | str | None) -> datetime:
+    """Return when sessions begin; a date without a time zone counts as UTC.
+
+    Raises:
+        InputError: it is no date.
+    """
+    if start is None:
+        return EPOCH
+    try:
+        date = datetime.fromisoformat(start) if isinstance(start, str) else start
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, AttributeError):
+        raise InputError(f"start is {start!r}, must be a datetime or text such as '2026-01-05T09:00'.") from None
+
+
+def checked_world(world: Any) -> World | None:
+    """Return the world.
+
+    Raises:
+        InputError: it is none.
+    """
+    if world is not None and not isinstance(world, World):
+        raise InputError(f"world is {world!r}, must be vl.World(...).")
+    return world
