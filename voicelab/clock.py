@@ -293,7 +293,8 @@ class WallClock(_Waiting):
             self._timer = None
         due = self._due()
         if due < float("inf"):
-            self._timer = self._loop.call_at(self._start + due, self._on_time)
+            # A nanosecond later, or rounding might ring it just before it is due, again and again.
+            self._timer = self._loop.call_at(self._start + due + 1e-9, self._on_time)
 
     def jump(self, when: float) -> bool:
         """Return False: real time can't be skipped."""

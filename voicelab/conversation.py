@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,18 @@ class SessionRecord:
         names = list(Event.__dataclass_fields__)
         return pd.DataFrame([[getattr(event, name) for name in names] for event in self.events], columns=names)
 
+    def to_json(self) -> str:
+        """Return everything as JSON text: the session's facts, events, exposures, outcomes, metrics and notes."""
+        record = {
+            "session": dict(self._facts),
+            "events": [asdict(event) for event in self.events],
+            "exposures": [dict(row) for row in self._exposures],
+            "outcomes": [dict(row) for row in self._outcomes],
+            "metrics": self.metrics,
+            "notes": [asdict(note) for note in self.notes],
+        }
+        return orjson.dumps(record, option=orjson.OPT_INDENT_2).decode()
+
     def to_script(self) -> list[Any]:
         """Return the caller's side as a script for `vl.run` and `vl.simulate`."""
         script: list[Any] = []
@@ -196,7 +208,7 @@ class SessionRecord:
 
     def lines(self) -> Iterator[Line]:
         """Yield the conversation, line by line in order of time."""
-        yield from sorted((line for event in self.events for line in _lines_of(event)), key=lambda line: line.time_s)
+        yield from sorted((line for event in self.events for line in lines_of(event)), key=lambda line: line.time_s)
 
     @property
     def _summary(self) -> dict[str, str]:
@@ -275,7 +287,8 @@ def _errors(count: int) -> str:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _lines_of(event: Event) -> Iterator[Line]:
+def lines_of(event: Event) -> Iterator[Line]:
+    """Yield the lines of conversation that an event makes: none, or one."""
     data, time_s, task = event.data, event.time_s, event.task_name or ""
     if event.name == "text_to_speech":
         yield _spoken(event)
@@ -310,6 +323,11 @@ _NOTES = {
 
 
 class _Shown(dict[str, Any]):
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        # Audio given in the event itself is no text for people.
+        return f"{value[:24]}…" if isinstance(value, str) and value.startswith("data:") else value
+
     def __missing__(self, key: str) -> str:
         return ""
 

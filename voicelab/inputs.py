@@ -11,6 +11,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from voicelab import checks
 from voicelab.errors import InputError
 
+SECONDS_PER_CHARACTER = 0.06
+"""How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
+
 
 @runtime_checkable
 class SdkEvent(Protocol):

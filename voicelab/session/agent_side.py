@@ -4,8 +4,9 @@ from typing import Any
 
 from voicelab import sdk
 from voicelab.errors import HandlerError, InputError
+from voicelab.inputs import SECONDS_PER_CHARACTER
 from voicelab.session import outputs
-from voicelab.session.caller_side import SECONDS_PER_CHARACTER, CallerSide
+from voicelab.session.caller_side import CallerSide
 from voicelab.session.failures import file_name
 from voicelab.session.host import SessionHost
 from voicelab.session.turns import NEVER, TurnTaking
@@ -129,7 +130,7 @@ class AgentSide:
         if len(turns.queue) == 1:
             self._caller.agent_begins(now)
         if voice is not None:
-            voice.play(row, event)
+            voice.play(row, turn, event)
 
     def _end(self, event: sdk.Event, turn: int, task: str | None) -> None:
         """Take a yielded StopEvent or TransferSessionEvent: speak what is queued and the closing words, then end."""

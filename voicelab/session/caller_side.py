@@ -8,11 +8,8 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicelab.inputs import Action, At, HangUp, Input, Interrupt, Press, Say, Silence
+from voicelab.inputs import SECONDS_PER_CHARACTER, Action, At, HangUp, Input, Interrupt, Press, Say, Silence
 from voicelab.session.turns import NEVER, TurnTaking
-
-SECONDS_PER_CHARACTER = 0.06
-"""How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """What went wrong in a handler, told in the user's own lines: message, file, line and a short traceback."""
 
-import asyncio
 import functools
 import linecache
 import os
@@ -13,9 +12,9 @@ from typing import Any
 import voicelab
 from voicelab.sdk import FOLDER
 
-# Folders whose code is not the user's: the lab, the SDK, and asyncio.
+# Folders whose code is not the user's: the lab, the SDK, and Python's own library.
 _OURS = tuple(
-    folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(asyncio.__file__).parent))
+    folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(os.__file__).parent))
 )
 _METRIC_VALUE = re.compile(r"Metric value must be a finite number, got np\.")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -23,7 +22,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 @functools.lru_cache(maxsize=4096)
 def is_users(code: CodeType) -> bool:
-    """Return whether code belongs to the user: not to voicelab, the SDK, asyncio or an installed library."""
+    """Return whether code belongs to the user: not to voicelab, the SDK, Python's or an installed library."""
     name = code.co_filename
     return not name.startswith(("<frozen", *_OURS)) and "site-packages" not in name
 

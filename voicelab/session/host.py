@@ -42,7 +42,7 @@ class Limits:
 class Voice(Protocol):
     """Plays what the agent says, in a session that somebody listens to."""
 
-    def play(self, row: int, event: sdk.Event) -> None:
+    def play(self, row: int, turn: int, event: sdk.Event) -> None:
         """Play an event of the agent: speech, audio or silence; then tell the session by `playing` when."""
 
     def clear(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from voicelab.session.caller_side import SECONDS_PER_CHARACTER
+from voicelab.inputs import SECONDS_PER_CHARACTER
 
 ASSUMED_AUDIO_S = 2.0
 """How long audio is taken to play that can't be looked at: a URL, or a file that isn't there."""

@@ -160,19 +160,21 @@ class Session(SessionHost):
             self.turns.hush(self.now())
             self._look_again()
 
-    def playing(self, row: int, start_s: float, end_s: float) -> Utterance | None:
+    def playing(self, row: int, start_s: float, end_s: float, **facts: Any) -> Utterance | None:
         """Be told by the voice when an event plays; return it as it is queued now, or None if it has been cut.
 
         Args:
             row: The event's seq.
             start_s: When it begins to play.
             end_s: When it has been played.
+            facts: What else the event's data shall say, such as the engine that spoke.
         """
         if self.turns.ended is not None:
             return None
         item = self.turns.retime(row, start_s, end_s)
         if item is not None:
-            self.recorder.amend(row, {"duration_s": round(item.end_s - item.start_s, 3)}, time_s=item.start_s)
+            facts["duration_s"] = round(item.end_s - item.start_s, 3)
+            self.recorder.amend(row, facts, time_s=item.start_s)
             self._look_again()
         return item
 

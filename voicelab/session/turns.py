@@ -162,6 +162,10 @@ class TurnTaking:
             return NEVER
         return self._silent_since + self._timeout_s
 
+    def silent_s(self, now: float) -> float:
+        """Return the seconds since the caller's last input, or since the session began."""
+        return now - self._last_input_s
+
     # What the caller does.
 
     def offer(self, now: float, given: Any, *, speech: bool) -> None:
@@ -248,7 +252,7 @@ class TurnTaking:
             return None
         end_before = queue[at - 1].end_s if at else 0.0
         begin = max(start_s, end_before)
-        queue[at] = queue[at]._replace(start_s=begin, end_s=begin + end_s - start_s)
+        queue[at] = queue[at]._replace(start_s=begin, end_s=begin + max(0.0, end_s - start_s))
         for later in range(at + 1, len(queue)):
             item, begin = queue[later], queue[later - 1].end_s
             if item.end_s == NEVER:

@@ -1,0 +1,732 @@
+"""A live conversation, in virtual time: what a person does, what a page is told, what is logged."""
+
+import base64
+import sys
+
+import numpy as np
+import pytest
+
+import voicelab as vl
+from page import Page
+from voicelab import sdk, speech
+from voicelab.errors import InputError, LogError
+from voicelab.live.talk import Talk
+from voicelab.sdk import supply
+
+TTS = sdk.TextToSpeechEvent
+
+
+async def echo(event, context):
+    if event.name == "start":
+        context.add_outcome("done", "boolean")
+        yield TTS(text="Hello there.", voice="nova")
+    elif event.name == "text":
+        context.set_data("last", event.data["text"])
+        yield TTS(text=f"You said {event.data['text']}.", voice="nova")
+    elif event.name == "dtmf":
+        yield TTS(text=f"Key {event.data['digits']}.", voice="nova")
+    elif event.name == "timeout":
+        yield TTS(text=f"Still there? {event.data['count']}", voice="nova")
+    elif event.name == "order":
+        yield TTS(text=f"Order {event.data['item']}.", voice="nova")
+
+
+async def greeter(event, context):
+    if event.name == "start":
+        context.add_outcome("liked", "boolean")
+        stop = {"max_iterations": 100, "target_outcome": "liked", "default": "warm"}
+        variant = context.add_test("greeting", {"warm": 0.5, "cold": 0.5}, stop=stop)
+        context.set_data("variant", variant)
+        print("drawn:", variant)
+        yield TTS(text="Good day." if variant == "cold" else "Hello, so glad you called!", voice="nova")
+
+
+@pytest.fixture
+def page_of():
+    pages = []
+
+    def make(handler, **options):
+        pages.append(Page(handler, **options))
+        return pages[-1]
+
+    yield make
+    for page in pages:
+        page.close()
+
+
+# --- typing, keys, events ---
+
+
+def test_a_typed_conversation_is_shown_and_recorded(page_of):
+    page = page_of(echo).connect(3)
+    assert page.state["phase"] == "live"
+    page.say("hi", 4)
+    page.hang_up()
+    assert page.lines("caller") == ["hi"]
+    assert page.lines("agent") == ["Hello there.", "You said hi."]
+    assert page.state["phase"] == "ended"
+    assert page.state["status"] == "hangup"
+    assert page.state["data"] == {"last": "hi"}
+    record = page.talk.record
+    assert (record.source, record.caller, record.status) == ("typed", "person", "hangup")
+    assert page.records[-1].session_id == record.session_id
+    assert record.to_script()[0] == vl.run(echo, ["hi", vl.hang_up()]).to_script()[0]
+
+
+def test_the_recorded_conversation_runs_again_as_a_script(page_of):
+    page = page_of(echo).connect(3)
+    page.say("hi", 4)
+    page.hang_up()
+    again = vl.run(echo, page.talk.record.to_script())
+    assert [part["content"] for part in again.transcript] == [
+        part["content"] for part in page.talk.record.transcript
+    ]
+
+
+def test_keys_custom_events_and_timeouts_reach_the_handler(page_of):
+    page = page_of(echo).connect(3)
+    page.give(k="key", digit="7")
+    page.run(3)
+    page.give(k="event", name="order", data={"item": "tea"})
+    page.run(3)
+    page.give(k="timeout")
+    page.run(3)
+    assert page.lines("agent")[1:4] == ["Key 7.", "Order tea.", "Still there? 1"]
+
+
+def test_silence_counts_from_the_end_of_what_was_really_played(page_of):
+    page = page_of(echo).connect(0.1)
+    page.run(20)
+    speech_end = page.named("text_to_speech")[0]["end_s"]
+    timeout = page.named("timeout")[0]
+    assert timeout["time_s"] == pytest.approx(speech_end + 5, abs=0.01)
+
+
+# --- playback ---
+
+
+def test_a_row_is_as_long_as_its_audio_was_played(page_of):
+    page = page_of(echo).connect(3)
+    row = page.named("text_to_speech")[0]
+    seconds = speech.FakeTextToSpeech().synthesize("Hello there.").duration_s
+    assert row["end_s"] - row["time_s"] == pytest.approx(seconds, abs=0.03)
+    assert row["data"]["engine"] == "fake"
+
+
+def test_without_a_page_the_conversation_goes_on_by_the_length_of_the_audio(page_of):
+    page = page_of(echo, plays=False).connect(20)
+    assert page.named("timeout")
+
+
+def test_typing_over_the_agent_cuts_it_and_tells_what_was_heard(page_of):
+    page = page_of(echo).connect(3)
+    page.say("a very long sentence to say back", 1.0)
+    page.say("stop", 3)
+    first = page.named("text_to_speech")[1]
+    assert first["data"]["interrupted"]
+    assert first["data"]["heard"] == "You said a very"[: len(first["data"]["heard"])]
+    assert 0.5 < first["data"]["played_s"] < 1.1
+    assert first["end_s"] == pytest.approx(first["time_s"] + first["data"]["played_s"], abs=0.01)
+    assert page.kinds("clear")
+    assert page.named("text")[1]["data"]["previous_turn_interrupted"]
+
+
+def test_what_may_not_be_interrupted_is_not(page_of):
+    async def stubborn(event, context):
+        if event.name == "start":
+            yield TTS(text="Let me finish this.", voice="nova", interruptible=False)
+        if event.name == "text":
+            yield TTS(text="Now you.", voice="nova")
+
+    page = page_of(stubborn).connect(0.3)
+    assert page.state["gate"] == {"open": False, "reason": "the agent may not be interrupted"}
+    page.say("wait", 5)
+    first, second = page.named("text_to_speech")
+    assert not first["data"].get("interrupted")
+    assert second["time_s"] >= first["end_s"]
+    assert page.named("input_gate")
+
+
+def test_a_long_reply_starts_as_fast_as_a_short_one(page_of):
+    async def long(event, context):
+        if event.name == "start":
+            yield TTS(text="One. " * 40, voice="nova")
+
+    page = page_of(long).connect(1)
+    pieces = page.kinds("audio")
+    assert len(pieces) == 40
+    assert [piece["last"] for piece in pieces] == [False] * 39 + [True]
+
+
+def test_audio_and_silence_are_played(page_of):
+    uri = "data:audio/wav;base64," + base64.b64encode(_wav(0.5)).decode()
+
+    async def sounds(event, context):
+        if event.name == "start":
+            yield supply("AudioEvent")(path=uri)
+            yield supply("SilenceEvent")(duration=700)
+            yield supply("AudioEvent")(path="no/such.wav")
+            yield TTS(text="Done.", voice="nova")
+
+    page = page_of(sounds).connect(6)
+    audio, missing = page.named("audio")
+    silence, done = page.named("silence")[0], page.named("text_to_speech")[0]
+    assert audio["end_s"] - audio["time_s"] == pytest.approx(0.5, abs=0.05)
+    assert silence["time_s"] >= audio["end_s"] - 0.05
+    assert silence["end_s"] - silence["time_s"] == pytest.approx(0.7, abs=0.05)
+    assert missing["data"]["remark"].startswith("a placeholder")
+    assert done["time_s"] >= missing["end_s"] - 0.05
+
+
+def _wav(seconds):
+    import io
+    import wave
+
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(np.zeros(int(8000 * seconds), np.int16).tobytes())
+    return file.getvalue()
+
+
+# --- speaking ---
+
+
+def test_push_to_talk_reaches_the_handler_as_speech(page_of):
+    page = page_of(echo).connect(3)
+    page.give(k="talk", on=True)
+    page.speak("buy it", then_s=0.1)
+    page.give(k="talk", on=False)
+    page.run(4)
+    event = page.named("text")[0]
+    assert (event["data"]["text"], event["data"]["source"]) == ("buy it", "speech")
+    assert page.named("recognition")[0]["data"]["engine"] == "fake"
+    page.hang_up()
+    assert page.talk.record.source == "spoken"
+
+
+def test_hands_free_finds_the_end_of_the_turn_by_itself(page_of):
+    page = page_of(echo)
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(3)
+    page.speak("buy it")
+    page.run(4)
+    assert page.named("text")[0]["data"]["text"] == "buy it"
+    latency = page.state["latency"][-1]
+    assert [part["name"] for part in latency["parts"]] == [
+        "end of turn", "recognition", "handler", "synthesis", "playback",
+    ]  # fmt: skip
+    assert sum(part["ms"] for part in latency["parts"]) == pytest.approx(latency["total_ms"], abs=0.5)
+    assert latency["parts"][0]["ms"] > 300
+
+
+def test_speaking_over_the_agent_cuts_it_at_the_first_sound(page_of):
+    page = page_of(echo)
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(3)
+    page.say("a very long sentence to say back", 0.5)
+    page.give(k="onset", t=0)
+    page.run(0.1)
+    assert page.named("text_to_speech")[1]["data"]["interrupted"]
+    page.speak("no")
+    page.run(4)
+    assert page.named("text")[1]["data"]["previous_turn_interrupted"]
+    assert page.named("text")[1]["data"]["text"] == "no"
+
+
+def test_a_noise_that_was_no_speech_lets_the_silence_count_again(page_of):
+    page = page_of(echo)
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(4)
+    page.give(k="onset", t=0)
+    page.run(12)
+    assert page.named("timeout")
+
+
+def test_sound_without_words_is_said_to_be_so(page_of):
+    page = page_of(echo).connect(3)
+    page.give(k="talk", on=True)
+    page.sound(np.random.default_rng(0).integers(-3000, 3000, 16000).astype(np.int16))
+    page.give(k="talk", on=False)
+    page.run(1)
+    assert not page.named("text")
+    assert "no words" in page.message
+
+
+@pytest.mark.parametrize("buffers", [[], [b""], [b"\x01"]])
+def test_no_sound_at_all_is_said_to_be_so(page_of, buffers):
+    page = page_of(echo).connect(3)
+    page.give(k="talk", on=True)
+    page.give(*buffers, k="pcm", seq=0)
+    page.give(k="talk", on=False)
+    page.run(1)
+    assert "No sound came from the microphone" in page.message
+
+
+def test_the_pages_own_recognition_gives_partial_results(page_of):
+    page = page_of(echo, stt="browser").connect(3)
+    page.give(k="heard", text="buy", final=False)
+    page.give(k="heard", text="buy it", final=True)
+    page.run(3)
+    assert [message["text"] for message in page.kinds("partial")] == ["buy", ""]
+    assert page.named("text")[0]["data"]["text"] == "buy it"
+
+
+def test_the_pages_own_voice_is_told_what_to_say(page_of):
+    page = page_of(echo, tts="browser").connect(0.3)
+    (message,) = page.kinds("speak")
+    assert (message["text"], message["voice"], message["row"]) == ("Hello there.", "nova", page.named("text_to_speech")[0]["seq"])
+    page.give(k="started", row=message["row"])
+    page.run(0.4)
+    page.give(k="ended", row=message["row"])
+    page.run(0.1)
+    row = page.named("text_to_speech")[0]
+    assert row["end_s"] - row["time_s"] == pytest.approx(0.4, abs=0.05)
+
+
+def test_the_agents_settings_reach_the_recogniser(page_of):
+    asked = []
+
+    class Recogniser:
+        name = "mine"
+
+        def transcribe(self, audio, phrases=None, language=None):
+            asked.append((phrases, language))
+            return speech.Transcript("hola", None, (), "mine", 0.01)
+
+    async def spanish(event, context):
+        if event.name == "start":
+            yield supply("STTUpdateSettingsEvent")(language="es", prompt="hola, adiós", endpointing=400)
+            yield TTS(text="Hola.", voice="nova")
+
+    page = page_of(spanish, stt=Recogniser(), phrases=["buenos días"]).connect(2)
+    page.give(k="talk", on=True)
+    page.speak("x", then_s=0)
+    page.give(k="talk", on=False)
+    page.run(1)
+    assert asked == [(["buenos días", "hola, adiós"], "es")]
+
+
+# --- engines that fail ---
+
+
+class _Broken:
+    name = "broken"
+
+    def synthesize(self, text, voice=None, language=None, speed=1.0):
+        raise OSError("no such device")
+
+    def transcribe(self, audio, phrases=None, language=None):
+        raise RuntimeError("model is gone")
+
+
+def test_what_can_not_be_spoken_is_shown_and_said(page_of):
+    page = page_of(echo, tts=_Broken()).connect(1)
+    assert page.lines("agent") == ["Hello there."]
+    assert "broken could not say this: OSError: no such device" in page.message
+    page.say("hi", 1)
+    assert page.lines("agent")[-1] == "You said hi."
+
+
+def test_a_recogniser_that_fails_loses_no_conversation(page_of):
+    page = page_of(echo, stt=_Broken()).connect(3)
+    page.give(k="talk", on=True)
+    page.speak("buy it", then_s=0)
+    page.give(k="talk", on=False)
+    page.run(1)
+    assert "broken could not recognise that: RuntimeError: model is gone" in page.message
+    page.say("hi", 2)
+    assert page.lines("agent")[-1] == "You said hi."
+
+
+# --- tests, blind rating, log ---
+
+
+def test_a_forced_variant_holds_from_the_next_session_on(page_of, tmp_path):
+    page = page_of(greeter, log=tmp_path / "log").connect(2)
+    page.hang_up()
+    assert page.state["tests"][0]["assignment"] == "random"
+    for variant in ("cold", "warm"):
+        page.give(k="force", test="greeting", variant=variant)
+        page.connect(2)
+        assert page.state["tests"][0]["variant"] == variant
+        assert page.state["tests"][0]["assignment"] == "forced"
+        page.hang_up()
+    page.give(k="force", test="greeting", variant=None)
+    page.run(0.1)
+    assert page.state["tests"][0]["forced"] is None
+    log = vl.open_log(tmp_path / "log")
+    assert list(log.exposures()["assignment"]) == ["random", "forced", "forced"]
+    assert list(log.sessions()["session_index"]) == [0, 1, 2]
+
+
+def test_a_variant_that_does_not_exist_is_named_and_another_session_goes(page_of):
+    page = page_of(greeter, variants={"greeting": "hot"}).connect(1)
+    assert "'hot'" in page.message
+    assert page.state["phase"] == "idle"
+    page.give(k="force", test="greeting", variant="warm")
+    page.connect(1)
+    assert page.state["phase"] == "live"
+
+
+def test_a_blind_session_hides_the_variant_until_it_is_rated(page_of, tmp_path):
+    page = page_of(greeter, blind=True, log=tmp_path / "log").connect(2)
+    told = [message for message, _ in page.sent if message["k"] in {"state", "events", "all"}]
+    assert page.state["tests"][0]["variant"] is None
+    assert not page.named("print")
+    assert page.state["data"] == {}
+    page.hang_up()
+    assert page.kinds("ask") == [{"k": "ask", "test": "greeting", "outcome": "liked", "type": "boolean"}]
+    page.give(k="download", what="json")
+    page.run(0.1)
+    assert page.message.startswith("Rate the conversation first")
+    page.give(k="rate", value=True, note="warm voice")
+    page.run(0.1)
+    assert page.state["tests"][0]["variant"] in {"warm", "cold"}
+    assert page.named("print")
+    assert page.state["outcomes"] == {"liked": True}
+    assert "drawn:" not in str(told)
+    log = vl.open_log(tmp_path / "log")
+    (row,) = log.sessions().to_dict("records")
+    assert (row["source"], row["outcome.liked"]) == ("rated", 1.0)
+    assert page.talk.record.outcomes == {"liked": True}
+
+
+@pytest.mark.parametrize(("value", "hint"), [("yes", "must be yes or no"), (1, "must be yes or no")])
+def test_a_rating_of_another_kind_is_refused_and_asked_again(page_of, value, hint):
+    page = page_of(greeter, blind=True).connect(2)
+    page.hang_up()
+    page.give(k="rate", value=value)
+    page.run(0.1)
+    assert hint in page.message
+    page.give(k="rate", value=False)
+    page.run(0.1)
+    assert page.talk.record.outcomes == {"liked": False}
+
+
+def test_a_blind_session_without_an_answer_is_logged_as_it_was(page_of, tmp_path):
+    page = page_of(greeter, blind=True, log=tmp_path / "log").connect(2)
+    page.hang_up()
+    page.connect(2)
+    page.hang_up()
+    page.give(k="rate", value=None)
+    page.run(0.1)
+    assert list(vl.open_log(tmp_path / "log").sessions()["source"]) == ["typed", "typed"]
+
+
+def test_rated_sessions_are_analysed(page_of, tmp_path):
+    page = page_of(greeter, blind=True, log=tmp_path / "log")
+    for _ in range(12):
+        page.connect(2)
+        page.hang_up()
+        page.give(k="rate", value=page.talk.record.variants["greeting"] == "warm")
+        page.run(0.1)
+    result = vl.analyze(vl.open_log(tmp_path / "log"), "greeting")
+    assert int(result.variants["sessions"].sum()) == 12
+
+
+def test_two_consoles_share_a_log(page_of, tmp_path):
+    pages = [page_of(echo, log=tmp_path / "log", seed=seed).connect(1) for seed in (1, 2)]
+    for page in reversed(pages):
+        page.hang_up()
+    sessions = vl.open_log(tmp_path / "log").sessions()
+    assert list(sessions["session_index"]) == [0, 1]
+    assert sessions["session_id"].is_unique
+
+
+def test_the_sound_is_kept_beside_the_log(page_of, tmp_path):
+    page = page_of(echo, log=tmp_path / "log", keep_audio=True).connect(2)
+    page.hang_up()
+    path = tmp_path / "log" / "audio" / f"{page.talk.record.session_id}.wav"
+    assert speech.Audio.load(path).duration_s > 0.5
+
+
+def test_a_log_of_something_else_is_refused(tmp_path):
+    log = vl.simulate(echo, vl.Script(["hi"]), sessions=3, log=tmp_path / "sim", progress=False)
+    with pytest.raises(LogError, match="holds another log"):
+        Page(echo, log=log.path)
+
+
+def test_a_log_that_can_not_be_written_keeps_the_record(page_of, tmp_path):
+    page = page_of(echo, log=tmp_path / "log").connect(1)
+    for folder in (tmp_path / "log").glob("*"):
+        if folder.is_dir():
+            import shutil
+
+            shutil.rmtree(folder)
+            folder.write_text("in the way")
+    (tmp_path / "log" / "_spec").unlink(missing_ok=True)
+    (tmp_path / "log" / "_spec").write_text("in the way")
+    page.hang_up()
+    assert "The session is not logged" in page.message
+    assert page.talk.record.status == "hangup"
+
+
+# --- handlers that go wrong ---
+
+
+def test_errors_of_the_handler_are_shown_and_the_session_goes_on(page_of):
+    async def wrong(event, context):
+        if event.name == "start":
+            yield TTS(text="Hello.", voice="nova")
+        elif event.data.get("text") == "raise":
+            raise ValueError("no such slot")
+        elif event.data.get("text") == "yield":
+            yield "text"
+        elif event.name == "text":
+            print("all", "well")
+            yield TTS(text="Fine.", voice="nova")
+
+    page = page_of(wrong).connect(2)
+    page.say("raise", 1)
+    page.say("yield", 1)
+    page.say("fine", 2)
+    errors = page.named("error")
+    assert "ValueError: no such slot" in errors[0]["lines"][0]["text"]
+    assert "test_live.py" in errors[0]["lines"][0]["text"]
+    assert "no event" in errors[1]["lines"][0]["text"]
+    assert page.named("print")[0]["data"]["message"] == "all well"
+    assert page.lines("agent")[-1] == "Fine."
+
+
+def test_a_handler_that_never_yields_is_a_silent_session(page_of):
+    async def silent(event, context):
+        context.set_data("heard", event.name)
+
+    page = page_of(silent).connect(1)
+    page.say("hi", 1)
+    page.hang_up()
+    assert page.talk.record.n_errors == 0
+    assert page.talk.record.transcript[0]["content"] == "hi"
+
+
+def test_background_tasks_are_marked_with_their_name(page_of):
+    page = page_of("data/agents/clinic").connect(3)
+    page.say("I would like to book", 6)
+    tasks = [event for event in page.events.values() if event["background"]]
+    assert tasks
+    assert {event["task_name"] for event in tasks} == {"look_up"}
+
+
+def test_variables_are_masked_in_all_that_is_sent(page_of):
+    async def leaky(event, context):
+        if event.name == "start":
+            context.set_data("key", context.variables.get("API_KEY"))
+            print(context.variables.get("API_KEY"))
+            yield TTS(text="Hello.", voice="nova")
+
+    page = page_of(leaky, variables={"API_KEY": "sk-very-secret", "PIN": "123"}).connect(2)
+    page.hang_up()
+    page.give(k="download", what="json")
+    page.run(0.1)
+    assert "sk-very-secret" not in str(page.sent)
+    assert page.state["variables"] == {"API_KEY": "••••••", "PIN": "••••••"}
+
+
+# --- pages that come and go ---
+
+
+def test_a_page_loaded_anew_gets_everything_and_takes_the_sound_over(page_of):
+    page = page_of(echo).connect(3)
+    page.say("hi", 3)
+    before = dict(page.events)
+    page.engine = "new"
+    page.give(k="hello")
+    page.run(0.05)
+    assert page.kinds("all")[-1]["events"] == [before[seq] for seq in sorted(before)]
+    assert page.kinds("ping")[-1]["engine"] == "page"
+    page.run(1.2)
+    assert page.state["engine"] == "new"
+    page.say("again", 3)
+    assert page.kinds("audio")[-1]["engine"] == "new"
+
+
+def test_a_second_tab_does_not_double_the_sound(page_of):
+    page = page_of(echo).connect(3)
+    page.give(k="hello", engine="second")
+    page.run(0.05)
+    page.give(k="pong", engine="page")
+    page.run(2)
+    assert page.state["engine"] == "page"
+    page.give(k="talk", on=True, engine="page")
+    page.give(np.ones(1600, "<i2").tobytes(), k="pcm", seq=0, engine="second")
+    page.give(k="talk", on=False, engine="page")
+    page.run(1)
+    assert "No sound came" in page.message
+
+
+def test_a_new_session_ends_the_running_one(page_of):
+    page = page_of(echo).connect(2)
+    page.give(k="new")
+    page.run(2)
+    assert page.state["session"] == 2
+    assert page.state["phase"] == "live"
+    assert page.talk.record.status == "hangup"
+
+
+def test_connecting_twice_is_one_session(page_of):
+    page = page_of(echo).connect(1).connect(1)
+    assert page.state["session"] == 1
+
+
+def test_download_and_replay(page_of):
+    page = page_of(echo).connect(3)
+    page.give(k="talk", on=True)
+    page.speak("buy it", then_s=0)
+    page.give(k="talk", on=False)
+    page.run(3)
+    page.hang_up()
+    for what in ("json", "wav"):
+        page.give(k="download", what=what)
+    page.give(k="replay")
+    page.run(0.1)
+    files = {message["mime"]: buffer for message, buffer in page.sent if message["k"] == "file"}
+    assert b'"text_to_speech"' in files["application/json"]
+    sides = _stereo(files["audio/wav"])
+    replay = next((message, buffer) for message, buffer in page.sent if message["k"] == "replay")
+    assert replay[1] == sides.tobytes()
+    spoken = speech.FakeTextToSpeech().synthesize("Hello there.").resampled(16000).pcm16()
+    row = page.named("text_to_speech")[0]
+    start = round(row["time_s"] * 16000)
+    assert np.array_equal(sides[start : start + len(spoken), 1], spoken)
+    heard = speech.FakeSpeechToText().transcribe(speech.Audio(np.ascontiguousarray(sides[:, 0]), 16000))
+    assert heard.text == "buy it"
+
+
+def _stereo(wav):
+    import io
+    import wave
+
+    with wave.open(io.BytesIO(wav)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+
+
+def test_what_was_cut_off_is_silent_on_the_recording(page_of):
+    page = page_of(echo).connect(0.5)
+    page.say("stop", 0.1)
+    page.hang_up()
+    page.give(k="download", what="wav")
+    page.run(0.1)
+    sides = _stereo(next(buffer for message, buffer in page.sent if message["k"] == "file"))
+    cut = page.named("turn_interrupted")[0]["time_s"]
+    assert np.abs(sides[: int(cut * 16000) - 100, 1]).max() > 1000
+    assert np.abs(sides[int(cut * 16000) + 100 : int((cut + 0.012) * 16000), 1]).max(initial=0) == 0
+
+
+# --- what is asked of it wrongly ---
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ({"k": "say", "text": " "}, "give some text"),
+        ({"k": "say", "text": None}, "give some text"),
+        ({"k": "say"}, "can't be read: say, KeyError('text')"),
+        ({"k": "key", "digit": "A"}, "must be one or more of 0-9"),
+        ({"k": "event", "name": "", "data": {}}, "needs a name"),
+        ({"k": "event", "name": "x", "data": [1]}, "JSON object"),
+        ({"k": "set", "name": "sped", "value": 2}, "Did you mean 'speed'"),
+        ({"k": "set", "name": "speed", "value": 0}, "must be a number from 0.1 to 60"),
+        ({"k": "set", "name": "mode", "value": "loud"}, "'push' or 'hands_free'"),
+        ({"k": "set", "name": "muted", "value": 1}, "must be True or False"),
+        ({"k": "set", "name": "stt", "value": "sphynx"}, "must be one of"),
+        ({"k": "started", "row": "x"}, "can't be read"),
+        ({"k": "download", "what": "json"}, "no conversation yet"),
+        ({"k": "replay"}, "no conversation yet"),
+    ],
+)
+def test_a_bad_message_is_answered_with_a_sentence(page_of, message, hint):
+    page = page_of(echo).connect(1)
+    page.give(**message)
+    page.run(0.1)
+    assert hint in page.message
+    assert page.state["phase"] == "live"
+
+
+def test_messages_that_nobody_knows_do_nothing(page_of):
+    page = page_of(echo)
+    for message in ({"k": "nonsense"}, {}, [], None, "text"):
+        page.talk.receive(message)
+    page.run(0.1)
+    assert page.state["message"] is None
+
+
+def test_typing_before_connecting_says_what_to_do(page_of):
+    page = page_of(echo)
+    page.say("hi")
+    assert page.message == "No session is running. Press Connect first."
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"keep_audio": True}, "give log="),
+        ({"phrases": "yes"}, "must be a list"),
+        ({"phrases": [" "]}, "give some text"),
+        ({"tts": "pikko"}, "must be one of"),
+        ({"variants": ["a"]}, "must be {test: variant}"),
+        ({"parameters": {"functionId": 1}}, "functionId"),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_door(options, hint):
+    with pytest.raises(InputError, match=hint):
+        Talk(echo, lambda *_: None, **options)
+
+
+def test_a_text_of_100_000_characters_is_taken(page_of):
+    page = page_of(echo, tts="off").connect(1)
+    page.say("x" * 100_000, 0.1)
+    assert len(page.lines("caller")[0]) == 100_000
+
+
+# --- the newest handler, the pace ---
+
+
+def test_the_newest_version_of_the_handlers_cell_answers(page_of, monkeypatch):
+    def version(text):
+        async def greet(event, context):
+            if event.name == "start":
+                yield TTS(text=text, voice="nova")
+
+        greet.__module__ = "__main__"
+        monkeypatch.setattr(sys.modules["__main__"], "greet", greet, raising=False)
+        return greet
+
+    page = page_of(version("First.")).connect(2)
+    page.hang_up()
+    version("Second.")
+    page.connect(2)
+    assert page.lines("agent")[-1] == "Second."
+
+
+def test_a_handlers_file_is_read_again(page_of, tmp_path):
+    file = tmp_path / "handler.py"
+    text = "from primfunctions.events import *\nasync def handler(event, context):\n    if event.name == 'start':\n        yield TextToSpeechEvent(text={!r}, voice='nova')\n"
+    file.write_text(text.format("First."))
+    page = page_of(str(file)).connect(2)
+    page.hang_up()
+    file.write_text("broken(")
+    page.connect(0.5)
+    assert "handler.py" in page.message
+    file.write_text(text.format("Second."))
+    page.connect(2)
+    assert page.lines("agent")[-1] == "Second."
+
+
+def test_time_passes_faster_only_without_a_voice(page_of):
+    page = page_of(echo)
+    page.give(k="set", name="speed", value=10)
+    page.run(0.1)
+    assert "only where no voice is used" in page.message
+    page.connect(1)
+    assert page.manual.pace == 1
+    page.hang_up()
+    page.give(k="set", name="tts", value="off")
+    page.connect(1)
+    assert page.manual.pace == 10
+    page.hang_up()
+    assert page.manual.pace == 1
+
+

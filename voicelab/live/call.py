@@ -1,0 +1,169 @@
+"""One live session: the engine's session with a person's voice and ears attached, and an eye on every row it logs."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from voicelab.clock import WallClock
+from voicelab.inputs import Silence
+from voicelab.jobs import Job, hosting
+from voicelab.live.ears import Ears
+from voicelab.live.marks import Marks
+from voicelab.live.tape import Tape
+from voicelab.live.voice import LiveVoice, Send
+from voicelab.records import EventRow, PortabilityNote, SessionRows
+from voicelab.speech import SpeechToText, TextToSpeech
+
+if TYPE_CHECKING:
+    from voicelab.session.runner import Session
+
+
+AddNote = Callable[[PortabilityNote], None]
+
+
+class Person:
+    """The caller of a live session: somebody else acts for it."""
+
+    name = "person"
+
+    def begin(self, rng: Any) -> "Person":
+        """Return itself: there is nothing to draw."""
+        del rng
+        return self
+
+    def reply(self, heard: Any) -> Silence:
+        """Wait: what the person does comes by itself."""
+        del heard
+        return Silence()
+
+    def interrupts_after(self) -> None:
+        """Interrupt by acting, not by plan."""
+
+
+class _WatchedRows(list[EventRow]):
+    """The events of a session; tells of each that is new or has changed."""
+
+    def __init__(self, rows: Iterable[EventRow], told: Callable[[int], None]) -> None:
+        super().__init__(rows)
+        self._told = told
+
+    def append(self, row: EventRow) -> None:
+        super().append(row)
+        self._told(len(self) - 1)
+
+    def __setitem__(self, seq: Any, row: Any) -> None:
+        super().__setitem__(seq, row)
+        self._told(seq)
+
+
+@dataclass(frozen=True)
+class Media:
+    """What a session hears and speaks with.
+
+    Attributes:
+        tts: Synthesises speech; None for the page's own voices or for none.
+        stt: Recognises speech; None for the page's own recognition or for none.
+        by_browser: Whether the page's own voices speak.
+        phrases: What the recogniser is told to expect.
+    """
+
+    tts: TextToSpeech | None
+    stt: SpeechToText | None
+    by_browser: bool
+    phrases: tuple[str, ...] = ()
+
+
+class Call:
+    """A session that runs now; made and used on the loop that it runs on.
+
+    Args:
+        job: What the session is made of.
+        index: Its index.
+        media: What it hears and speaks with.
+        send: Sends a message to the front end.
+        trouble: Takes a sentence for the person.
+        changed: Told that an event is new or has changed.
+        watching: Names calls that hold the loop up, meanwhile.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        index: int,
+        media: Media,
+        send: Send,
+        trouble: Callable[[str], None],
+        changed: Callable[[int], None],
+        watching: Callable[[AddNote], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        self._watching = watching
+        self.notes: list[PortabilityNote] = []
+        self._job = replace(job, callers=Person())
+        self._changed = changed
+        self._clock = WallClock(asyncio.get_running_loop())
+        self._settings = self._job.settings(self._add_note)
+        self.session: Session = self._job.session(self._settings, self._clock, index)
+        self.tape, marks = Tape(), Marks()
+        self._marks = marks
+        self.voice = LiveVoice(
+            media.tts, by_browser=media.by_browser, send=send, tape=self.tape, marks=marks, trouble=trouble
+        )
+        self.voice.session = self.session
+        self.session.voice = self.voice
+        self.ears = Ears(
+            self.session,
+            media.stt,
+            phrases=media.phrases,
+            marks=marks,
+            tape=self.tape,
+            partial=lambda text: send({"k": "partial", "text": text}),
+            trouble=trouble,
+        )
+        recorder = self.session.recorder
+        recorder.events = self.events = _WatchedRows(recorder.events, self._told)
+
+    async def run(self) -> SessionRows:
+        """Run the session to its end and return its rows.
+
+        Raises:
+            ForcedVariantError: a variant is forced that the test doesn't have.
+        """
+        loop = asyncio.get_running_loop()
+        voice = loop.create_task(self.voice.run())
+        try:
+            with (
+                hosting(self._job.handler),
+                self._watching(self._add_note),
+                contextlib.closing(self._clock),
+            ):
+                return await loop.create_task(self.session.run())
+        finally:
+            voice.cancel()
+            self.ears.close()
+
+    @property
+    def known_notes(self) -> list[PortabilityNote]:
+        """The portability notes of the handler and of this session."""
+        known = self._job.handler.note_list
+        return [*known, *(note for note in self.notes if note not in known)]
+
+    @property
+    def source(self) -> str:
+        """`spoken` if the person spoke at least once, else `typed`."""
+        return "spoken" if self.ears.spoken else "typed"
+
+    def _add_note(self, note: PortabilityNote) -> None:
+        self.notes.append(note)
+        self._job.handler.add_note(note)
+
+    def _told(self, seq: int) -> None:
+        time_s, turn, (kind, name, *_), data = self.events[seq]
+        if kind == "input":
+            self._marks.delivered(turn, time_s)
+        elif name == "stt_update_settings":
+            self.ears.settings(orjson.loads(data))
+        self._changed(seq)

@@ -1,0 +1,192 @@
+"""The caller's sound in a live session: where a turn begins and ends, and what words it holds."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.errors import VoicelabError
+from voicelab.inputs import Say
+from voicelab.live.marks import Marks
+from voicelab.live.tape import RATE, Tape
+from voicelab.session.runner import Session
+from voicelab.speech import Audio, Endpointer, SpeechToText
+
+Samples = npt.NDArray[np.int16]
+
+_LAST_CHUNK_S = 0.15
+"""How long after the release of push-to-talk its last piece of sound may still arrive."""
+_FALSE_ONSET_S = 1.5
+"""A first sound after which no speech was found within this time was none."""
+
+
+class Ears:
+    """Turns the microphone's sound into what the caller says.
+
+    Args:
+        session: The session.
+        engine: Recognises speech; None for the page's own recognition, or for none.
+        phrases: What the recogniser is told to expect.
+        marks: Takes when speech ended.
+        tape: Takes the sound.
+        partial: Shows what the recogniser has so far.
+        trouble: Takes a sentence about what can't be heard.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        engine: SpeechToText | None,
+        *,
+        phrases: Sequence[str],
+        marks: Marks,
+        tape: Tape,
+        partial: Callable[[str], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.hands_free = False
+        self.spoken = False
+        self._session = session
+        self._engine = engine
+        self._phrases = list(phrases)
+        self._language: str | None = None
+        self._marks = marks
+        self._tape = tape
+        self._partial = partial
+        self._trouble = trouble
+        self._endpointer = Endpointer()
+        self._fed_s = 0.0
+        self._held: list[Samples] | None = None
+        self._speaking = False
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab ears")
+        self._work: set[asyncio.Task[None]] = set()
+
+    def settings(self, data: dict[str, Any]) -> None:
+        """Take the agent's STTUpdateSettingsEvent: language, words to expect, and the silence that ends a turn."""
+        self._language = data.get("language") or self._language
+        if data.get("prompt"):
+            self._phrases.append(str(data["prompt"]))
+        silence_ms = data.get("endpointing")
+        # Above 3 it is a silence in milliseconds; 0 to 3 are degrees of eagerness of a detector that isn't here.
+        if isinstance(silence_ms, int | float) and not isinstance(silence_ms, bool) and silence_ms > 3:  # noqa: PLR2004
+            self._endpointer = Endpointer(silence_s=silence_ms / 1000)
+            self._fed_s = 0.0
+
+    def pcm(self, samples: Samples) -> None:
+        """Take a piece of sound, 16 kHz, that ends now."""
+        now = self._session.now()
+        self._tape.hear_caller(now, samples)
+        if self._held is not None:
+            self._held.append(samples)
+        elif self.hands_free:
+            self._fed_s += len(samples) / RATE
+            for event in self._endpointer.feed(samples):
+                self._detected(event, now - self._fed_s)
+
+    def talk(self, *, on: bool) -> None:
+        """Push-to-talk is held, or released."""
+        if on and self._held is None:
+            self._held = []
+            self._begin()
+        elif not on and self._held is not None:
+            ended_s = self._session.now()
+            asyncio.get_running_loop().call_later(_LAST_CHUNK_S, self._released, ended_s)
+
+    def onset(self) -> None:
+        """The front end heard the caller begin, before the detector here is sure."""
+        if self.hands_free and not self._speaking:
+            self._session.speak()
+            asyncio.get_running_loop().call_later(_FALSE_ONSET_S, self._check_onset)
+
+    def heard(self, text: str, *, final: bool) -> None:
+        """Take what the page's own recognition has so far, or in the end."""
+        if not self._speaking:
+            self._begin()
+        if final:
+            self._speaking = False
+            self._partial("")
+            now = self._session.now()
+            self._marks.speech(now, now)
+            self._words(text.strip(), {"engine": "browser"})
+        else:
+            self._partial(text)
+
+    def close(self) -> None:
+        """Stop listening."""
+        for task in self._work:
+            task.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- inside ---
+
+    def _begin(self) -> None:
+        self._speaking = True
+        self._session.speak()
+
+    def _detected(self, event: Any, offset_s: float) -> None:
+        if event.name == "speech_started":
+            self._begin()
+        else:
+            self._recognise(event.audio, offset_s + event.time_s)
+
+    def _released(self, ended_s: float) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._recognise(Audio(np.concatenate(held), RATE), ended_s)
+        else:
+            self._speaking = False
+            self._session.hush()
+            self._trouble("No sound came from the microphone while you held the button.")
+
+    def _check_onset(self) -> None:
+        if not self._speaking:
+            self._session.hush()
+
+    def _recognise(self, audio: Audio, ended_s: float) -> None:
+        self._speaking = False
+        self._marks.speech(ended_s, self._session.now())
+        if self._engine is None:
+            self._session.hush()
+            self._trouble("You were heard, but there is no recogniser: type, or choose one under 'Listens'.")
+            return
+        self._partial("…")
+        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _transcribe(self, engine: SpeechToText, audio: Audio) -> None:
+        phrases, language = self._phrases or None, self._language
+
+        def transcribe() -> Any:
+            return engine.transcribe(audio, phrases=phrases, language=language)
+
+        facts: dict[str, Any] = {"engine": engine.name, "audio_s": round(audio.duration_s, 3)}
+        try:
+            transcript = await asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
+            facts |= {"confidence": transcript.confidence, "recognition_s": round(transcript.duration_s, 4)}
+            text = transcript.text.strip()
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
+            reason = str(error) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"
+            facts["error"], text = reason, ""
+            self._trouble(f"{engine.name} could not recognise that: {reason}")
+        self._partial("")
+        self._words(text, facts)
+
+    def _words(self, text: str, facts: dict[str, Any]) -> None:
+        session = self._session
+        if session.turns.ended is not None:
+            return
+        session.recorder.add(session.now(), session.turn, _RECOGNITION, facts | {"text": text})
+        if text:
+            self.spoken = True
+            session.act(Say(text, "speech"))
+        else:
+            session.hush()
+            if "error" not in facts:
+                self._trouble(f"{facts['engine']} heard sound, but no words. Say it again, or type.")
+
+
+_RECOGNITION = ("system", "recognition", False, None)

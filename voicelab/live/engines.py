@@ -1,0 +1,80 @@
+"""The engines a console can hear and speak with, and what each means."""
+
+from typing import Any
+
+from voicelab import speech
+from voicelab.errors import InputError, VoicelabError, did_you_mean
+from voicelab.live.call import Media
+
+OFF, BROWSER, AUTO = "off", "browser", "auto"
+
+_BROWSER_VOICE = "the page's own voices; some browsers send the text to a service of theirs"
+_BROWSER_EARS = "the page's own recognition: most browsers send your voice to their maker's servers"
+_NO_VOICE = "text only"
+_NO_EARS = "type; the microphone is not used"
+
+
+def pickers() -> dict[str, list[dict[str, Any]]]:
+    """Return the engines by what they are for (`stt`, `tts`): name, label, offline, installed, note."""
+    table = speech.engines()
+    found: dict[str, list[dict[str, Any]]] = {"stt": [], "tts": []}
+    for row in table.to_dict("records"):
+        if row["name"] in {"fake", BROWSER}:
+            continue
+        kind = "tts" if row["kind"] == "tts" else "stt"
+        note = "" if row["installed"] else f"not installed: {row['install']}"
+        if not row["offline"] and row["installed"]:
+            note = "online: audio leaves this machine" if kind == "stt" else "online: text leaves this machine"
+        engine = {"name": row["name"], "label": row["name"], "offline": bool(row["offline"])}
+        found[kind].append(engine | {"installed": bool(row["installed"]), "note": note})
+    for kind, browser, none in (("stt", _BROWSER_EARS, _NO_EARS), ("tts", _BROWSER_VOICE, _NO_VOICE)):
+        found[kind].append(_always(BROWSER, "browser", browser, offline=False))
+        found[kind].append(_always(OFF, "off", none, offline=True))
+    return found
+
+
+def choose(kind: str, given: Any) -> tuple[str, Any, str]:
+    """Return an engine's name, the engine (None for the page's own, or none), and a remark for the person.
+
+    Args:
+        kind: `tts` or `stt`.
+        given: A name, `auto`, `off`, `browser`, or an engine.
+
+    Raises:
+        VoicelabError: there is no such engine, or it isn't installed.
+    """
+    if given in (OFF, None):
+        return OFF, None, ""
+    if given == BROWSER:
+        return BROWSER, None, _BROWSER_VOICE if kind == "tts" else _BROWSER_EARS
+    make = speech.text_to_speech if kind == "tts" else speech.speech_to_text
+    if given == AUTO:
+        try:
+            engine = make(AUTO)
+        except VoicelabError as error:
+            # No engine that works offline: the page speaks, which it can everywhere; it listens only when asked to.
+            name = BROWSER if kind == "tts" else OFF
+            return name, None, f"{error} Until then {_BROWSER_VOICE if kind == 'tts' else _NO_EARS}."
+    elif isinstance(given, str):
+        known = [engine["name"] for engine in pickers()[kind]] + ["fake"]
+        if given not in known:
+            raise InputError(f"{kind} is {given!r}, must be one of {', '.join(known)}.{did_you_mean(given, known)}")
+        engine = make(given)
+    else:
+        engine = make(given)
+    return engine.name, engine, ""
+
+
+def media(tts: Any, stt: Any, phrases: tuple[str, ...]) -> Media:
+    """Return what a session hears and speaks with.
+
+    Raises:
+        VoicelabError: an engine doesn't exist or isn't installed.
+    """
+    voice_name, voice, _ = choose("tts", tts)
+    _, ears, _ = choose("stt", stt)
+    return Media(voice, ears, voice_name == BROWSER, phrases)
+
+
+def _always(name: str, label: str, note: str, *, offline: bool) -> dict[str, Any]:
+    return {"name": name, "label": label, "offline": offline, "installed": True, "note": note}

@@ -1,0 +1,45 @@
+"""The newest version of a handler: what its cell or its file holds now."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voicelab.arguments import with_options
+from voicelab.handlers import Handler
+
+
+class Latest:
+    """A handler that is looked up anew for each session.
+
+    A path is read again; a function or a `%%handler` of the notebook is taken from the name that it has there.
+
+    Args:
+        source: What `vl.load_handler` takes.
+        variables: What the handler reads with `context.variables`.
+        environment: What it reads as `context.environment`.
+
+    Raises:
+        HandlerError: it can't be loaded.
+        InputError: it is no handler.
+    """
+
+    def __init__(self, source: Any, variables: Mapping[str, str] | str | Path | None, environment: str | None) -> None:
+        self._source = source
+        self._options = (variables, environment)
+
+    def load(self) -> Handler:
+        """Return the handler as it is now."""
+        return with_options(self._newest(), *self._options)
+
+    def _newest(self) -> Any:
+        given = self._source
+        if isinstance(given, str | Path):
+            return given
+        notebook = vars(sys.modules["__main__"])
+        name = given.name if isinstance(given, Handler) else getattr(given, "__name__", "")
+        found = notebook.get(name)
+        if isinstance(given, Handler):
+            return found if isinstance(found, Handler) and given.project is None else given
+        same = callable(found) and getattr(given, "__module__", "") == "__main__" and not isinstance(found, type)
+        return found if same else given

@@ -1,0 +1,81 @@
+"""The person's own verdict on a blind session, written as the outcome that its test is decided by."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from voicelab.errors import InputError
+from voicelab.records import EXPOSURES, OUTCOMES, SESSIONS, SessionRows
+
+_TEST, _DECLARATION = (list(EXPOSURES).index(name) for name in ("test", "declaration"))
+_NAME, _TYPE = (list(OUTCOMES).index(name) for name in ("outcome", "type"))
+_KINDS = {"boolean": "boolean", "integer": "number", "float": "number", "string": "text"}
+
+
+@dataclass(frozen=True)
+class Rating:
+    """What is asked after a session.
+
+    Attributes:
+        test: The test.
+        outcome: Its target outcome.
+        type: `boolean`, `number` or `text`.
+    """
+
+    test: str
+    outcome: str
+    type: str
+
+    def question(self) -> dict[str, str]:
+        """Return what the front end asks."""
+        return {"test": self.test, "outcome": self.outcome, "type": self.type}
+
+    def rated(self, rows: SessionRows, value: Any, note: str) -> SessionRows:
+        """Return the session's rows with the person's verdict as the outcome's value.
+
+        Args:
+            rows: Of the session.
+            value: True or False, a number, or text.
+            note: What the person says besides; it stands in the events.
+
+        Raises:
+            InputError: a value of another type.
+        """
+        index = rows.session[list(SESSIONS).index("session_index")]
+        written = self._written(value)
+        outcomes = [row for row in rows.outcomes if row[_NAME] != self.outcome]
+        outcomes.append((index, self.outcome, *written, True))
+        last = rows.events[-1] if rows.events else (0.0, 0, None, "")
+        text = orjson.dumps({"outcome": self.outcome, "value": value, "note": note}).decode()
+        return replace(rows, outcomes=outcomes, events=[*rows.events, (last[0], last[1], _RATING, text)])
+
+    def _written(self, value: Any) -> tuple[str, float | None, str | None]:
+        if self.type == "boolean" and isinstance(value, bool):
+            return "boolean", float(value), None
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+        if self.type == "number" and number:
+            return ("integer" if isinstance(value, int) else "float"), float(value), None
+        if self.type == "text" and isinstance(value, str) and value.strip():
+            return "string", None, value.strip()
+        allowed = {"boolean": "yes or no", "number": "a number", "text": "some text"}[self.type]
+        raise InputError(f"{self.outcome} is {value!r}, must be {allowed}.")
+
+
+def rating_of(rows: SessionRows) -> Rating | None:
+    """Return what to ask after a session, or None if it reached no test with an outcome.
+
+    The outcome is the stop rule's target; where the test names none, the first one that the session declared.
+    """
+    declared = {row[_NAME]: row[_TYPE] for row in rows.outcomes}
+    for row in rows.exposures:
+        declaration = orjson.loads(row[_DECLARATION])
+        stop = declaration.get("stop") or {}
+        target = stop.get("target_outcome") or stop.get("target_metric")
+        target = target or next(iter([*declaration.get("conversion_metrics", []), *declared]), None)
+        if target:
+            return Rating(row[_TEST], target, _KINDS.get(declared.get(target, "boolean"), "boolean"))
+    return None
+
+
+_RATING = ("system", "rating", False, None)

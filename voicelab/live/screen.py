@@ -1,0 +1,91 @@
+"""What the front end has been told, so that it is told only what is new: events in batches, the state key by key."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from voicelab.live import view
+from voicelab.live.call import Call
+from voicelab.live.loop import LoopThread
+
+Send = Callable[[dict[str, Any], bytes | None], None]
+
+_FLUSH_S = 0.03
+
+
+class Shows(Protocol):
+    """What a screen shows."""
+
+    @property
+    def call(self) -> Call | None:
+        """The session that is shown: the running one, else the last."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing may be shown that tells the variant."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the whole state."""
+
+
+class Screen:
+    """Sends a front end what there is to see.
+
+    Args:
+        shows: What it shows.
+        thread: The loop that everything happens on.
+        send: Sends a message and its buffer.
+    """
+
+    def __init__(self, shows: Shows, thread: LoopThread, send: Send) -> None:
+        self._shows = shows
+        self._thread = thread
+        self._send = send
+        self._known: dict[str, Any] = {}
+        self._dirty: set[int] = set()
+        self._planned = False
+
+    def changed(self, seq: int) -> None:
+        """Be told of an event that is new or has changed."""
+        self._dirty.add(seq)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Send what is new in a moment: many changes are one message. May be called from any thread."""
+        if not self._planned:
+            self._planned = True
+            self._thread.post(lambda: self._thread.loop.call_later(_FLUSH_S, self._flush))
+
+    def begin(self) -> None:
+        """Forget the events of the session before."""
+        self._dirty.clear()
+
+    def show_all(self) -> None:
+        """Send everything there is."""
+        call = self._shows.call
+        self._dirty.clear()
+        self._known = self._shows.state()
+        seqs = [] if call is None else range(len(call.events))
+        self._send({"k": "all", "state": self._known, "events": self._events(seqs)}, None)
+
+    def _flush(self) -> None:
+        self._planned = False
+        dirty, self._dirty = sorted(self._dirty), set()
+        state = self._shows.state()
+        changed = {key: value for key, value in state.items() if self._known.get(key, _NOTHING) != value}
+        self._known |= changed
+        if changed:
+            self._send({"k": "state", "state": changed}, None)
+        call = self._shows.call
+        if call is not None and dirty:
+            self._send({"k": "events", "events": self._events(dirty), "now_s": call.session.now()}, None)
+
+    def _events(self, seqs: Any) -> list[dict[str, Any]]:
+        call = self._shows.call
+        if call is None:
+            return []
+        hidden = {"log", "metric"} if self._shows.hidden else set()
+        rows = ((seq, call.events[seq]) for seq in seqs if seq < len(call.events))
+        return [view.event_view(seq, row) for seq, row in rows if row[2][0] not in hidden]
+
+
+_NOTHING = object()

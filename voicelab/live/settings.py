@@ -1,0 +1,119 @@
+"""What the person can set in a console: engines, how to speak, how fast time passes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.live import engines
+from voicelab.live.call import Media
+
+_FASTEST = 60.0
+_SWITCHES = ("muted", "echo_cancellation", "noise_suppression", "auto_gain")
+
+
+class Settings:
+    """The settings of one console.
+
+    Args:
+        stt: Name of the recogniser, `auto`, `off`, `browser`, or an engine.
+        tts: The same for the voice.
+        phrases: What the recogniser is told to expect.
+
+    Attributes:
+        engines: The engines to choose from, by `stt` and `tts`.
+        remark: What there is to say about the engines that were chosen.
+
+    Raises:
+        VoicelabError: there is no such engine, or it isn't installed.
+    """
+
+    def __init__(self, stt: Any, tts: Any, phrases: tuple[str, ...]) -> None:
+        self._phrases = phrases
+        self._values: dict[str, Any] = {
+            "mode": "push",
+            "speed": 1.0,
+            "volume": 1.0,
+            "muted": False,
+            "echo_cancellation": True,
+            "noise_suppression": True,
+            "auto_gain": True,
+        }
+        self._given: dict[str, Any] = {}
+        self.engines = engines.pickers()
+        self.remark = " ".join(filter(None, (self._choose("tts", tts), self._choose("stt", stt))))
+
+    def set(self, name: str, value: Any, *, live: bool) -> str:
+        """Change a setting and return a remark for the person, or an empty text.
+
+        Args:
+            name: The setting.
+            value: Its new value.
+            live: Whether a session runs: engines and speed then count from the next one on.
+
+        Raises:
+            VoicelabError: there is no such setting, or the value isn't allowed.
+        """
+        if name in {"stt", "tts"}:
+            remark = self._choose(name, value)
+            return remark or ("It counts from the next session on." if live else "")
+        check = _CHECKS.get(name)
+        if check is None:
+            known = ["stt", "tts", *_CHECKS]
+            raise InputError(f"{name!r} is no setting, must be one of {', '.join(known)}.{did_you_mean(name, known)}")
+        self._values[name] = check(name, value)
+        if name == "speed" and value != 1 and self._values["tts"] != engines.OFF:
+            return "Time passes faster only where no voice is used: choose 'off' under 'Speaks'."
+        return "It counts from the next session on." if live and name == "speed" else ""
+
+    def media(self) -> Media:
+        """Return what the next session hears and speaks with."""
+        return engines.media(self._given["tts"], self._given["stt"], self._phrases)
+
+    @property
+    def pace(self) -> float:
+        """How many times as fast as real ones the seconds of the next session pass: 1 where a voice is used."""
+        return float(self._values["speed"]) if self._values["tts"] == engines.OFF else 1.0
+
+    @property
+    def hands_free(self) -> bool:
+        """Whether the microphone listens all the time."""
+        return bool(self._values["mode"] == "hands_free")
+
+    def view(self) -> dict[str, Any]:
+        """Return all settings, engines by name."""
+        return dict(self._values)
+
+    def _choose(self, kind: str, given: Any) -> str:
+        name, engine, remark = engines.choose(kind, given)
+        self._values[kind] = name
+        self._given[kind] = name if engine is None else engine
+        return remark
+
+
+def _mode(name: str, value: Any) -> Any:
+    if value not in {"push", "hands_free"}:
+        raise InputError(f"{name} is {value!r}, must be 'push' or 'hands_free'.")
+    return value
+
+
+def _switch(name: str, value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}, must be True or False.")
+    return value
+
+
+def _between(lowest: float, highest: float) -> Callable[[str, Any], Any]:
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+            raise InputError(f"{name} is {value!r}, must be a number from {lowest:g} to {highest:g}.")
+        return float(value)
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "mode": _mode,
+    "speed": _between(0.1, _FASTEST),
+    "volume": _between(0.0, 1.0),
+    **dict.fromkeys(_SWITCHES, _switch),
+}

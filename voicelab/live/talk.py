@@ -1,0 +1,433 @@
+"""The console without its widget: takes a front end's messages, runs sessions, sends what there is to see and hear.
+
+Everything happens on one loop in one thread of its own; `receive` and `close` may be called from any other.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from voicelab import __version__, inputs, sdk
+from voicelab.arguments import forced_variants, split_parameters
+from voicelab.conversation import SessionRecord
+from voicelab.errors import InputError, VoicelabError
+from voicelab.jobs import Job
+from voicelab.live import view
+from voicelab.live.call import Call
+from voicelab.live.latest import Latest
+from voicelab.live.loop import LoopThread
+from voicelab.live.messages import take
+from voicelab.live.rating import Rating, rating_of
+from voicelab.live.screen import Screen, Send
+from voicelab.live.settings import Settings
+from voicelab.live.tape import RATE
+from voicelab.log.append import LiveLog
+from voicelab.records import SESSIONS, SessionRows
+
+_TAKE_OVER_S = 1.0
+_FOR_ONE = {"audio", "speak", "clear", "ping", "replay"}
+
+
+@dataclass
+class _Past:
+    """A session that has ended; `rating` is what its person is still asked."""
+
+    call: Call
+    rows: SessionRows
+    rating: Rating | None = None
+
+    @property
+    def record(self) -> SessionRecord:
+        return SessionRecord.from_rows(self.rows, self.call.notes)
+
+
+class Talk:
+    """Sessions between one handler and one person, one after the other.
+
+    Args:
+        source: The handler, or what `vl.load_handler` takes.
+        send: Sends a message and its buffer to the front end.
+        ended: Told of each finished session's record.
+        log: Folder of a log that the sessions are added to.
+        parameters: What the handler reads with `context.get_data`.
+        variables: What it reads with `context.variables`.
+        environment: What it reads as `context.environment`.
+        variants: Variants to force, by test.
+        blind: Hide the variant, and ask for the outcome after hanging up.
+        stt: Name of the recogniser, or an engine.
+        tts: Name of the voice's engine, or an engine.
+        phrases: What the recogniser is told to expect.
+        keep_audio: Keep each session's sound beside the log.
+        seed: Everything random follows from it; drawn where it is not given.
+        thread: What it runs on; a thread of its own by default.
+
+    Raises:
+        VoicelabError: an argument is not allowed.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        send: Send,
+        ended: Callable[[SessionRecord], None] = lambda _: None,
+        *,
+        log: str | Path | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | str | Path | None = None,
+        environment: str | None = None,
+        variants: Mapping[str, str] | None = None,
+        blind: bool = False,
+        stt: Any = "auto",
+        tts: Any = "auto",
+        phrases: Sequence[str] | None = None,
+        keep_audio: bool = False,
+        seed: int | None = None,
+        thread: LoopThread | None = None,
+    ) -> None:
+        if keep_audio and log is None:
+            raise InputError("keep_audio=True keeps sound beside the log: give log='runs/talks' too.")
+        if isinstance(phrases, str):
+            raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
+        self._latest = Latest(source, variables, environment)
+        handler = self._latest.load()
+        self.name = handler.name
+        self._notes, self._variables = handler.note_list, handler.variables
+        self._parameters, self._run_tests = split_parameters(parameters, None)
+        self._forced = forced_variants(variants or {})
+        self._blind = blind
+        self._keep_audio = keep_audio
+        self._send_raw = send
+        self._tell_ended = ended
+        self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
+        self._seed = secrets.randbits(63) if seed is None else seed
+        self._run_id = f"{self._seed:016x}"
+        self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _facts(self.name))
+        self.record: SessionRecord | None = None
+        self._call: Call | None = None
+        self._past: _Past | None = None
+        self._number = 0
+        self._engine: str | None = None
+        self._answered = True
+        self._message: dict[str, str] | None = None
+        self._declared: dict[str, dict[str, Any]] = {}
+        self._thread = thread or LoopThread(f"voicelab console {self.name}")
+        self._screen = Screen(self, self._thread, send)
+        if self._settings.remark:
+            self._tell("info", self._settings.remark)
+
+    # --- from any thread ---
+
+    def receive(self, message: Any, buffers: Sequence[Any] = ()) -> None:
+        """Take a message of the front end."""
+        if isinstance(message, dict):
+            self._thread.post(self._receive, message, [bytes(buffer) for buffer in buffers])
+
+    def close(self) -> None:
+        """End the running session, log it, and stop."""
+        self._thread.close(self._end)
+
+    def _receive(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        try:
+            take(self, self._engine, message, buffers)
+        except VoicelabError as error:
+            self._tell("error", str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            self._tell("error", f"The page sent a message that can't be read: {message.get('k')}, {error!r}.")
+        self._screen.refresh()
+
+    # --- the page ---
+
+    def hello(self, engine: str) -> None:
+        """Show a page everything; one that was loaded anew, or a second tab, may take the sound over."""
+        self._screen.show_all()
+        if self._call is not None and engine != self._engine:
+            # It takes over if the page that has the sound doesn't answer.
+            self._answered = False
+            self._send({"k": "ping"})
+            asyncio.get_running_loop().call_later(_TAKE_OVER_S, self._take_over, engine)
+
+    def pong(self, engine: str) -> None:
+        """Learn that a page is still there."""
+        self._answered = self._answered or engine == self._engine
+
+    def _take_over(self, engine: str) -> None:
+        if not self._answered:
+            self._engine = engine
+            self._screen.refresh()
+
+    def microphone(self, error: str | None) -> None:
+        """Be told that the microphone could not be opened."""
+        if error:
+            self._tell("warning", str(error))
+
+    # --- sessions ---
+
+    def connect(self, engine: str) -> None:
+        """Start a session, heard and spoken on a page."""
+        if self._call is not None:
+            return
+        self._settle()
+        self._engine, self._message = engine, None
+        handler = self._latest.load()
+        job = Job(
+            handler=handler,
+            callers=None,
+            seed=self._seed,
+            run_id=self._log.run_id if self._log else self._run_id,
+            parameters=self._parameters,
+            forced=dict(self._forced),
+            run_tests=self._run_tests,
+            source="typed",
+        )
+        index = self._log.claim() if self._log else self._number
+        media = self._settings.media()
+        self._thread.loop.set_pace(self._settings.pace)
+        self._screen.begin()
+        trouble, changed = partial(self._tell, "warning"), self._screen.changed
+        self._call = Call(job, index, media, self._send, trouble, changed, self._thread.watching)
+        self._call.ears.hands_free = self._settings.hands_free
+        self._number += 1
+        self._task = asyncio.get_running_loop().create_task(self._converse(self._call))
+
+    def renew(self, engine: str) -> None:
+        """End the running session and start another."""
+        if self._call is None:
+            self.connect(engine)
+        else:
+            self.hang_up()
+            self._task.add_done_callback(lambda _: self._receive({"k": "connect", "engine": engine}, []))
+
+    def hang_up(self) -> None:
+        """End the running session as the caller."""
+        if self._call is not None:
+            self._call.session.act(inputs.HangUp())
+
+    async def _converse(self, call: Call) -> None:
+        rows = None
+        try:
+            rows = await call.run()
+        except VoicelabError as error:
+            self._tell("error", str(error))
+        except Exception as error:  # noqa: BLE001 - shown; the console goes on
+            self._tell("error", f"The session could not go on: {type(error).__name__}: {error}")
+        self._thread.loop.set_pace(1.0)
+        self._call = None
+        if rows is not None:
+            self._past = _Past(call, _with(rows, source=call.source), rating_of(rows) if self._blind else None)
+            if self._past.rating is None:
+                self._keep(self._past)
+            else:
+                self._send({"k": "ask", **self._past.rating.question()})
+            self._remember(self._past)
+        self._screen.refresh()
+
+    def _remember(self, past: _Past) -> None:
+        self.record = past.record
+        self._tell_ended(self.record)
+
+    def rate(self, value: Any, note: str) -> None:
+        """Take the person's verdict on a blind session; None for no verdict."""
+        past = self._past
+        if past is None or past.rating is None:
+            return
+        if value is not None:
+            past.rows = _with(past.rating.rated(past.rows, value, note), source="rated")
+            self._remember(past)
+        self._settle()
+        self._screen.show_all()
+
+    def _settle(self) -> None:
+        """Log a session that still waited for its rating."""
+        if self._past is not None and self._past.rating is not None:
+            self._past.rating = None
+            self._keep(self._past)
+
+    def _keep(self, past: _Past) -> None:
+        if self._log is None:
+            return
+        try:
+            facts = dict(zip(SESSIONS, past.rows.session, strict=True))
+            self._log.add(facts["session_index"], past.rows)
+            if self._keep_audio and not past.call.tape.empty:
+                self._log.keep_audio(facts["session_id"], past.call.tape.wav())
+        except VoicelabError as error:
+            self._tell("error", f"The session is not logged: {error} It is still in console.record.")
+
+    def _end(self) -> None:
+        """End everything: the running session is cut off where it is, and logged."""
+        self.hang_up()
+        self._settle()
+
+    # --- what the person does ---
+
+    def say(self, text: Any) -> None:
+        """Say something typed."""
+        self._act(inputs.Say(inputs.words(text)))
+
+    def press(self, digit: str) -> None:
+        """Press a key."""
+        self._act(inputs.press(digit))
+
+    def custom(self, name: Any, data: Any) -> None:
+        """Send a custom event."""
+        if not isinstance(name, str) or not name.strip() or not isinstance(data, dict):
+            raise InputError(f"A custom event needs a name and a JSON object as data; got {name!r} and {data!r}.")
+        self._act(inputs.Custom(name.strip(), data))
+
+    def timeout(self) -> None:
+        """Tell the handler of a silence, at once."""
+        session = self._running().session
+        silent_ms = round(1000 * session.turns.silent_s(session.now()))
+        self._act(inputs.Send(sdk.TimeoutEvent(session.turns.timeouts + 1, silent_ms)))
+
+    def force(self, test: str, variant: str | None) -> None:
+        """Force a variant in the next session; None draws it."""
+        self._forced.pop(test, None)
+        if variant is not None:
+            self._forced[test] = variant
+
+    def set(self, name: str, value: Any) -> None:
+        """Change a setting."""
+        self._message = None
+        remark = self._settings.set(name, value, live=self._call is not None)
+        if remark:
+            self._tell("info", remark)
+        if self._call is not None:
+            self._call.ears.hands_free = self._settings.hands_free
+
+    def _act(self, action: inputs.Action) -> None:
+        self._running().session.act(action)
+
+    def _running(self) -> Call:
+        if self._call is None:
+            raise InputError("No session is running. Press Connect first.")
+        return self._call
+
+    # --- sound: what comes when no session runs is not missed ---
+
+    def hears(self, samples: npt.NDArray[np.int16]) -> None:
+        """Take a piece of the microphone's sound."""
+        if self._call is not None and len(samples):
+            self._call.ears.pcm(samples)
+
+    def holds(self, on: bool) -> None:
+        """Push-to-talk is held, or released."""
+        if self._call is not None:
+            self._call.ears.talk(on=on)
+
+    def onset(self) -> None:
+        """The page heard the caller begin, and has stopped playback."""
+        if self._call is not None:
+            self._call.ears.onset()
+
+    def heard(self, text: str, final: bool) -> None:
+        """Take what the page's own recognition has."""
+        if self._call is not None:
+            self._call.ears.heard(text, final=final)
+
+    def started(self, row: int) -> None:
+        """Playback of a row began."""
+        if self._call is not None:
+            self._call.voice.started(row)
+
+    def played(self, row: int) -> None:
+        """A row has been played to its end."""
+        if self._call is not None:
+            self._call.voice.ended(row)
+
+    # --- files ---
+
+    def download(self, what: str) -> None:
+        """Send the last session as a file: `json`, or `wav` with the caller left and the agent right."""
+        past = self._ended()
+        name = f"{self.name}-{past.record.session_id}"
+        if what == "json":
+            self._send(
+                {"k": "file", "name": f"{name}.json", "mime": "application/json"}, past.record.to_json().encode()
+            )
+        elif past.call.tape.empty:
+            raise InputError("This session had no sound to download. Its JSON has all of it.")
+        else:
+            self._send({"k": "file", "name": f"{name}.wav", "mime": "audio/wav"}, past.call.tape.wav())
+
+    def replay(self) -> None:
+        """Send the last session's sound, to be played along its timeline."""
+        past = self._ended()
+        samples = past.call.tape.stereo().tobytes()
+        self._send({"k": "replay", "rate": RATE, "duration_s": past.record.duration_s}, samples)
+
+    def _ended(self) -> _Past:
+        if self._past is None:
+            raise InputError("There is no conversation yet. Press Connect, and hang up when you are done.")
+        if self.hidden:
+            raise InputError("Rate the conversation first: what you ask for would tell you the variant.")
+        return self._past
+
+    # --- what is shown ---
+
+    @property
+    def call(self) -> Call | None:
+        """The running session, else the last."""
+        return self._call or (None if self._past is None else self._past.call)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the variant is not to be known now: in a blind session until it is rated."""
+        waits = self._past is not None and self._past.rating is not None
+        return self._blind and (self._call is not None or waits)
+
+    def state(self) -> dict[str, Any]:
+        """Return the whole state, as docs/console-protocol.md lists it."""
+        call = self.call
+        drawn: dict[str, tuple[str, str]] = {}
+        if call is not None:
+            for row in call.session.recorder.exposures:
+                self._declared[row[1]] = orjson.loads(row[6])
+                drawn[row[1]] = (row[2], row[4])
+        return {
+            **self._session_state(),
+            "notes": view.notes_view(self._notes if call is None else call.known_notes),
+            "phase": "live" if self._call else "idle" if self._past is None else "ended",
+            "session": self._number,
+            "engine": self._engine,
+            "agent": self.name,
+            "log": None if self._log is None else self._log.folder.name,
+            "blind": self._blind,
+            "tests": view.tests_view(self._declared, drawn, self._forced, hidden=self.hidden),
+            "parameters": dict(self._parameters or {}),
+            "variables": view.variables_view(self._variables),
+            "settings": self._settings.view(),
+            "engines": self._settings.engines,
+            "message": self._message,
+        }
+
+    def _session_state(self) -> dict[str, Any]:
+        if self._call is not None:
+            return view.session_view(self._call.session, self._call.events, hidden=self.hidden)
+        return view.no_session() if self._past is None else view.rows_view(self._past.rows, hidden=self.hidden)
+
+    def _tell(self, level: str, text: str) -> None:
+        self._message = {"level": level, "text": text}
+        self._screen.refresh()
+
+    def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
+        if message["k"] in _FOR_ONE:
+            message = {**message, "engine": self._engine}
+        self._send_raw(message, buffer)
+
+
+def _with(rows: SessionRows, **values: Any) -> SessionRows:
+    session = [values.get(name, value) for name, value in zip(SESSIONS, rows.session, strict=True)]
+    return replace(rows, session=tuple(session))
+
+
+def _facts(handler: str) -> dict[str, Any]:
+    return {"handler": handler, "callers": "person", "world": None, "versions": {"voicelab": __version__}}

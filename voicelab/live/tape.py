@@ -1,0 +1,93 @@
+"""What both sides of a session sounded like, in one stretch of time."""
+
+import io
+import wave
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.speech import Audio
+
+RATE = 16_000
+"""Samples a second of the recording."""
+
+Samples = npt.NDArray[np.int16]
+
+
+@dataclass
+class _Piece:
+    """Sound of one side: of the caller one recording, of the agent what was played of an event.
+
+    It is brought to the recording's rate when that is asked for: nothing is computed while people talk.
+    """
+
+    start_s: float
+    parts: list[Audio]
+    cut_s: float = float("inf")
+
+    def samples(self) -> Samples:
+        joined = np.concatenate([part.resampled(RATE).pcm16() for part in self.parts])
+        heard_s = self.cut_s - self.start_s
+        return joined if heard_s * RATE >= len(joined) else joined[: max(0, int(heard_s * RATE))]
+
+
+@dataclass
+class Tape:
+    """A recording in two tracks; pieces are laid down where they were heard."""
+
+    _caller: list[_Piece] = field(default_factory=list)
+    _agent: dict[int, _Piece] = field(default_factory=dict)
+    _caller_end_s: float = -1.0
+
+    def hear_caller(self, now: float, samples: Samples) -> None:
+        """Lay down a piece of the microphone's sound (16 kHz) that ends now; pieces that follow each other join."""
+        length_s = len(samples) / RATE
+        start_s = now - length_s
+        # Messages come in bursts; what was recorded without a gap is played without one.
+        if abs(start_s - self._caller_end_s) < _SLACK_S:
+            start_s = self._caller_end_s
+        self._caller.append(_Piece(start_s, [Audio(samples, RATE)]))
+        self._caller_end_s = start_s + length_s
+
+    def hear_agent(self, row: int, start_s: float, audio: Audio) -> None:
+        """Lay down what is played of an event, in one piece or several; by its row it is moved to where it really plays."""
+        self._agent.setdefault(row, _Piece(start_s, [])).parts.append(audio)
+
+    def move(self, row: int, start_s: float) -> None:
+        """Move an event's piece to where it really began."""
+        if row in self._agent:
+            self._agent[row].start_s = start_s
+
+    def cut(self, now: float) -> None:
+        """Silence the agent from now on: what was laid down beyond was not heard."""
+        for piece in self._agent.values():
+            piece.cut_s = min(piece.cut_s, now)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no sound at all."""
+        return not self._caller and not self._agent
+
+    def stereo(self) -> Samples:
+        """Return both tracks, int16 of shape (n, 2): caller left, agent right."""
+        tracks = [(0, piece) for piece in self._caller] + [(1, piece) for piece in self._agent.values()]
+        pieces = [(track, round(piece.start_s * RATE), piece.samples()) for track, piece in tracks]
+        mixed = np.zeros((max((at + len(samples) for _, at, samples in pieces), default=0), 2), np.int16)
+        for track, at, samples in pieces:
+            heard = samples[max(0, -at) :]
+            mixed[max(0, at) : max(0, at) + len(heard), track] = heard
+        return mixed
+
+    def wav(self) -> bytes:
+        """Return both tracks as a WAV file: caller left, agent right."""
+        file = io.BytesIO()
+        with wave.open(file, "wb") as out:
+            out.setnchannels(2)
+            out.setsampwidth(2)
+            out.setframerate(RATE)
+            out.writeframes(self.stereo().tobytes())
+        return file.getvalue()
+
+
+_SLACK_S = 0.5

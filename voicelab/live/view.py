@@ -1,0 +1,171 @@
+"""What a front end shows of a live session, as plain data (see docs/console-protocol.md)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from voicelab.conversation import lines_of
+from voicelab.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
+from voicelab.session.recorder import MASK, encode
+from voicelab.session.runner import Session
+
+_PLAYED = {"text_to_speech", "audio", "silence"}
+_PARTS = {
+    "end_of_turn_ms": "end of turn",
+    "recognition_ms": "recognition",
+    "handler_ms": "handler",
+    "synthesis_ms": "synthesis",
+    "playback_ms": "playback",
+}
+
+
+def event_view(seq: int, row: EventRow) -> dict[str, Any]:
+    """Return an event with the lines of conversation that it makes, and until when it is played."""
+    time_s, turn, (kind, name, background, task_name), text = row
+    event = Event(seq, time_s, turn, kind, name, orjson.loads(text), background, task_name)  # type: ignore[arg-type]
+    view: dict[str, Any] = {
+        "seq": seq,
+        "time_s": round(time_s, 3),
+        "turn": turn,
+        "kind": kind,
+        "name": name,
+        "data": event.data,
+        "background": background,
+        "task_name": task_name,
+        "lines": [
+            {"who": line.who, "text": line.text, "lost": line.lost, "label": line.label, "time_s": line.time_s}
+            for line in lines_of(event)
+        ],
+    }
+    if name in _PLAYED and kind == "output":
+        view["end_s"] = _end_s(event)
+    return view
+
+
+def _end_s(event: Event) -> float | None:
+    data = event.data
+    if data.get("spoken") is False:
+        return event.time_s
+    played_s = data.get("played_s", data.get("duration_s"))
+    return None if played_s is None else round(event.time_s + played_s, 3)
+
+
+def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:
+    """Return the latency of each turn: its total and its parts, in milliseconds."""
+    measured = ((turn, orjson.loads(data)) for _, turn, label, data in events if label[1] == "latency")
+    return [
+        {
+            "turn": turn,
+            "total_ms": data["total_ms"],
+            "parts": [{"name": name, "ms": data[key]} for key, name in _PARTS.items()],
+        }
+        for turn, data in measured
+    ]
+
+
+def tests_view(
+    declared: Mapping[str, Mapping[str, Any]],
+    drawn: Mapping[str, tuple[str, str]],
+    forced: Mapping[str, str],
+    *,
+    hidden: bool,
+) -> list[dict[str, Any]]:
+    """Return the tests that are known.
+
+    Args:
+        declared: By test, the declaration of the last session that reached it.
+        drawn: By test, variant and assignment in the present session.
+        forced: By test, the variant of the next session.
+        hidden: Whether the variants are to stay unknown for now.
+    """
+    return [
+        {
+            "test": test,
+            "variants": declaration["variants"],
+            "variant": None if hidden else drawn.get(test, (None, None))[0],
+            "assignment": drawn.get(test, (None, None))[1],
+            "forced": forced.get(test),
+        }
+        for test, declaration in declared.items()
+    ]
+
+
+def no_session() -> dict[str, Any]:
+    """Return the state of a session before there is any."""
+    return {
+        "outcomes": {},
+        "metrics": [],
+        "data": {},
+        "output_data": {},
+        "gate": {"open": True, "reason": ""},
+        "latency": [],
+        "status": None,
+        "duration_s": None,
+    }
+
+
+def session_view(session: Session, events: Iterable[EventRow], *, hidden: bool) -> dict[str, Any]:
+    """Return the state of a running session; of a blind one without what may tell the variant."""
+    turns, context = session.turns, session.context
+    state = no_session() | {"latency": latency_view(events)}
+    reason = ""
+    if not turns.allowed:
+        reason = "the agent lets no input in"
+    elif turns.queue and not turns.queue[0].interruptible:
+        reason = "the agent may not be interrupted"
+    state["gate"] = {"open": not reason, "reason": reason}
+    if hidden:
+        return state
+    return state | {
+        "outcomes": _outcomes(session.outcome_rows(context)),
+        "metrics": _metrics(session.recorder.metrics),
+        "data": _plain(session, context.data),
+        "output_data": _plain(session, context.output_data),
+    }
+
+
+def rows_view(rows: SessionRows, *, hidden: bool) -> dict[str, Any]:
+    """Return the state of a session that has ended."""
+    facts = dict(zip(SESSIONS, rows.session, strict=True))
+    state = no_session() | {"latency": latency_view(rows.events)}
+    state |= {"status": facts["status"], "duration_s": facts["duration_s"]}
+    if hidden:
+        return state
+    return state | {
+        "outcomes": _outcomes(rows.outcomes),
+        "metrics": _metrics(rows.metrics),
+        "data": orjson.loads(facts["data"]),
+        "output_data": orjson.loads(facts["output_data"]),
+    }
+
+
+def _outcomes(rows: Iterable[Row]) -> dict[str, Any]:
+    values = {}
+    for _, name, kind, value, text, _ in rows:
+        values[name] = text if kind == "string" else bool(value) if kind == "boolean" else value
+    return values
+
+
+def _metrics(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    return [
+        {"type": kind, "name": name, "value": value, "time_s": round(time_s, 3)}
+        for _, time_s, _, kind, name, value, _ in rows
+    ]
+
+
+def _plain(session: Session, data: Any) -> Any:
+    return orjson.loads(session.recorder.masked(encode(data or {})))
+
+
+def notes_view(notes: Iterable[PortabilityNote]) -> list[dict[str, Any]]:
+    """Return portability notes."""
+    return [
+        {"line": note.line, "rule": note.rule, "text": f"{note.written}; the SDK: {note.sdk} ({note.platform})"}
+        for note in notes
+    ]
+
+
+def variables_view(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of variables, their values masked whatever their length."""
+    return dict.fromkeys(variables, MASK)

@@ -1,0 +1,243 @@
+"""The agent's voice in a live session: speech is synthesised sentence by sentence and sent to be played.
+
+The front end plays what it is sent and says when a row began and ended; where it says nothing (its page was closed) the
+session goes on by the length of the audio.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab import sdk
+from voicelab.errors import VoicelabError
+from voicelab.live.marks import Marks
+from voicelab.live.tape import Tape
+from voicelab.session.outputs import audio_seconds, speech_seconds
+from voicelab.speech import Audio, TextToSpeech, synthesize_sentences
+
+if TYPE_CHECKING:
+    from voicelab.session.runner import Session
+
+Send = Callable[..., None]
+"""Sends a message to the front end: `send(message, buffer=None)`."""
+
+_SILENCE_RATE = 8000
+_BROWSER_SLACK = 1.5
+"""The page's own voice may take so many times the assumed length, before the session goes on without its word."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An output that is to be played."""
+
+    row: int
+    turn: int
+    event: sdk.Event
+    generation: int
+
+    @property
+    def interruptible(self) -> bool:
+        return self.event.data.get("interruptible") is not False
+
+
+@dataclass
+class _Playing:
+    turn: int
+    start_s: float
+    duration_s: float
+
+
+class LiveVoice:
+    """Plays the outputs of one session, one after the other.
+
+    Args:
+        engine: Synthesises speech; None for the page's own voices or for none.
+        by_browser: Whether the page's own voices speak.
+        send: Sends a message to the front end.
+        tape: Takes what is played.
+        marks: Takes when it was ready and heard.
+        trouble: Takes a sentence about what can't be spoken.
+    """
+
+    def __init__(
+        self,
+        engine: TextToSpeech | None,
+        *,
+        by_browser: bool,
+        send: Send,
+        tape: Tape,
+        marks: Marks,
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.session: Session
+        self._engine = engine
+        self._by_browser = by_browser
+        self._send = send
+        self._tape = tape
+        self._marks = marks
+        self._trouble = trouble
+        self._waiting: asyncio.Queue[_Item] = asyncio.Queue()
+        self._generation = 0
+        self._playing: dict[int, _Playing] = {}
+        # One thread: engines keep state, and sentences are needed in order.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab voice")
+
+    # --- what the session asks ---
+
+    def play(self, row: int, turn: int, event: sdk.Event) -> None:
+        """Play an event of the agent when everything before it has been synthesised."""
+        self._marks.output(turn, self.session.now())
+        self._waiting.put_nowait(_Item(row, turn, event, self._generation))
+
+    def clear(self) -> None:
+        """Stop, and forget what waits."""
+        self._generation += 1
+        now = self.session.now()
+        self._tape.cut(now)
+        self._playing.clear()
+        self._send({"k": "clear"})
+
+    # --- what the front end says ---
+
+    def started(self, row: int) -> None:
+        """Playback of a row began now."""
+        playing = self._playing.get(row)
+        if playing is None:
+            return
+        now = self.session.now()
+        queued = self.session.playing(row, now, now + playing.duration_s)
+        if queued is not None:
+            playing.start_s = queued.start_s
+            self._tape.move(row, queued.start_s)
+            self._sounded(playing.turn)
+
+    def ended(self, row: int) -> None:
+        """A row has been played to its end now."""
+        playing = self._playing.pop(row, None)
+        if playing is not None:
+            self.session.playing(row, playing.start_s, self.session.now())
+
+    # --- the work ---
+
+    async def run(self) -> None:
+        """Play what is given, in order, until cancelled."""
+        try:
+            while True:
+                item = await self._waiting.get()
+                if item.generation == self._generation:
+                    await self._play(item)
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _play(self, item: _Item) -> None:
+        data = item.event.data
+        if item.event.name == "silence":
+            self._pause(item, float(data["duration"]) / 1000)
+        elif item.event.name == "audio":
+            await self._file(item)
+        elif self._by_browser:
+            self._browser(item)
+        elif self._engine is None or not str(data["text"]).strip():
+            self._text_only(item, speech_seconds(str(data["text"]), data.get("speed")))
+        else:
+            await self._speak(item, self._engine)
+
+    async def _speak(self, item: _Item, engine: TextToSpeech) -> None:
+        data = item.event.data
+        text, speed = str(data["text"]), data.get("speed") or 1.0
+        pieces = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
+        loop = asyncio.get_running_loop()
+        audio: Audio | None = None
+        spoken_s = 0.0
+        try:
+            while (piece := await loop.run_in_executor(self._pool, _next, pieces)) is not None:
+                if item.generation != self._generation:
+                    return
+                if audio is not None:
+                    self._audio(item, audio, max(spoken_s, speech_seconds(text, speed)), last=False)
+                spoken_s += piece.duration_s
+                audio = piece
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
+            self._failed(item, engine.name, error, spoken_s)
+        if audio is not None and item.generation == self._generation:
+            self._audio(item, audio, spoken_s, engine=engine.name)
+
+    def _failed(self, item: _Item, engine: str, error: Exception, spoken_s: float) -> None:
+        """Show the words as text, and say why they are not spoken."""
+        reason = _reason(error)
+        self._trouble(f"{engine} could not say this: {reason}")
+        if not spoken_s:
+            self._text_only(item, 0.0, engine=engine)
+        self.session.recorder.amend(item.row, {"remark": f"not spoken: {reason}"})
+
+    async def _file(self, item: _Item) -> None:
+        path = str(item.event.data.get("path"))
+        try:
+            audio = await asyncio.get_running_loop().run_in_executor(self._pool, _load, path)
+        except Exception as error:  # noqa: BLE001 - whatever is in the file must not end the conversation
+            self._trouble(f"{path[:80]} can't be played: {_reason(error)}")
+            audio = None
+        if audio is None:
+            self._pause(item, audio_seconds(path)[0])
+        else:
+            self._audio(item, audio, audio.duration_s)
+
+    def _pause(self, item: _Item, seconds: float) -> None:
+        self._audio(item, Audio.silence(seconds, _SILENCE_RATE), seconds)
+
+    def _text_only(self, item: _Item, seconds: float, **facts: Any) -> None:
+        self._timed(item, seconds, **facts)
+        self._sounded(item.turn)
+
+    def _browser(self, item: _Item) -> None:
+        data = item.event.data
+        self._timed(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
+        words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
+        self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})
+
+    def _audio(self, item: _Item, audio: Audio, seconds: float, *, last: bool = True, **facts: Any) -> None:
+        """Send a piece of a row's audio; `seconds` is how long the whole row plays, as far as that is known."""
+        self._timed(item, seconds, **facts)
+        playing = self._playing.get(item.row)
+        if playing is None:
+            return
+        self._tape.hear_agent(item.row, playing.start_s, audio)
+        head = {"row": item.row, "rate": audio.rate, "interruptible": item.interruptible, "last": last}
+        self._send({"k": "audio", **head}, audio.pcm16().tobytes())
+
+    def _timed(self, item: _Item, seconds: float, **facts: Any) -> None:
+        """Let a row play from now on, or as soon as those before it have been played."""
+        now = self.session.now()
+        known = self._playing.get(item.row)
+        start_s = known.start_s if known else now
+        queued = self.session.playing(item.row, start_s, start_s + seconds, **facts)
+        if queued is not None:
+            self._playing[item.row] = _Playing(item.turn, queued.start_s, queued.end_s - queued.start_s)
+            self._marks.ready(item.turn, now)
+
+    def _sounded(self, turn: int) -> None:
+        now = self.session.now()
+        latency = self._marks.sounded(turn, now)
+        if latency is not None:
+            self.session.recorder.add(now, turn, _LATENCY, latency)
+
+
+_LATENCY = ("system", "latency", False, None)
+
+
+def _next(pieces: Iterator[Audio]) -> Audio | None:
+    return next(pieces, None)
+
+
+def _load(path: str) -> Audio | None:
+    """Return audio of a file or a data URI; None for a URL, which is not fetched, and for a file that isn't there."""
+    if path.startswith("data:"):
+        return Audio.from_data_uri(path)
+    return Audio.load(path) if Path(path).is_file() else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,152 @@
+"""`vl.Console`: a conversation with a handler, in a notebook cell.
+
+The widget only carries messages (docs/console-protocol.md); the conversation itself is `voicelab.live.talk.Talk`.
+"""
+
+import html
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from voicelab.conversation import SessionRecord
+from voicelab.live.talk import Talk
+from voicelab.widgets.cell import close_former, reach_during_cells
+from voicelab.widgets.esm import css, esm
+
+
+class Console(anywidget.AnyWidget):
+    """A conversation with a handler: typing, speaking, interrupting, pressing keys, every event as it happens.
+
+    Args:
+        handler: A handler, or what `vl.load_handler` takes. A function, a `%%handler` or a path is looked up anew for
+            each session, so that the newest version answers.
+        log: Folder of a log that the sessions are added to, one at a time; None keeps the last one in `record` alone.
+        parameters: What the handler reads with `context.get_data`.
+        variables: What it reads with `context.variables`; a dict or a .env file. Shown masked.
+        environment: What it reads as `context.environment`.
+        variants: `{test: variant}` forces variants; the console's own control changes it for the next session.
+        blind: Hide the variant while you talk; after hanging up you are asked for the test's target outcome, and your
+            answer is logged with source `rated`.
+        stt: What listens: `auto` (an engine that works offline), the name of an engine, `browser` (the page's own
+            recognition: your voice goes to the browser's maker), or `off`.
+        tts: What speaks: `auto` (an engine that works offline, else the page's own voices), a name, `browser`, `off`.
+        phrases: What the recogniser is told to expect.
+        keep_audio: Keep what each session sounded like beside the log, as `audio/<session_id>.wav`.
+        seed: The variants drawn follow from it; without it they differ each time.
+
+    Raises:
+        InputError: an argument is not allowed.
+        HandlerError: the handler can't be loaded.
+        LogError: the log's folder holds something else, or can't be made.
+
+    Example:
+        console = vl.Console("data/agents/clinic")
+        console            # at the end of a cell, to see it
+        console.record     # the last conversation, as data
+    """
+
+    _esm = esm("console")
+    _css = css()
+    # The page hides the static copy of its own console while it is alive.
+    key = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        handler: Any,
+        log: str | Path | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | str | Path | None = None,
+        environment: str | None = None,
+        variants: Mapping[str, str] | None = None,
+        blind: bool = False,
+        stt: Any = "auto",
+        tts: Any = "auto",
+        phrases: Sequence[str] | None = None,
+        *,
+        keep_audio: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        self._talk = Talk(
+            handler,
+            send=self._send,
+            ended=self._keep_static,
+            log=log,
+            parameters=parameters,
+            variables=variables,
+            environment=environment,
+            variants=variants,
+            blind=blind,
+            stt=stt,
+            tts=tts,
+            phrases=phrases,
+            keep_audio=keep_audio,
+            seed=seed,
+        )
+        super().__init__()
+        self.key = self.model_id or f"console-{id(self)}"
+        self._handles: list[Any] = []
+        reach_during_cells(self)
+        self.on_msg(_receiver(self._talk))
+        close_former(self)
+        weakref.finalize(self, self._talk.close)
+
+    @property
+    def record(self) -> SessionRecord | None:
+        """The last conversation as data, `.to_script()` included; None before the first has ended."""
+        return self._talk.record
+
+    def close(self) -> None:
+        """End the session and switch the microphone off; what was logged stays."""
+        self._talk.close()
+        super().close()
+
+    # --- display ---
+
+    def _ipython_display_(self, **options: Any) -> None:
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        display({**data, "text/plain": repr(self)}, raw=True)
+        # A copy without the kernel, for a saved notebook: empty until there is something to keep.
+        self._handles.append(display(_Static(self._static()), display_id=True))
+
+    def _keep_static(self, record: SessionRecord) -> None:
+        del record
+        for handle in self._handles:
+            handle.update(_Static(self._static()))
+
+    def _static(self) -> str:
+        record = self._talk.record
+        body = "" if record is None else record._repr_html_()
+        return f"<div class='vl-static-{html.escape(self.key)}'>{body}</div>"
+
+    def __repr__(self) -> str:
+        record = self._talk.record
+        return f"Console({self._talk.name}{'' if record is None else f', last: {record!r}'})"
+
+    def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
+        self.send(message, None if buffer is None else [buffer])
+
+
+class _Static:
+    def __init__(self, body: str) -> None:
+        self._body = body
+
+    def __repr__(self) -> str:
+        return ""
+
+    def _repr_html_(self) -> str:
+        return self._body
+
+
+def _receiver(talk: Talk) -> Any:
+    # A closure over `talk` rather than a method: a bound method would keep the console alive for ever.
+    def receive(_: Any, content: Any, buffers: Sequence[Any]) -> None:
+        talk.receive(content, buffers)
+
+    return receive
