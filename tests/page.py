@@ -131,7 +131,9 @@ class Page:
         return [message for message, _ in self.sent if message["k"] == kind]
 
     def lines(self, who: str) -> list[str]:
-        return [line["text"] for _, event in sorted(self.events.items()) for line in event["lines"] if line["who"] == who]
+        return [
+            line["text"] for _, event in sorted(self.events.items()) for line in event["lines"] if line["who"] == who
+        ]
 
     def named(self, name: str) -> list[dict]:
         return [event for _, event in sorted(self.events.items()) if event["name"] == name]

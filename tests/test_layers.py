@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "voicelab"
 # A module imports only from smaller numbers. Within a package (a folder) modules may import each other.
 LAYERS = {
     "errors": 0,
-    "checks": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "conversation": 1, "stats": 1,
-    "rules": 2, "sdk": 2,
+    "checks": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "conversation": 1, "timeline": 1, "stats": 1,
+    "rules": 2, "sdk": 2, "speech": 2,
     "evidence": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3,
     "arguments": 4, "jobs": 4, "monitor": 4, "plots": 4,
     "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5, "live": 5,
@@ -23,7 +23,8 @@ WITHIN = {
     "jobs": {"arguments"},
     "inputs": {"checks"},
     "isolation": {"clock"},
-    "conversation": {"records", "inputs"},
+    "conversation": {"records", "inputs", "timeline"},
+    "timeline": {"records", "inputs"},
     "clock": set(),
 }
 
@@ -36,7 +37,9 @@ ONLY = {
     "duckdb": {"log", "analysis"},
     "statsmodels": {"stats", "analysis"},
     "matplotlib": {"plots"},
-    "IPython": {"notebook"},
+    "IPython": {"notebook", "widgets"},
+    "anywidget": {"widgets"},
+    "ipywidgets": {"widgets"},
 }
 
 

@@ -78,9 +78,7 @@ def test_the_recorded_conversation_runs_again_as_a_script(page_of):
     page.say("hi", 4)
     page.hang_up()
     again = vl.run(echo, page.talk.record.to_script())
-    assert [part["content"] for part in again.transcript] == [
-        part["content"] for part in page.talk.record.transcript
-    ]
+    assert [part["content"] for part in again.transcript] == [part["content"] for part in page.talk.record.transcript]
 
 
 def test_keys_custom_events_and_timeouts_reach_the_handler(page_of):
@@ -277,7 +275,11 @@ def test_the_pages_own_recognition_gives_partial_results(page_of):
 def test_the_pages_own_voice_is_told_what_to_say(page_of):
     page = page_of(echo, tts="browser").connect(0.3)
     (message,) = page.kinds("speak")
-    assert (message["text"], message["voice"], message["row"]) == ("Hello there.", "nova", page.named("text_to_speech")[0]["seq"])
+    assert (message["text"], message["voice"], message["row"]) == (
+        "Hello there.",
+        "nova",
+        page.named("text_to_speech")[0]["seq"],
+    )
     page.give(k="started", row=message["row"])
     page.run(0.4)
     page.give(k="ended", row=message["row"])
@@ -728,5 +730,3 @@ def test_time_passes_faster_only_without_a_voice(page_of):
     assert page.manual.pace == 10
     page.hang_up()
     assert page.manual.pace == 1
-
-

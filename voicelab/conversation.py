@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from voicelab import timeline
 from voicelab.inputs import Custom, HangUp, Interrupt, Press, Say, Silence
 from voicelab.records import (
     EXPOSURES,
@@ -379,8 +380,9 @@ def _html(record: SessionRecord) -> str:
         for name, text in record._summary.items()
     )
     return (
-        f"<div style='font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:{_INK};max-width:760px'>"
+        f"<div style='font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:{_INK};max-width:900px'>"
         f"<div role='log' style='display:flex;flex-direction:column;gap:6px'>{rows}</div>"
+        f"{timeline.svg(record.events, record.duration_s)}"
         f"<div style='margin-top:8px'>{facts}</div></div>"
     )
 

@@ -15,6 +15,17 @@ SECONDS_PER_CHARACTER = 0.06
 """How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
 
 
+def speech_seconds(text: str, speed: Any = 1.0) -> float:
+    """Return how long a text takes to say, in seconds.
+
+    Args:
+        text: The words.
+        speed: Playback speed, 0.25 to 4; anything else counts as 1.
+    """
+    pace = speed if isinstance(speed, int | float) and 0.25 <= speed <= 4 else 1.0  # noqa: PLR2004 - the SDK's range
+    return len(text) * SECONDS_PER_CHARACTER / pace
+
+
 @runtime_checkable
 class SdkEvent(Protocol):
     """The shape of the SDK's events, so that modules below `sdk` can hold one without importing the SDK."""

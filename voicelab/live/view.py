@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
+from voicelab import timeline
 from voicelab.conversation import lines_of
 from voicelab.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
 from voicelab.session.recorder import MASK, encode
 from voicelab.session.runner import Session
 
-_PLAYED = {"text_to_speech", "audio", "silence"}
 _PARTS = {
     "end_of_turn_ms": "end of turn",
     "recognition_ms": "recognition",
@@ -38,17 +38,10 @@ def event_view(seq: int, row: EventRow) -> dict[str, Any]:
             for line in lines_of(event)
         ],
     }
-    if name in _PLAYED and kind == "output":
-        view["end_s"] = _end_s(event)
+    if name in timeline.PLAYED and kind == "output":
+        known = {"played_s", "duration_s", "spoken"} & event.data.keys()
+        view["end_s"] = round(timeline.end_s(event), 3) if known else None
     return view
-
-
-def _end_s(event: Event) -> float | None:
-    data = event.data
-    if data.get("spoken") is False:
-        return event.time_s
-    played_s = data.get("played_s", data.get("duration_s"))
-    return None if played_s is None else round(event.time_s + played_s, 3)
 
 
 def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab import sdk
 from voicelab.errors import VoicelabError
+from voicelab.inputs import speech_seconds
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
-from voicelab.session.outputs import audio_seconds, speech_seconds
+from voicelab.session.outputs import audio_seconds
 from voicelab.speech import Audio, TextToSpeech, synthesize_sentences
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Any
 
 from voicelab import sdk
 from voicelab.errors import HandlerError, InputError
-from voicelab.inputs import SECONDS_PER_CHARACTER
+from voicelab.inputs import SECONDS_PER_CHARACTER, speech_seconds
 from voicelab.session import outputs
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.failures import file_name
@@ -90,7 +90,7 @@ class AgentSide:
         if data.get("replace"):
             self._turns.clear(self._now())
         speed = data.get("speed")
-        seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else outputs.speech_seconds(text, speed)
+        seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else speech_seconds(text, speed)
         self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
 
     def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:

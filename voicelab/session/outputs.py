@@ -7,24 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from voicelab.inputs import SECONDS_PER_CHARACTER
-
 ASSUMED_AUDIO_S = 2.0
 """How long audio is taken to play that can't be looked at: a URL, or a file that isn't there."""
 
 CLEANUP_NAMES = frozenset({"context_patch", "context", "external_event", "log", "error", "debug"})
 """What the platform lets through after the session has ended; anything else is recorded as not spoken."""
-
-
-def speech_seconds(text: str, speed: Any = 1.0) -> float:
-    """Return how long a text takes to say, in seconds.
-
-    Args:
-        text: The words.
-        speed: Playback speed, 0.25 to 4; anything else counts as 1.
-    """
-    pace = speed if isinstance(speed, int | float) and 0.25 <= speed <= 4 else 1.0  # noqa: PLR2004 - the SDK's range
-    return len(text) * SECONDS_PER_CHARACTER / pace
 
 
 def audio_seconds(path: str) -> tuple[float, str]:
