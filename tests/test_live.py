@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+from page import Page
 
 import voicelab as vl
-from page import Page
 from voicelab import sdk, speech
 from voicelab.errors import InputError, LogError
 from voicelab.live.talk import Talk
@@ -122,7 +122,8 @@ def test_typing_over_the_agent_cuts_it_and_tells_what_was_heard(page_of):
     page.say("stop", 3)
     first = page.named("text_to_speech")[1]
     assert first["data"]["interrupted"]
-    assert first["data"]["heard"] == "You said a very"[: len(first["data"]["heard"])]
+    assert "You said a very long sentence".startswith(first["data"]["heard"])
+    assert first["data"]["heard"]
     assert 0.5 < first["data"]["played_s"] < 1.1
     assert first["end_s"] == pytest.approx(first["time_s"] + first["data"]["played_s"], abs=0.01)
     assert page.kinds("clear")

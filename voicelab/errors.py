@@ -2,14 +2,18 @@
 
 VoicelabError
 ├── InputError          an argument is not allowed: what was given, what is, what to do
-│   └── ForcedVariantError  a variant is forced that the test doesn't have
+│   ├── ForcedVariantError  a variant is forced that the test doesn't have
+│   └── AudioError          sound that can't be read or used
 ├── HandlerError        a handler that can't be loaded, or is none
 ├── ShippingError       a handler or caller that can't be sent to a worker process
 ├── VirtualTimeError    real input or output was attempted in virtual time
 ├── SimulationError     a simulation that can't go on
+├── SpeechError         an engine could not speak or recognise
+│   └── MissingEngineError  it isn't installed: the message is the install line
 └── LogError            a session log that can't be read or written
 
 GuideCompatWarning      a spelling of the Developer Guide that the SDK doesn't know (portability note)
+SpeechWarning           what an engine does with speech that a person should know
 BlockingCallWarning     a call in a handler held up the whole conversation
 AnalysisWarning         a figure that needs care
 """
@@ -30,6 +34,10 @@ class ForcedVariantError(InputError):
     """A variant is forced that the test doesn't have; raised while a session runs, it ends the run."""
 
 
+class AudioError(InputError):
+    """Sound can't be read or used; the message says what was found and what is allowed."""
+
+
 class HandlerError(VoicelabError):
     """A handler can't be loaded, or what was loaded is no handler."""
 
@@ -46,6 +54,14 @@ class SimulationError(VoicelabError):
     """A simulation can't go on; what is already logged stays readable."""
 
 
+class SpeechError(VoicelabError):
+    """An engine could not speak or recognise; the message says why, what was lost and what to use instead."""
+
+
+class MissingEngineError(SpeechError):
+    """An engine isn't installed; the message holds the line that installs it."""
+
+
 class LogError(VoicelabError):
     """A session log can't be read or written; the message names the file."""
 
@@ -55,6 +71,10 @@ class GuideCompatWarning(FutureWarning):
 
     A FutureWarning rather than a DeprecationWarning, which Python hides outside `__main__`.
     """
+
+
+class SpeechWarning(UserWarning):
+    """What an engine does with speech that a person should know before relying on it."""
 
 
 class BlockingCallWarning(RuntimeWarning):

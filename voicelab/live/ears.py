@@ -57,7 +57,9 @@ class Ears:
         self._tape = tape
         self._partial = partial
         self._trouble = trouble
-        self._endpointer = Endpointer()
+        # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
+        self._detector: str = getattr(engine, "detector", "auto")
+        self._endpointer = Endpointer(detector=self._detector)
         self._fed_s = 0.0
         self._held: list[Samples] | None = None
         self._speaking = False
@@ -72,7 +74,7 @@ class Ears:
         silence_ms = data.get("endpointing")
         # Above 3 it is a silence in milliseconds; 0 to 3 are degrees of eagerness of a detector that isn't here.
         if isinstance(silence_ms, int | float) and not isinstance(silence_ms, bool) and silence_ms > 3:  # noqa: PLR2004
-            self._endpointer = Endpointer(silence_s=silence_ms / 1000)
+            self._endpointer = Endpointer(silence_s=silence_ms / 1000, detector=self._detector)
             self._fed_s = 0.0
 
     def pcm(self, samples: Samples) -> None:

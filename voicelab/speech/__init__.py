@@ -1,0 +1,36 @@
+"""Speech in and out behind two small protocols; what works offline is the default, what is online is chosen by name.
+
+- `audio` is sound as data; `protocols` says what an engine is; `registry` finds one by its name.
+- `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
+- `voices` gives the platform's voice names a local voice; `text` cuts long texts into what an engine can say.
+- `deadline` and `cache` are the manners of engines that are slow or far away.
+- `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors.
+"""
+
+from voicelab.speech.audio import Audio
+from voicelab.speech.endpointer import Endpointer, SpeechEvent
+from voicelab.speech.fakes import FakeSpeechToText, FakeTextToSpeech
+from voicelab.speech.line import PhoneLine
+from voicelab.speech.protocols import SpeechToText, TextToSpeech, Transcript
+from voicelab.speech.registry import engines, speech_to_text, text_to_speech
+from voicelab.speech.text import synthesize_sentences
+from voicelab.speech.voices import voices
+from voicelab.speech.words import word_error_rate
+
+__all__ = [
+    "Audio",
+    "Endpointer",
+    "FakeSpeechToText",
+    "FakeTextToSpeech",
+    "PhoneLine",
+    "SpeechEvent",
+    "SpeechToText",
+    "TextToSpeech",
+    "Transcript",
+    "engines",
+    "speech_to_text",
+    "synthesize_sentences",
+    "text_to_speech",
+    "voices",
+    "word_error_rate",
+]

@@ -1,0 +1,242 @@
+"""Sound as data: one channel of samples at a rate, in and out of files, heard in a notebook."""
+
+import base64
+import io
+import wave
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.errors import AudioError
+
+if TYPE_CHECKING:
+    from voicelab.speech.protocols import Transcript
+
+Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
+
+LONGEST_S = 3600.0
+"""The longest audio that is taken, in seconds."""
+_RATES = (1_000, 384_000)
+_FULL_SCALE = 32767
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """One channel of sound.
+
+    Attributes:
+        samples: Shape (n,), int16, or float32 from -1 to 1; other numbers are converted.
+        rate: Samples a second, in Hz.
+
+    Raises:
+        AudioError: samples of another shape, not finite, over an hour, or a rate that no sound has.
+
+    Example:
+        >>> import numpy as np
+        >>> Audio(np.zeros(8000, np.int16), 8000)
+        Audio(1.00 s, 8000 Hz, silent)
+    """
+
+    samples: Samples
+    rate: int
+
+    def __post_init__(self) -> None:
+        rate = self.rate
+        if isinstance(rate, bool) or not isinstance(rate, int) or not _RATES[0] <= rate <= _RATES[1]:
+            raise AudioError(
+                f"rate is {rate!r}, must be a whole number of Hz from {_RATES[0]} to {_RATES[1]}, e.g. 16000."
+            )
+        object.__setattr__(self, "samples", _one_channel(self.samples))
+        if len(self.samples) > LONGEST_S * rate:
+            raise AudioError(
+                f"The audio is {len(self.samples) / rate / 60:.0f} minutes long; at most an hour is taken. Cut it."
+            )
+
+    # --- in ---
+
+    @classmethod
+    def load(cls, source: str | Path | bytes) -> "Audio":
+        """Return the sound of a file: wav, flac, ogg or mp3; several channels are mixed down to one.
+
+        Args:
+            source: Its path, or its bytes.
+
+        Raises:
+            AudioError: there is no such file, or it holds no sound that can be read.
+        """
+        import soundfile
+
+        name = "The audio" if isinstance(source, bytes) else str(source)
+        if isinstance(source, bytes):
+            opened: Any = io.BytesIO(source)
+            size = len(source)
+        else:
+            path = Path(source)
+            if not path.is_file():
+                raise AudioError(f"There is no file {path}.")
+            opened, size = str(path), path.stat().st_size
+        if not size:
+            raise AudioError(f"{name} is empty (0 bytes).")
+        try:
+            with soundfile.SoundFile(opened) as file:
+                if file.frames > LONGEST_S * file.samplerate:
+                    raise AudioError(
+                        f"{name} is {file.frames / file.samplerate / 60:.0f} minutes long; at most an hour is taken."
+                    )
+                # What is written in 16 bits is read as it was, to the bit.
+                exact = file.channels == 1 and file.subtype == "PCM_16"
+                samples = file.read(dtype="int16" if exact else "float32", always_2d=True)
+                return cls(samples[:, 0] if exact else samples.mean(axis=1), file.samplerate)
+        except (RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, AudioError):
+                raise
+            raise AudioError(f"{name} holds no sound that can be read (wav, flac, ogg, mp3): {error}.") from None
+
+    @classmethod
+    def from_data_uri(cls, uri: str) -> "Audio":
+        """Return the sound of a `data:` URI.
+
+        Raises:
+            AudioError: it is none, or holds no sound that can be read.
+        """
+        head, _, body = uri.partition(",")
+        if not head.startswith("data:") or not head.endswith(";base64"):
+            raise AudioError(f"{uri[:40]!r} is no data URI of audio; it begins like data:audio/wav;base64,")
+        try:
+            return cls.load(base64.b64decode(body, validate=True))
+        except ValueError as error:
+            if isinstance(error, AudioError):
+                raise
+            raise AudioError(f"The data URI is not valid base64: {error}.") from None
+
+    @classmethod
+    def silence(cls, seconds: float, rate: int = 16_000) -> "Audio":
+        """Return silence of some seconds."""
+        return cls(np.zeros(max(0, round(seconds * rate)), np.int16), rate)
+
+    @classmethod
+    def join(cls, parts: Iterable["Audio"]) -> "Audio":
+        """Return parts one after the other, at the rate of the first.
+
+        Raises:
+            AudioError: there is none.
+        """
+        parts = list(parts)
+        if not parts:
+            raise AudioError("There is no audio to join; give at least one part.")
+        rate = parts[0].rate
+        return cls(np.concatenate([part.resampled(rate).pcm16() for part in parts]), rate)
+
+    def __add__(self, other: "Audio") -> "Audio":
+        return Audio.join([self, other])
+
+    # --- out ---
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds."""
+        return len(self.samples) / self.rate
+
+    @property
+    def level_dbfs(self) -> float:
+        """Its mean level in decibels below full scale; minus infinity for silence."""
+        power = float(np.mean(self.floats().astype(np.float64) ** 2)) if len(self.samples) else 0.0
+        return 10 * np.log10(power) if power > 0 else float("-inf")
+
+    def pcm16(self) -> npt.NDArray[np.int16]:
+        """Return the samples as int16; what is beyond full scale is clipped."""
+        if self.samples.dtype == np.int16:
+            return self.samples  # type: ignore[return-value]
+        scaled: npt.NDArray[np.int16] = np.rint(np.clip(self.samples, -1.0, 1.0) * _FULL_SCALE).astype(np.int16)
+        return scaled
+
+    def floats(self) -> npt.NDArray[np.float32]:
+        """Return the samples as float32 from -1 to 1."""
+        if self.samples.dtype == np.float32:
+            return self.samples  # type: ignore[return-value]
+        return (self.samples / np.float32(_FULL_SCALE)).astype(np.float32)
+
+    def resampled(self, rate: int) -> "Audio":
+        """Return the same sound at another rate, low-passed where that is needed."""
+        if rate == self.rate or not len(self.samples):
+            return Audio(self.samples, rate)
+        from scipy.signal import resample_poly
+
+        common = gcd(rate, self.rate)
+        return Audio(resample_poly(self.floats(), rate // common, self.rate // common).astype(np.float32), rate)
+
+    def part(self, start_s: float, end_s: float) -> "Audio":
+        """Return what lies between two times, in seconds."""
+        return Audio(self.samples[max(0, round(start_s * self.rate)) : max(0, round(end_s * self.rate))], self.rate)
+
+    def wav(self) -> bytes:
+        """Return it as a WAV file, 16 bits."""
+        file = io.BytesIO()
+        with wave.open(file, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(self.rate)
+            out.writeframes(self.pcm16().astype("<i2").tobytes())
+        return file.getvalue()
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file; the name's ending says what kind: wav, flac, ogg or mp3.
+
+        Raises:
+            AudioError: another ending, or the file can't be written.
+        """
+        import soundfile
+
+        path = Path(path)
+        try:
+            if path.suffix.lower() == ".wav":
+                path.write_bytes(self.wav())
+            else:
+                soundfile.write(str(path), self.floats(), self.rate)
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            raise AudioError(f"{path} can't be written: {error}. Known endings: .wav, .flac, .ogg, .mp3.") from None
+        return path
+
+    def text(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> str:
+        """Return the words that an engine recognises in it.
+
+        Args:
+            engine: Name of a recogniser, or one.
+            phrases: What it is told to expect.
+        """
+        return self.transcript(engine, phrases).text
+
+    def transcript(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> "Transcript":
+        """Return what an engine recognises in it, with all that it says about that."""
+        from voicelab.speech.registry import speech_to_text
+
+        return speech_to_text(engine).transcribe(self, phrases=None if phrases is None else list(phrases))
+
+    def __repr__(self) -> str:
+        level = self.level_dbfs
+        loud = "silent" if level == float("-inf") else f"{level:.0f} dBFS"
+        return f"Audio({self.duration_s:.2f} s, {self.rate} Hz, {loud})"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.wav()).decode()
+        return f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px'></audio>"
+
+
+def _one_channel(samples: Any) -> Samples:
+    array = np.asarray(samples)
+    if array.ndim != 1:
+        raise AudioError(
+            f"samples has shape {array.shape}, must be one channel: (n,). Mix channels down by .mean(axis=1)."
+        )
+    if array.dtype == np.int16:
+        return array
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise AudioError("samples holds NaN or infinite values; sound is made of finite numbers.")
+        return array.astype(np.float32, copy=False)
+    raise AudioError(f"samples is of {array.dtype}, must be int16, or float from -1 to 1.")

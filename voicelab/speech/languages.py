@@ -1,0 +1,30 @@
+"""Languages as people write them, and the ones that an engine has."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from voicelab.errors import SpeechError, did_you_mean
+
+T = TypeVar("T")
+
+
+def choose(engine: str, language: str | None, known: Mapping[str, T], default: str = "en") -> T:
+    """Return what an engine has for a language, the region first: "en-GB", else "en".
+
+    Args:
+        engine: The engine's name, for the message.
+        language: Such as "en", "en-GB", "en_US"; None for the default.
+        known: What it has by language.
+        default: The language where none is given.
+
+    Raises:
+        SpeechError: it doesn't have the language.
+    """
+    asked = (language or default).replace("_", "-").lower()
+    by_lower = {name.lower(): name for name in known}
+    for name in (asked, asked.partition("-")[0]):
+        if name in by_lower:
+            return known[by_lower[name]]
+    raise SpeechError(
+        f"{engine} doesn't have the language {language!r}; it has {', '.join(known)}.{did_you_mean(asked, known)}"
+    )

@@ -1,0 +1,73 @@
+"""What an engine is: two small protocols, and what a recogniser returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from voicelab.speech.audio import Audio
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a recogniser made of some audio.
+
+    Attributes:
+        text: The words; empty where it heard none.
+        confidence: From 0 to 1, where the engine says it.
+        alternatives: Other readings, the likeliest first.
+        engine: The engine's name.
+        duration_s: Seconds that the engine took.
+    """
+
+    text: str
+    confidence: float | None = None
+    alternatives: tuple[str, ...] = ()
+    engine: str = ""
+    duration_s: float = 0.0
+
+
+@runtime_checkable
+class TextToSpeech(Protocol):
+    """Speaks.
+
+    Attributes:
+        name: Stands in the log beside all that it says.
+    """
+
+    name: str
+
+    def synthesize(self, text: str, voice: str | None = None, language: str | None = None, speed: float = 1.0) -> Audio:
+        """Return a text as sound.
+
+        Args:
+            text: The words.
+            voice: A name of the platform such as "nova", or of the engine itself.
+            language: Such as "en" or "de-DE".
+            speed: Pace, 1 for normal.
+
+        Raises:
+            SpeechError: it can't be spoken; never silence in place of words.
+        """
+
+
+@runtime_checkable
+class SpeechToText(Protocol):
+    """Recognises.
+
+    Attributes:
+        name: Stands in the log beside all that it hears.
+    """
+
+    name: str
+
+    def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
+        """Return the words in a sound; an empty text where there are none.
+
+        Args:
+            audio: The sound.
+            phrases: What is expected to be said.
+            language: Such as "en" or "de-DE".
+
+        Raises:
+            SpeechError: it can't be recognised.
+        """

@@ -1,0 +1,186 @@
+"""The engines by name: what is installed, what works offline, how to install the others."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from voicelab.errors import InputError, MissingEngineError, SpeechError, did_you_mean
+from voicelab.speech.audio import Audio
+from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
+from voicelab.speech.protocols import SpeechToText, TextToSpeech, Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Browser:
+    """The page's own voices and recognition: they work in the console, and nowhere else."""
+
+    name = "browser"
+    version = "1"
+    offline = False
+
+    def synthesize(self, text: str, voice: str | None = None, language: str | None = None, speed: float = 1.0) -> Audio:
+        """Refuse."""
+        del text, voice, language, speed
+        self._refuse("speak")
+
+    def transcribe(self, audio: Audio, phrases: Any = None, language: str | None = None) -> Transcript:
+        """Refuse."""
+        del audio, phrases, language
+        self._refuse("listen")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise SpeechError(
+            f"'browser' can only {what} in vl.Console, where the page does it. Choose another engine here, see speech.engines()."
+        )
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What is known of an engine without starting it.
+
+    Attributes:
+        kind: `tts` or `stt`.
+        place: Module and class, such as "voicelab.speech.pico:Pico".
+        package: The module that must be installed for it.
+        offline: Whether it works without a network.
+        languages: In words.
+        licence: Of the engine.
+        install: The line that installs it.
+    """
+
+    kind: str
+    place: str
+    package: str | None
+    offline: bool
+    languages: str
+    licence: str
+    install: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
+
+
+_HERE = "voicelab.speech"
+
+
+def _extra(name: str) -> str:
+    return f"pip install 'voicelab[{name}]'"
+
+
+_SERVICE = Engine(
+    "stt",
+    f"{_HERE}.online:OnlineRecogniser",
+    "speech_recognition",
+    offline=False,
+    languages="many",
+    licence="BSD-3; the service's own",
+    install="pip install SpeechRecognition",
+)
+_TTS: dict[str, Engine] = {
+    "pico": Engine("tts", f"{_HERE}.pico:Pico", "py_nanotts", True, "en de es fr it", "Apache-2.0", "pip install py-nanotts"),
+    "espeak": Engine("tts", f"{_HERE}.espeak:Espeak", "espeakng_loader", True, "about 100", "GPL-3", _extra("espeak")),
+    "piper": Engine("tts", f"{_HERE}.piper:Piper", "piper", True, "one a voice file", "GPL-3", _extra("piper")),
+    "gtts": Engine("tts", f"{_HERE}.gtts:GTTS", "gtts", False, "about 60", "MIT; Google's service", "pip install gtts"),
+    "browser": Engine("tts", f"{_HERE}.registry:Browser", None, False, "the browser's", "the browser's", ""),
+    "fake": Engine("tts", f"{_HERE}.fakes:FakeTextToSpeech", None, True, "tones", "MIT", ""),
+}  # fmt: skip
+_STT: dict[str, Engine] = {
+    "sphinx": Engine("stt", f"{_HERE}.sphinx:Sphinx", "pocketsphinx", True, "en", "BSD-2", "pip install pocketsphinx"),
+    "whisper": Engine("stt", f"{_HERE}.whisper:Whisper", "faster_whisper", True, "about 100", "MIT", _extra("whisper")),
+    **dict.fromkeys(RECOGNISERS, _SERVICE),
+    "browser": Engine("stt", f"{_HERE}.registry:Browser", None, False, "the browser's", "the browser's", ""),
+    "fake": Engine("stt", f"{_HERE}.fakes:FakeSpeechToText", None, True, "tones", "MIT", ""),
+}  # fmt: skip
+# In the order in which `auto` takes them: those that need nothing but to be installed.
+_AUTO = {"tts": ("pico", "espeak"), "stt": ("sphinx",)}
+
+
+def text_to_speech(engine: Any = "auto", **options: Any) -> TextToSpeech:
+    """Return what speaks.
+
+    Args:
+        engine: A name of `engines()`, `auto` for the best that is installed and works offline, or an engine of your
+            own, which is returned as it is.
+        options: What the engine takes, e.g. `model=` for piper.
+
+    Raises:
+        InputError: there is no such engine.
+        MissingEngineError: it isn't installed; the message is the install line.
+    """
+    found: TextToSpeech = _find("tts", _TTS, engine, "synthesize", options)
+    return found
+
+
+def speech_to_text(engine: Any = "auto", **options: Any) -> SpeechToText:
+    """Return what recognises.
+
+    Args:
+        engine: A name of `engines()`, `auto` for the best that is installed and works offline, or an engine of your
+            own, which is returned as it is.
+        options: What the engine takes, e.g. `model=` for whisper, `key=` for services.
+
+    Raises:
+        InputError: there is no such engine.
+        MissingEngineError: it isn't installed; the message is the install line.
+    """
+    found: SpeechToText = _find("stt", _STT, engine, "transcribe", options)
+    return found
+
+
+def engines() -> "pd.DataFrame":
+    """Return all engines: name, kind (tts or stt), installed, offline, languages, licence, install."""
+    import pandas as pd
+
+    rows = [
+        {
+            "name": name,
+            "kind": engine.kind,
+            "installed": engine.installed,
+            "offline": engine.offline,
+            "languages": engine.languages,
+            "licence": engine.licence,
+            "install": engine.install,
+        }
+        for known in (_TTS, _STT)
+        for name, engine in known.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _find(kind: str, known: Mapping[str, Engine], given: Any, verb: str, options: dict[str, Any]) -> Any:
+    if not isinstance(given, str):
+        if not callable(getattr(given, verb, None)) or not isinstance(getattr(given, "name", None), str):
+            raise InputError(
+                f"{kind} is {given!r}, must be the name of an engine, or an object with `name` and `{verb}()`."
+            )
+        return given
+    if given == "auto":
+        given = _auto(kind, known)
+    if given not in known:
+        names = ["auto", *known]
+        raise InputError(f"{kind} is {given!r}, must be one of {', '.join(names)}.{did_you_mean(given, names)}")
+    module, _, name = known[given].place.partition(":")
+    make: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    if make is OnlineRecogniser:
+        options = {"service": given, **options}
+    try:
+        return make(**options)
+    except TypeError as error:
+        raise InputError(
+            f"The engine {given!r} can't be made with {', '.join(options) or 'nothing'}: {error}."
+        ) from None
+
+
+def _auto(kind: str, known: Mapping[str, Engine]) -> str:
+    for name in _AUTO[kind]:
+        if known[name].installed:
+            return name
+    lines = " or ".join(known[name].install for name in _AUTO[kind])
+    what = "voice" if kind == "tts" else "recogniser"
+    raise MissingEngineError(f"No {what} that works offline is installed. Install one by: {lines}.")

@@ -1,0 +1,169 @@
+"""PocketSphinx: recognition without a network; sure of phrases that it was told to expect, poor at anything else."""
+
+import functools
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.errors import MissingEngineError, SpeechError, SpeechWarning
+from voicelab.speech.audio import Audio
+from voicelab.speech.languages import choose
+from voicelab.speech.protocols import Transcript
+from voicelab.speech.words import normalized
+
+_RATE = 16_000
+
+_MOST_PHRASES = 5000
+_LONGEST_S = 120.0
+_FREE_FORM = (
+    "sphinx was told no phrases to expect: in free form about one word in six of clear speech is wrong, and more than "
+    "half on the telephone. Give phrases=[...], or use a better engine (pip install 'voicelab[whisper]')."
+)
+
+
+class Sphinx:
+    """Recognises English with PocketSphinx, without a network.
+
+    Told what to expect it recognises that, whole phrases or joined ones, down to about 15 dB of signal over noise; told
+    nothing it warns once how good it is.
+
+    Raises:
+        MissingEngineError: it isn't installed.
+    """
+
+    name = "sphinx"
+    version = "1"
+    offline = True
+
+    def __init__(self) -> None:
+        try:
+            import pocketsphinx
+        except ImportError:
+            raise MissingEngineError(
+                "The recogniser 'sphinx' isn't installed. Install it by: pip install pocketsphinx"
+            ) from None
+        # Its log goes to the terminal unless it is told otherwise.
+        self._make = functools.partial(pocketsphinx.Decoder, loglevel="FATAL")
+        self._decoder: Any = None
+        self._grammars: dict[tuple[str, ...], str] = {}
+        self._unknown: set[str] = set()
+        self._lock = threading.Lock()
+        self._warned = False
+
+    def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
+        """Return the words in a sound.
+
+        What it heard before makes no difference: its running mean of the channel begins anew each time.
+
+        Raises:
+            SpeechError: no audio, two minutes or more, a language other than English.
+        """
+        choose(self.name, language, {"en": True, "en-US": True, "en-GB": True})
+        if not len(audio.samples):
+            raise SpeechError("There is nothing to recognise: the audio is empty.")
+        if audio.duration_s > _LONGEST_S:
+            raise SpeechError(
+                f"The audio is {audio.duration_s:.0f} s long; sphinx takes {_LONGEST_S:.0f} s. Cut it into turns."
+            )
+        began = time.perf_counter()
+        samples = _dithered(audio.resampled(_RATE).pcm16())
+        with self._lock:
+            text, confidence = self._decode(samples, tuple(phrases or ()))
+        return Transcript(text, confidence, (), self.name, time.perf_counter() - began)
+
+    def _decode(self, samples: npt.NDArray[np.int16], phrases: tuple[str, ...]) -> tuple[str, float | None]:
+        decoder = self._ready()
+        written = self._activate(decoder, phrases)
+        decoder.set_cmn(self._channel)
+        decoder.start_utt()
+        decoder.process_raw(samples.tobytes(), full_utt=True)
+        decoder.end_utt()
+        found = decoder.hyp()
+        if found is None or not found.hypstr.strip():
+            return "", None
+        confidence = float(np.clip(decoder.get_logmath().exp(found.prob), 0.0, 1.0)) if written is None else None
+        return _as_written(found.hypstr, written or {}), confidence
+
+    def _ready(self) -> Any:
+        if self._decoder is None:
+            self._decoder = self._make()
+            self._channel = self._decoder.get_cmn(False)
+        return self._decoder
+
+    def _activate(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str] | None:
+        """Choose the grammar of the phrases, or free form; return the phrases as they were written, by their words."""
+        if not phrases:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(_FREE_FORM, SpeechWarning, stacklevel=5)
+            decoder.activate_search("_default")
+            return None
+        if len(phrases) > _MOST_PHRASES:
+            raise SpeechError(f"{len(phrases)} phrases are more than sphinx can expect; give at most {_MOST_PHRASES}.")
+        written = self._speakable(decoder, phrases)
+        if not written:
+            decoder.activate_search("_default")
+            return None
+        lines = tuple(sorted(written))
+        if lines not in self._grammars:
+            name = f"phrases{len(self._grammars)}"
+            decoder.add_jsgf_string(name, _grammar(lines))
+            self._grammars[lines] = name
+        decoder.activate_search(self._grammars[lines])
+        return written
+
+    def _speakable(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str]:
+        """Return the phrases that the dictionary has all words of, by those words; the others are said once."""
+        written: dict[str, str] = {}
+        for phrase in phrases:
+            words = normalized(phrase)
+            missing = [word for word in words if decoder.lookup_word(word) is None]
+            if missing:
+                self._say_unknown(phrase, missing)
+            elif words:
+                written.setdefault(" ".join(words), phrase)
+        return written
+
+    def _say_unknown(self, phrase: str, missing: list[str]) -> None:
+        new = [word for word in missing if word not in self._unknown]
+        self._unknown.update(new)
+        if new:
+            warnings.warn(
+                f"sphinx doesn't know how {', '.join(map(repr, new))} sounds, so it can't expect {phrase!r}. "
+                "Write numbers as words, or use another recogniser.",
+                SpeechWarning,
+                stacklevel=6,
+            )
+
+
+def _grammar(lines: tuple[str, ...]) -> str:
+    # One phrase or several in a row, as people say "yes, Tuesday please".
+    return "#JSGF V1.0; grammar phrases; public <said> = <phrase>+ ; <phrase> = " + " | ".join(lines) + " ;"
+
+
+def _as_written(heard: str, written: dict[str, str]) -> str:
+    """Return recognised words in the spelling of the phrases that they are."""
+    if heard in written:
+        return written[heard]
+    words, parts = heard.split(), []
+    while words:
+        for count in range(len(words), 0, -1):
+            if (text := written.get(" ".join(words[:count]))) is not None:
+                parts.append(text)
+                words = words[count:]
+                break
+        else:
+            return heard
+    return " ".join(parts)
+
+
+def _dithered(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Return samples with a noise of 8 steps: digital silence, which no microphone gives, ruins the recogniser."""
+    noise = np.random.default_rng(len(samples)).integers(-8, 9, len(samples))
+    dithered: npt.NDArray[np.int16] = np.clip(samples.astype(np.int32) + noise, -32768, 32767).astype(np.int16)
+    return dithered
