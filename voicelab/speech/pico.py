@@ -27,7 +27,8 @@ _RATE = 16_000
 _SPEEDS = (0.25, 4.0)
 _LONGEST_WORD = 40
 _QUIET = 3
-_LEAD, _TAIL = _RATE // 50, _RATE // 8
+_FRAME, _AUDIBLE = _RATE // 100, 60
+_LEAD, _TAIL = _RATE // 50, _RATE // 10
 
 
 class Pico:
@@ -87,8 +88,11 @@ class Pico:
 
 def _trimmed(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     """Return speech without the half second of silence that Pico puts around it: it would make each answer late."""
-    loud = np.flatnonzero(np.abs(samples) > _QUIET)
-    return samples[max(0, loud[0] - _LEAD) : loud[-1] + _TAIL]
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME).astype(np.float64)
+    loud = np.flatnonzero(np.sqrt(np.mean(frames**2, axis=1)) > _AUDIBLE)
+    if not len(loud):
+        return samples
+    return samples[max(0, loud[0] * _FRAME - _LEAD) : (loud[-1] + 1) * _FRAME + _TAIL]
 
 
 def _speakable(text: str) -> str:
