@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.evidence import EProcess, Evidence, Horizon, Path
+from voicelab.evidence import EProcess, Evidence, Horizon, Path, Sums
 from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
 from voicelab.stats import closed
 from voicelab.stats.compare import Moments, means
@@ -84,6 +84,9 @@ class Monitor:
         self._p = 1.0
         self._epoch = np.zeros((3, k))
         self._past = np.zeros((3, k))
+        # What an arm's values are measured from: its first one; 0 for binary outcomes.
+        self._centres = np.zeros(k)
+        self._centred = np.zeros(k, dtype=np.bool_)
         self._recorded = False
         # Sessions from before the kind was known: none of them wrote the outcome.
         self._held: list[tuple[Ints, Bools]] = []
@@ -95,8 +98,12 @@ class Monitor:
 
     @property
     def moments(self) -> list[Moments]:
-        """Number, sum and sum of squares of each arm."""
-        return [(n, total, squares) for n, total, squares in (self._past + self._epoch).T]
+        """Number, sum and sum of squares of each arm, measured from its centre."""
+        return self.moments_of(self._past + self._epoch)
+
+    def moments_of(self, parts: Floats) -> list[Moments]:
+        """Return the moments of each arm from their parts, shape (3, k), such as those of a snapshot."""
+        return [Moments(*arm, centre) for arm, centre in zip(parts.T, self._centres, strict=True)]
 
     def know(self, kind: Kind) -> None:
         """Learn the kind of the target outcome, before the first session that declares or writes it is fed."""
@@ -120,7 +127,7 @@ class Monitor:
         array = np.array([shares[variant] for variant in self.variants])
         self.ratio.new_epoch(array)
         if self.evidence is not None:
-            self.evidence.new_epoch(array, self._epoch)
+            self.evidence.new_epoch(array, Sums(self._epoch[:, np.newaxis], self._centres))
         self._past, self._epoch = self._past + self._epoch, np.zeros_like(self._epoch)
 
     def update(
@@ -149,17 +156,17 @@ class Monitor:
     def _takes_singly(self) -> bool:
         evidence = self.evidence
         return (
-            isinstance(evidence, Horizon) and evidence.takes_singly and self.trace is None and not self.rule.needs_both
+            evidence is not None and self.kind == "binary" and self.trace is None and evidence.takes_singly
         )
 
     def _take(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
-        assert isinstance(self.evidence, Horizon)  # noqa: S101 - the caller has asked
+        assert self.evidence is not None  # noqa: S101 - the caller has asked
         self._recorded = self._recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
             self._epoch[:, arm] += (1.0, hit, hit)
-            path = self.evidence.take(arm, self._epoch[0].tolist(), self._epoch[1].tolist())
+            path = self.evidence.take(arm, hit, self._epoch[0].tolist(), self._epoch[1].tolist())
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
                 self._p = min(self._p, float(self._criterion(path)[0]))
@@ -168,7 +175,7 @@ class Monitor:
         rule = self.rule
         full = rule.max_iterations is not None and self.sessions >= rule.max_iterations
         sure = rule.max_confidence is not None and self._p <= 1 - rule.max_confidence / 100
-        if not full and not sure:
+        if not (full and sure if rule.needs_both else full or sure):
             return None
         self.stopped_index = index
         return 0
@@ -206,16 +213,25 @@ class Monitor:
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
         several = len(arms) > 1  # a single session is never taken in part
-        before = copy.deepcopy((self.evidence, self._epoch, self.pairs, self.best, self._p)) if several else None
+        before = copy.deepcopy(self._weighed) if several else None
         at, p = self._weigh(arms, counted)
         stop = self._stop(len(arms), at, p)
         if before is not None and stop + 1 < len(arms):
-            self.evidence, self._epoch, self.pairs, self.best, self._p = before
+            self._weighed = before
             arms, counted = arms[: stop + 1], counted[: stop + 1]
             at, p = self._weigh(arms, counted)
         if self.trace is not None:
             self.trace.append((self.sessions + at + 1, p))
         return stop
+
+    @property
+    def _weighed(self) -> tuple[Any, ...]:
+        """What `_weigh` changes."""
+        return self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p
+
+    @_weighed.setter
+    def _weighed(self, state: tuple[Any, ...]) -> None:
+        self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p = state
 
     def _stop(self, n: int, at: Ints, p: Floats) -> int:
         rule = self.rule
@@ -236,7 +252,7 @@ class Monitor:
         assert self.evidence is not None  # noqa: S101 - the kind is known
         k = len(self.weights)
         valid = ~np.isnan(counted)
-        worth = np.where(valid, counted, 0.0)
+        worth = np.where(valid, self._centre(arms, counted), 0.0)
         steps = np.zeros((3, len(arms), k))
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
@@ -247,13 +263,27 @@ class Monitor:
             self._take_snapshots(sums)
         if k == 1:
             return np.zeros(1, dtype=np.int64), np.ones(1)
-        path = self.evidence.extend(arms, counted, sums)
+        path = self.evidence.extend(arms, counted, Sums(sums, self._centres))
+        return path.at, self._judged(path)
+
+    def _judged(self, path: Path) -> Floats:
+        """Take what the evidence says; return the stopping p-value at each of its changes."""
         self.pairs, self.best = path.pairs[-1], path.best[-1]
         p = self._criterion(path)
         p[0] = min(p[0], self._p)
         p = np.minimum.accumulate(p)
         self._p = float(p[-1])
-        return path.at, p
+        return p
+
+    def _centre(self, arms: Ints, counted: Floats) -> Floats:
+        """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
+        if self.kind == "binary":
+            return counted
+        for arm in np.flatnonzero(~self._centred):
+            first = np.flatnonzero((arms == arm) & ~np.isnan(counted))[:1]
+            if len(first):
+                self._centres[arm], self._centred[arm] = counted[first[0]], True
+        return counted - self._centres[arms]
 
     def _criterion(self, path: Path) -> Floats:
         """Return the p-value by which the rule's criterion is reached, shape (C,)."""
@@ -318,8 +348,11 @@ class Monitor:
     @property
     def varied(self) -> bool:
         """Whether the values differ at all."""
-        n, total, squares = (self._past + self._epoch).sum(axis=1)
-        return bool(n * squares - total**2 > 1e-9 * max(1.0, total**2))
+        n, total, squares = self._past + self._epoch
+        if self.kind == "binary":
+            return bool(0 < total.sum() < n.sum())
+        # Measured from an arm's first value, values that never vary have no squares.
+        return bool((squares > 0).any() or len(np.unique(self._centres[n > 0])) > 1)
 
     @property
     def confidence(self) -> float | None:
@@ -337,8 +370,8 @@ class Monitor:
 
     def _leading(self, arms: Iterable[int]) -> int:
         sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        n, total, squares = self._past + self._epoch
-        scores = np.where(n > 0, sign * means((n, total, squares)), -np.inf)
+        moments = Moments(*(self._past + self._epoch), self._centres)
+        scores = np.where(moments.n > 0, sign * means(moments), -np.inf)
         return max(arms, key=lambda arm: float(scores[arm]))
 
     @property

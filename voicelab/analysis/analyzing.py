@@ -17,7 +17,7 @@ from voicelab.errors import InputError
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule, check_weights
 from voicelab.stats import fixed, sample_ratio
-from voicelab.stats.compare import Moments
+from voicelab.stats.compare import Moments, means
 
 _MOST_VARIANTS = 100
 _UNEVEN = 0.001
@@ -251,7 +251,7 @@ def _uneven_crashes(data: TestData) -> list[str]:
 
 def _too_small(monitor: Monitor, data: TestData) -> list[str]:
     """Return a warning if the declared number of sessions can hardly decide."""
-    n, total, _ = (float(sum(part)) for part in zip(*monitor.moments, strict=True))
+    n, total = (float(sum(part)) for part in zip(*(moments[:2] for moments in monitor.moments), strict=True))
     rule = data.rule
     if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
         return []
@@ -277,8 +277,9 @@ def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
     total = max(1, int(counts.sum()))
     for arm, (name, weight) in enumerate(monitor.weights.items()):
         moments = monitor.moments[arm]
-        n, hits = float(moments[0]), float(moments[1])
+        n = float(moments.n)
         low, high = _interval(moments, data.kind)
+        always_low, always_high = _interval_at_every_look(monitor, arm)
         rows.append(
             {
                 "variant": name,
@@ -286,8 +287,10 @@ def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
                 "weight": weight,
                 "share": counts[arm] / total,
                 "n": int(n),
-                "conversions": int(hits) if data.kind == "binary" else None,
-                "mean": hits / n if n else None,
+                "conversions": int(moments.total) if data.kind == "binary" else None,
+                "mean": float(means(moments)) if n else None,
+                "mean_cs_lower": always_low,
+                "mean_cs_upper": always_high,
                 "mean_ci_lower": low,
                 "mean_ci_upper": high,
                 "is_default": name == data.rule.default,
@@ -301,6 +304,15 @@ def _interval(moments: Moments, kind: Kind | None) -> tuple[float | None, float 
     if kind is None or n == 0:
         return None, None
     low, high = fixed.wilson(float(moments[1]), n) if kind == "binary" else fixed.mean_interval(moments)
+    return finite(low), finite(high)
+
+
+def _interval_at_every_look(monitor: Monitor, arm: int) -> tuple[float | None, float | None]:
+    moments = monitor.moments[arm]
+    if monitor.evidence is None or float(moments.n) == 0:
+        return None, None
+    alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
+    low, high = monitor.evidence.mean_interval(moments, arm, alpha)
     return finite(low), finite(high)
 
 

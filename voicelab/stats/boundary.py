@@ -83,16 +83,16 @@ def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) 
     return share
 
 
-def repeated_interval(difference: float, se: float, tau: float, alpha: float) -> tuple[float, float]:
-    """Return the interval for a difference that holds at every look, with probability 1 - alpha.
+def repeated_interval(estimate: float, se: float, tau: float, alpha: float) -> tuple[float, float]:
+    """Return the interval that holds at every look, with probability 1 - alpha.
 
     Args:
-        difference: Estimate of the difference.
-        se: Its standard error (for rates, Agresti-Caffo's).
+        estimate: Estimate of a difference, a mean or the logarithm of a ratio.
+        se: Its standard error (for differences of rates, Agresti-Caffo's).
         tau: Share of the horizon's information.
         alpha: Error probability.
     """
     if tau <= 0 or not math.isfinite(se):
         return -math.inf, math.inf
     half = threshold(alpha) / math.sqrt(tau) * se
-    return difference - half, difference + half
+    return estimate - half, estimate + half

@@ -12,12 +12,13 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.stats.eprocess import mean_of_e
+from voicelab.stats.eprocess import mean_of_e, means_of_e
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 
-_MOST_ENUMERATED = 6
+MOST_ENUMERATED = 6
+"""Variants up to which every intersection of hypotheses is tested by itself."""
 
 
 def beats_all(p: dict[Pair, Floats], k: int) -> Floats:
@@ -62,7 +63,7 @@ def _ordered(a: int, b: int) -> Pair:
 @lru_cache(maxsize=16)
 def _intersections(k: int) -> tuple[frozenset[Pair], ...]:
     """Return the pairs that each intersection hypothesis with more than one pair holds equal."""
-    if k > _MOST_ENUMERATED:
+    if k > MOST_ENUMERATED:
         # The number of partitions explodes; Bonferroni over all pairs is valid for each of them, if conservative.
         return (frozenset((a, b) for a in range(k) for b in range(a + 1, k)),)
     found = set()
@@ -85,9 +86,20 @@ def _partitions(items: list[int]) -> Iterator[list[list[int]]]:
 
 
 Running = dict[frozenset[Pair], Floats]
+Peaks = dict[frozenset[Pair], float]
+_ROUNDING = 1e-9
 
 
-def running_e(log_e: Floats, peaks: dict[frozenset[Pair], float]) -> Running:
+@lru_cache(maxsize=64)
+def _sets(k: int) -> dict[frozenset[Pair], tuple[Pair, ...]]:
+    """Return every ordered pair, every pair both ways and every intersection: their members, in order."""
+    sets = [frozenset([(a, b)]) for a in range(k) for b in range(k) if a != b]
+    sets += [_both_ways([(a, b)]) for a in range(k) for b in range(a + 1, k)]
+    sets += [_both_ways(pairs) for pairs in _intersections(k)]
+    return {members: tuple(sorted(members)) for members in sets}
+
+
+def running_e(log_e: Floats, peaks: Peaks) -> Running:
     """Return the largest log E so far of every intersection, and of every ordered pair, after each session.
 
     The current e-values of an intersection are averaged, over its pairs and both directions; then the largest average
@@ -97,18 +109,72 @@ def running_e(log_e: Floats, peaks: dict[frozenset[Pair], float]) -> Running:
         log_e: Log E of "the first beats the second" for every ordered pair, shape (T, k, k).
         peaks: Where the last call ended; brought up to date.
     """
-    k = log_e.shape[1]
-    sets = [frozenset([(a, b)]) for a in range(k) for b in range(k) if a != b]
-    sets += [_both_ways([(a, b)]) for a in range(k) for b in range(a + 1, k)]
-    sets += [_both_ways(pairs) for pairs in _intersections(k)]
     running = {}
-    for members in dict.fromkeys(sets):
-        parts = np.stack([log_e[:, a, b] for a, b in sorted(members)])
+    for members, ordered in _sets(log_e.shape[1]).items():
+        parts = np.stack([log_e[:, a, b] for a, b in ordered])
         path = mean_of_e(parts) if len(parts) > 1 else parts[0]
         path = np.maximum.accumulate(np.maximum(path, peaks.get(members, 0.0)))
         peaks[members] = float(path[-1])
         running[members] = path
     return running
+
+
+@lru_cache(maxsize=64)
+def _with(k: int, arm: int) -> list[tuple[frozenset[Pair], tuple[Pair, ...]]]:
+    return [(members, pairs) for members, pairs in _sets(k).items() if any(arm in pair for pair in pairs)]
+
+
+Growing = list[tuple[frozenset[Pair], tuple[Pair, ...]]]
+
+
+def may_grow(log_e: list[list[float]], peaks: Peaks, arm: int) -> Growing:
+    """Return the intersections whose largest average may grow by a session of an arm.
+
+    Args:
+        log_e: Log E of every ordered pair, or something that is not smaller.
+        peaks: Largest log E so far, as `running_e` leaves it.
+        arm: The arm.
+    """
+    growing = []
+    for members, pairs in _with(len(log_e), arm):
+        # An average is no larger than the largest of its parts, but for rounding.
+        peak = peaks.get(members, 0.0) - _ROUNDING
+        for a, b in pairs:
+            if log_e[a][b] > peak:
+                growing.append((members, pairs))
+                break
+    return growing
+
+
+def grow(log_e: list[list[float]], peaks: Peaks, growing: Growing) -> bool:
+    """Bring the largest averages so far up to date for one session, as `running_e`; return whether one has grown."""
+    several = [pairs for _, pairs in growing if len(pairs) > 1]
+    means = iter(means_of_e([[log_e[a][b] for a, b in pairs] for pairs in several]) if several else ())
+    grown = False
+    for members, pairs in growing:
+        value = next(means) if len(pairs) > 1 else log_e[pairs[0][0]][pairs[0][1]]
+        if value > peaks.get(members, 0.0):
+            peaks[members] = value
+            grown = True
+    return grown
+
+
+@lru_cache(maxsize=64)
+def _limits(k: int) -> tuple[list[list[frozenset[Pair]]], list[list[frozenset[Pair]]]]:
+    """Return the sets of which the smallest counts: for each ordered pair, then for each variant."""
+    pairs = [
+        [] if a == b else [frozenset([(a, b)]), _both_ways([(a, b)])] for a in range(k) for b in range(k)
+    ]
+    best = [[members for members in _sets(k) if any((a, b) in members for b in range(k))] for a in range(k)]
+    return pairs, best
+
+
+def p_values_of(peaks: Peaks, k: int) -> tuple[Floats, Floats]:
+    """Return what `pairs_by_e` and `best_by_e` say after the last session: shapes (k, k) and (k,)."""
+    pairs, best = _limits(k)
+    smallest = [min([peaks.get(members, 0.0) for members in sets], default=0.0) for sets in (*pairs, *best)]
+    p = np.exp(-np.array(smallest))
+    return p[: k * k].reshape(k, k), p[k * k :]
 
 
 def pairs_by_e(running: Running, k: int) -> Floats:

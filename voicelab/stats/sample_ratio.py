@@ -6,6 +6,7 @@ multinomial count data": E_t is the product of ((kappa w_a + n_a) / (kappa + t -
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,13 +59,26 @@ class SampleRatio:
 
     def take(self, arm: int) -> None:
         """Take one session; the same floats as `extend`, at a tenth of its cost."""
-        w, t = self._weights[arm], float(self.counts.sum())
-        step = np.log(KAPPA * w + self.counts[arm]) - np.log(KAPPA + t)
-        step -= np.log(w)
-        self._log_e = float(step + self._log_e)
+        w, t = float(self._weights[arm]), float(self.counts.sum())
+        logs = np.log(np.array([KAPPA * w + float(self.counts[arm]), KAPPA + t, w])).tolist()
+        self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
         self.counts[arm] += 1
         if t + 1 >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
+
+    def look(self, counts: Floats) -> None:
+        """Take many sessions in whatever order, for one look at their end: E depends on counts alone.
+
+        Args:
+            counts: Sessions of each arm, shape (k,), for a check that has seen none before.
+        """
+        kappa = KAPPA * self._weights
+        self.counts = np.asarray(counts, dtype=np.float64)
+        t = float(self.counts.sum())
+        arms = gammaln(kappa + self.counts) - gammaln(kappa) - self.counts * np.log(self._weights)
+        self._log_e = float(arms.sum() - (gammaln(KAPPA + t) - gammaln(KAPPA)))
+        if t >= FIRST_SHOWN:
+            self.peak = max(0.0, self._log_e)
 
     @property
     def p_value(self) -> float:
