@@ -5,6 +5,7 @@ chunk by chunk and give the same floats as if they had been fed one by one.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -69,14 +70,13 @@ class Evidence(Protocol):
     def takes_singly(self) -> bool:
         """Whether `take` will do."""
 
-    def take(self, arm: int, hit: float | None, n: list[float], hits: list[float]) -> Path | None:
+    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session; the same floats as `extend` without arrays of one element, which cost ten times as much.
 
         Args:
             arm: Its arm.
             hit: Its binary outcome, None if it is left out.
-            n: Sessions of each arm, this one included.
-            hits: Successes of each arm.
+            parts: Moments of the epoch's arms, this session included, shape (3, k).
 
         Returns:
             The path of one step, or None if nothing changes.
@@ -114,8 +114,10 @@ class Horizon:
         self._sign = 1.0 if rule.direction == "maximize" else -1.0
         self._margin = rule.margin
         self.peaks = np.zeros((k, k))
+        self._p = [[1.0] * k for _ in range(k)]
         # Of the epochs that are over, for each pair: sum of I d, of (I se)^2 and of I (Cochran, Mantel & Haenszel).
         self._past = np.zeros((3, k, k))
+        self._strata = False
 
     def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
         """Take sessions in order."""
@@ -130,10 +132,8 @@ class Horizon:
         moved = (peaks[1:] != peaks[:-1]).any(axis=(1, 2))
         at = np.concatenate([[0], np.flatnonzero(moved) + 1])
         self.peaks = peaks[-1].copy()
-        return self._told(at, peaks[at])
-
-    def _told(self, at: Ints, peaks: Floats) -> Path:
-        pairs = boundary.p_value(peaks)
+        pairs = boundary.p_value(peaks[at])
+        self._p = pairs[-1].tolist()
         k = len(self._weights)
         best = closed.beats_all({(i, j): pairs[:, i, j] for i in range(k) for j in range(k) if i != j}, k)
         return Path(at, pairs, np.broadcast_to(best.T, (len(at), k)))
@@ -141,11 +141,12 @@ class Horizon:
     @property
     def takes_singly(self) -> bool:
         """Whether `take` will do: a binary outcome without margin and without epochs."""
-        return self._kind == "binary" and not self._margin and not self._past.any()
+        return self._kind == "binary" and not self._margin and not self._strata
 
-    def take(self, arm: int, hit: float | None, n: list[float], hits: list[float]) -> Path | None:
+    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session."""
         del hit
+        n, hits = parts[0].tolist(), parts[1].tolist()
         moved = False
         for other in range(len(n)):
             i, j = (arm, other) if arm < other else (other, arm)
@@ -161,8 +162,11 @@ class Horizon:
             for a, c, value in ((i, j, b), (j, i, -b)):
                 if value > self.peaks[a, c]:
                     self.peaks[a, c] = value
+                    self._p[a][c] = boundary.p_value_of(value)
                     moved = True
-        return self._told(np.zeros(1, dtype=np.int64), self.peaks[np.newaxis]) if moved else None
+        if not moved:
+            return None
+        return Path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
 
     def _brownian(self, sums: Sums) -> Floats:
         """Return B of every ordered pair after each session, shape (T, k, k)."""
@@ -206,6 +210,7 @@ class Horizon:
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Close an epoch; the horizon's information stays that of the first weights, as it was declared."""
         del weights
+        self._strata = True
         k = len(self._weights)
         for i in range(k):
             for j in range(k):
@@ -251,12 +256,13 @@ class EProcess:
         self._margin = rule.margin
         self._bets = {(i, j): eprocess.PairBets() for i in range(k) for j in range(i + 1, k)} if self._exact else {}
         self.g = eprocess.prior_weight(rule.max_iterations or eprocess.EXPECTED_STOP)
-        # Log E of the ordered pairs; of those that are stale, the largest of its priors' instead, which is no less.
+        # Log E of the ordered pairs, but of those that are stale: it is averaged over the priors when it is needed.
         self._now = [[0.0] * k for _ in range(k)]
         self._stale: set[tuple[int, int]] = set()
         self._shares = self._shares_of_pairs()
         self._past = np.zeros((3, k))
-        self._peaks: dict[frozenset[tuple[int, int]], float] = {}
+        self._peaks: closed.Peaks = {}
+        self._bounds: closed.Peaks = {}
 
     def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
         """Take sessions in order."""
@@ -268,6 +274,7 @@ class EProcess:
 
     def _told(self, log_e: Floats) -> Path:
         self._now = log_e[-1].tolist()
+        self._bounds.clear()
         running = closed.running_e(log_e, self._peaks)
         moved = np.zeros(len(log_e), dtype=np.bool_)
         moved[0] = True
@@ -302,38 +309,37 @@ class EProcess:
         """Whether `take` will do: exact bets, among few enough arms to go through their intersections."""
         return self._exact and len(self._weights) <= closed.MOST_ENUMERATED
 
-    def take(self, arm: int, hit: float | None, n: list[float], hits: list[float]) -> Path | None:
+    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session; what it is worth is averaged over the priors only when some evidence may have grown."""
-        del n, hits
+        del parts
         if hit is None:
             return None
-        mine = [pair for pair in self._bets if arm in pair]
+        mine, second = _pairs_of(len(self._weights), arm)
         bets = [self._bets[pair] for pair in mine]
-        eprocess.take(bets, [pair[1] == arm for pair in mine], hit, [self._shares[pair] for pair in mine])
-        for pair, bet in zip(mine, bets, strict=True):
-            self._set_now(pair, max(bet.log_e[0]), max(bet.log_e[1]))
-            self._stale.add(pair)
-        growing = closed.may_grow(self._now, self._peaks, arm)
+        gains = eprocess.take(bets, second, hit, [self._shares[pair] for pair in mine])
+        by_pair = {}
+        for (i, j), (first, second) in zip(mine, gains, strict=True):
+            by_pair[i, j], by_pair[j, i] = (first, second) if self._sign > 0 else (second, first)
+        self._stale.update(mine)
+        k = len(self._weights)
+        growing = closed.may_grow(self._bounds, self._peaks, by_pair, k, arm)
         if not growing:
             return None
         self._refresh()
-        if not closed.grow(self._now, self._peaks, growing):
+        if not closed.grow(self._now, self._bounds, self._peaks, growing):
             return None
-        pairs, best = closed.p_values_of(self._peaks, len(self._weights))
+        pairs, best = closed.p_values_of(self._peaks, k)
         return Path(np.zeros(1, dtype=np.int64), pairs[np.newaxis], best[np.newaxis])
 
     def _refresh(self) -> None:
-        """Have `_now` hold the evidence of every pair, where it held no more than a bound for it."""
+        """Have `_now` hold the present evidence of every pair."""
         if self._stale:
             stale = list(self._stale)
             self._stale.clear()
             found = eprocess.means_of_e([log_e for pair in stale for log_e in self._bets[pair].log_e])
-            for at, pair in enumerate(stale):
-                self._set_now(pair, found[2 * at], found[2 * at + 1])
-
-    def _set_now(self, pair: tuple[int, int], first: float, second: float) -> None:
-        i, j = pair
-        self._now[i][j], self._now[j][i] = (first, second) if self._sign > 0 else (second, first)
+            for at, (i, j) in enumerate(stale):
+                first, second = found[2 * at : 2 * at + 2]
+                self._now[i][j], self._now[j][i] = (first, second) if self._sign > 0 else (second, first)
 
     def _mean_path(self, sums: Sums) -> Floats:
         k = len(self._weights)
@@ -372,3 +378,10 @@ class EProcess:
             return -math.inf, math.inf
         mean, se = float(compare.means(moments)), math.sqrt(float(moments.within) / (n - 1) / n)
         return eprocess.confidence_sequence(mean, se, n, self.g * float(self._weights[arm]), alpha)
+
+
+@lru_cache(maxsize=64)
+def _pairs_of(k: int, arm: int) -> tuple[list[tuple[int, int]], list[bool]]:
+    """Return the pairs that an arm belongs to, and whether it is their second."""
+    mine = [(i, j) for i in range(k) for j in range(i + 1, k) if arm in (i, j)]
+    return mine, [pair[1] == arm for pair in mine]

@@ -165,11 +165,13 @@ class Monitor:
         self._recorded = self._recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
-            self._epoch[:, arm] += (1.0, hit, hit)
-            path = self.evidence.take(arm, hit, self._epoch[0].tolist(), self._epoch[1].tolist())
+            for part, worth in enumerate((1.0, hit, hit)):
+                self._epoch[part, arm] += worth
+            path = self.evidence.take(arm, hit, self._epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
-                self._p = min(self._p, float(self._criterion(path)[0]))
+                best = self.rule.criterion == "best"
+                self._p = min(self._p, float(self.best.min() if best else self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
         rule = self.rule

@@ -6,6 +6,7 @@ blocks. With two variants that is the pair's own p, with three max(p of the pair
 Source: Marcus, Peritz & Gabriel 1976; Shaffer 1986.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -35,6 +36,20 @@ def beats_all(p: dict[Pair, Floats], k: int) -> Floats:
         return np.ones((1, 1))
     levels = _levels(p, k)
     return np.array([np.maximum.reduce([_beats(p, levels, a, b) for b in range(k) if b != a]) for a in range(k)])
+
+
+def beats_all_of(p: list[list[float]]) -> list[float]:
+    """Return `beats_all` of single p-values, `p[a][b]` for "a beats b" among at least two, to the last digit."""
+    k = len(p)
+    levels = [(pairs, len(pairs) * min([min(p[a][b], p[b][a]) for a, b in pairs])) for pairs in _intersections(k)]
+    best = []
+    for a in range(k):
+        worst = max([p[a][b] for b in range(k) if b != a])
+        for pairs, level in levels:
+            if level > worst and any(a in pair for pair in pairs):
+                worst = level
+        best.append(min(worst, 1.0))
+    return best
 
 
 def beats(p: dict[Pair, Floats], k: int, a: int, b: int) -> Floats:
@@ -87,7 +102,7 @@ def _partitions(items: list[int]) -> Iterator[list[list[int]]]:
 
 Running = dict[frozenset[Pair], Floats]
 Peaks = dict[frozenset[Pair], float]
-_ROUNDING = 1e-9
+_ROUNDING = 1e-6
 
 
 @lru_cache(maxsize=64)
@@ -120,39 +135,60 @@ def running_e(log_e: Floats, peaks: Peaks) -> Running:
 
 
 @lru_cache(maxsize=64)
-def _with(k: int, arm: int) -> list[tuple[frozenset[Pair], tuple[Pair, ...]]]:
-    return [(members, pairs) for members, pairs in _sets(k).items() if any(arm in pair for pair in pairs)]
+def _touched(k: int, arm: int) -> list[tuple[frozenset[Pair], tuple[Pair, ...], bool]]:
+    """Return the sets that a session of an arm belongs to, their pairs with that arm, and whether they have others."""
+    found = []
+    for members, pairs in _sets(k).items():
+        mine = tuple(pair for pair in pairs if arm in pair)
+        if mine:
+            found.append((members, mine, len(mine) < len(pairs)))
+    return found
 
 
-Growing = list[tuple[frozenset[Pair], tuple[Pair, ...]]]
+def may_grow(bounds: Peaks, peaks: Peaks, gains: dict[Pair, float], k: int, arm: int) -> list[frozenset[Pair]]:
+    """Return the intersections whose largest average may have grown by a session of an arm.
 
-
-def may_grow(log_e: list[list[float]], peaks: Peaks, arm: int) -> Growing:
-    """Return the intersections whose largest average may grow by a session of an arm.
+    The logarithm of an average grows by no more than the largest of its parts does.
 
     Args:
-        log_e: Log E of every ordered pair, or something that is not smaller.
+        bounds: Of every intersection, a number that its present log E does not exceed; brought up to date.
         peaks: Largest log E so far, as `running_e` leaves it.
+        gains: By how much log E of each ordered pair with the arm has grown at most.
+        k: Number of variants.
         arm: The arm.
     """
     growing = []
-    for members, pairs in _with(len(log_e), arm):
-        # An average is no larger than the largest of its parts, but for rounding.
-        peak = peaks.get(members, 0.0) - _ROUNDING
-        for a, b in pairs:
-            if log_e[a][b] > peak:
-                growing.append((members, pairs))
-                break
+    for members, mine, others in _touched(k, arm):
+        gain = 0.0 if others else -math.inf
+        for pair in mine:
+            if gains[pair] > gain:
+                gain = gains[pair]
+        bounds[members] = bound = bounds.get(members, math.inf) + gain
+        if bound > peaks.get(members, 0.0) - _ROUNDING:
+            growing.append(members)
     return growing
 
 
-def grow(log_e: list[list[float]], peaks: Peaks, growing: Growing) -> bool:
-    """Bring the largest averages so far up to date for one session, as `running_e`; return whether one has grown."""
-    several = [pairs for _, pairs in growing if len(pairs) > 1]
-    means = iter(means_of_e([[log_e[a][b] for a, b in pairs] for pairs in several]) if several else ())
+def grow(log_e: list[list[float]], bounds: Peaks, peaks: Peaks, growing: list[frozenset[Pair]]) -> bool:
+    """Bring averages and the largest so far up to date for one session, as `running_e`; return whether one has grown.
+
+    Args:
+        log_e: Log E of every ordered pair.
+        bounds: Set to the present log E of the intersections.
+        peaks: Largest log E so far; brought up to date.
+        growing: What `may_grow` found.
+    """
+    sets = _sets(len(log_e))
+    several = [[log_e[a][b] for a, b in sets[members]] for members in growing if len(members) > 1]
+    means = iter(means_of_e(several) if several else ())
     grown = False
-    for members, pairs in growing:
-        value = next(means) if len(pairs) > 1 else log_e[pairs[0][0]][pairs[0][1]]
+    for members in growing:
+        if len(members) > 1:
+            value = next(means)
+        else:
+            (a, b) = sets[members][0]
+            value = log_e[a][b]
+        bounds[members] = value
         if value > peaks.get(members, 0.0):
             peaks[members] = value
             grown = True

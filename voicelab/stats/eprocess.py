@@ -116,7 +116,26 @@ class PairBets:
         return mean_of_e(paths)
 
 
-def take(pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]) -> None:
+    def gain(self, ups: Sequence[int | None], steps: Sequence[float]) -> tuple[float, float]:
+        """Add a session's log bet for each prior to the direction that it is placed on; return the largest of either."""
+        first, second = self.log_e
+        most_first = most_second = -math.inf
+        for at, up in enumerate(ups):
+            to_first = to_second = 0.0
+            if up == 0:
+                to_first = steps[at]
+                first[at] += to_first
+            elif up == 1:
+                to_second = steps[at]
+                second[at] += to_second
+            most_first = to_first if to_first > most_first else most_first
+            most_second = to_second if to_second > most_second else most_second
+        return most_first, most_second
+
+
+def take(
+    pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
     """Take one session that belongs to several pairs: what `extend` does, to the last digit.
 
     Plain numbers are ten times as fast as arrays of one element. Only the logarithms are numpy's, whose last digit
@@ -127,36 +146,40 @@ def take(pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights:
         second: Of each, whether the arm is its second.
         hit: The session's outcome, 0.0 or 1.0.
         weights: Of each, the probabilities of the two arms among the two.
+
+    Returns:
+        By how much log E of either direction, averaged over the priors, grows at most: the largest of their steps.
     """
-    ratios, placed = [], []
+    ratios, ups = [], []
     for bets, mine, (w_0, w_1) in zip(pairs, second, weights, strict=True):
         (n_0, n_1), (s_0, s_1) = bets.n, bets.s
         common = (s_0 + s_1 + 0.5) / (n_0 + n_1 + 1)
-        for at, prior in enumerate(PRIORS):
+        for prior in PRIORS:
             rate_0 = (s_0 + prior * common) / (n_0 + prior)
             rate_1 = (s_1 + prior * common) / (n_1 + prior)
-            if rate_0 != rate_1:
-                predicted, mixture = rate_1 if mine else rate_0, rate_0 * w_0 + rate_1 * w_1
-                ratios.append(predicted / mixture if hit else (1 - predicted) / (1 - mixture))
-                placed.append((bets.log_e[0 if rate_0 > rate_1 else 1], at))
+            predicted, mixture = rate_1 if mine else rate_0, rate_0 * w_0 + rate_1 * w_1
+            ratios.append(predicted / mixture if hit else (1 - predicted) / (1 - mixture))
+            ups.append(0 if rate_0 > rate_1 else 1 if rate_1 > rate_0 else None)
         bets.n[mine] += 1.0
         bets.s[mine] += hit
-    if ratios:
-        for (log_e, at), step in zip(placed, np.log(np.array(ratios)).tolist(), strict=True):
-            log_e[at] += step
+    steps = np.log(np.array(ratios)).tolist()
+    return [
+        bets.gain(ups[at : at + len(PRIORS)], steps[at : at + len(PRIORS)])
+        for bets, at in zip(pairs, range(0, len(steps), len(PRIORS)), strict=True)
+    ]
 
 
 def means_of_e(log_e: Sequence[Sequence[float]]) -> list[float]:
     """Return `mean_of_e` of several lists of e-values, finite ones, to the last digit."""
     highest = [max(parts) for parts in log_e]
-    shifted = [part - top for parts, top in zip(log_e, highest, strict=True) for part in parts]
-    values = iter(np.exp(np.array(shifted)).tolist())
-    totals = []
+    exps = np.exp(np.array([part - top for parts, top in zip(log_e, highest, strict=True) for part in parts])).tolist()
+    totals, first = [], 0
     for parts in log_e:
         total = 0.0
-        for _ in parts:
-            total += next(values)
+        for part in exps[first : first + len(parts)]:
+            total += part
         totals.append(total)
+        first += len(parts)
     logs = np.log(np.array(totals)).tolist()
     return [top + log - math.log(len(parts)) for top, log, parts in zip(highest, logs, log_e, strict=True)]
 
