@@ -212,6 +212,42 @@ class Monitor:
         self.stopped_index = int(indexes[stop])
         return stop
 
+    def skim(self, arms: Ints, values: Floats, written: Bools, crashed: Bools) -> None:
+        """Take many sessions with one look at their end, for what never stops a test.
+
+        Evidence that is looked at more seldom is no larger than it could be. The shares of the variants are not watched.
+
+        Args:
+            arms: Arm of each session, shape (T,).
+            values: Value of the outcome.
+            written: Whether the session wrote it.
+            crashed: Whether it ended with status `error`.
+        """
+        assert self.kind is not None  # noqa: S101 - asked of outcomes that were written
+        k = len(self.weights)
+        counted = session_values(values, written, crashed, self.kind)
+        worth = self._centre(arms, counted)
+        valid = ~np.isnan(worth)
+        if not valid.all():
+            arms, worth = arms[valid], worth[valid]
+        sums = [np.bincount(arms, part, k) for part in (None, worth, worth**2)]
+        self.look(self._epoch + np.array(sums, dtype=np.float64), self._centres, len(counted))
+        self._recorded = self._recorded or bool(written.any())
+
+    def look(self, parts: Floats, centres: Floats, sessions: int) -> None:
+        """Judge by the moments of all sessions of the epoch, whatever led to them: one look, with no path before it.
+
+        Args:
+            parts: Number, sum and sum of squares of each arm, shape (3, k).
+            centres: What the values of each arm are measured from, shape (k,).
+            sessions: Counted sessions that have joined.
+        """
+        assert self.evidence is not None  # noqa: S101 - as above
+        self._epoch, self._centres = parts, centres
+        self.sessions += sessions
+        if len(self.weights) > 1:
+            self._judged(self.evidence.look(Sums(parts[:, np.newaxis], centres)))
+
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
         several = len(arms) > 1  # a single session is never taken in part

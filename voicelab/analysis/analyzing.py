@@ -235,10 +235,12 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
 
 def _uneven_crashes(data: TestData) -> list[str]:
     """Return a warning if sessions crash more often with one variant than with another: then leaving them out misleads."""
+    if not data.crashed.any():
+        return []
     sessions = np.bincount(data.arms, minlength=len(data.weights)).astype(float)
     crashed = np.bincount(data.arms[data.crashed], minlength=len(data.weights)).astype(float)
     reached = sessions > 0
-    if not crashed.any() or reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
+    if reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
         return []
     p = fixed.several_rates(list(crashed[reached]), list(sessions[reached]))
     if p > _UNEVEN:
@@ -273,7 +275,7 @@ def _too_small(monitor: Monitor, data: TestData) -> list[str]:
 
 def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
     rows = []
-    counts = np.bincount(data.arms[: monitor.sessions], minlength=len(monitor.variants))
+    counts = monitor.ratio.counts
     total = max(1, int(counts.sum()))
     for arm, (name, weight) in enumerate(monitor.weights.items()):
         moments = monitor.moments[arm]

@@ -16,18 +16,28 @@ from voicelab.stats import closed
 _ALPHA = 0.05
 _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MOST_SEGMENTS = 200
+_MANY = 100_000
+"""Sessions from which what never stops a test is not looked at after each of them."""
+_LOOKS = 2000
 _HISTOGRAM_VALUES = 5000
 
 
-def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = slice(None)) -> Monitor:
-    """Return a monitor that has seen sessions to their end, and never stops."""
+def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> Monitor:
+    """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
     monitor = Monitor(data.test, data.weights, rule)
     if values.kind is not None:
         monitor.know(values.kind)
-    sessions = np.arange(len(data.arms))[mine]
-    step = chunk_of(len(data.weights))
-    for first in range(0, len(sessions), step):
-        data.shown_to(monitor, values, sessions[first : first + step])
+    sessions = None if mine is None else np.flatnonzero(mine)
+    n = len(data.arms) if sessions is None else len(sessions)
+    # Looked at a few thousand times, evidence is hardly smaller than after every session.
+    many = n >= _MANY and values.kind is not None
+    step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
+    for first in range(0, n, step):
+        part = slice(first, first + step) if sessions is None else sessions[first : first + step]
+        if many:
+            monitor.skim(*data.seen(values, part))
+        else:
+            data.shown_to(monitor, values, part)
     return monitor
 
 
@@ -122,7 +132,7 @@ def values_frame(data: TestData) -> pd.DataFrame:
     Columns variant, value, sessions; for more than a few thousand different values those of evenly spread sessions.
     """
     step = max(1, len(data.arms) // _HISTOGRAM_VALUES)
-    value = np.where(data.written, data.values, 0.0)[::step]
+    value = np.where(data.written[::step], data.values[::step], 0.0)
     frame = pd.DataFrame({"variant": np.array(list(data.weights))[data.arms[::step]], "value": value})
     frame = frame[np.isfinite(frame["value"])]
     return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

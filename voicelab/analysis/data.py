@@ -15,6 +15,7 @@ from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule, Target
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
+_AT_ONCE = 1 << 18
 CRASHED = "crashed (status error)"
 
 
@@ -27,12 +28,12 @@ class Values(NamedTuple):
     """One outcome of the counted sessions.
 
     Attributes:
-        values: What was written, shape (T,).
+        values: What was written, shape (T,), numbers or booleans as they came: millions take no more than they need.
         written: Whether it was written; what was not counts as 0.
         kind: Its kind, None if no session declared or wrote it.
     """
 
-    values: npt.NDArray[np.float64]
+    values: npt.NDArray[Any]
     written: npt.NDArray[np.bool_]
     kind: Kind | None
 
@@ -65,11 +66,11 @@ class TestData:
     rule: StopRule
     outcome: str | None
     kind: Kind | None
-    arms: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float64]
+    arms: npt.NDArray[np.integer]
+    values: npt.NDArray[Any]
     written: npt.NDArray[np.bool_]
     crashed: npt.NDArray[np.bool_]
-    indexes: npt.NDArray[np.int64]
+    indexes: npt.NDArray[np.integer]
     epochs: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
     others: dict[str, Values] = field(default_factory=dict)
     segments: npt.NDArray[np.object_] | None = None
@@ -89,9 +90,12 @@ class TestData:
 
     def shown_to(self, monitor: Monitor, values: Values, part: Any = slice(None)) -> int | None:
         """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
-        return monitor.extend(
-            self.arms[part], values.values[part], values.written[part], self.crashed[part], self.indexes[part]
-        )
+        return monitor.extend(*self.seen(values, part), self.indexes[part])
+
+    def seen(self, values: Values, part: Any) -> tuple[Any, Any, Any, Any]:
+        """Return arm, value of an outcome, whether it was written and whether it crashed, of some of the sessions."""
+        numbers = values.values[part].astype(np.float64, copy=False)
+        return self.arms[part], numbers, values.written[part], self.crashed[part]
 
     def cut(self, end: int) -> None:
         """Keep the sessions before a position alone."""
@@ -227,7 +231,7 @@ def from_frame(
     kept = frame if assigned.all() else frame[assigned]
     values, kind = _numbers(kept[outcome], outcome)
     arm_of = {str(name): arm for arm, name in enumerate(weights)}
-    written = kept[outcome].notna().to_numpy(dtype=np.bool_)
+    missing_values = int(kept[outcome].isna().sum())
     data = TestData(
         test=variant,
         weights={str(name): weight for name, weight in weights.items()},
@@ -237,9 +241,9 @@ def from_frame(
         arms=_arms(kept[variant], arm_of),
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
-        written=np.ones(len(kept), dtype=np.bool_),
-        crashed=np.zeros(len(kept), dtype=np.bool_),
-        indexes=np.flatnonzero(assigned).astype(np.int64),
+        written=_everywhere(True, len(kept)),
+        crashed=_everywhere(False, len(kept)),
+        indexes=np.flatnonzero(assigned) if len(kept) < len(frame) else np.arange(len(kept), dtype=np.uint32),
         others={
             name: _all_written(*_numbers(kept[name], name)) for name in dict.fromkeys([*outcomes[1:], *guardrails])
         },
@@ -249,8 +253,8 @@ def from_frame(
     )
     if not assigned.all():
         data.excluded["no variant found"] = int((~assigned).sum())
-    if not written.all():
-        data.excluded["the outcome is missing"] = int((~written).sum())
+    if missing_values:
+        data.excluded["the outcome is missing"] = missing_values
     return data
 
 
@@ -317,16 +321,25 @@ def _others_of(
     }
 
 
-def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.int64]:
+def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.integer]:
     """Return the arm of each name; each different name is looked up once."""
-    codes, different = pd.factorize(names)
-    arms = np.array([arm_of[str(name)] for name in different], dtype=np.int64)
+    if isinstance(names.dtype, pd.CategoricalDtype):
+        codes, different = names.cat.codes.to_numpy(), names.cat.categories
+    else:
+        codes, different = pd.factorize(names)
+    # A category may have no session, and no weight then.
+    arms = np.array([arm_of.get(str(name), 0) for name in different], dtype=np.min_scalar_type(-len(arm_of)))
     return np.asarray(arms[codes])
 
 
-def _all_written(values: npt.NDArray[np.float64], kind: Kind) -> Values:
+def _all_written(values: npt.NDArray[Any], kind: Kind) -> Values:
     """Return values of a frame: what is missing there is unknown, not a session that wrote nothing."""
-    return Values(values, np.ones(len(values), dtype=np.bool_), kind)
+    return Values(values, _everywhere(True, len(values)), kind)
+
+
+def _everywhere(value: bool, n: int) -> npt.NDArray[np.bool_]:  # noqa: FBT001 - it is the value
+    """Return an array of one value that takes no memory."""
+    return np.broadcast_to(np.bool_(value), n)
 
 
 def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
@@ -391,7 +404,11 @@ def _indexed(sessions: pd.DataFrame, column: str, random: pd.DataFrame) -> pd.Se
     return sessions.set_index("session_id")[column].reindex(random["session_id"])
 
 
-def _numbers(values: pd.Series, name: str) -> tuple[npt.NDArray[np.float64], Kind]:
+def _numbers(values: pd.Series, name: str) -> tuple[npt.NDArray[Any], Kind]:
+    """Return a column's numbers, in their own type where that is numpy's, and their kind."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+        numbers = values.to_numpy()
+        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers)
     known = values.dropna()
     if pd.api.types.is_bool_dtype(known) or (
         len(known) and known.dtype == object and known.map(lambda v: isinstance(v, bool)).all()
@@ -403,11 +420,20 @@ def _numbers(values: pd.Series, name: str) -> tuple[npt.NDArray[np.float64], Kin
         except (ValueError, TypeError):
             raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
     numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    finite = numbers[np.isfinite(numbers)]
-    if len(finite) and np.isin(finite, (0.0, 1.0)).all():
-        return numbers, "binary"
-    whole = bool(len(finite)) and bool((finite == np.floor(finite)).all() and (finite >= 0).all())
-    return numbers, "count" if whole else "float"
+    return numbers, _kind_of(numbers)
+
+
+def _kind_of(numbers: npt.NDArray[Any]) -> Kind:
+    """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0."""
+    largest = -1.0
+    for first in range(0, len(numbers), _AT_ONCE):
+        part = numbers[first : first + _AT_ONCE]
+        if part.dtype.kind == "f":
+            part = part[np.isfinite(part)]
+        if len(part) and (part.min() < 0 or (part.dtype.kind == "f" and (part != np.floor(part)).any())):
+            return "float"
+        largest = max(largest, float(part.max(initial=0)) if len(part) else largest)
+    return "float" if largest < 0 else "binary" if largest <= 1 else "count"
 
 
 def _count_values(data: TestData) -> None:
