@@ -31,35 +31,6 @@ EXPECTED_STOP = 1000
 """Sessions at which a test without a horizon is tuned to be most sensitive."""
 
 
-def log_bets(own: Ints, hits: Floats, n: Floats, s: Floats, weights: Floats, prior: float) -> tuple[Floats, Floats]:
-    """Return the log of each session's bet, and the rates that were predicted before it.
-
-    Args:
-        own: The arm of each session, shape (T,).
-        hits: Its outcome, 0.0 or 1.0, shape (T,).
-        n: Sessions of each arm before it, shape (T, k).
-        s: Successes of each arm before it, shape (T, k).
-        weights: Probability of each arm, shape (k,) or (T, k).
-        prior: Sessions that the common rate counts for.
-
-    Returns:
-        Log bets of shape (T,), predicted rates of shape (T, k).
-    """
-    common = ((s.sum(axis=1) + 0.5) / (n.sum(axis=1) + 1))[:, np.newaxis]
-    rates = (s + prior * common) / (n + prior)
-    mixture = (rates * weights).sum(axis=1)
-    predicted = np.take_along_axis(rates, own[:, np.newaxis], axis=1)[:, 0]
-    hit = hits > 0
-    return np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture)), rates
-
-
-def before(own: Ints, hits: Floats, n: Floats, s: Floats) -> tuple[Floats, Floats]:
-    """Return sessions and successes of each arm before each session, shape (T, k), given those before the first."""
-    mine = np.eye(len(n))[own]
-    won = mine * hits[:, np.newaxis]
-    return n + np.cumsum(mine, axis=0) - mine, s + np.cumsum(won, axis=0) - won
-
-
 def mean_of_e(log_e: Floats) -> Floats:
     """Return the log of the average of e-values, over the first axis of their logs."""
     highest = log_e.max(axis=0)
@@ -95,26 +66,30 @@ class PairBets:
         Args:
             second: 1 for a session of the second arm, 0 for the first, shape (T,).
             hits: Outcomes, shape (T,).
-            weights: Probabilities of the two arms among the two, shape (2,) or (T, 2).
+            weights: Probabilities of the two arms among the two, shape (2,).
 
         Returns:
             Log E of both directions after each session, shape (2, T).
         """
-        n, s = before(second, hits, np.array(self.n), np.array(self.s))
+        of_second = second > 0
+        n_1, s_1 = _before(of_second * 1.0, self.n[1]), _before(of_second * hits, self.s[1])
+        n_0, s_0 = _before(1.0 - of_second, self.n[0]), _before(hits - of_second * hits, self.s[0])
+        common = (s_0[:-1] + s_1[:-1] + 0.5) / (n_0[:-1] + n_1[:-1] + 1)
+        hit = hits > 0
         paths = np.empty((len(PRIORS), 2, len(second)))
         for at, prior in enumerate(PRIORS):
-            bets, rates = log_bets(second, hits, n, s, weights, prior)
-            for direction, placed in enumerate((rates[:, 0] > rates[:, 1], rates[:, 1] > rates[:, 0])):
-                steps = np.where(placed, bets, 0.0)
+            rate_0 = (s_0[:-1] + prior * common) / (n_0[:-1] + prior)
+            rate_1 = (s_1[:-1] + prior * common) / (n_1[:-1] + prior)
+            predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * weights[0] + rate_1 * weights[1]
+            bets = np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture))
+            for direction, placed in enumerate((rate_0 > rate_1, rate_1 > rate_0)):
+                steps = bets * placed
                 # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
                 steps[0] += self.log_e[direction][at]
-                paths[at, direction] = np.cumsum(steps)
+                np.cumsum(steps, out=paths[at, direction])
         self.log_e = paths[:, :, -1].T.tolist()
-        drawn = np.eye(2)[second]
-        self.n = (self.n + drawn.sum(axis=0)).tolist()
-        self.s = (self.s + (drawn * hits[:, np.newaxis]).sum(axis=0)).tolist()
+        self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
         return mean_of_e(paths)
-
 
     def gain(self, ups: Sequence[int | None], steps: Sequence[float]) -> tuple[float, float]:
         """Add a session's log bet for each prior to the direction that it is placed on; return the largest of either."""
@@ -131,6 +106,15 @@ class PairBets:
             most_first = to_first if to_first > most_first else most_first
             most_second = to_second if to_second > most_second else most_second
         return most_first, most_second
+
+
+def _before(counts: Floats, start: float) -> Floats:
+    """Return how many there were before each session, and after the last, shape (T + 1,)."""
+    carried = np.empty(len(counts) + 1)
+    carried[0] = start
+    np.cumsum(counts, out=carried[1:])
+    carried[1:] += start
+    return carried
 
 
 def take(
