@@ -46,7 +46,8 @@ class Sums(NamedTuple):
 
     def of(self, arm: int) -> Moments:
         """Return the moments of an arm at every look, each shape (T,)."""
-        return Moments(*self.parts[:, :, arm], self.centres[arm])
+        n, total, squares = self.parts[:, :, arm]
+        return Moments(n, total, squares, self.centres[arm])
 
 
 class Evidence(Protocol):
@@ -221,7 +222,7 @@ class Horizon:
         self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
     ) -> tuple[float, float]:
         """Return the repeated interval."""
-        share = float(self._share(np.float64(n[0]), np.float64(n[1]), *pair))
+        share = float(self._share(np.asarray(n[0]), np.asarray(n[1]), *pair))
         return boundary.repeated_interval(estimate, se, share, alpha)
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
@@ -314,9 +315,9 @@ class EProcess:
         del parts
         if hit is None:
             return None
-        mine, second = _pairs_of(len(self._weights), arm)
+        mine, is_second = _pairs_of(len(self._weights), arm)
         bets = [self._bets[pair] for pair in mine]
-        gains = eprocess.take(bets, second, hit, [self._shares[pair] for pair in mine])
+        gains = eprocess.take(bets, is_second, hit, [self._shares[pair] for pair in mine])
         by_pair = {}
         for (i, j), (first, second) in zip(mine, gains, strict=True):
             by_pair[i, j], by_pair[j, i] = (first, second) if self._sign > 0 else (second, first)

@@ -17,6 +17,7 @@ from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, che
 from voicelab.stats import closed
 from voicelab.stats.compare import Moments, means
 from voicelab.stats.sample_ratio import SampleRatio
+from voicelab.wording import sentence
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -61,6 +62,8 @@ class Monitor:
         kind: Kind of the target outcome, None until it is known (`know`).
         sessions: Counted sessions so far.
         stopped_index: Index of the session that stopped the test, None before.
+        stopped: Whether the rule is fulfilled.
+        recorded: Whether any session wrote the target outcome.
         pairs: p-value of "the first beats the second" for every ordered pair, valid at every look, shape (k, k).
         best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
     """
@@ -73,6 +76,7 @@ class Monitor:
         self.sessions = 0
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self.stopped_index: int | None = None
+        self.stopped = False
         k = len(self.weights)
         self.ratio = SampleRatio(np.array(list(self.weights.values())))
         self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
@@ -87,7 +91,7 @@ class Monitor:
         # What an arm's values are measured from: its first one; 0 for binary outcomes.
         self._centres = np.zeros(k)
         self._centred = np.zeros(k, dtype=np.bool_)
-        self._recorded = False
+        self.recorded = False
         # Sessions from before the kind was known: none of them wrote the outcome.
         self._held: list[tuple[Ints, Bools]] = []
 
@@ -103,7 +107,9 @@ class Monitor:
 
     def moments_of(self, parts: Floats) -> list[Moments]:
         """Return the moments of each arm from their parts, shape (3, k), such as those of a snapshot."""
-        return [Moments(*arm, centre) for arm, centre in zip(parts.T, self._centres, strict=True)]
+        return [
+            Moments(n, total, squares, centre) for n, total, squares, centre in zip(*parts, self._centres, strict=True)
+        ]
 
     def know(self, kind: Kind) -> None:
         """Learn the kind of the target outcome, before the first session that declares or writes it is fed."""
@@ -142,7 +148,7 @@ class Monitor:
             index: Its index; by default one session after the other.
         """
         arm = self._arms[variant]
-        if self._takes_singly and self.stopped_index is None:
+        if self._takes_singly and not self.stopped:
             return self._take(arm, value, self.sessions if index is None else index)
         return self.extend(
             np.array([arm]),
@@ -155,14 +161,12 @@ class Monitor:
     @property
     def _takes_singly(self) -> bool:
         evidence = self.evidence
-        return (
-            evidence is not None and self.kind == "binary" and self.trace is None and evidence.takes_singly
-        )
+        return evidence is not None and self.kind == "binary" and self.trace is None and evidence.takes_singly
 
     def _take(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
         assert self.evidence is not None  # noqa: S101 - the caller has asked
-        self._recorded = self._recorded or value is not None
+        self.recorded = self.recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
             for part, worth in enumerate((1.0, hit, hit)):
@@ -174,13 +178,23 @@ class Monitor:
                 self._p = min(self._p, float(self.best.min() if best else self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
-        rule = self.rule
-        full = rule.max_iterations is not None and self.sessions >= rule.max_iterations
-        sure = rule.max_confidence is not None and self._p <= 1 - rule.max_confidence / 100
-        if not (full and sure if rule.needs_both else full or sure):
+        if not self._fulfilled:
             return None
-        self.stopped_index = index
+        self.stopped, self.stopped_index = True, index
         return 0
+
+    @property
+    def _full(self) -> bool:
+        return self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
+
+    @property
+    def _sure(self) -> bool:
+        return self.rule.max_confidence is not None and self._p <= 1 - self.rule.max_confidence / 100
+
+    @property
+    def _fulfilled(self) -> bool:
+        """Whether the rule stops the test now."""
+        return self._full and self._sure if self.rule.needs_both else self._full or self._sure
 
     def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
@@ -195,7 +209,7 @@ class Monitor:
         Returns:
             The position of the session that stops the test, or None.
         """
-        if self.stopped_index is not None or not len(arms):
+        if self.stopped or not len(arms):
             return None
         if self.kind is None:
             stop = self._stop_without_outcome(len(arms))
@@ -204,12 +218,12 @@ class Monitor:
         else:
             stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
             take = min(len(arms), stop + 1)
-            self._recorded = self._recorded or bool(written[:take].any())
+            self.recorded = self.recorded or bool(written[:take].any())
         self.ratio.extend(arms[:take])
         self.sessions += take
         if stop >= len(arms):
             return None
-        self.stopped_index = int(indexes[stop])
+        self.stopped, self.stopped_index = True, int(indexes[stop])
         return stop
 
     def skim(self, arms: Ints, values: Floats, written: Bools, crashed: Bools) -> None:
@@ -232,7 +246,7 @@ class Monitor:
             arms, worth = arms[valid], worth[valid]
         sums = [np.bincount(arms, part, k) for part in (None, worth, worth**2)]
         self.look(self._epoch + np.array(sums, dtype=np.float64), self._centres, len(counted))
-        self._recorded = self._recorded or bool(written.any())
+        self.recorded = self.recorded or bool(written.any())
 
     def look(self, parts: Floats, centres: Floats, sessions: int) -> None:
         """Judge by the moments of all sessions of the epoch, whatever led to them: one look, with no path before it.
@@ -247,6 +261,11 @@ class Monitor:
         self.sessions += sessions
         if len(self.weights) > 1:
             self._judged(self.evidence.look(Sums(parts[:, np.newaxis], centres)))
+
+    def settle(self) -> None:
+        """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
+        self.recorded = True
+        self.stopped = self._fulfilled
 
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
@@ -395,27 +414,28 @@ class Monitor:
     @property
     def confidence(self) -> float | None:
         """Percent, below 100; None if the target was never recorded."""
-        if not self._recorded:
+        if not self.recorded:
             return None
         return min(100 * (1 - self._p), float(np.nextafter(100.0, 0.0)))
 
     @property
     def leader(self) -> str | None:
         """The variant with the best mean, None before there are values that differ."""
-        if not self._recorded or not self.varied:
+        if not self.recorded or not self.varied:
             return None
         return self.variants[self._leading(range(len(self.weights)))]
 
     def _leading(self, arms: Iterable[int]) -> int:
         sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        moments = Moments(*(self._past + self._epoch), self._centres)
+        n, total, squares = self._past + self._epoch
+        moments = Moments(n, total, squares, self._centres)
         scores = np.where(moments.n > 0, sign * means(moments), -np.inf)
         return max(arms, key=lambda arm: float(scores[arm]))
 
     @property
     def winner(self) -> str | None:
         """The variant that the rule's criterion names with the rule's confidence, or None."""
-        if self.rule.max_confidence is None or not self._recorded:
+        if self.rule.max_confidence is None or not self.recorded:
             return None
         alpha = 1 - self.rule.max_confidence / 100
         if self.rule.criterion == "vs_default":
@@ -434,10 +454,8 @@ class Monitor:
 
     def decision(self) -> StopDecision:
         """Return the decision of the present state."""
-        stopped = self.stopped_index is not None
-        winner = self.winner
-        full = self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
-        sure = self.rule.max_confidence is not None and self._recorded and self._p <= 1 - self.rule.max_confidence / 100
+        stopped, winner = self.stopped, self.winner
+        full, sure = self._full, self.recorded and self._sure
         reason: Reason = "none"
         if stopped:
             reason = "both" if full and sure else "iterations" if full else "confidence"
@@ -459,64 +477,5 @@ class Monitor:
             sessions=self.sessions,
             serve=self.rule.default if stopped else None,
             run_test={self.test: not stopped},
-            sentence=self._sentence(conclusion, winner),
+            sentence=sentence(self, conclusion, winner),
         )
-
-    def _sentence(self, conclusion: Conclusion, winner: str | None) -> str:
-        rule = self.rule
-        after = "" if rule.default is None else f" From now on every session gets the default, {rule.default}"
-        if conclusion == "invalid_srm":
-            return (
-                "Don't decide: the variants' shares of sessions don't agree with their weights, so that something is "
-                "wrong with the assignment or the logging. Find out what before reading the outcomes."
-            )
-        if conclusion == "winner":
-            change = f"; it is not the winner: change it to {winner}." if rule.default not in {None, winner} else "."
-            return f"Stop: {winner} {self._beats(str(winner))}.{after}{change if after else ''}"
-        if conclusion == "inconclusive":
-            end = f"{after}{'.' if after else ''}"
-            if rule.max_iterations is None or self.sessions < rule.max_iterations:
-                return (
-                    "Stop: at least two variants differ, which doesn't say that the leader is the best: it does not beat "
-                    f"every rival yet.{end}"
-                )
-            return f"Stop: the declared {rule.max_iterations:,} sessions are done; {self._found()}.{end}"
-        return self._sentence_on_the_way()
-
-    def _beats(self, winner: str) -> str:
-        if self.rule.criterion == "vs_default":
-            default = self.variants[self.default_arm]
-            return "beats every other variant" if winner == default else f"beats the default, {default}"
-        if self.rule.margin < 0:
-            return f"is beaten by no other variant by more than {-self.rule.margin:g}"
-        more = f" by more than {self.rule.margin:g}" if self.rule.margin else ""
-        return f"beats every other variant{more}"
-
-    def _found(self) -> str:
-        if not self._recorded:
-            return f"the target outcome {self.rule.target_outcome!r} was never recorded, so nothing can be said"
-        if self.leader is None:
-            return "the outcome never varied, so nothing can be said"
-        return f"{self.leader} leads, but not clearly enough"
-
-    def _sentence_on_the_way(self) -> str:
-        rule = self.rule
-        if not self._recorded:
-            target = f" {rule.target_outcome!r}" if rule.target_outcome else ""
-            nothing = f"target outcome{target} never recorded"
-            if rule.max_iterations is None:
-                return f"Go on: {nothing}."
-            return f"Go on: {rule.max_iterations - self.sessions:,} of {rule.max_iterations:,} sessions are left; {nothing}."
-        yet = (
-            "no variant differs from the default yet"
-            if rule.criterion == "vs_default"
-            else "no variant beats every other yet"
-        )
-        if rule.max_iterations is None:
-            if rule.max_confidence is None:
-                return "Go on: the rule has neither max_iterations nor max_confidence, so nothing stops the test."
-            return f"Go on: {yet}; nothing but confidence stops this test, so that it may run for ever: declare max_iterations."
-        left = rule.max_iterations - self.sessions
-        if left <= 0:
-            return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
-        return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."

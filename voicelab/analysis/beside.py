@@ -1,6 +1,6 @@
 """What is reported beside the decision and never decides: other outcomes, guardrails, segments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,12 +46,24 @@ def _open_end(data: TestData, **changes: Any) -> StopRule:
     return replace(data.rule, max_iterations=None, max_confidence=None, method="auto", margin=0.0, **changes)
 
 
-def outcome_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame:
+Seen = Callable[[str, StopRule], Monitor]
+"""Returns a monitor that has seen an outcome of all sessions, by a rule that never stops."""
+
+
+def seen_in(data: TestData) -> Seen:
+    """Return how the outcomes of sessions are seen."""
+    return lambda name, rule: _seen(data, data.others[name], rule)
+
+
+def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame:
     """Return the other outcomes, each pair of variants a row, adjusted by Holm's method over all of them."""
     frames = []
     for name, values in data.others.items():
-        if name not in guardrails and values.kind is not None and values.written.any():
-            frame = comparisons(_seen(data, values, _open_end(data)), values.kind)
+        if name in guardrails or values.kind is None:
+            continue
+        monitor = seen(name, _open_end(data))
+        if monitor.recorded:
+            frame = comparisons(monitor, values.kind)
             frame.insert(0, "outcome", name)
             frames.append(frame)
     if not frames:
@@ -65,7 +77,7 @@ def outcome_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame:
     return together
 
 
-def guardrail_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame | None:
+def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame | None:
     """Return what every variant does to each guardrail against the default: harmed where it surely grows.
 
     Holm's method over all of them, at 95 %, valid at every look; None without guardrails.
@@ -75,7 +87,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame |
     rows = []
     for name in guardrails:
         values = data.others[name]
-        monitor = _seen(data, values, _open_end(data, criterion="vs_default"))
+        monitor = seen(name, _open_end(data, criterion="vs_default"))
         default = monitor.default_arm
         for arm in range(len(monitor.variants)):
             if arm != default:

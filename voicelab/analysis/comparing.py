@@ -191,4 +191,6 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
             else "no number of sessions is declared"
         )
         name = f"e-process, because {why}"
-    return f"Method: {name}{adjusted}{epochs} · {shares}"
+    # A monitor that keeps no trace has seen the sums alone.
+    looks = "" if monitor.trace is not None else " · one look at the sums, without the path before it"
+    return f"Method: {name}{adjusted}{epochs}{looks} · {shares}"

@@ -161,8 +161,7 @@ def may_grow(bounds: Peaks, peaks: Peaks, gains: dict[Pair, float], k: int, arm:
     for members, mine, others in _touched(k, arm):
         gain = 0.0 if others else -math.inf
         for pair in mine:
-            if gains[pair] > gain:
-                gain = gains[pair]
+            gain = max(gain, gains[pair])
         bounds[members] = bound = bounds.get(members, math.inf) + gain
         if bound > peaks.get(members, 0.0) - _ROUNDING:
             growing.append(members)
@@ -198,9 +197,7 @@ def grow(log_e: list[list[float]], bounds: Peaks, peaks: Peaks, growing: list[fr
 @lru_cache(maxsize=64)
 def _limits(k: int) -> tuple[list[list[frozenset[Pair]]], list[list[frozenset[Pair]]]]:
     """Return the sets of which the smallest counts: for each ordered pair, then for each variant."""
-    pairs = [
-        [] if a == b else [frozenset([(a, b)]), _both_ways([(a, b)])] for a in range(k) for b in range(k)
-    ]
+    pairs = [[] if a == b else [frozenset([(a, b)]), _both_ways([(a, b)])] for a in range(k) for b in range(k)]
     best = [[members for members in _sets(k) if any((a, b) in members for b in range(k))] for a in range(k)]
     return pairs, best
 

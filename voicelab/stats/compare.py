@@ -52,7 +52,8 @@ def difference(a: Moments, b: Moments) -> Floats:
 
 
 def _mean_distance(n: Any, total: Any) -> Floats:
-    return np.divide(total, n, out=np.zeros_like(total, dtype=np.float64), where=np.asarray(n) > 0)
+    mean: Floats = np.divide(total, n, out=np.zeros_like(total, dtype=np.float64), where=np.asarray(n) > 0)
+    return mean
 
 
 def standard_error(a: Moments, b: Moments, kind: str) -> Floats:

@@ -103,12 +103,12 @@ class PairBets:
             elif up == 1:
                 to_second = steps[at]
                 second[at] += to_second
-            most_first = to_first if to_first > most_first else most_first
-            most_second = to_second if to_second > most_second else most_second
+            most_first = max(most_first, to_first)
+            most_second = max(most_second, to_second)
         return most_first, most_second
 
 
-def _before(counts: Floats, start: float) -> Floats:
+def _before(counts: Any, start: float) -> Floats:
     """Return how many there were before each session, and after the last, shape (T + 1,)."""
     carried = np.empty(len(counts) + 1)
     carried[0] = start
@@ -253,7 +253,7 @@ def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:
     averaged = betaln(hits + 0.5, n - hits + 0.5) - betaln(0.5, 0.5) + math.log(alpha)
 
     def kept(p: float) -> bool:
-        return float(xlogy(hits, p) + xlog1py(n - hits, -p)) > averaged
+        return bool(xlogy(hits, p) + xlog1py(n - hits, -p) > averaged)
 
     ends = []
     for out in (0.0, 1.0):
