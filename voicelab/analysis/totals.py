@@ -4,6 +4,7 @@ The evidence of a test depends on the order of its sessions only through its run
 follows from counts, means and variances: it is valid, and no larger than that of the whole path.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 _NUMBERS = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
             "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
+_SAMPLE = 1024
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
 _NO_ARMS = np.zeros(0, dtype=np.int64)
@@ -129,13 +131,13 @@ def _added_up(source: Any, variant: str, names: Sequence[str], types: Mapping[st
     """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
     columns = [f"{_quoted(variant)} AS variant"]
     parts = ["count(*)"]
+    first = source.limit(_SAMPLE).project(", ".join(map(_quoted, names))).fetchall()
     for at, name in enumerate(names):
-        column = _quoted(name)
-        number = f"{column}::INTEGER::DOUBLE" if types[name] == "BOOLEAN" else f"{column}::DOUBLE"
-        finite = f"CASE WHEN isfinite({column}) THEN {number} END" if types[name] in _FLOATS else number
-        columns.append(f"{finite} AS x{at}")
-        whole = "true" if "INT" in types[name] or types[name] == "BOOLEAN" else f"bool_and(x{at} = floor(x{at}))"
-        parts += [f"count(x{at})", f"sum(x{at})", f"avg(x{at})", f"var_pop(x{at})", f"min(x{at})", f"max(x{at})", whole]
+        column, type_ = _quoted(name), types[name].partition("(")[0]
+        x = f"x{at}"
+        value = f"CASE WHEN isfinite({column}) THEN {column} END" if type_ in _FLOATS else column
+        columns.append(f"{value}{'::INTEGER' if type_ == 'BOOLEAN' else '::DOUBLE'} AS {x}")
+        parts += [f"count({x})", *_aggregates(x, type_, [row[at] for row in first])]
     found = source.project(", ".join(columns)).aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
     rows: _Rows = {}
     unassigned = 0
@@ -145,6 +147,24 @@ def _added_up(source: Any, variant: str, names: Sequence[str], types: Mapping[st
         else:
             unassigned += numbers[0]
     return rows, unassigned
+
+
+def _aggregates(x: str, type_: str, first: Sequence[Any]) -> tuple[str, ...]:
+    """Return the sum, mean, variance, least and largest of a column, and whether all are whole; what needs asking.
+
+    Args:
+        x: The column.
+        type_: Its type in the database.
+        first: Its first values: what they show needs no question to millions.
+    """
+    if type_ == "BOOLEAN":
+        return f"sum({x})", "NULL", "NULL", "0", "1", "true"
+    moments = f"avg({x})", f"var_pop({x})"
+    if type_ not in {*_FLOATS, "DECIMAL"}:
+        return "NULL", *moments, f"min({x})", f"max({x})", "true"
+    if any(is_known(value) and (value < 0 or value != math.floor(value)) for value in first):
+        return "NULL", *moments, "0", "2", "false"
+    return "NULL", *moments, f"min({x})", f"max({x})", f"bool_and({x} = floor({x}))"
 
 
 def _of_rows(
@@ -192,7 +212,7 @@ def _sums(rows: _Rows, at: int, variants: Sequence[str]) -> Sums:
             continue
         n, total, mean, variance = own[name][:4]
         if kind == "binary":
-            parts[:, arm] = n, total, total
+            parts[:, arm] = n, *((round(mean * n) if total is None else total),) * 2
         else:
             parts[:, arm], centres[arm] = (n, 0.0, variance * n), mean
     return Sums(kind, parts, centres)
