@@ -293,13 +293,14 @@ class EProcess:
         log_e = np.empty((len(arms), k, k))
         log_e[:] = self._now
         for (i, j), bets in self._bets.items():
-            mine = np.flatnonzero(((arms == i) | (arms == j)) & ~np.isnan(values))
+            ours = ((arms == i) | (arms == j)) & ~np.isnan(values)
+            mine = np.flatnonzero(ours)
             if not len(mine):
                 continue
             both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], np.array(self._shares[i, j]))
             first, second = both if self._sign > 0 else both[::-1]
             # Each session sees the evidence of the pair's last one.
-            last = np.searchsorted(mine, np.arange(len(arms)), side="right") - 1
+            last = np.cumsum(ours) - 1
             seen = last >= 0
             log_e[seen, i, j] = first[last[seen]]
             log_e[seen, j, i] = second[last[seen]]

@@ -18,7 +18,7 @@ _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MOST_SEGMENTS = 200
 _MANY = 100_000
 """Sessions from which what never stops a test is not looked at after each of them."""
-_LOOKS = 2000
+_LOOKS = 500
 _HISTOGRAM_VALUES = 5000
 
 
@@ -29,7 +29,7 @@ def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> M
         monitor.know(values.kind)
     sessions = None if mine is None else np.flatnonzero(mine)
     n = len(data.arms) if sessions is None else len(sessions)
-    # Looked at a few thousand times, evidence is hardly smaller than after every session.
+    # Looked at a few hundred times, evidence is hardly smaller than after every session.
     many = n >= _MANY and values.kind is not None
     step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
     for first in range(0, n, step):

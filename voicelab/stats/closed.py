@@ -126,7 +126,7 @@ def running_e(log_e: Floats, peaks: Peaks) -> Running:
     """
     running = {}
     for members, ordered in _sets(log_e.shape[1]).items():
-        parts = np.stack([log_e[:, a, b] for a, b in ordered])
+        parts = [log_e[:, a, b] for a, b in ordered]
         path = mean_of_e(parts) if len(parts) > 1 else parts[0]
         path = np.maximum.accumulate(np.maximum(path, peaks.get(members, 0.0)))
         peaks[members] = float(path[-1])

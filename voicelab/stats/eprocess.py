@@ -11,6 +11,7 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,14 @@ EXPECTED_STOP = 1000
 """Sessions at which a test without a horizon is tuned to be most sensitive."""
 
 
-def mean_of_e(log_e: Floats) -> Floats:
-    """Return the log of the average of e-values, over the first axis of their logs."""
-    highest = log_e.max(axis=0)
+def mean_of_e(log_e: Sequence[Floats]) -> Floats:
+    """Return the log of the average of e-values, given the logs of each."""
+    highest = reduce(np.maximum, log_e)
     finite = np.where(np.isfinite(highest), highest, 0.0)
     # One after the other: `sum` orders eight terms and more differently for one session than for many.
     total = np.zeros_like(finite)
-    for part in np.exp(log_e - finite):
-        total = total + part
+    for part in log_e:
+        total += np.exp(part - finite)
     with np.errstate(divide="ignore"):
         average: Floats = finite + np.log(total) - math.log(len(log_e))
     return average
@@ -89,7 +90,7 @@ class PairBets:
                 np.cumsum(steps, out=paths[at, direction])
         self.log_e = paths[:, :, -1].T.tolist()
         self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
-        return mean_of_e(paths)
+        return mean_of_e(list(paths))
 
     def gain(self, ups: Sequence[int | None], steps: Sequence[float]) -> tuple[float, float]:
         """Add a session's log bet for each prior to the direction that it is placed on; return the largest of either."""
