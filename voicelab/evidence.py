@@ -229,11 +229,9 @@ class Horizon:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""
         n = float(moments.n)
         share = min(1.0, n / (self._horizon * float(self._weights[arm])))
-        if n < compare.BURN_IN[self._kind]:
-            return -math.inf, math.inf
-        if self._kind == "binary":
+        if self._kind == "binary" and n:
             return compare.score_interval(float(moments.total), n, boundary.threshold(alpha) / math.sqrt(share))
-        mean, se = float(compare.means(moments)), math.sqrt(float(moments.within) / (n - 1) / n)
+        mean, se = _mean_and_error(moments)
         return boundary.repeated_interval(mean, se, share, alpha)
 
 
@@ -376,10 +374,18 @@ class EProcess:
         n = float(moments.n)
         if self._binary:
             return eprocess.rate_sequence(float(moments.total), n, alpha)
-        if n < eprocess.BURN_IN:
-            return -math.inf, math.inf
-        mean, se = float(compare.means(moments)), math.sqrt(float(moments.within) / (n - 1) / n)
+        mean, se = _mean_and_error(moments)
         return eprocess.confidence_sequence(mean, se, n, self.g * float(self._weights[arm]), alpha)
+
+
+def _mean_and_error(moments: Moments) -> tuple[float, float]:
+    """Return an arm's mean and its standard error: infinite while there are few values, or none that differ.
+
+    Of rare values a few sessions show none, or too few to tell how much they vary.
+    """
+    n = float(moments.n)
+    within = float(moments.within) if n >= eprocess.BURN_IN else 0.0
+    return float(compare.means(moments)), math.sqrt(within / (n - 1) / n) if within > 0 else math.inf
 
 
 @lru_cache(maxsize=64)
