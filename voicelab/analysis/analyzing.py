@@ -19,6 +19,7 @@ from voicelab.analysis.beside import (
 )
 from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
 from voicelab.analysis.data import TestData, Values, chunk_of, from_frame, read_columns
+from voicelab.analysis.kinds import AskedKind, asked_kinds
 from voicelab.analysis.logged import from_log
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
@@ -49,6 +50,7 @@ def analyze(
     missing: Literal["default", "exclude"] = "default",
     mix: bool = False,
     path: bool = True,
+    kind: AskedKind | Mapping[str, AskedKind] | None = None,
 ) -> Result:
     """Decide a test.
 
@@ -62,7 +64,8 @@ def analyze(
         test: The test's name (logs); may be left out if there is only one.
         variant: Column of the variant (frames).
         outcome: The outcome to judge by, or several, of which the others are reported; for logs the test's own target
-            unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns.
+            unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns. Text
+            is judged by one of its levels, `ending=booked`, and reported by each of them.
         weights: Configured weights of the variants (frames).
         rule: The stop rule; for logs the test's own unless given.
         by: Column to report segments of; they never decide.
@@ -72,6 +75,8 @@ def analyze(
         path: False decides by the sums alone, as of now, in little more time than DuckDB takes to add them up: valid too,
             but evidence that there was earlier doesn't count, no earlier session is named as the one that stops the
             test, and `path` and `values` of the result stay empty. For frames and files, without `by`.
+        kind: Read the outcome as `binary` (above 0 or not), `count`, `float` or `string` (level by level) instead of by
+            what it holds; a dict gives kinds by outcome.
 
     Returns:
         The result; it shows itself.
@@ -94,15 +99,16 @@ def analyze(
         raise InputError(f"guardrails is {guardrails!r}, must be a list of columns, e.g. ['n_errors'].")
     outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else list(outcome)
     if not path:
-        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails)
+        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind)
     if hasattr(data, "exposures"):
-        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix)
+        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind)
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
         frame = data if isinstance(data, pd.DataFrame) else read_columns(data, [variant, *outcomes, *guardrails, by])
         if not outcomes:
             raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, frame.columns))}.")
-        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails)
+        asked = asked_kinds(kind, outcomes[0])
+        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails, kinds=asked)
         platform = None
     if missing == "exclude":
         sessions.leave_out_unwritten()
@@ -172,6 +178,7 @@ def _at_one_look(
     rule: StopRule | None,
     by: str | None,
     guardrails: Sequence[str],
+    kind: AskedKind | Mapping[str, AskedKind] | None,
 ) -> Result:
     """Decide by the sums of the sessions."""
     if hasattr(data, "exposures"):
@@ -180,7 +187,7 @@ def _at_one_look(
         raise InputError("path=False adds up whole variants, so that by= can't be reported: leave out one of them.")
     if not outcomes:
         raise InputError("Name the column of the outcome: outcome='...'.")
-    totals = read_totals(data, variant, outcomes, weights, rule, guardrails)
+    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked_kinds(kind, outcomes[0]))
     _check_variants(totals.data)
     return _result(totals.monitor(outcomes[0], totals.data.rule), totals.data, guardrails, totals.monitor)
 

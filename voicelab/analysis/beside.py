@@ -65,6 +65,7 @@ def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.D
         if monitor.recorded:
             frame = comparisons(monitor, values.kind)
             frame.insert(0, "outcome", name)
+            frame.insert(1, "kind", values.kind)
             frames.append(frame)
     if not frames:
         return pd.DataFrame(columns=["outcome"])

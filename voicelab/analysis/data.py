@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.kinds import Read, read_all, read_one, split
 from voicelab.errors import InputError, did_you_mean
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
-_AT_ONCE = 1 << 18
+NO_NUMBER = "the outcome is missing, or no finite number: left out"
 CRASHED = "crashed (status error)"
 
 
@@ -115,23 +116,26 @@ def from_frame(
     *,
     by: str | None = None,
     guardrails: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
     Args:
         frame: The sessions.
         variant: Column of the variant.
-        outcomes: Columns of outcomes, numbers or booleans: the first is judged by, the others are reported.
+        outcomes: Columns of outcomes, or `column=level`: the first is judged by, the others are reported.
         weights: Configured weights; None for equal ones, with a warning.
         rule: The stop rule.
         by: Column to report segments of.
         guardrails: Numeric columns that must not get worse.
+        kinds: Kinds that are asked for, by column.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
     """
-    outcome = outcomes[0]
-    for column in (variant, *outcomes, *guardrails, *([] if by is None else [by])):
+    outcome, kinds = outcomes[0], kinds or {}
+    columns = {name: split(name, frame.columns)[0] for name in [*outcomes, *guardrails]}
+    for column in (variant, *columns.values(), *([] if by is None else [by])):
         if column not in frame.columns:
             raise InputError(f"The frame has no column {column!r}.{did_you_mean(str(column), map(str, frame.columns))}")
     if not len(frame):
@@ -147,9 +151,14 @@ def from_frame(
     found = [str(name) for name in pd.unique(names[assigned])]
     shares = configured(weights, found, warnings)
     kept = frame if assigned.all() else frame[assigned]
-    values, kind = numbers_of(kept[outcome], outcome)
+    values, kind = read_one(kept[columns[outcome]], outcome, kinds, warnings)
     arm_of = {name: arm for arm, name in enumerate(shares)}
-    missing_values = int(kept[outcome].isna().sum())
+    missing_values = int(kept[columns[outcome]].isna().sum())
+    others: dict[str, Read] = {}
+    for name in outcomes[1:]:
+        others |= read_all(kept[columns[name]], name, kinds, warnings)
+    for name in guardrails:
+        others[name] = read_one(kept[columns[name]], name, kinds, warnings)
     data = TestData(
         test=variant,
         weights=shares,
@@ -162,17 +171,18 @@ def from_frame(
         written=_everywhere(True, len(kept)),
         crashed=_everywhere(False, len(kept)),
         indexes=np.flatnonzero(assigned) if len(kept) < len(frame) else np.arange(len(kept), dtype=np.uint32),
-        others={
-            name: _all_written(*numbers_of(kept[name], name)) for name in dict.fromkeys([*outcomes[1:], *guardrails])
-        },
+        others={name: _all_written(*read) for name, read in others.items()},
         segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
         source="your data",
     )
     if not assigned.all():
         data.excluded["no variant found"] = int((~assigned).sum())
+    infinite = int(np.isinf(values).sum()) if values.dtype.kind == "f" else 0
     if missing_values:
         data.excluded["the outcome is missing"] = missing_values
+    if infinite:
+        data.excluded["the outcome is infinite: left out"] = infinite
     return data
 
 
@@ -212,38 +222,6 @@ def _everywhere(value: bool, n: int) -> npt.NDArray[np.bool_]:
     return np.broadcast_to(np.bool_(value), n)
 
 
-def numbers_of(values: pd.Series, name: str) -> tuple[npt.NDArray[Any], Kind]:
-    """Return a column's numbers, in their own type where that is numpy's, and their kind."""
-    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
-        numbers = values.to_numpy()
-        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers)
-    known = values.dropna()
-    if pd.api.types.is_bool_dtype(known) or (
-        len(known) and known.dtype == object and known.map(lambda v: isinstance(v, bool)).all()
-    ):
-        return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
-    if not pd.api.types.is_numeric_dtype(known):
-        try:
-            known = pd.to_numeric(known)
-        except (ValueError, TypeError):
-            raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
-    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    return numbers, _kind_of(numbers)
-
-
-def _kind_of(numbers: npt.NDArray[Any]) -> Kind:
-    """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0."""
-    largest = -1.0
-    for first in range(0, len(numbers), _AT_ONCE):
-        part = numbers[first : first + _AT_ONCE]
-        if part.dtype.kind == "f":
-            part = part[np.isfinite(part)]
-        if len(part) and (part.min() < 0 or (part.dtype.kind == "f" and (part != np.floor(part)).any())):
-            return "float"
-        largest = max(largest, float(part.max(initial=0)) if len(part) else largest)
-    return "float" if largest < 0 else "binary" if largest <= 1 else "count"
-
-
 def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
     """Return columns of whatever DuckDB reads, in its order of rows.
 
@@ -256,9 +234,10 @@ def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
     """
     import duckdb
 
-    wanted = [column for column in dict.fromkeys(columns) if column is not None]
+    named = [column for column in columns if column is not None]
     with duckdb.connect() as connection:
-        source = opened(connection, data, wanted)
+        source = opened(connection, data, named)
+        wanted = dict.fromkeys(split(column, source.columns)[0] for column in named)
         names = ", ".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in wanted)
         table = source.project(names).to_arrow_table()
         # Names of variants repeat: as categories ten million of them take a number each.
@@ -286,7 +265,8 @@ def opened(connection: Any, data: Any, columns: Sequence[str]) -> Any:
             f"data is {what}, which can't be read ({str(error).splitlines()[0]}). Give a session log (vl.open_log), a "
             "DataFrame, a Polars or pyarrow table, or the path of a Parquet or CSV file."
         ) from None
-    for column in columns:
+    for name in columns:
+        column, _ = split(name, source.columns)
         if column not in source.columns:
             raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
     return source

@@ -2,14 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.data import CRASHED, UNWRITTEN, TestData, Values, numbers_of
+from voicelab.analysis.data import CRASHED, NO_NUMBER, UNWRITTEN, TestData, Values
+from voicelab.analysis.kinds import (
+    MOST_LEVELS,
+    AskedKind,
+    as_asked,
+    asked_kinds,
+    numbers_of,
+    read_all,
+    read_one,
+    split,
+)
 from voicelab.errors import InputError, did_you_mean
 from voicelab.rules import Kind, StopRule, Target
 
@@ -23,17 +33,19 @@ def from_log(
     by: str | None = None,
     guardrails: Sequence[str] = (),
     mix: bool = False,
+    kind: AskedKind | Mapping[str, AskedKind] | None = None,
 ) -> TestData:
     """Return a test's sessions from a session log.
 
     Args:
         log: The log.
         test: The test; None for the only one.
-        outcomes: The outcome to judge by, and others to report; by default the test's target, and all numeric ones.
+        outcomes: The outcome to judge by, and others to report; by default the test's target, and all of them.
         rule: The stop rule; None for the test's own.
         by: Column of `log.sessions()` to report segments of.
         guardrails: Numeric columns of `log.sessions()`, or outcomes.
         mix: Allow sessions of several sources.
+        kind: Kind that is asked for of the target, or kinds by outcome.
 
     Raises:
         InputError: the log has no such test, outcome or column, or sessions of several sources.
@@ -55,7 +67,8 @@ def from_log(
     _check_sources(sessions, mix)
     random = rows[rows["assignment"] == "random"]
     excluded = rows.loc[rows["assignment"] != "random", "assignment"].astype(str).value_counts().to_dict()
-    values, written, kind = _outcome_of(log, random, outcome, declaration["conversion_metrics"], warnings)
+    reading = _Reading(log, random, declaration["conversion_metrics"], asked_kinds(kind, outcome))
+    values, written, found = reading.outcome(outcome, warnings)
     status = _indexed(sessions, "status", random)
     arm_of = {variant: arm for arm, variant in enumerate(declaration["variants"])}
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
@@ -66,14 +79,14 @@ def from_log(
         weights=declaration["variants"],
         rule=rule,
         outcome=outcome,
-        kind=kind,
+        kind=found,
         arms=random["variant"].map(arm_of).to_numpy(dtype=np.int64),
         values=values,
         written=written,
         crashed=(status == "error").to_numpy(dtype=np.bool_),
         indexes=random["session_index"].to_numpy(dtype=np.int64),
         epochs=_epochs(random),
-        others=_others_of(log, random, outcome, outcomes[1:], guardrails, declaration["conversion_metrics"]),
+        others=reading.others(outcome, outcomes[1:], guardrails, warnings),
         segments=None if by is None else _segments_of(sessions, by, random),
         excluded={_REASONS.get(reason, reason): int(n) for reason, n in excluded.items()},
         warnings=warnings,
@@ -134,25 +147,6 @@ def _segments_of(sessions: pd.DataFrame, by: str, random: pd.DataFrame) -> npt.N
     return names
 
 
-def _others_of(
-    log: Any,
-    random: pd.DataFrame,
-    target: str | None,
-    named: Sequence[str],
-    guardrails: Sequence[str],
-    conversions: list[str],
-) -> dict[str, Values]:
-    """Return the other outcomes (all numeric ones unless they are named) and the guardrails."""
-    kinds = log.outcomes().groupby("outcome", observed=True)["type"].first().astype(str)
-    numeric = [str(name) for name, type_ in kinds.items() if type_ != "string"]
-    wanted = dict.fromkeys([*(named or numeric), *guardrails])
-    return {
-        name: Values(*_outcome_of(log, random, name, conversions, []))
-        for name in wanted
-        if name != target or name in guardrails
-    }
-
-
 def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
     warnings = []
     if rows["declaration"].nunique() > 1:
@@ -173,42 +167,102 @@ def _only_outcome(log: Any) -> str | None:
     return names[0] if names else None
 
 
-def _outcome_of(
-    log: Any, random: pd.DataFrame, outcome: str | None, conversions: list[str], warnings: list[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Kind | None]:
-    """Return values, whether each was written, and the kind of the outcome, for the counted sessions."""
-    nothing = np.full(len(random), np.nan)
-    if outcome is None:
-        return nothing, np.zeros(len(random), dtype=np.bool_), None
-    all_rows = log.outcomes()
-    rows = all_rows[all_rows["outcome"] == outcome].sort_values("session_index")
-    if not len(rows):
-        return _session_column(log, random, outcome, sorted(all_rows["outcome"].astype(str).unique()))
-    kind = Target(outcome, conversions).kind_in(rows["type"].astype(str))
-    if rows.loc[rows["written"], "type"].nunique() > 1:
-        counts = ", ".join(f"{n:,} {t}" for t, n in rows.loc[rows["written"], "type"].value_counts().items())
-        warnings.append(f"The outcome {outcome!r} holds values of several types ({counts}); it is read as {kind}.")
-    by_id = rows.drop_duplicates("session_id").set_index("session_id")
-    values = by_id["value"].reindex(random["session_id"]).to_numpy(dtype=np.float64)
-    written = by_id["written"].reindex(random["session_id"]).astype("boolean").fillna(False).to_numpy(dtype=np.bool_)
-    if rows["late"].any():
-        # Unknown, not zero: the outcome was added afterwards for the sessions in which it was known.
-        return values, np.ones(len(random), dtype=np.bool_), kind
-    return values, written, kind
+@dataclass(frozen=True)
+class _Reading:
+    """What outcomes are read from.
+
+    Attributes:
+        log: The log.
+        random: Exposures of the counted sessions, in order.
+        conversions: The test's conversion metrics.
+        asked: Kinds that are asked for.
+    """
+
+    log: Any
+    random: pd.DataFrame
+    conversions: list[str]
+    asked: Mapping[str, AskedKind]
+
+    def outcome(self, name: str | None, warnings: list[str]) -> Values:
+        """Return an outcome, or a level of one."""
+        if name is None:
+            return self._nothing
+        rows, known = self._rows(name)
+        if not len(rows):
+            return self._session_column(name, known)
+        base, level = split(name, known)
+        if level is not None or self._is_text(rows, base):
+            return _all_written(*read_one(self._column(rows, base), name, {base: "string"}, warnings))
+        kind = Target(name, self.conversions).kind_in(rows["type"].astype(str))
+        if rows.loc[rows["written"], "type"].nunique() > 1:
+            counts = ", ".join(f"{n:,} {t}" for t, n in rows.loc[rows["written"], "type"].value_counts().items())
+            warnings.append(f"The outcome {name!r} holds values of several types ({counts}); it is read as {kind}.")
+        by_id = self._by_id(rows)
+        values = by_id["value"].to_numpy(dtype=np.float64)
+        if (asked := self.asked.get(name)) is not None:
+            kind = as_asked(numbers_of(by_id["value"], name)[1], name, asked)
+        if rows["late"].any():
+            # Unknown, not zero: the outcome was added afterwards for the sessions in which it was known.
+            return _all_written(values, kind)
+        return Values(values, by_id["written"].astype("boolean").fillna(False).to_numpy(dtype=np.bool_), kind)
+
+    def others(
+        self, target: str | None, named: Sequence[str], guardrails: Sequence[str], warnings: list[str]
+    ) -> dict[str, Values]:
+        """Return the other outcomes, all of them unless they are named, those of text by level; and the guardrails."""
+        everything = sorted(self.log.outcomes()["outcome"].astype(str).unique())
+        found: dict[str, Values] = {}
+        for name in dict.fromkeys(named or everything):
+            rows, known = self._rows(name)
+            if len(rows) and split(name, known)[1] is None and self._is_text(rows, name):
+                column = self._column(rows, name)
+                # A note or a transcript is no outcome with levels, unless it is asked for.
+                if named or column.nunique() <= MOST_LEVELS:
+                    levels = read_all(column, name, {name: "string"}, warnings)
+                    found |= {level: _all_written(*read) for level, read in levels.items() if level != target}
+            elif name != target:
+                found[name] = self.outcome(name, [])
+        return found | {name: self.outcome(name, []) for name in guardrails}
+
+    @property
+    def _nothing(self) -> Values:
+        return Values(np.full(len(self.random), np.nan), np.zeros(len(self.random), dtype=np.bool_), None)
+
+    def _rows(self, name: str) -> tuple[pd.DataFrame, list[str]]:
+        """Return the rows of an outcome or of the outcome of a level, in order, and the names of all outcomes."""
+        rows = self.log.outcomes()
+        known = sorted(rows["outcome"].astype(str).unique())
+        return rows[rows["outcome"] == split(name, known)[0]].sort_values("session_index"), known
+
+    def _is_text(self, rows: pd.DataFrame, name: str) -> bool:
+        asked = self.asked.get(name)
+        return asked == "string" if asked else rows["type"].iloc[0] == "string" and name not in self.conversions
+
+    def _by_id(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.drop_duplicates("session_id").set_index("session_id").reindex(self.random["session_id"])
+
+    def _column(self, rows: pd.DataFrame, base: str) -> pd.Series:
+        """Return what was written as text, or as numbers; nothing where nothing was: such a session has no level."""
+        by_id = self._by_id(rows)
+        written = by_id["text"] if rows["type"].iloc[0] == "string" else by_id["value"]
+        return written.where(by_id["written"].astype("boolean").fillna(False)).rename(base)
+
+    def _session_column(self, name: str, known: list[str]) -> Values:
+        sessions = self.log.sessions()
+        own = [str(column) for column in sessions.columns if not str(column).startswith(("outcome.", "variant."))]
+        numeric = [str(c) for c in sessions.select_dtypes("number").columns if str(c) in own]
+        base, level = split(name, own)
+        if base in (numeric if level is None else own):
+            return _all_written(*read_one(_indexed(sessions, base, self.random), name, self.asked, []))
+        if known:
+            near = did_you_mean(name, [*known, *numeric])
+            raise InputError(f"The log has no outcome {name!r}. It has: {', '.join(known)}.{near}")
+        return self._nothing
 
 
-def _session_column(
-    log: Any, random: pd.DataFrame, outcome: str, known: list[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Kind | None]:
-    sessions = log.sessions()
-    numeric = [str(c) for c in sessions.select_dtypes("number").columns if not str(c).startswith("outcome.")]
-    if outcome in numeric:
-        values, kind = numbers_of(_indexed(sessions, outcome, random), outcome)
-        return values, np.ones(len(random), dtype=np.bool_), kind
-    if known:
-        near = did_you_mean(outcome, [*known, *numeric])
-        raise InputError(f"The log has no outcome {outcome!r}. It has: {', '.join(known)}.{near}")
-    return np.full(len(random), np.nan), np.zeros(len(random), dtype=np.bool_), None
+def _all_written(values: npt.NDArray[Any], kind: Kind | None) -> Values:
+    """Return values of which a missing one is unknown, not a session that wrote nothing."""
+    return Values(values, np.ones(len(values), dtype=np.bool_), kind)
 
 
 def _indexed(sessions: pd.DataFrame, column: str, random: pd.DataFrame) -> pd.Series:
@@ -228,4 +282,4 @@ def _count_values(data: TestData) -> None:
             data.excluded[f"{CRASHED} without the outcome: {how}"] = crashed
     odd = int((data.written & ~np.isfinite(data.values)).sum())
     if odd:
-        data.excluded["the outcome is missing, or no finite number: left out"] = odd
+        data.excluded[NO_NUMBER] = odd
