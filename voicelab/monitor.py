@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from voicelab.evidence import EProcess, Evidence, Horizon, Path, Sums
 from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
-from voicelab.stats import closed
+from voicelab.stats import criteria
 from voicelab.stats.compare import Moments, means
 from voicelab.stats.sample_ratio import SampleRatio
+from voicelab.stats.snapshots import Snapshots
+from voicelab.stats.values import session_values
 from voicelab.wording import sentence
 
 Floats = npt.NDArray[np.float64]
@@ -24,29 +26,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEVER = 1 << 62
-_SNAPSHOTS = 400
-
-
-def session_values(values: Floats, written: Bools, crashed: Bools, kind: Kind) -> Floats:
-    """Return what each session counts as.
-
-    A session that didn't write the outcome counts as 0 (the guide's own default), and so does a crashed one where the
-    outcome is binary; a crashed one is left out of counts and floats. NaN and infinity are left out.
-
-    Args:
-        values: What was written, shape (T,); anything where nothing was.
-        written: Whether it was written.
-        crashed: Whether the session ended with status `error`.
-        kind: Kind of the outcome.
-
-    Returns:
-        Values of shape (T,), NaN for sessions that are left out.
-    """
-    counted = np.where(written, values, 0.0)
-    counted[~np.isfinite(counted)] = np.nan
-    if kind == "binary":
-        return np.where(np.isnan(counted), np.nan, (counted > 0).astype(np.float64))
-    return np.where(crashed & ~written, np.nan, counted)
 
 
 class Monitor:
@@ -80,11 +59,10 @@ class Monitor:
         k = len(self.weights)
         self.ratio = SampleRatio(np.array(list(self.weights.values())))
         self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
-        self.snapshots: list[tuple[int, Floats]] = []
+        self.snapshots = Snapshots()
         self.pairs = np.ones((k, k))
         self.best = np.ones(k)
         self.evidence: Evidence | None = None
-        self._snapshot_every = 1
         self._p = 1.0
         self._epoch = np.zeros((3, k))
         self._past = np.zeros((3, k))
@@ -317,7 +295,7 @@ class Monitor:
         sums = np.cumsum(steps, axis=1)
         self._epoch = sums[:, -1].copy()
         if self.trace is not None:
-            self._take_snapshots(sums)
+            self.snapshots.extend(self.sessions + 1, sums, self._past)
         if k == 1:
             return np.zeros(1, dtype=np.int64), np.ones(1)
         path = self.evidence.extend(arms, counted, Sums(sums, self._centres))
@@ -332,6 +310,9 @@ class Monitor:
         self._p = float(p[-1])
         return p
 
+    def _criterion(self, path: Path) -> Floats:
+        return criteria.stopping_p_value(path.pairs, path.best, self.rule.criterion, self.default_arm)
+
     def _centre(self, arms: Ints, counted: Floats) -> Floats:
         """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
         if self.kind == "binary":
@@ -342,65 +323,17 @@ class Monitor:
                 self._centres[arm], self._centred[arm] = counted[first[0]], True
         return counted - self._centres[arms]
 
-    def _criterion(self, path: Path) -> Floats:
-        """Return the p-value by which the rule's criterion is reached, shape (C,)."""
-        k = len(self.weights)
-        if self.rule.criterion == "best":
-            return np.asarray(path.best.min(axis=1))
-        if self.rule.criterion == "any_difference":
-            smallest = path.pairs.min(axis=(1, 2))
-            return np.asarray(np.minimum(1.0, smallest * (k * (k - 1) / 2)))
-        up, adjusted = self._against_default(path.pairs)
-        above = np.where(up, adjusted, 1.0).min(axis=1)
-        below = np.where(up.any(axis=1), 1.0, adjusted.max(axis=1))
-        return np.asarray(np.minimum(above, below))
-
-    def _against_default(self, pairs: Floats) -> tuple[Bools, Floats]:
-        """Return which variants lie above the default, and Holm's adjusted p-values, both (C, k - 1)."""
-        default = self.default_arm
-        others = [arm for arm in range(len(self.weights)) if arm != default]
-        above, below = pairs[:, others, default], pairs[:, default, others]
-        return above <= below, closed.holm(np.minimum(above, below))
-
     @property
     def default_arm(self) -> int:
         """The arm that the others are compared with: the rule's default, or the first."""
         default = self.rule.default
         return self.variants.index(default) if default in self.weights else 0
 
-    def _take_snapshots(self, sums: Floats) -> None:
-        """Keep the moments at a few hundred sessions that are evenly spread, however many there will be."""
-        first = self.sessions + 1
-        wanted = np.arange(
-            -(-first // self._snapshot_every) * self._snapshot_every, first + sums.shape[1], self._snapshot_every
-        )
-        if len(wanted) > 2 * _SNAPSHOTS:
-            self._snapshot_every *= -(-len(wanted) // _SNAPSHOTS)
-            wanted = wanted[wanted % self._snapshot_every == 0]
-        self.snapshots = [kept for kept in self.snapshots if kept[0] < first and kept[0] % self._snapshot_every == 0]
-        self.snapshots += [(int(n), sums[:, n - first] + self._past) for n in wanted]
-        while len(self.snapshots) > 2 * _SNAPSHOTS:
-            self._snapshot_every *= 2
-            self.snapshots = [kept for kept in self.snapshots if kept[0] % self._snapshot_every == 0]
-
     # --- what it says ---
 
     def pair_p_value_adjusted(self, a: int, b: int) -> float:
-        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs.
-
-        By closed testing where the leader must beat every rival, else by Holm's method over the pairs that count.
-        """
-        k = len(self.weights)
-        if self.rule.criterion == "vs_default" and self.default_arm in {a, b}:
-            others = [arm for arm in range(k) if arm != self.default_arm]
-            _, adjusted = self._against_default(self.pairs[np.newaxis])
-            return float(adjusted[0, others.index(b if a == self.default_arm else a)])
-        if self.rule.criterion == "best":
-            pairs = {(i, j): self.pairs[np.newaxis, i, j] for i in range(k) for j in range(k) if i != j}
-            return float(min(closed.beats(pairs, k, a, b)[0], closed.beats(pairs, k, b, a)[0]))
-        order = [(i, j) for i in range(k) for j in range(i + 1, k)]
-        p = np.array([min(self.pairs[i, j], self.pairs[j, i]) for i, j in order])
-        return float(closed.holm(p)[order.index((min(a, b), max(a, b)))])
+        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs."""
+        return criteria.adjusted_p_value(self.pairs, self.rule.criterion, self.default_arm, a, b)
 
     @property
     def varied(self) -> bool:
@@ -439,18 +372,11 @@ class Monitor:
             return None
         alpha = 1 - self.rule.max_confidence / 100
         if self.rule.criterion == "vs_default":
-            return self._winner_against_default(alpha)
+            arms = criteria.winners_against_default(self.pairs, self.default_arm, alpha)
+            return self.variants[self._leading(arms)] if arms else None
         # One difference among several says nothing of the leader: it must still beat every rival.
         sure = np.flatnonzero(self.best <= alpha)
         return self.variants[self._leading(map(int, sure))] if len(sure) else None
-
-    def _winner_against_default(self, alpha: float) -> str | None:
-        up, adjusted = (part[0] for part in self._against_default(self.pairs[np.newaxis]))
-        others = [arm for arm in range(len(self.weights)) if arm != self.default_arm]
-        better = [arm for arm, above, p in zip(others, up, adjusted, strict=True) if above and p <= alpha]
-        if better:
-            return self.variants[self._leading(better)]
-        return self.variants[self.default_arm] if not up.any() and adjusted.max() <= alpha else None
 
     def decision(self) -> StopDecision:
         """Return the decision of the present state."""

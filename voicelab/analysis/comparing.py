@@ -121,16 +121,16 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     decides (`attrs["pair"]`: variant, baseline) difference, difference_cs_lower, difference_cs_upper.
     """
     columns = ["sessions", "confidence", "statistic", "difference", "difference_cs_lower", "difference_cs_upper"]
-    if not monitor.trace or not monitor.snapshots or monitor.evidence is None or kind is None:
+    if not monitor.trace or not monitor.snapshots.kept or monitor.evidence is None or kind is None:
         return pd.DataFrame(columns=columns, dtype=np.float64)
     changes = np.concatenate([at for at, _ in monitor.trace])
     p = np.concatenate([values for _, values in monitor.trace])
-    kept = _thinned([n for n, _ in monitor.snapshots if n <= monitor.sessions], changes)
+    kept = _thinned([n for n, _ in monitor.snapshots.kept if n <= monitor.sessions], changes)
     confidence = 100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1])
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = _deciding_pair(monitor)
-    moments = dict(monitor.snapshots)
+    moments = dict(monitor.snapshots.kept)
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     rows = [_difference(monitor, kind, moments.get(int(n)), (arm, baseline), alpha) for n in kept]
     frame[columns[3:]] = pd.DataFrame(rows, columns=columns[3:], dtype=np.float64)
