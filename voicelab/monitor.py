@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.evidence import EProcess, Evidence, Horizon, Path, Sums
+from voicelab.evidence import EProcess, Evidence, Floats, Horizon, Ints, Path, Sums
 from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
 from voicelab.stats import criteria
 from voicelab.stats.compare import Moments, means
@@ -21,8 +21,6 @@ from voicelab.stats.snapshots import Snapshots
 from voicelab.stats.values import session_values
 from voicelab.wording import sentence
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEVER = 1 << 62
@@ -138,8 +136,7 @@ class Monitor:
 
     @property
     def _takes_singly(self) -> bool:
-        evidence = self.evidence
-        return evidence is not None and self.kind == "binary" and self.trace is None and evidence.takes_singly
+        return self.kind == "binary" and self.trace is None and bool(self.evidence and self.evidence.takes_singly)
 
     def _take(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
@@ -152,8 +149,7 @@ class Monitor:
             path = self.evidence.take(arm, hit, self._epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
-                best = self.rule.criterion == "best"
-                self._p = min(self._p, float(self.best.min() if best else self._criterion(path)[0]))
+                self._p = min(self._p, float(self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
         if not self._fulfilled:
@@ -190,7 +186,7 @@ class Monitor:
         if self.stopped or not len(arms):
             return None
         if self.kind is None:
-            stop = self._stop_without_outcome(len(arms))
+            stop = _NEVER if self.rule.needs_both else self._stop(len(arms), np.array([0]), np.ones(1))
             take = min(len(arms), stop + 1)
             self._held.append((arms[:take].copy(), crashed[:take].copy()))
         else:
@@ -278,9 +274,6 @@ class Monitor:
         if rule.needs_both:
             return max(full, sure) if max(full, sure) < n else _NEVER
         return min(full, sure) if min(full, sure) < n else _NEVER
-
-    def _stop_without_outcome(self, n: int) -> int:
-        return _NEVER if self.rule.needs_both else self._stop(n, np.array([0]), np.ones(1))
 
     def _weigh(self, arms: Ints, counted: Floats) -> tuple[Ints, Floats]:
         """Add sessions to the evidence; return where the stopping p-value changes, and what it is from there on."""
