@@ -288,20 +288,22 @@ class EProcess:
         """Return log E of every ordered pair after each session, shape (T, k, k)."""
         k = len(self._weights)
         self._refresh()
-        log_e = np.empty((len(arms), k, k))
+        # Each pair's path lies together in memory.
+        log_e = np.empty((k, k, len(arms))).transpose(2, 0, 1)
         log_e[:] = self._now
+        valid = ~np.isnan(values)
+        of_arm = [(arms == arm) & valid for arm in range(k)]
         for (i, j), bets in self._bets.items():
-            ours = ((arms == i) | (arms == j)) & ~np.isnan(values)
+            ours = of_arm[i] | of_arm[j]
             mine = np.flatnonzero(ours)
             if not len(mine):
                 continue
             both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], np.array(self._shares[i, j]))
             first, second = both if self._sign > 0 else both[::-1]
             # Each session sees the evidence of the pair's last one.
-            last = np.cumsum(ours) - 1
-            seen = last >= 0
-            log_e[seen, i, j] = first[last[seen]]
-            log_e[seen, j, i] = second[last[seen]]
+            last, start = np.cumsum(ours)[mine[0] :] - 1, mine[0]
+            log_e[start:, i, j] = first[last]
+            log_e[start:, j, i] = second[last]
         return log_e
 
     @property

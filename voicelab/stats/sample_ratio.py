@@ -40,17 +40,19 @@ class SampleRatio:
         Args:
             arms: The arm of each session, shape (T,).
         """
-        drawn = np.eye(len(self._weights))[arms]
-        before = self.counts + np.cumsum(drawn, axis=0) - drawn
-        rows = np.arange(len(arms))
-        t = self.counts.sum() + rows
-        steps = np.log(KAPPA * self._weights[arms] + before[rows, arms]) - np.log(KAPPA + t)
+        k = len(self._weights)
+        drawn = np.bincount(arms, minlength=k)
+        before = np.empty(len(arms))
+        for arm in np.flatnonzero(drawn):
+            before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
+        t = self.counts.sum() + np.arange(len(arms))
+        steps = np.log(KAPPA * self._weights[arms] + before) - np.log(KAPPA + t)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-        steps -= np.log(self._weights[arms])
+        steps -= np.log(self._weights)[arms]
         if len(steps):
             steps[0] += self._log_e
         log_e = np.cumsum(steps)
-        self.counts = self.counts + drawn.sum(axis=0)
+        self.counts = self.counts + drawn
         if len(log_e):
             self._log_e = float(log_e[-1])
             shown = log_e[t + 1 >= FIRST_SHOWN]
