@@ -129,7 +129,7 @@ class Horizon:
         """Judge by the moments."""
         b = self._brownian(sums)
         b[0] = np.maximum(b[0], self.peaks)
-        peaks = np.maximum.accumulate(b, axis=0)
+        peaks = np.maximum.accumulate(b, axis=0, out=b)
         moved = (peaks[1:] != peaks[:-1]).any(axis=(1, 2))
         at = np.concatenate([[0], np.flatnonzero(moved) + 1])
         self.peaks = peaks[-1].copy()
@@ -172,7 +172,7 @@ class Horizon:
     def _brownian(self, sums: Sums) -> Floats:
         """Return B of every ordered pair after each session, shape (T, k, k)."""
         k = len(self._weights)
-        b = np.zeros((sums.parts.shape[1], k, k))
+        b = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
         for i in range(k):
             for j in range(i + 1, k):
                 one, other = sums.of(i), sums.of(j)
@@ -346,7 +346,7 @@ class EProcess:
     def _mean_path(self, sums: Sums) -> Floats:
         k = len(self._weights)
         total = Sums(sums.parts + self._past[:, np.newaxis], sums.centres)
-        log_e = np.zeros((sums.parts.shape[1], k, k))
+        log_e = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
         for i in range(k):
             for j in range(i + 1, k):
                 both = eprocess.mean_log_e(total.of(i), total.of(j), self.g, self._margin)

@@ -281,11 +281,12 @@ class Monitor:
         k = len(self.weights)
         valid = ~np.isnan(counted)
         worth = np.where(valid, self._centre(arms, counted), 0.0)
-        steps = np.zeros((3, len(arms), k))
+        # Each arm's sums lie together in memory.
+        steps = np.zeros((3, k, len(arms))).transpose(0, 2, 1)
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         steps[:, 0] += self._epoch
-        sums = np.cumsum(steps, axis=1)
+        sums = np.cumsum(steps, axis=1, out=steps)
         self._epoch = sums[:, -1].copy()
         if self.trace is not None:
             self.snapshots.extend(self.sessions + 1, sums, self._past)
