@@ -226,6 +226,20 @@ def test_many_levels_are_cut_with_a_warning(frame):
         assert "30 more levels" in " ".join(result.warnings)
 
 
+@pytest.mark.parametrize("path", [True, False])
+def test_values_whose_squares_are_no_numbers_are_refused(frame, path):
+    frame["duration_s"] = frame["duration_s"] * 1e200
+    with pytest.raises(InputError, match="too large to compare"):
+        analysed(frame, outcome="duration_s", path=path)
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_sessions_without_any_variant_are_no_record(frame, path):
+    result = analysed(frame.assign(variant=None), path=path)
+    assert result.decision.confidence is None
+    assert dict(result.excluded.set_index("reason")["sessions"]) == {"no variant found": 2000}
+
+
 def test_true_in_letters_is_read_and_reported(frame):
     frame["odd"] = [True, "true", 1, 0, "FALSE"] * 400
     result = analysed(frame, outcome="odd")

@@ -238,7 +238,7 @@ class Monitor:
 
     def settle(self) -> None:
         """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
-        self.recorded = True
+        self.recorded = self.sessions > 0
         self.stopped = self._fulfilled
 
     def _extend_known(self, arms: Ints, counted: Floats) -> int:

@@ -4,6 +4,7 @@ A level is named `outcome=level`, e.g. `ending=booked`: a session that has it is
 failure, and one without any is left out. Each level is a binary outcome.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ AskedKind = Literal["binary", "count", "float", "string"]
 MOST_LEVELS = 20
 """Levels that are reported of one outcome: the most frequent."""
 _AT_ONCE = 1 << 18
+LARGEST = 1e150
+"""Numbers beyond have no square."""
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 _KINDS: dict[str, Kind] = {"binary": "binary", "count": "count", "float": "float"}
@@ -109,11 +112,16 @@ def more_levels(name: str, rest: int) -> str:
     return f"The outcome {name!r} has {rest:,} more levels than the {MOST_LEVELS} most frequent, which are shown."
 
 
+def too_large(name: str, value: float) -> InputError:
+    """Return the error that numbers are too large for a variance."""
+    return InputError(f"The outcome {name!r} has values about {value:.1e}, too large to compare: give a larger unit.")
+
+
 def needs_level(name: str, known: list[str]) -> InputError:
     """Return the error that asks for a level of a text."""
-    shown = " or ".join(f"{name}={level}" for level in known[:3])
+    shown = " or ".join(repr(f"{name}={level}") for level in known[:3])
     return InputError(
-        f"The outcome {name!r} holds text, which has no mean: name the level that counts, e.g. outcome={shown!r}."
+        f"The outcome {name!r} holds text, which has no mean: name the level that counts, e.g. outcome={shown}."
     )
 
 
@@ -143,7 +151,7 @@ def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) 
     """Return a column's numbers, in their own type where that is numpy's, and their kind."""
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         numbers = values.to_numpy()
-        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers)
+        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers, name)
     known = values.dropna()
     if pd.api.types.is_bool_dtype(known):
         return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
@@ -155,7 +163,7 @@ def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) 
         numbers = pd.to_numeric(values.map(_number, na_action="ignore")).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError):
         raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
-    return numbers, _kind_of(numbers)
+    return numbers, _kind_of(numbers, name)
 
 
 def _number(value: Any) -> Any:
@@ -186,14 +194,20 @@ def as_asked(found: Kind, name: str, asked: str | None) -> Kind:
     return _KINDS.get(asked or "", found)
 
 
-def _kind_of(numbers: npt.NDArray[Any]) -> Kind:
-    """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0."""
-    largest = -1.0
+def _kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
+    """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0.
+
+    Raises:
+        InputError: a number is so large that its square is none.
+    """
+    least, largest, whole = math.inf, -math.inf, True
     for first in range(0, len(numbers), _AT_ONCE):
         part = numbers[first : first + _AT_ONCE]
         if part.dtype.kind == "f":
             part = part[np.isfinite(part)]
-        if len(part) and (part.min() < 0 or (part.dtype.kind == "f" and (part != np.floor(part)).any())):
-            return "float"
-        largest = max(largest, float(part.max())) if len(part) else largest
-    return "float" if largest < 0 else "binary" if largest <= 1 else "count"
+            whole = whole and bool((part == np.floor(part)).all())
+        if len(part):
+            least, largest = min(least, float(part.min())), max(largest, float(part.max()))
+    if max(-least, largest) > LARGEST and least <= largest:
+        raise too_large(name, max(-least, largest))
+    return "float" if not whole or not 0 <= least <= largest else "binary" if largest <= 1 else "count"

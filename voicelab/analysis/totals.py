@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from voicelab.analysis.data import NO_NUMBER, TestData, Values, configured, opened
 from voicelab.analysis.formats import is_known
-from voicelab.analysis.kinds import MOST_LEVELS, as_asked, more_levels, needs_level, split
+from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
 from voicelab.errors import InputError, did_you_mean
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule
@@ -204,7 +204,10 @@ def _added_up(source: Any, variant: str, columns: Sequence[_Column]) -> tuple[_R
         finite = f"CASE WHEN isfinite({value}) THEN {value} END" if type_ in _FLOATS else f"({value})"
         values.append(f"{finite}{'::INTEGER' if type_ == 'BOOLEAN' else '::DOUBLE'} AS {x}")
         parts += [f"count({x})", *_aggregates(x, type_, [row[at] for row in first])]
-    found = source.project(", ".join(values)).aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
+    try:
+        found = source.project(", ".join(values)).aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
+    except duckdb.Error as error:
+        raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
     rows: _Rows = {}
     unassigned = 0
     for name, *numbers in found:
@@ -280,6 +283,8 @@ def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Sum
         if kind == "binary" or variance is None:
             # What is 0 or 1 is its own square.
             parts[:, arm] = n, *((round(mean * n) if total is None else total),) * 2
+        elif max(abs(mean), math.sqrt(variance)) > LARGEST or not math.isfinite(variance):
+            raise too_large(column.name, mean)
         else:
             parts[:, arm], centres[arm] = (n, 0.0, variance * n), mean
     return Sums(kind, parts, centres)
