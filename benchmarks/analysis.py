@@ -1,4 +1,4 @@
-"""Time and memory of the analysis on ten million sessions, beside DuckDB computing the sums alone: `python benchmarks/analysis.py [MILLIONS]`.
+"""Time and memory of the analysis on ten million sessions, beside DuckDB computing the sums alone, and of single updates: `python benchmarks/analysis.py [MILLIONS]`.
 
 Each measurement runs in a process of its own, so that peaks of memory are its own; medians of three rounds.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 ROUNDS = 3
+SINGLES = 20_000
 REQUIRED = {"without the path": 2.0, "with the full path": 25.0}
 OUTCOMES = ["booked", "asked", "duration_s"]
 WEIGHTS = dict.fromkeys(("formal", "casual", "friendly"), 1 / 3)
@@ -90,6 +91,43 @@ def run(name: str, path: str) -> None:
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
+def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[float, float]:
+    """Return microseconds a session takes one by one, and in one batch, for a binary outcome of three variants."""
+    import numpy as np
+
+    from voicelab.monitor import Monitor
+    from voicelab.rules import StopRule
+
+    rng = np.random.default_rng(1)
+    arms = rng.integers(0, 3, SINGLES)
+    hits = rng.random(SINGLES) < np.array(rates)[arms]
+    rule = StopRule(max_iterations=horizon, default="formal")
+    single, batch = (Monitor("t", WEIGHTS, rule) for _ in range(2))
+    for monitor in (single, batch):
+        monitor.know("binary")
+    sessions = [(list(WEIGHTS)[arm], hit) for arm, hit in zip(arms, hits.tolist(), strict=True)]
+    start = time.perf_counter()
+    for variant, hit in sessions:
+        single.update(variant, hit)
+    one_by_one = time.perf_counter() - start
+    everywhere = np.ones(SINGLES, dtype=bool)
+    start = time.perf_counter()
+    batch.extend(arms, hits.astype(float), everywhere, ~everywhere, np.arange(SINGLES))
+    together = time.perf_counter() - start
+    assert single.decision() == batch.decision()
+    return 1e6 * one_by_one / SINGLES, 1e6 * together / SINGLES
+
+
+def updates() -> None:
+    for method, horizon in (("horizon", 10**6), ("no horizon", None)):
+        for what, rates in (("A/A", (0.3, 0.3, 0.3)), ("A/B", (0.3, 0.33, 0.36))):
+            times = [update_times(horizon=horizon, rates=rates) for _ in range(ROUNDS)]
+            one, together = (statistics.median(part) for part in zip(*times, strict=True))
+            print(
+                f"update, {method}, {what}: {one:.1f} us one by one, at most 25; {together:.2f} us in a batch, at most 3"
+            )
+
+
 def main(millions: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sessions.parquet"
@@ -102,6 +140,7 @@ def main(millions: float) -> None:
         peak = max(r[name][1] for r in rounds)
         required = f", at most {REQUIRED[name]:g}" if name in REQUIRED else ""
         print(f"{name:20} {seconds:7.2f} s  {seconds / base:6.1f} times the sums{required}  peak {peak:,.0f} MB")
+    updates()
 
 
 if __name__ == "__main__":
