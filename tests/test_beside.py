@@ -103,6 +103,179 @@ def test_whatever_duckdb_reads_gives_the_same_result(frame, shape, tmp_path):
         analysed(tmp_path / "nowhere.parquet")
 
 
+@pytest.mark.parametrize("rule", [RULE, vl.StopRule(max_confidence=95, default="a"), vl.StopRule(default="a")])
+@pytest.mark.parametrize("shape", ["parquet", "frame"])
+def test_one_look_at_the_sums_says_what_the_sessions_say(frame, rule, shape, tmp_path):
+    frame = frame.assign(asked=frame["asked"] + 1.7e9)
+    frame.loc[3, "variant"] = None
+    frame["note"] = np.where(frame["bought"], "yes", "no")
+    path = tmp_path / "sessions.parquet"
+    frame.to_parquet(path)
+    data = path if shape == "parquet" else frame
+    # Judged like the sums: without an earlier look, which could have stopped the test.
+    asked = {"outcome": ["bought", "asked", "duration_s", "note"], "guardrails": ["n_errors"], "rule": rule}
+    sums = analysed(data, path=False, **asked)
+    whole = analysed(frame, **asked | {"rule": vl.StopRule(default="a")})
+    same = ["difference", "lift", "p_value_fixed", "difference_ci_lower", "difference_ci_upper"]
+    for one, other in ((sums.comparisons, whole.comparisons), (sums.outcomes, whole.outcomes)):
+        for column in same:
+            assert list(one[column]) == pytest.approx(list(other[column]), rel=1e-5, abs=1e-9)
+    assert list(sums.outcomes["outcome"]) == ["asked", "duration_s", "note=no", "note=yes"]
+    for column in ("variant", "sessions", "share", "n", "conversions"):
+        assert list(sums.variants[column]) == list(whole.variants[column])
+    assert list(sums.variants["mean"]) == pytest.approx(list(whole.variants["mean"]))
+    assert dict(sums.excluded.set_index("reason")["sessions"]) == {"no variant found": 1}
+    assert sums.guardrails["difference"].iloc[0] == pytest.approx(whole.guardrails["difference"].iloc[0])
+    assert sums.srm["p_value"] >= whole.srm["p_value"]
+    assert sums.srm["observed"] == whole.srm["observed"]
+    assert "one look at the sums" in sums.method
+    assert len(sums.path) == 0
+    assert "nan" not in sums._repr_html_().lower().replace("nano", "")
+
+
+def test_one_look_is_the_decision_as_of_now(frame):
+    stopped = analysed(frame).decision
+    assert stopped.stopped_at < 1000
+    now = analysed(frame, path=False).decision
+    assert (now.winner, now.reason, now.stopped_at) == ("b", "both", 2000)
+    assert now.stopped_session_index is None
+    # No session beyond the declared number counts, which is known without an order among the first.
+    rule = vl.StopRule(max_iterations=50, max_confidence=99.9, default="a")
+    declared = analysed(frame, rule=rule, path=False)
+    assert dict(declared.variants.set_index("variant")["n"]) == dict(frame[:50].groupby("variant").size())
+    assert (declared.decision.reason, declared.decision.stopped_at) == ("iterations", 50)
+    assert dict(declared.excluded.set_index("reason")["sessions"]) == {"after the declared number of sessions": 1950}
+    # Evidence that was there, and is gone, doesn't count.
+    undone = pd.concat([frame[:600], frame[:600].assign(bought=~frame["bought"][:600])])
+    undone["session_id"] = range(len(undone))
+    assert analysed(undone).decision.winner == "b"
+    assert analysed(undone, path=False).decision.conclusion == "continue"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": "caller"}, "by= can't be reported"),
+        ({"outcome": "caller"}, "holds text, which has no mean: name the level"),
+        ({"outcome": "caller=angry"}, "no level 'angry'. It has: patient, hurried"),
+        ({"outcome": "buys"}, "no column 'buys'"),
+        ({"outcome": "duration_s", "kind": "count"}, "has values below 0 or with a fraction"),
+        ({"outcome": []}, "Name the column"),
+        ({"weights": {"a": 1.0}}, "The variant 'b' has no weight"),
+    ],
+)
+def test_one_look_refuses_what_it_cannot_add_up(frame, arguments, message):
+    with pytest.raises(InputError, match=message):
+        analysed(frame, path=False, **arguments)
+
+
+def test_one_look_leaves_missing_and_infinite_values_out(frame):
+    frame["duration_s"] = frame["duration_s"].where(frame.index % 7 > 0)
+    frame.loc[1, "duration_s"] = np.inf
+    result = analysed(frame, outcome="duration_s", path=False)
+    known = frame[np.isfinite(frame["duration_s"])]
+    assert list(result.variants["mean"]) == pytest.approx(list(known.groupby("variant")["duration_s"].mean()))
+    assert result.excluded["sessions"].sum() == len(frame) - len(known)
+
+
+# --- kinds and levels ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_an_outcome_is_read_as_the_kind_that_is_asked_for(frame, path):
+    assert analysed(frame, outcome="asked", path=path).kind == "count"
+    assert analysed(frame, outcome="asked", kind="float", path=path).kind == "float"
+    rate = analysed(frame, outcome="asked", kind="binary", path=path)
+    assert rate.kind == "binary"
+    seen = frame if not path else frame[: rate.decision.sessions]
+    assert rate.variants["mean"].tolist() == pytest.approx((seen["asked"] > 0).groupby(seen["variant"]).mean().tolist())
+    level = analysed(frame, outcome="asked=2", kind={"asked": "string"}, path=path)
+    seen = frame if not path else frame[: level.decision.sessions]
+    assert level.variants["mean"].tolist() == pytest.approx(
+        (seen["asked"] == 2).groupby(seen["variant"]).mean().tolist()
+    )
+    others = analysed(frame, outcome=["bought", "asked"], kind={"asked": "binary"}, path=path).outcomes
+    assert list(others["kind"]) == ["binary"]
+    with pytest.raises(InputError, match="kind is 'rate', must be"):
+        analysed(frame, kind="rate", path=path)
+
+
+def test_a_text_is_judged_by_one_level_and_reported_by_all(frame):
+    frame["ending"] = np.where(frame["bought"], "booked", np.where(frame["n_errors"] > 0, "failed", None))
+    result = analysed(frame, outcome=["ending=booked", "ending", "asked"])
+    known = frame[: result.decision.sessions].dropna(subset="ending")
+    assert result.kind == "binary"
+    assert result.variants["mean"].tolist() == pytest.approx(
+        (known["ending"] == "booked").groupby(known["variant"]).mean().tolist()
+    )
+    assert set(result.outcomes["outcome"]) == {"ending=booked", "ending=failed", "asked"}
+    # Holm's method goes over the levels of all outcomes.
+    p = result.outcomes["p_value"].astype(float)
+    assert result.outcomes["p_value_adjusted"].min() == pytest.approx(min(1.0, len(p) * p.min()))
+    with pytest.raises(InputError, match="holds text, which has no mean: name the level.*ending=booked"):
+        analysed(frame, outcome="ending")
+    with pytest.raises(InputError, match="no level 'boked'. It has: booked, failed. Did you mean 'booked'"):
+        analysed(frame, outcome="ending=boked")
+
+
+def test_many_levels_are_cut_with_a_warning(frame):
+    frame["street"] = [f"street {index % 50}" for index in range(len(frame))]
+    for path in (True, False):
+        result = analysed(frame, outcome=["bought", "street"], path=path)
+        assert result.outcomes["outcome"].nunique() == 20
+        assert "30 more levels" in " ".join(result.warnings)
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_values_whose_squares_are_no_numbers_are_refused(frame, path):
+    frame["duration_s"] = frame["duration_s"] * 1e200
+    with pytest.raises(InputError, match="too large to compare"):
+        analysed(frame, outcome="duration_s", path=path)
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_sessions_without_any_variant_are_no_record(frame, path):
+    result = analysed(frame.assign(variant=None), path=path)
+    assert result.decision.confidence is None
+    assert dict(result.excluded.set_index("reason")["sessions"]) == {"no variant found": 2000}
+
+
+def test_true_in_letters_is_read_and_reported(frame):
+    frame["odd"] = [True, "true", 1, 0, "FALSE"] * 400
+    result = analysed(frame, outcome="odd")
+    assert result.kind == "binary"
+    assert result.variants["conversions"].sum() == pytest.approx(0.6 * result.decision.sessions, abs=3)
+    assert "values of several types (bool, int, str)" in " ".join(result.warnings)
+
+
+def test_the_text_outcomes_of_a_log_are_counted_by_level(tmp_path):
+    text = declaration(stop={"max_iterations": 500, "target_outcome": "booked", "default": "a"})
+    endings = ["booked", "refused", "booked", "lost", None]
+    sessions = [
+        session(
+            i,
+            exposures=[("t", "ab"[i % 2], "random", text)],
+            outcomes=[("booked", "boolean", float(i % 3 == 0), None, True)]
+            + ([("ending", "string", None, endings[i % 5], True)] if endings[i % 5] else []),
+        )
+        for i in range(100)
+    ]
+    log = write_log(tmp_path, sessions)
+    assert {"ending=booked", "ending=refused", "ending=lost"} <= set(vl.analyze(log).outcomes["outcome"])
+    result = vl.analyze(log, outcome="ending=booked")
+    assert (result.kind, list(result.variants["n"]), list(result.variants["conversions"])) == (
+        "binary",
+        [40, 40],
+        [20, 20],
+    )
+    assert result.excluded["sessions"].tolist() == [20]  # no ending was written
+    assert vl.analyze(log, outcome="booked", kind="float").kind == "float"
+    with pytest.raises(InputError, match="name the level that counts.*ending=booked"):
+        vl.analyze(log, outcome="ending")
+    with pytest.raises(InputError, match="path=False is for frames"):
+        vl.analyze(log, path=False)
+
+
 def test_session_ids_that_stand_twice_are_refused(frame):
     with pytest.raises(InputError, match=r"1 session ids stand more than once, e\.g\. 's0'"):
         analysed(pd.concat([frame, frame[:1]]))

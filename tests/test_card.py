@@ -205,6 +205,36 @@ def test_what_stands_beside_the_target_is_shown_where_it_is():
     assert "Guardrails" not in card(analysed())
 
 
+def test_other_outcomes_are_shown_against_the_default():
+    rng = np.random.default_rng(3)
+    names = np.array(["a", "b", "c"])[rng.integers(0, 3, 900)]
+    frame = pd.DataFrame({"variant": names, "booked": rng.random(900) < 0.3, "asked": rng.poisson(2.0, 900),
+                          "ending": rng.choice([EVIL, "lost"], 900)})  # fmt: skip
+    rule = vl.StopRule(max_iterations=2000, max_confidence=95, default="b")
+    result = vl.analyze(frame, outcome=["booked", "asked", "ending"], weights=dict.fromkeys("abc", 1 / 3), rule=rule)
+    text = assert_sound(card(result))
+    assert "Other outcomes" in text
+    rows = result.outcomes[result.outcomes["baseline"] == "b"]
+    assert len(rows) == 6
+    for row in rows.to_dict("records"):
+        style = "points" if row["kind"] == "binary" else "signed"
+        assert written(row["difference"], style).replace("-", "−") in text
+        assert row["outcome"] in text
+    assert "3 other pairs in result.outcomes" in text
+    # Each outcome has a scale of its own.
+    assert card(result).count('class="mark"') >= 6
+    assert "Other outcomes" not in card(analysed())
+
+
+def test_the_intervals_of_the_variants_are_those_that_hold_at_every_look():
+    result = analysed(max_confidence=90)
+    assert "90 % interval valid at every look" in text_of(card(result))
+    for row in result.variants.to_dict("records"):
+        low, high = row["mean_cs_lower"], row["mean_cs_upper"]
+        assert 0 < low < row["mean_ci_lower"] < row["mean"] < row["mean_ci_upper"] < high < 1
+        assert f"interval {written(low, 'percent')} to {written(high, 'percent')}" in card(result)
+
+
 def test_exclusions_warnings_method_and_source_are_shown():
     result = analysed()
     text = text_of(card(result))

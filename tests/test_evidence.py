@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from voicelab.monitor import Monitor
 from voicelab.rules import StopRule
-from voicelab.stats import closed, compare, eprocess
+from voicelab.stats import boundary, closed, compare, eprocess
+from voicelab.stats.sample_ratio import SampleRatio
 
 EVEN = {"a": 0.5, "b": 0.5}
 THREE = {"a": 0.33, "b": 0.33, "c": 0.34}
@@ -49,31 +50,22 @@ def share(found):
 
 def test_fifty_alternating_pairs_have_the_known_evidence():
     arms = np.tile([0, 1], 50)
-    log_e = eprocess.all_equal(arms, arms.astype(float), np.array([0.5, 0.5]), (50.0,))
-    assert log_e[-1] == pytest.approx(26.18601, abs=1e-5)
+    bets = eprocess.PairBets()
+    bets.extend(arms, arms.astype(float), np.array([0.5, 0.5]))
+    # The past always says that the second is better, so that every bet of this direction is placed.
+    assert bets.log_e[1][eprocess.PRIORS.index(50.0)] == pytest.approx(26.18601, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("weights", "rate", "n"), [((0.5, 0.5), 0.3, 6), ((0.3, 0.7), 0.6, 6), ((0.2, 0.3, 0.5), 0.4, 4)]
-)
-def test_the_expected_e_value_is_one_when_all_rates_are_equal(weights, rate, n):
-    expected = 0.0
-    for arms in itertools.product(range(len(weights)), repeat=n):
-        for hits in itertools.product((0.0, 1.0), repeat=n):
-            chance = np.prod([weights[a] * (rate if y else 1 - rate) for a, y in zip(arms, hits, strict=True)])
-            expected += chance * np.exp(eprocess.all_equal(np.array(arms), np.array(hits), np.array(weights))[-1])
-    assert expected == pytest.approx(1.0, abs=1e-12)
-
-
-def test_a_bet_on_one_direction_never_gains_on_average():
+@pytest.mark.parametrize(("weights", "rate"), [((0.5, 0.5), 0.3), ((0.3, 0.7), 0.6)])
+def test_the_expected_e_value_of_either_direction_is_one_when_the_rates_are_equal(weights, rate):
     expected = np.zeros(2)
     for arms in itertools.product((0, 1), repeat=6):
         for hits in itertools.product((0.0, 1.0), repeat=6):
-            chance = 0.5**6 * np.prod([0.3 if y else 0.7 for y in hits])
+            chance = np.prod([weights[a] * (rate if y else 1 - rate) for a, y in zip(arms, hits, strict=True)])
             expected += chance * np.exp(
-                eprocess.PairBets().extend(np.array(arms), np.array(hits), np.array([0.5, 0.5]))[:, -1]
+                eprocess.PairBets().extend(np.array(arms), np.array(hits), np.array(weights))[:, -1]
             )
-    assert (expected <= 1 + 1e-12).all()
+    assert expected == pytest.approx([1.0, 1.0], abs=1e-12)
 
 
 @given(
@@ -97,6 +89,104 @@ def test_without_a_horizon_too_chunks_and_single_sessions_give_the_same_floats(s
     assert whole.decision() == chunks.decision() == single.decision()
     assert (whole.pairs == chunks.pairs).all()
     assert (whole.pairs == single.pairs).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 1.0, 1.0, None])), min_size=2, max_size=120),
+    st.integers(2, 4),
+    st.sampled_from(
+        [
+            StopRule(max_confidence=90),
+            StopRule(max_confidence=60, max_iterations=50, stop_on="all", direction="minimize"),
+            StopRule(max_confidence=90, max_iterations=100),
+            StopRule(max_confidence=90, criterion="vs_default", default="a"),
+            StopRule(max_confidence=90, criterion="any_difference"),
+        ]
+    ),
+    st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_single_sessions_and_chunks_may_follow_each_other(sessions, k, rule, every):
+    weights = dict(zip("abcd"[:k], [0.4, 0.3, 0.2, 0.1], strict=False))
+    sessions = [(arm % k, value) for arm, value in sessions]
+    arms = np.array([arm for arm, _ in sessions])
+    values = np.array([np.nan if value is None else value for _, value in sessions])
+    written = np.array([value is not None for _, value in sessions])
+    whole, mixed = watched(rule, weights), watched(rule, weights)
+    whole.extend(arms, values, written, ~written & False, np.arange(len(arms)))
+    at = 0
+    while at < len(sessions):
+        end = at + 1 + at % every
+        if end == at + 1:
+            mixed.update("abcd"[arms[at]], sessions[at][1], index=at)
+        else:
+            part = slice(at, end)
+            mixed.extend(arms[part], values[part], written[part], ~written[part] & False, np.arange(len(arms))[part])
+        at = end
+    assert whole.decision() == mixed.decision()
+    assert (whole.pairs == mixed.pairs).all()
+    assert (whole.best == mixed.best).all()
+    assert whole.ratio.p_value == mixed.ratio.p_value
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.floats(-5, 5)), min_size=60, max_size=120),
+    st.sampled_from([1.7e9, -3e7, 1e12]),
+    st.sampled_from([StopRule(max_iterations=200), StopRule()]),
+)
+@settings(max_examples=25, deadline=None)
+def test_values_far_from_0_are_judged_like_the_same_ones_near_it(sessions, far, rule):
+    arms = [arm for arm, _ in sessions]
+    # On a grid that both have digits for.
+    values = np.round(np.array([value for _, value in sessions]) * 64) / 64
+    near, shifted = watched(rule, EVEN, "float"), watched(rule, EVEN, "float")
+    feed(near, arms, values)
+    feed(shifted, arms, values + far)
+    assert shifted.pairs == pytest.approx(near.pairs, rel=1e-6)
+    assert shifted.varied == near.varied
+    single = watched(rule, EVEN, "float")
+    for index, arm in enumerate(arms):
+        single.update("ab"[arm], float(values[index] + far))
+    assert (single.pairs == shifted.pairs).all()
+    for a, b in zip(near.moments, shifted.moments, strict=True):
+        if a.n:
+            assert float(compare.means(b)) - far == pytest.approx(float(compare.means(a)), abs=1e-3)
+
+
+def test_a_first_value_far_from_the_others_spoils_nothing():
+    rng = np.random.default_rng(2)
+    values = rng.normal(0, 1, 2001)
+    arms = np.tile([0, 1], 1001)[:2001]
+    values[0] = 1e7  # of the first arm
+    monitor = watched(StopRule(max_iterations=4000), EVEN, "float")
+    feed(monitor, arms, values)
+    a, b = monitor.moments
+    assert float(a.within) == pytest.approx(values[arms == 0].var() * a.n, rel=1e-9)
+    assert float(b.within) == pytest.approx(values[arms == 1].var() * b.n, rel=1e-9)
+
+
+def test_many_sessions_at_one_look_have_the_evidence_of_that_look():
+    rng = np.random.default_rng(8)
+    arms, values = rng.integers(0, 3, 900), rng.normal(5, 2, 900)
+    rule = StopRule(max_iterations=2000)
+    everywhere = np.ones(900, dtype=np.bool_)
+    at_once, path = watched(rule, THREE, "float"), watched(rule, THREE, "float")
+    at_once.skim(arms, values, everywhere, ~everywhere)
+    feed(path, arms, values)
+    assert (at_once.pairs >= path.pairs - 1e-12).all()  # what there was before is not seen
+    for a, b in zip(at_once.moments, path.moments, strict=True):
+        assert float(compare.means(a)) == pytest.approx(float(compare.means(b)))
+        assert float(a.within) == pytest.approx(float(b.within))
+
+
+def test_the_sample_ratio_depends_on_counts_alone():
+    arms = np.random.default_rng(1).choice(3, 5000, p=[0.3, 0.3, 0.4])
+    watching, looking = (SampleRatio(np.array([0.33, 0.33, 0.34])) for _ in range(2))
+    log_e = watching.extend(arms)
+    looking.look(np.bincount(arms))
+    assert looking.peak == pytest.approx(max(0.0, log_e[-1]), abs=1e-8)
+    assert looking.peak > 0
+    assert looking.peak <= watching.peak + 1e-8
 
 
 def test_the_names_of_the_arms_make_no_difference():
@@ -230,7 +320,7 @@ def test_one_stratum_is_the_plain_comparison():
     a, b = (np.array(float(v)) for v in (100, 30, 30)), (np.array(float(v)) for v in (90, 40, 40))
     a, b = tuple(a), tuple(b)
     difference, se = compare.stratified(a, b, "binary", np.zeros(3))
-    assert difference / se == pytest.approx(float(compare.z_statistic(a, b, "binary")))
+    assert difference / se == pytest.approx(float(compare.difference(a, b) / compare.standard_error(a, b, "binary")))
 
 
 def test_what_was_fed_before_the_outcome_was_known_counts_the_same():
@@ -278,3 +368,60 @@ def test_averages_of_many_e_values_do_not_depend_on_how_many_are_averaged_at_onc
     log_e = np.random.default_rng(2).normal(0, 5, (12, 300))
     whole = eprocess.mean_of_e(log_e)
     assert (whole == np.concatenate([eprocess.mean_of_e(log_e[:, at : at + 1]) for at in range(300)])).all()
+
+
+# --- intervals that hold at every look -------------------------------------------------------------------------------
+
+
+def test_the_exact_interval_of_a_rate_inverts_its_mixture():
+    from scipy.special import betaln, xlog1py, xlogy
+
+    for hits, n in ((0, 30), (7, 50), (50, 50), (300, 1000)):
+        low, high = eprocess.rate_sequence(hits, n, 0.05)
+        assert 0 <= low <= hits / n <= high <= 1
+        mixture = betaln(hits + 0.5, n - hits + 0.5) - betaln(0.5, 0.5)
+        for end in {low, high} - {0.0, 1.0}:
+            assert mixture - xlogy(hits, end) - xlog1py(n - hits, -end) == pytest.approx(np.log(20), abs=1e-6)
+    assert eprocess.rate_sequence(0, 0, 0.05) == (0.0, 1.0)
+
+
+def test_an_interval_of_scores_is_wilsons_at_one_look():
+    assert compare.score_interval(120, 1000, 1.959964) == pytest.approx((0.1013, 0.1416), abs=5e-5)
+    assert compare.score_interval(0, 50, 2.0)[0] == 0.0
+    assert compare.score_interval(5, 10, np.inf) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("rule", [StopRule(max_iterations=600), StopRule()], ids=["horizon", "no horizon"])
+@pytest.mark.parametrize("kind", ["binary", "float"])
+def test_intervals_hold_at_every_look(rule, kind):
+    rng = np.random.default_rng(21)
+    truth = (0.2, 0.3) if kind == "binary" else (5.0, 6.0)
+    missed = {"mean": 0, "difference": 0}
+    runs = 150
+    for _ in range(runs):
+        arms = rng.integers(0, 2, 600)
+        centre = np.array(truth)[arms]
+        values = (rng.random(600) < centre) * 1.0 if kind == "binary" else rng.normal(centre, 2.0)
+        monitor = watched(rule, EVEN, kind)
+        wrong = dict.fromkeys(missed, False)
+        for first in range(0, 600, 20):
+            feed(monitor, arms[first : first + 20], values[first : first + 20])
+            a, b = monitor.moments
+            low, high = monitor.evidence.mean_interval(a, 0, 0.05)
+            wrong["mean"] |= not low <= truth[0] <= high
+            if min(a.n, b.n) < compare.BURN_IN[kind]:
+                continue
+            estimate, se = (
+                compare.agresti_caffo(b, a)
+                if kind == "binary"
+                else (float(compare.difference(b, a)), float(compare.standard_error(b, a, kind)))
+            )
+            low, high = monitor.evidence.interval(estimate, se, (float(b.n), float(a.n)), (1, 0), 0.05)
+            wrong["difference"] |= not low <= truth[1] - truth[0] <= high
+        missed = {name: missed[name] + wrong[name] for name in missed}
+    assert max(missed.values()) / runs <= 0.05 + 0.045  # two and a half Monte-Carlo errors
+
+
+def test_one_p_value_is_that_of_an_array():
+    c = np.linspace(0, 9, 500)
+    assert [boundary.p_value_of(value) for value in c.tolist()] == boundary.p_value(c).tolist()

@@ -12,40 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.evidence import EProcess, Evidence, Horizon, Path
+from voicelab.evidence import EProcess, Evidence, Floats, Horizon, Ints, Path, Sums
 from voicelab.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
-from voicelab.stats import closed
+from voicelab.stats import criteria
 from voicelab.stats.compare import Moments, means
 from voicelab.stats.sample_ratio import SampleRatio
+from voicelab.stats.snapshots import Snapshots
+from voicelab.stats.values import session_values
+from voicelab.wording import sentence
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEVER = 1 << 62
-_SNAPSHOTS = 400
-
-
-def session_values(values: Floats, written: Bools, crashed: Bools, kind: Kind) -> Floats:
-    """Return what each session counts as.
-
-    A session that didn't write the outcome counts as 0 (the guide's own default), and so does a crashed one where the
-    outcome is binary; a crashed one is left out of counts and floats. NaN and infinity are left out.
-
-    Args:
-        values: What was written, shape (T,); anything where nothing was.
-        written: Whether it was written.
-        crashed: Whether the session ended with status `error`.
-        kind: Kind of the outcome.
-
-    Returns:
-        Values of shape (T,), NaN for sessions that are left out.
-    """
-    counted = np.where(written, values, 0.0)
-    counted[~np.isfinite(counted)] = np.nan
-    if kind == "binary":
-        return np.where(np.isnan(counted), np.nan, (counted > 0).astype(np.float64))
-    return np.where(crashed & ~written, np.nan, counted)
 
 
 class Monitor:
@@ -61,6 +39,8 @@ class Monitor:
         kind: Kind of the target outcome, None until it is known (`know`).
         sessions: Counted sessions so far.
         stopped_index: Index of the session that stopped the test, None before.
+        stopped: Whether the rule is fulfilled.
+        recorded: Whether any session wrote the target outcome.
         pairs: p-value of "the first beats the second" for every ordered pair, valid at every look, shape (k, k).
         best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
     """
@@ -73,18 +53,21 @@ class Monitor:
         self.sessions = 0
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self.stopped_index: int | None = None
+        self.stopped = False
         k = len(self.weights)
         self.ratio = SampleRatio(np.array(list(self.weights.values())))
         self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
-        self.snapshots: list[tuple[int, Floats]] = []
+        self.snapshots = Snapshots()
         self.pairs = np.ones((k, k))
         self.best = np.ones(k)
         self.evidence: Evidence | None = None
-        self._snapshot_every = 1
         self._p = 1.0
         self._epoch = np.zeros((3, k))
         self._past = np.zeros((3, k))
-        self._recorded = False
+        # What an arm's values are measured from: its first one; 0 for binary outcomes.
+        self._centres = np.zeros(k)
+        self._centred = np.zeros(k, dtype=np.bool_)
+        self.recorded = False
         # Sessions from before the kind was known: none of them wrote the outcome.
         self._held: list[tuple[Ints, Bools]] = []
 
@@ -95,8 +78,14 @@ class Monitor:
 
     @property
     def moments(self) -> list[Moments]:
-        """Number, sum and sum of squares of each arm."""
-        return [(n, total, squares) for n, total, squares in (self._past + self._epoch).T]
+        """Number, sum and sum of squares of each arm, measured from its centre."""
+        return self.moments_of(self._past + self._epoch)
+
+    def moments_of(self, parts: Floats) -> list[Moments]:
+        """Return the moments of each arm from their parts, shape (3, k), such as those of a snapshot."""
+        return [
+            Moments(n, total, squares, centre) for n, total, squares, centre in zip(*parts, self._centres, strict=True)
+        ]
 
     def know(self, kind: Kind) -> None:
         """Learn the kind of the target outcome, before the first session that declares or writes it is fed."""
@@ -120,7 +109,7 @@ class Monitor:
         array = np.array([shares[variant] for variant in self.variants])
         self.ratio.new_epoch(array)
         if self.evidence is not None:
-            self.evidence.new_epoch(array, self._epoch)
+            self.evidence.new_epoch(array, Sums(self._epoch[:, np.newaxis], self._centres))
         self._past, self._epoch = self._past + self._epoch, np.zeros_like(self._epoch)
 
     def update(
@@ -135,7 +124,7 @@ class Monitor:
             index: Its index; by default one session after the other.
         """
         arm = self._arms[variant]
-        if self._takes_singly and self.stopped_index is None:
+        if self._takes_singly and not self.stopped:
             return self._take(arm, value, self.sessions if index is None else index)
         return self.extend(
             np.array([arm]),
@@ -147,31 +136,39 @@ class Monitor:
 
     @property
     def _takes_singly(self) -> bool:
-        evidence = self.evidence
-        return (
-            isinstance(evidence, Horizon) and evidence.takes_singly and self.trace is None and not self.rule.needs_both
-        )
+        return self.kind == "binary" and self.trace is None and bool(self.evidence and self.evidence.takes_singly)
 
     def _take(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
-        assert isinstance(self.evidence, Horizon)  # noqa: S101 - the caller has asked
-        self._recorded = self._recorded or value is not None
+        assert self.evidence is not None  # noqa: S101 - the caller has asked
+        self.recorded = self.recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
-            self._epoch[:, arm] += (1.0, hit, hit)
-            path = self.evidence.take(arm, self._epoch[0].tolist(), self._epoch[1].tolist())
+            for part, worth in enumerate((1.0, hit, hit)):
+                self._epoch[part, arm] += worth
+            path = self.evidence.take(arm, hit, self._epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
                 self._p = min(self._p, float(self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
-        rule = self.rule
-        full = rule.max_iterations is not None and self.sessions >= rule.max_iterations
-        sure = rule.max_confidence is not None and self._p <= 1 - rule.max_confidence / 100
-        if not full and not sure:
+        if not self._fulfilled:
             return None
-        self.stopped_index = index
+        self.stopped, self.stopped_index = True, index
         return 0
+
+    @property
+    def _full(self) -> bool:
+        return self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
+
+    @property
+    def _sure(self) -> bool:
+        return self.rule.max_confidence is not None and self._p <= 1 - self.rule.max_confidence / 100
+
+    @property
+    def _fulfilled(self) -> bool:
+        """Whether the rule stops the test now."""
+        return self._full and self._sure if self.rule.needs_both else self._full or self._sure
 
     def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
@@ -186,36 +183,86 @@ class Monitor:
         Returns:
             The position of the session that stops the test, or None.
         """
-        if self.stopped_index is not None or not len(arms):
+        if self.stopped or not len(arms):
             return None
         if self.kind is None:
-            stop = self._stop_without_outcome(len(arms))
+            stop = _NEVER if self.rule.needs_both else self._stop(len(arms), np.array([0]), np.ones(1))
             take = min(len(arms), stop + 1)
             self._held.append((arms[:take].copy(), crashed[:take].copy()))
         else:
             stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
             take = min(len(arms), stop + 1)
-            self._recorded = self._recorded or bool(written[:take].any())
+            self.recorded = self.recorded or bool(written[:take].any())
         self.ratio.extend(arms[:take])
         self.sessions += take
         if stop >= len(arms):
             return None
-        self.stopped_index = int(indexes[stop])
+        self.stopped, self.stopped_index = True, int(indexes[stop])
         return stop
+
+    def skim(self, arms: Ints, values: Floats, written: Bools, crashed: Bools) -> None:
+        """Take many sessions with one look at their end, for what never stops a test.
+
+        Evidence that is looked at more seldom is no larger than it could be. The shares of the variants are not watched.
+
+        Args:
+            arms: Arm of each session, shape (T,).
+            values: Value of the outcome.
+            written: Whether the session wrote it.
+            crashed: Whether it ended with status `error`.
+        """
+        assert self.kind is not None  # noqa: S101 - asked of outcomes that were written
+        k = len(self.weights)
+        counted = session_values(values, written, crashed, self.kind)
+        worth = self._centre(arms, counted)
+        valid = ~np.isnan(worth)
+        if not valid.all():
+            arms, worth = arms[valid], worth[valid]
+        sums = [np.bincount(arms, part, k) for part in (None, worth, worth**2)]
+        self.look(self._epoch + np.array(sums, dtype=np.float64), self._centres, len(counted))
+        self.recorded = self.recorded or bool(written.any())
+
+    def look(self, parts: Floats, centres: Floats, sessions: int) -> None:
+        """Judge by the moments of all sessions of the epoch, whatever led to them: one look, with no path before it.
+
+        Args:
+            parts: Number, sum and sum of squares of each arm, shape (3, k).
+            centres: What the values of each arm are measured from, shape (k,).
+            sessions: Counted sessions that have joined.
+        """
+        assert self.evidence is not None  # noqa: S101 - as above
+        self._epoch, self._centres = parts, centres
+        self.sessions += sessions
+        if len(self.weights) > 1:
+            self._judged(self.evidence.look(Sums(parts[:, np.newaxis], centres)))
+
+    def settle(self) -> None:
+        """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
+        self.recorded = self.sessions > 0
+        self.stopped = self._fulfilled
 
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
         several = len(arms) > 1  # a single session is never taken in part
-        before = copy.deepcopy((self.evidence, self._epoch, self.pairs, self.best, self._p)) if several else None
+        before = copy.deepcopy(self._weighed) if several else None
         at, p = self._weigh(arms, counted)
         stop = self._stop(len(arms), at, p)
         if before is not None and stop + 1 < len(arms):
-            self.evidence, self._epoch, self.pairs, self.best, self._p = before
+            self._weighed = before
             arms, counted = arms[: stop + 1], counted[: stop + 1]
             at, p = self._weigh(arms, counted)
         if self.trace is not None:
             self.trace.append((self.sessions + at + 1, p))
         return stop
+
+    @property
+    def _weighed(self) -> tuple[Any, ...]:
+        """What `_weigh` changes."""
+        return self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p
+
+    @_weighed.setter
+    def _weighed(self, state: tuple[Any, ...]) -> None:
+        self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p = state
 
     def _stop(self, n: int, at: Ints, p: Floats) -> int:
         rule = self.rule
@@ -228,52 +275,47 @@ class Monitor:
             return max(full, sure) if max(full, sure) < n else _NEVER
         return min(full, sure) if min(full, sure) < n else _NEVER
 
-    def _stop_without_outcome(self, n: int) -> int:
-        return _NEVER if self.rule.needs_both else self._stop(n, np.array([0]), np.ones(1))
-
     def _weigh(self, arms: Ints, counted: Floats) -> tuple[Ints, Floats]:
         """Add sessions to the evidence; return where the stopping p-value changes, and what it is from there on."""
         assert self.evidence is not None  # noqa: S101 - the kind is known
         k = len(self.weights)
         valid = ~np.isnan(counted)
-        worth = np.where(valid, counted, 0.0)
-        steps = np.zeros((3, len(arms), k))
+        worth = np.where(valid, self._centre(arms, counted), 0.0)
+        # Each arm's sums lie together in memory.
+        steps = np.zeros((3, k, len(arms))).transpose(0, 2, 1)
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         steps[:, 0] += self._epoch
-        sums = np.cumsum(steps, axis=1)
+        sums = np.cumsum(steps, axis=1, out=steps)
         self._epoch = sums[:, -1].copy()
         if self.trace is not None:
-            self._take_snapshots(sums)
+            self.snapshots.extend(self.sessions + 1, sums, self._past)
         if k == 1:
             return np.zeros(1, dtype=np.int64), np.ones(1)
-        path = self.evidence.extend(arms, counted, sums)
+        path = self.evidence.extend(arms, counted, Sums(sums, self._centres))
+        return path.at, self._judged(path)
+
+    def _judged(self, path: Path) -> Floats:
+        """Take what the evidence says; return the stopping p-value at each of its changes."""
         self.pairs, self.best = path.pairs[-1], path.best[-1]
         p = self._criterion(path)
         p[0] = min(p[0], self._p)
         p = np.minimum.accumulate(p)
         self._p = float(p[-1])
-        return path.at, p
+        return p
 
     def _criterion(self, path: Path) -> Floats:
-        """Return the p-value by which the rule's criterion is reached, shape (C,)."""
-        k = len(self.weights)
-        if self.rule.criterion == "best":
-            return np.asarray(path.best.min(axis=1))
-        if self.rule.criterion == "any_difference":
-            smallest = path.pairs.min(axis=(1, 2))
-            return np.asarray(np.minimum(1.0, smallest * (k * (k - 1) / 2)))
-        up, adjusted = self._against_default(path.pairs)
-        above = np.where(up, adjusted, 1.0).min(axis=1)
-        below = np.where(up.any(axis=1), 1.0, adjusted.max(axis=1))
-        return np.asarray(np.minimum(above, below))
+        return criteria.stopping_p_value(path.pairs, path.best, self.rule.criterion, self.default_arm)
 
-    def _against_default(self, pairs: Floats) -> tuple[Bools, Floats]:
-        """Return which variants lie above the default, and Holm's adjusted p-values, both (C, k - 1)."""
-        default = self.default_arm
-        others = [arm for arm in range(len(self.weights)) if arm != default]
-        above, below = pairs[:, others, default], pairs[:, default, others]
-        return above <= below, closed.holm(np.minimum(above, below))
+    def _centre(self, arms: Ints, counted: Floats) -> Floats:
+        """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
+        if self.kind == "binary":
+            return counted
+        for arm in np.flatnonzero(~self._centred):
+            first = np.flatnonzero((arms == arm) & ~np.isnan(counted))[:1]
+            if len(first):
+                self._centres[arm], self._centred[arm] = counted[first[0]], True
+        return counted - self._centres[arms]
 
     @property
     def default_arm(self) -> int:
@@ -281,92 +323,59 @@ class Monitor:
         default = self.rule.default
         return self.variants.index(default) if default in self.weights else 0
 
-    def _take_snapshots(self, sums: Floats) -> None:
-        """Keep the moments at a few hundred sessions that are evenly spread, however many there will be."""
-        first = self.sessions + 1
-        wanted = np.arange(
-            -(-first // self._snapshot_every) * self._snapshot_every, first + sums.shape[1], self._snapshot_every
-        )
-        if len(wanted) > 2 * _SNAPSHOTS:
-            self._snapshot_every *= -(-len(wanted) // _SNAPSHOTS)
-            wanted = wanted[wanted % self._snapshot_every == 0]
-        self.snapshots = [kept for kept in self.snapshots if kept[0] < first and kept[0] % self._snapshot_every == 0]
-        self.snapshots += [(int(n), sums[:, n - first] + self._past) for n in wanted]
-        while len(self.snapshots) > 2 * _SNAPSHOTS:
-            self._snapshot_every *= 2
-            self.snapshots = [kept for kept in self.snapshots if kept[0] % self._snapshot_every == 0]
-
     # --- what it says ---
 
     def pair_p_value_adjusted(self, a: int, b: int) -> float:
-        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs.
-
-        By closed testing where the leader must beat every rival, else by Holm's method over the pairs that count.
-        """
-        k = len(self.weights)
-        if self.rule.criterion == "vs_default" and self.default_arm in {a, b}:
-            others = [arm for arm in range(k) if arm != self.default_arm]
-            _, adjusted = self._against_default(self.pairs[np.newaxis])
-            return float(adjusted[0, others.index(b if a == self.default_arm else a)])
-        if self.rule.criterion == "best":
-            pairs = {(i, j): self.pairs[np.newaxis, i, j] for i in range(k) for j in range(k) if i != j}
-            return float(min(closed.beats(pairs, k, a, b)[0], closed.beats(pairs, k, b, a)[0]))
-        order = [(i, j) for i in range(k) for j in range(i + 1, k)]
-        p = np.array([min(self.pairs[i, j], self.pairs[j, i]) for i, j in order])
-        return float(closed.holm(p)[order.index((min(a, b), max(a, b)))])
+        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs."""
+        return criteria.adjusted_p_value(self.pairs, self.rule.criterion, self.default_arm, a, b)
 
     @property
     def varied(self) -> bool:
         """Whether the values differ at all."""
-        n, total, squares = (self._past + self._epoch).sum(axis=1)
-        return bool(n * squares - total**2 > 1e-9 * max(1.0, total**2))
+        n, total, squares = self._past + self._epoch
+        if self.kind == "binary":
+            return bool(0 < total.sum() < n.sum())
+        # Measured from an arm's first value, values that never vary have no squares.
+        return bool((squares > 0).any() or len(np.unique(self._centres[n > 0])) > 1)
 
     @property
     def confidence(self) -> float | None:
         """Percent, below 100; None if the target was never recorded."""
-        if not self._recorded:
+        if not self.recorded:
             return None
         return min(100 * (1 - self._p), float(np.nextafter(100.0, 0.0)))
 
     @property
     def leader(self) -> str | None:
         """The variant with the best mean, None before there are values that differ."""
-        if not self._recorded or not self.varied:
+        if not self.recorded or not self.varied:
             return None
         return self.variants[self._leading(range(len(self.weights)))]
 
     def _leading(self, arms: Iterable[int]) -> int:
         sign = 1.0 if self.rule.direction == "maximize" else -1.0
         n, total, squares = self._past + self._epoch
-        scores = np.where(n > 0, sign * means((n, total, squares)), -np.inf)
+        moments = Moments(n, total, squares, self._centres)
+        scores = np.where(moments.n > 0, sign * means(moments), -np.inf)
         return max(arms, key=lambda arm: float(scores[arm]))
 
     @property
     def winner(self) -> str | None:
         """The variant that the rule's criterion names with the rule's confidence, or None."""
-        if self.rule.max_confidence is None or not self._recorded:
+        if self.rule.max_confidence is None or not self.recorded:
             return None
         alpha = 1 - self.rule.max_confidence / 100
         if self.rule.criterion == "vs_default":
-            return self._winner_against_default(alpha)
+            arms = criteria.winners_against_default(self.pairs, self.default_arm, alpha)
+            return self.variants[self._leading(arms)] if arms else None
         # One difference among several says nothing of the leader: it must still beat every rival.
         sure = np.flatnonzero(self.best <= alpha)
         return self.variants[self._leading(map(int, sure))] if len(sure) else None
 
-    def _winner_against_default(self, alpha: float) -> str | None:
-        up, adjusted = (part[0] for part in self._against_default(self.pairs[np.newaxis]))
-        others = [arm for arm in range(len(self.weights)) if arm != self.default_arm]
-        better = [arm for arm, above, p in zip(others, up, adjusted, strict=True) if above and p <= alpha]
-        if better:
-            return self.variants[self._leading(better)]
-        return self.variants[self.default_arm] if not up.any() and adjusted.max() <= alpha else None
-
     def decision(self) -> StopDecision:
         """Return the decision of the present state."""
-        stopped = self.stopped_index is not None
-        winner = self.winner
-        full = self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
-        sure = self.rule.max_confidence is not None and self._recorded and self._p <= 1 - self.rule.max_confidence / 100
+        stopped, winner = self.stopped, self.winner
+        full, sure = self._full, self.recorded and self._sure
         reason: Reason = "none"
         if stopped:
             reason = "both" if full and sure else "iterations" if full else "confidence"
@@ -388,64 +397,5 @@ class Monitor:
             sessions=self.sessions,
             serve=self.rule.default if stopped else None,
             run_test={self.test: not stopped},
-            sentence=self._sentence(conclusion, winner),
+            sentence=sentence(self, conclusion, winner),
         )
-
-    def _sentence(self, conclusion: Conclusion, winner: str | None) -> str:
-        rule = self.rule
-        after = "" if rule.default is None else f" From now on every session gets the default, {rule.default}"
-        if conclusion == "invalid_srm":
-            return (
-                "Don't decide: the variants' shares of sessions don't agree with their weights, so that something is "
-                "wrong with the assignment or the logging. Find out what before reading the outcomes."
-            )
-        if conclusion == "winner":
-            change = f"; it is not the winner: change it to {winner}." if rule.default not in {None, winner} else "."
-            return f"Stop: {winner} {self._beats(str(winner))}.{after}{change if after else ''}"
-        if conclusion == "inconclusive":
-            end = f"{after}{'.' if after else ''}"
-            if rule.max_iterations is None or self.sessions < rule.max_iterations:
-                return (
-                    "Stop: at least two variants differ, which doesn't say that the leader is the best: it does not beat "
-                    f"every rival yet.{end}"
-                )
-            return f"Stop: the declared {rule.max_iterations:,} sessions are done; {self._found()}.{end}"
-        return self._sentence_on_the_way()
-
-    def _beats(self, winner: str) -> str:
-        if self.rule.criterion == "vs_default":
-            default = self.variants[self.default_arm]
-            return "beats every other variant" if winner == default else f"beats the default, {default}"
-        if self.rule.margin < 0:
-            return f"is beaten by no other variant by more than {-self.rule.margin:g}"
-        more = f" by more than {self.rule.margin:g}" if self.rule.margin else ""
-        return f"beats every other variant{more}"
-
-    def _found(self) -> str:
-        if not self._recorded:
-            return f"the target outcome {self.rule.target_outcome!r} was never recorded, so nothing can be said"
-        if self.leader is None:
-            return "the outcome never varied, so nothing can be said"
-        return f"{self.leader} leads, but not clearly enough"
-
-    def _sentence_on_the_way(self) -> str:
-        rule = self.rule
-        if not self._recorded:
-            target = f" {rule.target_outcome!r}" if rule.target_outcome else ""
-            nothing = f"target outcome{target} never recorded"
-            if rule.max_iterations is None:
-                return f"Go on: {nothing}."
-            return f"Go on: {rule.max_iterations - self.sessions:,} of {rule.max_iterations:,} sessions are left; {nothing}."
-        yet = (
-            "no variant differs from the default yet"
-            if rule.criterion == "vs_default"
-            else "no variant beats every other yet"
-        )
-        if rule.max_iterations is None:
-            if rule.max_confidence is None:
-                return "Go on: the rule has neither max_iterations nor max_confidence, so nothing stops the test."
-            return f"Go on: {yet}; nothing but confidence stops this test, so that it may run for ever: declare max_iterations."
-        left = rule.max_iterations - self.sessions
-        if left <= 0:
-            return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
-        return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."

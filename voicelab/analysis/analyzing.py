@@ -8,16 +8,27 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from voicelab.analysis.beside import guardrail_frame, harm_warnings, outcome_frame, segment_frame, values_frame
+from voicelab.analysis.beside import (
+    Seen,
+    guardrail_frame,
+    harm_warnings,
+    outcome_frame,
+    seen_in,
+    segment_frame,
+    values_frame,
+)
 from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
-from voicelab.analysis.data import TestData, Values, chunk_of, from_frame, from_log, read_columns
+from voicelab.analysis.data import TestData, Values, chunk_of, from_frame, read_columns
+from voicelab.analysis.kinds import AskedKind, asked_kinds
+from voicelab.analysis.logged import from_log
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
+from voicelab.analysis.totals import read_totals
 from voicelab.errors import InputError
 from voicelab.monitor import Monitor
 from voicelab.rules import Kind, StopRule, check_weights
 from voicelab.stats import fixed, sample_ratio
-from voicelab.stats.compare import Moments
+from voicelab.stats.compare import Moments, means
 
 _MOST_VARIANTS = 100
 _UNEVEN = 0.001
@@ -38,6 +49,8 @@ def analyze(
     guardrails: Sequence[str] = (),
     missing: Literal["default", "exclude"] = "default",
     mix: bool = False,
+    path: bool = True,
+    kind: AskedKind | Mapping[str, AskedKind] | None = None,
 ) -> Result:
     """Decide a test.
 
@@ -51,13 +64,19 @@ def analyze(
         test: The test's name (logs); may be left out if there is only one.
         variant: Column of the variant (frames).
         outcome: The outcome to judge by, or several, of which the others are reported; for logs the test's own target
-            unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns.
+            unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns. Text
+            is judged by one of its levels, `ending=booked`, and reported by each of them.
         weights: Configured weights of the variants (frames).
         rule: The stop rule; for logs the test's own unless given.
         by: Column to report segments of; they never decide.
         guardrails: Numeric columns of the sessions, or outcomes, that must not grow (n_errors, duration_s, ...).
         missing: `default`: a completed session that didn't write the outcome counts as 0; `exclude`: it is left out.
         mix: Analyse sessions of several sources together.
+        path: False decides by the sums alone, as of now, in little more time than DuckDB takes to add them up: valid too,
+            but evidence that there was earlier doesn't count, no earlier session is named as the one that stops the
+            test, and `path` and `values` of the result stay empty. For frames and files, without `by`.
+        kind: Read the outcome as `binary` (above 0 or not), `count`, `float` or `string` (level by level) instead of by
+            what it holds; a dict gives kinds by outcome.
 
     Returns:
         The result; it shows itself.
@@ -79,14 +98,17 @@ def analyze(
     if isinstance(guardrails, str):
         raise InputError(f"guardrails is {guardrails!r}, must be a list of columns, e.g. ['n_errors'].")
     outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else list(outcome)
+    if not path:
+        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind)
     if hasattr(data, "exposures"):
-        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix)
+        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind)
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
         frame = data if isinstance(data, pd.DataFrame) else read_columns(data, [variant, *outcomes, *guardrails, by])
         if not outcomes:
             raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, frame.columns))}.")
-        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails)
+        asked = asked_kinds(kind, outcomes[0])
+        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails, kinds=asked)
         platform = None
     if missing == "exclude":
         sessions.leave_out_unwritten()
@@ -148,7 +170,29 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
     return monitor, None
 
 
-def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:
+def _at_one_look(
+    data: Any,
+    variant: str,
+    outcomes: Sequence[str],
+    weights: Mapping[Any, Any] | None,
+    rule: StopRule | None,
+    by: str | None,
+    guardrails: Sequence[str],
+    kind: AskedKind | Mapping[str, AskedKind] | None,
+) -> Result:
+    """Decide by the sums of the sessions."""
+    if hasattr(data, "exposures"):
+        raise InputError("path=False is for frames and files; the sessions of a log are decided in their order.")
+    if by is not None:
+        raise InputError("path=False adds up whole variants, so that by= can't be reported: leave out one of them.")
+    if not outcomes:
+        raise InputError("Name the column of the outcome: outcome='...'.")
+    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked_kinds(kind, outcomes[0]))
+    _check_variants(totals.data)
+    return _result(totals.monitor(outcomes[0], totals.data.rule), totals.data, guardrails, totals.monitor)
+
+
+def _check_variants(data: TestData) -> None:
     if len(data.weights) < 2:  # noqa: PLR2004 - a comparison needs two
         raise InputError(
             f"The test {data.test!r} has one variant, {next(iter(data.weights), None)!r}: there is nothing to compare."
@@ -158,13 +202,23 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result
             f"The test {data.test!r} has {len(data.weights):,} variants, at most {_MOST_VARIANTS} can be compared pair by pair. "
             "Is its column of variants the right one?"
         )
+
+
+def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:
+    """Decide by the sessions one after the other."""
+    _check_variants(data)
     monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
     after = 0 if position is None else len(data.arms) - position - 1
     if after:
         data.excluded["after the rule was fulfilled"] = after
         data.cut(position + 1)  # type: ignore[operator]
+    result = _result(monitor, data, guardrails, seen_in(data))
+    return replace(result, platform=platform, segments=segment_frame(data), values=values_frame(data))
+
+
+def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen) -> Result:
     decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision()
-    harms = guardrail_frame(data, guardrails)
+    harms = guardrail_frame(data, guardrails, seen)
     warnings = [*data.warnings, *_warnings(monitor, data, decision), *harm_warnings(harms, decision)]
     return Result(
         variants=_variants(monitor, data),
@@ -180,10 +234,7 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result
         rule=data.rule,
         method=method_sentence(monitor, data),
         guardrails=harms,
-        segments=segment_frame(data),
-        outcomes=outcome_frame(data, guardrails),
-        platform=platform,
-        values=values_frame(data),
+        outcomes=outcome_frame(data, guardrails, seen),
     )
 
 
@@ -216,7 +267,7 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> Any:
 
 def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
     found = []
-    if data.outcome is not None and not data.written.any():
+    if data.outcome is not None and not monitor.recorded:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
@@ -235,10 +286,12 @@ def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
 
 def _uneven_crashes(data: TestData) -> list[str]:
     """Return a warning if sessions crash more often with one variant than with another: then leaving them out misleads."""
+    if not data.crashed.any():
+        return []
     sessions = np.bincount(data.arms, minlength=len(data.weights)).astype(float)
     crashed = np.bincount(data.arms[data.crashed], minlength=len(data.weights)).astype(float)
     reached = sessions > 0
-    if not crashed.any() or reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
+    if reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
         return []
     p = fixed.several_rates(list(crashed[reached]), list(sessions[reached]))
     if p > _UNEVEN:
@@ -251,7 +304,7 @@ def _uneven_crashes(data: TestData) -> list[str]:
 
 def _too_small(monitor: Monitor, data: TestData) -> list[str]:
     """Return a warning if the declared number of sessions can hardly decide."""
-    n, total, _ = (float(sum(part)) for part in zip(*monitor.moments, strict=True))
+    n, total = (float(sum(part)) for part in zip(*(moments[:2] for moments in monitor.moments), strict=True))
     rule = data.rule
     if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
         return []
@@ -273,12 +326,13 @@ def _too_small(monitor: Monitor, data: TestData) -> list[str]:
 
 def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
     rows = []
-    counts = np.bincount(data.arms[: monitor.sessions], minlength=len(monitor.variants))
+    counts = monitor.ratio.counts
     total = max(1, int(counts.sum()))
     for arm, (name, weight) in enumerate(monitor.weights.items()):
         moments = monitor.moments[arm]
-        n, hits = float(moments[0]), float(moments[1])
+        n = float(moments.n)
         low, high = _interval(moments, data.kind)
+        always_low, always_high = _interval_at_every_look(monitor, arm)
         rows.append(
             {
                 "variant": name,
@@ -286,8 +340,10 @@ def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
                 "weight": weight,
                 "share": counts[arm] / total,
                 "n": int(n),
-                "conversions": int(hits) if data.kind == "binary" else None,
-                "mean": hits / n if n else None,
+                "conversions": int(moments.total) if data.kind == "binary" else None,
+                "mean": float(means(moments)) if n else None,
+                "mean_cs_lower": always_low,
+                "mean_cs_upper": always_high,
                 "mean_ci_lower": low,
                 "mean_ci_upper": high,
                 "is_default": name == data.rule.default,
@@ -301,6 +357,15 @@ def _interval(moments: Moments, kind: Kind | None) -> tuple[float | None, float 
     if kind is None or n == 0:
         return None, None
     low, high = fixed.wilson(float(moments[1]), n) if kind == "binary" else fixed.mean_interval(moments)
+    return finite(low), finite(high)
+
+
+def _interval_at_every_look(monitor: Monitor, arm: int) -> tuple[float | None, float | None]:
+    moments = monitor.moments[arm]
+    if monitor.evidence is None or float(moments.n) == 0:
+        return None, None
+    alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
+    low, high = monitor.evidence.mean_interval(moments, arm, alpha)
     return finite(low), finite(high)
 
 

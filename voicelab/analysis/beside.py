@@ -1,6 +1,6 @@
 """What is reported beside the decision and never decides: other outcomes, guardrails, segments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +16,28 @@ from voicelab.stats import closed
 _ALPHA = 0.05
 _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MOST_SEGMENTS = 200
+_MANY = 100_000
+"""Sessions from which what never stops a test is not looked at after each of them."""
+_LOOKS = 500
 _HISTOGRAM_VALUES = 5000
 
 
-def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = slice(None)) -> Monitor:
-    """Return a monitor that has seen sessions to their end, and never stops."""
+def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> Monitor:
+    """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
     monitor = Monitor(data.test, data.weights, rule)
     if values.kind is not None:
         monitor.know(values.kind)
-    sessions = np.arange(len(data.arms))[mine]
-    step = chunk_of(len(data.weights))
-    for first in range(0, len(sessions), step):
-        data.shown_to(monitor, values, sessions[first : first + step])
+    sessions = None if mine is None else np.flatnonzero(mine)
+    n = len(data.arms) if sessions is None else len(sessions)
+    # Looked at a few hundred times, evidence is hardly smaller than after every session.
+    many = n >= _MANY and values.kind is not None
+    step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
+    for first in range(0, n, step):
+        part = slice(first, first + step) if sessions is None else sessions[first : first + step]
+        if many:
+            monitor.skim(*data.seen(values, part))
+        else:
+            data.shown_to(monitor, values, part)
     return monitor
 
 
@@ -36,13 +46,26 @@ def _open_end(data: TestData, **changes: Any) -> StopRule:
     return replace(data.rule, max_iterations=None, max_confidence=None, method="auto", margin=0.0, **changes)
 
 
-def outcome_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame:
+Seen = Callable[[str, StopRule], Monitor]
+"""Returns a monitor that has seen an outcome of all sessions, by a rule that never stops."""
+
+
+def seen_in(data: TestData) -> Seen:
+    """Return how the outcomes of sessions are seen."""
+    return lambda name, rule: _seen(data, data.others[name], rule)
+
+
+def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame:
     """Return the other outcomes, each pair of variants a row, adjusted by Holm's method over all of them."""
     frames = []
     for name, values in data.others.items():
-        if name not in guardrails and values.kind is not None and values.written.any():
-            frame = comparisons(_seen(data, values, _open_end(data)), values.kind)
+        if name in guardrails or values.kind is None:
+            continue
+        monitor = seen(name, _open_end(data))
+        if monitor.recorded:
+            frame = comparisons(monitor, values.kind)
             frame.insert(0, "outcome", name)
+            frame.insert(1, "kind", values.kind)
             frames.append(frame)
     if not frames:
         return pd.DataFrame(columns=["outcome"])
@@ -55,7 +78,7 @@ def outcome_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame:
     return together
 
 
-def guardrail_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame | None:
+def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame | None:
     """Return what every variant does to each guardrail against the default: harmed where it surely grows.
 
     Holm's method over all of them, at 95 %, valid at every look; None without guardrails.
@@ -65,7 +88,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str]) -> pd.DataFrame |
     rows = []
     for name in guardrails:
         values = data.others[name]
-        monitor = _seen(data, values, _open_end(data, criterion="vs_default"))
+        monitor = seen(name, _open_end(data, criterion="vs_default"))
         default = monitor.default_arm
         for arm in range(len(monitor.variants)):
             if arm != default:
@@ -122,7 +145,7 @@ def values_frame(data: TestData) -> pd.DataFrame:
     Columns variant, value, sessions; for more than a few thousand different values those of evenly spread sessions.
     """
     step = max(1, len(data.arms) // _HISTOGRAM_VALUES)
-    value = np.where(data.written, data.values, 0.0)[::step]
+    value = np.where(data.written[::step], data.values[::step], 0.0)
     frame = pd.DataFrame({"variant": np.array(list(data.weights))[data.arms[::step]], "value": value})
     frame = frame[np.isfinite(frame["value"])]
     return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

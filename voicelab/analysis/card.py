@@ -7,15 +7,28 @@ notebook's theme.
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
+from voicelab.analysis import card_beside as beside
 from voicelab.analysis.formats import MISSING, is_known, lift, styles_of, written
 from voicelab.analysis.formats import confidence as as_confidence
-from voicelab.analysis.markup import STYLE, Head, Scale, attribute, bar, dim, figure, section, table, text
+from voicelab.analysis.markup import (
+    MOST_ROWS,
+    STYLE,
+    Head,
+    Scale,
+    attribute,
+    bar,
+    dim,
+    figure,
+    in_words,
+    name,
+    scale_of,
+    section,
+    table,
+    text,
+)
 
 _STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclusive", "invalid_srm": "Invalid"}
 _IN_SIGHT = 12
-_MOST_ROWS = 60
 
 
 def card(result: Any) -> str:
@@ -31,9 +44,10 @@ def card(result: Any) -> str:
         _variants(result),
         "".join(f'<div class="warn">{text(warning)}</div>' for warning in result.warnings),
         _pairs(result),
-        _guardrails(getattr(result, "guardrails", None)),
-        _segments(result),
-        _platform(getattr(result, "platform", None)),
+        beside.outcomes(result),
+        beside.guardrails(getattr(result, "guardrails", None)),
+        beside.segments(result),
+        beside.platform(getattr(result, "platform", None)),
         _footer(result),
     ]
     return (
@@ -124,19 +138,20 @@ def _variants(result: Any) -> str:
     ends = [f"mean_{'cs' if always else 'ci'}_{end}" for end in ("lower", "upper")]
     base = frame.loc[frame["is_default"].astype(bool), "mean"]
     mark = float(base.iloc[0]) if len(base) and is_known(base.iloc[0]) else None
-    scale = _scale([frame[column] for column in ("mean", *ends)], mark, result.kind)
+    scale = scale_of([frame[column] for column in ("mean", *ends)], mark, result.kind)
     unit = "rate in %" if result.kind == "binary" else "mean"
-    holds = "valid at every look" if always else "for one look"
+    asked = (result.rule.max_confidence if always else None) or 95.0
+    holds = f"{asked:g} % interval {'valid at every look' if always else 'for one look'}"
     heads = [
         Head("variant", "txt"),
         Head("sessions"),
         Head("share / weight"),
         Head("rate" if result.kind == "binary" else "mean"),
-        Head(f"{unit}, 95 % interval {holds}{scale.head()}", "drawn"),
+        Head(f"{unit}, {holds}{scale.head()}", "drawn"),
     ]
     against = _against_default(result)
     if against:
-        heads.append(Head(f"against {_name(default)}"))
+        heads.append(Head(f"against {name(default)}"))
     shown = _shown(result, list(frame.to_dict("records")))
     rows = []
     for row in shown:
@@ -146,7 +161,7 @@ def _variants(result: Any) -> str:
             written(row["sessions"], "count"),
             f"{written(row['share'], 'percent').removesuffix(' %')} / {written(row['weight'], 'percent')}",
             figure(written(value, styles["value"])),
-            scale.draw(value, low, high, _in_words(value, low, high, styles["value"])),
+            scale.draw(value, low, high, in_words(value, low, high, styles["value"])),
         ]
         if against:
             cells.append(figure(written(against.get(row["variant"]), styles["difference"])))
@@ -160,28 +175,11 @@ def _shown(result: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(rows) <= _IN_SIGHT:
         return rows
     first = {result.decision.leader, result.rule.default}
-    return sorted(rows, key=lambda row: row["variant"] not in first)[:_MOST_ROWS]
-
-
-def _scale(columns: list[Any], mark: float | None, kind: str | None, width: int = 228) -> Scale:
-    values = [value for column in columns for value in column]
-    return Scale.over(values, mark, 100.0 if kind == "binary" else 1.0, width)
-
-
-def _in_words(value: Any, low: Any, high: Any, style: str) -> str:
-    if not is_known(value):
-        return "no value"
-    if not (is_known(low) and is_known(high)):
-        return f"{written(value, style)}, no interval yet"
-    return f"{written(value, style)}, interval {written(low, style)} to {written(high, style)}"
+    return sorted(rows, key=lambda row: row["variant"] not in first)[:MOST_ROWS]
 
 
 def _role(result: Any, variant: str) -> str:
     return "lead" if variant == result.decision.leader else "base" if variant == result.rule.default else ""
-
-
-def _name(variant: Any, role: str = "") -> str:
-    return f'<span class="name {role}" title="{attribute(variant)}">{text(variant)}</span>'
 
 
 def _named(result: Any, variant: Any) -> str:
@@ -189,7 +187,7 @@ def _named(result: Any, variant: Any) -> str:
     tags = [role for role, who in roles.items() if who == variant]
     if "winner" in tags:
         tags.remove("leads")
-    return _name(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
+    return name(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
@@ -232,7 +230,7 @@ def _pairs(result: Any) -> str:
     if not rows:
         return ""
     styles = styles_of(result.kind)
-    scale = _scale(
+    scale = scale_of(
         [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind, 190
     )
     asked = result.rule.max_confidence or 95.0
@@ -259,9 +257,9 @@ def _pair(row: Mapping[str, Any], scale: Scale, styles: Mapping[str, str]) -> li
     relative = f"<br>{dim(figure(lift(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
     ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
     return [
-        f"{_name(row['variant'])}<br>{dim('over ' + _name(row['baseline'], 'rival'))}",
+        f"{name(row['variant'])}<br>{dim('over ' + name(row['baseline'], 'rival'))}",
         figure(written(value, style)) + relative,
-        scale.draw(value, low, high, _in_words(value, low, high, style)),
+        scale.draw(value, low, high, in_words(value, low, high, style)),
         ends if is_known(low) or is_known(high) else dim(MISSING),
         f"<b>{text(written(row.get('confidence'), 'confidence'))}</b>",
         dim(text(written(row.get("p_value_fixed"), "p"))),
@@ -286,100 +284,7 @@ def _deciding(result: Any) -> list[dict[str, Any]]:
         rows = list(result.comparisons.to_dict("records"))
     rows = [row for row in rows if is_known(row.get("difference"))]
     rows.sort(key=lambda row: row["confidence"] if is_known(row.get("confidence")) else -1.0)
-    return rows[:_MOST_ROWS]
-
-
-# --- what stands beside the target -----------------------------------------------------------------------------------
-
-
-def _guardrails(frame: Any) -> str:
-    if frame is None or not len(frame):
-        return ""
-    shown = frame.drop(columns=["p_value", "p_value_adjusted"], errors="ignore")
-    return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
-
-
-def _segments(result: Any) -> str:
-    frame = getattr(result, "segments", None)
-    if frame is None or not len(frame) or "difference" not in frame.columns:
-        return ""
-    rows = frame.to_dict("records")
-    styles = styles_of(result.kind)
-    scale = _scale(
-        [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind
-    )
-    heads = [
-        Head("segment", "txt"),
-        Head("variant", "txt"),
-        Head("difference"),
-        Head(f"interval valid at every look{scale.head()}", "drawn"),
-    ]
-    body = []
-    for row in rows[:_MOST_ROWS]:
-        value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
-        drawn = scale.draw(value, low, high, _in_words(value, low, high, styles["difference"]))
-        over = f" {dim('over ' + _name(row['baseline']))}" if is_known(row.get("baseline")) else ""
-        difference = figure(written(value, styles["difference"]))
-        body.append(("", [_name(row["segment"]), _name(row["variant"]) + over, difference, drawn]))
-    rest = len(rows) - len(body)
-    return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
-
-
-def _platform(numbers: Any) -> str:
-    if numbers is None or not len(numbers):
-        return ""
-    if isinstance(numbers, Mapping):
-        numbers = pd.DataFrame(list(numbers.items()), columns=["number", "value"])
-    frame = numbers if isinstance(numbers, pd.DataFrame) else pd.DataFrame(numbers)
-    return section("The platform's own numbers", _frame(frame), "as exported; not computed here")
-
-
-def _frame(frame: pd.DataFrame) -> str:
-    """Return a frame whose columns are not known beforehand; their names say how they are written."""
-    lows = {str(c) for c in frame.columns if str(c).endswith("_lower") and f"{str(c)[:-6]}_upper" in frame.columns}
-    columns = [str(c) for c in frame.columns if str(c)[:-6] + "_lower" not in lows or str(c) in lows]
-    columns = [column for column in columns if column not in {"kind", "harmed"}]
-    rows = frame.to_dict("records")
-    heads = [Head(text(_title(c, lows)), "txt" if _is_text(row.get(c) for row in rows) else "num") for c in columns]
-    body = [("harm" if row.get("harmed") is True else "", [_cell(row, c, lows) for c in columns]) for row in rows]
-    rest = len(body) - _MOST_ROWS
-    return table(heads, body[:_MOST_ROWS], f"{rest:,} more rows" if rest > 0 else "")
-
-
-def _is_text(values: Any) -> bool:
-    return any(isinstance(value, str) for value in values)
-
-
-def _title(column: str, lows: set[str]) -> str:
-    if column not in lows:
-        return column.replace("_", " ")
-    return "interval valid at every look" if "_cs_" in column else "interval for one look"
-
-
-def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
-    value = row.get(column)
-    if isinstance(value, str):
-        return _name(value)
-    style = _style(column, value, row.get("kind"))
-    if column in lows:
-        upper = written(row.get(f"{column[:-6]}_upper"), style)
-        return figure(f"{written(value, style).removesuffix(' points')} to {upper}")
-    return figure(written(value, style))
-
-
-def _style(column: str, value: Any, kind: Any) -> str:
-    """Return how a column is written: by its name, the kind of the row's outcome, and the value."""
-    if isinstance(value, bool):
-        return "flag"
-    if not isinstance(value, int | float) and not hasattr(value, "dtype"):
-        return "text"
-    known = styles_of(kind if isinstance(kind, str) else None)
-    for beginning, style in (("confidence", "confidence"), ("p_value", "p"), ("lift", "lift"), ("share", "percent"),
-                             ("weight", "percent"), ("rate", "percent"), ("difference", known["difference"]),
-                             ("mean", known["value"])):  # fmt: skip
-        if column.startswith(beginning):
-            return style
-    return "count" if float(value).is_integer() else "number"
+    return rows[:MOST_ROWS]
 
 
 # --- the foot --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The pairs of variants compared: difference, lift and their intervals, valid at every look; and how they went."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
     a, b = monitor.moments[arm], monitor.moments[baseline]
     if kind is None or monitor.evidence is None or min(float(a[0]), float(b[0])) < 2:  # noqa: PLR2004 - a variance needs two values
         return row
-    difference = float(compare.means(a)) - float(compare.means(b))
+    difference = float(compare.difference(a, b))
     p_fixed = fixed.p_value(a, b, kind)
     low, high = fixed.difference_interval(a, b, kind)
     row |= {
@@ -59,24 +60,32 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
         "confidence": min(100 * (1 - adjusted), math.nextafter(100.0, 0.0)),
     }
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    factor = monitor.evidence.factor(a, b, (arm, baseline), alpha)
-    return row | interval(a, b, kind, factor) | lift(a, b, kind, factor)
+    n = float(a.n), float(b.n)
+
+    def reach(estimate: float, se: float) -> tuple[float, float]:
+        return monitor.evidence.interval(estimate, se, n, (arm, baseline), alpha)  # type: ignore[union-attr]
+
+    return row | interval(a, b, kind, reach) | lift(a, b, kind, reach)
 
 
-def interval(a: Moments, b: Moments, kind: Kind, factor: float) -> dict[str, float | None]:
-    """Return the interval of a difference that reaches a number of standard errors to each side."""
+Reach = Callable[[float, float], tuple[float, float]]
+"""The interval that holds at every look, of an estimate and its standard error."""
+
+
+def interval(a: Moments, b: Moments, kind: Kind, reach: Reach) -> dict[str, float | None]:
+    """Return the interval of a difference."""
     if kind == "binary":
         centre, se = compare.agresti_caffo(a, b)
     else:
-        centre = float(compare.means(a)) - float(compare.means(b))
+        centre = float(compare.difference(a, b))
         se = float(compare.standard_error(a, b, kind))
-    low, high = centre - factor * se, centre + factor * se
+    low, high = reach(centre, se)
     if kind == "binary":
         low, high = max(low, -1.0), min(high, 1.0)
     return {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
 
 
-def lift(a: Moments, b: Moments, kind: Kind, factor: float) -> dict[str, float | None]:
+def lift(a: Moments, b: Moments, kind: Kind, reach: Reach) -> dict[str, float | None]:
     """Return the relative difference and its interval, on the scale of the logarithm of the ratio (delta method).
 
     None where the baseline's mean is not above 0: there is no relative difference then.
@@ -89,19 +98,17 @@ def lift(a: Moments, b: Moments, kind: Kind, factor: float) -> dict[str, float |
     if mean_a <= 0:
         return row
     variance = sum(_relative_variance(arm, kind) for arm in (a, b))
-    half = factor * math.sqrt(variance)
-    ratio = math.log(mean_a / mean_b)
-    if half > 50:  # noqa: PLR2004 - beyond this the interval says nothing, and its end is no number
+    low, high = reach(math.log(mean_a / mean_b), math.sqrt(variance))
+    if high - low > 100:  # noqa: PLR2004 - beyond this the interval says nothing, and its end is no number
         return row
-    return row | {"lift_cs_lower": math.exp(ratio - half) - 1, "lift_cs_upper": math.exp(ratio + half) - 1}
+    return row | {"lift_cs_lower": math.exp(low) - 1, "lift_cs_upper": math.exp(high) - 1}
 
 
 def _relative_variance(arm: Moments, kind: Kind) -> float:
     """Return the variance of an arm's mean over the square of the mean."""
-    n, total, squares = (float(part) for part in arm)
-    mean = total / n
-    within = mean * (1 - mean) if kind == "binary" else max(squares / n - mean**2, 0.0) * n / max(n - 1, 1)
-    return within / n / mean**2
+    n, mean = float(arm.n), float(compare.means(arm))
+    variance = mean * (1 - mean) if kind == "binary" else float(arm.within) / max(n - 1, 1)
+    return variance / n / mean**2
 
 
 # --- how it went -----------------------------------------------------------------------------------------------------
@@ -114,16 +121,16 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     decides (`attrs["pair"]`: variant, baseline) difference, difference_cs_lower, difference_cs_upper.
     """
     columns = ["sessions", "confidence", "statistic", "difference", "difference_cs_lower", "difference_cs_upper"]
-    if not monitor.trace or not monitor.snapshots or monitor.evidence is None or kind is None:
+    if not monitor.trace or not monitor.snapshots.kept or monitor.evidence is None or kind is None:
         return pd.DataFrame(columns=columns, dtype=np.float64)
     changes = np.concatenate([at for at, _ in monitor.trace])
     p = np.concatenate([values for _, values in monitor.trace])
-    kept = _thinned([n for n, _ in monitor.snapshots if n <= monitor.sessions], changes)
+    kept = _thinned([n for n, _ in monitor.snapshots.kept if n <= monitor.sessions], changes)
     confidence = 100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1])
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = _deciding_pair(monitor)
-    moments = dict(monitor.snapshots)
+    moments = dict(monitor.snapshots.kept)
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     rows = [_difference(monitor, kind, moments.get(int(n)), (arm, baseline), alpha) for n in kept]
     frame[columns[3:]] = pd.DataFrame(rows, columns=columns[3:], dtype=np.float64)
@@ -150,9 +157,14 @@ def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
 def _difference(monitor: Monitor, kind: Kind, moments: Any, pair: tuple[int, int], alpha: float) -> tuple[Any, ...]:
     if moments is None or moments[0, list(pair)].min() < 2 or monitor.evidence is None:  # noqa: PLR2004 - a variance needs two values
         return (None, None, None)
-    a, b = (tuple(moments[:, arm]) for arm in pair)
-    factor = monitor.evidence.factor(a, b, pair, alpha)
-    return (float(compare.means(a)) - float(compare.means(b)), *interval(a, b, kind, factor).values())
+    arms = monitor.moments_of(moments)
+    a, b = arms[pair[0]], arms[pair[1]]
+    n = float(a.n), float(b.n)
+
+    def reach(estimate: float, se: float) -> tuple[float, float]:
+        return monitor.evidence.interval(estimate, se, n, pair, alpha)  # type: ignore[union-attr]
+
+    return (float(compare.difference(a, b)), *interval(a, b, kind, reach).values())
 
 
 def method_sentence(monitor: Monitor, data: TestData) -> str:
@@ -179,4 +191,6 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
             else "no number of sessions is declared"
         )
         name = f"e-process, because {why}"
-    return f"Method: {name}{adjusted}{epochs} · {shares}"
+    # A monitor that keeps no trace has seen the sums alone.
+    looks = "" if monitor.trace is not None else " · one look at the sums, without the path before it"
+    return f"Method: {name}{adjusted}{epochs}{looks} · {shares}"

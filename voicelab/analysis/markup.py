@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicelab.analysis.formats import is_known
+from voicelab.analysis.formats import is_known, written
 
 _HEIGHT = 30
+MOST_ROWS = 60
+"""Rows of a table that are shown."""
 
 
 def text(value: Any) -> str:
@@ -29,6 +31,20 @@ def figure(value: str) -> str:
 def dim(content: str) -> str:
     """Return markup in quiet letters."""
     return f'<span class="dim">{content}</span>'
+
+
+def name(variant: Any, role: str = "") -> str:
+    """Return a name that a person gave, cut where it is too long."""
+    return f'<span class="name {role}" title="{attribute(variant)}">{text(variant)}</span>'
+
+
+def in_words(value: Any, low: Any, high: Any, style: str) -> str:
+    """Return a value and its interval in words."""
+    if not is_known(value):
+        return "no value"
+    if not (is_known(low) and is_known(high)):
+        return f"{written(value, style)}, no interval yet"
+    return f"{written(value, style)}, interval {written(low, style)} to {written(high, style)}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,12 @@ class Scale:
             f'<svg width="{self.width}" height="{_HEIGHT}" role="img" aria-label="{attribute(said)}">'
             f"<title>{text(said)}</title>{lines}</svg>"
         )
+
+
+def scale_of(columns: list[Any], mark: float | None, kind: str | None, width: int = 228) -> Scale:
+    """Return a scale that columns of values share, in percent for rates."""
+    values = [value for column in columns for value in column]
+    return Scale.over(values, mark, 100.0 if kind == "binary" else 1.0, width)
 
 
 def _upright(x: str, kind: str) -> str:

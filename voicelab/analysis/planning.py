@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -136,9 +137,15 @@ def _power(
         return pairs[0]
     quantiles = ndtri(np.clip(pairs, 1e-15, 1 - 1e-15))
     shared = np.array([w / (w + shares[0]) for w in shares[1:]])  # the part of a pair's variance that the winner brings
-    x, weight = np.polynomial.hermite_e.hermegauss(60)
+    x, weight = _nodes()
     inside = ndtr((quantiles + np.sqrt(shared) * x[:, np.newaxis]) / np.sqrt(1 - shared)).prod(axis=1)
     return float((weight * inside).sum() / weight.sum())
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Any, Any]:
+    """Return points and weights of Gauss-Hermite's rule for an average over a normal distribution."""
+    return np.polynomial.hermite_e.hermegauss(60)
 
 
 def _drift(sessions: int, baseline: float, effect: float, sd: float | None, w_a: float, w_b: float) -> float:

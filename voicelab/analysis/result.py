@@ -28,8 +28,8 @@ _VARIANTS = (
     Column("share", "share", "percent"),
     Column("weight", "weight", "percent"),
     Column("mean", "{mean}", "{value}"),
-    Column("mean_ci_lower", "95 % from", "{value}"),
-    Column("mean_ci_upper", "to", "{value}"),
+    Column("mean_cs_lower", "always from", "{value}"),
+    Column("mean_cs_upper", "to", "{value}"),
 )
 _COMPARISONS = (
     Column("variant", "variant", "text"),
@@ -47,8 +47,9 @@ class Result:
     """The analysis of one test.
 
     Attributes:
-        variants: One row a variant: sessions, weight, share, n (sessions with a value), conversions, mean, interval of
-            the mean (fixed-sample, 95 %), is_default.
+        variants: One row a variant: sessions, weight, share, n (sessions with a value), conversions, mean, its interval
+            that holds at every look (`_cs_`, at the rule's confidence or 95 %; for the means of rare values only after
+            hundreds of sessions) and for one look (`_ci_`, 95 %), is_default.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
             (`_cs_`), lift, p_value and p_value_adjusted (both valid at every look), confidence in percent, and the
             fixed-sample companions (`_fixed`, `_ci_`), which hold for one look alone.
@@ -64,7 +65,8 @@ class Result:
         method: Which method was used, and why.
         guardrails: What each variant does to each guardrail, and whether it is harmed; None without guardrails.
         segments: Each variant against the default within each segment; None unless `by` asked for it.
-        outcomes: The other outcomes, adjusted over all of them.
+        outcomes: The other outcomes and the levels of those that hold text, each pair a row as in `comparisons`, with the
+            outcome and its kind; adjusted by Holm's method over all of them.
         platform: The platform's own numbers, for imported sessions.
         values: How often each variant has each value: variant, value, sessions.
     """

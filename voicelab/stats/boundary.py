@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_TERMS = 8
+_ODD = tuple((2.0 * at + 1, (-1.0) ** at) for at in range(8))
+_ROOT = math.sqrt(2)
 _SMALL = 1.0
 _CERTAIN = 0.2
 
@@ -35,14 +36,33 @@ def p_value(c: Any) -> Floats:
     from scipy.special import erfc
 
     c = np.asarray(c, dtype=np.float64)
-    odd = 2.0 * np.arange(_TERMS) + 1
-    signs = (-1.0) ** np.arange(_TERMS)
-    large = np.maximum(c, _SMALL)[..., np.newaxis]
-    small = np.clip(c, _CERTAIN, _SMALL)[..., np.newaxis]
-    tails = 2 * (signs * erfc(odd * large / math.sqrt(2))).sum(axis=-1)
-    inside = 4 / math.pi * (signs / odd * np.exp(-((math.pi * odd / small) ** 2) / 8)).sum(axis=-1)
+    large, small = np.maximum(c, _SMALL), np.clip(c, _CERTAIN, _SMALL)
+    tails, inside = np.zeros_like(c), np.zeros_like(c)
+    # Term by term, so that `p_value_of` adds up in the same order.
+    for odd, sign in _ODD:
+        tails = tails + sign * erfc(odd * large / _ROOT)
+        inside = inside + sign / odd * np.exp(-((math.pi * odd / small) ** 2) / 8)
+    p = np.where(c >= _SMALL, 2 * tails, 1 - 4 / math.pi * inside)
     # Below 0.2 the probability to stay inside is under 1e-12.
-    return np.where(c < _CERTAIN, 1.0, np.clip(np.where(c >= _SMALL, tails, 1 - inside), 0.0, 1.0))
+    return np.where(c < _CERTAIN, 1.0, np.clip(p, 0.0, 1.0))
+
+
+def p_value_of(c: float) -> float:
+    """Return `p_value` of one number, to the last digit, at a tenth of its cost."""
+    from scipy.special import erfc
+
+    if c < _CERTAIN:
+        return 1.0
+    total = 0.0
+    if c >= _SMALL:
+        terms = erfc(np.array([odd * c / _ROOT for odd, _ in _ODD])).tolist()
+        for (_, sign), term in zip(_ODD, terms, strict=True):
+            total += sign * term
+        return min(1.0, max(0.0, 2 * total))
+    terms = np.exp(np.array([-((math.pi * odd / c) * (math.pi * odd / c)) / 8 for odd, _ in _ODD])).tolist()
+    for (odd, sign), term in zip(_ODD, terms, strict=True):
+        total += sign / odd * term
+    return min(1.0, max(0.0, 1 - 4 / math.pi * total))
 
 
 def thresholds(alphas: Any) -> Floats:
@@ -83,16 +103,16 @@ def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) 
     return share
 
 
-def repeated_interval(difference: float, se: float, tau: float, alpha: float) -> tuple[float, float]:
-    """Return the interval for a difference that holds at every look, with probability 1 - alpha.
+def repeated_interval(estimate: float, se: float, tau: float, alpha: float) -> tuple[float, float]:
+    """Return the interval that holds at every look, with probability 1 - alpha.
 
     Args:
-        difference: Estimate of the difference.
-        se: Its standard error (for rates, Agresti-Caffo's).
+        estimate: Estimate of a difference, a mean or the logarithm of a ratio.
+        se: Its standard error (for differences of rates, Agresti-Caffo's).
         tau: Share of the horizon's information.
         alpha: Error probability.
     """
     if tau <= 0 or not math.isfinite(se):
         return -math.inf, math.inf
     half = threshold(alpha) / math.sqrt(tau) * se
-    return difference - half, difference + half
+    return estimate - half, estimate + half

@@ -1,11 +1,37 @@
 """Comparing two arms by their counts, sums and sums of squares: difference, standard error, z."""
 
+import math
+from typing import Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Moments = tuple[Floats, Floats, Floats]
-"""Number of values, their sum, their sum of squares; each any shape."""
+
+
+class Moments(NamedTuple):
+    """What an arm's values come to; a plain tuple of the first three will do wherever moments are taken.
+
+    Values far from 0 (seconds since 1970) would leave no digits for their variance: what is summed is their distance
+    from a value near them. An arm's first value is near enough whatever follows, since it is part of the variance.
+
+    Attributes:
+        n: Number of values, any shape.
+        total: Sum of their distances from the centre, the same shape.
+        squares: Sum of the squares of these.
+        centre: What they are measured from.
+    """
+
+    n: Any
+    total: Any
+    squares: Any
+    centre: Any = 0.0
+
+    @property
+    def within(self) -> Any:
+        """Sum of squares around the mean; anything where there is no value."""
+        return np.maximum(self.squares - self.total**2 / self.n, 0.0)
+
 
 BURN_IN = {"binary": 1, "count": 10, "float": 10}
 """Sessions an arm needs before it is compared."""
@@ -13,8 +39,21 @@ BURN_IN = {"binary": 1, "count": 10, "float": 10}
 
 def means(arm: Moments) -> Floats:
     """Return the mean of an arm, 0 where it is empty."""
-    n, total, _ = arm
-    return np.divide(total, n, out=np.zeros_like(total, dtype=np.float64), where=n > 0)
+    n, total, _, centre = Moments(*arm)
+    mean: Floats = _mean_distance(n, total) + np.where(np.asarray(n) > 0, centre, 0.0)
+    return mean
+
+
+def difference(a: Moments, b: Moments) -> Floats:
+    """Return mean of a minus mean of b, to more digits than the means have where they are far from 0."""
+    a, b = Moments(*a), Moments(*b)
+    apart: Floats = (_mean_distance(a.n, a.total) - _mean_distance(b.n, b.total)) + (a.centre - b.centre)
+    return apart
+
+
+def _mean_distance(n: Any, total: Any) -> Floats:
+    mean: Floats = np.divide(total, n, out=np.zeros_like(total, dtype=np.float64), where=np.asarray(n) > 0)
+    return mean
 
 
 def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
@@ -28,26 +67,17 @@ def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
         b: Moments of the second arm.
         kind: `binary`, `count` or `float`.
     """
-    (n_a, sum_a, squares_a), (n_b, sum_b, squares_b) = a, b
+    a, b = Moments(*a), Moments(*b)
+    n_a, n_b = a.n, b.n
     with np.errstate(divide="ignore", invalid="ignore"):
         if kind == "binary":
-            rate = (sum_a + sum_b) / (n_a + n_b)
+            rate = (a.total + b.total) / (n_a + n_b)
             se = np.sqrt(np.maximum(rate * (1 - rate), 0.0) * (1 / n_a + 1 / n_b))
         else:
-            within_a = np.maximum(squares_a - sum_a**2 / n_a, 0.0)
-            within_b = np.maximum(squares_b - sum_b**2 / n_b, 0.0)
-            pooled = (within_a + within_b) / (n_a + n_b - 2) * (1 / n_a + 1 / n_b)
-            welch = within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b
+            pooled = (a.within + b.within) / (n_a + n_b - 2) * (1 / n_a + 1 / n_b)
+            welch = a.within / (n_a - 1) / n_a + b.within / (n_b - 1) / n_b
             se = np.sqrt(np.fmax(pooled, welch))
     return np.where(np.isfinite(se), se, 0.0)
-
-
-def z_statistic(a: Moments, b: Moments, kind: str) -> Floats:
-    """Return (mean of a minus mean of b) / standard error; 0 during the burn-in and without variation."""
-    se = standard_error(a, b, kind)
-    ready = (np.minimum(a[0], b[0]) >= BURN_IN[kind]) & (se > 0)
-    difference = means(a) - means(b)
-    return np.divide(difference, se, out=np.zeros_like(difference), where=ready)
 
 
 def agresti_caffo(a: Moments, b: Moments) -> tuple[float, float]:
@@ -58,6 +88,25 @@ def agresti_caffo(a: Moments, b: Moments) -> tuple[float, float]:
     n_a, n_b = float(a[0]) + 2, float(b[0]) + 2
     p_a, p_b = (float(a[1]) + 1) / n_a, (float(b[1]) + 1) / n_b
     return p_a - p_b, float(np.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b))
+
+
+def score_interval(hits: float, n: float, reach: float) -> tuple[float, float]:
+    """Return the rates from which the observed one is at most some standard errors away.
+
+    The standard error is that of the rate in question, not of the observed one, so that the interval never leaves [0, 1]
+    and says something at 0 and at 1. Source: Wilson 1927.
+
+    Args:
+        hits: Successes.
+        n: Sessions, at least 1.
+        reach: Standard errors to each side.
+    """
+    if not math.isfinite(reach):
+        return 0.0, 1.0
+    rate, spread = hits / n, reach**2 / n
+    middle = (rate + spread / 2) / (1 + spread)
+    half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def information(n_a: Floats, n_b: Floats) -> Floats:
@@ -76,8 +125,8 @@ def stratum(a: Moments, b: Moments, kind: str) -> Floats:
     # A difference of numbers has no error that is known before each arm has two of them.
     known = np.minimum(a[0], b[0]) >= (1 if kind == "binary" else 2)
     share = np.where(known, information(a[0], b[0]), 0.0)
-    difference = np.where(share > 0, means(a) - means(b), 0.0)
-    return np.stack([share * difference, (share * standard_error(a, b, kind)) ** 2, share])
+    apart = np.where(share > 0, difference(a, b), 0.0)
+    return np.stack([share * apart, (share * standard_error(a, b, kind)) ** 2, share])
 
 
 def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats, Floats]:
@@ -91,6 +140,6 @@ def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats,
     """
     now = stratum(a, b, kind)
     weighted, variance, share = (now[at] + past[at] for at in range(3))
-    difference = np.divide(weighted, share, out=np.zeros_like(weighted), where=share > 0)
+    apart = np.divide(weighted, share, out=np.zeros_like(weighted), where=share > 0)
     se = np.divide(np.sqrt(variance), share, out=np.zeros_like(weighted), where=share > 0)
-    return difference, se
+    return apart, se

@@ -10,13 +10,15 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 """
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr
+from scipy.special import betaln, log_ndtr, xlog1py, xlogy
 
-from voicelab.stats.compare import Moments
+from voicelab.stats.compare import Moments, difference
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,58 +32,14 @@ EXPECTED_STOP = 1000
 """Sessions at which a test without a horizon is tuned to be most sensitive."""
 
 
-def log_bets(own: Ints, hits: Floats, n: Floats, s: Floats, weights: Floats, prior: float) -> tuple[Floats, Floats]:
-    """Return the log of each session's bet, and the rates that were predicted before it.
-
-    Args:
-        own: The arm of each session, shape (T,).
-        hits: Its outcome, 0.0 or 1.0, shape (T,).
-        n: Sessions of each arm before it, shape (T, k).
-        s: Successes of each arm before it, shape (T, k).
-        weights: Probability of each arm, shape (k,) or (T, k).
-        prior: Sessions that the common rate counts for.
-
-    Returns:
-        Log bets of shape (T,), predicted rates of shape (T, k).
-    """
-    common = ((s.sum(axis=1) + 0.5) / (n.sum(axis=1) + 1))[:, np.newaxis]
-    rates = (s + prior * common) / (n + prior)
-    mixture = (rates * weights).sum(axis=1)
-    predicted = np.take_along_axis(rates, own[:, np.newaxis], axis=1)[:, 0]
-    hit = hits > 0
-    return np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture)), rates
-
-
-def before(own: Ints, hits: Floats, n: Floats, s: Floats) -> tuple[Floats, Floats]:
-    """Return sessions and successes of each arm before each session, shape (T, k), given those before the first."""
-    mine = np.eye(len(n))[own]
-    won = mine * hits[:, np.newaxis]
-    return n + np.cumsum(mine, axis=0) - mine, s + np.cumsum(won, axis=0) - won
-
-
-def all_equal(arms: Ints, hits: Floats, weights: Floats, priors: tuple[float, ...] = PRIORS) -> Floats:
-    """Return log E against "all variants have the same rate", after each session.
-
-    Args:
-        arms: Arm of each session, shape (T,).
-        hits: Its outcome, 0.0 or 1.0, shape (T,).
-        weights: Probability of each arm, shape (k,) or (T, k), known before each session.
-        priors: Sessions that the common rate counts for; the e-values are averaged.
-    """
-    zero = np.zeros(np.shape(weights)[-1])
-    n, s = before(arms, hits, zero, zero)
-    paths = [np.cumsum(log_bets(arms, hits, n, s, weights, prior)[0]) for prior in priors]
-    return mean_of_e(np.stack(paths))
-
-
-def mean_of_e(log_e: Floats) -> Floats:
-    """Return the log of the average of e-values, over the first axis of their logs."""
-    highest = log_e.max(axis=0)
+def mean_of_e(log_e: Sequence[Floats]) -> Floats:
+    """Return the log of the average of e-values, given the logs of each."""
+    highest = reduce(np.maximum, log_e)
     finite = np.where(np.isfinite(highest), highest, 0.0)
     # One after the other: `sum` orders eight terms and more differently for one session than for many.
     total = np.zeros_like(finite)
-    for part in np.exp(log_e - finite):
-        total = total + part
+    for part in log_e:
+        total += np.exp(part - finite)
     with np.errstate(divide="ignore"):
         average: Floats = finite + np.log(total) - math.log(len(log_e))
     return average
@@ -91,13 +49,17 @@ class PairBets:
     """The exact binary e-process between two arms, in both directions, carried from session to session.
 
     The bet of a direction is placed only while the past says that direction.
+
+    Attributes:
+        n: Sessions of each arm.
+        s: Successes of each arm.
+        log_e: Log E for each prior, of the direction "the first is better", then of "the second is better".
     """
 
     def __init__(self) -> None:
-        self.n = np.zeros(2)
-        self.s = np.zeros(2)
-        # One row for each direction: "the first is better", "the second is better".
-        self.log_e = np.zeros((2, len(PRIORS)))
+        self.n = [0.0, 0.0]
+        self.s = [0.0, 0.0]
+        self.log_e = [[0.0] * len(PRIORS), [0.0] * len(PRIORS)]
 
     def extend(self, second: Ints, hits: Floats, weights: Floats) -> Floats:
         """Take sessions of the two arms in order.
@@ -105,25 +67,106 @@ class PairBets:
         Args:
             second: 1 for a session of the second arm, 0 for the first, shape (T,).
             hits: Outcomes, shape (T,).
-            weights: Probabilities of the two arms among the two, shape (2,) or (T, 2).
+            weights: Probabilities of the two arms among the two, shape (2,).
 
         Returns:
             Log E of both directions after each session, shape (2, T).
         """
-        n, s = before(second, hits, self.n, self.s)
+        of_second = second > 0
+        n_1, s_1 = _before(of_second * 1.0, self.n[1]), _before(of_second * hits, self.s[1])
+        n_0, s_0 = _before(1.0 - of_second, self.n[0]), _before(hits - of_second * hits, self.s[0])
+        common = (s_0[:-1] + s_1[:-1] + 0.5) / (n_0[:-1] + n_1[:-1] + 1)
+        hit = hits > 0
         paths = np.empty((len(PRIORS), 2, len(second)))
         for at, prior in enumerate(PRIORS):
-            bets, rates = log_bets(second, hits, n, s, weights, prior)
-            for direction, placed in enumerate((rates[:, 0] > rates[:, 1], rates[:, 1] > rates[:, 0])):
-                steps = np.where(placed, bets, 0.0)
+            rate_0 = (s_0[:-1] + prior * common) / (n_0[:-1] + prior)
+            rate_1 = (s_1[:-1] + prior * common) / (n_1[:-1] + prior)
+            predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * weights[0] + rate_1 * weights[1]
+            bets = np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture))
+            for direction, placed in enumerate((rate_0 > rate_1, rate_1 > rate_0)):
+                steps = bets * placed
                 # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-                steps[0] += self.log_e[direction, at]
-                paths[at, direction] = np.cumsum(steps)
-        self.log_e = paths[:, :, -1].T.copy()
-        drawn = np.eye(2)[second]
-        self.n = self.n + drawn.sum(axis=0)
-        self.s = self.s + (drawn * hits[:, np.newaxis]).sum(axis=0)
-        return mean_of_e(paths)
+                steps[0] += self.log_e[direction][at]
+                np.cumsum(steps, out=paths[at, direction])
+        self.log_e = paths[:, :, -1].T.tolist()
+        self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
+        return mean_of_e(list(paths))
+
+    def gain(self, ups: Sequence[int | None], steps: Sequence[float]) -> tuple[float, float]:
+        """Add a session's log bet for each prior to the direction that it is placed on; return the largest of either."""
+        first, second = self.log_e
+        most_first = most_second = -math.inf
+        for at, up in enumerate(ups):
+            to_first = to_second = 0.0
+            if up == 0:
+                to_first = steps[at]
+                first[at] += to_first
+            elif up == 1:
+                to_second = steps[at]
+                second[at] += to_second
+            most_first = max(most_first, to_first)
+            most_second = max(most_second, to_second)
+        return most_first, most_second
+
+
+def _before(counts: Any, start: float) -> Floats:
+    """Return how many there were before each session, and after the last, shape (T + 1,)."""
+    carried = np.empty(len(counts) + 1)
+    carried[0] = start
+    np.cumsum(counts, out=carried[1:])
+    carried[1:] += start
+    return carried
+
+
+def take(
+    pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Take one session that belongs to several pairs: what `extend` does, to the last digit.
+
+    Plain numbers are ten times as fast as arrays of one element. Only the logarithms are numpy's, whose last digit
+    need not be that of `math.log`.
+
+    Args:
+        pairs: The pairs that its arm belongs to.
+        second: Of each, whether the arm is its second.
+        hit: The session's outcome, 0.0 or 1.0.
+        weights: Of each, the probabilities of the two arms among the two.
+
+    Returns:
+        By how much log E of either direction, averaged over the priors, grows at most: the largest of their steps.
+    """
+    ratios, ups = [], []
+    for bets, mine, (w_0, w_1) in zip(pairs, second, weights, strict=True):
+        (n_0, n_1), (s_0, s_1) = bets.n, bets.s
+        common = (s_0 + s_1 + 0.5) / (n_0 + n_1 + 1)
+        for prior in PRIORS:
+            rate_0 = (s_0 + prior * common) / (n_0 + prior)
+            rate_1 = (s_1 + prior * common) / (n_1 + prior)
+            predicted, mixture = rate_1 if mine else rate_0, rate_0 * w_0 + rate_1 * w_1
+            ratios.append(predicted / mixture if hit else (1 - predicted) / (1 - mixture))
+            ups.append(0 if rate_0 > rate_1 else 1 if rate_1 > rate_0 else None)
+        bets.n[mine] += 1.0
+        bets.s[mine] += hit
+    steps = np.log(np.array(ratios)).tolist()
+    return [
+        bets.gain(ups[at : at + len(PRIORS)], steps[at : at + len(PRIORS)])
+        for bets, at in zip(pairs, range(0, len(steps), len(PRIORS)), strict=True)
+    ]
+
+
+def means_of_e(log_e: Sequence[Sequence[float]]) -> list[float]:
+    """Return `mean_of_e` of several lists of e-values, finite ones, to the last digit."""
+    highest = [max(parts) for parts in log_e]
+    exps = np.exp(np.array([part - top for parts, top in zip(log_e, highest, strict=True) for part in parts])).tolist()
+    totals, first = [], 0
+    for parts in log_e:
+        total = 0.0
+        for part in exps[first : first + len(parts)]:
+            total += part
+        totals.append(total)
+        first += len(parts)
+    logs = np.log(np.array(totals)).tolist()
+    return [top + log - math.log(len(parts)) for top, log, parts in zip(highest, logs, log_e, strict=True)]
 
 
 def prior_weight(expected_stop: float) -> float:
@@ -147,19 +190,18 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
     Returns:
         Log E of both directions, of that shape; 0 during the burn-in and without variation.
     """
-    (n_a, sum_a, squares_a), (n_b, sum_b, squares_b) = a, b
+    a, b = Moments(*a), Moments(*b)
+    n_a, n_b = a.n, b.n
     n = n_a + n_b
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_a, mean_b = sum_a / n_a, sum_b / n_b
-        within_a = np.maximum(squares_a - sum_a * mean_a, 0.0)
-        within_b = np.maximum(squares_b - sum_b * mean_b, 0.0)
+        within_a, within_b = a.within, b.within
         pooled = (within_a + within_b) / (n - 2) * (1 / n_a + 1 / n_b)
         welch = within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b
     ready = (np.minimum(n_a, n_b) >= BURN_IN) & (pooled > 0) & (welch > 0)
     log_e = np.zeros((2, *np.shape(n)))
     n, pooled, welch = (np.asarray(part)[ready] for part in (n, pooled, welch))
-    difference = np.asarray(mean_a - mean_b)[ready]
-    shifts = (difference - margin, -difference - margin)
+    apart = np.asarray(difference(a, b))[ready]
+    shifts = (apart - margin, -apart - margin)
     two_sided = None
     for direction, shifted in enumerate(shifts):
         if two_sided is None or margin:
@@ -179,12 +221,48 @@ def _two_sided_log_e(squared: Floats, n: Floats, pooled: Floats, welch: Floats, 
     return log_e
 
 
-def interval_factor(n: Any, g: float, alpha: float) -> Floats:
-    """Return by how many standard errors a confidence sequence reaches to each side, after n sessions of the pair.
+def confidence_sequence(estimate: float, se: float, n: float, g: float, alpha: float) -> tuple[float, float]:
+    """Return the interval that holds at every look with probability 1 - alpha, without a horizon.
 
-    Inverts the two-sided normal mixture: sqrt((n + g) / n (2 log(1 / alpha) + log((n + g) / g))). Source: Robbins 1970.
+    Inverts the two-sided normal mixture: it reaches sqrt((n + g) / n (2 log(1 / alpha) + log((n + g) / g))) standard
+    errors to each side. Source: Robbins 1970.
+
+    Args:
+        estimate: Estimate of a difference, a mean or the logarithm of a ratio.
+        se: Its standard error.
+        n: Sessions that it rests on.
+        g: Weight of the prior in sessions.
+        alpha: Error probability.
     """
-    n = np.asarray(n, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        factor: Floats = np.sqrt((n + g) / n * (2 * math.log(1 / alpha) + np.log((n + g) / g)))
-    return factor
+    if n <= 0 or not math.isfinite(se):
+        return -math.inf, math.inf
+    half = math.sqrt((n + g) / n * (2 * math.log(1 / alpha) + math.log((n + g) / g))) * se
+    return estimate - half, estimate + half
+
+
+def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:
+    """Return the rates that are not ruled out at any look, with probability 1 - alpha: exact, whatever the rate.
+
+    A rate p is ruled out once the chance of these outcomes averaged over all rates (Jeffreys' prior) is 1 / alpha times
+    that under p. Source: Robbins 1970; the mixture is a beta-binomial.
+
+    Args:
+        hits: Successes.
+        n: Sessions.
+        alpha: Error probability.
+    """
+    averaged = betaln(hits + 0.5, n - hits + 0.5) - betaln(0.5, 0.5) + math.log(alpha)
+
+    def kept(p: float) -> bool:
+        return bool(xlogy(hits, p) + xlog1py(n - hits, -p) > averaged)
+
+    ends = []
+    for out in (0.0, 1.0):
+        within = hits / n if n else 0.5
+        if kept(out):
+            within = out
+        for _ in range(60 if within != out else 0):  # halves the rest, down to the precision of a float
+            middle = (out + within) / 2
+            out, within = (out, middle) if kept(middle) else (middle, within)
+        ends.append(within)
+    return ends[0], ends[1]

@@ -91,7 +91,6 @@ def difference_interval(a: Moments, b: Moments, kind: str, alpha: float = 0.05) 
 
 
 def _mean_sd(arm: Moments) -> tuple[float, float]:
-    n, total, squares = (float(part) for part in arm)
-    mean = total / n
-    variance = max(squares - n * mean**2, 0.0) / (n - 1) if n > 1 else 0.0
-    return mean, float(np.sqrt(variance))
+    arm = Moments(*map(float, arm))
+    variance = float(arm.within) / (arm.n - 1) if arm.n > 1 else 0.0
+    return arm.total / arm.n + arm.centre, float(np.sqrt(variance))

@@ -6,6 +6,7 @@ multinomial count data": E_t is the product of ((kappa w_a + n_a) / (kappa + t -
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,17 +40,19 @@ class SampleRatio:
         Args:
             arms: The arm of each session, shape (T,).
         """
-        drawn = np.eye(len(self._weights))[arms]
-        before = self.counts + np.cumsum(drawn, axis=0) - drawn
-        rows = np.arange(len(arms))
-        t = self.counts.sum() + rows
-        steps = np.log(KAPPA * self._weights[arms] + before[rows, arms]) - np.log(KAPPA + t)
+        k = len(self._weights)
+        drawn = np.bincount(arms, minlength=k)
+        before = np.empty(len(arms))
+        for arm in np.flatnonzero(drawn):
+            before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
+        t = self.counts.sum() + np.arange(len(arms))
+        steps = np.log(KAPPA * self._weights[arms] + before) - np.log(KAPPA + t)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-        steps -= np.log(self._weights[arms])
+        steps -= np.log(self._weights)[arms]
         if len(steps):
             steps[0] += self._log_e
         log_e = np.cumsum(steps)
-        self.counts = self.counts + drawn.sum(axis=0)
+        self.counts = self.counts + drawn
         if len(log_e):
             self._log_e = float(log_e[-1])
             shown = log_e[t + 1 >= FIRST_SHOWN]
@@ -58,13 +61,26 @@ class SampleRatio:
 
     def take(self, arm: int) -> None:
         """Take one session; the same floats as `extend`, at a tenth of its cost."""
-        w, t = self._weights[arm], float(self.counts.sum())
-        step = np.log(KAPPA * w + self.counts[arm]) - np.log(KAPPA + t)
-        step -= np.log(w)
-        self._log_e = float(step + self._log_e)
+        w, t = float(self._weights[arm]), float(sum(self.counts.tolist()))
+        logs = np.log(np.array([KAPPA * w + float(self.counts[arm]), KAPPA + t, w])).tolist()
+        self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
         self.counts[arm] += 1
         if t + 1 >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
+
+    def look(self, counts: Floats) -> None:
+        """Take many sessions in whatever order, for one look at their end: E depends on counts alone.
+
+        Args:
+            counts: Sessions of each arm, shape (k,), for a check that has seen none before.
+        """
+        kappa = KAPPA * self._weights
+        self.counts = np.asarray(counts, dtype=np.float64)
+        t = float(self.counts.sum())
+        arms = gammaln(kappa + self.counts) - gammaln(kappa) - self.counts * np.log(self._weights)
+        self._log_e = float(arms.sum() - (gammaln(KAPPA + t) - gammaln(KAPPA)))
+        if t >= FIRST_SHOWN:
+            self.peak = max(0.0, self._log_e)
 
     @property
     def p_value(self) -> float:

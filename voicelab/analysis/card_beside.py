@@ -1,0 +1,159 @@
+"""What the result card shows beside the target: other outcomes, guardrails, segments, the platform's own numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from voicelab.analysis.formats import MISSING, is_known, lift, styles_of, written
+from voicelab.analysis.markup import MOST_ROWS, Head, dim, figure, in_words, name, scale_of, section, table, text
+
+_ENDS = ("", "_cs_lower", "_cs_upper")
+
+
+def outcomes(result: Any) -> str:
+    """Return the other outcomes, each pair with the default (all pairs without one), on a scale for each outcome."""
+    frame = getattr(result, "outcomes", None)
+    if frame is None or not len(frame) or "difference" not in frame.columns:
+        return ""
+    rows = _against_default(frame.to_dict("records"), result.rule.default)
+    by_outcome: dict[str, list[dict[str, Any]]] = {}
+    for row in rows[:MOST_ROWS]:
+        by_outcome.setdefault(row["outcome"], []).append(row)
+    heads = [
+        Head("outcome", "txt"),
+        Head("variant", "txt"),
+        Head("difference"),
+        Head("interval valid at every look", "drawn"),
+        Head("from / to"),
+        Head("confidence"),
+    ]
+    body = [
+        ("two", [name(outcome) if at == 0 else "", *cells])
+        for outcome, own in by_outcome.items()
+        for at, cells in enumerate(_compared(own))
+    ]
+    rest = len(frame) - len(body)
+    foot = f"{rest:,} other pair{'s' if rest > 1 else ''} in result.outcomes" if rest else ""
+    remark = "reported beside the target, they never stop the test; confidence is adjusted over all of them"
+    return section("Other outcomes", table(heads, body, foot), remark)
+
+
+def _against_default(rows: list[dict[str, Any]], default: Any) -> list[dict[str, Any]]:
+    against = [row for row in rows if row["baseline"] == default]
+    return against or rows
+
+
+def _compared(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the cells of the comparisons of one outcome."""
+    kind = rows[0].get("kind")
+    style = styles_of(kind)["difference"]
+    scale = scale_of([[row.get(f"difference{end}") for end in _ENDS] for row in rows], 0.0, kind, 150)
+    cells = []
+    for row in rows:
+        value, low, high = (row.get(f"difference{end}") for end in _ENDS)
+        relative = f"<br>{dim(figure(lift(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
+        ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
+        cells.append(
+            [
+                f"{name(row['variant'])}<br>{dim('over ' + name(row['baseline'], 'rival'))}",
+                figure(written(value, style)) + relative,
+                scale.draw(value, low, high, in_words(value, low, high, style)),
+                ends if is_known(low) or is_known(high) else dim(MISSING),
+                text(written(row.get("confidence"), "confidence")),
+            ]
+        )
+    return cells
+
+
+def guardrails(frame: Any) -> str:
+    """Return what each variant does to the guardrails; harmed ones stand out."""
+    if frame is None or not len(frame):
+        return ""
+    shown = frame.drop(columns=["p_value", "p_value_adjusted"], errors="ignore")
+    return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
+
+
+def segments(result: Any) -> str:
+    """Return each variant against the default within each segment."""
+    frame = getattr(result, "segments", None)
+    if frame is None or not len(frame) or "difference" not in frame.columns:
+        return ""
+    rows = frame.to_dict("records")
+    styles = styles_of(result.kind)
+    scale = scale_of(
+        [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind
+    )
+    heads = [
+        Head("segment", "txt"),
+        Head("variant", "txt"),
+        Head("difference"),
+        Head(f"interval valid at every look{scale.head()}", "drawn"),
+    ]
+    body = []
+    for row in rows[:MOST_ROWS]:
+        value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
+        drawn = scale.draw(value, low, high, in_words(value, low, high, styles["difference"]))
+        over = f" {dim('over ' + name(row['baseline']))}" if is_known(row.get("baseline")) else ""
+        difference = figure(written(value, styles["difference"]))
+        body.append(("", [name(row["segment"]), name(row["variant"]) + over, difference, drawn]))
+    rest = len(rows) - len(body)
+    return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
+
+
+def platform(numbers: Any) -> str:
+    """Return what an export says itself."""
+    if numbers is None or not len(numbers):
+        return ""
+    if isinstance(numbers, Mapping):
+        numbers = pd.DataFrame(list(numbers.items()), columns=["number", "value"])
+    frame = numbers if isinstance(numbers, pd.DataFrame) else pd.DataFrame(numbers)
+    return section("The platform's own numbers", _frame(frame), "as exported; not computed here")
+
+
+def _frame(frame: pd.DataFrame) -> str:
+    """Return a frame whose columns are not known beforehand; their names say how they are written."""
+    lows = {str(c) for c in frame.columns if str(c).endswith("_lower") and f"{str(c)[:-6]}_upper" in frame.columns}
+    columns = [str(c) for c in frame.columns if str(c)[:-6] + "_lower" not in lows or str(c) in lows]
+    columns = [column for column in columns if column not in {"kind", "harmed"}]
+    rows = frame.to_dict("records")
+    heads = [Head(text(_title(c, lows)), "txt" if _is_text(row.get(c) for row in rows) else "num") for c in columns]
+    body = [("harm" if row.get("harmed") is True else "", [_cell(row, c, lows) for c in columns]) for row in rows]
+    rest = len(body) - MOST_ROWS
+    return table(heads, body[:MOST_ROWS], f"{rest:,} more rows" if rest > 0 else "")
+
+
+def _is_text(values: Any) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _title(column: str, lows: set[str]) -> str:
+    if column not in lows:
+        return column.replace("_", " ")
+    return "interval valid at every look" if "_cs_" in column else "interval for one look"
+
+
+def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
+    value = row.get(column)
+    if isinstance(value, str):
+        return name(value)
+    style = _style(column, value, row.get("kind"))
+    if column in lows:
+        upper = written(row.get(f"{column[:-6]}_upper"), style)
+        return figure(f"{written(value, style).removesuffix(' points')} to {upper}")
+    return figure(written(value, style))
+
+
+def _style(column: str, value: Any, kind: Any) -> str:
+    """Return how a column is written: by its name, the kind of the row's outcome, and the value."""
+    if isinstance(value, bool):
+        return "flag"
+    if not isinstance(value, int | float) and not hasattr(value, "dtype"):
+        return "text"
+    known = styles_of(kind if isinstance(kind, str) else None)
+    for beginning, style in (("confidence", "confidence"), ("p_value", "p"), ("lift", "lift"), ("share", "percent"),
+                             ("weight", "percent"), ("rate", "percent"), ("difference", known["difference"]),
+                             ("mean", known["value"])):  # fmt: skip
+        if column.startswith(beginning):
+            return style
+    return "count" if float(value).is_integer() else "number"

@@ -1,0 +1,213 @@
+"""What the values of an outcome are: numbers of a kind, or text, which is counted level by level.
+
+A level is named `outcome=level`, e.g. `ending=booked`: a session that has it is a success, one with another level a
+failure, and one without any is left out. Each level is a binary outcome.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicelab.errors import InputError, did_you_mean
+from voicelab.rules import Kind
+
+AskedKind = Literal["binary", "count", "float", "string"]
+MOST_LEVELS = 20
+"""Levels that are reported of one outcome: the most frequent."""
+_AT_ONCE = 1 << 18
+LARGEST = 1e150
+"""Numbers beyond have no square."""
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
+_KINDS: dict[str, Kind] = {"binary": "binary", "count": "count", "float": "float"}
+
+Read = tuple[npt.NDArray[Any], Kind]
+
+
+def asked_kinds(kind: AskedKind | Mapping[str, AskedKind] | None, target: str | None) -> dict[str, AskedKind]:
+    """Return the kind that is asked for, by outcome.
+
+    Args:
+        kind: A kind for the target, or kinds by outcome.
+        target: The outcome to judge by.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    if kind is None:
+        return {}
+    asked = dict(kind) if isinstance(kind, Mapping) else {} if target is None else {base_of(target): kind}
+    for given in asked.values() if isinstance(kind, Mapping) else [kind]:
+        if given not in {"binary", "count", "float", "string"}:
+            raise InputError(f"kind is {given!r}, must be 'binary', 'count', 'float' or 'string', or kinds by outcome.")
+    return asked
+
+
+def base_of(name: str) -> str:
+    """Return the outcome of `outcome=level`, or the name itself."""
+    return name.partition("=")[0]
+
+
+def split(name: str, known: Iterable[Any]) -> tuple[str, str | None]:
+    """Return an outcome and its level, None for an outcome without; a known name that has an = in it is one."""
+    base, equals, level = name.partition("=")
+    return (base, level) if equals and name not in set(known) else (name, None)
+
+
+def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: list[str]) -> Read:
+    """Return the numbers of an outcome, or of a level of it.
+
+    Args:
+        values: What was written.
+        name: The outcome, or `outcome=level`.
+        asked: Kinds that are asked for.
+        warnings: Gets what needs care.
+
+    Raises:
+        InputError: it holds text and no level is named, or there is no such level, or not the kind that is asked for.
+    """
+    base, level = split(name, [values.name])
+    if level is not None:
+        return _has_level(values, base, level), "binary"
+    if is_text(values, asked.get(base)):
+        raise needs_level(base, levels(values)[0])
+    numbers, found = numbers_of(values, name, warnings)
+    return numbers, as_asked(found, name, asked.get(base))
+
+
+def read_all(values: pd.Series, name: str, asked: Mapping[str, str], warnings: list[str]) -> dict[str, Read]:
+    """Return an outcome by its name; of one that holds text each of its most frequent levels. Arguments: `read_one`."""
+    base, level = split(name, [values.name])
+    if level is not None or not is_text(values, asked.get(base)):
+        return {name: read_one(values, name, asked, warnings)}
+    shown, rest = levels(values)
+    if rest:
+        warnings.append(more_levels(base, rest))
+    return {f"{base}={level}": (_has_level(values, base, level), "binary") for level in shown}
+
+
+def is_text(values: pd.Series, asked: str | None) -> bool:
+    """Return whether an outcome is counted level by level: it is asked for, or it holds text that is no number."""
+    if asked is not None:
+        return asked == "string"
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+        return False
+    known = pd.Series(values.dropna().unique())
+    return any(isinstance(value, str) and value.lower() not in _TRUTHS and not _is_number(value) for value in known)
+
+
+def levels(values: pd.Series) -> tuple[list[str], int]:
+    """Return the most frequent levels of an outcome, and how many others there are."""
+    found = _labels(values).value_counts()
+    names = [str(name) for name in found.index]
+    return names[:MOST_LEVELS], max(0, len(names) - MOST_LEVELS)
+
+
+def more_levels(name: str, rest: int) -> str:
+    """Return the warning that not every level is shown."""
+    return f"The outcome {name!r} has {rest:,} more levels than the {MOST_LEVELS} most frequent, which are shown."
+
+
+def too_large(name: str, value: float) -> InputError:
+    """Return the error that numbers are too large for a variance."""
+    return InputError(f"The outcome {name!r} has values about {value:.1e}, too large to compare: give a larger unit.")
+
+
+def needs_level(name: str, known: list[str]) -> InputError:
+    """Return the error that asks for a level of a text."""
+    shown = " or ".join(repr(f"{name}={level}") for level in known[:3])
+    return InputError(
+        f"The outcome {name!r} holds text, which has no mean: name the level that counts, e.g. outcome={shown}."
+    )
+
+
+def _has_level(values: pd.Series, base: str, level: str) -> npt.NDArray[np.float64]:
+    labels = _labels(values)
+    known = {str(label) for label in labels.dropna().unique()}
+    if level not in known:
+        some = ", ".join(sorted(known)[:MOST_LEVELS])
+        raise InputError(f"The outcome {base!r} has no level {level!r}. It has: {some}.{did_you_mean(level, known)}")
+    return np.asarray((labels == level).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _labels(values: pd.Series) -> pd.Series:
+    """Return values as text: whole numbers without a point, true and false."""
+    known = values.dropna().unique()
+    written = {value: _label(value) for value in known}
+    return values.map(written).astype("string")
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return f"{value:.15g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) -> Read:
+    """Return a column's numbers, in their own type where that is numpy's, and their kind."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+        numbers = values.to_numpy()
+        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers, name)
+    known = values.dropna()
+    if pd.api.types.is_bool_dtype(known):
+        return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
+    types = {type(value) for value in known} if known.dtype == object else set()
+    if len(types & {bool, np.bool_, str}) and len(types) > 1 and warnings is not None:
+        names = ", ".join(sorted(type_.__name__ for type_ in types))
+        warnings.append(f"The outcome {name!r} holds values of several types ({names}); all are read as numbers.")
+    try:
+        numbers = pd.to_numeric(values.map(_number, na_action="ignore")).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError):
+        raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
+    return numbers, _kind_of(numbers, name)
+
+
+def _number(value: Any) -> Any:
+    """Return a value with true and false, in letters too, as 1 and 0."""
+    if isinstance(value, str):
+        return _TRUTHS.get(value.strip().lower(), value)
+    return float(value) if isinstance(value, bool | np.bool_) else value
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def as_asked(found: Kind, name: str, asked: str | None) -> Kind:
+    """Return the kind that an outcome is read as: what it was found to be, unless another one is asked for.
+
+    Raises:
+        InputError: a count is asked for, and not all values are whole numbers from 0 on.
+    """
+    if asked == "count" and found == "float":
+        raise InputError(
+            f"kind is 'count', but the outcome {name!r} has values below 0 or with a fraction. Give kind='float'."
+        )
+    return _KINDS.get(asked or "", found)
+
+
+def _kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
+    """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0.
+
+    Raises:
+        InputError: a number is so large that its square is none.
+    """
+    least, largest, whole = math.inf, -math.inf, True
+    for first in range(0, len(numbers), _AT_ONCE):
+        part = numbers[first : first + _AT_ONCE]
+        if part.dtype.kind == "f":
+            part = part[np.isfinite(part)]
+            whole = whole and bool((part == np.floor(part)).all())
+        if len(part):
+            least, largest = min(least, float(part.min())), max(largest, float(part.max()))
+    if max(-least, largest) > LARGEST and least <= largest:
+        raise too_large(name, max(-least, largest))
+    return "float" if not whole or not 0 <= least <= largest else "binary" if largest <= 1 else "count"

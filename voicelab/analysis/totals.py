@@ -1,0 +1,290 @@
+"""The sums of a test's sessions, added up by DuckDB in one pass: for one look at millions of them.
+
+The evidence of a test depends on the order of its sessions only through its running maximum. At a single look, now, it
+follows from counts, means and variances: it is valid, and no larger than that of the whole path.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.analysis.data import NO_NUMBER, TestData, Values, configured, opened
+from voicelab.analysis.formats import is_known
+from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
+from voicelab.errors import InputError, did_you_mean
+from voicelab.monitor import Monitor
+from voicelab.rules import Kind, StopRule
+
+Floats = npt.NDArray[np.float64]
+
+_NUMBERS = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+            "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}  # fmt: skip
+_FLOATS = {"FLOAT", "DOUBLE"}
+_SAMPLE = 1024
+_NOTHING = np.zeros(0)
+_NOWHERE = np.zeros(0, dtype=np.bool_)
+_NO_ARMS = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the values of an outcome come to.
+
+    Attributes:
+        kind: Kind of the outcome.
+        parts: Number, sum and sum of squares of each arm, measured from its centre, shape (3, k).
+        centres: The mean of each arm, or 0 for rates, shape (k,).
+    """
+
+    kind: Kind
+    parts: Floats
+    centres: Floats
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sessions of a test, added up.
+
+    Attributes:
+        data: The test, without its sessions.
+        counts: Sessions of each arm, shape (k,).
+        outcomes: Sums of the target and of the other outcomes.
+    """
+
+    data: TestData
+    counts: Floats
+    outcomes: dict[str, Sums]
+
+    def monitor(self, outcome: str, rule: StopRule) -> Monitor:
+        """Return a monitor that has had one look at an outcome, after all sessions."""
+        sums = self.outcomes[outcome]
+        monitor = Monitor(self.data.test, self.data.weights, rule)
+        monitor.know(sums.kind)
+        monitor.ratio.look(self.counts)
+        monitor.look(sums.parts, sums.centres, int(self.counts.sum()))
+        monitor.settle()
+        return monitor
+
+
+def read_totals(
+    data: Any,
+    variant: str,
+    outcomes: Sequence[str],
+    weights: Mapping[Any, Any] | None,
+    rule: StopRule | None,
+    guardrails: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> Totals:
+    """Return the sums of whatever DuckDB reads, one row a session, in order of completion.
+
+    Args:
+        data: A path, a DataFrame or an object such as a Polars or pyarrow table.
+        variant: Column of the variant.
+        outcomes: Columns of outcomes, or `column=level`: the first is judged by, the others are reported.
+        weights: Configured weights; None for equal ones, with a warning.
+        rule: The stop rule; sessions beyond its number of sessions are not counted.
+        guardrails: Numeric columns that must not get worse.
+        kinds: Kinds that are asked for, by column.
+
+    Raises:
+        InputError: it can't be read; a column is missing, or holds something else; a variant without a weight.
+    """
+    rule, warnings = rule or StopRule(), list[str]()
+    with duckdb.connect() as connection:
+        source = opened(connection, data, [variant, *outcomes, *guardrails])
+        types = dict(zip(source.columns, (str(type_).partition("(")[0] for type_ in source.types), strict=True))
+        reading = _Reading(source, types, kinds or {}, warnings)
+        target, *rest = outcomes
+        columns = [
+            reading.one(target),
+            *(c for name in rest for c in reading.all_of(name)),
+            *map(reading.one, guardrails),
+        ]
+        rows, unassigned = _added_up(source, variant, columns)
+        everything = sum(row[0] for row in rows.values())
+        if not everything + unassigned:
+            raise InputError("The frame is empty: there is no session to decide by.")
+        most = None if rule.needs_both else rule.max_iterations
+        if most is not None and everything > most:
+            there = f"NOT isnan({_quoted(variant)})" if types[variant] in _FLOATS else f"{_quoted(variant)} IS NOT NULL"
+            rows, _ = _added_up(source.filter(there).limit(most), variant, columns)
+    totals = _of_rows(rows, variant, columns, weights, rule, warnings)
+    counted = int(totals.counts.sum())
+    left_out = {
+        "no variant found": unassigned,
+        NO_NUMBER: counted - int(totals.outcomes[target].parts[0].sum()),
+        "after the declared number of sessions": everything - counted,
+    }
+    totals.data.excluded |= {reason: n for reason, n in left_out.items() if n}
+    return totals
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+class _Column(NamedTuple):
+    """An outcome as the database sees it: its name, the expression of its value, the type of that, the kind asked for."""
+
+    name: str
+    value: str
+    type_: str
+    asked: str | None = None
+
+
+class _Reading(NamedTuple):
+    """What outcomes are read from: the relation, the types of its columns, the kinds asked for, and warnings."""
+
+    source: Any
+    types: Mapping[str, str]
+    asked: Mapping[str, str]
+    warnings: list[str]
+
+    def one(self, name: str) -> _Column:
+        """Return an outcome of numbers, or a level of one."""
+        base, level = split(name, self.types)
+        if level is not None:
+            known = self._levels(base)
+            if level not in known:
+                near = did_you_mean(level, known)
+                raise InputError(f"The outcome {base!r} has no level {level!r}. It has: {', '.join(known[:20])}.{near}")
+            return self._level(base, level)
+        if self._is_text(base):
+            raise needs_level(base, self._levels(base))
+        if self.asked.get(base) == "binary" and self.types[base] != "BOOLEAN":
+            column = _quoted(base)
+            finite = f"CASE WHEN isfinite({column}) THEN {column} > 0 END"
+            return _Column(name, finite if self.types[base] in _FLOATS else f"{column} > 0", "BOOLEAN")
+        return _Column(name, _quoted(base), self.types[base], self.asked.get(base))
+
+    def all_of(self, name: str) -> list[_Column]:
+        """Return an outcome, or the most frequent levels of one that holds text."""
+        base, level = split(name, self.types)
+        if level is not None or not self._is_text(base):
+            return [self.one(name)]
+        known = self._levels(base)
+        if len(known) > MOST_LEVELS:
+            self.warnings.append(more_levels(base, len(known) - MOST_LEVELS))
+        return [self._level(base, level) for level in known[:MOST_LEVELS]]
+
+    def _is_text(self, base: str) -> bool:
+        asked = self.asked.get(base)
+        return asked == "string" if asked else self.types[base] not in _NUMBERS
+
+    def _label(self, base: str) -> str:
+        column = _quoted(base)
+        if self.types[base] in _FLOATS:
+            return f"CASE WHEN {column} = floor({column}) THEN {column}::HUGEINT::VARCHAR ELSE {column}::VARCHAR END"
+        return f"{column}::VARCHAR"
+
+    def _levels(self, base: str) -> list[str]:
+        labels = self.source.project(f"{self._label(base)} AS level")
+        counted = labels.filter("level IS NOT NULL").aggregate("level, count(*) AS n", "level")
+        return [str(level) for level, _ in counted.order("n DESC, level").fetchall()]
+
+    def _level(self, base: str, level: str) -> _Column:
+        escaped = level.replace("'", "''")
+        return _Column(f"{base}={level}", f"({self._label(base)}) = '{escaped}'", "BOOLEAN")
+
+
+_Rows = dict[str, list[Any]]
+
+
+def _added_up(source: Any, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
+    """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
+    first = source.limit(_SAMPLE).project(", ".join(column.value for column in columns)).fetchall()
+    values, parts = [f"{_quoted(variant)} AS variant"], ["count(*)"]
+    for at, (_, value, type_, _) in enumerate(columns):
+        x = f"x{at}"
+        finite = f"CASE WHEN isfinite({value}) THEN {value} END" if type_ in _FLOATS else f"({value})"
+        values.append(f"{finite}{'::INTEGER' if type_ == 'BOOLEAN' else '::DOUBLE'} AS {x}")
+        parts += [f"count({x})", *_aggregates(x, type_, [row[at] for row in first])]
+    try:
+        found = source.project(", ".join(values)).aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
+    except duckdb.Error as error:
+        raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
+    rows: _Rows = {}
+    unassigned = 0
+    for name, *numbers in found:
+        if is_known(name):
+            rows[str(name)] = numbers
+        else:
+            unassigned += numbers[0]
+    return rows, unassigned
+
+
+def _aggregates(x: str, type_: str, first: Sequence[Any]) -> tuple[str, ...]:
+    """Return the sum, mean, variance, least and largest of a column, and whether all are whole; what needs asking.
+
+    Args:
+        x: The column.
+        type_: Its type in the database.
+        first: Its first values: what they show needs no question to millions.
+    """
+    if type_ == "BOOLEAN":
+        return f"sum({x})", "NULL", "NULL", "0", "1", "true"
+    moments = f"avg({x})", f"var_pop({x})"
+    if type_ not in {*_FLOATS, "DECIMAL"}:
+        return "NULL", *moments, f"min({x})", f"max({x})", "true"
+    if any(is_known(value) and (value < 0 or value != math.floor(value)) for value in first):
+        return "NULL", *moments, "0", "2", "false"
+    return "NULL", *moments, f"min({x})", f"max({x})", f"bool_and({x} = floor({x}))"
+
+
+def _of_rows(
+    rows: _Rows,
+    variant: str,
+    columns: Sequence[_Column],
+    weights: Mapping[Any, Any] | None,
+    rule: StopRule,
+    warnings: list[str],
+) -> Totals:
+    shares = configured(weights, list(rows), warnings)
+    outcomes = {column.name: _sums(rows, at, column, list(shares)) for at, column in enumerate(columns)}
+    counts = np.array([float(rows[name][0]) if name in rows else 0.0 for name in shares])
+    target = columns[0].name
+    data = TestData(
+        test=variant,
+        weights=shares,
+        rule=rule,
+        outcome=target,
+        kind=outcomes[target].kind,
+        arms=_NO_ARMS,
+        values=_NOTHING,
+        written=_NOWHERE,
+        crashed=_NOWHERE,
+        indexes=_NO_ARMS,
+        others={column.name: Values(_NOTHING, _NOWHERE, outcomes[column.name].kind) for column in columns[1:]},
+        warnings=warnings,
+        source="your data",
+    )
+    return Totals(data, counts, outcomes)
+
+
+def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Sums:
+    """Return the sums of one outcome, and its kind: binary if all values are 0 or 1, count if whole and none below 0."""
+    first = 1 + 7 * at
+    own = {name: row[first : first + 7] for name, row in rows.items() if row[first]}
+    lowest = min((row[4] for row in own.values()), default=-1.0)
+    highest = max((row[5] for row in own.values()), default=0.0)
+    whole = lowest >= 0 and all(row[6] for row in own.values())
+    kind: Kind = "float" if not whole else "binary" if highest <= 1 else "count"
+    kind = as_asked(kind, column.name, column.asked)
+    parts, centres = np.zeros((3, len(variants))), np.zeros(len(variants))
+    for arm, name in enumerate(variants):
+        if name not in own:
+            continue
+        n, total, mean, variance = own[name][:4]
+        if kind == "binary" or variance is None:
+            # What is 0 or 1 is its own square.
+            parts[:, arm] = n, *((round(mean * n) if total is None else total),) * 2
+        elif max(abs(mean), math.sqrt(variance)) > LARGEST or not math.isfinite(variance):
+            raise too_large(column.name, mean)
+        else:
+            parts[:, arm], centres[arm] = (n, 0.0, variance * n), mean
+    return Sums(kind, parts, centres)
