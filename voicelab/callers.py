@@ -271,6 +271,25 @@ def _pattern(name: str, pattern: Any) -> re.Pattern[str]:
         raise InputError(f"{name}: the pattern {pattern!r} is no regular expression: {error}.") from None
 
 
+def phrases_of(caller: Any) -> list[str]:
+    """Return what a caller may say, as far as it is known beforehand: what a recogniser is told to expect.
+
+    A caller of one's own may have an attribute `phrases`.
+
+    Args:
+        caller: Any caller.
+    """
+    if isinstance(caller, Script):
+        given: list[Any] = [*caller.inputs, *(at.input for at in caller.timed)]
+    elif isinstance(caller, Persona):
+        choices = [choice for _, choice in caller.replies]
+        choices += [choice for choice in (caller.opening, caller.otherwise) if choice is not None]
+        given = [item for choice in choices for item in choice.items]
+    else:
+        return [str(phrase) for phrase in getattr(caller, "phrases", ())]
+    return [action.text for action in given if isinstance(action, Say | Interrupt)]
+
+
 # --- mixtures --------------------------------------------------------------------------------------------------------
 
 

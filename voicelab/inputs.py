@@ -107,6 +107,38 @@ class Custom:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognised:
+    """Spoken words as a recogniser gives them to the agent.
+
+    Attributes:
+        text: What was recognised.
+        said: What was said, where that is known; else the same.
+        facts: What the log says besides: engine, confidence, words and word_errors.
+    """
+
+    text: str
+    said: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """Sound in which no words were found.
+
+    Attributes:
+        facts: What the log says of it.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+BEGINS = None
+"""The first sound of words that are not known yet."""
+Sound = tuple[float, Recognised | Unheard | None]
+"""Seconds, and what reaches the agent then; None for the caller's first sound."""
+
+
+@dataclass(frozen=True, slots=True)
 class At:
     """An input at a fixed time of the session, whatever the agent is doing then.
 
@@ -119,7 +151,7 @@ class At:
     input: "Input"
 
 
-Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom
+Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom | Recognised
 Input = Action | At
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from voicelab import sdk
 from voicelab.arguments import EPOCH, checked_world, forced_variants, split_parameters, start_of, with_options
-from voicelab.callers import Mix, as_caller
+from voicelab.callers import Mix, as_caller, phrases_of
 from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.conversation import SessionRecord, SideBySide
 from voicelab.errors import InputError, did_you_mean
@@ -24,6 +24,9 @@ from voicelab.session.host import Settings
 from voicelab.session.runner import Session
 from voicelab.session.watchdog import watching
 from voicelab.world import World
+
+if TYPE_CHECKING:
+    from voicelab.telephone import Telephone
 
 Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 T = TypeVar("T")
@@ -45,6 +48,7 @@ class Job:
         configuration: Arguments of the SDK's Configuration.
         start: Date and time that sessions begin at.
         source: `simulated`, `typed`, `spoken`, ...
+        telephone: Makes sound of the callers' words; None where they are text.
     """
 
     handler: Handler
@@ -58,6 +62,7 @@ class Job:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     start: datetime = EPOCH
     source: str = "simulated"
+    telephone: "Telephone | None" = None
 
     def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
         """Return what all sessions have in common, in this process.
@@ -115,6 +120,7 @@ class Job:
             weather=None if self.world is None else self.world.begin(seeds),
             parameters=parameters,
             run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
+            telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
         )
 
 

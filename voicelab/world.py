@@ -53,6 +53,26 @@ class World:
         self.handler_faults = probability("handler_faults", handler_faults)
         self.truth = _checked_truth(truth or {})
 
+    @classmethod
+    def fit(cls, log: Any, **others: Any) -> "World":
+        """Return a world in text whose recognition errs as often, word for word, as in a log of an audio simulation.
+
+        Args:
+            log: The log of `vl.simulate(..., audio=...)`, or of spoken sessions whose words are known.
+            others: Other arguments of `World`, such as `truth`.
+
+        Raises:
+            InputError: the log knows of no word that was said and recognised.
+        """
+        turns = log.turns()
+        words = float(turns["words"].sum()) if "words" in turns else 0.0
+        if not words:
+            raise InputError(
+                f"{log!r} holds no words that were said and recognised. Give the log of vl.simulate(..., audio=vl.PhoneLine())."
+            )
+        rate = min(1.0, float(turns["word_errors"].sum()) / words)
+        return cls(recognition_errors=rate, **others)
+
     def begin(self, seeds: Seeds) -> "Weather":
         """Return the world of one session."""
         return Weather(self, seeds)

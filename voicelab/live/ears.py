@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.errors import VoicelabError
-from voicelab.inputs import Say
+from voicelab.inputs import Recognised
 from voicelab.live.marks import Marks
 from voicelab.live.tape import RATE, Tape
 from voicelab.session.runner import Session
@@ -184,7 +184,7 @@ class Ears:
         session.recorder.add(session.now(), session.turn, _RECOGNITION, facts | {"text": text})
         if text:
             self.spoken = True
-            session.act(Say(text, "speech"))
+            session.act(Recognised(text, text, {"engine": facts["engine"]}))
         else:
             session.hush()
             if "error" not in facts:

@@ -29,7 +29,9 @@ TURNS = """
 WITH inputs AS (
     SELECT session_id, turn, first(seq ORDER BY seq) AS seq, first(name ORDER BY seq) AS input,
         first(time_s ORDER BY seq) AS time_s, first(data ->> '$.text' ORDER BY seq) AS heard,
-        first(coalesce(data ->> '$.said', data ->> '$.text') ORDER BY seq) AS said
+        first(coalesce(data ->> '$.said', data ->> '$.text') ORDER BY seq) AS said,
+        first(CAST(data ->> '$.words' AS INTEGER) ORDER BY seq) AS words,
+        first(CAST(data ->> '$.word_errors' AS INTEGER) ORDER BY seq) AS word_errors
     FROM events WHERE kind = 'input' AND name <> 'stop' GROUP BY session_id, turn
 ), parts AS (
     SELECT session_id, turn, string_agg(data ->> '$.content', ' ' ORDER BY seq) AS agent
@@ -43,7 +45,7 @@ WITH inputs AS (
     FROM events WHERE kind = 'output' AND NOT background GROUP BY session_id, turn
 )
 SELECT i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
-    i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s
+    i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s, i.words, i.word_errors
 FROM inputs i
 JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id)
 LEFT JOIN parts p USING (session_id, turn)

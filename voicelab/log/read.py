@@ -99,7 +99,8 @@ class Log:
         session_id, turn, input (the event's name), heard (what the handler received as text), said (what the caller
         said, if the recogniser changed it the words before), agent (what was heard of the agent), interrupted, time_s
         (when the input was delivered), duration_s, modelled_first_output_s (from the input to the handler's first
-        output; modelled where the session ran in virtual time).
+        output; modelled where the session ran in virtual time), words and word_errors (of what was said, where the caller
+        really spoke: word error rate is the one's sum over the other's).
         """
         return self._frame(queries.TURNS)
 

@@ -79,6 +79,11 @@ class AgentSide:
         kind = "log" if event.name == "log" else "output"
         self._recorder.add(time_s, turn, (kind, event.name, task is not None, task), data)
 
+    def _listening(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        if self._host.telephone is not None:
+            self._host.telephone.settings(event.data)
+        self._plain(event, turn, task)
+
     def _plain(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
 
@@ -90,7 +95,11 @@ class AgentSide:
         if data.get("replace"):
             self._turns.clear(self._now())
         speed = data.get("speed")
-        seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else speech_seconds(text, speed)
+        telephone = self._host.telephone
+        if telephone is not None:
+            seconds = telephone.agent_seconds(data)
+        else:
+            seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else speech_seconds(text, speed)
         self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
 
     def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:
@@ -168,6 +177,7 @@ _METHODS = {
     "transfer_session": "_end",
     "interrupt": "_interrupt",
     "input_allowed": "_input_allowed",
+    "stt_update_settings": "_listening",
 }
 
 

@@ -5,10 +5,25 @@ whenever the agent has finished, and `interrupts_after()`, asked whenever the ag
 """
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from voicelab.inputs import SECONDS_PER_CHARACTER, Action, At, HangUp, Input, Interrupt, Press, Say, Silence
+from voicelab.inputs import (
+    BEGINS,
+    SECONDS_PER_CHARACTER,
+    Action,
+    At,
+    HangUp,
+    Input,
+    Interrupt,
+    Press,
+    Recognised,
+    Say,
+    Silence,
+    Sound,
+    Unheard,
+)
 from voicelab.session.turns import NEVER, TurnTaking
 
 
@@ -61,14 +76,33 @@ class Caller(Protocol):
         """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
 
 
+class Telephone(Protocol):
+    """The way of the caller's words as sound; see `voicelab.telephone`."""
+
+    def say(self, text: str) -> list[Sound]:
+        """Return what reaches the agent when the caller says something, and when: seconds from its first word."""
+
+    def agent_seconds(self, data: Mapping[str, Any]) -> float:
+        """Return how long the agent's speech takes, in seconds."""
+
+    def settings(self, data: Mapping[str, Any]) -> None:
+        """Take the agent's settings of the recogniser."""
+
+
+def _nothing(now: float, what: Unheard) -> None:
+    """Take no note of sound without words."""
+
+
 class CallerSide:
     """Plans and times one caller's actions, and takes the floor with them.
 
     Args:
         conversation: The caller in this session.
         turns: The session's turn-taking.
+        unheard: Told of sound in which no words were found.
 
     Attributes:
+        telephone: Makes sound of the caller's words; None where words simply take time.
         heard: What was heard of the agent since the caller's last words.
         answered: Whether the agent has spoken or worked since the caller was last asked; the runner sets it.
         next_at: When the caller does something whatever the agent does, in seconds.
@@ -83,13 +117,18 @@ class CallerSide:
         "_saying",
         "_timed",
         "_turns",
+        "_unheard",
         "answered",
         "heard",
         "next_at",
         "plan_at",
+        "telephone",
     )
 
-    def __init__(self, conversation: Conversation, turns: TurnTaking) -> None:
+    def __init__(
+        self, conversation: Conversation, turns: TurnTaking, unheard: Callable[[float, Unheard], None] = _nothing
+    ) -> None:
+        self._unheard = unheard
         self._reply = conversation.reply
         self._interrupts_after = conversation.interrupts_after
         self._turns = turns
@@ -98,7 +137,9 @@ class CallerSide:
         self.next_at = NEVER
         self.plan_at = NEVER
         self._plan: Action | None = None
-        self._saying: tuple[float, Action] | None = None
+        # What is being said reaches the agent at these times.
+        self._saying: list[tuple[float, Action | Unheard | None]] = []
+        self.telephone: Telephone | None = None
         self._cut_in_at = NEVER
         # What happens at fixed times, known from the start.
         timed = getattr(conversation, "timed", ())
@@ -109,19 +150,20 @@ class CallerSide:
     def agent_begins(self, now: float) -> None:
         """Be told that the agent begins to speak."""
         after = self._interrupts_after()
-        if after is not None and self._saying is None:
+        if after is not None and not self._saying:
             self._cut_in_at = min(self._cut_in_at, now + after)
             self._schedule()
 
     def leave(self) -> None:
         """Be told that the conversation is over: whatever was planned doesn't happen any more."""
-        self._saying, self._plan, self._cut_in_at = None, None, NEVER
+        self._plan, self._cut_in_at = None, NEVER
+        self._saying.clear()
         self._timed.clear()
         self.next_at = self.plan_at = NEVER
 
     def act(self, action: Action, now: float) -> None:
         """Do what a live caller does at this moment; words are complete when they come."""
-        if isinstance(action, Say):
+        if isinstance(action, Say | Recognised):
             self.heard.clear()
             self._turns.offer(now, action, speech=True)
         else:
@@ -129,7 +171,7 @@ class CallerSide:
 
     def due(self) -> float:
         """Return when the caller does something next, in seconds; infinity while it waits for the agent."""
-        if self.plan_at < self.next_at and self._saying is None and self._turns.idle:
+        if self.plan_at < self.next_at and not self._saying and self._turns.idle:
             return self.plan_at
         return self.next_at
 
@@ -138,7 +180,7 @@ class CallerSide:
         if now >= self.next_at:
             return self._do_scheduled(now)
         turns = self._turns
-        if turns.running or turns.queue or self._saying is not None or turns.ended is not None:
+        if turns.running or turns.queue or self._saying or turns.ended is not None:
             return False
         if self.plan_at == NEVER:
             return self.answered and self._ask(now)
@@ -149,15 +191,14 @@ class CallerSide:
         return self._ask(now) if plan is None else self._do(plan, now)
 
     def _schedule(self) -> None:
-        saying = self._saying[0] if self._saying is not None else NEVER
+        saying = self._saying[0][0] if self._saying else NEVER
         timed = self._timed[0][0] if self._timed else NEVER
         self.next_at = min(saying, timed, self._cut_in_at)
 
     def _do_scheduled(self, now: float) -> bool:
         done = True
-        if self._saying is not None and now >= self._saying[0]:
-            said, self._saying = self._saying[1], None
-            self._turns.offer(now, said, speech=True)
+        if self._saying and now >= self._saying[0][0]:
+            self._arrives(self._saying.pop(0)[1], now)
         elif now >= self._cut_in_at:
             done = self._cut_in(now)
         else:
@@ -204,8 +245,11 @@ class CallerSide:
         if isinstance(action, _WORDS):
             self.heard.clear()
             self._plan, self.plan_at = None, NEVER
+            if self.telephone is not None:
+                self._speak(self.telephone.say(action.text), now)
+                return True
             if action.source == "speech":
-                self._saying = (now + len(action.text) * SECONDS_PER_CHARACTER, action)
+                self._saying.append((now + len(action.text) * SECONDS_PER_CHARACTER, action))
                 self._schedule()
                 self._turns.speak(now)
                 return True
@@ -218,6 +262,22 @@ class CallerSide:
             speech = False
         self._turns.offer(now, action, speech=speech)
         return True
+
+    def _speak(self, sounds: list[Sound], now: float) -> None:
+        """Have words reach the agent as sound does: a beginning, and what was recognised a while later."""
+        self._saying += [(now + at_s, what) for at_s, what in sounds]
+        self._schedule()
+        if self._saying[0][0] <= now:
+            self._do_scheduled(now)
+
+    def _arrives(self, what: Action | Unheard | None, now: float) -> None:
+        if what is BEGINS:
+            self._turns.speak(now)
+        elif isinstance(what, Unheard):
+            self._turns.hush(now)
+            self._unheard(now, what)
+        else:
+            self._turns.offer(now, what, speech=True)
 
 
 _WORDS = (Say, Interrupt)

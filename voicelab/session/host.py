@@ -17,6 +17,7 @@ from voicelab.isolation import binds_shared_random
 from voicelab.records import PortabilityNote, Row
 from voicelab.rules import StopRule
 from voicelab.seeds import Seeds
+from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
 from voicelab.session.failures import describe
 from voicelab.session.notes import make_note
 from voicelab.session.recorder import Recorder, maskable
@@ -124,6 +125,7 @@ class SessionHost:
         "recorder",
         "run_tests",
         "settings",
+        "telephone",
         "terminal",
         "turns",
         "uniform",
@@ -143,6 +145,7 @@ class SessionHost:
         self.turns: TurnTaking
         self.context: sdk.SessionContext
         self.voice: Voice | None = None
+        self.telephone: Telephone | None
         self.settings = settings
         self.index = index
         self.recorder = Recorder(settings.secrets)

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from voicelab import sdk
 from voicelab.clock import Clock
 from voicelab.errors import ForcedVariantError, HandlerError
-from voicelab.inputs import Action, Custom, Interrupt, Press, Say
+from voicelab.inputs import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
 from voicelab.isolation import SCOPE
 from voicelab.records import SessionRows
 from voicelab.seeds import Seeds
 from voicelab.session.agent_side import AgentSide
-from voicelab.session.caller_side import CallerSide, Conversation
+from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import SessionHost, Settings
 from voicelab.session.turns import Timeout, TurnTaking, Utterance
@@ -34,6 +34,7 @@ _TRANSCRIPT = ("system", "transcript_part", False, None)
 _TURN_END = ("system", "turn_end", False, None)
 _TURN_INTERRUPTED = ("system", "turn_interrupted", False, None)
 _INPUT_GATE = ("system", "input_gate", False, None)
+_UNHEARD = ("system", "unheard", False, None)
 _INPUT_DROPPED = ("system", "input_dropped", False, None)
 
 
@@ -67,6 +68,7 @@ class Session(SessionHost):
         weather: What lies between caller and agent; None for nothing.
         parameters: What the handler reads with `get_data`.
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
+        telephone: Makes sound of the caller's words; None where they are text.
     """
 
     __slots__ = (
@@ -98,6 +100,7 @@ class Session(SessionHost):
         weather: Weather | None = None,
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
+        telephone: Telephone | None = None,
     ) -> None:
         super().__init__(settings, clock, seeds, index, run_tests or _NONE, weather)
         self.session_id = session_id
@@ -105,7 +108,8 @@ class Session(SessionHost):
         self._conversation = conversation
         self._parameters = parameters
         self.turns = turns = TurnTaking(self, settings.timeout_s)
-        self._caller = CallerSide(conversation, turns)
+        self._caller = CallerSide(conversation, turns, self.unheard)
+        self.telephone = self._caller.telephone = telephone
         self._agent = AgentSide(self, turns, self._caller)
         self._inbox: list[sdk.Event] = []
         self._limit_s = settings.limits.seconds
@@ -334,9 +338,9 @@ class Session(SessionHost):
     def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
         """Record an input and put it before the handler."""
         if type(given) is Say and self._weather is None:
-            event, said = sdk.TextEvent(given.source, given.text), None
+            event, known = sdk.TextEvent(given.source, given.text), None
         else:
-            event, said = self._event_of(given)
+            event, known = self._event_of(given)
         event.turn = turn
         data = event.data
         if heard is not None:
@@ -348,7 +352,7 @@ class Session(SessionHost):
             }
         record = self.recorder.add
         if event.name == "text":
-            record(time_s, turn, _TEXT, data if said is None else data | {"said": said})
+            record(time_s, turn, _TEXT, data if known is None else data | known)
             text = data["text"]
             record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text})
             self._transcript.append({"role": "user", "content": text, "interrupted": False})
@@ -356,11 +360,14 @@ class Session(SessionHost):
             record(time_s, turn, ("input", event.name, False, None), data)
         self._inbox.append(event)
 
-    def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, str | None]:
-        """Return the SDK's event for an input, and what the caller really said if the recogniser changed it."""
+    def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, Mapping[str, Any] | None]:
+        """Return the SDK's event for an input, and what the log says besides: what was said if it was misheard."""
         if isinstance(given, _WORDS):
             text = given.text if self._weather is None else self._weather.recognised(given.text)
-            return sdk.TextEvent(given.source, text), (None if text == given.text else given.text)
+            return sdk.TextEvent(given.source, text), (None if text == given.text else {"said": given.text})
+        if isinstance(given, Recognised):
+            said: dict[str, Any] = {} if given.said == given.text else {"said": given.said}
+            return sdk.TextEvent("speech", given.text), said | dict(given.facts)
         if given is _START:
             return sdk.start_event(), None
         if isinstance(given, Timeout):
@@ -392,6 +399,10 @@ class Session(SessionHost):
     def held(self, time_s: float, turn: int, reason: str) -> None:
         """Record that the caller's input waits."""
         self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
+
+    def unheard(self, time_s: float, what: Unheard) -> None:
+        """Record sound in which no words were found."""
+        self.recorder.add(time_s, self.turn, _UNHEARD, what.facts)
 
     def dropped(self, time_s: float, turn: int, given: Any) -> None:
         """Record an input that nobody will hear."""

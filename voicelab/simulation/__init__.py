@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from voicelab.log.read import Log
+    from voicelab.speech import PhoneLine
+    from voicelab.telephone import Telephone
 
 __all__ = ["SHARD_SIZE", "simulate"]
 
 SHARD_SIZE = 2_000
 """Sessions a shard: part of what makes two logs byte-identical, and so not an option."""
+AUDIO_SHARD_SIZE = 20
+"""The same where callers really speak, which takes a thousand times as long."""
 
 
 def simulate(
@@ -55,13 +59,16 @@ def simulate(
     start: datetime | str | None = None,
     world: World | None = None,
     stopping: bool = True,
-    audio: None = None,
+    audio: "PhoneLine | None" = None,
     executor: Executor | None = None,
     workers: int | None = None,
     progress: bool = True,
     resume: bool = False,
     overwrite: bool = False,
     configuration: Mapping[str, Any] | None = None,
+    tts: Any = "auto",
+    stt: Any = "auto",
+    phrases: Sequence[str] | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -81,7 +88,8 @@ def simulate(
         start: Date and time at which every session begins.
         world: What lies between caller and agent.
         stopping: Honour the tests' own stop rules, as if each were decided after every session in order.
-        audio: Reserved for callers that really speak; must be None.
+        audio: A line, `vl.PhoneLine(...)`: callers really speak over it, are cut into turns and recognised, and what
+            was recognised reaches the handler. None for callers in text.
         executor: Where shards run: anything with `submit(function, bytes)`, e.g. a Dask executor. None for child
             processes.
         workers: Child processes; None for one a processor.
@@ -89,6 +97,9 @@ def simulate(
         resume: Go on with an unfinished log, or start a new one.
         overwrite: Replace a log of other sessions.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+        tts: With `audio`: what speaks, `auto` for an engine that works offline.
+        stt: With `audio`: what recognises.
+        phrases: With `audio`: what the recogniser is told to expect, besides what the callers may say.
 
     Returns:
         The log.
@@ -98,8 +109,6 @@ def simulate(
         ShippingError: something can't be sent to a worker process.
         LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
     """
-    if audio is not None:
-        raise InputError("audio is not None: callers speak in text; the speech engines are not part of this version.")
     checks.whole("sessions", sessions)
     n_workers = default_workers() if workers is None else checks.whole("workers", workers)
     if variants == "each":
@@ -115,6 +124,7 @@ def simulate(
         forced=forced_variants(variants or {}),
         configuration=configuration or {},
         start=start_of(start),
+        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
     )
     run = _Run(job, sessions, stopping=stopping, table=table)
     folder, temporary = _folder(log)
@@ -135,6 +145,8 @@ class _Run:
         self.stopping = stopping
         self.table = table
         parts = [job.callers, job.world, job.parameters, table, job.forced, job.run_tests, job.configuration]
+        if job.telephone is not None:
+            parts.append(job.telephone)
         parts += [job.start.isoformat(), job.handler.environment, job.handler.strict, dict(job.handler.variables)]
         self.fingerprint = fingerprint(job.handler.fingerprint, *parts)
         identity = f"{self.fingerprint}:{job.seed}:{stopping}"
@@ -142,7 +154,12 @@ class _Run:
 
     def plan(self, folder: Path) -> Plan:
         """Return how the sessions are cut into shards."""
-        return Plan(folder, self.sessions, SHARD_SIZE, self.table)
+        return Plan(folder, self.sessions, self.shard_size, self.table)
+
+    @property
+    def shard_size(self) -> int:
+        """Sessions a shard: few where each takes a second."""
+        return SHARD_SIZE if self.job.telephone is None else AUDIO_SHARD_SIZE
 
     def identity(self) -> dict[str, Any]:
         """Return what must be equal for a log to hold this run."""
@@ -150,7 +167,7 @@ class _Run:
             "fingerprint": self.fingerprint,
             "seed": self.job.seed,
             "sessions": self.sessions,
-            "shard_size": SHARD_SIZE,
+            "shard_size": self.shard_size,
             "stopping": self.stopping,
         }
 
@@ -167,6 +184,7 @@ class _Run:
             "handler": self.job.handler.name,
             "callers": self.job.callers.name,
             "world": None if world is None else repr(world),
+            "audio": None if self.job.telephone is None else repr(self.job.telephone),
             "has_truth": bool(world is not None and world.truth),
             "workers": workers,
             "host": platform.node(),
@@ -232,6 +250,13 @@ class _Totals:
     def manifest(self) -> dict[str, Any]:
         shares = {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self._replies.items()}
         return {"statuses": dict(self._statuses), "n_errors": self._n_errors, "otherwise_share": shares}
+
+
+def _telephone(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, world: World | None) -> "Telephone":
+    # Workers import this package; those of a simulation in text load no engines of speech.
+    from voicelab import telephone
+
+    return telephone.checked(audio, tts, stt, phrases, 0.0 if world is None else world.recognition_errors)
 
 
 # --- the log's folder ------------------------------------------------------------------------------------------------

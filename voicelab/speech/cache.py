@@ -1,5 +1,6 @@
 """Spoken audio kept on disk: written whole or not at all, and never more than a set size."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -51,10 +52,11 @@ def audio(name: str, make: Callable[[], Audio]) -> Audio:
             os.utime(path)
             return Audio.load(path)
     except (OSError, AudioError):
-        pass  # it is made again
+        path.unlink(missing_ok=True)  # it is made again
     made = make()
     try:
         _write(path, made.wav())
+        return Audio.load(path)
     except OSError as error:
         if not _state["warned"]:
             _state["warned"] = True
@@ -73,10 +75,11 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        Path(unfinished).replace(path)
-    except OSError:
+        # The first to write it stays: two processes that make the same audio go on with the same samples.
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
         Path(unfinished).unlink(missing_ok=True)
-        raise
     _state["writes"] += 1
     if _state["writes"] % _EVERY == 1:
         sweep()

@@ -43,6 +43,9 @@ class Detector(Protocol):
     def probability(self, frame: Floats) -> float:
         """Return how likely a frame of 512 samples at 16 kHz holds a voice, from 0 to 1."""
 
+    def reset(self) -> None:
+        """Forget what was heard."""
+
 
 class EnergyDetector:
     """Takes for a voice what is well above the quietest sound of late; needs no model, and takes music for a voice too."""
@@ -57,6 +60,10 @@ class EnergyDetector:
         # Until it has heard a quiet moment it takes ordinary room noise for the floor.
         floor = max(-70.0, min(-45.0, float(np.percentile(self._levels, 10))))
         return float(np.clip((level - floor) / 20, 0.0, 1.0))
+
+    def reset(self) -> None:
+        """Forget the floor."""
+        self._levels.clear()
 
 
 class SileroDetector:
@@ -75,6 +82,10 @@ class SileroDetector:
     def probability(self, frame: Floats) -> float:
         """Return the model's probability."""
         return float(self._model.process(frame.astype("<f4").tobytes()))
+
+    def reset(self) -> None:
+        """Forget the model's state."""
+        self._model.reset()
 
 
 DETECTORS: dict[str, type[Any]] = {"silero": SileroDetector, "energy": EnergyDetector}
@@ -136,6 +147,18 @@ class Endpointer:
         self._run = 0
         self._kept: list[Floats] | None = None
         self._last_voice = 0
+
+    def reset(self) -> None:
+        """Begin a new stream: nothing of what was heard counts any more."""
+        self._detector.reset()
+        self._before.clear()
+        self._rest = np.zeros(0, np.float32)
+        self._frame = self._run = self._last_voice = 0
+        self._kept = None
+
+    def finish(self) -> SpeechEvent | None:
+        """Return the turn that still goes on as the stream ends, or None."""
+        return None if self._kept is None else self._end()
 
     def feed(self, samples: Any) -> list[SpeechEvent]:
         """Take a piece of sound, 16 kHz, and return what was found in it.
