@@ -321,7 +321,11 @@ class EProcess:
         gains = eprocess.take(bets, is_second, hit, [self._shares[pair] for pair in mine])
         by_pair = {}
         for (i, j), (first, second) in zip(mine, gains, strict=True):
-            by_pair[i, j], by_pair[j, i] = (first, second) if self._sign > 0 else (second, first)
+            forward, back = (first, second) if self._sign > 0 else (second, first)
+            if forward is not None:
+                by_pair[i, j] = forward
+            if back is not None:
+                by_pair[j, i] = back
         self._stale.update(mine)
         k = len(self._weights)
         growing = closed.may_grow(self._bounds, self._peaks, by_pair, k, arm)

@@ -152,10 +152,9 @@ class Monitor:
                 self._p = min(self._p, float(self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
-        if not self._fulfilled:
-            return None
-        self.stopped, self.stopped_index = True, index
-        return 0
+        if self._fulfilled:
+            self.stopped, self.stopped_index = True, index
+        return 0 if self.stopped else None
 
     @property
     def _full(self) -> bool:
@@ -281,7 +280,6 @@ class Monitor:
         k = len(self.weights)
         valid = ~np.isnan(counted)
         worth = np.where(valid, self._centre(arms, counted), 0.0)
-        # Each arm's sums lie together in memory.
         steps = np.zeros((3, k, len(arms))).transpose(0, 2, 1)
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.

@@ -153,15 +153,17 @@ def may_grow(bounds: Peaks, peaks: Peaks, gains: dict[Pair, float], k: int, arm:
     Args:
         bounds: Of every intersection, a number that its present log E does not exceed; brought up to date.
         peaks: Largest log E so far, as `running_e` leaves it.
-        gains: By how much log E of each ordered pair with the arm has grown at most.
+        gains: By how much log E of each ordered pair has grown at most; without those that are as they were.
         k: Number of variants.
         arm: The arm.
     """
     growing = []
     for members, mine, others in _touched(k, arm):
-        gain = 0.0 if others else -math.inf
-        for pair in mine:
-            gain = max(gain, gains[pair])
+        changed = [gains[pair] for pair in mine if pair in gains]
+        if not changed:
+            continue
+        gain = max(changed)
+        gain = 0.0 if gain < 0 and (others or len(changed) < len(mine)) else gain
         bounds[members] = bound = bounds.get(members, math.inf) + gain
         if bound > peaks.get(members, 0.0) - _ROUNDING:
             growing.append(members)

@@ -12,6 +12,7 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 import math
 from collections.abc import Sequence
 from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -92,21 +93,18 @@ class PairBets:
         self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
         return mean_of_e(list(paths))
 
-    def gain(self, ups: Sequence[int | None], steps: Sequence[float]) -> tuple[float, float]:
-        """Add a session's log bet for each prior to the direction that it is placed on; return the largest of either."""
+    def gain(self, leads: Sequence[float], steps: Sequence[float]) -> tuple[float | None, float | None]:
+        """Add a session's log bets to the direction that each is placed on; return the largest gain of either, if any.
+
+        Args:
+            leads: Predicted rate of the first arm minus that of the second, for each prior.
+            steps: Log bet for each prior.
+        """
+        to_first = [step if lead > 0 else 0.0 for lead, step in zip(leads, steps, strict=True)]
+        to_second = [step if lead < 0 else 0.0 for lead, step in zip(leads, steps, strict=True)]
         first, second = self.log_e
-        most_first = most_second = -math.inf
-        for at, up in enumerate(ups):
-            to_first = to_second = 0.0
-            if up == 0:
-                to_first = steps[at]
-                first[at] += to_first
-            elif up == 1:
-                to_second = steps[at]
-                second[at] += to_second
-            most_first = max(most_first, to_first)
-            most_second = max(most_second, to_second)
-        return most_first, most_second
+        self.log_e = [list(map(add, first, to_first)), list(map(add, second, to_second))]
+        return max(to_first) if any(to_first) else None, max(to_second) if any(to_second) else None
 
 
 def _before(counts: Any, start: float) -> Floats:
@@ -120,7 +118,7 @@ def _before(counts: Any, start: float) -> Floats:
 
 def take(
     pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
+) -> list[tuple[float | None, float | None]]:
     """Take one session that belongs to several pairs: what `extend` does, to the last digit.
 
     Plain numbers are ten times as fast as arrays of one element. Only the logarithms are numpy's, whose last digit
@@ -133,25 +131,23 @@ def take(
         weights: Of each, the probabilities of the two arms among the two.
 
     Returns:
-        By how much log E of either direction, averaged over the priors, grows at most: the largest of their steps.
+        By how much log E of either direction, averaged over the priors, grows at most: the largest of their steps; None
+        where it stays as it is.
     """
-    ratios, ups = [], []
+    ratios, leads = [], []
     for bets, mine, (w_0, w_1) in zip(pairs, second, weights, strict=True):
         (n_0, n_1), (s_0, s_1) = bets.n, bets.s
         common = (s_0 + s_1 + 0.5) / (n_0 + n_1 + 1)
         for prior in PRIORS:
-            rate_0 = (s_0 + prior * common) / (n_0 + prior)
-            rate_1 = (s_1 + prior * common) / (n_1 + prior)
+            pulled = prior * common
+            rate_0, rate_1 = (s_0 + pulled) / (n_0 + prior), (s_1 + pulled) / (n_1 + prior)
             predicted, mixture = rate_1 if mine else rate_0, rate_0 * w_0 + rate_1 * w_1
             ratios.append(predicted / mixture if hit else (1 - predicted) / (1 - mixture))
-            ups.append(0 if rate_0 > rate_1 else 1 if rate_1 > rate_0 else None)
+            leads.append(rate_0 - rate_1)
         bets.n[mine] += 1.0
         bets.s[mine] += hit
-    steps = np.log(np.array(ratios)).tolist()
-    return [
-        bets.gain(ups[at : at + len(PRIORS)], steps[at : at + len(PRIORS)])
-        for bets, at in zip(pairs, range(0, len(steps), len(PRIORS)), strict=True)
-    ]
+    steps, k = np.log(np.array(ratios)).tolist(), len(PRIORS)
+    return [bets.gain(leads[k * at : k * at + k], steps[k * at : k * at + k]) for at, bets in enumerate(pairs)]
 
 
 def means_of_e(log_e: Sequence[Sequence[float]]) -> list[float]:
