@@ -147,7 +147,11 @@ def _grammar(lines: tuple[str, ...]) -> str:
 
 
 def _as_written(heard: str, written: dict[str, str]) -> str:
-    """Return recognised words in the spelling of the phrases that they are."""
+    """Return recognised words in the spelling of the phrases that they are.
+
+    Behind whole phrases the first words of another are what the recogniser makes of a breath or a click: they are left
+    out. Where there is no whole phrase, the words stay as they are.
+    """
     if heard in written:
         return written[heard]
     words, parts = heard.split(), []
@@ -158,8 +162,8 @@ def _as_written(heard: str, written: dict[str, str]) -> str:
                 words = words[count:]
                 break
         else:
-            return heard
-    return " ".join(parts)
+            break
+    return " ".join(parts) or heard
 
 
 def _dithered(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
