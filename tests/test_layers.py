@@ -14,7 +14,7 @@ LAYERS = {
     "rules": 2, "sdk": 2,
     "evidence": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3,
     "jobs": 4, "monitor": 4, "plots": 4,
-    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5,
+    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5, "widgets": 5,
     "cli": 8, "__init__": 8,
 }  # fmt: skip
 # Within layer 1 these few rest on each other in this order.
@@ -30,6 +30,8 @@ ONLY = {
     "statsmodels": {"stats", "analysis"},
     "matplotlib": {"plots"},
     "IPython": {"notebook"},
+    "anywidget": {"widgets"},
+    "ipywidgets": {"widgets"},
 }
 
 

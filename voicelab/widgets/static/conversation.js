@@ -63,7 +63,10 @@ export function conversationView(engine) {
       setText(empty, `${status ?? "ended"} after ${clockText(duration_s)}`);
     } else {
       empty.className = "vl-empty";
-      setText(empty, phase === "live" ? "Listening for the agent's first words …" : `Press Connect to talk to ${agent ?? "the agent"}, or just type.`);
+      empty.replaceChildren(...(phase === "live" ? ["Waiting for the agent's first words …"] : [
+        make("b", {}, `Talk to ${agent ?? "the agent"}`),
+        "Press Connect, or just type. Speak with the button held down, or hands-free: headphones keep the agent from hearing itself.",
+      ]));
     }
   }
 

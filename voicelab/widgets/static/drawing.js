@@ -189,13 +189,13 @@ function drawMark(pen, item, room) {
   const { context, colours, layout, x } = pen;
   const { y, height } = layout.lanes[item.lane];
   const at = x(item.from);
-  const middle = y + (item.lane === "agent" ? 13 : height / 2);
+  const middle = y + (item.lane === "agent" ? 28 : height / 2);
   // Thousands of marks fall on one pixel when all of a long session is in view: one of them is drawn.
   const pixel = `${item.lane} ${Math.round(at / 2)} ${item.tone === "error"}`;
   if (pen.mark[pixel]) return;
   pen.mark[pixel] = true;
   context.fillStyle = markColour(item.tone, colours);
-  const size = item.lane === "log" ? 3 : 5;
+  const size = item.lane === "log" ? 3 : item.lane === "agent" ? 4 : 5;
   context.beginPath();
   if (item.tone === "error") {
     cross(context, at, middle, colours.cut);
@@ -203,7 +203,7 @@ function drawMark(pen, item, room) {
     round(context, at - 2, middle - 8, 4, 16);
     context.fill();
   } else if (item.tone === "cut") {
-    context.fillRect(at - 1, y + 2, 2, height - 4);
+    context.fillRect(at - 1, y + 1, 2, height - 2);
   } else {
     context.moveTo(at, middle - size);
     context.lineTo(at + size, middle);

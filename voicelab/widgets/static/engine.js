@@ -5,13 +5,13 @@
  */
 
 import { bytesOf, saveFile } from "./dom.js";
+import { LOST } from "./lost.js";
 import { createMicrophone, microphoneTrouble } from "./microphone.js";
 import { createPlayback } from "./playback.js";
 import { canRecognise, createRecognition } from "./recognition.js";
 import { createStore } from "./store.js";
 import { onVoices, voiceNames } from "./voices.js";
 
-export const LOST = "The kernel has restarted or the connection is lost: run the cell again.";
 const UNUSED_MS = 30_000;
 // How many times louder than the room a voice must be: more while the agent speaks, for what is left of its echo.
 const MARGIN = { quiet: 3.2, spoken_over: 4.5 };

@@ -1,7 +1,7 @@
 /** The head of the console: whose agent, what was drawn, how the session stands, and the buttons that begin and end it. */
 
 import { allow, button, clockText, make, setText } from "./dom.js";
-import { LOST } from "./engine.js";
+import { LOST } from "./lost.js";
 
 /** Make the header of one view: `{element, update(names), remove()}`. */
 export function headerView(engine) {
@@ -26,7 +26,7 @@ export function headerView(engine) {
     setText(name, agent ?? "console");
     chips.replaceChildren(...tests.filter((test) => test.variant !== null || (blind && phase !== "idle")).map(chip));
     setText(status, lost ? "connection lost" : phase === "ended" ? end ?? "ended" : phase === "live" ? "live" : "not connected");
-    status.className = `vl-status vl-${lost ? "lost" : phase}`;
+    status.className = `vl-status vl-phase-${lost ? "lost" : phase}`;
     const shut = live && gateNow && gateNow.open === false;
     gate.hidden = !shut;
     if (shut) setText(gate, `gate closed: ${gateNow.reason}`);

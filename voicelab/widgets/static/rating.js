@@ -27,8 +27,7 @@ export function ratingView(engine) {
     const element = make("form", {},
       make("p", { class: "vl-asked" }, make("b", {}, "How did it go?"), ` You were in the test “${test}”; which variant you heard is shown when you have answered.`),
       field,
-      make("label", { for: `${id}-note` }, "Note"), note,
-      make("div", { class: "vl-row" }, make("button", { type: "submit", class: "vl-primary" }, "Save rating"), button("Skip", () => engine.rate(null, ""))),
+      make("div", { class: "vl-row" }, make("label", { for: `${id}-note` }, "Note"), note, make("button", { type: "submit", class: "vl-primary" }, "Save rating"), button("Skip", () => engine.rate(null, ""))),
       problem);
     element.addEventListener("submit", (event) => {
       event.preventDefault();
