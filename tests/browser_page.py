@@ -1,19 +1,20 @@
 """A bare page on localhost that shows a widget's browser half with a stub in the kernel's place, in headless Chromium."""
 
 import contextlib
+import copy
 import functools
 import http.server
 import os
 import shutil
 import threading
+import warnings
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from voicelab.conversation import _lines_of
-from voicelab.widgets.esm import css, esm
+from voicelab.widgets.esm import STATIC, css, esm
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -23,6 +24,7 @@ FLAGS = [
 FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
 RATE = 16_000
+CLINIC = Path(__file__).parent.parent / "data" / "agents" / "clinic"
 
 # `tell` plays the kernel; `sent` is what the widget said to it. `lost` makes a send throw, as a dead kernel does.
 HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>voicelab</title>
@@ -99,6 +101,8 @@ def served(folder: Path):
             text = HTML % {"entry": entry, "body": body}
             (folder / f"{entry}{theme}.html").write_text(text, encoding="utf-8")
     (folder / "style.css").write_text(css(), encoding="utf-8")
+    (folder / "favicon.ico").write_bytes(b"")
+    shutil.copytree(STATIC, folder / "static")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -109,19 +113,11 @@ def served(folder: Path):
         server.server_close()
 
 
-@contextlib.contextmanager
-def chromium(*flags: str):
+def launch(playwright, *flags: str):
     """Launch Chromium without a window, and with what is played playing."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=[*FLAGS, *flags], ignore_default_args=["--mute-audio"]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
+    return playwright.chromium.launch(
+        executable_path=find_chromium(), args=[*FLAGS, *flags], ignore_default_args=["--mute-audio"]
+    )
 
 
 def write_wav(path: Path, samples) -> Path:
@@ -145,23 +141,92 @@ def speech_like(seconds: float, seed: int = 7):
     return (9000 * swell * wave_form / np.abs(wave_form).max() * 2).clip(-32000, 32000).astype(np.int16)
 
 
-def message_events(record):
-    """Return a record's events as the console's messages carry them."""
-    return [
-        {
-            "seq": event.seq, "time_s": event.time_s, "turn": event.turn, "kind": event.kind, "name": event.name,
-            "data": event.data, "background": event.background, "task_name": event.task_name,
-            "lines": [vars_of(line) for line in _lines_of(event)],
-            **({"end_s": _end_s(event)} if event.name in {"text_to_speech", "audio", "silence"} else {}),
-        }
-        for event in record.events
+def recorded_session():
+    """Return a session of the example clinic as the kernel sends it: its state and its events."""
+    import voicelab as vl
+
+    caller = [
+        "I'd like to book something", vl.interrupt("another day please!", 1.4), "not sure", vl.silence(7), vl.press("1"),
+        "yes, that is fine, book it",
     ]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        record = vl.run(vl.load_handler(CLINIC), caller, seed=1)
+    parts = ["end of turn", "recognition", "handler", "synthesis", "playback"]
+    times = [(1, [120, 88, 27, 133, 21]), (2, [118, 140, 31, 163, 22]), (3, [121, 96, 9, 96, 18])]
+    state = {
+        "phase": "ended", "session": 1, "agent": "clinic", "log": "runs/talks", "blind": False,
+        "tests": [
+            {"test": test, "variants": declared["variants"], "variant": record.variants[test], "assignment": "random", "forced": None}
+            for test, declared in record.declarations.items()
+        ],
+        "outcomes": record.outcomes, "metrics": [{"type": "gauge", "name": "handle_time_s", "value": 22.62, "time_s": 22.6}],
+        "data": record.data, "output_data": {"slot": record.data.get("slot")}, "parameters": {"caller_name": "Ada"},
+        "variables": {"OPENAI_API_KEY": "••••••"},
+        "notes": [{"line": note.line, "rule": note.rule, "text": f"{note.written}; the SDK: {note.sdk} ({note.platform})"} for note in record.notes],
+        "settings": {
+            "stt": "sphinx", "tts": "pico", "mode": "push", "speed": 1, "volume": 0.8, "muted": False,
+            "echo_cancellation": True, "noise_suppression": True, "auto_gain": True,
+        },
+        "engines": {
+            "stt": [engine("sphinx"), engine("whisper", installed=False, note="not installed: pip install faster-whisper"), engine("off")],
+            "tts": [engine("pico"), engine("browser", offline=False, note="the page's own voices"), engine("off")],
+        },
+        "gate": {"open": True, "reason": ""},
+        "latency": [
+            {"turn": turn, "total_ms": sum(ms), "parts": [{"name": name, "ms": part} for name, part in zip(parts, ms, strict=True)]}
+            for turn, ms in times
+        ],
+        "status": record.status, "duration_s": record.duration_s, "message": None,
+    }  # fmt: skip
+    return state, [_message_event(record, event) for event in record.events]
 
 
-def vars_of(line):
-    return {name: getattr(line, name) for name in ("who", "text", "lost", "label", "time_s")}
+def engine(name, *, offline=True, installed=True, note=""):
+    return {"name": name, "label": name, "offline": offline, "installed": installed, "note": note}
 
 
-def _end_s(event):
+def live(state, **changes):
+    """Return the state of a session that has just begun."""
+    begun = {"phase": "live", "status": None, "duration_s": None, "outcomes": {}, "metrics": [], "latency": []}
+    return {**state, **begun, **changes}
+
+
+def said(seq, time_s, text, who="agent", **data):
+    """Return an event of speech as the kernel sends it."""
+    return {
+        "seq": seq, "time_s": time_s, "turn": seq, "background": False, "task_name": None,
+        "kind": "output" if who == "agent" else "input", "name": "text_to_speech" if who == "agent" else "text",
+        "data": {"text": text, **data}, "lines": [{"who": who, "text": text, "lost": "", "label": "", "time_s": time_s}],
+        **({"end_s": time_s + 1} if who == "agent" else {}),
+    }  # fmt: skip
+
+
+def many_events(n: int):
+    """Return events of a very long session: what two people say, tasks, metrics, logs."""
+    events = []
+    for seq in range(n):
+        turn, part = divmod(seq, 5)
+        event = said(seq, turn * 2.0 + 0.3 * part, f"line {seq}", "caller" if part == 0 else "agent")
+        if part == 2:
+            event.update(
+                kind="log", name="log", background=True, task_name=f"task {turn % 7}", data={"message": "at work"}
+            )
+            event["lines"][0].update(who="task", label=event["task_name"])
+        elif part > 2:
+            event.update(kind="metric", name="metric", data={"name": "n", "value": seq}, lines=[])
+        events.append({**event, "turn": turn})
+    return events
+
+
+def _message_event(record, event):
+    alone = copy.copy(record)
+    alone.events = [event]
     data = event.data
-    return event.time_s + data.get("played_s", 0.06 * len(str(data.get("text", ""))) / (data.get("speed") or 1))
+    played_s = data.get("played_s", 0.06 * len(str(data.get("text", ""))) / (data.get("speed") or 1))
+    return {
+        "seq": event.seq, "time_s": event.time_s, "turn": event.turn, "kind": event.kind, "name": event.name,
+        "data": data, "background": event.background, "task_name": event.task_name,
+        "lines": [{name: getattr(line, name) for name in ("who", "text", "lost", "label", "time_s")} for line in alone.lines()],
+        **({"end_s": event.time_s + played_s} if event.name == "text_to_speech" else {}),
+    }  # fmt: skip

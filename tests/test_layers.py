@@ -14,7 +14,8 @@ LAYERS = {
     "rules": 2, "sdk": 2,
     "evidence": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3,
     "jobs": 4, "monitor": 4, "plots": 4,
-    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5, "widgets": 5,
+    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5,
+    "widgets": 6,
     "cli": 8, "__init__": 8,
 }  # fmt: skip
 # Within layer 1 these few rest on each other in this order.

@@ -82,7 +82,9 @@ class Speaker(anywidget.AnyWidget):
         elif hasattr(audio, "__fspath__") or isinstance(audio, str | bytes):
             sound = Audio.load(audio)
         else:
-            raise InputError(f"audio is a {type(audio).__name__}, must be an Audio, the path of a sound file, or its bytes.")
+            raise InputError(
+                f"audio is a {type(audio).__name__}, must be an Audio, the path of a sound file, or its bytes."
+            )
         self._play(sound, "")
 
     def stop(self) -> None:

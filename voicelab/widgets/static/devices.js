@@ -119,7 +119,7 @@ function eventForm(engine) {
   const problem = make("span", { class: "vl-problem", role: "alert" });
   const send = make("button", { type: "submit" }, "Send event");
   const timeout = button("Send timeout", () => engine.ask("timeout"), { title: "Tell the handler of a silence, at once" });
-  const element = make("form", { class: "vl-row" }, make("label", { for: name.id }, "Event"), name, make("label", { for: data.id }, "Data"), data, send, timeout, problem);
+  const element = make("form", { class: "vl-row" }, make("label", { for: name.id }, "Event name"), name, make("label", { for: data.id }, "Event data"), data, send, timeout, problem);
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     if (send.getAttribute("aria-disabled") === "true") return;

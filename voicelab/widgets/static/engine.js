@@ -10,7 +10,7 @@ import { createMicrophone, microphoneTrouble } from "./microphone.js";
 import { createPlayback } from "./playback.js";
 import { canRecognise, createRecognition } from "./recognition.js";
 import { createStore } from "./store.js";
-import { onVoices, voiceNames } from "./voices.js";
+import { voiceNames } from "./voices.js";
 
 const UNUSED_MS = 30_000;
 // How many times louder than the room a voice must be: more while the agent speaks, for what is left of its echo.
@@ -307,13 +307,11 @@ export function createEngine(model) {
       if (closed) return;
       stopListening();
       playback.close();
-      stopVoices();
       window.removeEventListener("pagehide", leave);
       closed = true;
     },
   };
 
-  const stopVoices = onVoices(hello);
   model.on("msg:custom", receive);
   model.on("comm:close", lose);
   // A connection that came back answers; one that is gone throws at the first word.

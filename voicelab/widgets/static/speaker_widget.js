@@ -2,7 +2,7 @@
 
 import { allow, button, freshId, glyph, keepKeys, make, setText } from "./dom.js";
 import { createPlayback } from "./playback.js";
-import { onVoices, voiceNames } from "./voices.js";
+import { voiceNames } from "./voices.js";
 
 function createSpeaker(model) {
   const id = freshId("speaker");
@@ -32,7 +32,6 @@ function createSpeaker(model) {
   }
 
   const hello = () => tell({ k: "hello", voices: voiceNames() });
-  const stopVoices = onVoices(hello);
   model.on("msg:custom", (message, buffers = []) => {
     if (message.engine && message.engine !== id) return;
     if (message.text !== undefined) texts.set(message.row, message.text);
@@ -52,10 +51,7 @@ function createSpeaker(model) {
       playback.wake();
       show({ trouble: "" });
     },
-    close() {
-      stopVoices();
-      playback.close();
-    },
+    close: () => playback.close(),
     subscribe(listen) {
       listeners.add(listen);
       return () => listeners.delete(listen);

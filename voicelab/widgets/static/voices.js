@@ -3,16 +3,9 @@
 const VOICE_PATIENCE_MS = 3000;
 const SENTENCE_CHARS = 220;
 
-/** Names of the page's voices; they may be there only some time after the page. */
+/** Names of the page's voices; the first question has some browsers load them, so that there are none yet. */
 export function voiceNames() {
   return (window.speechSynthesis?.getVoices() ?? []).map((voice) => voice.name);
-}
-
-/** Call `tell` when the page's voices become known. */
-export function onVoices(tell) {
-  const synthesis = window.speechSynthesis;
-  synthesis?.addEventListener?.("voiceschanged", tell);
-  return () => synthesis?.removeEventListener?.("voiceschanged", tell);
 }
 
 // Browsers stall at long texts, so that sentences are given one at a time.
