@@ -236,7 +236,7 @@ def test_a_microphone_that_never_answers_or_answers_too_late_is_let_go(page):
       };
     }""")
     begin(page, mode="hands_free")
-    page.wait_for_function("window.answer")
+    page.wait_for_function("window.answer !== undefined")
     page.get_by_role("button", name="Hang up").click()
     page.evaluate("answer()")
     page.wait_for_function("tracks.length === 1 && tracks[0].readyState === 'ended'")
