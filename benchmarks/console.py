@@ -14,7 +14,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from browser_page import (  # noqa: E402
+from browser_page import (
     ALLOW_MICROPHONE,
     FAKE_MICROPHONE,
     RATE,
