@@ -1,0 +1,232 @@
+"""A bare page on localhost that shows a widget's browser half with a stub in the kernel's place, in headless Chromium."""
+
+import contextlib
+import copy
+import functools
+import http.server
+import os
+import shutil
+import threading
+import warnings
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicelab.widgets.esm import STATIC, css, esm
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
+FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
+ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
+RATE = 16_000
+CLINIC = Path(__file__).parent.parent / "data" / "agents" / "clinic"
+
+# `tell` plays the kernel; `sent` is what the widget said to it. `lost` makes a send throw, as a dead kernel does.
+HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>voicelab</title>
+<link rel="stylesheet" href="style.css"><style>body { margin: 12px }</style></head>
+<body %(body)s><main></main><script type="module">
+import factory from "./%(entry)s.js";
+window.makeWidget = async (key) => {
+  const listeners = new Map();
+  const widget = { sent: [], audio: [], lost: false, values: { key }, seen: factory() };
+  const model = {
+    get: (name) => widget.values[name],
+    set: (name, value) => { widget.values[name] = value; },
+    save_changes() {},
+    on(name, listen) { listeners.set(name, [...(listeners.get(name) ?? []), listen]); },
+    off() {},
+    send(content, callbacks, buffers) {
+      if (widget.lost) throw new Error("comm is closed");
+      widget.sent.push({ ...content, at: performance.now() });
+      if (content.k === "pcm") widget.audio.push(new Int16Array(buffers[0].slice(0)));
+      if (content.k === "recording") widget.recording = buffers[0];
+    },
+  };
+  widget.emit = (name, ...values) => (listeners.get(name) ?? []).forEach((listen) => listen(...values));
+  // As in a notebook, a buffer is a view into a larger one.
+  widget.tell = (content, samples) => {
+    let views = [];
+    if (samples) {
+      const whole = new Int16Array(samples.length + 4);
+      whole.set(samples, 4);
+      views = [new DataView(whole.buffer, 8)];
+    }
+    widget.emit("msg:custom", content, views);
+  };
+  widget.tone = (row, seconds, more = {}) => {
+    const rate = 24000;
+    const samples = Int16Array.from({ length: seconds * rate }, (_, i) => 9000 * Math.sin(i / 8));
+    widget.tell({ k: "audio", row, rate, interruptible: true, last: true, ...more }, samples);
+  };
+  widget.show = async () => {
+    const el = document.createElement("div");
+    document.querySelector("main").append(el);
+    return widget.seen.render({ model, el });
+  };
+  widget.gone = await widget.seen.initialize({ model, signal: new AbortController().signal });
+  return widget;
+};
+window.widget = await window.makeWidget("one");
+window.removeView = await window.widget.show();
+window.ready = true;
+</script></body></html>"""
+
+
+def find_chromium():
+    """Return the path of Chromium; without one the tests are skipped, in CI they fail."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("CI"):
+        pytest.fail("There is no Chromium on PATH, and in CI the widgets are tested in one: see .ci/run.")
+    pytest.skip("There is no Chromium on PATH: install it to test the widgets (apt-get install chromium).")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path):
+    """Serve a folder with all widgets' pages on localhost, and yield its address."""
+    for entry in ("console", "microphone_widget", "speaker_widget"):
+        (folder / f"{entry}.js").write_text(esm(entry), encoding="utf-8")
+        for theme, body in {"": "", "-dark": 'data-jp-theme-light="false" style="background:#0b0e13"'}.items():
+            text = HTML % {"entry": entry, "body": body}
+            (folder / f"{entry}{theme}.html").write_text(text, encoding="utf-8")
+    (folder / "style.css").write_text(css(), encoding="utf-8")
+    (folder / "favicon.ico").write_bytes(b"")
+    shutil.copytree(STATIC, folder / "static")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def launch(playwright, *flags: str):
+    """Launch Chromium without a window, and with what is played playing."""
+    return playwright.chromium.launch(
+        executable_path=find_chromium(), args=[*FLAGS, *flags], ignore_default_args=["--mute-audio"]
+    )
+
+
+def write_wav(path: Path, samples) -> Path:
+    """Write mono PCM16 at 16 kHz."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.asarray(samples, np.int16).tobytes())
+    return path
+
+
+def speech_like(seconds: float, seed: int = 7):
+    """Return sound that is never the same twice, in the band of speech: so that a shift in time shows."""
+    rng = np.random.default_rng(seed)
+    noise = np.fft.rfft(rng.standard_normal(int(seconds * RATE)))
+    hertz = np.fft.rfftfreq(int(seconds * RATE), 1 / RATE)
+    noise[(hertz < 200) | (hertz > 3000)] = 0
+    wave_form = np.fft.irfft(noise)
+    swell = 0.35 + 0.65 * np.abs(np.sin(2 * np.pi * 1.7 * np.arange(len(wave_form)) / RATE))
+    return (9000 * swell * wave_form / np.abs(wave_form).max() * 2).clip(-32000, 32000).astype(np.int16)
+
+
+def recorded_session():
+    """Return a session of the example clinic as the kernel sends it: its state and its events."""
+    import voicelab as vl
+
+    caller = [
+        "I'd like to book something", vl.interrupt("another day please!", 1.4), "not sure", vl.silence(7), vl.press("1"),
+        "yes, that is fine, book it",
+    ]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        record = vl.run(vl.load_handler(CLINIC), caller, seed=1)
+    parts = ["end of turn", "recognition", "handler", "synthesis", "playback"]
+    times = [(1, [120, 88, 27, 133, 21]), (2, [118, 140, 31, 163, 22]), (3, [121, 96, 9, 96, 18])]
+    state = {
+        "phase": "ended", "session": 1, "agent": "clinic", "log": "runs/talks", "blind": False,
+        "tests": [
+            {"test": test, "variants": declared["variants"], "variant": record.variants[test], "assignment": "random", "forced": None}
+            for test, declared in record.declarations.items()
+        ],
+        "outcomes": record.outcomes, "metrics": [{"type": "gauge", "name": "handle_time_s", "value": 22.62, "time_s": 22.6}],
+        "data": record.data, "output_data": {"slot": record.data.get("slot")}, "parameters": {"caller_name": "Ada"},
+        "variables": {"OPENAI_API_KEY": "••••••"},
+        "notes": [{"line": note.line, "rule": note.rule, "text": f"{note.written}; the SDK: {note.sdk} ({note.platform})"} for note in record.notes],
+        "settings": {
+            "stt": "sphinx", "tts": "pico", "mode": "push", "speed": 1, "volume": 0.8, "muted": False,
+            "echo_cancellation": True, "noise_suppression": True, "auto_gain": True,
+        },
+        "engines": {
+            "stt": [engine("sphinx"), engine("whisper", installed=False, note="not installed: pip install faster-whisper"), engine("off")],
+            "tts": [engine("pico"), engine("browser", offline=False, note="the page's own voices"), engine("off")],
+        },
+        "gate": {"open": True, "reason": ""},
+        "latency": [
+            {"turn": turn, "total_ms": sum(ms), "parts": [{"name": name, "ms": part} for name, part in zip(parts, ms, strict=True)]}
+            for turn, ms in times
+        ],
+        "status": record.status, "duration_s": record.duration_s, "message": None,
+    }  # fmt: skip
+    return state, [_message_event(record, event) for event in record.events]
+
+
+def engine(name, *, offline=True, installed=True, note=""):
+    return {"name": name, "label": name, "offline": offline, "installed": installed, "note": note}
+
+
+def live(state, **changes):
+    """Return the state of a session that has just begun."""
+    begun = {"phase": "live", "status": None, "duration_s": None, "outcomes": {}, "metrics": [], "latency": []}
+    return {**state, **begun, **changes}
+
+
+def said(seq, time_s, text, who="agent", **data):
+    """Return an event of speech as the kernel sends it."""
+    return {
+        "seq": seq, "time_s": time_s, "turn": seq, "background": False, "task_name": None,
+        "kind": "output" if who == "agent" else "input", "name": "text_to_speech" if who == "agent" else "text",
+        "data": {"text": text, **data}, "lines": [{"who": who, "text": text, "lost": "", "label": "", "time_s": time_s}],
+        **({"end_s": time_s + 1} if who == "agent" else {}),
+    }  # fmt: skip
+
+
+def many_events(n: int):
+    """Return events of a very long session: what two people say, tasks, metrics, logs."""
+    events = []
+    for seq in range(n):
+        turn, part = divmod(seq, 5)
+        event = said(seq, turn * 2.0 + 0.3 * part, f"line {seq}", "caller" if part == 0 else "agent")
+        if part == 2:
+            event.update(
+                kind="log", name="log", background=True, task_name=f"task {turn % 7}", data={"message": "at work"}
+            )
+            event["lines"][0].update(who="task", label=event["task_name"])
+        elif part > 2:
+            event.update(kind="metric", name="metric", data={"name": "n", "value": seq}, lines=[])
+        events.append({**event, "turn": turn})
+    return events
+
+
+def _message_event(record, event):
+    alone = copy.copy(record)
+    alone.events = [event]
+    data = event.data
+    played_s = data.get("played_s", 0.06 * len(str(data.get("text", ""))) / (data.get("speed") or 1))
+    return {
+        "seq": event.seq, "time_s": event.time_s, "turn": event.turn, "kind": event.kind, "name": event.name,
+        "data": data, "background": event.background, "task_name": event.task_name,
+        "lines": [{name: getattr(line, name) for name in ("who", "text", "lost", "label", "time_s")} for line in alone.lines()],
+        **({"end_s": event.time_s + played_s} if event.name == "text_to_speech" else {}),
+    }  # fmt: skip

@@ -1,0 +1,514 @@
+"""The console's browser half in headless Chromium, with a stub in the kernel's place: what is shown, and what is sent."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import browser_page
+import pytest
+from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, recorded_session, said, served
+
+sync_api = pytest.importorskip("playwright.sync_api")
+LOST = "The kernel has restarted or the connection is lost: run the cell again."
+
+
+@pytest.fixture(scope="module")
+def session():
+    return recorded_session()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    browser_page.find_chromium()
+    with served(tmp_path_factory.mktemp("page")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    with sync_api.sync_playwright() as playwright:
+        browser = launch(playwright, FAKE_MICROPHONE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    page = open_page(browser, address)
+    yield page
+    page.context.close()
+    assert not page.errors
+
+
+def open_page(browser, address, name="console", **options):
+    page = browser.new_context(viewport={"width": 1264, "height": 900}, **options).new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(f"{address}/{name}.html")
+    page.wait_for_function("window.ready")
+    return page
+
+
+def tell(page, k, **fields):
+    """Send a message as the kernel, and wait until it is drawn."""
+    page.evaluate("message => widget.tell(message)", {"k": k, **fields})
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def begin(page, session, events=(), **changes):
+    state, _ = session
+    tell(page, "all", state=live(state, **changes), events=list(events))
+
+
+def sent(page, kind):
+    return page.evaluate("kind => widget.sent.filter(message => message.k === kind)", kind)
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+# --- what is there ---
+
+
+def test_every_module_is_valid_by_itself(page):
+    names = sorted(path.name for path in browser_page.STATIC.glob("*.js"))
+    kinds = page.evaluate(
+        "names => Promise.all(names.map(name => import(`./static/${name}`).then(module => typeof module)))", names
+    )
+    assert kinds == ["object"] * len(names)
+
+
+def test_everything_has_the_plain_name_the_issue_lists(page, session):
+    begin(page, session)
+    for name in ["Connect", "Hang up", "Push to talk", "Hands-free", "New session", *"0123456789*#", "Mute", "Replay"]:
+        assert button(page, name).count() == 1, name
+    for name in ["Conversation", "Timeline", "Tests", "State", "Outcomes and metrics", "Logs", "Portability"]:
+        assert page.get_by_role("region", name=name, exact=True).count() == 1, name
+    assert page.get_by_role("textbox", name="Message", exact=True).count() == 1
+    assert page.get_by_role("log").get_attribute("aria-live") == "polite"
+    assert page.get_by_role("meter", name="Microphone level").count() == 1
+    for name in ["Listens", "Speaks", "Microphone"]:
+        assert page.get_by_role("combobox", name=name, exact=True).count() == 1, name
+    assert page.get_by_role("slider", name="Volume").count() == 1
+
+
+def test_it_says_hello_once_for_any_number_of_views(page, session):
+    page.evaluate("widget.show()")
+    begin(page, session, [said(0, 0.0, "good morning")])
+    assert len(sent(page, "hello")) == 1
+    assert page.get_by_text("good morning").count() == 2
+    hello = sent(page, "hello")[0]
+    assert hello["secure"] is True
+    assert hello["microphone"] is True
+    assert hello["engine"]
+
+
+# --- what one does ---
+
+
+def test_connect_hang_up_and_new_session(page, session):
+    state, events = session
+    tell(page, "all", state={**live(state), "phase": "idle", "session": 0}, events=[])
+    button(page, "Connect").click()
+    mine = sent(page, "hello")[0]["engine"]
+    assert [message["engine"] for message in sent(page, "connect")] == [mine]
+    begin(page, session)
+    button(page, "Hang up").click()
+    tell(page, "all", state=state, events=events)
+    button(page, "New session").click()
+    assert len(sent(page, "hang_up")) == len(sent(page, "new")) == 1
+    assert page.get_by_text("completed after").count() == 1
+
+
+def test_typing_says_and_d_d_stays_in_the_box(page, session):
+    begin(page, session)
+    page.evaluate("window.leaked = []; document.addEventListener('keydown', event => leaked.push(event.key))")
+    box = page.get_by_role("textbox", name="Message")
+    box.focus()
+    page.keyboard.type("dd, please")
+    page.keyboard.press("Enter")
+    assert [message["text"] for message in sent(page, "say")] == ["dd, please"]
+    assert box.input_value() == ""
+    button(page, "Mute").focus()
+    page.keyboard.type("dd")
+    assert page.evaluate("leaked") == []
+
+
+def test_typing_before_the_session_starts_it(page, session):
+    state, _ = session
+    tell(page, "all", state={**live(state), "phase": "idle"}, events=[])
+    page.get_by_role("textbox", name="Message").fill("hello")
+    page.keyboard.press("Enter")
+    kinds = page.evaluate("widget.sent.map(message => message.k)")
+    assert kinds[-2:] == ["connect", "say"]
+
+
+def test_keys_settings_events_and_files_are_asked_for(page, session):
+    begin(page, session)
+    for digit in "7*#":
+        button(page, digit).click()
+    assert [message["digit"] for message in sent(page, "key")] == ["7", "*", "#"]
+    page.get_by_role("combobox", name="Force greeting").select_option("=casual")
+    page.get_by_role("combobox", name="Force greeting").select_option("")
+    assert [(m["test"], m["variant"]) for m in sent(page, "force")] == [("greeting", "casual"), ("greeting", None)]
+    page.get_by_role("combobox", name="Speaks").select_option("browser")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Echo cancellation").uncheck()
+    page.get_by_label("Speed of time").select_option("10")
+    page.get_by_label("Volume").fill("0.5")
+    chosen = {message["name"]: message["value"] for message in sent(page, "set")}
+    assert chosen == {"tts": "browser", "echo_cancellation": False, "speed": 10, "volume": 0.5}
+    page.get_by_label("Event name").fill("crm")
+    page.get_by_label("Event data").fill("no json")
+    button(page, "Send event").click()
+    assert page.get_by_text("The data is no JSON").count() == 1
+    page.get_by_label("Event data").fill('{"found": true}')
+    button(page, "Send event").click()
+    button(page, "Send timeout").click()
+    assert [(m["name"], m["data"]) for m in sent(page, "event")] == [("crm", {"found": True})]
+    assert len(sent(page, "timeout")) == 1
+
+
+def test_an_ended_session_can_be_kept_and_replayed(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    button(page, "Download JSON").click()
+    button(page, "Download WAV").click()
+    button(page, "Replay").click()
+    assert [message["what"] for message in sent(page, "download")] == ["json", "wav"]
+    assert len(sent(page, "replay")) == 1
+    with page.expect_download() as download:
+        page.evaluate("widget.tell({k: 'file', name: 'talk.json', mime: 'application/json'}, [8315, 125])")
+    assert download.value.suggested_filename == "talk.json"
+    page.evaluate(
+        "widget.tell({k: 'replay', rate: 8000, duration_s: 1}, Int16Array.from({length: 16000}, (_, i) => 4000 * Math.sin(i / 9)))"
+    )
+    stop = button(page, "Stop replay")
+    stop.wait_for()
+    page.wait_for_timeout(400)
+    at_s = page.evaluate("document.querySelector('.vl-console').voicelab.store.now()")
+    assert 0.2 < at_s < 1.0
+    button(page, "Replay").wait_for(timeout=3000)
+
+
+def test_an_outcome_is_asked_for_and_the_variant_hidden(page, session):
+    state, events = session
+    hidden = [{**test, "variant": None} for test in state["tests"]]
+    tell(page, "all", state={**state, "blind": True, "tests": hidden}, events=events)
+    tests = page.get_by_role("region", name="Tests", exact=True)
+    assert tests.get_by_text("hidden until you have rated").count() == 1
+    assert tests.get_by_role("combobox").count() == 0
+    tell(page, "ask", test="greeting", outcome="booked", type="boolean")
+    button(page, "Save rating").click()
+    assert page.get_by_text("Answer first, or skip.").count() == 1
+    page.get_by_label("Yes").check()
+    page.get_by_label("Note").fill("friendly")
+    button(page, "Save rating").click()
+    tell(page, "ask", test="greeting", outcome="seconds", type="number")
+    page.get_by_label("seconds").fill("12.5")
+    button(page, "Save rating").click()
+    tell(page, "ask", test="greeting", outcome="why", type="text")
+    button(page, "Skip").click()
+    assert [(m["value"], m["note"]) for m in sent(page, "rate")] == [(True, "friendly"), (12.5, ""), (None, "")]
+
+
+# --- what is shown ---
+
+
+def test_bubbles_show_who_what_was_lost_and_tasks(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    lost = page.locator(".vl-lost").first
+    assert "Would you like it?" in lost.inner_text()
+    assert "line-through" in lost.evaluate("element => getComputedStyle(element).textDecorationLine")
+    assert page.get_by_text("interrupted after 1.4 s").count() == 1
+    task = page.locator(".vl-line.vl-task").first
+    assert "look_up" in task.inner_text()
+    style = task.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).borderTopColor]")
+    assert style == ["rgb(255, 241, 214)", "rgb(224, 142, 0)"]
+    partial = page.locator(".vl-partial")
+    tell(page, "partial", text="yes, that is")
+    assert partial.inner_text().startswith("yes, that is")
+    tell(page, "partial", text="")
+    assert not partial.is_visible()
+
+
+def test_an_amended_event_changes_its_line_in_place(page, session):
+    begin(page, session)
+    tell(page, "events", events=[said(0, 0.0, "one two three"), said(1, 1.0, "hello", "caller")], now_s=1.0)
+    cut = said(0, 0.0, "one two three", interrupted=True, played_s=0.4)
+    cut["lines"] = [{"who": "agent", "text": "one", "lost": "two three", "label": "interrupted", "time_s": 0.0}]
+    tell(page, "events", events=[cut], now_s=1.4)
+    lines = page.locator(".vl-log .vl-line")
+    assert lines.count() == 2
+    assert "interrupted after 0.4 s" in lines.first.inner_text()
+    assert "hello" in lines.nth(1).inner_text()
+
+
+def colours(page):
+    """Return how many pixels of the timeline have the colour of an interruption, of a task's border and its ground."""
+    return page.evaluate("""() => {
+      const canvas = document.querySelector('.vl-stage canvas');
+      const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      const wanted = { cut: [192, 52, 44], task: [224, 142, 0], ground: [255, 241, 214], gate: [14, 116, 144] };
+      const found = {};
+      for (const [name, [r, g, b]] of Object.entries(wanted)) {
+        found[name] = 0;
+        for (let i = 0; i < data.length; i += 4) {
+          if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12) found[name] += 1;
+        }
+      }
+      return found;
+    }""")
+
+
+def test_the_timeline_draws_interruptions_red_tasks_orange_and_the_closed_gate(page, session):
+    state, events = session
+    quiet = [event for event in events if not event["data"].get("interrupted") and event["name"] != "turn_interrupted"]
+    tell(page, "all", state=state, events=quiet)
+    page.wait_for_timeout(100)
+    before = colours(page)
+    tell(page, "all", state=state, events=events)
+    page.wait_for_timeout(100)
+    after = colours(page)
+    assert before["cut"] < 30
+    assert after["cut"] > 150
+    assert after["task"] > 100
+    assert after["ground"] > 300
+    assert after["gate"] > 300
+
+
+def test_the_timeline_is_walked_by_keys_and_enter_opens_the_json(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    stage = page.get_by_role("listbox", name="Events in order of time")
+    stage.focus()
+    page.keyboard.press("Home")
+    seen = []
+    for _ in range(60):
+        seen.append(stage.get_by_role("option").inner_text())
+        page.keyboard.press("ArrowRight")
+    assert any("cut ≈" in text for text in seen)
+    assert any(text.startswith("Tasks: ") and "look_up" in text for text in seen)
+    assert any("gate closed: the speech may not be interrupted" in text for text in seen)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    viewer = page.get_by_role("region", name="Event", exact=True)
+    assert json.loads(viewer.locator("pre").inner_text())["seq"] == events[0]["seq"]
+    page.keyboard.press("Escape")
+    assert not viewer.is_visible()
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "listbox"
+
+
+def test_a_click_on_the_timeline_opens_the_event(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    page.wait_for_timeout(100)
+    box = page.locator(".vl-stage canvas").bounding_box()
+    page.mouse.click(box["x"] + 90, box["y"] + 18 + 26 + 12)
+    facts = json.loads(page.get_by_role("region", name="Event", exact=True).locator("pre").inner_text())
+    assert facts["name"] == "text_to_speech"
+
+
+def test_the_panes_show_latency_tests_state_and_notes(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    answer = page.get_by_role("region", name="Answer time")
+    assert "last turn: 340 ms" in answer.inner_text().lower()
+    assert (
+        "end of turn 121 + recognition 96 + handler 9 + synthesis 96 + playback 18 = 340 ms"
+        in answer.inner_text().replace("\n", "")
+    )
+    assert "OPENAI_API_KEY" in page.get_by_role("region", name="State").inner_text()
+    assert "booked" in page.get_by_role("region", name="Outcomes and metrics").inner_text()
+    assert "Looking up the calendar" in page.get_by_role("region", name="Logs").inner_text()
+    assert "add_outcome" in page.get_by_role("region", name="Portability").inner_text()
+
+
+def test_markup_in_texts_stays_text(page, session):
+    evil = "<img src=x onerror='window.pwned = true'><script>window.pwned = true</script>"
+    begin(
+        page, session, [said(0, 0.0, evil), said(1, 1.0, evil, "caller")],
+        agent=evil, data={evil: evil}, outcomes={evil: evil}, message={"level": "error", "text": evil},
+        tests=[{"test": evil, "variants": {evil: 1}, "variant": evil, "assignment": evil, "forced": None}],
+        notes=[{"line": 1, "rule": evil, "text": evil}],
+        engines={"stt": [engine(evil, note=evil)], "tts": [engine("off")]},
+    )  # fmt: skip
+    tell(page, "partial", text=evil)
+    tell(page, "ask", test=evil, outcome=evil, type="text")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("main img, main script").count() == 0
+    assert page.get_by_role("log").get_by_text("<img src=x").count() == 2
+
+
+def test_a_text_of_100_000_characters_is_folded(page, session):
+    began = page.evaluate("performance.now()")
+    begin(page, session, [said(0, 0.0, "wörd " * 20_000)], data={"long": "x" * 100_000})
+    assert page.evaluate("performance.now()") - began < 2000
+    bubble = page.locator(".vl-log .vl-line")
+    assert len(bubble.inner_text()) < 3000
+    bubble.get_by_role("button").click()
+    assert len(bubble.inner_text()) > 99_000
+    page.get_by_role("textbox", name="Message").fill("still here")
+
+
+def test_ten_thousand_events_keep_the_page_small_and_scrolling(page, session):
+    begin(page, session, many_events(10_000))
+    nodes = page.evaluate("document.querySelectorAll('.vl-console *').length")
+    assert nodes < 3500
+    stage = page.get_by_role("listbox")
+    stage.focus()
+    frames = page.evaluate("""async () => {
+      const stage = document.querySelector('.vl-stage');
+      const times = [];
+      for (let i = 0; i < 40; i++) {
+        const began = performance.now();
+        stage.dispatchEvent(new WheelEvent('wheel', { deltaX: i % 2 ? 300 : -200, bubbles: true, cancelable: true }));
+        await new Promise(requestAnimationFrame);
+        times.push(performance.now() - began);
+      }
+      return times.sort((a, b) => a - b);
+    }""")
+    assert frames[len(frames) // 2] < 500, "the timeline hangs"
+    page.get_by_role("button", name="Show earlier lines").click()
+    assert page.evaluate("document.querySelectorAll('.vl-console *').length") < 2 * nodes
+    for event in many_events(30_000)[::5000]:
+        tell(page, "events", events=[event])
+
+
+# --- how it ends ---
+
+
+def test_a_lost_kernel_is_said_and_nothing_listens(page, session):
+    begin(page, session)
+    page.evaluate("widget.lost = true")
+    page.get_by_role("textbox", name="Message").fill("hello?")
+    page.keyboard.press("Enter")
+    assert page.get_by_role("alert").filter(has_text=LOST).count() == 1
+    assert page.get_by_role("textbox", name="Message").input_value() == "hello?"
+    assert page.evaluate("document.querySelector('.vl-console').voicelab.microphone.isOpen") is False
+
+
+def test_a_closed_widget_says_so_too(page, session):
+    begin(page, session)
+    page.evaluate("widget.emit('comm:close')")
+    page.get_by_role("alert").filter(has_text=LOST).wait_for()
+
+
+def test_a_kernel_that_comes_back_is_greeted(page, session):
+    page.evaluate("widget.emit('comm_live_update')")
+    assert len(sent(page, "hello")) == 2
+    begin(page, session, [said(0, 0.0, "still here")])
+    assert page.get_by_text("still here").count() == 1
+
+
+def test_the_static_copy_is_hidden_while_a_view_lives(page):
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p class=\"vl-static-one\">as it was</p>')")
+    copy = page.get_by_text("as it was")
+    assert not copy.is_visible()
+    page.evaluate("removeView()")
+    assert copy.is_visible()
+
+
+def test_a_second_widget_on_the_page_keeps_to_itself(page, session):
+    page.evaluate("async () => { window.other = await makeWidget('two'); await other.show(); }")
+    begin(page, session, [said(0, 0.0, "only here")])
+    assert page.get_by_text("only here").count() == 1
+    page.get_by_role("textbox", name="Message").nth(1).fill("there")
+    page.keyboard.press("Enter")
+    assert sent(page, "say") == []
+    assert page.evaluate("other.sent.map(message => message.k)") == ["hello", "connect", "say"]
+
+
+def test_another_tab_has_the_sound(page, session):
+    begin(page, session, engine="another")
+    assert page.get_by_text("in another tab").count() == 1
+    page.evaluate("widget.tone(3, 1, { engine: 'another' })")
+    page.wait_for_timeout(150)
+    assert sent(page, "started") == []
+    tell(page, "ping", engine="another")
+    assert sent(page, "pong") == []
+    tell(page, "ping", engine=sent(page, "hello")[0]["engine"])
+    assert len(sent(page, "pong")) == 1
+
+
+# --- how it looks ---
+
+
+def shoot(page, name, folder):
+    target = Path(os.environ.get("VOICELAB_SCREENSHOTS") or folder)
+    target.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(target / f"{name}.png"), full_page=True)
+
+
+@pytest.mark.parametrize("theme", ["", "-dark"])
+def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, address, session, tmp_path, theme):
+    state, events = session
+    page = open_page(browser, address, f"console{theme}")
+    found = {}
+    states = {
+        "idle": ({**live(state), "phase": "idle", "session": 0, "tests": [], "data": {}}, []),
+        "live": (live(state, message={"level": "info", "text": "It counts from the next session on."}), events[:20]),
+        "ended": (state, events),
+        "error": (
+            {**state, "message": {"level": "error", "text": "The handler raised KeyError: 'slot' (handler.py:57)."}},
+            events,
+        ),
+    }
+    for name, (shown, known) in states.items():
+        tell(page, "all", state=shown, events=known)
+        found[name] = violations(page)
+        shoot(page, f"{name}{theme}", tmp_path)
+    tell(page, "ask", test="greeting", outcome="booked", type="boolean")
+    page.get_by_text("More", exact=True).click()
+    found["blind"] = violations(page)
+    shoot(page, f"blind{theme}", tmp_path)
+    page.set_viewport_size({"width": 600, "height": 900})
+    page.wait_for_timeout(100)
+    found["narrow"] = violations(page)
+    shoot(page, f"narrow{theme}", tmp_path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 600
+    assert {name: each for name, each in found.items() if each} == {}
+    assert not page.errors
+    page.context.close()
+
+
+def violations(page):
+    """Return what axe-core calls serious or critical."""
+    page.add_script_tag(path=str(axe()))
+    return page.evaluate("""async () => {
+      const { violations } = await axe.run('main', { resultTypes: ['violations'] });
+      return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .map(({ id, nodes }) => [id, nodes[0].html.slice(0, 200), nodes[0].failureSummary]);
+    }""")
+
+
+def axe() -> Path:
+    """Return axe-core, installed from npm beside the Python environment that runs the tests."""
+    folder = Path(sys.prefix) / "axe-core"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if script.exists():
+        return script
+    npm = shutil.which("npm")
+    if npm is None:
+        reason = "npm is needed to install axe-core, which checks accessibility."
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    folder.mkdir(exist_ok=True)
+    install = [
+        npm,
+        "install",
+        "--no-save",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        str(folder),
+        "axe-core@4",
+    ]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    return script

@@ -1,0 +1,444 @@
+"""The widgets' sound in headless Chromium: a fake microphone plays a generated file, and what is played is recorded."""
+
+import browser_page
+import numpy as np
+import pytest
+from browser_page import (
+    ALLOW_MICROPHONE,
+    FAKE_MICROPHONE,
+    RATE,
+    launch,
+    live,
+    recorded_session,
+    served,
+    speech_like,
+    write_wav,
+)
+
+sync_api = pytest.importorskip("playwright.sync_api")
+PLAIN = {"echo_cancellation": False, "noise_suppression": False, "auto_gain": False}
+QUIET_S, SPEECH_S = 1.5, 7.0
+CONSOLE = "document.querySelector('.vl-console').voicelab"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    browser_page.find_chromium()
+    with served(tmp_path_factory.mktemp("page")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def playwright(address):
+    with sync_api.sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """What the fake microphone plays: silence first, so that the onset is known."""
+    quiet = np.zeros(int(QUIET_S * RATE), np.int16)
+    return np.concatenate([quiet, speech_like(SPEECH_S), quiet])
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, spoken, tmp_path_factory):
+    wav = write_wav(tmp_path_factory.mktemp("wav") / "spoken.wav", spoken)
+    flags = [FAKE_MICROPHONE, ALLOW_MICROPHONE, f"--use-file-for-fake-audio-capture={wav}%noloop"]
+    browser = launch(playwright, *flags)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    page = open_page(browser, address)
+    yield page
+    page.context.close()
+    assert not page.errors
+
+
+def open_page(browser, address, name="console"):
+    page = browser.new_context(viewport={"width": 1264, "height": 900}).new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(f"{address}/{name}.html")
+    page.wait_for_function("window.ready")
+    return page
+
+
+def begin(page, **settings):
+    state, _ = recorded_session()
+    state = live(state, settings={**state["settings"], **PLAIN, **settings})
+    page.evaluate("state => widget.tell({ k: 'all', state, events: [] })", state)
+
+
+def sent(page, *kinds):
+    return page.evaluate("kinds => widget.sent.filter(message => kinds.includes(message.k))", list(kinds))
+
+
+def captured(page):
+    return np.concatenate(
+        [np.asarray(piece, np.int16) for piece in page.evaluate("widget.audio.map(a => Array.from(a))")]
+    )
+
+
+def is_open(page):
+    return page.evaluate(f"{CONSOLE}.microphone.isOpen")
+
+
+def best_match(needle, haystack):
+    """Return the highest correlation of a piece with any place of a sound."""
+    size = len(haystack) + len(needle)
+    product = np.fft.irfft(np.fft.rfft(haystack, size) * np.conj(np.fft.rfft(needle, size)), size)[: len(haystack)]
+    energy = np.concatenate([[0.0], np.cumsum(haystack.astype(float) ** 2)])
+    ends = np.minimum(np.arange(len(haystack)) + len(needle), len(haystack))
+    local = np.sqrt(np.maximum(energy[ends] - energy[: len(haystack)], 1.0))
+    return float((product / local / np.linalg.norm(needle.astype(float))).max())
+
+
+def hears_itself(page, act, until):
+    """Do something, and return all that was played until a condition held, as floats at the page's own rate."""
+    page.evaluate(f"""() => {{
+      const engine = {CONSOLE};
+      engine.playback.wake();
+      const gain = engine.playback.output;
+      window.tap = [];
+      const node = gain.context.createScriptProcessor(1024, 1, 1);
+      node.onaudioprocess = ({{ inputBuffer }}) => tap.push(Array.from(inputBuffer.getChannelData(0)));
+      gain.connect(node);
+      node.connect(gain.context.destination);
+      window.tapRate = gain.context.sampleRate;
+    }}""")
+    page.evaluate(act)
+    page.wait_for_function(until)
+    page.wait_for_timeout(150)
+    return np.asarray(page.evaluate("tap.flat()")), page.evaluate("tapRate")
+
+
+# --- the microphone ---
+
+
+def test_hands_free_sends_what_is_heard_without_a_gap(page, spoken):
+    begin(page, mode="hands_free")
+    page.wait_for_function("widget.audio.length >= 75", timeout=20_000)
+    pieces = sent(page, "pcm")
+    assert [piece["seq"] for piece in pieces] == list(range(len(pieces)))
+    assert np.allclose(np.diff([piece["t"] for piece in pieces]), 0.1, atol=0.002)
+    heard = captured(page)
+    assert set(page.evaluate("widget.audio.map(a => a.length)")) == {RATE // 10}
+    for start_s in np.arange(QUIET_S + 0.5, 6.0, 1.0):
+        window = heard[int(start_s * RATE) : int((start_s + 1) * RATE)]
+        assert best_match(window.astype(float), spoken.astype(float)) > 0.95
+    on = [message for message in sent(page, "microphone") if message["on"]]
+    assert len(on) == 1
+    assert on[0]["device"]
+    assert page.get_by_text("microphone on").count() == 1
+
+
+def test_an_onset_stops_playback_here_and_is_reported(page):
+    begin(page, mode="hands_free")
+    page.evaluate("widget.tone(3, 10)")
+    page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=10_000)
+    told = [message["k"] for message in sent(page, "started", "stopped", "onset", "ended")]
+    assert told == ["started", "stopped", "onset"]
+    stopped, onset = sent(page, "stopped", "onset")
+    assert stopped["row"] == 3
+    assert 0.5 < stopped["played_s"] < 3.0
+    assert onset["playing"] is True
+    # From the first loud sample that the page got until playback stopped; the bound is measured in benchmarks/.
+    pieces = sent(page, "pcm")
+    heard = captured(page)
+    loud = int(np.argmax(np.abs(heard) > 400))
+    began = pieces[0]["t"] + loud / RATE
+    assert abs(onset["t"] - began) < 0.05
+    assert onset["at"] / 1000 - began < 0.5
+
+
+def test_what_may_not_be_interrupted_is_played_on(page):
+    begin(page, mode="hands_free")
+    page.evaluate("widget.tone(3, 3, { interruptible: false })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=10_000)
+    assert sent(page, "onset")[0]["playing"] is False
+    assert sent(page, "stopped") == []
+
+
+def test_push_to_talk_is_held_by_the_button_and_by_the_space_bar(page):
+    begin(page)
+    talk = page.get_by_role("button", name="Push to talk", exact=True)
+    box = talk.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.wait_for_function("widget.audio.length >= 6")
+    assert talk.get_attribute("aria-pressed") == "true"
+    page.mouse.up()
+    page.wait_for_function("widget.sent.some(message => message.k === 'talk' && !message.on)")
+    n_pieces = len(sent(page, "pcm"))
+    page.wait_for_timeout(300)
+    assert len(sent(page, "pcm")) == n_pieces, "nothing is sent after the release"
+    page.get_by_role("group", name="Conversation so far").focus()
+    page.keyboard.down("Space")
+    page.wait_for_function(f"widget.audio.length > {n_pieces + 3}")
+    page.keyboard.up("Space")
+    page.wait_for_function("widget.sent.filter(message => message.k === 'talk').length === 4")
+    assert [message["on"] for message in sent(page, "talk")] == [True, False, True, False]
+    pieces = [piece["seq"] for piece in sent(page, "pcm")]
+    assert pieces == list(range(len(pieces)))
+    order = [message["k"] for message in sent(page, "talk", "pcm")]
+    assert order[0] == "talk"
+    assert order[-1] == "talk"
+    page.get_by_role("textbox", name="Message").focus()
+    page.keyboard.press("Space")
+    assert len(sent(page, "talk")) == 4, "a space in the box is a space"
+
+
+def test_mute_sends_nothing(page):
+    begin(page, mode="hands_free")
+    page.wait_for_function("widget.audio.length >= 2")
+    page.get_by_role("button", name="Mute", exact=True).click()
+    n_pieces = len(sent(page, "pcm"))
+    page.wait_for_timeout(400)
+    assert len(sent(page, "pcm")) <= n_pieces + 1
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "widget.tell({ k: 'state', state: { phase: 'ended' } })",
+        "removeView()",
+        "(widget.lost = true, widget.emit('comm_live_update'))",
+        "widget.emit('comm:close')",
+        "widget.gone()",
+        "widget.tell({ k: 'state', state: { engine: 'another' } })",
+    ],
+)
+def test_no_microphone_is_left_on(page, leave):
+    page.evaluate(f"window.engine = {CONSOLE}")
+    begin(page, mode="hands_free")
+    page.wait_for_function("widget.audio.length >= 2")
+    page.evaluate(f"(async () => {{ {leave} }})()")
+    page.wait_for_function("!engine.microphone.isOpen")
+    page.wait_for_timeout(200)
+    n_pieces = len(sent(page, "pcm"))
+    page.wait_for_timeout(300)
+    assert len(sent(page, "pcm")) == n_pieces
+
+
+def test_a_microphone_that_never_answers_or_answers_too_late_is_let_go(page):
+    page.evaluate("""() => {
+      window.tracks = [];
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (wanted) => {
+        await new Promise((done) => { window.answer = done; });
+        const stream = await ask(wanted);
+        tracks.push(...stream.getTracks());
+        return stream;
+      };
+    }""")
+    begin(page, mode="hands_free")
+    page.wait_for_function("window.answer !== undefined")
+    page.get_by_role("button", name="Hang up").click()
+    page.evaluate("answer()")
+    page.wait_for_function("tracks.length === 1 && tracks[0].readyState === 'ended'")
+    assert not is_open(page)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [([FAKE_MICROPHONE], "The browser did not allow the microphone"), ([ALLOW_MICROPHONE], "No microphone was found")],
+    ids=["denied", "missing"],
+)
+def test_a_microphone_that_cannot_be_had_is_explained(playwright, address, flags, words):
+    browser = launch(playwright, *flags)
+    page = open_page(browser, address)
+    begin(page)
+    talk = page.get_by_role("button", name="Push to talk", exact=True)
+    talk.focus()
+    page.keyboard.down("Space")
+    page.get_by_role("alert").filter(has_text=words).wait_for()
+    page.keyboard.up("Space")
+    report = sent(page, "microphone")[-1]
+    assert report["on"] is False
+    assert words in report["error"]
+    page.get_by_role("textbox", name="Message").fill("typing still works")
+    page.keyboard.press("Enter")
+    assert len(sent(page, "say")) == 1
+    assert not page.errors
+    browser.close()
+
+
+def test_each_error_has_its_own_sentence(page):
+    names = [
+        "NotAllowedError",
+        "SecurityError",
+        "NotFoundError",
+        "NotReadableError",
+        "AbortError",
+        "OverconstrainedError",
+        "TimeoutError",
+        "Other",
+    ]
+    sentences = page.evaluate(
+        """async (names) => {
+          const { microphoneTrouble } = await import("./static/microphone.js");
+          const all = names.map((name) => microphoneTrouble({ name, message: "x" }));
+          all.push(microphoneTrouble({ name: "TypeError" }, { protocol: "vscode-webview:", hostname: "x" }));
+          Object.defineProperty(window, "isSecureContext", { value: false });
+          all.push(microphoneTrouble({ name: "TypeError" }, { protocol: "http:", hostname: "lab.example", port: "8889" }));
+          return all;
+        }""",
+        names,
+    )
+    assert len(set(sentences)) == len(names) + 2
+    assert "JupyterLab" in sentences[-2]
+    assert "https" in sentences[-1]
+    assert "ssh -L 8889:localhost:8889 lab.example" in sentences[-1]
+
+
+# --- playback ---
+
+
+def test_rows_are_played_in_order_and_without_a_gap(page):
+    begin(page)
+    samples = speech_like(3.0, seed=3)
+    page.evaluate("samples => { window.pieces = samples; }", samples.tolist())
+    act = """() => {
+      const size = 8000;
+      for (let at = 0; at < pieces.length; at += size) {
+        widget.tell({ k: 'audio', row: 5, rate: 16000, interruptible: true, last: at + size >= pieces.length }, pieces.slice(at, at + size));
+      }
+      widget.tone(6, 0.3);
+    }"""
+    played, rate = hears_itself(page, act, "widget.sent.some(message => message.k === 'ended' && message.row === 6)")
+    told = [(message["k"], message["row"]) for message in sent(page, "started", "ended", "stopped")]
+    assert told == [("started", 5), ("ended", 5), ("started", 6), ("ended", 6)]
+    times = np.arange(0, 3.0, 1 / rate)
+    wanted = np.interp(times, np.arange(len(samples)) / RATE, samples / 32768)
+    for start in np.arange(0.0, 2.5, 0.5):
+        piece = wanted[int(start * rate) : int((start + 0.5) * rate)]
+        assert best_match(piece, played) > 0.97
+
+
+def test_clear_stops_and_reports_what_was_heard(page):
+    begin(page)
+    page.evaluate("() => { widget.tone(7, 5); widget.tone(8, 2); }")
+    page.wait_for_function("widget.sent.some(message => message.k === 'started')")
+    page.wait_for_timeout(600)
+    page.evaluate("widget.tell({ k: 'clear' })")
+    stopped = {message["row"]: message["played_s"] for message in sent(page, "stopped")}
+    assert 0.3 < stopped[7] < 1.2
+    assert stopped[8] == 0
+    page.evaluate("widget.tone(9, 0.2)")
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended' && message.row === 9)")
+    assert sent(page, "ended")[0]["row"] == 9
+
+
+def test_volume_nothing_to_play_and_odd_bytes(page):
+    begin(page, volume=0.0)
+    played, _ = hears_itself(
+        page, "() => widget.tone(1, 0.3)", "widget.sent.some(message => message.k === 'ended' && message.row === 1)"
+    )
+    assert np.abs(played).max() < 0.2, "the volume of the settings counts"
+    page.evaluate("widget.tell({ k: 'audio', row: 2, rate: 16000, last: true }, [])")
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended' && message.row === 2)")
+    page.evaluate(
+        "widget.emit('msg:custom', { k: 'audio', row: 3, rate: 16000, last: true }, [new DataView(new ArrayBuffer(3))])"
+    )
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended' && message.row === 3)")
+
+
+def test_the_pages_own_voice_takes_its_turn_and_can_be_cut(page):
+    # Headless Chromium has no voice: this one tells what a voice would.
+    page.evaluate("""() => {
+      window.spoken = [];
+      const voice = {
+        getVoices: () => [], addEventListener() {}, removeEventListener() {},
+        speak(words) { spoken.push(words.text); setTimeout(() => words.onstart?.(), 20); setTimeout(() => words.onend?.(), 150); },
+        cancel() { spoken.push('cancelled'); },
+      };
+      Object.defineProperty(window, 'speechSynthesis', { value: voice });
+    }""")
+    begin(page, tts="browser")
+    page.evaluate("""() => {
+      widget.tone(1, 0.2);
+      widget.tell({ k: 'speak', row: 2, text: 'Hello there.', voice: 'nova', language: 'en', speed: 1, interruptible: true });
+      widget.tone(3, 0.2);
+    }""")
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended' && message.row === 3)")
+    told = [(message["k"], message["row"]) for message in sent(page, "started", "ended")]
+    assert told == [(k, row) for row in (1, 2, 3) for k in ("started", "ended")]
+    page.evaluate("widget.tell({ k: 'speak', row: 4, text: 'Never to be heard to its end.', interruptible: true })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'started' && message.row === 4)")
+    page.evaluate("widget.tell({ k: 'clear' })")
+    assert sent(page, "stopped")[-1]["row"] == 4
+    page.wait_for_timeout(300)
+    assert page.evaluate("spoken.at(-1)") == "cancelled"
+    assert not [message for message in sent(page, "ended") if message["row"] == 4]
+
+
+def test_a_page_without_a_voice_says_so_and_goes_on(page):
+    begin(page, tts="browser")
+    page.evaluate("widget.tell({ k: 'speak', row: 1, text: 'Hello.', interruptible: true })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended')", timeout=10_000)
+    assert sent(page, "ended")[0]["row"] == 1
+
+
+# --- the two small widgets ---
+
+
+def test_the_microphone_widget_records_and_hands_over(browser, address, spoken):
+    page = open_page(browser, address, "microphone_widget")
+    page.evaluate("""() => {
+      window.pieces = [];
+      const emit = widget.sent.push.bind(widget.sent);
+      widget.sent.push = (message) => emit(message);
+    }""")
+    page.evaluate("widget.tell({ k: 'record', seconds: 3 })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'done')", timeout=10_000)
+    done = sent(page, "done")[0]
+    assert done["rate"] == RATE
+    assert 2.5 < done["samples"] / RATE < 3.6
+    assert [message["k"] for message in sent(page, "hello", "recording", "piece", "done")] == [
+        "hello",
+        "recording",
+        "piece",
+        "done",
+    ]
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function("widget.sent.filter(message => message.k === 'done').length === 2")
+    assert page.get_by_label("What was recorded").is_visible()
+    assert not page.errors
+    page.context.close()
+
+
+def test_the_microphone_widget_takes_a_file(browser, address, spoken, tmp_path):
+    page = open_page(browser, address, "microphone_widget")
+    page.locator("input[type=file]").set_input_files(write_wav(tmp_path / "a.wav", spoken))
+    page.wait_for_function("widget.sent.some(message => message.k === 'done')")
+    assert abs(sent(page, "done")[0]["samples"] - len(spoken)) <= 1
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"this is no sound")
+    page.locator("input[type=file]").set_input_files(bad)
+    page.get_by_role("alert").filter(has_text="bad.wav can't be read as sound").wait_for()
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(b"")
+    page.locator("input[type=file]").set_input_files(empty)
+    page.get_by_role("alert").filter(has_text="the file is empty").wait_for()
+    assert not page.errors
+    page.context.close()
+
+
+def test_the_speaker_widget_plays_and_stops(browser, address):
+    page = open_page(browser, address, "speaker_widget")
+    page.evaluate("widget.tone(1, 0.2, { text: 'Good morning!' })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended')")
+    page.evaluate("widget.tone(2, 5, { text: 'A long story' })")
+    page.get_by_text("A long story").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    assert sent(page, "stopped")[0]["row"] == 2
+    assert page.get_by_text("silent").count() == 1
+    assert not page.errors
+    page.context.close()

@@ -1,0 +1,116 @@
+"""`Microphone`: a recording made in the notebook's page, as samples in the kernel."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import numpy as np
+
+from voicelab.errors import InputError, VoicelabError
+from voicelab.widgets.esm import css, esm
+
+if TYPE_CHECKING:
+    from voicelab.speech import Audio
+
+_LONGEST_S = 3600.0
+
+
+class Microphone(anywidget.AnyWidget):
+    """Record the microphone of the browser that shows the notebook, or take a sound file where there is none.
+
+    The widget has a button to record, and one to upload a file; `record` does the same from a cell. It has to be shown
+    (as the last line of a cell) before it can hear anything.
+
+    Example:
+        mic = Microphone()
+        mic               # shown; press Record, or:
+        mic.record(3)     # for three seconds
+        mic.audio.text()  # in a later cell
+    """
+
+    _esm = esm("microphone_widget")
+    _css = css()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._audio: Audio | None = None
+        self._trouble = ""
+        self._shown = False
+        self._waiting: dict[str, Any] | None = None
+        self._pieces: list[tuple[int, bytes]] = []
+        self.on_msg(self._receive)
+
+    @property
+    def audio(self) -> "Audio":
+        """The last recording: `.samples`, `.rate`, `.save(path)`, `.text()`.
+
+        Raises:
+            VoicelabError: nothing was recorded yet; the message says why.
+        """
+        if self._audio is None:
+            raise VoicelabError(
+                self._trouble or "Nothing has been recorded yet: show the microphone in a cell and press Record."
+            )
+        return self._audio
+
+    def record(self, seconds: float | None = None) -> None:
+        """Begin to record; what was recorded before is replaced when the recording ends.
+
+        Args:
+            seconds: How long; None records until `stop()` or the button.
+
+        Raises:
+            InputError: no time that can be recorded.
+        """
+        if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_S):
+            raise InputError(f"seconds is {seconds!r}, must be a number above 0 and up to {_LONGEST_S:g}, or None.")
+        self._tell({"k": "record", "seconds": seconds})
+
+    def stop(self) -> None:
+        """End the recording; `audio` is there when the page has handed it over."""
+        self._tell({"k": "stop"})
+
+    def close(self) -> None:
+        """Switch the microphone off and take the widget away."""
+        if self._shown:
+            self.send({"k": "stop"})
+        super().close()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        # Nobody listens before the page has said hello: what was asked last is done then.
+        if self._shown:
+            self.send(message)
+        else:
+            self._waiting = message
+
+    def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
+        kind = content.get("k") if isinstance(content, dict) else None
+        if kind == "hello":
+            self._shown = True
+            if self._waiting is not None:
+                self.send(self._waiting)
+                self._waiting = None
+        elif kind == "recording":
+            self._trouble = ""
+        elif kind == "trouble":
+            self._trouble = str(content.get("text"))
+        elif kind == "piece" and buffers:
+            if content.get("at") == 0:
+                self._pieces = []
+            self._pieces.append((int(content.get("at", 0)), bytes(buffers[0])))
+        elif kind == "done":
+            self._finish(int(content["rate"]), int(content["samples"]))
+
+    def _finish(self, rate: int, n_samples: int) -> None:
+        from voicelab.speech import Audio
+
+        samples = np.frombuffer(b"".join(piece for _, piece in sorted(self._pieces)), np.dtype("<i2"))
+        self._pieces = []
+        if len(samples) != n_samples:
+            self._audio = None
+            self._trouble = f"Only {len(samples)} of {n_samples} samples arrived from the page. Record again."
+        else:
+            self._audio = Audio(samples.astype(np.int16), rate)
+
+    def __repr__(self) -> str:
+        return f"Microphone({'nothing recorded' if self._audio is None else repr(self._audio)})"

@@ -1,0 +1,139 @@
+/** Elements, times and long texts. Text goes in as text nodes only: markup in it stays visible as text. */
+
+const SHOWN_CHARS = 1500;
+
+/** Make an element. Names that begin with `on` are listeners; null, undefined and false leave an attribute away. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+/** A glyph that means nothing to a screen reader: a name stands beside it. */
+export function glyph(sign) {
+  return make("span", { class: "vl-glyph", "aria-hidden": "true" }, sign);
+}
+
+/** Write an attribute only where it changes, so that a screen reader isn't told of it again. */
+export function setAttribute(element, name, value) {
+  const text = String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+/** Write a text only where it changes. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Switch a button on or off; it keeps the focus, which `disabled` would take away. */
+export function allow(button, allowed) {
+  setAttribute(button, "aria-disabled", allowed ? "false" : "true");
+}
+
+/** Whether a button may be used now. */
+export function allowed(button) {
+  return button.getAttribute("aria-disabled") !== "true";
+}
+
+/** A button whose listener runs only while it is allowed. */
+export function button(label, press, attributes = {}, sign = "") {
+  const element = make("button", { type: "button", ...attributes }, sign && glyph(sign), sign ? " " : "", label);
+  element.addEventListener("click", (event) => {
+    if (allowed(element)) press(event);
+  });
+  return element;
+}
+
+/** Seconds as 0:04.2. */
+export function clockText(seconds) {
+  const tenths = Math.max(0, Math.round((seconds || 0) * 10));
+  const rest = tenths % 600;
+  return `${Math.floor(tenths / 600)}:${String(Math.floor(rest / 10)).padStart(2, "0")}.${rest % 10}`;
+}
+
+/** Milliseconds as 340 ms or 1.24 s. */
+export function lengthText(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+/** A value as a person reads it: text as it is, everything else as JSON. */
+export function valueText(value) {
+  if (typeof value === "string") return value;
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Math.round(value * 1e4) / 1e4);
+  return JSON.stringify(value) ?? "";
+}
+
+/** The beginning of a text, for places that have one line. */
+export function shortText(text, chars) {
+  return text.length > chars ? `${text.slice(0, chars - 1)}…` : text;
+}
+
+/** A text that shows its beginning and a button for the rest, so that a huge one doesn't hold the page up. */
+export function longText(text, attributes = {}) {
+  const part = make("span", attributes);
+  if (text.length <= SHOWN_CHARS) {
+    part.textContent = text;
+    return part;
+  }
+  const words = document.createTextNode(`${text.slice(0, SHOWN_CHARS)}… `);
+  const size = text.length.toLocaleString("en-US");
+  const toggle = button(`show all ${size} characters`, () => {
+    const open = toggle.getAttribute("aria-expanded") === "true";
+    words.data = open ? `${text.slice(0, SHOWN_CHARS)}… ` : `${text} `;
+    setAttribute(toggle, "aria-expanded", !open);
+    toggle.textContent = open ? `show all ${size} characters` : "show less";
+  }, { class: "vl-link", "aria-expanded": "false" });
+  part.append(words, toggle);
+  return part;
+}
+
+/** Keep keys typed in a place from the notebook, whose `d d` would delete the cell. */
+export function keepKeys(element) {
+  for (const type of ["keydown", "keyup", "keypress"]) {
+    element.addEventListener(type, (event) => event.stopPropagation());
+  }
+}
+
+/** Whether typing goes into an element, so that keys there are no commands. */
+export function takesText(element) {
+  return element instanceof Element && element.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+}
+
+let lastId = 0;
+
+/** An id that no other view on the page has. */
+export function freshId(stem) {
+  lastId += 1;
+  return `vl-${stem}-${lastId}-${Math.random().toString(36).slice(2, 7)}`;
+}
+
+/** Save bytes on the user's disk. */
+export function saveFile(name, mime, bytes) {
+  const url = URL.createObjectURL(new Blob([bytes], { type: mime }));
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** The bytes of a message's buffer, which arrives as a view into a larger one. */
+export function bytesOf(buffer) {
+  if (!buffer) return new Uint8Array(0);
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** PCM16 as floats; a last odd byte is left out. */
+export function floatsOf(buffer) {
+  const bytes = bytesOf(buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const samples = new Float32Array(bytes.byteLength >> 1);
+  for (let i = 0; i < samples.length; i++) samples[i] = view.getInt16(2 * i, true) / 32768;
+  return samples;
+}

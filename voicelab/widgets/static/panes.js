@@ -1,0 +1,205 @@
+/** What stands beside the conversation: answer time, tests, outcomes, state, logs and notes; and an event's JSON. */
+
+import { button, clockText, lengthText, longText, make, setText, shortText, valueText } from "./dom.js";
+
+const SHOWN_LOGS = 200;
+const SHOWN_TURNS = 5;
+const PART_TONES = ["caller", "key", "gate", "agent", "test"];
+
+/** Make the panes of one view: `{element, update(names)}`. */
+export function panesView(engine) {
+  const panes = [
+    pane("Answer time", ["latency"], latencyOf), pane("Tests", ["tests", "phase", "blind", "ask"], testsOf),
+    pane("Outcomes and metrics", ["outcomes", "metrics", "tests"], outcomesOf),
+    pane("State", ["data", "output_data", "parameters", "variables"], stateOf),
+    pane("Logs", ["events", "session"], logsOf), pane("Portability", ["notes"], notesOf),
+  ];
+  const element = make("aside", { class: "vl-panes", tabindex: "0", "aria-label": "Tests and state" }, ...panes.map((each) => each.element));
+
+  function pane(title, needs, contentOf) {
+    const body = make("div", { class: "vl-pane-body" });
+    const heading = make("h4", {}, title);
+    const section = make("section", { class: "vl-pane", "aria-label": title }, heading, body);
+    let looks = null;
+    const draw = () => {
+      const { key, nodes, hidden } = contentOf(engine, heading);
+      section.hidden = Boolean(hidden);
+      // A control that has the focus isn't replaced by the same one.
+      if (key === looks) return;
+      looks = key;
+      keepFocus(body, () => body.replaceChildren(...nodes()));
+    };
+    draw();
+    return { element: section, update: (names) => needs.some((name) => names.has(name)) && draw() };
+  }
+
+  return { element, update: (names) => panes.forEach((each) => each.update(names)) };
+}
+
+function keepFocus(body, replace) {
+  const label = body.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  replace();
+  if (label) [...body.querySelectorAll("[aria-label]")].find((element) => element.getAttribute("aria-label") === label)?.focus();
+}
+
+// --- answer time ---
+
+function latencyOf({ store }, heading) {
+  const turns = (store.state.latency ?? []).filter((turn) => Number.isFinite(turn.total_ms));
+  const last = turns.at(-1);
+  setText(heading, last ? `Answer time, last turn: ${lengthText(last.total_ms)}` : "Answer time");
+  const longest = Math.max(1, ...turns.slice(-SHOWN_TURNS).map((turn) => turn.total_ms));
+  return { key: JSON.stringify(turns), nodes: () => last ? [
+    ...turns.slice(-SHOWN_TURNS).map((turn) => turnRow(turn, longest)), legendOf(last),
+    make("p", { class: "vl-dim" }, `From the end of the caller's words to the agent's first sound. Median of ${turns.length} turn${turns.length === 1 ? "" : "s"}: ${lengthText(median(turns))}.`),
+  ] : [quiet("From the end of the caller's words to the agent's first sound; shown with the first answer.")] };
+}
+
+function turnRow({ turn, total_ms, parts }, longest) {
+  const bars = parts.map(({ name, ms }, i) => make("i", {
+    style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}`,
+  }));
+  const words = parts.map(({ name, ms }) => `${name} ${lengthText(ms)}`).join(", ");
+  return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim" }, `T${turn}`),
+    make("div", { class: "vl-strip", role: "img", "aria-label": `Turn ${turn}: ${lengthText(total_ms)}: ${words}` }, ...bars),
+    make("span", { class: "vl-number" }, lengthText(total_ms)));
+}
+
+function legendOf({ parts, total_ms }) {
+  const legend = make("p", { class: "vl-legend" });
+  parts.forEach(({ name, ms }, i) => {
+    const dot = make("i", { style: `background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, "aria-hidden": "true" });
+    legend.append(make("span", {}, dot, `${name} ${Math.round(ms)}`), i < parts.length - 1 ? " + " : "");
+  });
+  legend.append(` = ${lengthText(total_ms)}`);
+  return legend;
+}
+
+function median(turns) {
+  const sorted = turns.map((turn) => turn.total_ms).sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// --- tests ---
+
+function testsOf(engine) {
+  const { tests = [], phase, blind } = engine.store.state;
+  const nodes = () => tests.length ? tests.map((test) => testCard(engine, test)) : [quiet("Tests appear here when the handler declares them.")];
+  return { key: JSON.stringify([tests, phase, blind]), nodes };
+}
+
+function testCard(engine, { test, variants, variant, assignment, forced }) {
+  const { phase, blind } = engine.store.state;
+  const total = Object.values(variants).reduce((sum, weight) => sum + Number(weight || 0), 0) || 1;
+  const drawn = variant ?? (blind && phase !== "idle" ? "hidden until you have rated" : "not drawn yet");
+  const how = variant && assignment && assignment !== "random" ? ` ${assignment.replaceAll("_", " ")}` : "";
+  const bars = Object.entries(variants).map(([name, weight]) => {
+    const share = (100 * Number(weight || 0)) / total;
+    return make("li", { class: name === variant ? "vl-drawn" : null },
+      make("span", {}, name === variant ? "✓ " : "", name), make("span", { class: "vl-weight", "aria-hidden": "true" }, make("i", { style: `width:${share}%` })),
+      make("span", { class: "vl-number" }, `${Math.round(share * 10) / 10} %`));
+  });
+  const card = make("div", { class: "vl-test" },
+    make("div", { class: "vl-test-head" }, make("b", {}, test), make("span", { class: variant ? "vl-chip" : "vl-chip vl-unknown" }, drawn, how)),
+    make("ul", { "aria-label": `Weights of ${test}` }, ...bars));
+  if (!blind) card.append(forceControl(engine, test, variants, forced));
+  return card;
+}
+
+function forceControl(engine, test, variants, forced) {
+  const select = make("select", { "aria-label": `Force ${test}` }, make("option", { value: "" }, "drawn at random"),
+    ...Object.keys(variants).map((name) => make("option", { value: `=${name}` }, `forced: ${name}`)));
+  select.value = forced === null || forced === undefined ? "" : `=${forced}`;
+  select.addEventListener("change", () => engine.ask("force", { test, variant: select.value ? select.value.slice(1) : null }));
+  return make("label", { class: "vl-force" }, "Next session ", select);
+}
+
+// --- facts ---
+
+function outcomesOf({ store }) {
+  const { outcomes = {}, metrics = [] } = store.state;
+  const rows = [
+    ...Object.entries(outcomes).map(([name, value]) => [name, value === null ? "not set" : valueText(value), ""]),
+    ...latest(metrics).map(({ type, name, value }) => [name, valueText(value), type]),
+  ];
+  return { key: JSON.stringify(rows), nodes: () => [rows.length ? table(rows, "Outcomes and metrics") : quiet("Outcomes and metrics appear here when the handler sets them.")] };
+}
+
+// A metric that is reported often is one row: its last value.
+function latest(metrics) {
+  return [...new Map(metrics.map((metric) => [`${metric.type} ${metric.name}`, metric])).values()].slice(-100);
+}
+
+function stateOf({ store }) {
+  const { data = {}, output_data = {}, parameters = {}, variables = {} } = store.state;
+  const groups = [["data", data], ["output_data", output_data], ["parameters", parameters], ["variables", variables]]
+    .filter(([, values]) => values && Object.keys(values).length);
+  const nodes = () => groups.length
+    ? groups.map(([name, values]) => make("div", { class: "vl-group" }, make("h5", {}, name), table(Object.entries(values).map(([key, value]) => [key, valueText(value), ""]), name)))
+    : [quiet("What the handler keeps in its context appears here.")];
+  return { key: JSON.stringify(groups), nodes };
+}
+
+function table(rows, name) {
+  return make("table", { "aria-label": name }, make("tbody", {}, ...rows.map(([key, value, remark]) => make("tr", {},
+    make("th", { scope: "row" }, key), make("td", {}, longText(value), remark ? make("span", { class: "vl-dim" }, ` ${remark}`) : "")))));
+}
+
+function logsOf({ store }) {
+  const logs = [];
+  for (const event of store.events.values()) if (event.kind === "log") logs.push(event);
+  logs.sort((a, b) => a.seq - b.seq);
+  const shown = logs.slice(-SHOWN_LOGS);
+  const key = `${store.state.session} ${logs.length} ${shown[0]?.seq} ${shown.at(-1)?.seq}`;
+  return { key, nodes: () => shown.length ? [
+    logs.length > shown.length ? quiet(`The last ${SHOWN_LOGS} of ${logs.length}.`) : "",
+    make("ol", { class: "vl-logs", "aria-label": "Log messages" }, ...shown.map(logLine)),
+  ] : [quiet("Log events and prints of the handler appear here.")] };
+}
+
+function logLine({ time_s, task_name, data, name }) {
+  const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name === "print" ? make("span", { class: "vl-dim" }, "print ") : "";
+  return make("li", {}, make("span", { class: "vl-time" }, clockText(time_s)), make("span", {}, from, longText(valueText(data?.message ?? data ?? name))));
+}
+
+function notesOf({ store }) {
+  const { notes = [] } = store.state;
+  const nodes = () => notes.map(({ line, rule, text }) => make("p", { class: "vl-note-card" },
+    make("b", {}, line === null || line === undefined ? rule : `line ${line}, ${rule}`), " ", longText(text)));
+  return { key: JSON.stringify(notes), nodes, hidden: !notes.length };
+}
+
+function quiet(text) {
+  return make("p", { class: "vl-dim" }, text);
+}
+
+// --- an event's JSON ---
+
+/** Make the viewer of one view: `{element, open(event, back)}`; `back` gets the focus when it is closed. */
+export function eventView() {
+  let origin = null;
+  const title = make("h4", {});
+  const body = make("pre", { tabindex: "0", "aria-label": "JSON of the event" });
+  const close = button("Close", hide, {}, "×");
+  const element = make("section", { class: "vl-event", "aria-label": "Event", hidden: true }, make("div", { class: "vl-head" }, title, make("span", { class: "vl-space" }), close), body);
+  element.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+
+  function hide() {
+    element.hidden = true;
+    origin?.focus({ preventScroll: true });
+  }
+
+  return {
+    element,
+    hide: () => { element.hidden = true; },
+    open(event, back) {
+      origin = back;
+      const { lines: _lines, ...facts } = event;
+      setText(title, shortText(`Event ${event.seq}: ${event.name} at ${clockText(event.time_s)}`, 90));
+      body.replaceChildren(longText(JSON.stringify(facts, null, 2)));
+      element.hidden = false;
+      close.focus({ preventScroll: true });
+    },
+  };
+}
