@@ -31,14 +31,24 @@ _NAMES = {
     "required_sessions": "voicelab.analysis",
     "minimum_detectable_effect": "voicelab.analysis",
     "calibrate": "voicelab.analysis",
+    "Console": "voicelab.widgets",
+    "Microphone": "voicelab.widgets",
+    "Speaker": "voicelab.widgets",
+    "PhoneLine": "voicelab.speech",
+    "speech": "voicelab",
+    "voicerun": "voicelab",
     "plots": "voicelab",
     "StopRule": "voicelab.rules",
     "VoicelabError": "voicelab.errors",
     "sdk": "voicelab",
 }
 __all__ = [
+    "Console",
+    "Microphone",
     "Persona",
+    "PhoneLine",
     "Script",
+    "Speaker",
     "StopRule",
     "VoicelabError",
     "World",
@@ -62,10 +72,12 @@ __all__ = [
     "sdk",
     "silence",
     "simulate",
+    "speech",
+    "voicerun",
 ]
 
 if TYPE_CHECKING:
-    from voicelab import plots, sdk
+    from voicelab import plots, sdk, speech, voicerun
     from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
     from voicelab.callers import Persona, Script, mix, personas
     from voicelab.errors import VoicelabError
@@ -75,6 +87,8 @@ if TYPE_CHECKING:
     from voicelab.log import open_log
     from voicelab.rules import StopRule
     from voicelab.simulation import simulate
+    from voicelab.speech import PhoneLine
+    from voicelab.widgets import Console, Microphone, Speaker
     from voicelab.world import World
 
 

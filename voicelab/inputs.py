@@ -151,7 +151,7 @@ class At:
     input: "Input"
 
 
-Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom | Recognised
+Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom
 Input = Action | At
 
 

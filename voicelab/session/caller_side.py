@@ -138,7 +138,7 @@ class CallerSide:
         self.plan_at = NEVER
         self._plan: Action | None = None
         # What is being said reaches the agent at these times.
-        self._saying: list[tuple[float, Action | Unheard | None]] = []
+        self._saying: list[tuple[float, Action | Recognised | Unheard | None]] = []
         self.telephone: Telephone | None = None
         self._cut_in_at = NEVER
         # What happens at fixed times, known from the start.
@@ -161,7 +161,7 @@ class CallerSide:
         self._timed.clear()
         self.next_at = self.plan_at = NEVER
 
-    def act(self, action: Action, now: float) -> None:
+    def act(self, action: Action | Recognised, now: float) -> None:
         """Do what a live caller does at this moment; words are complete when they come."""
         if isinstance(action, Say | Recognised):
             self.heard.clear()
@@ -270,7 +270,7 @@ class CallerSide:
         if self._saying[0][0] <= now:
             self._do_scheduled(now)
 
-    def _arrives(self, what: Action | Unheard | None, now: float) -> None:
+    def _arrives(self, what: Action | Recognised | Unheard | None, now: float) -> None:
         if what is BEGINS:
             self._turns.speak(now)
         elif isinstance(what, Unheard):

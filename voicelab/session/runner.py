@@ -146,7 +146,7 @@ class Session(SessionHost):
 
     # --- what a live caller and a voice do, on the session's own loop ---
 
-    def act(self, action: Action) -> None:
+    def act(self, action: Action | Recognised) -> None:
         """Do what the caller does now: words (complete as they come), keys, a custom event, hanging up."""
         if self.turns.ended is None:
             self._caller.act(action, self.now())

@@ -2,3 +2,9 @@
 
 Each is an anywidget whose browser half is written as plain ES modules under `static/`; `esm` joins them.
 """
+
+from voicelab.widgets.console import Console
+from voicelab.widgets.microphone import Microphone
+from voicelab.widgets.speaker import Speaker
+
+__all__ = ["Console", "Microphone", "Speaker"]

@@ -72,7 +72,7 @@ class Console(anywidget.AnyWidget):
     ) -> None:
         self._talk = Talk(
             handler,
-            send=self._send,
+            send=self._to_page,
             ended=self._keep_static,
             log=log,
             parameters=parameters,
@@ -109,9 +109,9 @@ class Console(anywidget.AnyWidget):
     def _ipython_display_(self, **options: Any) -> None:
         from IPython.display import display
 
-        bundle = self._repr_mimebundle_(**options)
+        bundle: Any = self._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        display({**data, "text/plain": repr(self)}, raw=True)
+        display({**(data or {}), "text/plain": repr(self)}, raw=True)
         # A copy without the kernel, for a saved notebook: empty until there is something to keep.
         self._handles.append(display(_Static(self._static()), display_id=True))
 
@@ -129,7 +129,7 @@ class Console(anywidget.AnyWidget):
         record = self._talk.record
         return f"Console({self._talk.name}{'' if record is None else f', last: {record!r}'})"
 
-    def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
+    def _to_page(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
         self.send(message, None if buffer is None else [buffer])
 
 
