@@ -99,15 +99,19 @@ def best_match(needle, haystack):
 
 def hears_itself(page, act, until):
     """Do something, and return all that was played until a condition held, as floats at the page's own rate."""
-    page.evaluate(f"""() => {{
+    # On the audio thread, which misses nothing however busy the page is.
+    page.evaluate(f"""async () => {{
       const engine = {CONSOLE};
       engine.playback.wake();
       const gain = engine.playback.output;
+      const source = `registerProcessor("tap", class extends AudioWorkletProcessor {{
+        process([input]) {{ if (input[0]) this.port.postMessage(input[0].slice()); return true; }}
+      }});`;
+      await gain.context.audioWorklet.addModule(URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }})));
       window.tap = [];
-      const node = gain.context.createScriptProcessor(1024, 1, 1);
-      node.onaudioprocess = ({{ inputBuffer }}) => tap.push(Array.from(inputBuffer.getChannelData(0)));
+      const node = new AudioWorkletNode(gain.context, "tap", {{ numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" }});
+      node.port.onmessage = ({{ data }}) => tap.push(Array.from(data));
       gain.connect(node);
-      node.connect(gain.context.destination);
       window.tapRate = gain.context.sampleRate;
     }}""")
     page.evaluate(act)
@@ -124,7 +128,8 @@ def test_hands_free_sends_what_is_heard_without_a_gap(page, spoken):
     page.wait_for_function("widget.audio.length >= 75", timeout=20_000)
     pieces = sent(page, "pcm")
     assert [piece["seq"] for piece in pieces] == list(range(len(pieces)))
-    assert np.allclose(np.diff([piece["t"] for piece in pieces]), 0.1, atol=0.002)
+    # The audio clock itself may jump while the device starts, so that the first step is left out.
+    assert np.allclose(np.diff([piece["t"] for piece in pieces])[1:], 0.1, atol=0.002)
     heard = captured(page)
     assert set(page.evaluate("widget.audio.map(a => a.length)")) == {RATE // 10}
     for start_s in np.arange(QUIET_S + 0.5, 6.0, 1.0):
@@ -140,6 +145,7 @@ def test_an_onset_stops_playback_here_and_is_reported(page):
     begin(page, mode="hands_free")
     page.evaluate("widget.tone(3, 10)")
     page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=10_000)
+    page.wait_for_timeout(400)  # until the piece that holds the onset has come too
     told = [message["k"] for message in sent(page, "started", "stopped", "onset", "ended")]
     assert told == ["started", "stopped", "onset"]
     stopped, onset = sent(page, "stopped", "onset")
@@ -442,3 +448,28 @@ def test_the_speaker_widget_plays_and_stops(browser, address):
     assert page.get_by_text("silent").count() == 1
     assert not page.errors
     page.context.close()
+
+
+def test_the_pages_own_recognition_sends_words_and_no_sound(page):
+    page.evaluate("""() => {
+      window.SpeechRecognition = class {
+        start() { window.listener = this; }
+        stop() { this.onend?.(); }
+      };
+    }""")
+    begin(page, stt="browser")
+    page.get_by_role("button", name="Push to talk", exact=True).focus()
+    page.keyboard.down("Space")
+    page.wait_for_function("window.listener !== undefined")
+    page.evaluate("""() => {
+      const say = (transcript, isFinal) => listener.onresult({ resultIndex: 0, results: [Object.assign([{ transcript }], { isFinal })] });
+      say("yes", false);
+      say("yes please", true);
+    }""")
+    page.keyboard.up("Space")
+    page.wait_for_timeout(300)
+    assert [(message["text"], message["final"]) for message in sent(page, "heard")] == [
+        ("yes", False),
+        ("yes please", True),
+    ]
+    assert sent(page, "pcm", "talk") == []

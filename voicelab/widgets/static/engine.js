@@ -37,7 +37,7 @@ export function createEngine(model) {
     trouble: (text) => store.set({ trouble: text }),
   });
   const microphone = createMicrophone({
-    piece: ({ pcm, t }) => listening() && sendPiece(pcm, t),
+    piece: ({ pcm, t }) => listening() && !byBrowser() && sendPiece(pcm, t),
     onset: ({ t }) => {
       store.set({ speech: true });
       if (handsFree() && listening()) interrupt(t);
@@ -54,6 +54,8 @@ export function createEngine(model) {
     trouble: (text) => store.set({ trouble: text }),
   });
 
+  // Where the page's own recognition listens, the kernel gets its words and no sound.
+  const byBrowser = () => store.state.settings.stt === "browser";
   const handsFree = () => store.state.settings.mode === "hands_free";
   const listening = () => !store.state.settings.muted && (handsFree() || store.local.talking);
 
@@ -131,7 +133,8 @@ export function createEngine(model) {
       stopListening();
       playback.clear();
     }
-    if (state.phase === "live" && handsFree() && (store.state.engine ?? id) === id && views) openMicrophone();
+    const news = ["phase", "engine", "settings"].some((name) => name in state);
+    if (news && store.state.phase === "live" && handsFree() && (store.state.engine ?? id) === id && views) openMicrophone();
   }
 
   // --- the microphone ---
@@ -167,7 +170,7 @@ export function createEngine(model) {
       store.set({ microphone: "on", devices: await microphone.devices() });
       send({ k: "microphone", on: true, engine: id, error: null, device: label });
       if (!views) stopListening();
-      if (handsFree() && store.state.settings.stt === "browser") recognition.begin(true);
+      if (handsFree() && byBrowser()) recognition.begin(true);
       return true;
     } catch (error) {
       if (error?.name === "Cancelled") return false;
@@ -248,15 +251,15 @@ export function createEngine(model) {
         store.set({ talking: true });
         if (!(await openMicrophone()) || !store.local.talking) return;
         interrupt(performance.now() / 1000);
+        if (byBrowser()) return recognition.begin(false);
         send({ k: "talk", on: true, engine: id });
         for (const { pcm, t } of microphone.before()) sendPiece(pcm, t);
-        if (store.state.settings.stt === "browser") recognition.begin(false);
       } else {
         await microphone.flush();
         recognition.end();
         if (!store.local.talking) return;
         store.set({ talking: false });
-        send({ k: "talk", on: false, engine: id });
+        if (!byBrowser()) send({ k: "talk", on: false, engine: id });
         clearTimeout(unused);
         unused = setTimeout(() => !handsFree() && stopListening(), UNUSED_MS);
       }
@@ -291,6 +294,7 @@ export function createEngine(model) {
     /** A view begins to show the engine; returns what ends that. At none, nothing listens and nothing speaks. */
     attach() {
       views += 1;
+      follow({ phase: store.state.phase });
       let attached = true;
       return () => {
         if (!attached) return;

@@ -14,7 +14,7 @@ export function headerView(engine) {
   const connect = button("Connect", () => engine.connect(), { class: "vl-primary" });
   const hangUp = button("Hang up", () => engine.hangUp(), { class: "vl-stop" });
   const renew = button("New session", () => engine.connect("new"));
-  const bar = make("header", { class: "vl-header" }, name, chips, status, time, gate, make("span", { class: "vl-space" }), connect, hangUp, renew);
+  const bar = make("header", { class: "vl-header" }, name, chips, status, time, gate, make("span", { class: "vl-buttons" }, connect, hangUp, renew));
   const alert = make("div", { class: "vl-banner vl-error-banner", role: "alert", hidden: true });
   const notice = make("div", { class: "vl-banner", role: "status", hidden: true });
   const element = make("div", {}, bar, alert, notice);

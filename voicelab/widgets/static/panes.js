@@ -56,9 +56,9 @@ function latencyOf({ store }, heading) {
 }
 
 function turnRow({ turn, total_ms, parts }, longest) {
-  const bars = parts.map(({ name, ms }, i) => make("i", {
+  const bars = parts.map(({ name, ms }, i) => ms > 0 && make("i", {
     style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}`,
-  }));
+  })).filter(Boolean);
   const words = parts.map(({ name, ms }) => `${name} ${lengthText(ms)}`).join(", ");
   return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim" }, `T${turn}`),
     make("div", { class: "vl-strip", role: "img", "aria-label": `Turn ${turn}: ${lengthText(total_ms)}: ${words}` }, ...bars),

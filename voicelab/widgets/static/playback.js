@@ -79,6 +79,11 @@ export function createPlayback(on) {
 
   function begin(row) {
     if (row.begun || !rows.includes(row)) return;
+    if (rows[0] !== row) {
+      // The clock is ahead of the news that the row before has ended.
+      row.due = true;
+      return;
+    }
     if (row.text === undefined && context.state === "suspended") {
       // No sound is heard before the page has been touched; the row begins when it is.
       row.timer = setTimeout(() => begin(row), 100);
@@ -101,6 +106,7 @@ export function createPlayback(on) {
     rows.shift();
     on.ended(row.row);
     if (!rows.length) on.changed(null);
+    else if (rows[0].due) begin(rows[0]);
     pump();
   }
 

@@ -86,10 +86,11 @@ function callerSpeech(events) {
     if (event.kind !== "input" || event.name !== "text") continue;
     const audio_s = heard?.data.audio_s;
     if (audio_s) {
+      // The sound that was recognised ends with the silence that ended the turn: that is no speech.
       const parts = latency.get(event.turn);
-      const waited_s = parts ? (parts.end_of_turn_ms + parts.recognition_ms) / 1000 : heard.data.recognition_s ?? 0;
-      const to = event.time_s - waited_s;
-      spoken.set(event.seq, { from: Math.max(0, to - audio_s), to });
+      const known_s = event.time_s - (parts ? parts.recognition_ms / 1000 : heard.data.recognition_s ?? 0);
+      const from = Math.max(0, known_s - audio_s);
+      spoken.set(event.seq, { from, to: Math.max(from, known_s - (parts?.end_of_turn_ms ?? 0) / 1000) });
     } else if (event.data.source === "speech" && cut_s !== null && cut_s < event.time_s) {
       spoken.set(event.seq, { from: cut_s, to: event.time_s });
     }

@@ -53,9 +53,9 @@ class Capture extends AudioWorkletProcessor {
   }
 
   process([input]) {
-    const channels = input;
-    if (!channels || !channels.length) return this.running;
-    const size = channels[0].length;
+    // A device that pauses gives nothing: as silence it keeps its place in time.
+    const channels = input || [];
+    const size = channels.length ? channels[0].length : 128;
     const joined = new Float32Array(TAPS + size);
     joined.set(this.past);
     for (const channel of channels) for (let i = 0; i < size; i++) joined[TAPS + i] += channel[i] / channels.length;
