@@ -8,6 +8,7 @@ import pytest
 import voicelab as vl
 
 PUBLIC = {
+    "Console", "Microphone", "PhoneLine", "Speaker", "speech", "voicerun",
     "calibrate", "minimum_detectable_effect", "plots", "required_sessions",
     "Persona", "Script", "StopRule", "VoicelabError", "World", "__version__", "analyze", "at", "check_srm", "hang_up",
     "interrupt", "load_handler", "mix", "offload", "open_log", "personas", "press", "run", "sdk", "silence", "simulate",
@@ -21,7 +22,7 @@ def test_the_public_names_are_these():
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_every_public_name_is_there_and_documented(name):
     value = getattr(vl, name)
-    assert callable(value) or name in {"__version__", "personas", "plots", "sdk"}
+    assert callable(value) or name in {"__version__", "personas", "plots", "sdk", "speech", "voicerun"}
     assert name == "__version__" or value.__doc__
 
 

@@ -277,3 +277,27 @@ def test_a_world_that_cant_be_meant_is_refused(options, message):
 def test_a_world_shows_what_is_set():
     assert repr(World()) == "World()"
     assert "recognition_errors=0.05" in repr(World(recognition_errors=0.05))
+
+
+def test_words_are_confused_as_often_as_they_were_seen_to_be():
+    world = vl.World(confusions={"yes please": {"yes please": 3, "yet police": 1}, "no": {"": 1}})
+
+    async def handler(event, context):
+        if event.name == "text":
+            context.set_data("heard", event.data["text"])
+
+    log = vl.simulate(
+        handler, vl.Script([vl.interrupt("yes please", after_s=0)]), sessions=400, seed=1, world=world, progress=False
+    )
+    heard = log.turns().query("input == 'text'")["heard"].value_counts(normalize=True)
+    assert abs(heard["yet police"] - 0.25) < 0.07
+    lost = vl.run(handler, [vl.interrupt("no", after_s=0)], world=world)
+    assert not lost.data
+    assert [event.data for event in lost.events if event.name == "unheard"] == [{"said": "no"}]
+    assert "the agent hears no words: no" in str(lost)
+
+
+@pytest.mark.parametrize("confusions", [5, {"a": 1}, {"a": {}}, {"a": {"b": 0}}, {"a": {"b": float("inf")}}])
+def test_confusions_of_another_shape_are_refused(confusions):
+    with pytest.raises(vl.VoicelabError, match="confusions"):
+        vl.World(confusions=confusions)

@@ -312,6 +312,7 @@ def lines_of(event: Event) -> Iterator[Line]:
 
 
 _NOTES = {
+    "unheard": "the agent hears no words: {said}",
     "timeout": "silence: the agent is told, count {count}",
     "dtmf": "the caller presses {digits}",
     "silence": "pause of {duration} ms",

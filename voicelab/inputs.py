@@ -114,11 +114,13 @@ class Recognised:
         text: What was recognised.
         said: What was said, where that is known; else the same.
         facts: What the log says besides: engine, confidence, words and word_errors.
+        source: As for `Say`.
     """
 
     text: str
     said: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    source: Literal["text", "speech"] = "speech"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import orjson
 
 from voicelab.checks import probability, span
 from voicelab.errors import InputError
@@ -34,6 +36,8 @@ class World:
         handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
             outputs, at its first `await`
             or its end.
+        confusions: `{what was said: {what was recognised: weight}}`, as `World.fit` finds them in a log; an empty text
+            stands for words that were not heard at all. Other words err by `recognition_errors`.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
             its variant; instead of p a function of a `random.Random` may return the value.
 
@@ -47,15 +51,19 @@ class World:
         handler_delay_s: float | tuple[float, float] = 0.0,
         handler_faults: float = 0.0,
         truth: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+        confusions: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self.recognition_errors = probability("recognition_errors", recognition_errors)
         self.handler_delay_s = span("handler_delay_s", handler_delay_s)
         self.handler_faults = probability("handler_faults", handler_faults)
         self.truth = _checked_truth(truth or {})
+        self.confusions = _checked_confusions(confusions or {})
 
     @classmethod
     def fit(cls, log: Any, **others: Any) -> "World":
-        """Return a world in text whose recognition errs as often, word for word, as in a log of an audio simulation.
+        """Return a world in text that mishears as the recogniser of an audio simulation did.
+
+        What was said there is heard as it was there, as often; other words err at the same rate.
 
         Args:
             log: The log of `vl.simulate(..., audio=...)`, or of spoken sessions whose words are known.
@@ -64,21 +72,25 @@ class World:
         Raises:
             InputError: the log knows of no word that was said and recognised.
         """
-        turns = log.turns()
-        words = float(turns["words"].sum()) if "words" in turns else 0.0
+        words = errors = 0
+        confusions: dict[str, dict[str, float]] = {}
+        for said, heard, n_words, n_errors in _utterances(log):
+            words, errors = words + n_words, errors + n_errors
+            counts = confusions.setdefault(said, {})
+            counts[heard] = counts.get(heard, 0.0) + 1.0
         if not words:
             raise InputError(
                 f"{log!r} holds no words that were said and recognised. Give the log of vl.simulate(..., audio=vl.PhoneLine())."
             )
-        rate = min(1.0, float(turns["word_errors"].sum()) / words)
-        return cls(recognition_errors=rate, **others)
+        return cls(recognition_errors=min(1.0, errors / words), confusions=confusions, **others)
 
     def begin(self, seeds: Seeds) -> "Weather":
         """Return the world of one session."""
         return Weather(self, seeds)
 
     def __repr__(self) -> str:
-        facts = [f"{name}={value!r}" for name, value in vars(self).items() if value and value != (0.0, 0.0)]
+        shown = {**vars(self), "confusions": self.confusions and f"of {len(self.confusions)} utterances"}
+        facts = [f"{name}={value!r}" for name, value in shown.items() if value and value != (0.0, 0.0)]
         return f"World({', '.join(facts)})"
 
 
@@ -97,9 +109,16 @@ class Weather:
         self._seeds = seeds
         self._streams: dict[str, random.Random] = {}
 
+    @property
+    def mishears(self) -> bool:
+        """Whether words may reach the agent as others."""
+        return bool(self._world.recognition_errors or self._world.confusions)
+
     def recognised(self, text: str) -> str:
-        """Return what the recogniser makes of the caller's words; never nothing at all."""
-        rate = self._world.recognition_errors
+        """Return what the recogniser makes of the caller's words; nothing at all only where `confusions` say so."""
+        known, rate = self._world.confusions.get(text), self._world.recognition_errors
+        if known is not None:
+            return self._stream("recognition").choices(list(known), list(known.values()))[0]
         if not rate:
             return text
         rng = self._stream("recognition")
@@ -177,3 +196,39 @@ def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
             for outcome, by_variant in effects.items()
         }
     return checked
+
+
+def _checked_confusions(given: Any) -> dict[str, dict[str, float]]:
+    checked: dict[str, dict[str, float]] = {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"confusions is {given!r}, must be {{what was said: {{what was recognised: weight}}}}.")
+    for said, heard in given.items():
+        weights = list(heard.values()) if isinstance(heard, Mapping) else []
+        if not weights or not all(isinstance(w, int | float) and 0 < w < float("inf") for w in weights):
+            raise InputError(
+                f"confusions has {said!r}: {heard!r}, must be {{what was said: {{what was recognised: weight above 0}}}}."
+            )
+        checked[str(said)] = {str(text): float(weight) for text, weight in heard.items()}
+    return checked
+
+
+def _utterances(log: Any) -> Iterator[tuple[str, str, int, int]]:
+    """Yield each utterance of a log whose words are known: said, heard, words, word errors.
+
+    An utterance that a pause has cut into several turns has its counts at the last of them.
+    """
+    events = log.events()
+    events = events[events["name"].isin(["text", "unheard"])]
+    parts: list[str] = []
+    session = None
+    for row in events.itertuples():
+        if row.session_id != session:
+            session, parts = row.session_id, []
+        data = orjson.loads(row.data)
+        if row.name == "text":
+            parts.append(data["text"])
+        if "words" in data:
+            heard, parts = " ".join(parts), []
+            yield data.get("said", heard), heard, int(data["words"]), int(data["word_errors"])
+        elif "engine" not in data:
+            parts = []

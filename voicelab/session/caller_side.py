@@ -100,6 +100,7 @@ class CallerSide:
         conversation: The caller in this session.
         turns: The session's turn-taking.
         unheard: Told of sound in which no words were found.
+        hear: Returns what the agent's side makes of the caller's words; None where it gets them as they are.
 
     Attributes:
         telephone: Makes sound of the caller's words; None where words simply take time.
@@ -111,6 +112,7 @@ class CallerSide:
 
     __slots__ = (
         "_cut_in_at",
+        "_hear",
         "_interrupts_after",
         "_plan",
         "_reply",
@@ -126,9 +128,14 @@ class CallerSide:
     )
 
     def __init__(
-        self, conversation: Conversation, turns: TurnTaking, unheard: Callable[[float, Unheard], None] = _nothing
+        self,
+        conversation: Conversation,
+        turns: TurnTaking,
+        unheard: Callable[[float, Unheard], None] = _nothing,
+        hear: Callable[[Say | Interrupt], Action | Recognised | Unheard] | None = None,
     ) -> None:
         self._unheard = unheard
+        self._hear = hear
         self._reply = conversation.reply
         self._interrupts_after = conversation.interrupts_after
         self._turns = turns
@@ -248,11 +255,14 @@ class CallerSide:
             if self.telephone is not None:
                 self._speak(self.telephone.say(action.text), now)
                 return True
+            what = action if self._hear is None else self._hear(action)
             if action.source == "speech":
-                self._saying.append((now + len(action.text) * SECONDS_PER_CHARACTER, action))
+                self._saying.append((now + len(action.text) * SECONDS_PER_CHARACTER, what))
                 self._schedule()
                 self._turns.speak(now)
-                return True
+            else:
+                self._arrives(what, now)
+            return True
         elif isinstance(action, Press):
             self.heard.clear()
         elif isinstance(action, HangUp):

@@ -41,8 +41,12 @@ _INPUT_DROPPED = ("system", "input_dropped", False, None)
 class Weather(Protocol):
     """What lies between caller and agent in one session; see `voicelab.world`."""
 
+    @property
+    def mishears(self) -> bool:
+        """Whether `recognised` may return anything but the words themselves."""
+
     def recognised(self, text: str) -> str:
-        """Return what the recogniser makes of the caller's words."""
+        """Return what the recogniser makes of the caller's words; an empty text where it hears nothing."""
 
     def delay_s(self) -> float:
         """Return the seconds before the handler gets its next input."""
@@ -108,7 +112,8 @@ class Session(SessionHost):
         self._conversation = conversation
         self._parameters = parameters
         self.turns = turns = TurnTaking(self, settings.timeout_s)
-        self._caller = CallerSide(conversation, turns, self.unheard)
+        hear = self._heard_as if weather is not None and weather.mishears else None
+        self._caller = CallerSide(conversation, turns, self.unheard, hear)
         self.telephone = self._caller.telephone = telephone
         self._agent = AgentSide(self, turns, self._caller)
         self._inbox: list[sdk.Event] = []
@@ -337,7 +342,7 @@ class Session(SessionHost):
 
     def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
         """Record an input and put it before the handler."""
-        if type(given) is Say and self._weather is None:
+        if type(given) is Say:
             event, known = sdk.TextEvent(given.source, given.text), None
         else:
             event, known = self._event_of(given)
@@ -363,11 +368,10 @@ class Session(SessionHost):
     def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, Mapping[str, Any] | None]:
         """Return the SDK's event for an input, and what the log says besides: what was said if it was misheard."""
         if isinstance(given, _WORDS):
-            text = given.text if self._weather is None else self._weather.recognised(given.text)
-            return sdk.TextEvent(given.source, text), (None if text == given.text else {"said": given.text})
+            return sdk.TextEvent(given.source, given.text), None
         if isinstance(given, Recognised):
             said: dict[str, Any] = {} if given.said == given.text else {"said": given.said}
-            return sdk.TextEvent("speech", given.text), said | dict(given.facts)
+            return sdk.TextEvent(given.source, given.text), said | dict(given.facts)
         if given is _START:
             return sdk.start_event(), None
         if isinstance(given, Timeout):
@@ -399,6 +403,13 @@ class Session(SessionHost):
     def held(self, time_s: float, turn: int, reason: str) -> None:
         """Record that the caller's input waits."""
         self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
+
+    def _heard_as(self, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
+        """Return the caller's words as the world's recogniser gives them to the agent."""
+        text = self._weather.recognised(said.text)
+        if text == said.text:
+            return said
+        return Recognised(text, said.text, {}, said.source) if text else Unheard({"said": said.text})
 
     def unheard(self, time_s: float, what: Unheard) -> None:
         """Record sound in which no words were found."""

@@ -23,6 +23,7 @@ LONGEST_S = 3600.0
 """The longest audio that is taken, in seconds."""
 _RATES = (1_000, 384_000)
 _FULL_SCALE = 32767
+_INAUDIBLE = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +174,21 @@ class Audio:
     def part(self, start_s: float, end_s: float) -> "Audio":
         """Return what lies between two times, in seconds."""
         return Audio(self.samples[max(0, round(start_s * self.rate)) : max(0, round(end_s * self.rate))], self.rate)
+
+    def trimmed(self, below_db: float, keep_s: float) -> "Audio":
+        """Return it without the quiet before its first and behind its last sound.
+
+        Args:
+            below_db: Frames of 10 ms that are softer than the loudest by so many decibels count as quiet.
+            keep_s: How much of the quiet stays on both sides, in seconds.
+        """
+        size = max(1, self.rate // 100)
+        frames = self.floats()[: len(self.samples) // size * size].reshape(-1, size).astype(np.float64)
+        levels = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0)
+        loud = np.flatnonzero(levels > max(levels.max(initial=0.0) * 10 ** (-below_db / 20), _INAUDIBLE))
+        if not len(loud):
+            return self
+        return self.part(loud[0] * size / self.rate - keep_s, (loud[-1] + 1) * size / self.rate + keep_s)
 
     def wav(self) -> bytes:
         """Return it as a WAV file, 16 bits."""

@@ -5,7 +5,6 @@ import threading
 import unicodedata
 
 import numpy as np
-import numpy.typing as npt
 
 from voicelab.errors import MissingEngineError, SpeechError
 from voicelab.speech import cache
@@ -27,8 +26,6 @@ _RATE = 16_000
 _SPEEDS = (0.25, 4.0)
 _LONGEST_WORD = 40
 _QUIET = 3
-_FRAME, _AUDIBLE = _RATE // 100, 60
-_LEAD, _TAIL = _RATE // 50, _RATE // 10
 
 
 class Pico:
@@ -83,16 +80,8 @@ class Pico:
                 f"pico can't say {text[:60]!r} in {language}: it gave no sound. Use another engine, such as "
                 "tts='espeak' (pip install 'voicelab[espeak]') or tts='gtts' (online)."
             )
-        return Audio(_trimmed(samples), _RATE)
-
-
-def _trimmed(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """Return speech without the half second of silence that Pico puts around it: it would make each answer late."""
-    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME).astype(np.float64)
-    loud = np.flatnonzero(np.sqrt(np.mean(frames**2, axis=1)) > _AUDIBLE)
-    if not len(loud):
-        return samples
-    return samples[max(0, loud[0] * _FRAME - _LEAD) : (loud[-1] + 1) * _FRAME + _TAIL]
+        # Pico leaves half a second of silence behind: it would make each answer late.
+        return Audio(samples, _RATE).trimmed(46, keep_s=0.06)
 
 
 def _speakable(text: str) -> str:

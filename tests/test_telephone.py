@@ -1,0 +1,239 @@
+"""Callers that really speak: what reaches the handler is what a recogniser made of their sound, the same for any workers."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import voicelab as vl
+from voicelab import speech
+from voicelab.errors import InputError, MissingEngineError
+from voicelab.inputs import BEGINS, Recognised, Unheard
+from voicelab.seeds import Seeds
+from voicelab.speech import registry
+from voicelab.telephone import Telephone
+
+ORDER = "I'd like to order a large pizza please"
+PERSONA = vl.Persona(
+    "hungry",
+    opening=ORDER,
+    replies={"large or small": {"large please": 0.5, "small please": 0.5}, "goodbye": vl.hang_up()},
+    otherwise="could you say that again",
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path_factory.getbasetemp() / "voicelab-cache"))
+
+
+def pizza():
+    """Return a handler that understands an order, or asks again."""
+
+    async def handler(event, context):
+        text = str(event.data.get("text", "")).lower()
+        if event.name == "start":
+            context.add_outcome("ordered", "boolean")
+            yield vl.sdk.TextToSpeechEvent(text="Pizza house, what can I get you?", voice="nova")
+        elif event.name == "text" and "pizza" in text:
+            yield vl.sdk.TextToSpeechEvent(text="Certainly: large or small?", voice="nova")
+        elif event.name == "text" and ("large" in text or "small" in text):
+            context.set_outcome("ordered", True)
+            yield vl.sdk.TextToSpeechEvent(text="It is on its way, goodbye.", voice="nova")
+        elif event.name in {"text", "timeout"}:
+            yield vl.sdk.TextToSpeechEvent(text="Sorry, what was that?", voice="nova")
+
+    return handler
+
+
+def call(line=None, phrases=(ORDER,), seed=0, **options):
+    telephone = Telephone(line or vl.PhoneLine(), "pico", "sphinx", **options)
+    return telephone.begin(Seeds(seed, 0), list(phrases))
+
+
+def hashes(log):
+    return {
+        path.relative_to(log.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in log.path.rglob("*.parquet")
+    }
+
+
+# --- one call ---
+
+
+def test_words_reach_the_agent_when_they_have_been_said_and_it_is_quiet_again():
+    sounds = call().say(ORDER)
+    assert sounds[0][1] is BEGINS
+    assert sounds[0][0] < 0.3
+    at_s, heard = sounds[-1]
+    assert (heard.text, heard.said) == (ORDER, ORDER)
+    assert heard.facts["engine"] == "sphinx"
+    assert (heard.facts["words"], heard.facts["word_errors"]) == (8, 0)
+    spoken_s = speech.text_to_speech("pico").synthesize(ORDER, voice="nova").duration_s
+    assert at_s == pytest.approx(spoken_s + 0.7, abs=0.6)
+
+
+def test_a_pause_cuts_a_reply_into_two_turns_and_its_errors_are_counted_once():
+    class Voice:
+        name = "slow"
+
+        def synthesize(self, text, voice=None, language=None, speed=1.0):
+            mouth = speech.text_to_speech("pico")
+            return (
+                mouth.synthesize("yes please", voice) + speech.Audio.silence(1.5) + mouth.synthesize("no thanks", voice)
+            )
+
+    telephone = Telephone(vl.PhoneLine(), Voice(), "sphinx")
+    sounds = telephone.begin(Seeds(0, 0), ["yes please", "no thanks"]).say("yes please, no thanks")
+    heard = [what for _, what in sounds if isinstance(what, Recognised)]
+    assert [what.text for what in heard] == ["yes please", "no thanks"]
+    assert [what.facts.get("words") for what in heard] == [None, 4]
+    assert heard[1].facts["word_errors"] == 0
+    times = [at_s for at_s, _ in sounds]
+    assert times == sorted(times)
+
+
+def test_what_no_detector_finds_is_unheard():
+    class Voice:
+        name = "mute"
+
+        def synthesize(self, text, voice=None, language=None, speed=1.0):
+            return speech.Audio.silence(2.0)
+
+    ((_, what),) = Telephone(vl.PhoneLine(), Voice(), "sphinx").begin(Seeds(0, 0), [ORDER]).say(ORDER)
+    assert isinstance(what, Unheard)
+    assert what.facts == {"engine": "sphinx", "words": 8, "word_errors": 8, "said": ORDER}
+
+
+def test_the_agents_words_take_as_long_as_their_sound():
+    data = {"text": "Certainly: large or small?", "voice": "nova", "speed": 1.0, "language": "en"}
+    seconds = call().agent_seconds(data)
+    assert seconds == speech.text_to_speech("pico").synthesize(data["text"], voice="nova", language="en").duration_s
+    assert call().agent_seconds({"text": "...", "speed": 1.0}) == pytest.approx(0.18)
+
+
+def test_the_agent_can_say_what_to_expect():
+    telephone = call(phrases=["no thanks"])
+    before = [what.text for _, what in telephone.say("the password is blue") if isinstance(what, Recognised)]
+    telephone.settings({"prompt": "the password is blue"})
+    after = [what.text for _, what in telephone.say("the password is blue") if isinstance(what, Recognised)]
+    assert before != ["the password is blue"]
+    assert after == ["the password is blue"]
+
+
+# --- simulation ---
+
+
+def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_path):
+    line = vl.PhoneLine(noise="babble", snr_db=6)
+    log = vl.simulate(
+        pizza(), PERSONA, sessions=20, seed=3, audio=line, progress=False, workers=1, log=tmp_path / "log"
+    )
+    turns = log.turns()
+    spoken = turns[turns["input"] == "text"]
+    assert (spoken["words"] > 0).all()
+    wrong = spoken[spoken["word_errors"] > 0]
+    assert len(wrong)
+    for row in wrong.itertuples():
+        assert speech.words.word_errors(row.said, row.heard) == row.word_errors
+    assert (
+        spoken[spoken["word_errors"] == 0]["said"].str.lower()
+        == spoken[spoken["word_errors"] == 0]["heard"].str.lower()
+    ).all()
+    assert log.manifest["audio"].startswith("Telephone(line=PhoneLine(codec='g711', noise='babble', snr_db=6)")
+    event = log.events(name="text").iloc[0]
+    assert '"engine":"sphinx"' in event["data"]
+
+
+def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
+    line = vl.PhoneLine(noise="street", snr_db=10, packet_loss=0.02)
+    options = {"sessions": 45, "seed": 5, "audio": line, "progress": False}
+    one, two = (
+        vl.simulate(pizza(), PERSONA, workers=workers, log=tmp_path / str(workers), **options) for workers in (1, 2)
+    )
+    assert hashes(one) == hashes(two)
+    other = vl.simulate(pizza(), PERSONA, workers=2, log=tmp_path / "other", **{**options, "seed": 6})
+    assert hashes(other) != hashes(one)
+
+
+def test_a_session_is_rerun_to_the_event(tmp_path):
+    log = vl.simulate(
+        pizza(), PERSONA, sessions=3, seed=1, audio=vl.PhoneLine(), progress=False, workers=1, log=tmp_path / "log"
+    )
+    again = log.rerun(2)
+    assert again.to_frame().equals(log.session(2).to_frame())
+
+
+def test_a_good_line_and_the_text_it_stands_for_agree(tmp_path):
+    log = vl.simulate(
+        pizza(), PERSONA, sessions=20, seed=2, audio=vl.PhoneLine(), progress=False, workers=2, log=tmp_path / "log"
+    )
+    turns = log.turns()
+    assert turns["word_errors"].sum() <= 0.03 * turns["words"].sum()
+    assert log.sessions()["outcome.ordered"].mean() == 1.0
+
+
+def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
+    line = vl.PhoneLine(noise="pink", snr_db=14)
+    caller = vl.Script([ORDER, "large please", vl.hang_up()])
+    audio = vl.simulate(
+        pizza(), caller, sessions=60, seed=4, audio=line, progress=False, workers=2, log=tmp_path / "audio"
+    )
+    world = vl.World.fit(audio)
+    assert 0.02 < world.recognition_errors < 0.9
+    text = vl.simulate(
+        pizza(), caller, sessions=600, seed=4, world=world, progress=False, workers=2, log=tmp_path / "text"
+    )
+    (p, n), (q, m) = ((log.sessions()["outcome.ordered"].mean(), len(log.sessions())) for log in (audio, text))
+    margin = 2.6 * np.sqrt(max(p * (1 - p), 0.05) / n + max(q * (1 - q), 0.05) / m)
+    assert abs(p - q) < margin
+
+
+def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
+    async def handler(event, context):
+        if event.name == "start":
+            context.add_outcome("ordered", "boolean")
+            context.add_test(
+                "tone", {"a": 0.5, "b": 0.5}, stop={"max_iterations": 8, "target_outcome": "ordered", "default": "a"}
+            )
+            yield vl.sdk.TextToSpeechEvent(text="Hello.", voice="nova")
+        elif event.name == "text":
+            context.set_outcome("ordered", "pizza" in event.data["text"])
+
+    log = vl.simulate(
+        handler, [ORDER], sessions=25, seed=1, audio=vl.PhoneLine(), progress=False, workers=2, log=tmp_path / "log"
+    )
+    assert list(log.decisions()["sessions"]) == [8]
+    assert (log.exposures()["assignment"] == "default_after_stop").sum() == 17
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"audio": "g711"}, r"must be vl\.PhoneLine"),
+        ({"audio": vl.PhoneLine(), "world": vl.World(recognition_errors=0.1)}, "leave one of them out"),
+        ({"audio": vl.PhoneLine(), "phrases": "yes"}, "must be a list"),
+        ({"audio": vl.PhoneLine(), "stt": "sphynx"}, "Did you mean 'sphinx'"),
+        ({"audio": vl.PhoneLine(), "tts": 5}, "must be the name of an engine"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_runs(options, hint, tmp_path):
+    with pytest.raises(InputError, match=hint):
+        vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False, **options)
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_missing_engine_is_said_before_anything_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr("voicelab.telephone._studios", {})
+    monkeypatch.setattr(registry.Engine, "installed", property(lambda _: False))
+    with pytest.raises(MissingEngineError, match="pip install"):
+        vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False, audio=vl.PhoneLine())
+
+
+def test_a_log_in_text_has_nothing_to_fit(tmp_path):
+    log = vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False)
+    with pytest.raises(InputError, match="audio=vl.PhoneLine"):
+        vl.World.fit(log)
