@@ -5,6 +5,7 @@ from harness import agent, play, play_many, says
 from hypothesis import given
 from hypothesis import strategies as st
 
+import voicelab as vl
 from voicelab.errors import InputError
 from voicelab.seeds import Seeds, session_id
 from voicelab.world import SimulatedFault, World
@@ -280,7 +281,7 @@ def test_a_world_shows_what_is_set():
 
 
 def test_words_are_confused_as_often_as_they_were_seen_to_be():
-    world = vl.World(confusions={"yes please": {"yes please": 3, "yet police": 1}, "no": {"": 1}})
+    world = World(confusions={"yes please": {"yes please": 3, "yet police": 1}, "no": {"": 1}})
 
     async def handler(event, context):
         if event.name == "text":
@@ -299,5 +300,5 @@ def test_words_are_confused_as_often_as_they_were_seen_to_be():
 
 @pytest.mark.parametrize("confusions", [5, {"a": 1}, {"a": {}}, {"a": {"b": 0}}, {"a": {"b": float("inf")}}])
 def test_confusions_of_another_shape_are_refused(confusions):
-    with pytest.raises(vl.VoicelabError, match="confusions"):
-        vl.World(confusions=confusions)
+    with pytest.raises(InputError, match="confusions"):
+        World(confusions=confusions)
