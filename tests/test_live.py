@@ -73,6 +73,16 @@ def test_a_typed_conversation_is_shown_and_recorded(page_of):
     assert record.to_script()[0] == vl.run(echo, ["hi", vl.hang_up()]).to_script()[0]
 
 
+def test_what_is_typed_at_once_comes_behind_the_opening(page_of):
+    page = page_of(echo)
+    page.give(k="connect")
+    page.give(k="say", text="hi")
+    page.run(5)
+    names = [(event["name"], event["turn"]) for event in page.events.values() if event["kind"] == "input"]
+    assert names[:2] == [("start", 0), ("text", 1)]
+    assert page.lines("agent")[-1] == "You said hi."
+
+
 def test_the_recorded_conversation_runs_again_as_a_script(page_of):
     page = page_of(echo).connect(3)
     page.say("hi", 4)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from voicelab.clock import WallClock
-from voicelab.inputs import Silence
+from voicelab.inputs import Action, Silence
 from voicelab.jobs import Job, hosting
 from voicelab.live.ears import Ears
 from voicelab.live.marks import Marks
@@ -102,6 +102,8 @@ class Call:
     ) -> None:
         self._watching = watching
         self.notes: list[PortabilityNote] = []
+        self._begun = False
+        self._early: list[Action] = []
         self._job = replace(job, callers=Person())
         self._changed = changed
         self._clock = WallClock(asyncio.get_running_loop())
@@ -140,10 +142,22 @@ class Call:
                 self._watching(self._add_note),
                 contextlib.closing(self._clock),
             ):
-                return await loop.create_task(self.session.run())
+                session = loop.create_task(self.session.run())
+                await asyncio.sleep(0)  # now it has begun
+                for action in self._early:
+                    self.session.act(action)
+                self._begun = True
+                return await session
         finally:
             voice.cancel()
             self.ears.close()
+
+    def act(self, action: Action) -> None:
+        """Do what the person does now; what comes before the session has begun is done as soon as it has."""
+        if self._begun:
+            self.session.act(action)
+        else:
+            self._early.append(action)
 
     @property
     def known_notes(self) -> list[PortabilityNote]:

@@ -208,7 +208,7 @@ class Talk:
     def hang_up(self) -> None:
         """End the running session as the caller."""
         if self._call is not None:
-            self._call.session.act(inputs.HangUp())
+            self._call.act(inputs.HangUp())
 
     async def _converse(self, call: Call) -> None:
         rows = None
@@ -304,7 +304,7 @@ class Talk:
             self._call.ears.hands_free = self._settings.hands_free
 
     def _act(self, action: inputs.Action) -> None:
-        self._running().session.act(action)
+        self._running().act(action)
 
     def _running(self) -> Call:
         if self._call is None:

@@ -1,0 +1,150 @@
+"""A real JupyterLab (and Notebook 7 beside it) on this machine, driven in headless Chromium."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_MS = 30_000
+_READY = """() => {
+  const shown = window.jupyterapp?.shell?.currentWidget;
+  return Boolean(shown?.content?.widgets?.length && shown.sessionContext?.session?.kernel
+    && shown.sessionContext.session.kernel.connectionStatus === "connected");
+}"""
+_RUN = """(at) => {
+  window.jupyterapp.shell.currentWidget.content.activeCellIndex = at;
+  return window.jupyterapp.commands.execute("notebook:run-cell").then(() => null);
+}"""
+# What Jupyter's own code says on its page, with and without a console in it.
+NOT_OURS = ("reading 'schema'", "is already registered", "not registered", "Canceled future")
+# Not awaited: the cell goes on while the test does.
+_START = """(at) => {
+  window.jupyterapp.shell.currentWidget.content.activeCellIndex = at;
+  window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+_OUTPUTS = "(at) => window.jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getOutputs()"
+
+
+@contextlib.contextmanager
+def jupyter(folder: Path, cache: Path):
+    """Run a Jupyter server over a folder, with settings of its own, and yield its address."""
+    own = folder.parent / f"{folder.name}-jupyter"
+    for name in ("config/labconfig", "data", "ipython", "home"):
+        (own / name).mkdir(parents=True)
+    no_news = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+    (own / "config" / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(no_news))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "JUPYTER_CONFIG_DIR": str(own / "config"), "JUPYTER_DATA_DIR": str(own / "data"),
+        "IPYTHONDIR": str(own / "ipython"), "HOME": str(own / "home"), "VOICELAB_CACHE": str(cache),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.token=",
+        "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}",
+    ]  # fmt: skip
+    with (own / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=log)
+        try:
+            _await(f"http://localhost:{port}/api", own / "server.log")
+            yield f"http://localhost:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _await(address: str, log: Path) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"Jupyter did not start: {log.read_text()[-2000:]}")
+
+
+class Notebook:
+    """A notebook that is open in a browser."""
+
+    def __init__(self, context, address: str, folder: Path, name: str, cells: list[str], app: str = "lab") -> None:
+        book = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        nbformat.write(book, folder / f"{name}.ipynb")
+        self.path = folder / f"{name}.ipynb"
+        self.errors: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.app = app
+        where = f"lab/tree/{name}.ipynb?reset" if app == "lab" else f"notebooks/{name}.ipynb"
+        self.page.goto(f"{address}/{where}")
+        self.ready()
+
+    def ready(self) -> None:
+        self.page.wait_for_function(_READY, timeout=2 * PATIENCE_MS)
+
+    def run(self, at: int) -> None:
+        self.page.evaluate(_RUN, at)
+
+    def start(self, at: int) -> None:
+        self.page.evaluate(_START, at)
+
+    def outputs(self, at: int) -> list:
+        return self.page.evaluate(_OUTPUTS, at)
+
+    def value(self, at: int):
+        """Run a cell that prints JSON and return it."""
+        self.run(at)
+        text = "".join(output.get("text", "") for output in self.outputs(at) if output["output_type"] == "stream")
+        assert text, self.outputs(at)
+        return json.loads(text)
+
+    def command(self, name: str) -> None:
+        self.page.evaluate("(name) => window.jupyterapp.commands.execute(name).then(() => null)", name)
+
+    # --- the console in it ---
+
+    def button(self, name: str, at: int = 0):
+        return self.page.get_by_role("button", name=name, exact=True).nth(at)
+
+    def connect(self, at: int = 0) -> None:
+        """Press Connect and wait until the session runs."""
+        self.button("Connect", at).click()
+        sync_api.expect(self.button("Hang up", at)).to_be_enabled(timeout=PATIENCE_MS)
+
+    def hang_up(self, at: int = 0) -> None:
+        """Hang up and wait until the session has ended."""
+        self.button("Hang up", at).click()
+        sync_api.expect(self.button("Connect", at)).to_be_enabled(timeout=PATIENCE_MS)
+
+    def say(self, text: str, at: int = 0) -> None:
+        box = self.page.get_by_role("textbox", name="Message").nth(at)
+        box.fill(text)
+        box.press("Enter")
+
+    def conversation(self, at: int = 0):
+        return self.page.get_by_role("region", name="Conversation").nth(at)
+
+    def sees(self, text: str, at: int = 0, timeout: float = PATIENCE_MS) -> None:
+        self.conversation(at).get_by_text(text).first.wait_for(timeout=timeout)
