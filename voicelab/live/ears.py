@@ -65,6 +65,9 @@ class Ears:
         self._speaking = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab ears")
         self._work: set[asyncio.Task[None]] = set()
+        warm_up = getattr(engine, "warm_up", None)
+        if warm_up is not None:
+            self._pool.submit(warm_up)
 
     def settings(self, data: dict[str, Any]) -> None:
         """Take the agent's STTUpdateSettingsEvent: language, words to expect, and the silence that ends a turn."""
