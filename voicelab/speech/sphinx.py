@@ -59,6 +59,11 @@ class Sphinx:
         self._lock = threading.Lock()
         self._warned = False
 
+    def warm_up(self) -> None:
+        """Load the model now, which the first recognition would wait for."""
+        with self._lock:
+            self._ready()
+
     def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
         """Return the words in a sound.
 

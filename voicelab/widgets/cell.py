@@ -4,19 +4,23 @@ import sys
 import weakref
 from typing import Any
 
-_by_cell: dict[str, weakref.ref[Any]] = {}
+# By cell: the run that made them, and what it made.
+_by_cell: dict[str, tuple[int | None, list[weakref.ref[Any]]]] = {}
 
 
 def close_former(widget: Any) -> None:
-    """Close the widget that the same cell made before, so that no microphone stays on behind it."""
+    """Close the widgets that an earlier run of the same cell made, so that no microphone stays on behind them."""
     cell = _cell_id()
     if cell is None:
         return
-    former = _by_cell.get(cell)
-    _by_cell[cell] = weakref.ref(widget)
-    if former is not None and (old := former()) is not None and _run_count() != getattr(old, "_cell_run", None):
-        old.close()
-    widget._cell_run = _run_count()
+    run, made = _by_cell.get(cell, (None, []))
+    if run != _run_count():
+        for former in made:
+            old = former()
+            if old is not None:
+                old.close()
+        made = []
+    _by_cell[cell] = (_run_count(), [*made, weakref.ref(widget)])
 
 
 def reach_during_cells(widget: Any) -> None:
@@ -28,13 +32,6 @@ def reach_during_cells(widget: Any) -> None:
     comm = getattr(widget, "comm", None)
     if comm is not None and hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = lambda _data, default: default
-
-
-def waits_for_cells() -> bool:
-    """Return whether this kernel takes no messages while a cell runs."""
-    shell = _shell()
-    kernel = getattr(shell, "kernel", None)
-    return kernel is not None and not getattr(kernel, "supported_features", None)
 
 
 def _cell_id() -> str | None:

@@ -53,6 +53,8 @@ class Console(anywidget.AnyWidget):
     _css = css()
     # The page hides the static copy of its own console while it is alive.
     key = traitlets.Unicode().tag(sync=True)
+    # None until the arguments have been checked: a widget that was refused is closed all the same.
+    _talk: Talk | None = None
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Console(anywidget.AnyWidget):
         keep_audio: bool = False,
         seed: int | None = None,
     ) -> None:
-        self._talk = Talk(
+        talk = Talk(
             handler,
             send=self._to_page,
             ended=self._keep_static,
@@ -87,21 +89,23 @@ class Console(anywidget.AnyWidget):
             seed=seed,
         )
         super().__init__()
+        self._talk = talk
         self.key = self.model_id or f"console-{id(self)}"
         self._handles: list[Any] = []
         reach_during_cells(self)
-        self.on_msg(_receiver(self._talk))
+        self.on_msg(_receiver(talk))
         close_former(self)
-        weakref.finalize(self, self._talk.close)
+        weakref.finalize(self, talk.close)
 
     @property
     def record(self) -> SessionRecord | None:
         """The last conversation as data, `.to_script()` included; None before the first has ended."""
-        return self._talk.record
+        return None if self._talk is None else self._talk.record
 
     def close(self) -> None:
         """End the session and switch the microphone off; what was logged stays."""
-        self._talk.close()
+        if self._talk is not None:
+            self._talk.close()
         super().close()
 
     # --- display ---
@@ -121,13 +125,13 @@ class Console(anywidget.AnyWidget):
             handle.update(_Static(self._static()))
 
     def _static(self) -> str:
-        record = self._talk.record
+        record = self.record
         body = "" if record is None else record._repr_html_()
         return f"<div class='vl-static-{html.escape(self.key)}'>{body}</div>"
 
     def __repr__(self) -> str:
-        record = self._talk.record
-        return f"Console({self._talk.name}{'' if record is None else f', last: {record!r}'})"
+        name = "closed" if self._talk is None else self._talk.name
+        return f"Console({name}{'' if self.record is None else f', last: {self.record!r}'})"
 
     def _to_page(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
         self.send(message, None if buffer is None else [buffer])

@@ -1,0 +1,197 @@
+"""The console's kernel half without a browser: messages through the widget, its display, its end."""
+
+import gc
+import json
+import warnings
+import weakref
+
+import pytest
+
+import voicelab as vl
+from voicelab.errors import HandlerError, InputError, LogError
+from voicelab.widgets import cell
+from voicelab.widgets.cell import close_former, reach_during_cells
+
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+
+
+async def echo(event, context):
+    if event.name == "start":
+        yield vl.sdk.TextToSpeechEvent(text="Hello <i>you</i>.", voice="nova")
+    elif event.name == "text":
+        yield vl.sdk.TextToSpeechEvent(text=f"You said {event.data['text']}.", voice="nova")
+
+
+class Wired:
+    """A console whose messages are kept."""
+
+    def __init__(self, *args, **options):
+        import threading
+
+        self.sent = []
+        self.news = threading.Condition()
+        self.console = vl.Console(*args, **{"tts": "off", "stt": "off", "seed": 1, **options})
+        self.console.send = self._take
+
+    def _take(self, message, buffers=None):
+        with self.news:
+            self.sent.append(message)
+            self.news.notify_all()
+
+    def give(self, **message):
+        self.console._handle_custom_msg({"engine": "page", **message}, [])
+
+    def wait(self, there, seconds=20):
+        with self.news:
+            assert self.news.wait_for(lambda: any(there(message) for message in self.sent), seconds), self.sent[-3:]
+
+    def phase(self, phase):
+        self.wait(lambda m: m["k"] in {"state", "all"} and m["state"].get("phase") == phase)
+
+
+@pytest.fixture
+def wired():
+    made = []
+
+    def make(*args, **options):
+        made.append(Wired(*args, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.console.close()
+
+
+def shows(text):
+    return lambda m: m["k"] == "events" and any(line["text"] == text for e in m["events"] for line in e["lines"])
+
+
+def test_a_conversation_through_the_widgets_messages(wired):
+    one = wired(echo)
+    one.give(k="hello")
+    one.wait(lambda m: m["k"] == "all")
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="set", name="speed", value=20)
+    one.give(k="say", text="hi")
+    one.wait(shows("You said hi."))
+    one.give(k="hang_up")
+    one.phase("ended")
+    record = one.console.record
+    assert record.status == "hangup"
+    assert [part["content"] for part in record.transcript if part["role"] == "user"] == ["hi"]
+    assert repr(one.console).startswith("Console(echo, last: SessionRecord(hangup")
+    assert json.loads(record.to_json())["session"]["source"] == "typed"
+
+
+def test_every_message_is_json(wired):
+    one = wired("data/agents/clinic")
+    one.give(k="hello")
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="hang_up")
+    one.phase("ended")
+    json.dumps(one.sent)
+
+
+def test_closing_ends_the_session_and_logs_it(tmp_path):
+    one = Wired(echo, log=tmp_path / "log")
+    one.give(k="connect")
+    one.phase("live")
+    one.console.close()
+    assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
+
+
+def test_the_static_copy_has_the_conversation_escaped(wired):
+    one = wired(echo)
+    assert one.console._static() == f"<div class='vl-static-{one.console.key}'></div>"
+    one.give(k="connect")
+    one.wait(shows("Hello <i>you</i>."))
+    one.give(k="hang_up")
+    one.phase("ended")
+    copy = one.console._static()
+    assert "&lt;i&gt;you&lt;/i&gt;" in copy
+    assert "<i>you" not in copy
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "error", "hint"),
+    [
+        ((5,), {}, InputError, "must be a function"),
+        (("no/such.py",), {}, InputError, "no"),
+        (("async def handler(event):\n    yield 1\n",), {}, HandlerError, "handler"),
+        ((echo,), {"tts": "pikko"}, InputError, "Did you mean 'pico'"),
+        ((echo,), {"variants": "warm"}, InputError, "must be {test: variant}"),
+        ((echo,), {"keep_audio": True}, InputError, "give log="),
+    ],
+)
+def test_a_console_that_can_not_be_is_refused_at_the_door(args, options, error, hint):
+    with pytest.raises(error, match=hint):
+        vl.Console(*args, **{"tts": "off", "stt": "off", **options})
+
+
+def test_a_log_of_something_else_is_refused_at_the_door(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file.txt").write_text("x")
+    with pytest.raises(LogError, match="no session log"):
+        vl.Console(echo, log=tmp_path / "other", tts="off", stt="off")
+
+
+# --- cells ---
+
+
+class _Shell:
+    def __init__(self):
+        self.parent_header = {"metadata": {"cellId": "cell-1"}}
+        self.execution_count = 1
+
+
+class _Widget:
+    closed = False
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_cell_run_again_closes_what_it_made_before(monkeypatch):
+    shell = _Shell()
+    monkeypatch.setattr(cell, "_shell", lambda: shell)
+    monkeypatch.setattr(cell, "_by_cell", {})
+    first, beside, second = _Widget(), _Widget(), _Widget()
+    close_former(first)
+    close_former(beside)
+    assert not first.closed
+    shell.execution_count = 2
+    close_former(second)
+    assert first.closed
+    assert beside.closed
+    shell.parent_header = {"metadata": {"cellId": "cell-2"}}
+    close_former(_Widget())
+    assert not second.closed
+
+
+def test_messages_of_the_page_do_not_wait_for_the_shell_that_runs_a_cell():
+    class Comm:
+        def _reply_subshell_for(self, data, default):
+            return "main"
+
+    widget = _Widget()
+    widget.comm = Comm()
+    reach_during_cells(widget)
+    assert widget.comm._reply_subshell_for({}, "subshell") == "subshell"
+    widget.comm = object()
+    reach_during_cells(widget)  # an older kernel has no such thing
+
+
+def test_a_console_that_nobody_holds_ends():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = vl.Console(echo, tts="off", stt="off")
+        thread = one._talk._thread._thread
+        gone = weakref.ref(one._talk)
+        one.close()
+    del one
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert gone is not None
