@@ -21,7 +21,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -W ignore benchmarks/analysis.py
 
 lab: $(VENV)/.installed-lab
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks/01_talk.ipynb
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

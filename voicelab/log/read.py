@@ -256,6 +256,7 @@ class Log:
             "handler": self.manifest.get("handler"),
             "callers": self.manifest.get("callers"),
             "world": self.manifest.get("world") or "nothing between caller and agent",
+            "line": self.manifest.get("audio") or "callers in text",
             "errors": f"{self.manifest.get('n_errors', 0):,}",
             "statuses": ", ".join(f"{n:,} {status}" for status, n in self.manifest.get("statuses", {}).items()),
         }
