@@ -19,6 +19,8 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -W ignore benchmarks/scale.py
 	$(BIN)/python -W ignore benchmarks/calibration.py
 	$(BIN)/python -W ignore benchmarks/analysis.py
+	$(BIN)/python -W ignore benchmarks/speech.py
+	$(BIN)/python -W ignore benchmarks/console.py
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/01_talk.ipynb

@@ -1,0 +1,175 @@
+"""Recognition, end of turn and cost of the speech engines: `python benchmarks/speech.py [--quick] [--whisper MODEL]`.
+
+Word error rates are of 35 phone-call sentences; the cost is CPU time over the length of the sound. Everything is
+seeded. Bounds stand beside what they bound.
+"""
+
+import argparse
+import json
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import voicelab as vl
+from voicelab import speech
+from voicelab.speech import Audio, Endpointer, PhoneLine
+from voicelab.speech.endpointer import FRAME, RATE, detector
+from voicelab.speech.words import normalized, word_errors
+
+SENTENCES = json.loads((Path(__file__).parent.parent / "data/phrases/phone_calls.json").read_text(encoding="utf-8"))
+LINES = {
+    "clean": None,
+    "telephone": PhoneLine(),
+    **{f"telephone, {snr} dB": PhoneLine(noise="pink", snr_db=snr) for snr in (20, 15, 10, 5)},
+}
+BOUND = 0.03
+
+
+def voices():
+    pico = speech.text_to_speech("pico")
+    found = {"pico nova": (pico, "nova"), "pico brooke": (pico, "brooke")}
+    try:
+        found["espeak"] = (speech.text_to_speech("espeak"), None)
+    except vl.VoicelabError as error:
+        print(error)
+    return found
+
+
+def recognition(name, ear, phrases, sentences):
+    """Print word error rate and whole sentences right, by voice and line."""
+    for voice, (mouth, as_whom) in voices().items():
+        sounds = [mouth.synthesize(sentence, voice=as_whom) for sentence in sentences]
+        for line_name, line in LINES.items():
+            rng = np.random.default_rng(1)
+            heard_as, cpu, seconds = [], 0.0, 0.0
+            for sound in sounds:
+                passed = sound if line is None else line.apply(sound, rng)
+                began = time.process_time()
+                heard_as.append(ear.transcribe(passed, phrases).text)
+                cpu += time.process_time() - began
+                seconds += passed.duration_s
+            pairs = list(zip(sentences, heard_as, strict=True))
+            rate = sum(word_errors(*pair) for pair in pairs) / sum(len(normalized(sentence)) for sentence in sentences)
+            whole = np.mean([normalized(said) == normalized(heard) for said, heard in pairs])
+            bounded = phrases and voice.startswith("pico") and line_name in {"clean", "telephone"}
+            bound = f"  at most {BOUND}" + ("" if rate <= BOUND else "  MISSED") if bounded else ""
+            print(f"{name:22} {voice:12} {line_name:18} {rate:6.3f} {whole:6.2f}   {cpu / seconds:6.3f}{bound}")
+
+
+def speaking(sentences):
+    print("\nsynthesis, CPU seconds a second of sound (median)")
+    for name in ("pico", "espeak"):
+        try:
+            engine = speech.text_to_speech(name)
+        except vl.VoicelabError as error:
+            print(error)
+            continue
+        shares = []
+        for n, sentence in enumerate(sentences):
+            began = time.process_time()
+            sound = engine.synthesize(f"{sentence} {n}", speed=1.01)
+            shares.append((time.process_time() - began) / sound.duration_s)
+        print(f"{name:10} {statistics.median(shares):.4f}")
+
+
+def stream(sentences, snr_db, seed):
+    """Return sound with speech in it, 16 kHz, and for each frame whether it holds a voice."""
+    mouth, rng = speech.text_to_speech("pico"), np.random.default_rng(seed)
+    parts, truth, ends = [], [], []
+    for n, sentence in enumerate(sentences):
+        quiet = np.zeros(int(RATE * rng.uniform(1.2, 2.5)), np.float32)
+        said = mouth.synthesize(sentence, voice=("nova", "brooke")[n % 2]).trimmed(40, 0.0).floats()
+        parts += [quiet, said]
+        truth += [np.zeros(len(quiet), bool), np.ones(len(said), bool)]
+        ends.append(sum(map(len, parts)) / RATE)
+    parts.append(np.zeros(2 * RATE, np.float32))
+    truth.append(np.zeros(2 * RATE, bool))
+    samples, voiced = np.concatenate(parts), np.concatenate(truth)
+    level = np.sqrt(np.mean(samples[voiced] ** 2)) * 10 ** (-(60 if snr_db is None else snr_db) / 20)
+    noisy = samples + rng.standard_normal(len(samples)) * level
+    n = len(samples) // FRAME
+    return noisy.astype(np.float32), voiced[: n * FRAME].reshape(n, FRAME).mean(axis=1) > 0.5, ends
+
+
+def ends_of_turn(sentences):
+    print("\nend of turn            recall  false alarms   us a frame   turns found   delay after the last sound, s (median)")
+    for name in ("silero", "energy"):
+        for snr_db in (None, 10, 5):
+            samples, voiced, ends = stream(sentences, snr_db, 3)
+            frames = samples[: len(voiced) * FRAME].reshape(-1, FRAME)
+            found = detector(name)
+            began = time.process_time()
+            said = np.array([found.probability(frame) for frame in frames]) >= 0.5
+            cost = (time.process_time() - began) / len(frames) * 1e6
+            ear, delays, turns = Endpointer(detector=name), [], 0
+            for at in range(0, len(samples), 1600):
+                for event in ear.feed(Audio(samples[at : at + 1600], RATE).samples):
+                    if event.name == "speech_ended":
+                        turns += 1
+                        now = (at + 1600) / RATE
+                        delays.append(now - min(ends, key=lambda end: abs(end + 0.7 - now)))
+            delay = f"{statistics.median(delays):.2f}" if delays else "none"
+            level = "clean" if snr_db is None else f"{snr_db} dB"
+            print(
+                f"{name:10} {level:10} {said[voiced].mean():8.2f} {said[~voiced].mean():13.2f} {cost:12.0f}   "
+                f"{turns:3} of {len(ends):3}        {delay}"
+            )
+
+
+def simulation(sessions):
+    """Print the CPU time of a simulation through audio over that of its engines alone."""
+    from voicelab.jobs import Job
+    from voicelab.simulation.worker import ShardTask, run_sessions
+    from voicelab.telephone import Telephone, _studio
+
+    async def handler(event, context):
+        if event.name in {"start", "text"}:
+            yield vl.sdk.TextToSpeechEvent(text="Certainly. What else can I do for you?", voice="nova")
+
+    telephone = Telephone(PhoneLine(), "pico", "sphinx")
+    studio, spent = _studio(telephone), [0.0]
+
+    def timed(function):
+        def call(*args, **kwargs):
+            began = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent[0] += time.process_time() - began
+
+        return call
+
+    studio.stt.transcribe = timed(studio.stt.transcribe)
+    studio.tts.synthesize = timed(studio.tts.synthesize)
+    studio.endpointer.feed = timed(studio.endpointer.feed)
+    job = Job(vl.load_handler(handler), vl.Script(SENTENCES[:5]), telephone=telephone)
+    began = time.process_time()
+    with vl.sdk.hosted():
+        n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
+    whole = time.process_time() - began
+    times = whole / spent[0]
+    print(f"\n{n} five-turn sessions through audio: {whole / n:.3f} s of CPU each, {times:.2f} times the engines' own  at most 1.25")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--quick", action="store_true", help="eight sentences")
+    arguments.add_argument("--whisper", metavar="MODEL", help="folder of a faster-whisper model")
+    given = arguments.parse_args()
+    sentences = SENTENCES[:8] if given.quick else SENTENCES
+    warnings.simplefilter("ignore")
+    print(f"{'recogniser':22} {'voice':12} {'line':18} {'errors':>6} {'whole':>6}   {'CPU':>6}")
+    recognition("sphinx, expected", speech.speech_to_text("sphinx"), sentences, sentences)
+    recognition("sphinx, free", speech.speech_to_text("sphinx"), None, sentences)
+    if given.whisper:
+        recognition("whisper", speech.speech_to_text("whisper", model=given.whisper), None, sentences)
+    speaking(sentences)
+    ends_of_turn(sentences)
+    simulation(5 if given.quick else 40)
+
+
+if __name__ == "__main__":
+    main()
