@@ -95,7 +95,9 @@ def stream(sentences, snr_db, seed):
 
 
 def ends_of_turn(sentences):
-    print("\nend of turn            recall  false alarms   us a frame   turns found   delay after the last sound, s (median)")
+    print(
+        "\nend of turn            recall  false alarms   us a frame   turns found   delay after the last sound, s (median)"
+    )
     for name in ("silero", "energy"):
         for snr_db in (None, 10, 5):
             samples, voiced, ends = stream(sentences, snr_db, 3)
@@ -151,7 +153,9 @@ def simulation(sessions):
         n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
     whole = time.process_time() - began
     times = whole / spent[0]
-    print(f"\n{n} five-turn sessions through audio: {whole / n:.3f} s of CPU each, {times:.2f} times the engines' own  at most 1.25")
+    print(
+        f"\n{n} five-turn sessions through audio: {whole / n:.3f} s of CPU each, {times:.2f} times the engines' own  at most 1.25"
+    )
 
 
 def main():

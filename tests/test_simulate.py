@@ -1,6 +1,7 @@
 """`vl.simulate`: repeatable to the byte, true to the tests' stop rules, and never worse off for being killed."""
 
 import hashlib
+import re
 import signal
 import subprocess
 import sys
@@ -363,3 +364,17 @@ def test_the_workers_hash_seed_is_fixed(tmp_path):
         log = simulate(tmp_path / name, handler, ["hi"], sessions=4, workers=1)
         texts |= {log.session(i).transcript[0]["content"] for i in range(4)}
     assert len(texts) == 1
+
+
+def test_the_progress_line_tells_who_leads_and_how_sure_that_is(capsys):
+    async def handler(event, context):
+        if event.name == "start":
+            context.add_outcome("ok", "boolean")
+            stop = {"max_iterations": 100_000, "target_outcome": "ok", "default": "a"}
+            context.add_test("tone", {"a": 0.5, "b": 0.5}, stop=stop)
+
+    truth = {"tone": {"ok": {"a": 0.2, "b": 0.6}}}
+    vl.simulate(handler, ["hi"], sessions=2_500, seed=1, world=vl.World(truth=truth), workers=1, progress=True)
+    line = capsys.readouterr().err
+    assert "0 errors" in line
+    assert re.search(r"tone: b leads, \d+ % sure", line)

@@ -113,5 +113,5 @@ class Driver:
             return False
         settle_shard(self._plan.root, number, task.tag)
         self._take(report)
-        self._progress.settled(task.stop - task.first, report.n_errors)
+        self._progress.settled(task.stop - task.first, report.n_errors, self._watch.standings())
         return True

@@ -65,6 +65,11 @@ class Watch:
         while self.scan(report):
             pass
 
+    def standings(self) -> dict[str, tuple[str | None, float | None]]:
+        """Return who leads each test that goes on, and with which confidence in percent; None before that is known."""
+        running = {test: watched.monitor for test, watched in self._tests.items() if test not in self.stops}
+        return {test: (monitor.leader, monitor.confidence) for test, monitor in running.items()}
+
     def decisions(self) -> dict[str, Any]:
         """Return the decision of each test that has a stop rule."""
         return {test: watched.monitor.decision().to_json() for test, watched in self._tests.items()}
