@@ -322,6 +322,19 @@ def test_the_agents_settings_reach_the_recogniser(page_of):
     assert asked == [(["buenos días", "hola, adiós"], "es")]
 
 
+@pytest.mark.parametrize(("cache", "files"), [(True, 1), (False, 0)])
+def test_speech_is_kept_unless_its_event_says_otherwise(page_of, monkeypatch, tmp_path, cache, files):
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / "cache"))
+
+    async def once(event, context):
+        if event.name == "start":
+            yield TTS(text="Hello.", voice="nova", cache=cache)
+
+    page = page_of(once, tts="pico").connect(2)
+    assert page.kinds("audio")
+    assert len(list((tmp_path / "cache").glob("*/*.wav"))) == files
+
+
 # --- engines that fail ---
 
 

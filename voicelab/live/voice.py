@@ -5,9 +5,11 @@ session goes on by the length of the audio.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from voicelab.inputs import speech_seconds
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
 from voicelab.session.outputs import audio_seconds
-from voicelab.speech import Audio, TextToSpeech, synthesize_sentences
+from voicelab.speech import Audio, TextToSpeech, cache, synthesize_sentences
 
 if TYPE_CHECKING:
     from voicelab.session.runner import Session
@@ -150,11 +152,11 @@ class LiveVoice:
         data = item.event.data
         text, speed = str(data["text"]), data.get("speed") or 1.0
         pieces = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
-        loop = asyncio.get_running_loop()
+        loop, take = asyncio.get_running_loop(), partial(_next, pieces, kept=data.get("cache") is not False)
         audio: Audio | None = None
         spoken_s = 0.0
         try:
-            while (piece := await loop.run_in_executor(self._pool, _next, pieces)) is not None:
+            while (piece := await loop.run_in_executor(self._pool, take)) is not None:
                 if item.generation != self._generation:
                     return
                 if audio is not None:
@@ -229,8 +231,9 @@ class LiveVoice:
 _LATENCY = ("system", "latency", False, None)
 
 
-def _next(pieces: Iterator[Audio]) -> Audio | None:
-    return next(pieces, None)
+def _next(pieces: Iterator[Audio], *, kept: bool) -> Audio | None:
+    with contextlib.nullcontext() if kept else cache.bypassed():
+        return next(pieces, None)
 
 
 def _load(path: str) -> Audio | None:

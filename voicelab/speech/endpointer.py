@@ -58,7 +58,7 @@ class EnergyDetector:
         level = 10 * np.log10(float(np.mean(frame.astype(np.float64) ** 2)) + 1e-10)
         self._levels.append(level)
         # Until it has heard a quiet moment it takes ordinary room noise for the floor.
-        floor = max(-70.0, min(-20.0, float(np.percentile(self._levels, 10))))
+        floor = max(-70.0, min(-30.0, float(np.percentile(self._levels, 10))))
         return float(np.clip((level - floor) / 20, 0.0, 1.0))
 
     def reset(self) -> None:
