@@ -75,8 +75,9 @@ def barge_in_ms(browser, url) -> float:
     page.wait_for_timeout(400)
     sent = page.evaluate("widget.sent")
     heard = np.concatenate([np.asarray(piece) for piece in page.evaluate("widget.audio.map(a => Array.from(a))")])
-    first_s = next(message["t"] for message in sent if message["k"] == "pcm")
-    began_ms = 1000 * (first_s + int(np.argmax(np.abs(heard) > 400)) / RATE)
+    pieces = [message["t"] for message in sent if message["k"] == "pcm"]
+    loud = int(np.argmax(np.abs(heard) > 400))
+    began_ms = 1000 * (pieces[loud // 1600] + loud % 1600 / RATE)
     stopped_ms = next(message["at"] for message in sent if message["k"] == "stopped")
     page.context.close()
     return stopped_ms - began_ms

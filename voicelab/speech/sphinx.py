@@ -67,7 +67,8 @@ class Sphinx:
     def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
         """Return the words in a sound.
 
-        What it heard before makes no difference: its running mean of the channel begins anew each time.
+        What it heard before makes no difference: its running mean of the channel and its estimate of the noise begin
+        anew each time.
 
         Raises:
             SpeechError: no audio, two minutes or more, a language other than English.
@@ -88,7 +89,7 @@ class Sphinx:
     def _decode(self, samples: npt.NDArray[np.int16], phrases: tuple[str, ...]) -> tuple[str, float | None]:
         decoder = self._ready()
         written = self._activate(decoder, phrases)
-        decoder.set_cmn(self._channel)
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), full_utt=True)
         decoder.end_utt()
@@ -101,7 +102,6 @@ class Sphinx:
     def _ready(self) -> Any:
         if self._decoder is None:
             self._decoder = self._make()
-            self._channel = self._decoder.get_cmn(False)
         return self._decoder
 
     def _activate(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str] | None:

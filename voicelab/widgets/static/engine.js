@@ -23,6 +23,7 @@ export function createEngine(model) {
   let views = 0;
   let closed = false;
   let sent = 0;
+  let held = false; // The kernel knows that push-to-talk is held: what is heard from now on is meant for it.
   let unused = 0;
   let wanted = null; // The opening of the microphone that is under way.
 
@@ -57,7 +58,7 @@ export function createEngine(model) {
   // Where the page's own recognition listens, the kernel gets its words and no sound.
   const byBrowser = () => store.state.settings.stt === "browser";
   const handsFree = () => store.state.settings.mode === "hands_free";
-  const listening = () => !store.state.settings.muted && (handsFree() || store.local.talking);
+  const listening = () => !store.state.settings.muted && (handsFree() || held);
 
   // --- with the kernel ---
 
@@ -142,6 +143,7 @@ export function createEngine(model) {
   function sendPiece(pcm, t) {
     send({ k: "pcm", seq: sent, t: Math.round(t * 1e4) / 1e4, engine: id }, pcm);
     sent += 1;
+    return true;
   }
 
   function interrupt(t) {
@@ -187,7 +189,8 @@ export function createEngine(model) {
     recognition.end();
     const open = store.local.microphone !== "off";
     microphone.close();
-    if (store.local.talking) send({ k: "talk", on: false, engine: id });
+    if (held) send({ k: "talk", on: false, engine: id });
+    held = false;
     store.set({ microphone: "off", talking: false, level: 0, speech: false });
     if (open) send({ k: "microphone", on: false, engine: id, error: null, device: null });
   }
@@ -253,12 +256,14 @@ export function createEngine(model) {
         interrupt(performance.now() / 1000);
         if (byBrowser()) return recognition.begin(false);
         send({ k: "talk", on: true, engine: id });
+        held = true;
         for (const { pcm, t } of microphone.before()) sendPiece(pcm, t);
       } else {
         await microphone.flush();
         recognition.end();
         if (!store.local.talking) return;
         store.set({ talking: false });
+        held = false;
         if (!byBrowser()) send({ k: "talk", on: false, engine: id });
         clearTimeout(unused);
         unused = setTimeout(() => !handsFree() && stopListening(), UNUSED_MS);

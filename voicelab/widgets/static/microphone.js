@@ -29,8 +29,8 @@ export function microphoneTrouble(error, where = location) {
 /**
  * Make a microphone.
  *
- * @param {object} on - `piece({pcm, t})`, `onset({t})`, `offset()`, `level(rms)`, `closed(reason)` are called with what
- *   is heard; times are seconds on the page's clock. `closed` means that the device went away.
+ * @param {object} on - What is heard goes to `piece({pcm, t})`, which returns whether it was used, and to `onset({t})`,
+ *   `offset()`, `level(rms)`; times are seconds on the page's clock. `closed(reason)` is called when the device went away.
  */
 export function createMicrophone(on) {
   let open = null;
@@ -104,9 +104,7 @@ export function createMicrophone(on) {
     on.level(data.level);
     if (data.pcm.byteLength) {
       const piece = { pcm: data.pcm, t: data.at + clock };
-      kept.push(piece);
-      if (kept.length > KEPT_PIECES) kept.shift();
-      on.piece(piece);
+      kept = on.piece(piece) ? [] : [...kept, piece].slice(-KEPT_PIECES);
     }
     if (data.flushed && flushed) flushed();
   }
@@ -141,7 +139,7 @@ export function createMicrophone(on) {
       return begin(options);
     },
 
-    /** The last pieces before now, so that a word's beginning isn't lost to a slow finger. */
+    /** The last pieces before now that nobody used, so that a word's beginning isn't lost to a slow finger. */
     before() {
       const pieces = kept;
       kept = [];
