@@ -19,6 +19,7 @@ PERSONA = vl.Persona(
     opening=ORDER,
     replies={"large or small": {"large please": 0.5, "small please": 0.5}, "goodbye": vl.hang_up()},
     otherwise="could you say that again",
+    max_turns=5,
 )
 
 
