@@ -562,6 +562,7 @@ def test_a_page_loaded_anew_gets_everything_and_takes_the_sound_over(page_of):
     page.give(k="hello")
     page.run(0.05)
     assert page.kinds("all")[-1]["events"] == [before[seq] for seq in sorted(before)]
+    assert page.kinds("all")[-1]["now_s"] >= max(event["time_s"] for event in before.values())
     assert page.kinds("ping")[-1]["engine"] == "page"
     page.run(1.2)
     assert page.state["engine"] == "new"

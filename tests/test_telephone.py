@@ -94,6 +94,26 @@ def test_a_pause_cuts_a_reply_into_two_turns_and_its_errors_are_counted_once():
     assert times == sorted(times)
 
 
+def test_an_utterance_of_several_turns_is_one_row(tmp_path):
+    class Voice:
+        name = "slow"
+
+        def synthesize(self, text, voice=None, language=None, speed=1.0):
+            mouth = speech.text_to_speech("pico")
+            return mouth.synthesize("yes please", voice) + speech.Audio.silence(1.5) + mouth.synthesize("no", voice)
+
+    caller = vl.Script(["yes please, no", "yes please, no", vl.hang_up()])
+    log = vl.simulate(
+        pizza(), caller, sessions=2, audio=vl.PhoneLine(), tts=Voice(), phrases=["yes please", "no"], progress=False,
+        workers=1, log=tmp_path / "log",
+    )  # fmt: skip
+    assert len(log.turns()[log.turns()["input"] == "text"]) == 8
+    utterances = log.utterances()
+    assert list(utterances["said"]) == ["yes please, no"] * 4
+    assert list(utterances["heard"]) == ["yes please no"] * 4
+    assert (utterances[["words", "word_errors"]].to_numpy() == [3, 0]).all()
+
+
 def test_what_no_detector_finds_is_unheard():
     class Voice:
         name = "mute"
@@ -141,6 +161,15 @@ def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_pat
         spoken[spoken["word_errors"] == 0]["said"].str.lower()
         == spoken[spoken["word_errors"] == 0]["heard"].str.lower()
     ).all()
+    unheard = log.events(name="unheard")
+    utterances = log.utterances()
+    assert len(unheard)
+    assert len(utterances) == len(spoken) + len(unheard)
+    missed = utterances[utterances["heard"] == ""]
+    assert len(missed) == len(unheard)
+    assert (missed["word_errors"] == missed["words"]).all()
+    assert missed["said"].str.len().min() > 0
+    assert set(utterances["engine"]) == {"sphinx"}
     assert log.manifest["audio"].startswith("Telephone(line=PhoneLine(codec='g711', noise='babble', snr_db=6)")
     event = log.events(name="text").iloc[0]
     assert '"engine":"sphinx"' in event["data"]

@@ -158,7 +158,6 @@ def test_an_onset_stops_playback_here_and_is_reported(page):
     loud = int(np.argmax(np.abs(heard) > 400))
     began = pieces[loud // 1600]["t"] + loud % 1600 / RATE
     assert abs(onset["t"] - began) < 0.05
-    assert onset["at"] / 1000 - began < 0.5
 
 
 def test_what_may_not_be_interrupted_is_played_on(page):

@@ -1,10 +1,8 @@
 """What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import orjson
 
 from voicelab.checks import probability, span
 from voicelab.errors import InputError
@@ -72,17 +70,19 @@ class World:
         Raises:
             InputError: the log knows of no word that was said and recognised.
         """
-        words = errors = 0
+        spoken = log.utterances()
         confusions: dict[str, dict[str, float]] = {}
-        for said, heard, n_words, n_errors in _utterances(log):
-            words, errors = words + n_words, errors + n_errors
+        for said, heard in zip(spoken["said"], spoken["heard"], strict=True):
             counts = confusions.setdefault(said, {})
             counts[heard] = counts.get(heard, 0.0) + 1.0
+        words = int(spoken["words"].sum())
         if not words:
             raise InputError(
                 f"{log!r} holds no words that were said and recognised. Give the log of vl.simulate(..., audio=vl.PhoneLine())."
             )
-        return cls(recognition_errors=min(1.0, errors / words), confusions=confusions, **others)
+        return cls(
+            recognition_errors=min(1.0, int(spoken["word_errors"].sum()) / words), confusions=confusions, **others
+        )
 
     def begin(self, seeds: Seeds) -> "Weather":
         """Return the world of one session."""
@@ -210,25 +210,3 @@ def _checked_confusions(given: Any) -> dict[str, dict[str, float]]:
             )
         checked[str(said)] = {str(text): float(weight) for text, weight in heard.items()}
     return checked
-
-
-def _utterances(log: Any) -> Iterator[tuple[str, str, int, int]]:
-    """Yield each utterance of a log whose words are known: said, heard, words, word errors.
-
-    An utterance that a pause has cut into several turns has its counts at the last of them.
-    """
-    events = log.events()
-    events = events[events["name"].isin(["text", "unheard"])]
-    parts: list[str] = []
-    session = None
-    for row in events.itertuples():
-        if row.session_id != session:
-            session, parts = row.session_id, []
-        data = orjson.loads(row.data)
-        if row.name == "text":
-            parts.append(data["text"])
-        if "words" in data:
-            heard, parts = " ".join(parts), []
-            yield data.get("said", heard), heard, int(data["words"]), int(data["word_errors"])
-        elif "engine" not in data:
-            parts = []

@@ -65,7 +65,8 @@ class Screen:
         self._dirty.clear()
         self._known = self._shows.state()
         seqs = [] if call is None else range(len(call.events))
-        self._send({"k": "all", "state": self._known, "events": self._events(seqs)}, None)
+        now = {"now_s": call.session.now()} if call is not None and self._known["phase"] == "live" else {}
+        self._send({"k": "all", "state": self._known, "events": self._events(seqs), **now}, None)
 
     def _flush(self) -> None:
         self._planned = False

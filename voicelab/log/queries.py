@@ -54,6 +54,28 @@ LEFT JOIN firsts f USING (session_id, turn)
 ORDER BY s.session_index, i.turn
 """
 
+# A pause may cut an utterance into several turns, the last of which has its counts.
+UTTERANCES = """
+WITH parts AS (
+    SELECT session_id, seq, time_s, turn, data ->> '$.engine' AS engine, data ->> '$.text' AS text,
+        data ->> '$.said' AS said, CAST(data ->> '$.words' AS INTEGER) AS words,
+        CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors, CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
+    FROM events WHERE name IN ('text', 'unheard') AND data ->> '$.engine' IS NOT NULL
+), numbered AS (
+    SELECT *, count(words) OVER (
+        PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS utterance FROM parts
+), whole AS (
+    SELECT session_id, first(turn ORDER BY seq) AS turn, first(time_s ORDER BY seq) AS time_s,
+        last(said ORDER BY seq) AS said, coalesce(string_agg(text, ' ' ORDER BY seq), '') AS heard,
+        max(words) AS words, max(word_errors) AS word_errors, min(confidence) AS confidence, max(engine) AS engine
+    FROM numbered GROUP BY session_id, utterance HAVING max(words) IS NOT NULL
+)
+SELECT u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
+FROM whole u JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
+ORDER BY session_index, time_s
+"""
+
 
 def ordered(table: str, by: str) -> str:
     """Return the query for a whole table."""

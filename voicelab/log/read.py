@@ -100,9 +100,18 @@ class Log:
         said, if the recogniser changed it the words before), agent (what was heard of the agent), interrupted, time_s
         (when the input was delivered), duration_s, modelled_first_output_s (from the input to the handler's first
         output; modelled where the session ran in virtual time), words and word_errors (of what was said, where the caller
-        really spoke: word error rate is the one's sum over the other's).
+        really spoke). What no words were found in makes no turn: `utterances` has that too.
         """
         return self._frame(queries.TURNS)
+
+    def utterances(self) -> "pd.DataFrame":
+        """Return one row for each thing that a caller really said, whether words were found in it or not.
+
+        session_id, turn, time_s, said, heard (empty where nothing was recognised), words, word_errors, confidence (of
+        the least certain part; null where the engine gives none), engine. The word error rate is the sum of
+        word_errors over that of words.
+        """
+        return self._frame(queries.UTTERANCES)
 
     def exposures(self) -> "pd.DataFrame":
         """Return one row a session and test that it reached: test, variant, weight, assignment, probability, ..."""

@@ -27,6 +27,8 @@ _DITHER = 40.0
 # The estimate of the noise gets better as it hears: so often it hears a sound before the words are looked for. At none
 # a phrase in thirty was wrong on the quiet telephone, at two none or one; a third changes nothing.
 _HEARINGS = 2
+# What is searched for meanwhile: one word, as nothing costs less.
+_NOISE = "noise"
 _FREE_FORM = (
     "sphinx was told no phrases to expect: in free form about one word in six of clear speech is wrong, and more than "
     "half on the telephone. Give phrases=[...], or use a better engine (pip install 'voicelab[whisper]')."
@@ -90,13 +92,13 @@ class Sphinx:
         return Transcript(text, confidence, (), self.name, time.perf_counter() - began)
 
     def _decode(self, samples: npt.NDArray[np.int16], phrases: tuple[str, ...]) -> tuple[str, float | None]:
-        decoder = self._ready()
-        written = self._activate(decoder, phrases)
+        decoder, data = self._ready(), samples.tobytes()
         decoder.reinit_feat()
-        for search in (False,) * _HEARINGS + (True,):
-            decoder.start_utt()
-            decoder.process_raw(samples.tobytes(), no_search=not search, full_utt=True)
-            decoder.end_utt()
+        decoder.activate_search(_NOISE)
+        for _ in range(_HEARINGS):
+            _hear(decoder, data)
+        written = self._activate(decoder, phrases)
+        _hear(decoder, data)
         found = decoder.hyp()
         if found is None or not found.hypstr.strip():
             return "", None
@@ -106,6 +108,7 @@ class Sphinx:
     def _ready(self) -> Any:
         if self._decoder is None:
             self._decoder = self._make()
+            self._decoder.add_jsgf_string(_NOISE, "#JSGF V1.0; grammar noise; public <noise> = a ;")
         return self._decoder
 
     def _activate(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str] | None:
@@ -152,6 +155,12 @@ class Sphinx:
                 SpeechWarning,
                 stacklevel=6,
             )
+
+
+def _hear(decoder: Any, data: bytes) -> None:
+    decoder.start_utt()
+    decoder.process_raw(data, full_utt=True)
+    decoder.end_utt()
 
 
 def _grammar(lines: tuple[str, ...]) -> str:

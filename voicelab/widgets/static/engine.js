@@ -106,11 +106,11 @@ export function createEngine(model) {
     },
   };
   const FOR_ALL = {
-    all: ({ state, events }) => {
+    all: ({ state, events, now_s }) => {
       store.forget();
       store.merge(state);
       const last_s = events.reduce((latest, event) => Math.max(latest, event.time_s, event.end_s ?? 0), 0);
-      store.take(events, state.now_s ?? last_s);
+      store.take(events, now_s ?? last_s);
       follow(state);
     },
     state: ({ state }) => {
