@@ -123,6 +123,7 @@ def test_the_static_copy_has_the_conversation_escaped(wired):
         ((echo,), {"tts": "pikko"}, InputError, "Did you mean 'pico'"),
         ((echo,), {"variants": "warm"}, InputError, "must be {test: variant}"),
         ((echo,), {"keep_audio": True}, InputError, "give log="),
+        ((echo,), {"input_data": [17]}, InputError, "must be a dict whose keys"),
     ],
 )
 def test_a_console_that_can_not_be_is_refused_at_the_door(args, options, error, hint):

@@ -237,6 +237,40 @@ def test_each_session_has_its_own_parameters(tmp_path, parameters):
     assert log.session(117).transcript[0]["content"] == "caller 117"
 
 
+def test_input_data_reaches_each_session_as_it_was_given(tmp_path):
+    handler = IMPORTS + (
+        "async def handler(event, context):\n"
+        "    if event.name == 'start':\n"
+        "        context.input_data['orders'].append(18)\n"
+        "        yield TextToSpeechEvent(text=f\"{context.input_data['orders']}\")\n"
+    )
+    given = {"orders": [17]}
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=20, input_data=given, workers=1)
+    assert set(log.turns()[log.turns()["turn"] == 0]["agent"]) == {"[17, 18]"}
+    assert vl.run(handler, input_data=given).transcript[0]["content"] == "[17, 18]"
+    assert log.rerun(3).transcript[0]["content"] == "[17, 18]"
+    assert given == {"orders": [17]}
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"input_data": "17"}, "input_data is '17', must be a dict"),
+        ({"input_data": {17: "x"}}, "must be a dict whose keys are text"),
+        ({"configuration": {"timeout": 0}}, "seconds of silence above 0"),
+        ({"configuration": {"timeout": True}}, "seconds of silence above 0"),
+        ({"configuration": {"time_out": 8}}, "unexpected keyword argument 'time_out'"),
+        ({"configuration": "timeout"}, "must be a dict of arguments"),
+    ],
+)
+def test_what_no_context_can_be_made_of_is_refused_at_the_door(tmp_path, options, hint):
+    with pytest.raises(InputError, match=hint):
+        simulate(tmp_path / "log", "data/agents/clinic", ["hi"], sessions=2, **options)
+    with pytest.raises(InputError, match=hint):
+        vl.run("data/agents/clinic", **options)
+    assert not (tmp_path / "log").exists()
+
+
 def test_a_session_that_raises_is_counted_and_the_batch_goes_on(tmp_path):  # G45
     handler = IMPORTS + (
         "async def handler(event, context):\n"

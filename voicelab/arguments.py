@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from voicelab import sdk
 from voicelab.errors import InputError
 from voicelab.handlers import Handler, HandlerLike, load_handler
 from voicelab.world import World
@@ -44,6 +45,36 @@ def split_parameters(
     if given is not None:
         tests = _run_tests("parameters['runTest']", given) | tests
     return rest, tests
+
+
+def checked_input_data(given: Any) -> Mapping[str, Any] | None:
+    """Return what the caller of an entrypoint passed in.
+
+    Raises:
+        InputError: it is no dict with text keys.
+    """
+    if given is None or (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
+        return given
+    raise InputError(f"input_data is {given!r}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
+
+
+def checked_configuration(given: Any) -> Mapping[str, Any]:
+    """Return arguments of the SDK's Configuration.
+
+    Raises:
+        InputError: it takes no such arguments.
+    """
+    try:
+        sdk.Configuration(**(given or {}))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"configuration is {given!r}, must be a dict of arguments of the SDK's Configuration, e.g. "
+            f"{{'timeout': 8}}: {error}"
+        ) from None
+    timeout_s = (given or {}).get("timeout", 1)
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < float("inf"):
+        raise InputError(f"configuration has the timeout {timeout_s!r}, must be seconds of silence above 0, e.g. 8.")
+    return dict(given or {})
 
 
 def _run_tests(what: str, given: Any) -> dict[str, bool]:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from voicelab import sdk
-from voicelab.arguments import EPOCH, checked_world, forced_variants, split_parameters, start_of, with_options
+from voicelab.arguments import (
+    EPOCH,
+    checked_configuration,
+    checked_input_data,
+    checked_world,
+    forced_variants,
+    split_parameters,
+    start_of,
+    with_options,
+)
 from voicelab.callers import Mix, as_caller, phrases_of
 from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.conversation import SessionRecord, SideBySide
@@ -46,6 +55,7 @@ class Job:
         forced: Variants chosen by a person, by test.
         run_tests: The SDK's `runTest`: False for a test that has stopped.
         configuration: Arguments of the SDK's Configuration.
+        input_data: What the handler reads as `context.input_data`.
         start: Date and time that sessions begin at.
         source: `simulated`, `typed`, `spoken`, ...
         telephone: Makes sound of the callers' words; None where they are text.
@@ -60,6 +70,7 @@ class Job:
     forced: Mapping[str, str] = field(default_factory=dict)
     run_tests: Mapping[str, bool] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    input_data: Mapping[str, Any] | None = None
     start: datetime = EPOCH
     source: str = "simulated"
     telephone: "Telephone | None" = None
@@ -77,6 +88,7 @@ class Job:
             variables=self.handler.variables,
             environment=self.handler.environment,
             configuration=self.configuration,
+            input_data=self.input_data,
             forced=self.forced,
             start_ns=int(self.start.timestamp()) * 10**9,
             agent=self.handler.name,
@@ -137,6 +149,7 @@ def run(
     world: World | None = None,
     clock: Literal["virtual", "wall"] = "virtual",
     configuration: Mapping[str, Any] | None = None,
+    input_data: Mapping[str, Any] | None = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
 
@@ -156,6 +169,7 @@ def run(
         world: What lies between caller and agent.
         clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+        input_data: What it reads as `context.input_data`: what the caller of an entrypoint passed in.
 
     Returns:
         The record; for `variants="each"` one record for each variant, side by side.
@@ -184,7 +198,8 @@ def run(
         parameters=parameters,
         run_tests=run_test,
         forced={} if variants is None or variants == "each" else forced_variants(variants),
-        configuration=configuration or {},
+        configuration=checked_configuration(configuration),
+        input_data=checked_input_data(input_data),
         start=start_of(start),
         source="simulated" if clock == "virtual" else "typed",
     )

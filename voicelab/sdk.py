@@ -515,6 +515,7 @@ class Contexts:
 
     def __init__(self, *, strict: bool, **arguments: Any) -> None:
         self._class = SessionContext if strict else LabContext
+        self._input_data = dict(arguments.get("input_data") or {})
         prototype = vars(self._class(_NOBODY, **arguments))
         self._containers = {name: value for name, value in prototype.items() if type(value) in {dict, list, set}}
         self._rest = {name: value for name, value in prototype.items() if name not in self._containers}
@@ -539,6 +540,8 @@ class Contexts:
         context._experiments = context.testing = SessionExperiments(host)
         if data:
             context.data = copy.deepcopy(dict(data))
+        if self._input_data:
+            context.input_data = copy.deepcopy(self._input_data)
         CONTEXT.set(context)
         return context
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from voicelab import __version__, inputs, sdk
-from voicelab.arguments import forced_variants, split_parameters
+from voicelab.arguments import checked_input_data, forced_variants, split_parameters
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, VoicelabError
 from voicelab.jobs import Job
@@ -61,6 +61,7 @@ class Talk:
         variables: What it reads with `context.variables`.
         environment: What it reads as `context.environment`.
         variants: Variants to force, by test.
+        input_data: What it reads as `context.input_data`.
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
         tts: Name of the voice's engine, or an engine.
@@ -84,6 +85,7 @@ class Talk:
         variables: Mapping[str, str] | str | Path | None = None,
         environment: str | None = None,
         variants: Mapping[str, str] | None = None,
+        input_data: Mapping[str, Any] | None = None,
         blind: bool = False,
         stt: Any = "auto",
         tts: Any = "auto",
@@ -101,6 +103,7 @@ class Talk:
         self.name = handler.name
         self._notes, self._variables = handler.note_list, handler.variables
         self._parameters, self._run_tests = split_parameters(parameters, None)
+        self._input_data = checked_input_data(input_data)
         self._forced = forced_variants(variants or {})
         self._blind = blind
         self._keep_audio = keep_audio
@@ -183,6 +186,7 @@ class Talk:
             seed=self._seed,
             run_id=self._log.run_id if self._log else self._run_id,
             parameters=self._parameters,
+            input_data=self._input_data,
             forced=dict(self._forced),
             run_tests=self._run_tests,
             source="typed",

@@ -61,6 +61,7 @@ class Settings:
         variables: The variables that the handler reads; masked in every row.
         environment: Name of the environment.
         configuration: Arguments of the SDK's Configuration, such as `timeout` (seconds of silence).
+        input_data: What the handler reads as `context.input_data`.
         forced: Variants chosen by a person, by test.
         start_ns: Date and time that sessions begin at, in nanoseconds since 1970 (virtual time).
         agent: The agent's name.
@@ -75,6 +76,7 @@ class Settings:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: str = "development"
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    input_data: Mapping[str, Any] | None = None
     forced: Mapping[str, str] = field(default_factory=dict)
     start_ns: int = 0
     agent: str = "agent"
@@ -90,6 +92,7 @@ class Settings:
             variables=self.variables,
             environment=self.environment,
             configuration=self.configuration,
+            input_data=self.input_data,
             agent_id=self.agent,
         )
         # What was found before: a test is declared in every session and checked once, a note is made once.

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab import __version__, checks
-from voicelab.arguments import checked_world, forced_variants, split_parameters, start_of, with_options
+from voicelab.arguments import (
+    checked_configuration,
+    checked_input_data,
+    checked_world,
+    forced_variants,
+    split_parameters,
+    start_of,
+    with_options,
+)
 from voicelab.callers import as_caller
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError
@@ -69,6 +77,7 @@ def simulate(
     tts: Any = "auto",
     stt: Any = "auto",
     phrases: Sequence[str] | None = None,
+    input_data: Mapping[str, Any] | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -100,6 +109,7 @@ def simulate(
         tts: With `audio`: what speaks, `auto` for an engine that works offline.
         stt: With `audio`: what recognises.
         phrases: With `audio`: what the recogniser is told to expect, besides what the callers may say.
+        input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
 
     Returns:
         The log.
@@ -122,7 +132,8 @@ def simulate(
         parameters=shared,
         run_tests=run_tests,
         forced=forced_variants(variants or {}),
-        configuration=configuration or {},
+        configuration=checked_configuration(configuration),
+        input_data=checked_input_data(input_data),
         start=start_of(start),
         telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
     )
@@ -145,8 +156,7 @@ class _Run:
         self.stopping = stopping
         self.table = table
         parts = [job.callers, job.world, job.parameters, table, job.forced, job.run_tests, job.configuration]
-        if job.telephone is not None:
-            parts.append(job.telephone)
+        parts += [part for part in (job.telephone, job.input_data) if part is not None]
         parts += [job.start.isoformat(), job.handler.environment, job.handler.strict, dict(job.handler.variables)]
         self.fingerprint = fingerprint(job.handler.fingerprint, *parts)
         identity = f"{self.fingerprint}:{job.seed}:{stopping}"

@@ -37,6 +37,7 @@ class Console(anywidget.AnyWidget):
         phrases: What the recogniser is told to expect.
         keep_audio: Keep what each session sounded like beside the log, as `audio/<session_id>.wav`.
         seed: The variants drawn follow from it; without it they differ each time.
+        input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
 
     Raises:
         InputError: an argument is not allowed.
@@ -71,6 +72,7 @@ class Console(anywidget.AnyWidget):
         *,
         keep_audio: bool = False,
         seed: int | None = None,
+        input_data: Mapping[str, Any] | None = None,
     ) -> None:
         talk = Talk(
             handler,
@@ -87,6 +89,7 @@ class Console(anywidget.AnyWidget):
             phrases=phrases,
             keep_audio=keep_audio,
             seed=seed,
+            input_data=input_data,
         )
         super().__init__()
         self._talk = talk
