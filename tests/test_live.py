@@ -1,7 +1,9 @@
 """A live conversation, in virtual time: what a person does, what a page is told, what is logged."""
 
 import base64
+import gc
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -568,6 +570,35 @@ def test_a_page_loaded_anew_gets_everything_and_takes_the_sound_over(page_of):
     assert page.state["engine"] == "new"
     page.say("again", 3)
     assert page.kinds("audio")[-1]["engine"] == "new"
+
+
+def living():
+    """Return how many objects of a conversation there are, by class."""
+    gc.collect()
+    kinds = (type(thing) for thing in gc.get_objects())
+    ours = ("voicelab.session", "voicelab.live", "voicelab.speech", "voicelab.clock")
+    return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(ours))
+
+
+def test_half_an_hour_of_talk_leaves_nothing_behind(page_of):
+    page = page_of(echo)
+
+    def talk(turns):
+        page.connect(3)
+        for _ in range(turns):
+            page.give(k="talk", on=True)
+            page.speak("I want to buy it", 0.1)
+            page.give(k="talk", on=False)
+            page.run(14)
+        page.hang_up()
+        return page.records.pop().duration_s
+
+    talk(1)
+    before = living()
+    assert talk(125) > 1800
+    talk(1)
+    assert before["Session"] == before["Call"] == before["Tape"] == 1
+    assert living() == before
 
 
 def test_a_second_tab_does_not_double_the_sound(page_of):
