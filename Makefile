@@ -21,6 +21,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -W ignore benchmarks/analysis.py
 	$(BIN)/python -W ignore benchmarks/speech.py
 	$(BIN)/python -W ignore benchmarks/console.py
+	$(BIN)/python -W ignore benchmarks/talk.py
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/01_talk.ipynb

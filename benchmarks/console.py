@@ -2,7 +2,8 @@
 
 `python benchmarks/console.py [ROUNDS]` prints medians beside their bounds. Barge-in: from the first loud sample that
 the microphone gave the page until playback had stopped. Scrolling: from a turn of the wheel until the next frame is
-drawn, with 10,000 events in the session.
+drawn, with 10,000 events in the session. A long talk: hundreds of turns with sound, after which the page should
+hold little more than their events.
 """
 
 import statistics
@@ -56,6 +57,19 @@ ADD = """async (event) => {
   return times;
 }"""
 
+# Each turn has two events and a sound, which is over before the next one; what the stub keeps itself is forgotten.
+TALK = """async ([event, from, turns]) => {
+  for (let i = from; i < from + turns; i++) {
+    widget.tell({ k: 'events', events: [{ ...event, seq: 2 * i, time_s: 6 * i }, { ...event, seq: 2 * i + 1, time_s: 6 * i + 3 }], now_s: 6 * i + 3 });
+    widget.tone(2 * i + 1, 0.05);
+    while (!widget.sent.some((message) => message.k === 'ended' && message.row === 2 * i + 1)) await new Promise((done) => setTimeout(done, 5));
+    widget.sent.length = 0;
+  }
+  await new Promise((done) => setTimeout(done, 300));
+  gc(); gc();
+  return performance.memory.usedJSHeapSize / 1e6;
+}"""
+
 
 def new_page(browser, url):
     page = browser.new_context(viewport={"width": 1264, "height": 900}).new_page()
@@ -83,13 +97,24 @@ def barge_in_ms(browser, url) -> float:
     return stopped_ms - began_ms
 
 
+def long_talk_mb(browser, url) -> tuple[float, float]:
+    """Return how much more memory a page holds after 300 turns than after 100, and after 500 than after 300, in MB."""
+    page = new_page(browser, url)
+    page.evaluate("state => widget.tell({ k: 'all', state, events: [] })", live(recorded_session()[0]))
+    event = many_events(1)[0]
+    held = [page.evaluate(TALK, [event, 100 * n, 100]) for n in range(5)]
+    page.context.close()
+    return held[2] - held[0], held[4] - held[2]
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as url, sync_playwright() as playwright:
         wav = write_wav(Path(folder) / "spoken.wav", np.concatenate([np.zeros(int(QUIET_S * RATE)), speech_like(4.0)]))
         browser = launch(
-            playwright, FAKE_MICROPHONE, ALLOW_MICROPHONE, f"--use-file-for-fake-audio-capture={wav}%noloop"
-        )
+            playwright, FAKE_MICROPHONE, ALLOW_MICROPHONE, f"--use-file-for-fake-audio-capture={wav}%noloop",
+            "--js-flags=--expose-gc", "--enable-precise-memory-info",
+        )  # fmt: skip
         cut = [barge_in_ms(browser, url) for _ in range(rounds)]
         page = new_page(browser, url)
         events = many_events(N_EVENTS)
@@ -101,12 +126,14 @@ def main() -> None:
         added = page.evaluate(ADD, events[0])
         nodes = page.evaluate("document.querySelectorAll('.vl-console *').length")
         heap = page.evaluate("performance.memory ? performance.memory.usedJSHeapSize / 1e6 : null")
+        earlier, later = long_talk_mb(browser, url)
         browser.close()
     rows = {"barge-in: onset to silence": cut, "scrolling 10,000 events: frame": scrolled}
     for name, times in rows.items():
         worst = f"worst {max(times):.0f} ms of {len(times)}"
         print(f"{name:<34} median {statistics.median(times):6.1f} ms   required {BOUNDS_MS[name]} ms   {worst}")
     print(f"{'an event more, at 10,000':<34} median {statistics.median(added):6.1f} ms   worst {max(added):.0f} ms")
+    print(f"{'200 turns with sound':<34} {earlier:.2f} MB more memory, the next 200 {later:.2f} MB")
     print(f"{'page with 10,000 events':<34} {nodes} elements, {heap:.0f} MB of JavaScript memory")
 
 

@@ -6,7 +6,9 @@ seeded. Bounds stand beside what they bound.
 
 import argparse
 import json
+import resource
 import statistics
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -15,9 +17,12 @@ import numpy as np
 
 import voicelab as vl
 from voicelab import speech
+from voicelab.jobs import Job
+from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine
 from voicelab.speech.endpointer import FRAME, RATE, detector
 from voicelab.speech.words import normalized, word_errors
+from voicelab.telephone import Telephone, _studio
 
 SENTENCES = json.loads((Path(__file__).parent.parent / "data/phrases/phone_calls.json").read_text(encoding="utf-8"))
 LINES = {
@@ -123,14 +128,6 @@ def ends_of_turn(sentences):
 
 def simulation(sessions):
     """Print the CPU time of a simulation through audio over that of its engines alone."""
-    from voicelab.jobs import Job
-    from voicelab.simulation.worker import ShardTask, run_sessions
-    from voicelab.telephone import Telephone, _studio
-
-    async def handler(event, context):
-        if event.name in {"start", "text"}:
-            yield vl.sdk.TextToSpeechEvent(text="Certainly. What else can I do for you?", voice="nova")
-
     telephone = Telephone(PhoneLine(), "pico", "sphinx")
     studio, spent = _studio(telephone), [0.0]
 
@@ -147,7 +144,7 @@ def simulation(sessions):
     studio.stt.transcribe = timed(studio.stt.transcribe)
     studio.tts.synthesize = timed(studio.tts.synthesize)
     studio.endpointer.feed = timed(studio.endpointer.feed)
-    job = Job(vl.load_handler(handler), vl.Script(SENTENCES[:5]), telephone=telephone)
+    job = Job(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone)
     began = time.process_time()
     with vl.sdk.hosted():
         n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
@@ -156,6 +153,39 @@ def simulation(sessions):
     print(
         f"\n{n} five-turn sessions through audio: {whole / n:.3f} s of CPU each, {times:.2f} times the engines' own  at most 1.25"
     )
+
+
+async def receptionist(event, context):
+    if event.name in {"start", "text"}:
+        yield vl.sdk.TextToSpeechEvent(text="Certainly. What else can I do for you?", voice="nova")
+
+
+def seconds(sessions, workers):
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        vl.simulate(
+            receptionist, vl.Script(SENTENCES[:5]), sessions=sessions, workers=workers, audio=PhoneLine(),
+            progress=False, log=Path(folder) / "log",
+        )  # fmt: skip
+        return time.perf_counter() - began
+
+
+def scaling(few, many):
+    """Print what a second worker brings, start-up left out, and what memory a worker gains with its sessions."""
+    rates = {}
+    for workers in (1, 2):
+        short, long = seconds(few, workers), seconds(many, workers)
+        rates[workers] = (many - few) / (long - short)
+    print(f"two workers: {rates[2] / rates[1]:.2f} times the sessions a second of one (text: at least 1.8)")
+    job = Job(
+        vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=Telephone(PhoneLine(), "pico", "sphinx")
+    )
+    held = []
+    with vl.sdk.hosted():
+        for first in range(0, 3 * many, many):
+            run_sessions(job, ShardTask(Path(), 0, "all", first, first + many, {}), [])
+            held.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
+    print(f"memory after {many}, {2 * many}, {3 * many} sessions: " + ", ".join(f"{mb:.0f} MB" for mb in held))
 
 
 def main():
@@ -173,6 +203,7 @@ def main():
     speaking(sentences)
     ends_of_turn(sentences)
     simulation(5 if given.quick else 40)
+    scaling(*((20, 40) if given.quick else (40, 200)))
 
 
 if __name__ == "__main__":

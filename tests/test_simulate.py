@@ -9,6 +9,7 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -219,6 +220,14 @@ def test_any_object_with_submit_runs_the_shards(reference, tmp_path):
     with ThreadPoolExecutor(1) as executor:
         simulate(tmp_path / "log", executor=executor, world=vl.World(0.1, (0, 0.2), 0.02))
     assert len(hashes(tmp_path / "log")) == 25
+
+
+def test_a_module_that_workers_lack_is_said(tmp_path, monkeypatch):
+    module = ModuleType("only_here")
+    exec(IMPORTS + "async def handler(event, context):\n    yield TextToSpeechEvent(text='hi')\n", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    with pytest.raises(ShippingError, match="No module named 'only_here'. Install"):
+        simulate(tmp_path / "log", module.handler, ["hi"], sessions=5)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Sends a job to worker processes: by value what lives in the notebook, and with the variable's name what can't go."""
 
 import io
+import pickle
 import random
 from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -37,6 +38,21 @@ def pack(job: Any) -> bytes:
         raise ShippingError(
             f"{where} can't be sent to a worker process: {error}. Make it inside the handler (for each session), or "
             "put it into a module that the handler imports."
+        ) from None
+
+
+def unpack(packed: bytes) -> Any:
+    """Return what `pack` packed, in a worker process.
+
+    Raises:
+        ShippingError: it needs a module that can't be imported there.
+    """
+    try:
+        return pickle.loads(packed)  # noqa: S301 - it comes from the driver
+    except (ImportError, AttributeError) as error:
+        raise ShippingError(
+            f"A worker process can't load the handler or the callers: {error}. Install the module that they are in, "
+            "define them in the notebook, or give the path of the handler's file."
         ) from None
 
 

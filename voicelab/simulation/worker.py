@@ -25,6 +25,7 @@ from voicelab.clock import VirtualClock, VirtualLoop
 from voicelab.jobs import Job, end_leftovers
 from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
+from voicelab.simulation.ship import unpack
 
 _STATUS = list(SESSIONS).index("status")
 _counted = operator.itemgetter(*map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise")))
@@ -134,7 +135,7 @@ def run_shard(packed: bytes) -> bytes:
     if job is None:
         _jobs.clear()
         with sdk.hosted():  # what is bound while it loads must be the session's own
-            job = _jobs[packed_job] = pickle.loads(packed_job)  # noqa: S301 - as above
+            job = _jobs[packed_job] = unpack(packed_job)
         gc.collect()
         gc.freeze()
     report = ShardReport(task.number, hash_seed=os.environ.get("PYTHONHASHSEED"))
