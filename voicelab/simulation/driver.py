@@ -105,10 +105,7 @@ class Driver:
         if task.stops != self._watch.stops:
             self._submit(number)  # it ran before a stop was found
             return False
-        stopped = self._watch.scan(report)
-        if stopped:
-            for test, index in stopped.items():
-                self._progress.stopped(test, index)
+        if self._watch.scan(report):
             self._submit(number)
             return False
         settle_shard(self._plan.root, number, task.tag)

@@ -1,15 +1,14 @@
 """The line that a simulation shows while it runs: sessions, rate, errors, each test's leader and what has stopped."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-Standing = tuple[str | None, float | None]
-"""The leader of a test, and the confidence in percent."""
+from voicelab.simulation.card import LiveCard, Standing
 
 
 class Progress:
-    """A progress line, or none.
+    """A progress line, and in a notebook the live card below it; or neither.
 
     Args:
         total: Sessions in all.
@@ -21,30 +20,22 @@ class Progress:
         from tqdm.auto import tqdm
 
         self._errors = 0
-        self._stops: dict[str, int] = {}
-        self._standings: Mapping[str, Standing] = {}
+        self._standings: Sequence[Standing] = ()
         self._bar: Any = tqdm(total=total, initial=done, unit=" sessions", unit_scale=True, disable=not shown)
+        self._card = LiveCard(shown=shown)
 
-    def settled(self, sessions: int, errors: int, standings: Mapping[str, Standing]) -> None:
-        """Count sessions that are logged for good, and take who leads each test now, with which confidence."""
+    def settled(self, sessions: int, errors: int, standings: Sequence[Standing]) -> None:
+        """Count sessions that are logged for good, and take how each test stands."""
         self._errors += errors
         self._standings = standings
         self._bar.update(sessions)
         self._show()
 
-    def stopped(self, test: str, session: int) -> None:
-        """Say that a test has stopped after a session."""
-        self._stops[test] = session
-        self._standings = {name: standing for name, standing in self._standings.items() if name != test}
-        self._show()
-
     def _show(self) -> None:
-        facts = [f"{self._errors:,} errors"]
-        for test, (leader, confidence) in self._standings.items():
-            if leader is not None and confidence is not None:
-                facts.append(f"{test}: {leader} leads, {confidence:.0f} % sure")
-        facts += [f"{test} stopped at session {session + 1:,}" for test, session in self._stops.items()]
+        said = [(standing.decision.test, standing.in_words()) for standing in self._standings]
+        facts = [f"{self._errors:,} errors", *(f"{test}: {words}" for test, words in said if words)]
         self._bar.set_postfix_str(", ".join(facts), refresh=False)
+        self._card.show(self._standings)
 
     def __enter__(self) -> "Progress":
         return self
@@ -53,3 +44,4 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+        self._card.show(self._standings, last=True)

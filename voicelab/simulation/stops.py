@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 from voicelab.log.write import shard_path
 from voicelab.monitor import Monitor
 from voicelab.rules import StopRule, Target
+from voicelab.simulation.card import Standing
 from voicelab.simulation.worker import ShardReport
+from voicelab.stats.compare import means
 
 
 @dataclass
@@ -65,10 +68,9 @@ class Watch:
         while self.scan(report):
             pass
 
-    def standings(self) -> dict[str, tuple[str | None, float | None]]:
-        """Return who leads each test that goes on, and with which confidence in percent; None before that is known."""
-        running = {test: watched.monitor for test, watched in self._tests.items() if test not in self.stops}
-        return {test: (monitor.leader, monitor.confidence) for test, monitor in running.items()}
+    def standings(self) -> list[Standing]:
+        """Return how each test that has a stop rule stands."""
+        return [_standing(watched.monitor) for watched in self._tests.values()]
 
     def decisions(self) -> dict[str, Any]:
         """Return the decision of each test that has a stop rule."""
@@ -121,6 +123,14 @@ class Watch:
         watched.monitor.extend(**{name: values[:take] for name, values in rows.items()})
         if take:
             watched.seen = int(indexes[take - 1]) + 1
+
+
+def _standing(monitor: Monitor) -> Standing:
+    variants = tuple(
+        (name, int(moments.n), float(means(moments)) if moments.n else math.nan)
+        for name, moments in zip(monitor.variants, monitor.moments, strict=True)
+    )
+    return Standing(monitor.decision(), monitor.rule, monitor.kind, variants)
 
 
 def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:

@@ -1,0 +1,82 @@
+"""What a simulation shows while it runs: the progress line, and in a notebook how each test stands."""
+
+import math
+from types import SimpleNamespace
+
+import IPython.display  # noqa: F401 - a kernel has it loaded
+import pytest
+
+import voicelab as vl
+from voicelab.rules import StopDecision
+from voicelab.simulation import card
+from voicelab.simulation.card import LiveCard, Standing
+
+STOP = {"max_iterations": 4000, "max_confidence": 95, "target_outcome": "booked", "default": "formal"}
+
+
+async def handler(event, context):
+    if event.name == "start":
+        context.add_outcome("booked", "boolean")
+        context.add_test("greeting", {"formal": 0.5, "casual": 0.5}, stop=STOP)
+        yield vl.sdk.TextToSpeechEvent(text="Hello.")
+
+
+TRUTH = vl.World(truth={"greeting": {"booked": {"formal": 0.2, "casual": 0.5}}})
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Return what a notebook is told to show, oldest first."""
+    seen = []
+
+    def display(content, display_id):
+        seen.append(content.data)
+        return SimpleNamespace(update=lambda newer: seen.append(newer.data))
+
+    monkeypatch.setattr(card, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", display)
+    return seen
+
+
+def test_a_notebook_sees_how_the_tests_stand_and_at_last_what_was_decided(tmp_path, shown):
+    log = vl.simulate(handler, ["hi"], sessions=2000, seed=1, world=TRUTH, workers=1, log=tmp_path / "log")
+    decision = log.decisions().iloc[0]
+    assert decision["winner"] == "casual"
+    assert len(shown) >= 1
+    assert "★ casual" in shown[-1]
+    assert decision["sentence"].split(".")[0][:40] in shown[-1]
+    counted = int(decision["sessions"])
+    assert f"{counted:,} of 4,000 counted sessions" in shown[-1]
+
+
+def test_no_card_without_a_test_or_where_no_progress_is_wanted(tmp_path, shown):
+    async def plain(event, context):
+        if event.name == "start":
+            yield vl.sdk.TextToSpeechEvent(text="Hello.")
+
+    vl.simulate(plain, ["hi"], sessions=20, workers=1, log=tmp_path / "plain")
+    vl.simulate(handler, ["hi"], sessions=20, world=TRUTH, workers=1, log=tmp_path / "quiet", progress=False)
+    assert shown == []
+
+
+def test_the_line_says_who_leads_and_when_it_stopped(tmp_path, capsys):
+    vl.simulate(handler, ["hi"], sessions=2000, seed=1, world=TRUTH, workers=1, log=tmp_path / "log")
+    line = capsys.readouterr().err
+    assert "0 errors" in line
+    assert "greeting: stopped at session" in line
+
+
+def test_names_that_people_give_stay_text():
+    rule = vl.StopRule.from_stop({"max_iterations": 10, "default": "<b>"})
+    decision = StopDecision("<script>", False, "continue", "none", None, "<b>", 51.2, None, None, 3, None, {}, "Go on.")
+    markup = card.card([Standing(decision, rule, "count", (("<b>", 3, 1.5), ("a", 0, math.nan)))])
+    assert "<script>" not in markup
+    assert "<b>, " not in markup
+    assert "&lt;b&gt; leads, 51 % sure" in markup
+    assert "<td>1.5</td>" in markup
+    assert "<td>–</td>" in markup
+
+
+def test_outside_a_notebook_there_is_no_card(monkeypatch):
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: pytest.fail("it was shown"))
+    LiveCard(shown=True).show([object()], last=True)
