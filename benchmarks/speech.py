@@ -19,7 +19,7 @@ import voicelab as vl
 from voicelab import speech
 from voicelab.jobs import Job
 from voicelab.simulation.worker import ShardTask, run_sessions
-from voicelab.speech import Audio, Endpointer, PhoneLine
+from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
 from voicelab.speech.words import normalized, word_errors
 from voicelab.telephone import Telephone, _studio
@@ -78,6 +78,15 @@ def speaking(sentences):
             sound = engine.synthesize(f"{sentence} {n}", speed=1.01)
             shares.append((time.process_time() - began) / sound.duration_s)
         print(f"{name:10} {statistics.median(shares):.4f}")
+    pico, first = speech.text_to_speech("pico"), {1: [], 15: []}
+    for n in range(20):
+        for length, times in first.items():
+            said = " ".join(f"Parcel {n} of order {n * 100 + length + i} is on its way." for i in range(length))
+            began = time.perf_counter()
+            next(synthesize_sentences(pico, said))
+            times.append(1000 * (time.perf_counter() - began))
+    one, many = (statistics.median(times) for times in first.values())
+    print(f"first sound of a reply (median): of one sentence after {one:.0f} ms, of fifteen after {many:.0f} ms")
 
 
 def stream(sentences, snr_db, seed):
@@ -200,7 +209,8 @@ def main():
     recognition("sphinx, free", speech.speech_to_text("sphinx"), None, sentences)
     if given.whisper:
         recognition("whisper", speech.speech_to_text("whisper", model=given.whisper), None, sentences)
-    speaking(sentences)
+    with cache.bypassed():
+        speaking(sentences)
     ends_of_turn(sentences)
     simulation(5 if given.quick else 40)
     scaling(*((20, 40) if given.quick else (40, 200)))

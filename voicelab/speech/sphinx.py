@@ -30,15 +30,15 @@ _HEARINGS = 2
 # What is searched for meanwhile: one word, as nothing costs less.
 _NOISE = "noise"
 _FREE_FORM = (
-    "sphinx was told no phrases to expect: in free form about one word in six of clear speech is wrong, and more than "
-    "half on the telephone. Give phrases=[...], or use a better engine (pip install 'voicelab[whisper]')."
+    "sphinx was told no phrases to expect: in free form about one word in five of clear speech is wrong, and half of "
+    "them on the telephone. Give phrases=[...], or use a better engine (pip install 'voicelab[whisper]')."
 )
 
 
 class Sphinx:
     """Recognises English with PocketSphinx, without a network.
 
-    Told what to expect it recognises that, whole phrases or joined ones, down to about 15 dB of signal over noise; told
+    Told what to expect it recognises that, whole phrases or joined ones, down to about 20 dB of signal over noise; told
     nothing it warns once how good it is.
 
     Raises:
