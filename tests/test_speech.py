@@ -288,6 +288,14 @@ def test_a_word_without_end_is_cut():
     assert speech.text_to_speech("pico").synthesize("a" * 2000).duration_s > 10
 
 
+@pytest.mark.parametrize("speed", [0, -1, 9, float("nan"), float("inf"), None, "fast", True])
+def test_a_speed_that_is_none_counts_as_one(speed):
+    voice = speech.text_to_speech("pico")
+    assert voice.synthesize("I would like to book.", speed=speed).duration_s == (
+        voice.synthesize("I would like to book.").duration_s
+    )
+
+
 def test_speed_shortens():
     voice = speech.text_to_speech("pico")
     slow, fast = (voice.synthesize("I would like to book.", speed=speed).duration_s for speed in (0.8, 1.6))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from voicelab.errors import InputError
-from voicelab.inputs import BEGINS, Recognised, Sound, Unheard, speech_seconds
+from voicelab.inputs import BEGINS, Recognised, Sound, Unheard, pace, speech_seconds
 from voicelab.seeds import Seeds
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE
@@ -111,9 +111,7 @@ class PhoneCall:
         text = str(data["text"])
         if not normalized(text):
             return speech_seconds(text, data.get("speed"))
-        speed = data.get("speed")
-        pace = float(speed) if isinstance(speed, int | float) and not isinstance(speed, bool) else 1.0
-        return self._studio.speak(text, data.get("voice"), data.get("language"), pace).duration_s
+        return self._studio.speak(text, data.get("voice"), data.get("language"), pace(data.get("speed"))).duration_s
 
     def say(self, text: str) -> list[Sound]:
         """Return what reaches the agent when the caller says something, and when: seconds from its first word.

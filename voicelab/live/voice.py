@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab import sdk
 from voicelab.errors import VoicelabError
-from voicelab.inputs import speech_seconds
+from voicelab.inputs import pace, speech_seconds
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
 from voicelab.session.outputs import audio_seconds
@@ -150,7 +150,7 @@ class LiveVoice:
 
     async def _speak(self, item: _Item, engine: TextToSpeech) -> None:
         data = item.event.data
-        text, speed = str(data["text"]), data.get("speed") or 1.0
+        text, speed = str(data["text"]), pace(data.get("speed"))
         pieces = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
         loop, take = asyncio.get_running_loop(), partial(_next, pieces, kept=data.get("cache") is not False)
         audio: Audio | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from voicelab.errors import MissingEngineError, SpeechError
+from voicelab.inputs import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.voices import local_voice
@@ -64,6 +65,7 @@ class Espeak:
             raise SpeechError("There is nothing to say: the text is empty.")
         tongue = (language or "en").replace("_", "-").lower()
         local = local_voice(voice, tuple(f"{tongue}{variant}" for variant in _VARIANTS))
+        speed = pace(speed)
         key = cache.key(self.name, self.version, local.language, f"{local.pitch:.3f}", f"{speed:.3f}", text)
         return cache.audio(key, lambda: self._spoken(text, local.language, local.pitch, speed * local.speed))
 

@@ -1,6 +1,7 @@
 """gTTS: Google's voice of the translator, online."""
 
 from voicelab.errors import SpeechError, did_you_mean
+from voicelab.inputs import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
@@ -36,7 +37,7 @@ class GTTS:
         tell_once(
             self.name, "gTTS sends what is spoken to Google's translator, over https. Use tts='pico' to keep it here."
         )
-        wanted, slow = (language or "en").replace("_", "-"), float(speed) < 0.8  # noqa: PLR2004 - it has two speeds
+        wanted, slow = (language or "en").replace("_", "-"), pace(speed) < 0.8  # noqa: PLR2004 - it has two speeds
         return Audio.join([self._piece(piece, wanted, slow=slow) for piece in pieces])
 
     def _piece(self, text: str, language: str, *, slow: bool) -> Audio:

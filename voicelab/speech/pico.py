@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from voicelab.errors import MissingEngineError, SpeechError
+from voicelab.inputs import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose
@@ -60,7 +61,7 @@ class Pico:
     def synthesize(self, text: str, voice: str | None = None, language: str | None = None, speed: float = 1.0) -> Audio:
         """Return a text as sound, 16 kHz.
 
-        The same text, voice and speed give the same samples.
+        The same text, voice and speed give the same samples; a speed that isn't from 0.25 to 4 counts as 1.
 
         Raises:
             SpeechError: empty text, text in another script, a language that it doesn't have.
@@ -69,8 +70,8 @@ class Pico:
         if not pieces:
             raise SpeechError(f"There is nothing to say: {text!r} has no words.")
         local = local_voice(voice, choose(self.name, language, LANGUAGES))
-        pace = min(max(float(speed) * local.speed, _SPEEDS[0]), _SPEEDS[1])
-        return Audio.join([self._piece(piece, local.language, local.pitch, pace) for piece in pieces])
+        speed = min(max(pace(speed) * local.speed, _SPEEDS[0]), _SPEEDS[1])
+        return Audio.join([self._piece(piece, local.language, local.pitch, speed) for piece in pieces])
 
     def _piece(self, text: str, language: str, pitch: float, speed: float) -> Audio:
         key = cache.key(self.name, self.version, language, f"{pitch:.3f}", f"{speed:.3f}", text)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from voicelab.errors import MissingEngineError, SpeechError
+from voicelab.inputs import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 
@@ -43,13 +44,14 @@ class Piper:
         del voice, language
         if not text.strip():
             raise SpeechError("There is nothing to say: the text is empty.")
+        speed = pace(speed)
         key = cache.key(self.name, self.version, self._path.name, f"{speed:.3f}", text)
         return cache.audio(key, lambda: self._spoken(text, speed))
 
     def _spoken(self, text: str, speed: float) -> Audio:
         from piper import SynthesisConfig
 
-        chunks = list(self._voice.synthesize(text, syn_config=SynthesisConfig(length_scale=1 / max(0.25, speed))))
+        chunks = list(self._voice.synthesize(text, syn_config=SynthesisConfig(length_scale=1 / speed)))
         if not chunks:
             raise SpeechError(f"piper gave no sound for {text[:60]!r}.")
         return Audio.join([Audio(chunk.audio_int16_array, chunk.sample_rate) for chunk in chunks])
