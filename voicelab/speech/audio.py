@@ -96,7 +96,11 @@ class Audio:
         except (RuntimeError, TypeError, ValueError) as error:
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(f"{name} holds no sound that can be read (wav, flac, ogg, mp3): {error}.") from None
+            # The library's own words mislead: of a damaged mp3 it says that there is no such file.
+            raise AudioError(
+                f"{name} holds no sound that can be read (wav, flac, ogg, mp3): it is damaged or of another kind. "
+                "Convert it to WAV."
+            ) from None
 
     @classmethod
     def from_data_uri(cls, uri: str) -> "Audio":
