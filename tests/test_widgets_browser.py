@@ -435,6 +435,7 @@ def shoot(page, name, folder):
 def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, address, session, tmp_path, theme):
     state, events = session
     page = open_page(browser, address, f"console{theme}")
+    page.emulate_media(reduced_motion="reduce")  # a colour on its way to another is no finding
     found = {}
     states = {
         "idle": ({**live(state), "phase": "idle", "session": 0, "tests": [], "data": {}}, []),
