@@ -177,7 +177,7 @@ def recorded_session():
             {"turn": turn, "total_ms": sum(ms), "parts": [{"name": name, "ms": part} for name, part in zip(parts, ms, strict=True)]}
             for turn, ms in times
         ],
-        "status": record.status, "duration_s": record.duration_s, "message": None,
+        "status": record.status, "duration_s": record.duration_s, "ask": None, "message": None,
     }  # fmt: skip
     return state, [_message_event(record, event) for event in record.events]
 
@@ -189,7 +189,10 @@ def engine(name, *, offline=True, installed=True, note=""):
 def live(state, **changes):
     """Return the state of a session that has just begun."""
     begun = {"phase": "live", "status": None, "duration_s": None, "outcomes": {}, "metrics": [], "latency": []}
-    return {**state, **begun, **changes}
+    whole = {**state, **begun, **changes}
+    settings = whole["settings"]
+    pace = settings["speed"] if settings["tts"] == "off" else 1
+    return {"uses": {"stt": settings["stt"], "tts": settings["tts"], "pace": pace}, **whole}
 
 
 def said(seq, time_s, text, who="agent", **data):

@@ -1,7 +1,10 @@
 """The console's kernel half without a browser: messages through the widget, its display, its end."""
 
+import asyncio
+import functools
 import gc
 import json
+import threading
 import warnings
 import weakref
 
@@ -26,8 +29,6 @@ class Wired:
     """A console whose messages are kept."""
 
     def __init__(self, *args, **options):
-        import threading
-
         self.sent = []
         self.news = threading.Condition()
         self.console = vl.Console(*args, **{"tts": "off", "stt": "off", "seed": 1, **options})
@@ -169,6 +170,94 @@ def test_a_cell_run_again_closes_what_it_made_before(monkeypatch):
     shell.parent_header = {"metadata": {"cellId": "cell-2"}}
     close_former(_Widget())
     assert not second.closed
+
+
+def test_a_cell_run_again_with_a_wrong_argument_leaves_no_session_behind(monkeypatch, wired, tmp_path):
+    shell = _Shell()
+    monkeypatch.setattr(cell, "_shell", lambda: shell)
+    monkeypatch.setattr(cell, "_by_cell", {})
+    one = wired(echo, log=tmp_path / "log")
+    one.give(k="connect")
+    one.phase("live")
+    shell.execution_count = 2
+    with pytest.raises(InputError):
+        vl.Console(echo, tts="pikko")
+    assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
+
+
+# --- what handlers do to the thread that runs them ---
+
+
+def test_a_cleanup_that_takes_longer_than_close_waits_is_logged_all_the_same(tmp_path, monkeypatch):
+    go_on = asyncio.Event()
+
+    async def slow(event, context):
+        if event.name == "stop":
+            await go_on.wait()
+
+    one = Wired(slow, log=tmp_path / "log")
+    one.give(k="connect")
+    one.phase("live")
+    thread = one.console._talk._thread
+    monkeypatch.setattr(thread, "close", functools.partial(thread.close, patience_s=0.01))
+    one.console.close()
+    one.console.close()  # twice is no worse
+    assert thread._thread.is_alive()
+    thread.post(go_on.set)
+    thread._thread.join(20)
+    assert not thread._thread.is_alive()
+    assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("kind", ["handler", "task", "own task"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_process_ends_no_session(wired, kind, error):
+    async def leave():
+        raise error
+
+    async def leaver(event, context):
+        if event.name == "text":
+            yield vl.sdk.TextToSpeechEvent(text="Still here.", voice="nova")
+            if event.data["text"] == "leave":
+                if kind == "handler":
+                    raise error
+                if kind == "task":
+                    context.create_task(leave())
+                else:
+                    asyncio.get_running_loop().create_task(leave())
+
+    one = wired(leaver)
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="say", text="leave")
+    one.wait(shows("leave"))
+    one.give(k="say", text="go on")
+    one.wait(
+        lambda m: m["k"] == "events" and any(e["turn"] == 2 and e["name"] == "text_to_speech" for e in m["events"])
+    )
+    one.give(k="hang_up")
+    one.phase("ended")
+    assert one.console.record.n_errors == (kind != "own task")
+
+
+def test_a_call_that_holds_everything_up_is_named_while_it_does(wired):
+    go_on = threading.Event()
+
+    async def blocks(event, context):
+        if event.name == "start":
+            go_on.wait(20)
+            yield vl.sdk.TextToSpeechEvent(text="At last.", voice="nova")
+
+    one = wired(blocks)
+    one.give(k="hello")
+    one.give(k="connect")
+    one.wait(lambda m: m["k"] == "state" and "go_on.wait(20)" in ((m["state"].get("message") or {}).get("text") or ""))
+    go_on.set()
+    one.wait(shows("At last."))
+
+
+# --- messages and cells ---
 
 
 def test_messages_of_the_page_do_not_wait_for_the_shell_that_runs_a_cell():

@@ -256,6 +256,63 @@ def test_a_noise_that_was_no_speech_lets_the_silence_count_again(page_of):
     assert page.named("timeout")
 
 
+def test_push_to_talk_again_at_once_loses_no_word(page_of):
+    page = page_of(echo).connect(4)
+    for words in ("buy it", "now please"):
+        page.give(k="talk", on=True)
+        page.speak(words, then_s=0)
+        page.give(k="talk", on=False)
+        page.run(0.05)
+    page.run(4)
+    assert [event["data"]["text"] for event in page.named("text")] == ["buy it", "now please"]
+
+
+HUSHED = [
+    {"k": "set", "name": "muted", "value": True},
+    {"k": "set", "name": "mode", "value": "push"},
+    {"k": "microphone", "on": False, "error": "The microphone was unplugged or taken away."},
+]
+
+
+@pytest.mark.parametrize("message", HUSHED)
+def test_what_was_said_before_the_microphone_closed_is_heard_and_silence_counts_again(page_of, message):
+    page = page_of(echo)
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(4)
+    page.speak("buy it", then_s=0)
+    page.give(**message)
+    page.run(4)
+    assert [event["data"]["text"] for event in page.named("text")] == ["buy it"]
+    page.run(20)
+    assert page.named("timeout")
+
+
+@pytest.mark.parametrize("message", HUSHED)
+def test_half_a_word_of_the_pages_own_recognition_keeps_nobody_waiting(page_of, message):
+    page = page_of(echo, stt="browser")
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(4)
+    page.give(k="heard", text="bu", final=False)
+    page.give(**message)
+    page.run(20)
+    assert page.kinds("partial")[-1]["text"] == ""
+    assert page.named("timeout")
+
+
+def test_time_that_passes_faster_leaves_speech_its_own_pace(page_of):
+    page = page_of(echo, tts="off")
+    page.give(k="set", name="speed", value=10)
+    page.connect(30)
+    assert page.state["uses"]["pace"] == 10
+    page.give(k="talk", on=True)
+    page.speak("buy it", then_s=0)
+    page.give(k="talk", on=False)
+    page.run(1.4)  # of the session: 0.14 real seconds, within which the last piece may come
+    assert not page.named("text")
+    page.run(1)
+    assert page.named("text")
+
+
 def test_sound_without_words_is_said_to_be_so(page_of):
     page = page_of(echo).connect(3)
     page.give(k="talk", on=True)
@@ -390,6 +447,24 @@ def test_a_forced_variant_holds_from_the_next_session_on(page_of, tmp_path):
     assert list(log.sessions()["session_index"]) == [0, 1, 2]
 
 
+def test_a_forced_test_that_is_never_reached_is_named(page_of):
+    page = page_of(greeter, variants={"greting": "warm"}).connect(2)
+    page.hang_up()
+    assert "'greting', but no session has reached such a test (reached: greeting). Did you mean" in page.message
+
+
+def test_a_test_that_the_handler_no_longer_has_is_no_longer_shown(page_of, tmp_path):
+    file = tmp_path / "handler.py"
+    code = "from primfunctions.events import *\nasync def handler(event, context):\n    if event.name == 'start':\n        {}\n        yield TextToSpeechEvent(text='Hello.', voice='nova')\n"
+    file.write_text(code.format("context.add_test('greeting', {'warm': 1})"))
+    page = page_of(str(file)).connect(1)
+    page.hang_up()
+    assert [test["test"] for test in page.state["tests"]] == ["greeting"]
+    file.write_text(code.format("pass"))
+    page.connect(1)
+    assert page.state["tests"] == []
+
+
 def test_a_variant_that_does_not_exist_is_named_and_another_session_goes(page_of):
     page = page_of(greeter, variants={"greeting": "hot"}).connect(1)
     assert "'hot'" in page.message
@@ -406,15 +481,21 @@ def test_a_blind_session_hides_the_variant_until_it_is_rated(page_of, tmp_path):
     assert not page.named("print")
     assert page.state["data"] == {}
     page.hang_up()
-    assert page.kinds("ask") == [{"k": "ask", "test": "greeting", "outcome": "liked", "type": "boolean"}]
+    question = {"test": "greeting", "outcome": "liked", "type": "boolean"}
+    assert page.state["ask"] == question
+    assert page.talk.record is None, "the record would tell the variant"
     page.give(k="download", what="json")
     page.run(0.1)
     assert page.message.startswith("Rate the conversation first")
+    page.give(k="hello", engine="loaded anew")
+    page.run(0.1)
+    assert page.kinds("all")[-1]["state"]["ask"] == question
     page.give(k="rate", value=True, note="warm voice")
     page.run(0.1)
     assert page.state["tests"][0]["variant"] in {"warm", "cold"}
     assert page.named("print")
     assert page.state["outcomes"] == {"liked": True}
+    assert page.state["ask"] is None
     assert "drawn:" not in str(told)
     log = vl.open_log(tmp_path / "log")
     (row,) = log.sessions().to_dict("records")
@@ -429,6 +510,7 @@ def test_a_rating_of_another_kind_is_refused_and_asked_again(page_of, value, hin
     page.give(k="rate", value=value)
     page.run(0.1)
     assert hint in page.message
+    assert page.state["ask"]
     page.give(k="rate", value=False)
     page.run(0.1)
     assert page.talk.record.outcomes == {"liked": False}
@@ -444,12 +526,25 @@ def test_a_blind_session_without_an_answer_is_logged_as_it_was(page_of, tmp_path
     assert list(vl.open_log(tmp_path / "log").sessions()["source"]) == ["typed", "typed"]
 
 
+def test_a_new_session_waits_for_the_rating_of_a_blind_one(page_of, tmp_path):
+    page = page_of(greeter, blind=True, log=tmp_path / "log").connect(2)
+    page.give(k="new")
+    page.run(31)
+    assert page.state["phase"] == "ended"
+    assert page.state["ask"]
+    assert page.message.startswith("Rate the conversation first")
+    page.give(k="rate", value=True)
+    page.connect(2)
+    assert page.state["session"] == 2
+    assert list(vl.open_log(tmp_path / "log").sessions()["source"]) == ["rated"]
+
+
 def test_rated_sessions_are_analysed(page_of, tmp_path):
     page = page_of(greeter, blind=True, log=tmp_path / "log")
-    for _ in range(12):
+    for i in range(12):
         page.connect(2)
         page.hang_up()
-        page.give(k="rate", value=page.talk.record.variants["greeting"] == "warm")
+        page.give(k="rate", value=i % 3 == 0)
         page.run(0.1)
     result = vl.analyze(vl.open_log(tmp_path / "log"), "greeting")
     assert int(result.variants["sessions"].sum()) == 12
@@ -601,6 +696,59 @@ def test_half_an_hour_of_talk_leaves_nothing_behind(page_of):
     assert living() == before
 
 
+def test_a_page_loaded_anew_replays_what_another_one_had(page_of):
+    page = page_of(echo).connect(2)
+    page.hang_up()
+    page.engine = "new"
+    page.give(k="hello")
+    page.give(k="replay")
+    page.run(0.1)
+    assert page.kinds("replay")[-1]["engine"] == "new"
+
+
+def test_a_page_that_comes_as_the_session_begins_gets_everything(page_of):
+    page = page_of(echo)
+    page.give(k="connect")
+    page.give(k="hello", engine="second")
+    page.run(2)
+    assert page.message == ""
+    assert page.lines("agent") == ["Hello there."]
+
+
+def test_an_engine_of_ones_own_can_be_chosen_again(page_of):
+    class Mine(speech.FakeTextToSpeech):
+        name = "mine"
+
+    page = page_of(echo, tts=Mine())
+    assert page.state["engines"]["tts"][0] == {
+        "name": "mine", "label": "mine", "offline": True, "installed": True, "note": "your own",
+    }  # fmt: skip
+    for name in ("off", "mine"):
+        page.give(k="set", name="tts", value=name)
+    page.connect(2)
+    assert page.named("text_to_speech")[0]["data"]["engine"] == "mine"
+    assert page.state["uses"] == {"stt": "fake", "tts": "mine", "pace": 1}
+
+
+def test_a_refused_setting_is_shown_as_it_was(page_of):
+    page = page_of(echo)
+    page.sent.clear()
+    page.give(k="set", name="tts", value="nosuch")
+    page.run(0.1)
+    told = [message["state"] for message in page.kinds("state") if "settings" in message["state"]]
+    assert [state["settings"]["tts"] for state in told] == ["fake"]
+
+
+def test_an_engine_chosen_in_a_session_counts_from_the_next_one_on(page_of):
+    page = page_of(echo).connect(2)
+    page.give(k="set", name="stt", value="browser")
+    page.run(0.1)
+    assert page.state["settings"]["stt"] == "browser"
+    assert page.state["uses"]["stt"] == "fake"
+    page.hang_up()
+    assert page.state["uses"]["stt"] == "browser"
+
+
 def test_a_second_tab_does_not_double_the_sound(page_of):
     page = page_of(echo).connect(3)
     page.give(k="hello", engine="second")
@@ -681,10 +829,13 @@ def test_what_was_cut_off_is_silent_on_the_recording(page_of):
     [
         ({"k": "say", "text": " "}, "give some text"),
         ({"k": "say", "text": None}, "give some text"),
+        ({"k": "say", "text": "half \ud83d"}, "hold half a character"),
         ({"k": "say"}, "can't be read: say, KeyError('text')"),
         ({"k": "key", "digit": "A"}, "must be one or more of 0-9"),
         ({"k": "event", "name": "", "data": {}}, "needs a name"),
         ({"k": "event", "name": "x", "data": [1]}, "JSON object"),
+        ({"k": "event", "name": "x", "data": {"a": "\ud83d"}}, "can't be written as JSON"),
+        ({"k": "event", "name": "x", "data": {"a": 2**70}}, "can't be written as JSON"),
         ({"k": "set", "name": "sped", "value": 2}, "Did you mean 'speed'"),
         ({"k": "set", "name": "speed", "value": 0}, "must be a number from 0.1 to 60"),
         ({"k": "set", "name": "mode", "value": "loud"}, "'push' or 'hands_free'"),
@@ -726,6 +877,10 @@ def test_typing_before_connecting_says_what_to_do(page_of):
         ({"tts": "pikko"}, "must be one of"),
         ({"variants": ["a"]}, "must be {test: variant}"),
         ({"parameters": {"functionId": 1}}, "functionId"),
+        ({"seed": "x"}, "seed is 'x', must be a whole number"),
+        ({"seed": 1.5}, "seed is 1.5, must be a whole number"),
+        ({"blind": "yes"}, "blind is 'yes', must be True or False"),
+        ({"keep_audio": 1}, "keep_audio is 1, must be True or False"),
     ],
 )
 def test_bad_arguments_are_refused_at_the_door(options, hint):

@@ -624,6 +624,24 @@ def test_events_of_a_task_are_stamped_with_background_name_and_the_turn_that_mad
         assert (rows[name].background, rows[name].task_name, rows[name].turn) == (True, "lookup", 1)
 
 
+def test_what_a_task_prints_and_logs_has_its_name():
+    body = """
+    async def within():
+        print("from within")
+    async def task():
+        print("a")
+        logger.info("b")
+        await asyncio.gather(within())
+    if event.name == "start":
+        context.create_task(task(), name="lookup")
+        await asyncio.sleep(1)
+        print("of the handler")
+    """
+    played = play(agent(body))
+    names = {e.data["message"]: (e.background, e.task_name) for e in played.kind("log")}
+    assert names == {word: (True, "lookup") for word in ("a", "b", "from within")} | {"of the handler": (False, None)}
+
+
 def test_task_names_are_given_or_readable_and_distinct_and_never_random():
     body = """
     async def lookup():

@@ -59,6 +59,24 @@ def test_a_recording_with_a_hole_is_none(microphone):
         _ = mic.audio
 
 
+def test_of_several_pages_the_one_in_use_records_and_their_sounds_do_not_mix(microphone):
+    mic, page = microphone
+    page.says("hello", engine="a")
+    page.says("hello", engine="b")
+    mic.record(1)
+    page.says("bye", engine="b")
+    mic.record(2)
+    assert [content["engine"] for content, _ in page.sent] == ["b", "a"]
+    page.says("hello", engine="c")
+    page.says("recording", engine="a")
+    mic.record(3)
+    assert page.sent[-1][0]["engine"] == "a"
+    page.says("piece", b"\1\0" * 5, at=0, engine="a")
+    page.says("piece", b"\2\0" * 9, at=0, engine="c")
+    page.says("done", rate=16_000, samples=5, engine="a")
+    assert list(mic.audio.samples) == [1] * 5
+
+
 def test_without_a_recording_the_reason_is_said(microphone):
     mic, page = microphone
     with pytest.raises(VoicelabError, match="show the microphone in a cell"):
@@ -73,12 +91,12 @@ def test_recording_waits_until_the_widget_is_shown(microphone):
     mic.record(3)
     assert page.sent == []
     page.says("hello", engine="a")
-    assert page.sent == [({"k": "record", "seconds": 3}, [])]
+    assert page.sent == [({"k": "record", "seconds": 3, "engine": "a"}, [])]
     mic.stop()
     assert page.kinds == ["record", "stop"]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, True, 10_000, float("nan")])
+@pytest.mark.parametrize("seconds", [0, -1, True, 10_000, float("nan"), "3"])
 def test_a_length_that_cannot_be_recorded(microphone, seconds):
     with pytest.raises(InputError, match="seconds is"):
         microphone[0].record(seconds)

@@ -405,7 +405,10 @@ def test_the_microphone_widget_records_and_hands_over(browser, address, spoken):
       const emit = widget.sent.push.bind(widget.sent);
       widget.sent.push = (message) => emit(message);
     }""")
-    page.evaluate("widget.tell({ k: 'record', seconds: 3 })")
+    page.evaluate("widget.tell({ k: 'record', seconds: 3, engine: 'another page' })")
+    page.wait_for_timeout(200)
+    assert sent(page, "recording") == []
+    page.evaluate("widget.tell({ k: 'record', seconds: 3, engine: widget.sent[0].engine })")
     page.wait_for_function("widget.sent.some(message => message.k === 'done')", timeout=10_000)
     done = sent(page, "done")[0]
     assert done["rate"] == RATE
@@ -479,3 +482,22 @@ def test_the_pages_own_recognition_sends_words_and_no_sound(page):
         ("yes please", True),
     ]
     assert sent(page, "pcm", "talk") == []
+
+
+def test_mute_ends_the_pages_own_recognition_until_it_is_lifted(page):
+    page.evaluate("""() => {
+      window.SpeechRecognition = class {
+        start() { this.on = true; window.listener = this; }
+        stop() { this.on = false; this.onend?.(); }
+      };
+      window.say = (transcript) => listener.onresult({ resultIndex: 0, results: [Object.assign([{ transcript }], { isFinal: true })] });
+    }""")
+    begin(page, stt="browser", mode="hands_free")
+    page.wait_for_function("window.listener?.on")
+    page.get_by_role("button", name="Mute", exact=True).click()
+    assert page.evaluate("listener.on") is False
+    page.evaluate("say('not for the agent')")  # what it had heard before comes late
+    page.get_by_role("button", name="Mute", exact=True).click()
+    page.wait_for_function("listener.on")
+    page.evaluate("say('for the agent')")
+    assert [message["text"] for message in sent(page, "heard")] == ["for the agent"]

@@ -1,6 +1,7 @@
 """Checks of arguments: each returns the value as it is to be used, or says what was given and what is allowed."""
 
 import math
+import operator
 from typing import Any
 
 from voicelab.errors import InputError
@@ -52,6 +53,32 @@ def whole(what: str, value: Any, *, least: int = 1) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{what} is {value!r}, must be a whole number from {least} on.")
+    return value
+
+
+def seed(value: Any) -> int:
+    """Return a seed.
+
+    Raises:
+        InputError: it is not a whole number.
+    """
+    try:
+        whole = operator.index(value)  # numpy's whole numbers too
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(value, bool):
+        raise InputError(f"seed is {value!r}, must be a whole number, e.g. seed=7.")
+    return whole
+
+
+def switch(what: str, value: Any) -> bool:
+    """Return True or False.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{what} is {value!r}, must be True or False.")
     return value
 
 

@@ -4,6 +4,7 @@ A script is a list of these; plain text stands for `Say(text)`, and any input ev
 The session engine turns them into the SDK's events.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -244,6 +245,9 @@ def as_input(given: object) -> Input:
     )
 
 
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
 def words(text: object) -> str:
     """Return the text if a caller can say it.
 
@@ -252,6 +256,8 @@ def words(text: object) -> str:
     """
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"The caller's words are {text!r}; give some text, or vl.silence() for none.")
+    if _HALF_A_CHARACTER.search(text):
+        raise InputError(f"The caller's words hold half a character, {text!r}: leave it out.")
     return text
 
 

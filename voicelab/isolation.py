@@ -50,6 +50,8 @@ class Scope(Protocol):
 
 
 SCOPE: ContextVar[Scope | None] = ContextVar("voicelab_session", default=None)
+TASK: ContextVar[str | None] = ContextVar("voicelab_task", default=None)
+"""Name of the background task that the calling code belongs to."""
 
 
 class SharedPatches:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicelab import sdk
+from voicelab import checks, sdk
 from voicelab.arguments import (
     EPOCH,
     checked_configuration,
@@ -194,7 +194,7 @@ def run(
         handler=with_options(handler, variables, environment),
         callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
         world=checked_world(world),
-        seed=seed,
+        seed=checks.seed(seed),
         parameters=parameters,
         run_tests=run_test,
         forced={} if variants is None or variants == "each" else forced_variants(variants),

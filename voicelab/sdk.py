@@ -384,6 +384,7 @@ class SessionContext(Context):
 
     async def _run_task(self, handler: Any, name: str, turn: int) -> None:
         host = self._host
+        isolation.TASK.set(name)
         try:
             fault = host.fault(name)
             if not hasattr(handler, "__aiter__"):
@@ -392,7 +393,7 @@ class SessionContext(Context):
             stream = handler if fault is None else faulty(handler, fault)
             async for event in stream:
                 host.task_emitted(event, handler, name, turn)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
             host.task_failed(error, name, turn)
         finally:
             if hasattr(handler, "aclose"):

@@ -67,14 +67,22 @@ class Media:
     Attributes:
         tts: Synthesises speech; None for the page's own voices or for none.
         stt: Recognises speech; None for the page's own recognition or for none.
-        by_browser: Whether the page's own voices speak.
+        speaks: Name of what speaks: of the engine, `browser` or `off`.
+        listens: Name of what listens.
+        pace: How many times as fast as real ones the session's seconds pass.
         phrases: What the recogniser is told to expect.
     """
 
     tts: TextToSpeech | None
     stt: SpeechToText | None
-    by_browser: bool
+    speaks: str
+    listens: str
+    pace: float = 1.0
     phrases: tuple[str, ...] = ()
+
+    def view(self) -> dict[str, Any]:
+        """Return names and pace."""
+        return {"stt": self.listens, "tts": self.speaks, "pace": self.pace}
 
 
 class Call:
@@ -101,8 +109,10 @@ class Call:
         watching: Callable[[AddNote], contextlib.AbstractContextManager[None]],
     ) -> None:
         self._watching = watching
+        self._trouble = trouble
         self.notes: list[PortabilityNote] = []
-        self._begun = False
+        self.media = media
+        self.begun = False
         self._early: list[Action] = []
         self._job = replace(job, callers=Person())
         self._changed = changed
@@ -112,7 +122,7 @@ class Call:
         self.tape, marks = Tape(), Marks()
         self._marks = marks
         self.voice = LiveVoice(
-            media.tts, by_browser=media.by_browser, send=send, tape=self.tape, marks=marks, trouble=trouble
+            media.tts, by_browser=media.speaks == "browser", send=send, tape=self.tape, marks=marks, trouble=trouble
         )
         self.voice.session = self.session
         self.session.voice = self.voice
@@ -120,6 +130,7 @@ class Call:
             self.session,
             media.stt,
             phrases=media.phrases,
+            pace=media.pace,
             marks=marks,
             tape=self.tape,
             partial=lambda text: send({"k": "partial", "text": text}),
@@ -146,7 +157,7 @@ class Call:
                 await asyncio.sleep(0)  # now it has begun
                 for action in self._early:
                     self.session.act(action)
-                self._begun = True
+                self.begun = True
                 return await session
         finally:
             voice.cancel()
@@ -154,7 +165,7 @@ class Call:
 
     def act(self, action: Action) -> None:
         """Do what the person does now; what comes before the session has begun is done as soon as it has."""
-        if self._begun:
+        if self.begun:
             self.session.act(action)
         else:
             self._early.append(action)
@@ -173,6 +184,8 @@ class Call:
     def _add_note(self, note: PortabilityNote) -> None:
         self.notes.append(note)
         self._job.handler.add_note(note)
+        if note.rule == "blocking_call":
+            self._trouble(str(note))  # now: the page hears of nothing else until the call returns
 
     def _told(self, seq: int) -> None:
         time_s, turn, (kind, name, *_), data = self.events[seq]

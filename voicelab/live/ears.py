@@ -13,7 +13,7 @@ from voicelab.inputs import Recognised
 from voicelab.live.marks import Marks
 from voicelab.live.tape import RATE, Tape
 from voicelab.session.runner import Session
-from voicelab.speech import Audio, Endpointer, SpeechToText
+from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
 
 Samples = npt.NDArray[np.int16]
 
@@ -32,6 +32,7 @@ class Ears:
         phrases: What the recogniser is told to expect.
         marks: Takes when speech ended.
         tape: Takes the sound.
+        pace: How many times as fast as real ones the session's seconds pass: sound takes real ones.
         partial: Shows what the recogniser has so far.
         trouble: Takes a sentence about what can't be heard.
     """
@@ -44,10 +45,10 @@ class Ears:
         phrases: Sequence[str],
         marks: Marks,
         tape: Tape,
+        pace: float,
         partial: Callable[[str], None],
         trouble: Callable[[str], None],
     ) -> None:
-        self.hands_free = False
         self.spoken = False
         self._session = session
         self._engine = engine
@@ -55,6 +56,8 @@ class Ears:
         self._language: str | None = None
         self._marks = marks
         self._tape = tape
+        self._pace = pace
+        self._hands_free = self._muted = False
         self._partial = partial
         self._trouble = trouble
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
@@ -62,6 +65,8 @@ class Ears:
         self._endpointer = Endpointer(detector=self._detector)
         self._fed_s = 0.0
         self._held: list[Samples] | None = None
+        self._release: asyncio.TimerHandle | None = None
+        self._released_s = 0.0
         self._speaking = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab ears")
         self._work: set[asyncio.Task[None]] = set()
@@ -80,31 +85,54 @@ class Ears:
             self._endpointer = Endpointer(silence_s=silence_ms / 1000, detector=self._detector)
             self._fed_s = 0.0
 
+    def listen(self, *, hands_free: bool, muted: bool) -> None:
+        """Take how the person wants to be heard; where that changes, what was being said is over."""
+        if (hands_free, muted) != (self._hands_free, self._muted):
+            self.pause()
+        self._hands_free, self._muted = hands_free, muted
+
+    def pause(self) -> None:
+        """Hear nothing for now: what was being said counts as said."""
+        if self._held is not None:
+            self._finish_held()
+        ended = self._endpointer.finish()
+        if ended is not None:
+            self._detected(ended)
+        self._endpointer.reset()
+        self._fed_s = 0.0
+        if self._speaking:
+            self._speaking = False
+            self._partial("")
+            self._session.hush()
+
     def pcm(self, samples: Samples) -> None:
         """Take a piece of sound, 16 kHz, that ends now."""
         now = self._session.now()
         self._tape.hear_caller(now, samples)
         if self._held is not None:
             self._held.append(samples)
-        elif self.hands_free:
+        elif self._hands_free:
             self._fed_s += len(samples) / RATE
             for event in self._endpointer.feed(samples):
-                self._detected(event, now - self._fed_s)
+                self._detected(event)
 
     def talk(self, *, on: bool) -> None:
         """Push-to-talk is held, or released."""
-        if on and self._held is None:
-            self._held = []
-            self._begin()
-        elif not on and self._held is not None:
-            ended_s = self._session.now()
-            asyncio.get_running_loop().call_later(_LAST_CHUNK_S, self._released, ended_s)
+        if on:
+            if self._release is not None:
+                self._finish_held()
+            if self._held is None:
+                self._held = []
+                self._begin()
+        elif self._held is not None and self._release is None:
+            self._released_s = self._session.now()
+            self._release = self._later(_LAST_CHUNK_S, self._finish_held)
 
     def onset(self) -> None:
         """The front end heard the caller begin, before the detector here is sure."""
-        if self.hands_free and not self._speaking:
+        if self._hands_free and not self._speaking:
             self._session.speak()
-            asyncio.get_running_loop().call_later(_FALSE_ONSET_S, self._check_onset)
+            self._later(_FALSE_ONSET_S, self._check_onset)
 
     def heard(self, text: str, *, final: bool) -> None:
         """Take what the page's own recognition has so far, or in the end."""
@@ -131,16 +159,24 @@ class Ears:
         self._speaking = True
         self._session.speak()
 
-    def _detected(self, event: Any, offset_s: float) -> None:
-        if event.name == "speech_started":
+    def _later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call a function after so many real seconds."""
+        return asyncio.get_running_loop().call_later(seconds * self._pace, function)
+
+    def _detected(self, event: SpeechEvent) -> None:
+        if event.audio is None:
             self._begin()
         else:
-            self._recognise(event.audio, offset_s + event.time_s)
+            self._recognise(event.audio, self._session.now() - (self._fed_s - event.time_s) * self._pace)
 
-    def _released(self, ended_s: float) -> None:
+    def _finish_held(self) -> None:
         held, self._held = self._held, None
+        released_s = self._session.now() if self._release is None else self._released_s
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
         if held:
-            self._recognise(Audio(np.concatenate(held), RATE), ended_s)
+            self._recognise(Audio(np.concatenate(held), RATE), released_s)
         else:
             self._speaking = False
             self._session.hush()
@@ -189,7 +225,8 @@ class Ears:
             self.spoken = True
             session.act(Recognised(text, text, {"engine": facts["engine"]}))
         else:
-            session.hush()
+            if not self._speaking:
+                session.hush()
             if "error" not in facts:
                 self._trouble(f"{facts['engine']} heard sound, but no words. Say it again, or type.")
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from voicelab import speech
 from voicelab.errors import InputError, VoicelabError, did_you_mean
-from voicelab.live.call import Media
 
 OFF, BROWSER, AUTO = "off", "browser", "auto"
 
@@ -65,15 +64,9 @@ def choose(kind: str, given: Any) -> tuple[str, Any, str]:
     return engine.name, engine, ""
 
 
-def media(tts: Any, stt: Any, phrases: tuple[str, ...]) -> Media:
-    """Return what a session hears and speaks with.
-
-    Raises:
-        VoicelabError: an engine doesn't exist or isn't installed.
-    """
-    voice_name, voice, _ = choose("tts", tts)
-    _, ears, _ = choose("stt", stt)
-    return Media(voice, ears, voice_name == BROWSER, phrases)
+def own(name: str) -> dict[str, Any]:
+    """Return an engine that was given as an object, as `pickers` has them."""
+    return {"name": name, "label": name, "offline": True, "installed": True, "note": "your own"}
 
 
 def _always(name: str, label: str, note: str, *, offline: bool) -> dict[str, Any]:

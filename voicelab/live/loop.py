@@ -10,7 +10,11 @@ from typing import Any
 
 from voicelab.jobs import end_leftovers
 from voicelab.records import PortabilityNote
+from voicelab.session.runner import CLEANUP_S
 from voicelab.session.watchdog import watching
+
+_LONGEST_END_S = CLEANUP_S + 5.0
+"""When a session's end and cleanup are over by themselves."""
 
 
 class _PacedSelector(selectors.DefaultSelector):
@@ -47,6 +51,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = PacedLoop()
+        self._ending = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -68,29 +73,42 @@ class LoopThread:
 
         Args:
             first: Called on the loop before: what makes its work end.
-            patience_s: How long to wait for that; a handler that blocks the loop is left behind.
+            patience_s: How long to wait for that; what takes longer, such as a handler's cleanup, goes on by itself.
         """
         if threading.current_thread() is self._thread:
             self.loop.stop()
             return
         self.post(self._wind_up, first)
         self._thread.join(patience_s)
-        self.post(self.loop.stop)
 
     def _wind_up(self, first: Callable[[], object]) -> None:
         first()
-        self.loop.create_task(self._stop_when_done())
+        if not self._ending:
+            self._ending = True
+            self.loop.create_task(self._stop_when_done())
 
     async def _stop_when_done(self) -> None:
-        own = asyncio.current_task()
+        own, end_s = asyncio.current_task(), self.loop.time() + _LONGEST_END_S
         while others := [task for task in asyncio.all_tasks() if task is not own]:
-            await asyncio.wait(others)
+            left_s = end_s - self.loop.time()
+            if left_s <= 0:
+                break
+            await asyncio.wait(others, timeout=left_s)
         self.loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._run_until_stopped():
+                pass
         finally:
             end_leftovers(self.loop)
             self.loop.close()
+
+    def _run_until_stopped(self) -> bool:
+        try:
+            self.loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):
+            # Raised by a task of a handler's own: asyncio lets these through the loop, and the session goes on.
+            return False
+        return True

@@ -51,10 +51,10 @@ _ASKS: dict[str, Callable[["Talk", Message], None]] = {
     "set": lambda talk, m: talk.set(str(m["name"]), m["value"]),
     "rate": lambda talk, m: talk.rate(m.get("value"), str(m.get("note") or "")),
     "download": lambda talk, m: talk.download(str(m["what"])),
-    "replay": lambda talk, _: talk.replay(),
-    "microphone": lambda talk, m: talk.microphone(m.get("error")),
+    "replay": lambda talk, m: talk.replay(str(m["engine"])),
 }
 _SOUND: dict[str, Callable[["Talk", Message, list[bytes]], None]] = {
+    "microphone": lambda talk, m, _: talk.microphone(m.get("error"), on=bool(m["on"])),
     "pcm": lambda talk, _, buffers: talk.hears(_samples(buffers)),
     "talk": lambda talk, m, _: talk.holds(bool(m["on"])),
     "onset": lambda talk, *_: talk.onset(),

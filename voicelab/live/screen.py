@@ -55,6 +55,17 @@ class Screen:
             self._planned = True
             self._thread.post(lambda: self._thread.loop.call_later(_FLUSH_S, self._flush))
 
+    def show(self, key: str, value: Any) -> None:
+        """Send one key of the state at once, from any thread: a handler that blocks the loop can be complained of."""
+        if self._known:  # else a page that comes gets everything
+            self._known[key] = value
+            self._send({"k": "state", "state": {key: value}}, None)
+
+    def forget(self, key: str) -> None:
+        """Send a key of the state anew, though the kernel's value is the same."""
+        self._known.pop(key, None)
+        self.refresh()
+
     def begin(self) -> None:
         """Forget the events of the session before."""
         self._dirty.clear()

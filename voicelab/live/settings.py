@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from voicelab import checks
 from voicelab.errors import InputError, did_you_mean
 from voicelab.live import engines
 from voicelab.live.call import Media
@@ -40,6 +41,7 @@ class Settings:
         }
         self._given: dict[str, Any] = {}
         self.engines = engines.pickers()
+        self._own: dict[tuple[str, str], Any] = {}
         self.remark = " ".join(filter(None, (self._choose("tts", tts), self._choose("stt", stt))))
 
     def set(self, name: str, value: Any, *, live: bool) -> str:
@@ -66,39 +68,56 @@ class Settings:
         return "It counts from the next session on." if live and name == "speed" else ""
 
     def media(self) -> Media:
-        """Return what the next session hears and speaks with."""
-        return engines.media(self._given["tts"], self._given["stt"], self._phrases)
+        """Return what the next session hears and speaks with.
 
-    @property
-    def pace(self) -> float:
-        """How many times as fast as real ones the seconds of the next session pass: 1 where a voice is used."""
-        return float(self._values["speed"]) if self._values["tts"] == engines.OFF else 1.0
+        Raises:
+            VoicelabError: an engine isn't there any more.
+        """
+        speaks, voice, _ = engines.choose("tts", self._given["tts"])
+        listens, ears, _ = engines.choose("stt", self._given["stt"])
+        return Media(voice, ears, speaks, listens, self._pace(speaks), self._phrases)
+
+    def uses(self) -> dict[str, Any]:
+        """Return what the next session hears and speaks with, by name, and the pace of its time."""
+        names = {kind: self._values[kind] for kind in ("stt", "tts")}
+        return names | {"pace": self._pace(names["tts"])}
+
+    def _pace(self, speaks: str) -> float:
+        return float(self._values["speed"]) if speaks == engines.OFF else 1.0
 
     @property
     def hands_free(self) -> bool:
         """Whether the microphone listens all the time."""
         return bool(self._values["mode"] == "hands_free")
 
+    @property
+    def muted(self) -> bool:
+        """Whether nothing of what the microphone hears is sent."""
+        return bool(self._values["muted"])
+
     def view(self) -> dict[str, Any]:
         """Return all settings, engines by name."""
         return dict(self._values)
 
     def _choose(self, kind: str, given: Any) -> str:
-        name, engine, remark = engines.choose(kind, given)
+        name, engine, remark = engines.choose(kind, self._own.get((kind, given), given) if _is_name(given) else given)
+        if engine is not None and not _is_name(given):
+            # An engine that was given stays to choose from, by its name.
+            self._own[kind, name] = engine
+            others = [other for other in self.engines[kind] if other["name"] != name]
+            self.engines[kind] = [engines.own(name), *others]
         self._values[kind] = name
-        self._given[kind] = name if engine is None else engine
+        self._given[kind] = self._own.get((kind, name), name)
         return remark
+
+
+def _is_name(given: Any) -> bool:
+    return given is None or isinstance(given, str)
 
 
 def _mode(name: str, value: Any) -> Any:
     if value not in {"push", "hands_free"}:
         raise InputError(f"{name} is {value!r}, must be 'push' or 'hands_free'.")
-    return value
-
-
-def _switch(name: str, value: Any) -> Any:
-    if not isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}, must be True or False.")
     return value
 
 
@@ -115,5 +134,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "mode": _mode,
     "speed": _between(0.1, _FASTEST),
     "volume": _between(0.0, 1.0),
-    **dict.fromkeys(_SWITCHES, _switch),
+    **dict.fromkeys(_SWITCHES, checks.switch),
 }

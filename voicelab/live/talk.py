@@ -6,7 +6,6 @@ Everything happens on one loop in one thread of its own; `receive` and `close` m
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,38 +14,23 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from voicelab import __version__, inputs, sdk
+from voicelab import __version__, checks, inputs, sdk
 from voicelab.arguments import checked_input_data, forced_variants, split_parameters
 from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, VoicelabError
+from voicelab.errors import InputError, VoicelabError, did_you_mean
 from voicelab.jobs import Job
 from voicelab.live import view
 from voicelab.live.call import Call
 from voicelab.live.latest import Latest
 from voicelab.live.loop import LoopThread
 from voicelab.live.messages import take
-from voicelab.live.rating import Rating, rating_of
+from voicelab.live.past import Past
 from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
-from voicelab.live.tape import RATE
 from voicelab.log.append import LiveLog
-from voicelab.records import SESSIONS, SessionRows
 
 _TAKE_OVER_S = 1.0
-_FOR_ONE = {"audio", "speak", "clear", "ping", "replay"}
-
-
-@dataclass
-class _Past:
-    """A session that has ended; `rating` is what its person is still asked."""
-
-    call: Call
-    rows: SessionRows
-    rating: Rating | None = None
-
-    @property
-    def record(self) -> SessionRecord:
-        return SessionRecord.from_rows(self.rows, self.call.notes)
+_FOR_ONE = {"audio", "speak", "clear", "ping"}
 
 
 class Talk:
@@ -94,7 +78,7 @@ class Talk:
         seed: int | None = None,
         thread: LoopThread | None = None,
     ) -> None:
-        if keep_audio and log is None:
+        if checks.switch("keep_audio", keep_audio) and log is None:
             raise InputError("keep_audio=True keeps sound beside the log: give log='runs/talks' too.")
         if isinstance(phrases, str):
             raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
@@ -105,26 +89,36 @@ class Talk:
         self._parameters, self._run_tests = split_parameters(parameters, None)
         self._input_data = checked_input_data(input_data)
         self._forced = forced_variants(variants or {})
-        self._blind = blind
-        self._keep_audio = keep_audio
+        self._blind = checks.switch("blind", blind)
         self._send_raw = send
-        self._tell_ended = ended
         self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
-        self._seed = secrets.randbits(63) if seed is None else seed
+        self._seed = secrets.randbits(63) if seed is None else checks.seed(seed)
         self._run_id = f"{self._seed:016x}"
         self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _facts(self.name))
-        self.record: SessionRecord | None = None
+        self._past = Past(
+            self.name,
+            log=self._log,
+            blind=blind,
+            keep_audio=keep_audio,
+            told=ended,
+            trouble=partial(self._tell, "error"),
+        )
         self._call: Call | None = None
-        self._past: _Past | None = None
         self._number = 0
         self._engine: str | None = None
         self._answered = True
         self._message: dict[str, str] | None = None
+        self._fingerprint = ""
         self._declared: dict[str, dict[str, Any]] = {}
         self._thread = thread or LoopThread(f"voicelab console {self.name}")
         self._screen = Screen(self, self._thread, send)
         if self._settings.remark:
             self._tell("info", self._settings.remark)
+
+    @property
+    def record(self) -> SessionRecord | None:
+        """The last conversation as data; of a blind session only when it has been rated, or the question was left."""
+        return self._past.record
 
     # --- from any thread ---
 
@@ -155,7 +149,7 @@ class Talk:
             # It takes over if the page that has the sound doesn't answer.
             self._answered = False
             self._send({"k": "ping"})
-            asyncio.get_running_loop().call_later(_TAKE_OVER_S, self._take_over, engine)
+            asyncio.get_running_loop().call_later(_TAKE_OVER_S * self._call.media.pace, self._take_over, engine)
 
     def pong(self, engine: str) -> None:
         """Learn that a page is still there."""
@@ -166,8 +160,10 @@ class Talk:
             self._engine = engine
             self._screen.refresh()
 
-    def microphone(self, error: str | None) -> None:
-        """Be told that the microphone could not be opened."""
+    def microphone(self, error: str | None, *, on: bool) -> None:
+        """Be told that the microphone is open, or is closed: what was being said is over then."""
+        if self._call is not None and not on:
+            self._call.ears.pause()
         if error:
             self._tell("warning", str(error))
 
@@ -177,7 +173,7 @@ class Talk:
         """Start a session, heard and spoken on a page."""
         if self._call is not None:
             return
-        self._settle()
+        self._past.settle()
         self._engine, self._message = engine, None
         handler = self._latest.load()
         job = Job(
@@ -193,11 +189,13 @@ class Talk:
         )
         index = self._log.claim() if self._log else self._number
         media = self._settings.media()
-        self._thread.loop.set_pace(self._settings.pace)
+        self._thread.loop.set_pace(media.pace)
         self._screen.begin()
+        if handler.fingerprint != self._fingerprint:
+            self._fingerprint, self._declared = handler.fingerprint, {}
         trouble, changed = partial(self._tell, "warning"), self._screen.changed
         self._call = Call(job, index, media, self._send, trouble, changed, self._thread.watching)
-        self._call.ears.hands_free = self._settings.hands_free
+        self._call.ears.listen(hands_free=self._settings.hands_free, muted=self._settings.muted)
         self._number += 1
         self._task = asyncio.get_running_loop().create_task(self._converse(self._call))
 
@@ -207,7 +205,13 @@ class Talk:
             self.connect(engine)
         else:
             self.hang_up()
-            self._task.add_done_callback(lambda _: self._receive({"k": "connect", "engine": engine}, []))
+            self._task.add_done_callback(lambda _: self._begin_again(engine))
+
+    def _begin_again(self, engine: str) -> None:
+        if self._past.asks is None:
+            self._receive({"k": "connect", "engine": engine}, [])
+        else:
+            self._tell("info", "Rate the conversation first, or skip the question; then press Connect.")
 
     def hang_up(self) -> None:
         """End the running session as the caller."""
@@ -220,55 +224,34 @@ class Talk:
             rows = await call.run()
         except VoicelabError as error:
             self._tell("error", str(error))
-        except Exception as error:  # noqa: BLE001 - shown; the console goes on
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - shown; the console goes on
             self._tell("error", f"The session could not go on: {type(error).__name__}: {error}")
         self._thread.loop.set_pace(1.0)
         self._call = None
         if rows is not None:
-            self._past = _Past(call, _with(rows, source=call.source), rating_of(rows) if self._blind else None)
-            if self._past.rating is None:
-                self._keep(self._past)
-            else:
-                self._send({"k": "ask", **self._past.rating.question()})
-            self._remember(self._past)
+            self._past.take(call, rows)
+            self._check_forced(call)
         self._screen.refresh()
 
-    def _remember(self, past: _Past) -> None:
-        self.record = past.record
-        self._tell_ended(self.record)
+    def _check_forced(self, call: Call) -> None:
+        reached = {**self._declared, **{row[1]: None for row in call.session.recorder.exposures}}
+        unknown = [test for test in self._forced if test not in reached]
+        if unknown and (self._message or {}).get("level") != "error":
+            self._tell(
+                "warning",
+                f"You force a variant of {unknown[0]!r}, but no session has reached such a test "
+                f"(reached: {', '.join(reached) or 'none'}).{did_you_mean(unknown[0], reached)}",
+            )
 
     def rate(self, value: Any, note: str) -> None:
         """Take the person's verdict on a blind session; None for no verdict."""
-        past = self._past
-        if past is None or past.rating is None:
-            return
-        if value is not None:
-            past.rows = _with(past.rating.rated(past.rows, value, note), source="rated")
-            self._remember(past)
-        self._settle()
+        self._past.rate(value, note)
         self._screen.show_all()
-
-    def _settle(self) -> None:
-        """Log a session that still waited for its rating."""
-        if self._past is not None and self._past.rating is not None:
-            self._past.rating = None
-            self._keep(self._past)
-
-    def _keep(self, past: _Past) -> None:
-        if self._log is None:
-            return
-        try:
-            facts = dict(zip(SESSIONS, past.rows.session, strict=True))
-            self._log.add(facts["session_index"], past.rows)
-            if self._keep_audio and not past.call.tape.empty:
-                self._log.keep_audio(facts["session_id"], past.call.tape.wav())
-        except VoicelabError as error:
-            self._tell("error", f"The session is not logged: {error} It is still in console.record.")
 
     def _end(self) -> None:
         """End everything: the running session is cut off where it is, and logged."""
         self.hang_up()
-        self._settle()
+        self._past.settle()
 
     # --- what the person does ---
 
@@ -284,6 +267,10 @@ class Talk:
         """Send a custom event."""
         if not isinstance(name, str) or not name.strip() or not isinstance(data, dict):
             raise InputError(f"A custom event needs a name and a JSON object as data; got {name!r} and {data!r}.")
+        try:
+            orjson.dumps([name, data])
+        except TypeError as error:
+            raise InputError(f"The custom event {name!r} can't be written as JSON: {error}.") from None
         self._act(inputs.Custom(name.strip(), data))
 
     def timeout(self) -> None:
@@ -301,11 +288,15 @@ class Talk:
     def set(self, name: str, value: Any) -> None:
         """Change a setting."""
         self._message = None
-        remark = self._settings.set(name, value, live=self._call is not None)
+        try:
+            remark = self._settings.set(name, value, live=self._call is not None)
+        except VoicelabError:
+            self._screen.forget("settings")  # the page has obeyed already
+            raise
         if remark:
             self._tell("info", remark)
         if self._call is not None:
-            self._call.ears.hands_free = self._settings.hands_free
+            self._call.ears.listen(hands_free=self._settings.hands_free, muted=self._settings.muted)
 
     def _act(self, action: inputs.Action) -> None:
         self._running().act(action)
@@ -351,42 +342,24 @@ class Talk:
 
     def download(self, what: str) -> None:
         """Send the last session as a file: `json`, or `wav` with the caller left and the agent right."""
-        past = self._ended()
-        name = f"{self.name}-{past.record.session_id}"
-        if what == "json":
-            self._send(
-                {"k": "file", "name": f"{name}.json", "mime": "application/json"}, past.record.to_json().encode()
-            )
-        elif past.call.tape.empty:
-            raise InputError("This session had no sound to download. Its JSON has all of it.")
-        else:
-            self._send({"k": "file", "name": f"{name}.wav", "mime": "audio/wav"}, past.call.tape.wav())
+        self._send_raw(*self._past.file(what))
 
-    def replay(self) -> None:
-        """Send the last session's sound, to be played along its timeline."""
-        past = self._ended()
-        samples = past.call.tape.stereo().tobytes()
-        self._send({"k": "replay", "rate": RATE, "duration_s": past.record.duration_s}, samples)
-
-    def _ended(self) -> _Past:
-        if self._past is None:
-            raise InputError("There is no conversation yet. Press Connect, and hang up when you are done.")
-        if self.hidden:
-            raise InputError("Rate the conversation first: what you ask for would tell you the variant.")
-        return self._past
+    def replay(self, engine: str) -> None:
+        """Send a page the last session's sound, to be played along its timeline."""
+        message, sound = self._past.sound()
+        self._send_raw(message | {"engine": engine}, sound)
 
     # --- what is shown ---
 
     @property
     def call(self) -> Call | None:
         """The running session, else the last."""
-        return self._call or (None if self._past is None else self._past.call)
+        return self._call or (None if self._past.rows is None else self._past.call)
 
     @property
     def hidden(self) -> bool:
         """Whether the variant is not to be known now: in a blind session until it is rated."""
-        waits = self._past is not None and self._past.rating is not None
-        return self._blind and (self._call is not None or waits)
+        return self._blind and (self._call is not None or self._past.asks is not None)
 
     def state(self) -> dict[str, Any]:
         """Return the whole state, as docs/console-protocol.md lists it."""
@@ -399,7 +372,7 @@ class Talk:
         return {
             **self._session_state(),
             "notes": view.notes_view(self._notes if call is None else call.known_notes),
-            "phase": "live" if self._call else "idle" if self._past is None else "ended",
+            "phase": "live" if self._call else "idle" if self._past.rows is None else "ended",
             "session": self._number,
             "engine": self._engine,
             "agent": self.name,
@@ -409,28 +382,26 @@ class Talk:
             "parameters": dict(self._parameters or {}),
             "variables": view.variables_view(self._variables),
             "settings": self._settings.view(),
+            "uses": self._settings.uses() if self._call is None else self._call.media.view(),
             "engines": self._settings.engines,
+            "ask": None if self._past.asks is None or self._call else self._past.asks.question(),
             "message": self._message,
         }
 
     def _session_state(self) -> dict[str, Any]:
-        if self._call is not None:
+        if self._call is not None and self._call.begun:
             return view.session_view(self._call.session, self._call.events, hidden=self.hidden)
-        return view.no_session() if self._past is None else view.rows_view(self._past.rows, hidden=self.hidden)
+        rows = None if self._call else self._past.rows
+        return view.no_session() if rows is None else view.rows_view(rows, hidden=self.hidden)
 
     def _tell(self, level: str, text: str) -> None:
         self._message = {"level": level, "text": text}
-        self._screen.refresh()
+        self._screen.show("message", self._message)
 
     def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
         if message["k"] in _FOR_ONE:
             message = {**message, "engine": self._engine}
         self._send_raw(message, buffer)
-
-
-def _with(rows: SessionRows, **values: Any) -> SessionRows:
-    session = [values.get(name, value) for name, value in zip(SESSIONS, rows.session, strict=True)]
-    return replace(rows, session=tuple(session))
 
 
 def _facts(handler: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Tests, outcomes, metrics, log lines, prints and portability notes arrive here; t
 
 import asyncio
 import random
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
@@ -13,8 +14,8 @@ from typing import Any, Protocol
 from voicelab import sdk
 from voicelab.clock import Clock
 from voicelab.errors import ForcedVariantError
-from voicelab.isolation import binds_shared_random
-from voicelab.records import PortabilityNote, Row
+from voicelab.isolation import TASK, binds_shared_random
+from voicelab.records import Label, PortabilityNote, Row
 from voicelab.rules import StopRule
 from voicelab.seeds import Seeds
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
@@ -25,6 +26,17 @@ from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attr
 
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
+
+
+def _of_task(label: Label) -> Label:
+    """Return a label with the background task whose code is running, if it is one's."""
+    task = TASK.get()
+    return label if task is None else (label[0], label[1], True, task)
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    """Return whether it was raised by the process: only its main thread is interrupted, elsewhere code raises it."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 @dataclass(frozen=True)
@@ -205,7 +217,7 @@ class SessionHost:
         data = {"message": str(message), "level": level}
         if attributes:
             data["attributes"] = attributes
-        self.recorder.add(self.now(), self.turn, _LOG, data)
+        self.recorder.add(self.now(), self.turn, _of_task(_LOG), data)
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
@@ -220,13 +232,20 @@ class SessionHost:
 
         Raises:
             ForcedVariantError: that is what it is, a mistake of whoever started the session.
+            KeyboardInterrupt: somebody pressed Ctrl-C.
         """
-        if isinstance(error, ForcedVariantError):
+        if isinstance(error, ForcedVariantError) or _is_ctrl_c(error):
             raise error
         self.recorder.add_error(self.now(), self.turn, describe(error))
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
-        """Record what a background task raised, or that it was cancelled by its timeout."""
+        """Record what a background task raised, or that it was cancelled by its timeout.
+
+        Raises:
+            KeyboardInterrupt: somebody pressed Ctrl-C.
+        """
+        if _is_ctrl_c(error):
+            raise error
         self.recorder.add_error(self.now(), turn, describe(error) | {"task": task}, task)
 
     def task_done(self) -> None:
@@ -259,7 +278,7 @@ class SessionHost:
         """Log what the handler prints, a line a row."""
         *lines, self._printed = (self._printed + text).split("\n")
         for line in lines:
-            self.recorder.add(self.now(), self.turn, _PRINT, {"message": line})
+            self.recorder.add(self.now(), self.turn, _of_task(_PRINT), {"message": line})
 
     def blocked(self, call: str, frame: FrameType) -> None:
         """Note a call that blocks the conversation."""

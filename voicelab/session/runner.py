@@ -274,7 +274,7 @@ class Session(SessionHost):
                 if self._task.cancelling():
                     raise
                 self.failed(error)  # the handler raised it by itself
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
             self.failed(error)
         finally:
             if self._cancelled:

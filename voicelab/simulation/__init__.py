@@ -128,7 +128,7 @@ def simulate(
         handler=with_options(handler, variables, environment),
         callers=as_caller(callers),
         world=checked_world(world),
-        seed=seed,
+        seed=checks.seed(seed),
         parameters=shared,
         run_tests=run_tests,
         forced=forced_variants(variants or {}),

@@ -74,6 +74,8 @@ class Console(anywidget.AnyWidget):
         seed: int | None = None,
         input_data: Mapping[str, Any] | None = None,
     ) -> None:
+        # First, so that an argument that is refused leaves no session running behind the cell.
+        close_former(self)
         talk = Talk(
             handler,
             send=self._to_page,
@@ -97,12 +99,14 @@ class Console(anywidget.AnyWidget):
         self._handles: list[Any] = []
         reach_during_cells(self)
         self.on_msg(_receiver(talk))
-        close_former(self)
         weakref.finalize(self, talk.close)
 
     @property
     def record(self) -> SessionRecord | None:
-        """The last conversation as data, `.to_script()` included; None before the first has ended."""
+        """The last conversation as data, `.to_script()` included; None before the first has ended.
+
+        Of a blind session it is there when it has been rated, or when its question was left unanswered.
+        """
         return None if self._talk is None else self._talk.record
 
     def close(self) -> None:

@@ -35,9 +35,10 @@ class Microphone(anywidget.AnyWidget):
         super().__init__()
         self._audio: Audio | None = None
         self._trouble = ""
-        self._shown = False
+        # The pages that show it, the last used one last: that one records when a cell asks for it.
+        self._pages: list[str] = []
         self._waiting: dict[str, Any] | None = None
-        self._pieces: list[tuple[int, bytes]] = []
+        self._pieces: dict[str, list[tuple[int, bytes]]] = {}
         self.on_msg(self._receive)
 
     @property
@@ -62,7 +63,8 @@ class Microphone(anywidget.AnyWidget):
         Raises:
             InputError: no time that can be recorded.
         """
-        if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_S):
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if seconds is not None and not (number and 0 < seconds <= _LONGEST_S):
             raise InputError(f"seconds is {seconds!r}, must be a number above 0 and up to {_LONGEST_S:g}, or None.")
         self._tell({"k": "record", "seconds": seconds})
 
@@ -72,40 +74,43 @@ class Microphone(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Switch the microphone off and take the widget away."""
-        if self._shown:
+        if self._pages:
             self.send({"k": "stop"})
         super().close()
 
     def _tell(self, message: dict[str, Any]) -> None:
         # Nobody listens before the page has said hello: what was asked last is done then.
-        if self._shown:
-            self.send(message)
+        if self._pages:
+            self.send(message | {"engine": self._pages[-1]})
         else:
             self._waiting = message
 
     def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
-        kind = content.get("k") if isinstance(content, dict) else None
-        if kind == "hello":
-            self._shown = True
-            if self._waiting is not None:
-                self.send(self._waiting)
-                self._waiting = None
+        if not isinstance(content, dict):
+            return
+        kind, page = content.get("k"), str(content.get("engine"))
+        if kind in {"hello", "recording", "bye"}:
+            self._pages = [other for other in self._pages if other != page] + [page] * (kind != "bye")
+        if kind == "hello" and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._tell(waiting)
         elif kind == "recording":
             self._trouble = ""
         elif kind == "trouble":
             self._trouble = str(content.get("text"))
         elif kind == "piece" and buffers:
+            pieces = self._pieces.setdefault(page, [])
             if content.get("at") == 0:
-                self._pieces = []
-            self._pieces.append((int(content.get("at", 0)), bytes(buffers[0])))
+                pieces.clear()
+            pieces.append((int(content.get("at", 0)), bytes(buffers[0])))
         elif kind == "done":
-            self._finish(int(content["rate"]), int(content["samples"]))
+            pieces = self._pieces.pop(page, [])
+            self._finish(pieces, int(content["rate"]), int(content["samples"]))
 
-    def _finish(self, rate: int, n_samples: int) -> None:
+    def _finish(self, pieces: list[tuple[int, bytes]], rate: int, n_samples: int) -> None:
         from voicelab.speech import Audio
 
-        samples = np.frombuffer(b"".join(piece for _, piece in sorted(self._pieces)), np.dtype("<i2"))
-        self._pieces = []
+        samples = np.frombuffer(b"".join(piece for _, piece in sorted(pieces)), np.dtype("<i2"))
         if len(samples) != n_samples:
             self._audio = None
             self._trouble = f"Only {len(samples)} of {n_samples} samples arrived from the page. Record again."

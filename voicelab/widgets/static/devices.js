@@ -47,7 +47,7 @@ export function devicesView(engine) {
     setText(where, [
       ears && `listens: ${place(ears)}`, voice && `speaks: ${place(voice)}`, log ? `logged in ${log}` : "not logged",
     ].filter(Boolean).join(" · "));
-    const past = phase === "ended" && !store.local.lost && !store.local.ask;
+    const past = phase === "ended" && !store.local.lost && !store.state.ask;
     for (const each of [json, wav, replay]) allow(each, past);
     byHand.allow(phase === "live" && !store.local.lost);
   }
@@ -131,13 +131,20 @@ function eventForm(engine) {
   return { element, allow: (live) => [send, timeout].forEach((each) => allow(each, live)) };
 }
 
+// Numbers that would reach the handler as others.
+function exact(key, value) {
+  const changed = typeof value === "number" && (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)));
+  if (changed) throw new RangeError(`The number of ${JSON.stringify(key)} is too large to be sent exactly: write it as text.`);
+  return value;
+}
+
 function readObject(text) {
   if (!text.trim()) return { value: {}, trouble: "" };
   try {
-    const value = JSON.parse(text);
+    const value = JSON.parse(text, exact);
     const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
     return { value, trouble: isObject ? "" : "The data must be a JSON object, such as {\"order\": 7}." };
   } catch (error) {
-    return { value: null, trouble: `The data is no JSON: ${error.message}` };
+    return { value: null, trouble: error instanceof SyntaxError ? `The data is no JSON: ${error.message}` : error.message };
   }
 }

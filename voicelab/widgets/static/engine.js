@@ -51,12 +51,13 @@ export function createEngine(model) {
     },
   });
   const recognition = createRecognition({
-    heard: (text, final) => send({ k: "heard", text, final, engine: id }),
+    heard: (text, final) => !store.state.settings.muted && send({ k: "heard", text, final, engine: id }),
     trouble: (text) => store.set({ trouble: text }),
   });
 
-  // Where the page's own recognition listens, the kernel gets its words and no sound.
-  const byBrowser = () => store.state.settings.stt === "browser";
+  // Where the page's own recognition listens, the kernel gets its words and no sound. What is chosen while a session
+  // runs counts from the next one on.
+  const byBrowser = () => store.state.uses.stt === "browser";
   const handsFree = () => store.state.settings.mode === "hands_free";
   const listening = () => !store.state.settings.muted && (handsFree() || held);
 
@@ -119,13 +120,15 @@ export function createEngine(model) {
     },
     events: ({ events, now_s }) => store.take(events, now_s),
     partial: ({ text }) => store.set({ partial: text || "" }),
-    ask: ({ test, outcome, type }) => store.set({ ask: { test, outcome, type } }),
     file: ({ name, mime }, buffer) => saveFile(name, mime, bytesOf(buffer)),
   };
 
   // The kernel's state decides what the devices do: a session that ended leaves no microphone open.
   function follow(state) {
-    if ("settings" in state) playback.volume(state.settings.volume ?? 1);
+    if ("settings" in state) {
+      playback.volume(state.settings.volume ?? 1);
+      if (microphone.isOpen && handsFree()) recognise();
+    }
     if (state.phase && state.phase !== "live") {
       stopListening();
       if (state.phase === "ended") playback.endReplay();
@@ -172,7 +175,7 @@ export function createEngine(model) {
       store.set({ microphone: "on", devices: await microphone.devices() });
       send({ k: "microphone", on: true, engine: id, error: null, device: label });
       if (!views) stopListening();
-      if (handsFree() && byBrowser()) recognition.begin(true);
+      else if (handsFree()) recognise();
       return true;
     } catch (error) {
       if (error?.name === "Cancelled") return false;
@@ -182,6 +185,12 @@ export function createEngine(model) {
       if (handsFree()) set("mode", "push");
       return false;
     }
+  }
+
+  // Have the page's own recognition listen hands-free, or stop: it hears the microphone by itself, muted or not.
+  function recognise() {
+    if (byBrowser() && !store.state.settings.muted) recognition.begin(true);
+    else recognition.end();
   }
 
   function stopListening() {
@@ -288,12 +297,7 @@ export function createEngine(model) {
     replay() {
       playback.wake();
       if (store.local.replay) playback.endReplay();
-      else send({ k: "replay" });
-    },
-
-    rate(value, note) {
-      store.set({ ask: null });
-      send({ k: "rate", value, note });
+      else send({ k: "replay", engine: id });
     },
 
     /** A view begins to show the engine; returns what ends that. At none, nothing listens and nothing speaks. */

@@ -13,7 +13,7 @@ export function headerView(engine) {
   const gate = make("span", { class: "vl-gate", hidden: true });
   const connect = button("Connect", () => engine.connect(), { class: "vl-primary" });
   const hangUp = button("Hang up", () => engine.hangUp(), { class: "vl-stop" });
-  const renew = button("New session", () => engine.connect("new"));
+  const renew = button("New session", ({ detail }) => detail > 1 || engine.connect("new"), { title: "End the session and begin another" });
   const bar = make("header", { class: "vl-header" }, name, chips, status, time, gate, make("span", { class: "vl-buttons" }, connect, hangUp, renew));
   const alert = make("div", { class: "vl-banner vl-error-banner", role: "alert", hidden: true });
   const notice = make("div", { class: "vl-banner", role: "status", hidden: true });

@@ -35,7 +35,7 @@ function createRecorder(model) {
   function send(message, buffer) {
     if (lost) return;
     try {
-      model.send(message, undefined, buffer ? [buffer] : []);
+      model.send({ ...message, engine: id }, undefined, buffer ? [buffer] : []);
     } catch {
       lost = true;
       microphone.close();
@@ -88,8 +88,8 @@ function createRecorder(model) {
     }
   }
 
-  model.on("msg:custom", ({ k, seconds }) => {
-    if (k === "record") record(seconds);
+  model.on("msg:custom", ({ k, seconds, engine }) => {
+    if (k === "record" && engine === id) record(seconds);
     if (k === "stop") stop();
   });
   model.on("comm:close", () => {
@@ -97,10 +97,13 @@ function createRecorder(model) {
     microphone.close();
     show({ recording: false, trouble: LOST });
   });
-  window.addEventListener("pagehide", () => microphone.close());
+  window.addEventListener("pagehide", () => {
+    microphone.close();
+    send({ k: "bye" });
+  });
   return {
     state, record, stop, upload,
-    hello: () => send({ k: "hello", engine: id }),
+    hello: () => send({ k: "hello" }),
     close: () => microphone.close(),
     device(name) { show({ device: name }); },
     subscribe(listen) {

@@ -7,8 +7,13 @@ export function ratingView(engine) {
   const { store } = engine;
   const element = make("section", { class: "vl-rating", "aria-label": "Rating", hidden: true });
 
+  let shown = "null";
+
+  // Drawn anew only for another question: a half-written answer stays when a second page comes.
   function draw() {
-    const { ask } = store.local;
+    const { ask } = store.state;
+    if (JSON.stringify(ask) === shown) return;
+    shown = JSON.stringify(ask);
     element.hidden = !ask;
     element.replaceChildren(...(ask ? [form(ask)] : []));
     if (ask) element.querySelector("input, textarea")?.focus({ preventScroll: true });
@@ -22,12 +27,12 @@ export function ratingView(engine) {
     const save = () => {
       const value = read();
       if (value === null) problem.textContent = type === "number" ? "Enter a number first." : "Answer first, or skip.";
-      else engine.rate(value, note.value.trim());
+      else engine.ask("rate", { value, note: note.value.trim() });
     };
     const element = make("form", {},
       make("p", { class: "vl-asked" }, make("b", {}, "How did it go?"), ` You were in the test “${test}”; which variant you heard is shown when you have answered.`),
       field,
-      make("div", { class: "vl-row" }, make("label", { for: `${id}-note` }, "Note"), note, make("button", { type: "submit", class: "vl-primary" }, "Save rating"), button("Skip", () => engine.rate(null, ""))),
+      make("div", { class: "vl-row" }, make("label", { for: `${id}-note` }, "Note"), note, make("button", { type: "submit", class: "vl-primary" }, "Save rating"), button("Skip", () => engine.ask("rate", { value: null, note: "" }))),
       problem);
     element.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -10,9 +10,9 @@ export function createStore() {
   let planned = false;
 
   const store = {
-    state: { phase: "idle", session: 0, tests: [], settings: {}, engines: { stt: [], tts: [] }, latency: [], notes: [] },
+    state: { phase: "idle", session: 0, tests: [], settings: {}, uses: {}, ask: null, engines: { stt: [], tts: [] }, latency: [], notes: [] },
     local: {
-      lost: false, partial: "", ask: null, microphone: "off", level: 0, speech: false, talking: false, device: "",
+      lost: false, partial: "", microphone: "off", level: 0, speech: false, talking: false, device: "",
       devices: [], trouble: "", speaking: null, silent: false, replay: null,
     },
     events: new Map(),
@@ -46,8 +46,8 @@ export function createStore() {
     forget() {
       store.events.clear();
       store.clock = { now_s: 0, at: performance.now() };
-      Object.assign(store.local, { partial: "", ask: null, replay: null });
-      touch("events", "partial", "ask", "replay");
+      Object.assign(store.local, { partial: "", replay: null });
+      touch("events", "partial", "replay");
     },
 
     /** Set values that only this page knows. */
@@ -63,8 +63,7 @@ export function createStore() {
       const { now_s, at } = store.clock;
       if (store.local.replay) return store.local.replay.at_s();
       if (store.state.phase !== "live") return Math.max(store.state.duration_s ?? 0, now_s);
-      const voiced = store.state.settings.tts && store.state.settings.tts !== "off";
-      const pace = voiced ? 1 : store.state.settings.speed || 1;
+      const pace = store.state.uses.pace || 1;
       return store.local.lost ? now_s : now_s + (pace * (performance.now() - at)) / 1000;
     },
   };
