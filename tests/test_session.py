@@ -639,7 +639,7 @@ def test_what_a_task_prints_and_logs_has_its_name():
     """
     played = play(agent(body))
     names = {e.data["message"]: (e.background, e.task_name) for e in played.kind("log")}
-    assert names == {word: (True, "lookup") for word in ("a", "b", "from within")} | {"of the handler": (False, None)}
+    assert names == dict.fromkeys(("a", "b", "from within"), (True, "lookup")) | {"of the handler": (False, None)}
 
 
 def test_task_names_are_given_or_readable_and_distinct_and_never_random():
