@@ -15,9 +15,9 @@ import numpy.typing as npt
 import orjson
 
 from voicelab import __version__, checks, inputs, sdk
-from voicelab.arguments import checked_input_data, forced_variants, split_parameters
+from voicelab.arguments import checked_input_data, split_parameters
 from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, VoicelabError, did_you_mean
+from voicelab.errors import InputError, VoicelabError
 from voicelab.jobs import Job
 from voicelab.live import view
 from voicelab.live.call import Call
@@ -27,6 +27,7 @@ from voicelab.live.messages import take
 from voicelab.live.past import Past
 from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
+from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
 
 _TAKE_OVER_S = 1.0
@@ -88,7 +89,7 @@ class Talk:
         self._notes, self._variables = handler.note_list, handler.variables
         self._parameters, self._run_tests = split_parameters(parameters, None)
         self._input_data = checked_input_data(input_data)
-        self._forced = forced_variants(variants or {})
+        self._variants = Variants(variants)
         self._blind = checks.switch("blind", blind)
         self._send_raw = send
         self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
@@ -108,8 +109,6 @@ class Talk:
         self._engine: str | None = None
         self._answered = True
         self._message: dict[str, str] | None = None
-        self._fingerprint = ""
-        self._declared: dict[str, dict[str, Any]] = {}
         self._thread = thread or LoopThread(f"voicelab console {self.name}")
         self._screen = Screen(self, self._thread, send)
         if self._settings.remark:
@@ -183,7 +182,7 @@ class Talk:
             run_id=self._log.run_id if self._log else self._run_id,
             parameters=self._parameters,
             input_data=self._input_data,
-            forced=dict(self._forced),
+            forced=dict(self._variants.forced),
             run_tests=self._run_tests,
             source="typed",
         )
@@ -191,8 +190,7 @@ class Talk:
         media = self._settings.media()
         self._thread.loop.set_pace(media.pace)
         self._screen.begin()
-        if handler.fingerprint != self._fingerprint:
-            self._fingerprint, self._declared = handler.fingerprint, {}
+        self._variants.begin(handler)
         trouble, changed = partial(self._tell, "warning"), self._screen.changed
         self._call = Call(job, index, media, self._send, trouble, changed, self._thread.watching)
         self._call.ears.listen(hands_free=self._settings.hands_free, muted=self._settings.muted)
@@ -230,18 +228,10 @@ class Talk:
         self._call = None
         if rows is not None:
             self._past.take(call, rows)
-            self._check_forced(call)
+            remark = self._variants.remark(call)
+            if remark and (self._message or {}).get("level") != "error":
+                self._tell("warning", remark)
         self._screen.refresh()
-
-    def _check_forced(self, call: Call) -> None:
-        reached = {**self._declared, **{row[1]: None for row in call.session.recorder.exposures}}
-        unknown = [test for test in self._forced if test not in reached]
-        if unknown and (self._message or {}).get("level") != "error":
-            self._tell(
-                "warning",
-                f"You force a variant of {unknown[0]!r}, but no session has reached such a test "
-                f"(reached: {', '.join(reached) or 'none'}).{did_you_mean(unknown[0], reached)}",
-            )
 
     def rate(self, value: Any, note: str) -> None:
         """Take the person's verdict on a blind session; None for no verdict."""
@@ -281,9 +271,7 @@ class Talk:
 
     def force(self, test: str, variant: str | None) -> None:
         """Force a variant in the next session; None draws it."""
-        self._forced.pop(test, None)
-        if variant is not None:
-            self._forced[test] = variant
+        self._variants.force(test, variant)
 
     def set(self, name: str, value: Any) -> None:
         """Change a setting."""
@@ -364,11 +352,6 @@ class Talk:
     def state(self) -> dict[str, Any]:
         """Return the whole state, as docs/console-protocol.md lists it."""
         call = self.call
-        drawn: dict[str, tuple[str, str]] = {}
-        if call is not None:
-            for row in call.session.recorder.exposures:
-                self._declared[row[1]] = orjson.loads(row[6])
-                drawn[row[1]] = (row[2], row[4])
         return {
             **self._session_state(),
             "notes": view.notes_view(self._notes if call is None else call.known_notes),
@@ -378,7 +361,7 @@ class Talk:
             "agent": self.name,
             "log": None if self._log is None else self._log.folder.name,
             "blind": self._blind,
-            "tests": view.tests_view(self._declared, drawn, self._forced, hidden=self.hidden),
+            "tests": self._variants.view(call, hidden=self.hidden),
             "parameters": dict(self._parameters or {}),
             "variables": view.variables_view(self._variables),
             "settings": self._settings.view(),

@@ -57,33 +57,6 @@ def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:
     ]
 
 
-def tests_view(
-    declared: Mapping[str, Mapping[str, Any]],
-    drawn: Mapping[str, tuple[str, str]],
-    forced: Mapping[str, str],
-    *,
-    hidden: bool,
-) -> list[dict[str, Any]]:
-    """Return the tests that are known.
-
-    Args:
-        declared: By test, the declaration of the last session that reached it.
-        drawn: By test, variant and assignment in the present session.
-        forced: By test, the variant of the next session.
-        hidden: Whether the variants are to stay unknown for now.
-    """
-    return [
-        {
-            "test": test,
-            "variants": declaration["variants"],
-            "variant": None if hidden else drawn.get(test, (None, None))[0],
-            "assignment": drawn.get(test, (None, None))[1],
-            "forced": forced.get(test),
-        }
-        for test, declaration in declared.items()
-    ]
-
-
 def no_session() -> dict[str, Any]:
     """Return the state of a session before there is any."""
     return {

@@ -1,0 +1,81 @@
+"""The tests that a handler is known to have, and the variants that the person forces."""
+
+from typing import Any
+
+import orjson
+
+from voicelab.arguments import forced_variants
+from voicelab.errors import did_you_mean
+from voicelab.handlers import Handler
+from voicelab.live.call import Call
+from voicelab.records import EXPOSURES
+
+_TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
+    list(EXPOSURES).index(name) for name in ("test", "variant", "assignment", "declaration")
+)
+
+
+class Variants:
+    """What is known of a handler's tests: a test is known when a session has reached it.
+
+    Args:
+        forced: By test, the variant that is forced from the beginning.
+
+    Attributes:
+        forced: By test, the variant that is forced in the next session.
+
+    Raises:
+        InputError: forced is no dict.
+    """
+
+    def __init__(self, forced: Any) -> None:
+        self.forced = forced_variants(forced or {})
+        self._declared: dict[str, Any] = {}
+        self._fingerprint = ""
+
+    def force(self, test: str, variant: str | None) -> None:
+        """Force a variant in the next session; None draws it."""
+        self.forced.pop(test, None)
+        if variant is not None:
+            self.forced[test] = variant
+
+    def begin(self, handler: Handler) -> None:
+        """Begin a session with a handler; another version of it may have other tests."""
+        if handler.fingerprint != self._fingerprint:
+            self._fingerprint, self._declared = handler.fingerprint, {}
+
+    def remark(self, call: Call) -> str:
+        """Return what there is to say after a session of the variants that were forced in vain."""
+        self._learn(call)
+        unknown = [test for test in self.forced if test not in self._declared]
+        if not unknown:
+            return ""
+        return (
+            f"You force a variant of {unknown[0]!r}, but no session has reached such a test "
+            f"(reached: {', '.join(self._declared) or 'none'}).{did_you_mean(unknown[0], self._declared)}"
+        )
+
+    def view(self, call: Call | None, *, hidden: bool) -> list[dict[str, Any]]:
+        """Return the tests as a front end shows them.
+
+        Args:
+            call: The session that is shown.
+            hidden: Whether its variants are to stay unknown for now.
+        """
+        drawn = {} if call is None else self._learn(call)
+        return [
+            {
+                "test": test,
+                "variants": declaration["variants"],
+                "variant": None if hidden else drawn.get(test, (None, None))[0],
+                "assignment": drawn.get(test, (None, None))[1],
+                "forced": self.forced.get(test),
+            }
+            for test, declaration in self._declared.items()
+        ]
+
+    def _learn(self, call: Call) -> dict[str, tuple[str, str]]:
+        """Take the tests that a session has reached, and return its variants and how each was assigned."""
+        rows = call.session.recorder.exposures
+        self._declared |= {row[_TEST]: orjson.loads(row[_DECLARATION]) for row in rows}
+        return {row[_TEST]: (row[_VARIANT], row[_ASSIGNMENT]) for row in rows}
