@@ -8,7 +8,7 @@
 import { floatsOf } from "./dom.js";
 import { speakText } from "./voices.js";
 
-const LEAD_S = 0.03;
+const LEAD_S = 0.015;
 
 /**
  * Make a player.
