@@ -1,0 +1,84 @@
+"""A caller that follows a list of inputs."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from voicelab.callers.heard import Heard
+from voicelab.errors import InputError
+from voicelab.inputs import Action, At, Input, Interrupt, as_input
+
+
+class Script:
+    """A caller that goes through a list, whatever the agent says.
+
+    Each entry is given when the agent has finished answering the one before.
+
+    Args:
+        inputs: Texts, SDK events, `vl.silence()`, `vl.press()`, `vl.interrupt()`, `vl.hang_up()`, `vl.at()`.
+        name: Stands in the log's column `caller`.
+
+    Raises:
+        InputError: the script is empty, or an entry is no input.
+    """
+
+    def __init__(self, inputs: Sequence[Any], name: str = "script") -> None:
+        if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+            raise InputError(f"A script is a list of inputs, e.g. vl.Script(['hello', 'book it']); this is {inputs!r}.")
+        given = [as_input(item) for item in inputs]
+        if not given:
+            raise InputError("The script is empty. Give at least one input, e.g. vl.Script(['hello']).")
+        self.name = name
+        self.timed = tuple(sorted((i for i in given if isinstance(i, At)), key=lambda at: at.time_s))
+        self.inputs = tuple(i for i in given if not isinstance(i, At))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Script":
+        """Return the script in a file: a JSON array of strings, one message a turn, as the VoiceRun CLI reads it.
+
+        Raises:
+            InputError: there is no such file, or it holds something else.
+        """
+        path = Path(path)
+        try:
+            messages = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"There is no script file {str(path)!r}.") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path.name} can't be read as a script: {error}.") from None
+        if not isinstance(messages, list) or not messages or not all(isinstance(m, str) for m in messages):
+            raise InputError(f'{path.name} must hold a JSON array of strings with at least one, e.g. ["hello", "bye"].')
+        return cls(messages, name=path.stem)
+
+    def begin(self, rng: random.Random) -> "_ScriptReading":
+        """Return the script, to be read from its start."""
+        del rng
+        return _ScriptReading(self.inputs, self.timed)
+
+    def __repr__(self) -> str:
+        return f"Script({len(self.inputs) + len(self.timed)} inputs, name={self.name!r})"
+
+
+class _ScriptReading:
+    __slots__ = ("_inputs", "_next", "timed")
+
+    def __init__(self, inputs: tuple[Action, ...], timed: tuple[At, ...]) -> None:
+        self._inputs = inputs
+        self._next = 0
+        self.timed = timed
+
+    def reply(self, heard: Heard) -> Input | None:
+        """Return the next entry, or None at the end."""
+        del heard
+        at = self._next
+        if at == len(self._inputs):
+            return None
+        self._next = at + 1
+        return self._inputs[at]
+
+    def interrupts_after(self) -> float | None:
+        """Return when the next entry interrupts, if it does."""
+        upcoming = self._inputs[self._next] if self._next < len(self._inputs) else None
+        return upcoming.after_s if type(upcoming) is Interrupt else None
