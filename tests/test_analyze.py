@@ -206,12 +206,39 @@ def test_a_frame_without_rule_has_a_confidence_that_needs_no_horizon():
         (lambda f: f, {"weights": {"a": 1.0}}, "variant 'b' has no weight"),
         (lambda f: f, {"weights": {"a": 0.5, "b": 0}}, "weight of 'b' is 0"),
         (lambda f: f[f["variant"] == "a"], {"weights": {"a": 1}}, "one variant"),
-        (lambda _: 5, {}, "Give a session log"),
+        (lambda _: 5, {}, "data is a int. Give a session log"),
+        (lambda f: f.assign(bought=pd.Timestamp("2026-01-01")), {}, "of type Timestamp"),
+        (lambda f: f.assign(bought=1j), {}, "of type complex"),
+        (lambda f: f.assign(bought=[[1]] * len(f)), {}, "of type list"),
+        (lambda f: pd.concat([f, f[["bought"]]], axis=1), {}, "more than one column 'bought'"),
+        (lambda f: f, {"outcome": ["bought", "bought"]}, "names 'bought' twice"),
+        (lambda f: f, {"rule": vl.StopRule(criterion="vs_default", default="z")}, "'z', which is no variant"),
     ],
 )
 def test_a_frame_that_cannot_be_analysed_is_refused(change, arguments, message):
     with pytest.raises(InputError, match=message):
         vl.analyze(change(frame(5, 20, 6, 20)), **{"outcome": "bought", "weights": EVEN, **arguments})
+
+
+@pytest.mark.parametrize("path", [True, False])
+@pytest.mark.parametrize("kind", ["frame", "file"])
+def test_sessions_that_stand_twice_are_refused(tmp_path, kind, path):
+    data = frame(5, 20, 6, 20).assign(session_id=lambda f: ["x", "x", *map(str, range(len(f) - 2))])
+    if kind == "file":
+        data.to_parquet(tmp_path / "data.parquet")
+        data = tmp_path / "data.parquet"
+    with pytest.raises(InputError, match="1 session ids stand more than once, e.g. 'x'"):
+        vl.analyze(data, outcome="bought", weights=EVEN, path=path)
+
+
+def test_a_default_that_is_no_variant_is_warned_of_and_may_be_a_number():
+    data = frame(5, 20, 6, 20)
+    result = vl.analyze(data, outcome="bought", weights=EVEN, rule=vl.StopRule(max_iterations=100, default="z"))
+    assert "The rule's default 'z' is no variant of 'variant' (a, b)." in result.warnings
+    numbered = data.assign(variant=data["variant"].map({"a": 1, "b": 2}))
+    rule = vl.StopRule(max_iterations=100, default=2)
+    result = vl.analyze(numbered, outcome="bought", weights={1: 0.5, 2: 0.5}, rule=rule)
+    assert dict(zip(result.variants["variant"], result.variants["is_default"], strict=True)) == {"1": False, "2": True}
 
 
 def test_missing_values_and_missing_variants_are_counted():

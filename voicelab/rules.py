@@ -63,6 +63,8 @@ class StopRule:
     notify: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.default is not None:
+            object.__setattr__(self, "default", str(self.default))  # as variants are named: a number may be one
         if self.max_iterations is not None:
             checks.whole("max_iterations", self.max_iterations)
         if self.max_confidence is not None:

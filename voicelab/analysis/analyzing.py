@@ -1,6 +1,7 @@
 """`vl.analyze`: the decision of a test, with everything that it rests on."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -98,6 +99,9 @@ def analyze(
     if isinstance(guardrails, str):
         raise InputError(f"guardrails is {guardrails!r}, must be a list of columns, e.g. ['n_errors'].")
     outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else list(outcome)
+    twice = [name for name, times in Counter(outcomes).items() if times > 1]
+    if twice:
+        raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
     if not path:
         return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind)
     if hasattr(data, "exposures"):
@@ -202,6 +206,12 @@ def _check_variants(data: TestData) -> None:
             f"The test {data.test!r} has {len(data.weights):,} variants, at most {_MOST_VARIANTS} can be compared pair by pair. "
             "Is its column of variants the right one?"
         )
+    default = data.rule.default
+    if default is not None and default not in data.weights:
+        known = ", ".join(data.weights)
+        if data.rule.criterion == "vs_default":
+            raise InputError(f"The rule compares with {default!r}, which is no variant of {data.test!r} ({known}).")
+        data.warnings.append(f"The rule's default {default!r} is no variant of {data.test!r} ({known}).")
 
 
 def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:

@@ -138,13 +138,13 @@ def from_frame(
     for column in (variant, *columns.values(), *([] if by is None else [by])):
         if column not in frame.columns:
             raise InputError(f"The frame has no column {column!r}.{did_you_mean(str(column), map(str, frame.columns))}")
+    for column in (variant, *columns.values()):
+        if int((frame.columns == column).sum()) > 1:
+            raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
     if not len(frame):
         raise InputError("The frame is empty: there is no session to decide by.")
     if "session_id" in frame.columns and (twice := frame["session_id"].duplicated()).any():
-        raise InputError(
-            f"{int(twice.sum()):,} session ids stand more than once, e.g. {frame.loc[twice, 'session_id'].iloc[0]!r}. Give "
-            "one row a session: frame.drop_duplicates('session_id', keep='last')."
-        )
+        raise _twice(int(twice.sum()), frame.loc[twice, "session_id"].iloc[0])
     warnings: list[str] = []
     names = frame[variant]
     assigned = names.notna().to_numpy()
@@ -260,13 +260,32 @@ def opened(connection: Any, data: Any, columns: Sequence[str]) -> Any:
         else:
             source = connection.sql("SELECT * FROM data")
     except duckdb.Error as error:
-        what = repr(str(data)) if isinstance(data, str | Path) else f"a {type(data).__name__}"
+        # Of an object DuckDB says where in this file it stands, which helps nobody.
+        named = isinstance(data, str | Path)
+        what = (
+            f"{str(data)!r}, which can't be read ({str(error).splitlines()[0]})"
+            if named
+            else f"a {type(data).__name__}"
+        )
         raise InputError(
-            f"data is {what}, which can't be read ({str(error).splitlines()[0]}). Give a session log (vl.open_log), a "
-            "DataFrame, a Polars or pyarrow table, or the path of a Parquet or CSV file."
+            f"data is {what}. Give a session log (vl.open_log), a DataFrame, a Polars or pyarrow table, or the path of a "
+            "Parquet or CSV file."
         ) from None
     for name in columns:
         column, _ = split(name, source.columns)
         if column not in source.columns:
             raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
+    if "session_id" in source.columns:
+        more = source.aggregate("session_id, count(*) - 1 AS more", "session_id").filter("more > 0")
+        n, example = more.aggregate("sum(more), any_value(session_id)").fetchall()[0]
+        if n:
+            raise _twice(int(n), example)
     return source
+
+
+def _twice(n: int, example: Any) -> InputError:
+    """Return the error that sessions have more than one row."""
+    return InputError(
+        f"{n:,} session ids stand more than once, e.g. {example!r}. Give one row a session; of a DataFrame "
+        "frame.drop_duplicates('session_id', keep='last')."
+    )

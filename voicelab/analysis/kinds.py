@@ -6,6 +6,8 @@ failure, and one without any is left out. Each level is a binary outcome.
 
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +20,7 @@ from voicelab.rules import Kind
 AskedKind = Literal["binary", "count", "float", "string"]
 MOST_LEVELS = 20
 """Levels that are reported of one outcome: the most frequent."""
+_OUTCOME_TYPES = (str, bool, np.bool_, Real, Decimal)
 _AT_ONCE = 1 << 18
 LARGEST = 1e150
 """Numbers beyond have no square."""
@@ -71,6 +74,7 @@ def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
         InputError: it holds text and no level is named, or there is no such level, or not the kind that is asked for.
     """
     base, level = split(name, [values.name])
+    _check_types(values, base)
     if level is not None:
         return _has_level(values, base, level), "binary"
     if is_text(values, asked.get(base)):
@@ -82,12 +86,34 @@ def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
 def read_all(values: pd.Series, name: str, asked: Mapping[str, str], warnings: list[str]) -> dict[str, Read]:
     """Return an outcome by its name; of one that holds text each of its most frequent levels. Arguments: `read_one`."""
     base, level = split(name, [values.name])
+    _check_types(values, base)
     if level is not None or not is_text(values, asked.get(base)):
         return {name: read_one(values, name, asked, warnings)}
     shown, rest = levels(values)
     if rest:
         warnings.append(more_levels(base, rest))
     return {f"{base}={level}": (_has_level(values, base, level), "binary") for level in shown}
+
+
+def _check_types(values: pd.Series, name: str) -> None:
+    """Refuse what is neither a number nor text, such as dates and lists.
+
+    Raises:
+        InputError: there is such a value.
+    """
+    types = pd.api.types
+    dtype = values.dtype
+    if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and dtype.kind != "c"):
+        return
+    if isinstance(dtype, pd.StringDtype):
+        return
+    known = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values.dropna()
+    for kind, value in {type(value): value for value in known}.items():
+        if not issubclass(kind, _OUTCOME_TYPES):
+            raise InputError(
+                f"The outcome {name!r} holds values of type {kind.__name__}, e.g. {value!r}; must hold numbers, "
+                "booleans or text. Of a date or a length of time give a number, e.g. seconds."
+            )
 
 
 def is_text(values: pd.Series, asked: str | None) -> bool:
