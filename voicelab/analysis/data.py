@@ -143,8 +143,9 @@ def from_frame(
             raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
     if not len(frame):
         raise InputError("The frame is empty: there is no session to decide by.")
-    if "session_id" in frame.columns and (twice := frame["session_id"].duplicated()).any():
-        raise _twice(int(twice.sum()), frame.loc[twice, "session_id"].iloc[0])
+    ids = frame["session_id"].dropna() if "session_id" in frame.columns else pd.Series(dtype=object)
+    if (twice := ids.duplicated()).any():
+        raise _twice(int(twice.sum()), ids[twice].iloc[0])
     warnings: list[str] = []
     names = frame[variant]
     assigned = names.notna().to_numpy()
@@ -276,7 +277,9 @@ def opened(connection: Any, data: Any, columns: Sequence[str]) -> Any:
         if column not in source.columns:
             raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
     if "session_id" in source.columns:
-        more = source.aggregate("session_id, count(*) - 1 AS more", "session_id").filter("more > 0")
+        more = source.aggregate("session_id, count(*) - 1 AS more", "session_id").filter(
+            "more > 0 AND session_id IS NOT NULL"
+        )
         n, example = more.aggregate("sum(more), any_value(session_id)").fetchall()[0]
         if n:
             raise _twice(int(n), example)
