@@ -144,9 +144,12 @@ class Monitor:
         self.recorded = self.recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
-            for part, worth in enumerate((1.0, hit, hit)):
-                self._epoch[part, arm] += worth
-            path = self.evidence.take(arm, hit, self._epoch)
+            epoch = self._epoch
+            epoch[0, arm] += 1.0
+            if hit:
+                epoch[1, arm] += 1.0
+                epoch[2, arm] += 1.0
+            path = self.evidence.take(arm, hit, epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
                 self._p = min(self._p, float(self._criterion(path)[0]))

@@ -12,7 +12,6 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 import math
 from collections.abc import Sequence
 from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -100,11 +99,25 @@ class PairBets:
             leads: Predicted rate of the first arm minus that of the second, for each prior.
             steps: Log bet for each prior.
         """
-        to_first = [step if lead > 0 else 0.0 for lead, step in zip(leads, steps, strict=True)]
-        to_second = [step if lead < 0 else 0.0 for lead, step in zip(leads, steps, strict=True)]
         first, second = self.log_e
-        self.log_e = [list(map(add, first, to_first)), list(map(add, second, to_second))]
-        return max(to_first) if any(to_first) else None, max(to_second) if any(to_second) else None
+        gained: list[float] = []
+        lost: list[float] = []
+        for at, lead in enumerate(leads):
+            step = steps[at]
+            if lead > 0:
+                first[at] += step
+                gained.append(step)
+            elif lead < 0:
+                second[at] += step
+                lost.append(step)
+        return _largest(gained), _largest(lost)
+
+
+def _largest(steps: list[float]) -> float | None:
+    """Return the largest step of a direction, where a prior that didn't bet on it makes a step of 0."""
+    if not steps:
+        return None
+    return max(steps) if len(steps) == len(PRIORS) else max(0.0, *steps)
 
 
 def _before(counts: Any, start: float) -> Floats:

@@ -61,8 +61,9 @@ class SampleRatio:
 
     def take(self, arm: int) -> None:
         """Take one session; the same floats as `extend`, at a tenth of its cost."""
-        w, t = float(self._weights[arm]), float(sum(self.counts.tolist()))
-        logs = np.log(np.array([KAPPA * w + float(self.counts[arm]), KAPPA + t, w])).tolist()
+        counts = self.counts.tolist()
+        w, t = float(self._weights[arm]), sum(counts)
+        logs = np.log(np.array([KAPPA * w + counts[arm], KAPPA + t, w])).tolist()
         self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
         self.counts[arm] += 1
         if t + 1 >= FIRST_SHOWN:
