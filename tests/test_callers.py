@@ -400,3 +400,9 @@ def test_two_versions_of_a_handler_meet_the_same_callers():
     callers = mix((personas.cooperative, 1), (personas.hesitant, 1))
     pairs = zip(play_many(quiet, callers, 50), play_many(noisy, callers, 50), strict=True)
     assert all(a.rows.events == b.rows.events for a, b in pairs)
+
+
+@pytest.mark.parametrize("wrong", [{"opening": ["a", "b"]}, {"replies": {"a": ["b", "c"]}}, {"replies": [("a", "b")]}])
+def test_replies_of_another_shape_are_refused_with_the_right_one(wrong):
+    with pytest.raises(InputError, match="must be .*reply: weight"):
+        Persona("x", **wrong)

@@ -624,6 +624,61 @@ def test_events_of_a_task_are_stamped_with_background_name_and_the_turn_that_mad
         assert (rows[name].background, rows[name].task_name, rows[name].turn) == (True, "lookup", 1)
 
 
+def test_of_three_quick_inputs_the_last_is_answered_though_the_handler_cleans_up_after_each():
+    body = """
+    if event.name == "text":
+        try:
+            await asyncio.sleep(3)
+            yield TextToSpeechEvent("answer to " + event.data["text"])
+        finally:
+            await asyncio.sleep(1)
+    """
+    played = play(agent(body), [at(1, "a"), at(1.5, "b"), at(2, "c")])
+    assert [(e.data["text"], e.turn) for e in played.speech] == [("answer to c", 3)]
+    assert [e.time_s for e in played.named("turn_interrupted")] == [1.5, 2.0]
+
+
+def test_who_waited_too_long_to_cut_in_does_not_cut_into_a_later_answer():
+    body = """
+    if event.name == "start":
+        yield TextToSpeechEvent("Hi there.")
+    if event.name == "text":
+        yield TextToSpeechEvent("long answer " * 20)
+    """
+    played = play(agent(body), [interrupt("first", after_s=5), "second", "third"])
+    assert not played.named("turn_interrupted")
+
+
+def test_a_task_without_a_limit_runs_and_what_is_no_task_is_refused_before_it_runs():
+    body = """
+    async def task():
+        await asyncio.sleep(1)
+        yield TextToSpeechEvent("from the task")
+    if event.name == "start":
+        context.create_task(task(), name="unlimited", timeout=None)
+        for wrong in (lambda: context.create_task(task), lambda: context.create_task(task(), timeout="5")):
+            try:
+                wrong()
+            except TypeError as error:
+                print(error)
+    """
+    played = play(agent(body), [silence(3)])
+    assert [e.data["text"] for e in played.speech] == ["from the task"]
+    assert "call the function" in played.logs[0]
+    assert "must be seconds from 0 on, or None" in played.logs[1]
+
+
+def test_an_outcome_that_was_only_declared_has_the_default_that_is_asked_for():
+    body = """
+    if event.name == "start":
+        context.add_outcome("score", "float")
+        print(context.get_outcome("score", 5.0))
+        context.set_outcome("score", 1.0)
+        print(context.get_outcome("score", 5.0))
+    """
+    assert play(agent(body)).logs == ["5.0", "1.0"]
+
+
 def test_what_a_task_prints_and_logs_has_its_name():
     body = """
     async def within():

@@ -421,3 +421,33 @@ def test_the_progress_line_tells_who_leads_and_how_sure_that_is(capsys):
     line = capsys.readouterr().err
     assert "0 errors" in line
     assert re.search(r"tone: b leads, \d+ % sure", line)
+
+
+@pytest.mark.parametrize("none", ["a", "b"])
+def test_an_outcome_written_as_none_is_missing_in_frame_and_analysis(tmp_path, none):
+    async def handler(event, context):
+        if event.name == "start":
+            context.experiment("g", {"a": 1, "b": 1})
+            context.add_outcome("score", "float")
+            yield vl.sdk.LogEvent("x")
+        if event.name == "text":
+            context.set_outcome("score", None if context.get_experiment("g") == none else 2.0)
+
+    log = vl.simulate(handler, ["hi"], sessions=30, log=tmp_path / "log", workers=1, progress=False)
+    sessions = log.sessions()
+    missing = sessions["outcome.score"].isna()
+    assert (missing == (sessions["variant.g"] == none)).all()
+    assert set(sessions["outcome.score"].dropna()) == {2.0}
+    assert vl.analyze(log, "g", outcome="score").variants["n"].sum() == (~missing).sum()
+
+
+def test_a_forced_test_that_no_session_reaches_is_warned_of(tmp_path):
+    async def handler(event, context):
+        if event.name == "start":
+            context.experiment("greeting", {"a": 1, "b": 1})
+            yield vl.sdk.LogEvent("x")
+
+    with pytest.warns(UserWarning, match="no session has reached such a test .reached: greeting.. Did you mean"):
+        vl.simulate(
+            handler, ["hi"], sessions=2, variants={"greting": "a"}, log=tmp_path / "log", workers=1, progress=False
+        )

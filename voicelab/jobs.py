@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -206,7 +206,7 @@ def run(
     if variants == "each":
         return _each_variant(job, clock)
     record = play(job, clock=clock)
-    _warn_of_unknown_tests(job, record)
+    warn_of_unknown_tests(job.forced, record.variants)
     return record
 
 
@@ -363,13 +363,14 @@ def _each_variant(job: Job, clock: str) -> SideBySide:
     return SideBySide(records)
 
 
-def _warn_of_unknown_tests(job: Job, record: SessionRecord) -> None:
-    for test in job.forced:
-        if test not in record.variants:
-            known = ", ".join(record.variants) or "none"
+def warn_of_unknown_tests(forced: Iterable[str], reached: Iterable[str]) -> None:
+    """Warn of tests whose variant was forced, and which no session has reached."""
+    known = list(reached)
+    for test in forced:
+        if test not in known:
             warnings.warn(
-                f"variants forces {test!r}, but the session reached no such test (reached: {known})."
-                + did_you_mean(test, record.variants),
+                f"variants forces {test!r}, but no session has reached such a test (reached: {', '.join(known) or 'none'})."
+                + did_you_mean(test, known),
                 stacklevel=3,
             )
 

@@ -345,7 +345,7 @@ class SessionContext(Context):
     # Background tasks: named readably, stamped with the turn that made them, never silent about their end.
 
     def create_task(
-        self, handler: Any, name: str | None = None, interruptible: bool = False, timeout: float = TASK_TIMEOUT_S
+        self, handler: Any, name: str | None = None, interruptible: bool = False, timeout: float | None = TASK_TIMEOUT_S
     ) -> dict[str, Any]:
         """Run a coroutine or async generator beside the conversation.
 
@@ -354,7 +354,9 @@ class SessionContext(Context):
 
         Raises:
             RuntimeError: the session is ending and the task is interruptible, or it has ended.
+            TypeError: something that can't run, or a timeout that is no number.
         """
+        _check_task(handler, timeout)
         if self._host.terminal and interruptible:
             if inspect.iscoroutine(handler):
                 handler.close()
@@ -363,10 +365,13 @@ class SessionContext(Context):
             self.cancel_task(name)
         name = name or self._free_name(handler)
         task = asyncio.create_task(self._run_task(handler, name, self._host.turn))
-        timer = asyncio.get_running_loop().call_later(timeout, self._time_out, name, task, timeout, self._host.turn)
+        timer = timeout is not None and asyncio.get_running_loop().call_later(
+            timeout, self._time_out, name, task, timeout, self._host.turn
+        )
 
         def ended(_: Any) -> None:
-            timer.cancel()
+            if timer:
+                timer.cancel()
             if inspect.iscoroutine(handler):
                 handler.close()  # cancelled before it began, it would be reported as never awaited
             self._host.task_done()
@@ -412,6 +417,22 @@ class SessionContext(Context):
             entry["task"].cancel()
 
 
+def _check_task(handler: Any, timeout: Any) -> None:
+    """Refuse what `create_task` can't run, before anything of it runs."""
+    if not (hasattr(handler, "__await__") or hasattr(handler, "__aiter__")):
+        raise TypeError(
+            f"create_task() was given {handler!r}, must be a coroutine or an async generator: call the function, e.g. "
+            "context.create_task(look_up(context))."
+        )
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and timeout >= 0):
+        if inspect.iscoroutine(handler):
+            handler.close()  # it would be reported as never awaited
+        raise TypeError(
+            f"create_task() was given timeout={timeout!r}, must be seconds from 0 on, or None for no limit."
+        )
+
+
 class LabContext(SessionContext):
     """A `SessionContext` that also understands the Developer Guide's spellings, with a note for each."""
 
@@ -447,8 +468,8 @@ class LabContext(SessionContext):
         """Return an outcome's value, or the default before it was set for the first time."""
         if default is not None:
             self._host.note("get_outcome_default", sys._getframe(1))
-        if name not in self._experiments.outcomes and default is not None:
-            return default
+            if name not in self._experiments.written:
+                return default
         return self._experiments.get_outcome(name)
 
     def set_outcome(self, name: str, value: Any) -> Any:
@@ -472,7 +493,7 @@ class LabContext(SessionContext):
         handler: Any,
         name: str | None = None,
         interruptible: bool = False,
-        timeout: float = TASK_TIMEOUT_S,
+        timeout: float | None = TASK_TIMEOUT_S,
         background_task_name: str | None = None,
     ) -> dict[str, Any]:
         """Run a coroutine or async generator beside the conversation; `background_task_name` is the guide's `name`."""

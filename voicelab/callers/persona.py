@@ -46,6 +46,10 @@ class Persona:
     ) -> None:
         if not isinstance(name, str) or not name:
             raise InputError(f"name is {name!r}, must be some text.")
+        if replies is not None and not isinstance(replies, Mapping):
+            raise InputError(
+                f"{name}: replies is {replies!r}, must be {{pattern on what it heard: {{reply: weight}}}}."
+            )
         self.name = name
         self.opening = None if opening is None else _choice(opening, f"{name}: opening")
         self.replies = [
@@ -130,6 +134,10 @@ def _delayed(action: Action, after_s: float) -> Action:
 
 
 def _choice(given: Any, what: str) -> Choice:
+    if isinstance(given, list | tuple | set):
+        raise InputError(
+            f"{what}: {given!r} has no weights, must be one reply or {{reply: weight}}, e.g. {{'yes': 2, 'no': 1}}."
+        )
     weights = given if isinstance(given, Mapping) else {given: 1.0}
     actions = [(as_input(reply), weight) for reply, weight in weights.items()]
     for action, _ in actions:

@@ -107,6 +107,7 @@ def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[s
         f"AS {_name(f'outcome.{name}')}"
         for name, kind in outcomes.items()
     ]
+    values += [f"bool_or(written) FILTER (outcome = {_text(name)}) AS {_name(f'written.{name}')}" for name in outcomes]
     added = [
         f"coalesce(CAST(max(value) FILTER (outcome = {_text(name)}) AS VARCHAR), max(text) FILTER (outcome = {_text(name)})) "
         f"AS {_name(f'outcome.{name}')}"
@@ -129,7 +130,9 @@ def _filled(name: str, kind: str) -> str:
     column = f"o.{_name(f'outcome.{name}')}"
     if kind == "string":
         return column
-    return f"CASE WHEN s.status = 'error' THEN {column} ELSE coalesce({column}, 0.0) END AS {_name(f'outcome.{name}')}"
+    # One that was written as None is missing; one that a whole session didn't write is 0.
+    as_it_is = f"s.status = 'error' OR o.{_name(f'written.{name}')}"
+    return f"CASE WHEN {as_it_is} THEN {column} ELSE coalesce({column}, 0.0) END AS {_name(f'outcome.{name}')}"
 
 
 def _list(parts: Sequence[str]) -> str:

@@ -215,6 +215,9 @@ class CallerSide:
 
     def _ask(self, now: float) -> bool:
         self.answered = False
+        if self._cut_in_at != NEVER:  # the agent was faster: it had finished before the caller cut in
+            self._cut_in_at = NEVER
+            self._schedule()
         heard = Heard(" ".join(self.heard), self._turns.timeouts, False, now)
         action = self._reply(heard)
         while isinstance(action, At):

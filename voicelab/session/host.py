@@ -309,6 +309,8 @@ class SessionHost:
             return declared, (None if declared == "string" else 0.0), None
         if hasattr(value, "item"):
             value = value.item()
+        if value is None:
+            return {"count": "integer"}.get(outcome.type, outcome.type), None, None
         if isinstance(value, bool):
             return "boolean", float(value), None
         if isinstance(value, int | float):

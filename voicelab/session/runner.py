@@ -434,8 +434,9 @@ class Session(SessionHost):
             self.recorder.amend(utterance.row, facts)
 
     def cancel_turn(self, time_s: float, turn: int) -> None:
-        """Cancel the handler."""
+        """Cancel the handler, and an input that it has not taken yet: it still cleans up behind the one before."""
         del time_s, turn
+        self._inbox.clear()
         self._cancel_handler()
 
     def cancel_tasks(self, time_s: float, turn: int) -> None:

@@ -27,7 +27,7 @@ from voicelab.callers import as_caller
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError
 from voicelab.handlers import HandlerLike
-from voicelab.jobs import Job, play
+from voicelab.jobs import Job, play, warn_of_unknown_tests
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settled_shards
 from voicelab.simulation.driver import Driver, Plan
@@ -144,6 +144,8 @@ def simulate(
         packed = pack(job)
         _simulate(run, folder, packed, executor, min(n_workers, run.plan(folder).n_shards), progress=progress)
         finished = _open(folder)
+    if job.forced:
+        warn_of_unknown_tests(job.forced, finished.exposures()["test"].unique().tolist())
     return _with_job(finished, run, temporary)
 
 
