@@ -88,7 +88,7 @@ def test_the_same_caller_with_each_variant_side_by_side():
 def test_a_forced_variant_that_is_none_is_refused_and_an_unreached_test_is_said():
     with pytest.raises(vl.VoicelabError, match="Did you mean 'warm'"):
         vl.run(AGENT, ["hello"], variants={"tone": "warmm"})
-    with pytest.warns(UserWarning, match="reached no such test .reached: tone..*Did you mean 'tone'"):
+    with pytest.warns(UserWarning, match="reached such a test .reached: tone..*Did you mean 'tone'"):
         vl.run(AGENT, ["hello"], variants={"tune": "warm"})
 
 
