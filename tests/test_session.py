@@ -1090,6 +1090,59 @@ def test_a_handler_that_spins_without_time_passing_is_ended(monkeypatch):
     assert played.status == "timeout"
 
 
+SWALLOWS = "while True:\n    try:\n        await asyncio.sleep({})\n    except:\n        pass\n"
+
+
+def indented(code, by=4):
+    return textwrap.indent(code, " " * by)
+
+
+@pytest.mark.parametrize("nap_s", [1, 0])
+def test_a_handler_that_swallows_every_cancellation_is_given_up(nap_s):
+    body = "yield TextToSpeechEvent('hi')\nif event.data.get('text') == 'loop':\n" + indented(SWALLOWS.format(nap_s))
+    played = play(agent(body), ["loop", interrupt("stop it", after_s=1.0), "bye"])
+    (error,) = played.errors
+    assert "went on for 30 s" in error.data["message"]
+    assert "handler.py:" in error.data["message"]
+    assert played.input_names == ["start", "text", "text", "text", "stop"]
+    assert played.status == "completed"
+
+
+def test_a_handler_that_swallows_the_session_limit_is_given_up():
+    body = "if event.name == 'text':\n" + indented(SWALLOWS.format(1))
+    played = play(agent(body), ["loop", "bye"], limits=Limits(seconds=60))
+    assert played.status == "timeout"
+    assert [e.time_s for e in played.errors] == [60.0, 90.0]
+
+
+def test_a_handler_that_never_ends_its_cleanup_is_given_up():
+    finally_ = "try:\n    yield TextToSpeechEvent('bye')\nfinally:\n" + indented(SWALLOWS.format(1))
+    played = play(agent("if event.name == 'stop':\n" + indented(finally_)))
+    assert [round(e.time_s) for e in played.errors] == [30, 31]
+    assert played.status == "completed"
+
+
+@pytest.mark.parametrize("first", ["", "yield LogEvent('x')\n"], ids=["coroutine", "generator"])
+def test_a_task_that_swallows_every_cancellation_is_given_up(first):
+    task = (
+        "async def work():\n" + indented(first + SWALLOWS.format(1)) + "context.create_task(work(), 'w', timeout={})\n"
+    )
+    body = "if event.name == 'start':\n" + indented(task)
+    timed_out = play(agent(body.format(3)), [silence(40)])
+    assert [round(e.time_s) for e in timed_out.errors] == [3, 33]
+    unlimited = play(agent(body.format(None)))
+    assert ["cleanup is limited to 30 s" in e.data["message"] for e in unlimited.errors] == [True]
+    assert unlimited.status == timed_out.status == "completed"
+
+
+def test_work_may_use_time_limits_of_its_own_for_as_long_as_it_likes():
+    timed = "try:\n    async with asyncio.timeout(1):\n        await asyncio.sleep(9)\nexcept TimeoutError:\n    await asyncio.sleep(60)\n"
+    played = play(
+        agent("if event.name == 'text':\n" + indented(timed) + "    yield TextToSpeechEvent('done')\n"), ["go"]
+    )
+    assert (played.said, played.errors) == (["done"], [])
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 SECRET = 'sk-"quoted"\\and-long'

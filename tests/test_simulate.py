@@ -451,3 +451,24 @@ def test_a_forced_test_that_no_session_reaches_is_warned_of(tmp_path):
         vl.simulate(
             handler, ["hi"], sessions=2, variants={"greting": "a"}, log=tmp_path / "log", workers=1, progress=False
         )
+
+
+STUBBORN = """
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(0.1)
+        except:
+            pass
+
+async def handler(event, context):
+    if event.name == "start":
+        asyncio.create_task(stubborn())
+    yield TextToSpeechEvent(f"You said {event.name}")
+"""
+
+
+def test_a_detached_task_that_swallows_every_cancellation_leaves_the_next_sessions_alone(tmp_path):
+    log = simulate(tmp_path / "log", STUBBORN, ["hi"], sessions=5, workers=1)
+    assert log.sessions()["duration_s"].nunique() == 1
+    assert set(log.sessions()["status"]) == {"completed"}

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from voicelab.errors import SimulationError, VirtualTimeError
 
-_SPIN_LIMIT = 1_000_000
+_SPIN_LIMIT = 100_000
 _INSTEAD = (
     "Sessions in virtual time can't reach the outside: a reply would take real time. Use vl.run(..., clock='wall') "
     "for a live call, or replace the call by a stub while simulating."
@@ -68,6 +68,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._spins = 0
         self._scheduled.clear()
+        for handle in self._ready:
+            handle.cancel()
         self._due, self._ring, self._context = _never, _nothing, None
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
@@ -113,9 +115,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
             self._timer_cancelled_count -= 1
-        if not self._ready and not self._stopping:
-            self._wait(scheduled[0]._when if scheduled else float("inf"))
-        self._count_spin()
+        self._spins += 1
+        if (not self._ready and not self._stopping) or self._spins > _SPIN_LIMIT:
+            self._go_on(scheduled[0]._when if scheduled else float("inf"))
         while scheduled and scheduled[0]._when <= self._now:
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
@@ -125,28 +127,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not handle._cancelled:
                 handle._run()
 
-    def _wait(self, timer_at: float) -> None:
+    def _go_on(self, timer_at: float) -> None:
+        """Go to what is due next: nothing is left to run now, or it runs for ever (`while True: await sleep(0)`)."""
+        self._spins = 0
         due = self._due()
         if due < timer_at:
-            self._move(due)
+            self._now = max(self._now, due)
             self.call_soon(self._ring, context=self._context)
         elif timer_at < float("inf"):
-            self._move(timer_at)
-        else:
+            self._now = max(self._now, timer_at)
+        elif not self._ready:
             raise SimulationError("Virtual time stands still: everything waits and no timer is set.")
-
-    def _move(self, when: float) -> None:
-        if when > self._now:
-            self._now = when
-            self._spins = 0
-
-    def _count_spin(self) -> None:
-        """Go on to what is due if the loop runs for ever at one instant (`while True: await asyncio.sleep(0)`)."""
-        self._spins += 1
-        if self._spins > _SPIN_LIMIT and self._due is not _never:
-            self._move(self._due())
-            self._spins = 0
-            self.call_soon(self._ring, context=self._context)
 
     def _write_to_self(self) -> None:
         """Do nothing: this loop never sleeps, so that nothing must wake it."""

@@ -32,6 +32,7 @@ from voicelab.seeds import Seeds, session_id
 from voicelab.session.host import Settings
 from voicelab.session.runner import Session
 from voicelab.session.watchdog import watching
+from voicelab.work import end_leftovers
 from voicelab.world import World
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[
             started.append((loop, task))
             return loop.run_until_complete(task)
         finally:
-            end_leftovers(loop)
+            loop.run_until_complete(end_leftovers())
             loop.close()
 
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
@@ -275,14 +276,6 @@ def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[
     except RuntimeError:
         return run_here()
     return _in_thread(run_here, started)
-
-
-def end_leftovers(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what still waits on a loop that is about to close, so that its `finally` blocks run."""
-    if leftovers := asyncio.all_tasks(loop):
-        for task in leftovers:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*leftovers, return_exceptions=True))
 
 
 def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]]) -> T:

@@ -18,8 +18,7 @@ import inspect
 import itertools
 import math
 import sys
-import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,6 +46,7 @@ from primfunctions.tracer import Tracer, tracer
 
 from voicelab import isolation
 from voicelab.errors import ForcedVariantError, InputError, did_you_mean
+from voicelab.work import CLEANUP_S, Work, faulty, faulty_work
 
 __all__ = [
     "FOLDER",
@@ -67,8 +67,6 @@ __all__ = [
     "TimeoutEvent",
     "check_weights",
     "deliverable",
-    "faulty",
-    "faulty_work",
     "hosted",
     "start_event",
     "supply",
@@ -132,6 +130,9 @@ class Host(Protocol):
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
         """Take the exception of a background task."""
+
+    def gave_up(self, work: Work, task: str | None, turn: int) -> None:
+        """Be told that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
 
     def task_done(self) -> None:
         """Be told that a background task has ended."""
@@ -299,6 +300,8 @@ class SessionContext(Context):
         self.transcript_parts: list[dict[str, Any]] = self._transcript
         self._metric_tags: dict[str, str] = {}
         self._conversions: set[str] = set()
+        # Every task that still runs, also those that were cancelled and forgotten by name.
+        self.running: dict[asyncio.Task[None], Work] = {}
 
     @property
     def configuration(self) -> Configuration:
@@ -364,15 +367,19 @@ class SessionContext(Context):
         if name and name in self.tasks:
             self.cancel_task(name)
         name = name or self._free_name(handler)
-        task = asyncio.create_task(self._run_task(handler, name, self._host.turn))
+        turn = self._host.turn
+        work = Work(lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
+        task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name)
+        self.running[task] = work
         timer = timeout is not None and asyncio.get_running_loop().call_later(
-            timeout, self._time_out, name, task, timeout, self._host.turn
+            timeout, self._time_out, name, task, timeout, turn
         )
 
         def ended(_: Any) -> None:
+            del self.running[task]
             if timer:
                 timer.cancel()
-            if inspect.iscoroutine(handler):
+            if inspect.iscoroutine(handler) and not work.given_up:
                 handler.close()  # cancelled before it began, it would be reported as never awaited
             self._host.task_done()
 
@@ -387,22 +394,21 @@ class SessionContext(Context):
         names = itertools.chain([base], (f"{base}-{n}" for n in itertools.count(2)))
         return next(name for name in names if name not in self.tasks)
 
-    async def _run_task(self, handler: Any, name: str, turn: int) -> None:
+    async def _run_task(self, work: Work, handler: Any, name: str, turn: int) -> None:
         host = self._host
         isolation.TASK.set(name)
         try:
             fault = host.fault(name)
             if not hasattr(handler, "__aiter__"):
-                await (handler if fault is None else faulty_work(handler, fault))
+                await work.wait(handler if fault is None else faulty_work(handler, fault))
                 return
             stream = handler if fault is None else faulty(handler, fault)
-            async for event in stream:
-                host.task_emitted(event, handler, name, turn)
+            await work.hear(stream, host.task_emitted, handler, name, turn)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
             host.task_failed(error, name, turn)
         finally:
-            if hasattr(handler, "aclose"):
-                await handler.aclose()
+            if hasattr(handler, "aclose") and not work.given_up:
+                await work.wait(handler.aclose())
 
     def _time_out(self, name: str, task: asyncio.Task[None], timeout: float, turn: int) -> None:
         if not task.done():
@@ -566,45 +572,6 @@ class Contexts:
             context.input_data = copy.deepcopy(self._input_data)
         CONTEXT.set(context)
         return context
-
-
-async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
-    """Yield what a generator yields, raising a fault inside it at its first `yield`, where its own code can catch it."""
-    try:
-        async for event in stream:
-            yield event
-            break
-        else:
-            return
-        yield await stream.athrow(fault)
-        async for event in stream:
-            yield event
-    except StopAsyncIteration:
-        return
-    finally:
-        await stream.aclose()
-
-
-@types.coroutine
-def faulty_work(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
-    """Run a coroutine, raising a fault inside it at its first `await` that waits, or at its end if it never waits."""
-    try:
-        waited_for = work.send(None)
-    except StopIteration:
-        raise fault from None
-    try:
-        if waited_for is not None:
-            waited_for.cancel()
-        waiting = work.throw(fault)
-        while True:
-            try:
-                value = yield waiting
-            except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on to the coroutine
-                waiting = work.throw(error)
-            else:
-                waiting = work.send(value)
-    except StopIteration:
-        return
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

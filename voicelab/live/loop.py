@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from voicelab.jobs import end_leftovers
 from voicelab.records import PortabilityNote
-from voicelab.session.runner import CLEANUP_S
 from voicelab.session.watchdog import watching
+from voicelab.work import CLEANUP_S, end_leftovers
 
 _LONGEST_END_S = CLEANUP_S + 5.0
 """When a session's end and cleanup are over by themselves."""
@@ -102,7 +101,7 @@ class LoopThread:
             while not self._run_until_stopped():
                 pass
         finally:
-            end_leftovers(self.loop)
+            self.loop.run_until_complete(end_leftovers())
             self.loop.close()
 
     def _run_until_stopped(self) -> bool:

@@ -19,10 +19,11 @@ from voicelab.records import Label, PortabilityNote, Row
 from voicelab.rules import StopRule
 from voicelab.seeds import Seeds
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
-from voicelab.session.failures import describe
+from voicelab.session.failures import describe, waiting_at
 from voicelab.session.notes import make_note
 from voicelab.session.recorder import Recorder, maskable
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
+from voicelab.work import Work
 
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
@@ -247,6 +248,15 @@ class SessionHost:
         if _is_ctrl_c(error):
             raise error
         self.recorder.add_error(self.now(), turn, describe(error) | {"task": task}, task)
+
+    def gave_up(self, work: Work, task: str | None, turn: int) -> None:
+        """Record that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
+        what = "The handler" if task is None else f"Background task {task!r}"
+        error = TimeoutError(
+            f"{what} went on for {work.grace_s:g} s after it was cancelled{waiting_at(work.running)}, and was given up. "
+            "A bare `except:` swallows asyncio.CancelledError: write `except Exception:`."
+        )
+        self.recorder.add_error(self.now(), turn, describe(error) | ({} if task is None else {"task": task}), task)
 
     def task_done(self) -> None:
         """Look again: cleanup may be waiting for the task."""

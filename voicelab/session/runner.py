@@ -21,8 +21,10 @@ from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import SessionHost, Settings
 from voicelab.session.turns import Timeout, TurnTaking, Utterance
+from voicelab.work import CLEANUP_S, Work, faulty, faulty_work
 
-CLEANUP_S = 30.0
+_LAST_S = 1.0
+"""How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""
 _START = object()
 _WORDS = (Say, Interrupt)
 _NONE: Mapping[str, bool] = {}
@@ -81,7 +83,6 @@ class Session(SessionHost):
         "_caller_name",
         "_cancelled",
         "_conversation",
-        "_cut",
         "_inbox",
         "_limit_s",
         "_parameters",
@@ -118,9 +119,8 @@ class Session(SessionHost):
         self._agent = AgentSide(self, turns, self._caller)
         self._inbox: list[sdk.Event] = []
         self._limit_s = settings.limits.seconds
-        self._cut = False
-        self._cancelled = False
-        self._work: Any = None
+        self._cancelled = 0
+        self._work = Work(self._give_up, CLEANUP_S)
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows."""
@@ -199,7 +199,7 @@ class Session(SessionHost):
         while turns.ended is None:
             if inbox:
                 await self._answer(inbox.pop(0))
-                if not self._cut:
+                if not self._work.cut:
                     turns.finish(now())
                 caller.answered = True
                 continue
@@ -235,7 +235,7 @@ class Session(SessionHost):
                 if self.terminal
                 else f"the session's limit is {self._limit_s:g} s"
             )
-            self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work)}: {limit}"))
+            self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work.running)}: {limit}"))
             self._limit_s = float("inf")
             turns.end(now, "timeout")
             self._cancel_handler()
@@ -246,39 +246,30 @@ class Session(SessionHost):
             self._clock.changed()
 
     async def _answer(self, event: sdk.Event) -> None:
-        """Have the handler take an input; `_cut` tells afterwards whether it was cancelled."""
-        self._cut = False
+        """Have the handler take an input; `_work.cut` tells afterwards whether it was cancelled."""
+        work = self._work
+        work.cut = work.given_up = False
         self._clock.changed()
         try:
             stream = (
                 self._function(event, self.context) if self._weather is None else await self._through_weather(event)
             )
-            self._work = stream
-            if not hasattr(stream, "__aiter__"):
-                await self._await(stream)
-                return
-            take, turn, finished = self._agent.take, event.turn, False
-            try:
-                async for output in stream:
-                    if self._cut:
-                        break
-                    take(output, stream, turn)
-                else:
-                    finished = True
-            finally:
-                if not finished:
-                    # In this Task, now: an abandoned generator would run its `finally` in some later session.
-                    await stream.aclose()
+            if hasattr(stream, "__aiter__"):
+                await work.hear(stream, self._agent.take, stream, event.turn)
+            elif hasattr(stream, "__await__"):
+                await work.wait(stream)
+            else:
+                raise HandlerError(f"The handler returned {stream!r}; it must be an `async def` that yields events.")
         except asyncio.CancelledError as error:
-            if not self._cut:
+            if not work.cut:
                 if self._task.cancelling():
                     raise
                 self.failed(error)  # the handler raised it by itself
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
             self.failed(error)
         finally:
-            if self._cancelled:
-                self._cancelled = False
+            while self._cancelled:
+                self._cancelled -= 1
                 self._task.uncancel()
 
     async def _through_weather(self, event: sdk.Event) -> Any:
@@ -290,12 +281,7 @@ class Session(SessionHost):
         work = self._function(event, self.context)
         if fault is None:
             return work
-        return sdk.faulty(work, fault) if hasattr(work, "__aiter__") else _faulty_work(work, fault)
-
-    async def _await(self, work: Any) -> None:
-        if not hasattr(work, "__await__"):
-            raise HandlerError(f"The handler returned {work!r}; it must be an `async def` that yields events.")
-        await work
+        return faulty(work, fault) if hasattr(work, "__aiter__") else faulty_work(work, fault)
 
     # --- the end ---
 
@@ -304,13 +290,14 @@ class Session(SessionHost):
         now = self.now()
         self.terminal = True
         self._limit_s = now + CLEANUP_S
+        self._work.grace_s = _LAST_S
         self._caller.leave()
         self.context.cancel_interruptible_tasks()
         stop = sdk.StopEvent()
         stop.turn = max(0, self.turns.turn)
         self.recorder.add(now, stop.turn, _STOP, stop.data)
         await self._answer(stop)
-        if self.context.tasks:
+        if self.context.running:
             await self._finish_tasks()
         if self._weather is not None:
             self._apply_truth(self._weather)
@@ -318,17 +305,21 @@ class Session(SessionHost):
             self.print("\n")
 
     async def _finish_tasks(self) -> None:
-        tasks = self.context.tasks
-        while pending := [entry["task"] for entry in tasks.values() if not entry["task"].done()]:
-            if self.now() >= self._limit_s:
-                names = ", ".join(name for name, entry in tasks.items() if not entry["task"].done())
-                self.failed(TimeoutError(f"Cancelled: {names}; cleanup is limited to {CLEANUP_S:g} s"))
-                break
+        context = self.context
+        while context.running and self.now() < self._limit_s:
             await self._clock.wait()
-        self.context.cancel_all_tasks()
-        if pending:
+        if context.running:
+            names = ", ".join(task.get_name() for task in context.running)
+            self.failed(TimeoutError(f"Cancelled: {names}; cleanup is limited to {CLEANUP_S:g} s"))
+            self._limit_s = float("inf")
+            for task in context.running:
+                task.cancel()
             # Their `finally` blocks run now, in this session.
-            await asyncio.gather(*pending, return_exceptions=True)
+            await asyncio.wait(context.running, timeout=_LAST_S)
+            for task, work in context.running.items():
+                work.stop(task)
+        if context.running:
+            await asyncio.wait(context.running)
 
     def _apply_truth(self, weather: Weather) -> None:
         experiments = self.context.experiments
@@ -445,12 +436,16 @@ class Session(SessionHost):
         self.context.cancel_interruptible_tasks()
 
     def _cancel_handler(self) -> None:
-        if not self._cut:
-            self._cut = True
+        if not self._work.cut:
+            self._work.cut = True
             # What the handler itself yields can end its turn too: then it is stopped at that yield, not cancelled.
             if asyncio.current_task() is not self._task:
-                self._cancelled = True
+                self._cancelled += 1
                 self._task.cancel()
+
+    def _give_up(self, work: Work) -> None:
+        self.gave_up(work, None, self.turn)
+        self._cancelled += 1
 
     # --- what the SDK's context hands over ---
 
@@ -495,7 +490,3 @@ class Session(SessionHost):
             self.mask_rows(self.outcome_rows(context)),
             recorder.metrics,
         )
-
-
-async def _faulty_work(work: Any, fault: BaseException) -> None:
-    await sdk.faulty_work(work, fault)

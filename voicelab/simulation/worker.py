@@ -22,10 +22,11 @@ import pyarrow as pa
 from voicelab import sdk
 from voicelab.arguments import split_parameters
 from voicelab.clock import VirtualClock, VirtualLoop
-from voicelab.jobs import Job, end_leftovers
+from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
 from voicelab.simulation.ship import unpack
+from voicelab.work import end_leftovers
 
 _STATUS = list(SESSIONS).index("status")
 _counted = operator.itemgetter(*map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise")))
@@ -166,7 +167,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
             session = job.session(settings, VirtualClock(loop), index, stopped, own)
             rows.append(await loop.create_task(session.run()))
             if loop.busy:
-                await _end_leftovers(loop)
+                await end_leftovers()
             session.forget()
         return rows
 
@@ -175,16 +176,9 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
         try:
             return loop.run_until_complete(main())
         finally:
-            end_leftovers(loop)
+            loop.reset()
+            loop.run_until_complete(end_leftovers())
             loop.close()
-
-
-async def _end_leftovers(loop: VirtualLoop) -> None:
-    """Cancel what a handler started by itself (`asyncio.create_task`) and left behind, before the next session."""
-    leftovers = asyncio.all_tasks(loop) - {asyncio.current_task()}
-    for task in leftovers:
-        task.cancel()
-    await asyncio.gather(*leftovers, return_exceptions=True)
 
 
 def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:

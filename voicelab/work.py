@@ -1,0 +1,203 @@
+"""What a handler or a background task does, driven step by step: so that it can be cut short, given up, or made to fail.
+
+Cancelling only asks: code with a bare `except:` in an endless loop swallows every CancelledError, and an `await` on it
+would never return. `Work` stands between it and the event loop, and stops driving what goes on too long.
+"""
+
+import asyncio
+import types
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from typing import Any
+
+CLEANUP_S = 30.0
+"""How long a cancelled turn or task may clean up, and how long a session may at its end, in seconds."""
+
+# Work that was given up is never touched again. It is kept: Python would throw GeneratorExit into it to free it.
+_given_up: list[Any] = []
+_tasks_given_up: set[asyncio.Task[Any]] = set()
+
+
+class Work:
+    """The work of a handler on one input after another, or of one background task.
+
+    Args:
+        give_up: Told of the work when it has gone on for `grace_s` after it was cancelled, just before it is stopped.
+        grace_s: How long cancelled work may clean up, in seconds.
+
+    Attributes:
+        running: The generator or awaitable that is driven, or was last.
+        cut: Whether what it yields is not wanted any more.
+        given_up: Whether it is not driven any more: the next exception thrown in stays outside.
+        grace_s: As given.
+    """
+
+    __slots__ = ("_give_up", "_timer", "cut", "given_up", "grace_s", "running")
+
+    def __init__(self, give_up: Callable[["Work"], None], grace_s: float) -> None:
+        self._give_up = give_up
+        self._timer: asyncio.TimerHandle | None = None
+        self.grace_s = grace_s
+        self.running: Any = None
+        self.cut = False
+        self.given_up = False
+
+    @types.coroutine
+    def hear(self, stream: Any, take: Callable[..., None], *args: Any) -> Generator[Any, Any, None]:
+        """Hand each event that an async generator yields to `take`, until it ends or is cut.
+
+        Args:
+            stream: The generator, or what else `async for` takes.
+            take: Takes an event and `args`.
+            args: Further arguments of `take`.
+
+        Raises:
+            CancelledError: the work was cancelled, or given up.
+            BaseException: whatever the generator, or `take`, raises.
+        """
+        self.running, finished = stream, False
+        events = aiter(stream)
+        try:
+            while True:
+                step = events.__anext__()
+                if not hasattr(step, "send"):
+                    step = step.__await__()
+                try:
+                    waiting = step.send(None)  # most steps don't wait, and need no generator to go on with
+                except StopIteration as done:
+                    event = done.value
+                else:
+                    event = yield from self._rest(step, waiting)
+                if self.cut:
+                    break
+                take(event, *args)
+        except StopAsyncIteration:
+            finished = True
+        finally:
+            if not finished and not self.given_up and hasattr(events, "aclose"):
+                # In this Task, now: an abandoned generator would run its `finally` in some later session.
+                yield from self._whole(events.aclose())
+            self._forget_timer()
+
+    @types.coroutine
+    def wait(self, work: Any) -> Generator[Any, Any, Any]:
+        """Await something that is not to be waited for at any price, and return its value.
+
+        Args:
+            work: A coroutine, or anything else that can be awaited.
+
+        Raises:
+            CancelledError: the work was cancelled, or given up.
+            BaseException: whatever the work raises.
+        """
+        self.running = work
+        try:
+            return (yield from self._whole(work))
+        finally:
+            self._forget_timer()
+
+    def _whole(self, work: Any) -> Generator[Any, Any, Any]:
+        step = work.__await__()
+        try:
+            waiting = next(step)
+        except StopIteration as done:
+            return done.value
+        return (yield from self._rest(step, waiting))
+
+    def _rest(self, step: Any, waiting: Any) -> Generator[Any, Any, Any]:
+        """Go on with a step that has begun to wait, and return its value."""
+        try:
+            while True:
+                try:
+                    value = yield waiting
+                except GeneratorExit:
+                    step.close()
+                    raise
+                except BaseException as error:
+                    if self.given_up:
+                        _given_up.extend((step, self.running))
+                        raise
+                    if isinstance(error, asyncio.CancelledError):
+                        self._limit_cleanup()
+                    waiting = step.throw(error)
+                else:
+                    waiting = step.send(value)
+        except StopIteration as done:
+            return done.value
+
+    def _limit_cleanup(self) -> None:
+        task = asyncio.current_task()
+        if self._timer is None and task is not None and task.cancelling():
+            self._timer = asyncio.get_running_loop().call_later(self.grace_s, self._time_is_up, task)
+
+    def _time_is_up(self, task: asyncio.Task[Any]) -> None:
+        self._timer = None
+        if task.cancelling():  # else it was a time limit of the work's own, such as asyncio.timeout()
+            self._give_up(self)
+            self.stop(task)
+
+    def stop(self, task: asyncio.Task[Any]) -> None:
+        """Drive the work no further, whatever it still does; its Task is cancelled once more to hear of it."""
+        self.given_up = True
+        task.cancel()
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def end_leftovers(grace_s: float = 1.0) -> None:
+    """Cancel what handlers started on this loop by themselves and left behind; what goes on after that is given up."""
+    own = asyncio.current_task()
+    leftovers = [task for task in asyncio.all_tasks() if task is not own and task not in _tasks_given_up]
+    if not leftovers:
+        return
+    for task in leftovers:
+        task.cancel()
+    _, pending = await asyncio.wait(leftovers, timeout=grace_s)
+    for task in pending:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is said where the task is cancelled
+        _tasks_given_up.add(task)
+
+
+async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
+    """Yield what a generator yields, raising a fault inside it at its first `yield`, where its own code can catch it."""
+    try:
+        async for event in stream:
+            yield event
+            break
+        else:
+            return
+        yield await stream.athrow(fault)
+        async for event in stream:
+            yield event
+    except StopAsyncIteration:
+        return
+    finally:
+        await stream.aclose()
+
+
+async def faulty_work(work: Any, fault: BaseException) -> None:
+    """Run a coroutine, raising a fault inside it at its first `await` that waits, or at its end if it never waits."""
+    await _faulty_steps(work.__await__(), fault)
+
+
+@types.coroutine
+def _faulty_steps(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
+    try:
+        waited_for = next(work)
+    except StopIteration:
+        raise fault from None
+    try:
+        if waited_for is not None:
+            waited_for.cancel()
+        waiting = work.throw(fault)
+        while True:
+            try:
+                value = yield waiting
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on to the coroutine
+                waiting = work.throw(error)
+            else:
+                waiting = work.send(value)
+    except StopIteration:
+        return
