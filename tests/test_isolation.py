@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import io
+import os
 import random
 import secrets
 import socket
@@ -38,7 +39,8 @@ UNTOUCHED = {
     "random.random": lambda: random.random,
     "random.choice": lambda: random.choice,
     "random._urandom": lambda: random._urandom,
-    "uuid.os": lambda: uuid.os,
+    "os.urandom": lambda: os.urandom,
+    "random.Random.seed": lambda: random.Random.seed,
     "secrets.token_hex": lambda: secrets.token_hex,
     "sys.stdout": lambda: sys.stdout,
     "socket.socket": lambda: socket.socket,
@@ -51,7 +53,10 @@ SELF = {
     "random.shuffle": "random.sample(range(1000), 20)",
     "random.getrandbits": "random.getrandbits(256)",
     "random.SystemRandom": "random.SystemRandom().random()",
+    "random.Random": "random.Random().random()",
+    "random.seed": "[random.seed(), random.random()]",
     "uuid.uuid4": "str(uuid.uuid4())",
+    "os.urandom": "os.urandom(8).hex()",
     "secrets.token_hex": "secrets.token_hex(16)",
     "secrets.choice": "secrets.choice(range(10**9))",
     "secrets.randbelow": "secrets.randbelow(10**9)",
@@ -110,7 +115,7 @@ def test_it_is_the_sessions_own_and_repeatable(what):
     handler = agent(f"if event.name == 'start':\n    context.set_data('it', {SELF[what]})\n")
     once, again = play(handler).data["it"], play(handler).data["it"]
     assert once == again
-    if what.partition(".")[0] in {"random", "uuid", "secrets"}:
+    if what.partition(".")[0] in {"random", "uuid", "secrets", "os"}:
         assert play(handler, seed=1).data["it"] != once
         first, second = play_many(handler, sessions=2)
         assert first.data["it"] == once
@@ -137,6 +142,14 @@ def test_a_function_of_the_generator_itself_imported_by_name_is_the_sessions_own
     )
     first, second = play(text), play(text)
     assert first.data == second.data or "random_import" in second.rules
+
+
+@pytest.mark.parametrize("made", ["random.Random(1)", "np.random.default_rng(1)"])
+def test_a_generator_of_the_module_is_noted(made):
+    made = f"import numpy as np\nCHANCE = {made}\n"
+    text = f"{harness.IMPORTS}{made}async def handler(event, context):\n    context.set_data('it', CHANCE.random())\n"
+    assert "shared_generator" in play(text).rules
+    assert "shared_generator" not in play(text.replace("CHANCE = ", "CHANCE = [").replace("(1)", "(1)]")).rules
 
 
 def test_a_sessions_date_begins_at_its_start_and_follows_virtual_time():

@@ -261,7 +261,32 @@ TABLE = {
     ),
     "a signal during playback reaches the handler and cuts nothing": (
         [*SPOKEN, signal(4.0)],
-        [("turn_end", 4.0, 0, 4.0), ("deliver", 4.0, 1, ("ping", None))],
+        [("deliver", 4.0, 1, ("ping", None))],
+    ),
+    "a turn whose speech still plays under a signal ends when it has been played": (
+        [*SPOKEN, signal(4.0), ("enqueue", 4.5, 1, "Ping heard.", 2.0), ("finish", 5.0), ("advance", 12.0)],
+        [
+            ("said", 10.0, 0, (TEN, False)),
+            ("turn_end", 10.0, 0, 10.0),
+            ("said", 12.0, 1, ("Ping heard.", False)),
+            ("turn_end", 12.0, 1, 8.0),
+        ],
+    ),
+    "a silent turn of a signal ends with its handler": (
+        [*SPOKEN, signal(4.0), ("finish", 5.0)],
+        [("turn_end", 5.0, 1, 1.0)],
+    ),
+    "an interruption ends all turns that still speak": (
+        [*SPOKEN, signal(4.0), ("enqueue", 4.5, 1, "Ping heard.", 2.0), ("finish", 5.0), words(6.0)],
+        [
+            ("cut", 6.0, 1, [(TEN, 6.0), ("Ping heard.", 0.0)]),
+            ("said", 6.0, 0, ("w1 w2 w3 w4 w5 w6", True)),
+            ("turn_interrupted", 6.0, 1, None),
+            ("turn_end", 6.0, 0, 6.0),
+            ("turn_end", 6.0, 1, 2.0),
+            ("cancel_tasks", 6.0, 1, None),
+            ("deliver", 6.0, 2, ("wait", "w1 w2 w3 w4 w5 w6")),
+        ],
     ),
     "signals that waited come in their order": (
         [BEGIN, signal(1.0, "a"), signal(1.0, "b"), ("finish", 2.0), ("finish", 2.0)],

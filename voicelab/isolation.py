@@ -11,7 +11,6 @@ import random
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FrameType
@@ -233,36 +232,47 @@ def binds_shared_random(function: Any) -> bool:
     return any(isinstance(v, BuiltinFunctionType) and getattr(v, "__self__", None) is shared_random for v in values)
 
 
+def shared_generators(function: Any) -> list[str]:
+    """Return the names of the generators that a function's module holds: what they give depends on the sessions before."""
+    values = getattr(function, "__globals__", {})
+    return [
+        name
+        for name, value in values.items()
+        if hasattr(value, "bit_generator")
+        or (isinstance(value, random.Random) and value is not shared_random and type(value) is not random.SystemRandom)
+    ]
+
+
 @contextlib.contextmanager
 def _session_random() -> Iterator[None]:
-    before = shared_random.__class__
+    before, seed = shared_random.__class__, random.Random.seed
+
+    def seed_by_session(self: random.Random, a: Any = None, version: int = 2) -> None:
+        scope = SCOPE.get()
+        seed(self, scope.random.getrandbits(64) if a is None and scope is not None else a, version)
+
     bound = [name for name, value in vars(random).items() if getattr(value, "__self__", None) is shared_random]
     shared_random.__class__ = _SessionRandom
     try:
-        with replaced(random, **{name: getattr(shared_random, name) for name in bound}):
+        with (
+            replaced(random, **{name: getattr(shared_random, name) for name in bound}),
+            replaced(random.Random, seed=seed_by_session),
+        ):
             yield
     finally:
         shared_random.__class__ = before
 
 
-def _urandom(size: int, /) -> bytes:
-    scope = SCOPE.get()
-    return os.urandom(size) if scope is None else scope.random.randbytes(size)
-
-
-class _OsOfUuid:
-    """The `os` that the module `uuid` sees: `uuid4` takes its bytes from the session."""
-
-    urandom = staticmethod(_urandom)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-
 @contextlib.contextmanager
 def _session_bytes() -> Iterator[None]:
-    # `secrets` and `random.SystemRandom` read `random._urandom`.
-    with replaced(uuid, os=_OsOfUuid()), replaced(random, _urandom=_urandom):
+    original = os.urandom
+
+    def urandom(size: int, /) -> bytes:
+        scope = SCOPE.get()
+        return original(size) if scope is None else scope.random.randbytes(size)
+
+    # `uuid` reads `os.urandom`; `secrets` and `random.SystemRandom` read `random._urandom`.
+    with replaced(os, urandom=urandom), replaced(random, _urandom=urandom):
         yield
 
 

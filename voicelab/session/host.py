@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from voicelab import sdk
 from voicelab.clock import Clock
 from voicelab.errors import ForcedVariantError
-from voicelab.isolation import TASK, binds_shared_random
+from voicelab.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.records import Label, PortabilityNote, Row
 from voicelab.rules import StopRule
 from voicelab.seeds import Seeds
@@ -113,6 +113,8 @@ class Settings:
         self.noted: set[tuple[Any, ...]] = set()
         if binds_shared_random(self.function):
             self.add_note(make_note("random_import", None))
+        for name in shared_generators(self.function):
+            self.add_note(make_note("shared_generator", None, name=name))
 
 
 class SessionHost:

@@ -84,6 +84,11 @@ RULES: dict[str, tuple[str, str, str]] = {
         "import random, and call random.random()",
         "works; here the run can't be repeated by its seed",
     ),
+    "shared_generator": (
+        "{name} is one random generator for all sessions",
+        "random.random(), or a generator made inside the handler",
+        "works; here the run can't be repeated by its seed",
+    ),
 }
 
 

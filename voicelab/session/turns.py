@@ -101,7 +101,6 @@ class TurnTaking:
     """
 
     __slots__ = (
-        "_began_s",
         "_effects",
         "_heard_of_interrupted",
         "_held",
@@ -136,8 +135,7 @@ class TurnTaking:
         self.ended: str | None = None
         self.timeouts = 0
         self._speaking = False
-        self._open = False
-        self._began_s = 0.0
+        self._open: dict[int, float] = {}  # turns that have not ended, and when each began
         self._said_turn = 0
         self._silent_since: float | None = None
         self._last_input_s = 0.0
@@ -282,6 +280,8 @@ class TurnTaking:
         self.allowed = True
         if not self.queue or self._signals:
             self.advance(now)
+        elif self.queue[-1].turn != self.turn:
+            self._close_unspoken(now)
 
     # What time does.
 
@@ -318,7 +318,7 @@ class TurnTaking:
         interrupted = bool(self.queue)
         self._cut(now)
         self._report_said(now, interrupted=interrupted)
-        self._close_turn(now)
+        self._close_all(now)
         for given in (*self._held, *self._signals):
             self._effects.dropped(now, self.turn, given)
         self._held.clear()
@@ -336,14 +336,16 @@ class TurnTaking:
                     self._report_said(now)
                 self._said.append(utterance.text)
                 self._said_turn = utterance.turn
+            turn = utterance.turn
+            if turn != self.turn and turn in self._open and all(item.turn != turn for item in queue):
+                self._report_said(utterance.end_s)
+                self._close(utterance.end_s, turn)
 
     def _settle(self, now: float) -> None:
         """Close the agent's turn: everything has been played, and silence begins."""
         if self._said:
             self._report_said(now)
-        if self._open:
-            self._open = False
-            self._effects.turn_end(now, self.turn, now - self._began_s)
+        self._close_all(now)
         self._silent_since = now
 
     def _closed(self) -> str:
@@ -366,7 +368,7 @@ class TurnTaking:
         self._heard_of_interrupted = " ".join(self._said)
         self._report_said(now, interrupted=True)
         self._effects.turn_interrupted(now, self.turn)
-        self._close_turn(now)
+        self._close_all(now)
         self._silent_since = now
         self._effects.cancel_tasks(now, self.turn)
 
@@ -388,10 +390,18 @@ class TurnTaking:
             said, self._said = self._said, []
             self._effects.said(now, self._said_turn, said[0] if len(said) == 1 else " ".join(said), interrupted)
 
-    def _close_turn(self, now: float) -> None:
-        if self._open:
-            self._open = False
-            self._effects.turn_end(now, self.turn, now - self._began_s)
+    def _close(self, now: float, turn: int) -> None:
+        self._effects.turn_end(now, turn, now - self._open.pop(turn))
+
+    def _close_all(self, now: float) -> None:
+        for turn in list(self._open):
+            self._close(now, turn)
+
+    def _close_unspoken(self, now: float) -> None:
+        """End the turns of which nothing is left to play; a signal's turn may begin while others still speak."""
+        speaking = {item.turn for item in self.queue}
+        for turn in [turn for turn in self._open if turn not in speaking]:
+            self._close(now, turn)
 
     def _deliver_speech(self, now: float, given: Any) -> None:
         self.timeouts = 0
@@ -400,10 +410,10 @@ class TurnTaking:
 
     def _deliver(self, now: float, given: Any) -> None:
         if self._open:
-            self._close_turn(now)
+            self._close_unspoken(now)
         self.turn += 1
-        self.running = self._open = True
-        self._began_s = now
+        self.running = True
+        self._open[self.turn] = now
         self._silent_since = None
         heard, self._heard_of_interrupted = self._heard_of_interrupted, None
         self._effects.deliver(now, self.turn, given, heard)
