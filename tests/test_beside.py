@@ -370,3 +370,17 @@ def test_many_variants_are_compared_and_too_many_refused():
     many = pd.DataFrame({"variant": [f"v{n:05}" for n in range(10_000)], "y": [0, 1] * 5000})
     with pytest.raises(InputError, match="10,000 variants, at most 100"):
         vl.analyze(many, outcome="y", weights=dict.fromkeys(many["variant"], 1.0))
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"), [(["true", "False", " TRUE ", "false"], "binary"), (["3", "1.5", "2", None], "float")]
+)
+def test_texts_of_numbers_are_read_as_numbers_with_and_without_the_path(texts, kind):
+    frame = pd.DataFrame({"variant": ["a", "a", "b", "b"] * 25, "told": texts * 25})
+    whole, sums = (
+        vl.analyze(frame, variant="variant", outcome="told", weights={"a": 1, "b": 1}, path=path)
+        for path in (True, False)
+    )
+    assert whole.kind == sums.kind == kind
+    pd.testing.assert_frame_equal(whole.variants[["variant", "n"]], sums.variants[["variant", "n"]])
+    assert whole.decision.confidence == pytest.approx(sums.decision.confidence)

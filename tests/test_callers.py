@@ -406,3 +406,10 @@ def test_two_versions_of_a_handler_meet_the_same_callers():
 def test_replies_of_another_shape_are_refused_with_the_right_one(wrong):
     with pytest.raises(InputError, match="must be .*reply: weight"):
         Persona("x", **wrong)
+
+
+@pytest.mark.parametrize("make", [lambda name: Script(["a"], name=name), Persona])
+@pytest.mark.parametrize("name", [3, "", None])
+def test_a_caller_has_a_name_of_text(make, name):
+    with pytest.raises(InputError, match="must be some text"):
+        make(name)

@@ -1143,6 +1143,14 @@ def test_work_may_use_time_limits_of_its_own_for_as_long_as_it_likes():
     assert (played.said, played.errors) == (["done"], [])
 
 
+def test_streamed_pieces_are_joined_with_one_space():
+    body = "if event.name == 'start':\n    for piece in ('Sure, ', ' I can', '', ' ', 'help. '):\n        yield TextToSpeechEvent(piece)\n"
+    played = play(agent(body), ["thanks"])
+    assert [p.data["content"] for p in played.named("transcript_part") if p.data["role"] == "agent"] == [
+        "Sure, I can help."
+    ]
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 SECRET = 'sk-"quoted"\\and-long'

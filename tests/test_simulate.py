@@ -441,6 +441,23 @@ def test_an_outcome_written_as_none_is_missing_in_frame_and_analysis(tmp_path, n
     assert vl.analyze(log, "g", outcome="score").variants["n"].sum() == (~missing).sum()
 
 
+def test_an_outcome_declared_as_text_keeps_its_numbers_as_text(tmp_path):
+    plans = ["gold", 3, 2.5, True]
+
+    async def handler(event, context):
+        if event.name == "start":
+            context.add_outcome("plan", "string")
+            context.set_outcome("plan", plans[context.get_data("at")])
+            yield vl.sdk.LogEvent("x")
+
+    asked = [{"at": index} for index in range(4)]
+    log = vl.simulate(
+        handler, ["hi"], sessions=4, parameters=asked.__getitem__, log=tmp_path / "log", workers=1, progress=False
+    )
+    assert list(log.sessions()["outcome.plan"]) == ["gold", "3", "2.5", "true"]
+    assert set(log.outcomes()["type"]) == {"string"}
+
+
 def test_a_forced_test_that_no_session_reaches_is_warned_of(tmp_path):
     async def handler(event, context):
         if event.name == "start":

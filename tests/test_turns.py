@@ -285,7 +285,7 @@ TABLE = {
             ("turn_end", 6.0, 0, 6.0),
             ("turn_end", 6.0, 1, 2.0),
             ("cancel_tasks", 6.0, 1, None),
-            ("deliver", 6.0, 2, ("wait", "w1 w2 w3 w4 w5 w6")),
+            ("deliver", 6.0, 2, ("hi", "w1 w2 w3 w4 w5 w6")),
         ],
     ),
     "signals that waited come in their order": (

@@ -11,6 +11,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def name(what: str, value: Any) -> str:
+    """Return a name.
+
+    Raises:
+        InputError: it is not some text.
+    """
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{what} is {value!r}, must be some text.")
+    return value
+
+
 def probability(what: str, value: Any) -> float:
     """Return a probability.
 

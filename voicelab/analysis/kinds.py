@@ -123,7 +123,9 @@ def is_text(values: pd.Series, asked: str | None) -> bool:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         return False
     known = pd.Series(values.dropna().unique())
-    return any(isinstance(value, str) and value.lower() not in _TRUTHS and not _is_number(value) for value in known)
+    return any(
+        isinstance(value, str) and value.strip().lower() not in _TRUTHS and not _is_number(value) for value in known
+    )
 
 
 def levels(values: pd.Series) -> tuple[list[str], int]:

@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 _NUMBERS = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
             "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
+_TEXTS = {"VARCHAR", "ENUM"}
 _SAMPLE = 1024
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
@@ -128,6 +129,12 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _read(name: str) -> str:
+    """Return the expression of the number that a column's text stands for; NULL where it is none."""
+    text = f"lower(trim({_quoted(name)}::VARCHAR))"
+    return f"CASE {text} WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE TRY_CAST({text} AS DOUBLE) END"
+
+
 class _Column(NamedTuple):
     """An outcome as the database sees it: its name, the expression of its value, the type of that, the kind asked for."""
 
@@ -156,11 +163,11 @@ class _Reading(NamedTuple):
             return self._level(base, level)
         if self._is_text(base):
             raise needs_level(base, self._levels(base))
-        if self.asked.get(base) == "binary" and self.types[base] != "BOOLEAN":
-            column = _quoted(base)
-            finite = f"CASE WHEN isfinite({column}) THEN {column} > 0 END"
-            return _Column(name, finite if self.types[base] in _FLOATS else f"{column} > 0", "BOOLEAN")
-        return _Column(name, _quoted(base), self.types[base], self.asked.get(base))
+        number, type_ = (_quoted(base), self.types[base]) if self.types[base] in _NUMBERS else (_read(base), "DOUBLE")
+        if self.asked.get(base) == "binary" and type_ != "BOOLEAN":
+            finite = f"CASE WHEN isfinite({number}) THEN {number} > 0 END"
+            return _Column(name, finite if type_ in _FLOATS else f"{number} > 0", "BOOLEAN")
+        return _Column(name, number, type_, self.asked.get(base))
 
     def all_of(self, name: str) -> list[_Column]:
         """Return an outcome, or the most frequent levels of one that holds text."""
@@ -174,7 +181,12 @@ class _Reading(NamedTuple):
 
     def _is_text(self, base: str) -> bool:
         asked = self.asked.get(base)
-        return asked == "string" if asked else self.types[base] not in _NUMBERS
+        if asked or self.types[base] in _NUMBERS:
+            return asked == "string"
+        if self.types[base] not in _TEXTS:
+            return True
+        words = self.source.filter(f"{_quoted(base)} IS NOT NULL AND {_read(base)} IS NULL")
+        return bool(words.limit(1).fetchall())
 
     def _label(self, base: str) -> str:
         column = _quoted(base)

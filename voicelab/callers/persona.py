@@ -44,13 +44,11 @@ class Persona:
         reaction_s: tuple[float, float] = (0.4, 1.2),
         barge_in: float = 0.0,
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise InputError(f"name is {name!r}, must be some text.")
         if replies is not None and not isinstance(replies, Mapping):
             raise InputError(
                 f"{name}: replies is {replies!r}, must be {{pattern on what it heard: {{reply: weight}}}}."
             )
-        self.name = name
+        self.name = checks.name("name", name)
         self.opening = None if opening is None else _choice(opening, f"{name}: opening")
         self.replies = [
             (_pattern(name, pattern), _choice(choice, f"{name}: the replies to {pattern!r}"))

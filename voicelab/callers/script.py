@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from voicelab import checks
 from voicelab.callers.heard import Heard
 from voicelab.errors import InputError
 from voicelab.inputs import Action, At, Input, Interrupt, as_input
@@ -21,7 +22,7 @@ class Script:
         name: Stands in the log's column `caller`.
 
     Raises:
-        InputError: the script is empty, or an entry is no input.
+        InputError: the script is empty, or an entry is no input, or the name is no text.
     """
 
     def __init__(self, inputs: Sequence[Any], name: str = "script") -> None:
@@ -30,7 +31,7 @@ class Script:
         given = [as_input(item) for item in inputs]
         if not given:
             raise InputError("The script is empty. Give at least one input, e.g. vl.Script(['hello']).")
-        self.name = name
+        self.name = checks.name("name", name)
         self.timed = tuple(sorted((i for i in given if isinstance(i, At)), key=lambda at: at.time_s))
         self.inputs = tuple(i for i in given if not isinstance(i, At))
 

@@ -24,7 +24,7 @@ from voicelab.inputs import (
     Sound,
     Unheard,
 )
-from voicelab.session.turns import NEVER, TurnTaking
+from voicelab.session.turns import NEVER, TurnTaking, joined
 
 
 @dataclass(slots=True)
@@ -218,7 +218,7 @@ class CallerSide:
         if self._cut_in_at != NEVER:  # the agent was faster: it had finished before the caller cut in
             self._cut_in_at = NEVER
             self._schedule()
-        heard = Heard(" ".join(self.heard), self._turns.timeouts, False, now)
+        heard = Heard(joined(self.heard), self._turns.timeouts, False, now)
         action = self._reply(heard)
         while isinstance(action, At):
             timed: tuple[float, Action] = (max(now, action.time_s), action.input)  # type: ignore[assignment]
@@ -244,7 +244,7 @@ class CallerSide:
             self._schedule()
             return self.move(now)
         queue = self._turns.queue
-        heard = " ".join([*self.heard, *([queue[0].heard_by(now)] if queue else [])])
+        heard = joined([*self.heard, *([queue[0].heard_by(now)] if queue else [])])
         action = self._reply(Heard(heard.strip(), self._turns.timeouts, True, now))
         if action is None or isinstance(action, At | Silence):
             return False

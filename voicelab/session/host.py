@@ -314,7 +314,7 @@ class SessionHost:
         ]
 
     def _outcome(self, outcome: Any, written: bool) -> tuple[str, float | None, str | None]:
-        """Return type, number and text; the type is that of the value, since the SDK's own can be wrong."""
+        """Return type, number and text; the type is that of the value, unless the outcome was declared to hold text."""
         value = outcome.value
         if not written:
             declared = {"count": "integer"}.get(outcome.type, outcome.type)
@@ -323,8 +323,9 @@ class SessionHost:
             value = value.item()
         if value is None:
             return {"count": "integer"}.get(outcome.type, outcome.type), None, None
+        if outcome.type == "string" or not isinstance(value, bool | int | float):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            return "string", None, self.recorder.masked(text)
         if isinstance(value, bool):
             return "boolean", float(value), None
-        if isinstance(value, int | float):
-            return ("integer" if isinstance(value, int) else "float"), float(value), None
-        return "string", None, self.recorder.masked(str(value))
+        return ("integer" if isinstance(value, int) else "float"), float(value), None

@@ -83,6 +83,13 @@ class Timeout:
     ms_since_input: int
 
 
+def joined(pieces: list[str]) -> str:
+    """Return pieces of speech as one text; streamed ones often bring their own spaces along."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return " ".join([stripped for piece in pieces if (stripped := piece.strip())])
+
+
 class TurnTaking:
     """The state of one conversation.
 
@@ -365,7 +372,7 @@ class TurnTaking:
             self.allowed = True
             self._effects.cancel_turn(now, self.turn)
         self._cut(now)
-        self._heard_of_interrupted = " ".join(self._said)
+        self._heard_of_interrupted = joined(self._said)
         self._report_said(now, interrupted=True)
         self._effects.turn_interrupted(now, self.turn)
         self._close_all(now)
@@ -388,7 +395,7 @@ class TurnTaking:
     def _report_said(self, now: float, *, interrupted: bool = False) -> None:
         if self._said:
             said, self._said = self._said, []
-            self._effects.said(now, self._said_turn, said[0] if len(said) == 1 else " ".join(said), interrupted)
+            self._effects.said(now, self._said_turn, joined(said), interrupted)
 
     def _close(self, now: float, turn: int) -> None:
         self._effects.turn_end(now, turn, now - self._open.pop(turn))
