@@ -76,7 +76,8 @@ class Work:
             if not finished and not self.given_up and hasattr(events, "aclose"):
                 # In this Task, now: an abandoned generator would run its `finally` in some later session.
                 yield from self._whole(events.aclose())
-            self._forget_timer()
+            if self._timer is not None:
+                self._forget_timer()
 
     @types.coroutine
     def wait(self, work: Any) -> Generator[Any, Any, Any]:
@@ -93,7 +94,8 @@ class Work:
         try:
             return (yield from self._whole(work))
         finally:
-            self._forget_timer()
+            if self._timer is not None:
+                self._forget_timer()
 
     def _whole(self, work: Any) -> Generator[Any, Any, Any]:
         step = work.__await__()
@@ -141,9 +143,8 @@ class Work:
         task.cancel()
 
     def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
+        self._timer = None
 
 
 async def end_leftovers(grace_s: float = 1.0) -> None:

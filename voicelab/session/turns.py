@@ -85,9 +85,7 @@ class Timeout:
 
 def joined(pieces: list[str]) -> str:
     """Return pieces of speech as one text; streamed ones often bring their own spaces along."""
-    if len(pieces) == 1:
-        return pieces[0]
-    return " ".join([stripped for piece in pieces if (stripped := piece.strip())])
+    return pieces[0] if len(pieces) == 1 else " ".join([stripped for piece in pieces if (stripped := piece.strip())])
 
 
 class TurnTaking:
@@ -352,7 +350,8 @@ class TurnTaking:
         """Close the agent's turn: everything has been played, and silence begins."""
         if self._said:
             self._report_said(now)
-        self._close_all(now)
+        if self._open:
+            self._close_all(now)
         self._silent_since = now
 
     def _closed(self) -> str:
@@ -401,8 +400,9 @@ class TurnTaking:
         self._effects.turn_end(now, turn, now - self._open.pop(turn))
 
     def _close_all(self, now: float) -> None:
-        for turn in list(self._open):
-            self._close(now, turn)
+        for turn, began_s in self._open.items():
+            self._effects.turn_end(now, turn, now - began_s)
+        self._open.clear()
 
     def _close_unspoken(self, now: float) -> None:
         """End the turns of which nothing is left to play; a signal's turn may begin while others still speak."""
