@@ -5,6 +5,7 @@ would never return. `Work` stands between it and the event loop, and stops drivi
 """
 
 import asyncio
+import contextvars
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any
@@ -76,8 +77,7 @@ class Work:
             if not finished and not self.given_up and hasattr(events, "aclose"):
                 # In this Task, now: an abandoned generator would run its `finally` in some later session.
                 yield from self._whole(events.aclose())
-            if self._timer is not None:
-                self._forget_timer()
+            self._forget_timer()
 
     @types.coroutine
     def wait(self, work: Any) -> Generator[Any, Any, Any]:
@@ -94,8 +94,7 @@ class Work:
         try:
             return (yield from self._whole(work))
         finally:
-            if self._timer is not None:
-                self._forget_timer()
+            self._forget_timer()
 
     def _whole(self, work: Any) -> Generator[Any, Any, Any]:
         step = work.__await__()
@@ -143,8 +142,29 @@ class Work:
         task.cancel()
 
     def _forget_timer(self) -> None:
-        self._timer.cancel()
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+@types.coroutine
+def in_own_context(work: Any) -> Generator[Any, Any, Any]:
+    """Await a coroutine in a copy of the present context, as a Task of its own would run it, without the Task."""
+    context = contextvars.copy_context()
+    send, given = work.send, None
+    try:
+        while True:
+            waiting = context.run(send, given)
+            try:
+                given = yield waiting
+                send = work.send
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on to the coroutine
+                send, given = work.throw, error
+    except StopIteration as done:
+        return done.value
 
 
 async def end_leftovers(grace_s: float = 1.0) -> None:

@@ -26,7 +26,7 @@ from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
 from voicelab.records import SESSIONS, PortabilityNote, SessionRows
 from voicelab.simulation.ship import unpack
-from voicelab.work import end_leftovers
+from voicelab.work import end_leftovers, in_own_context
 
 _STATUS = list(SESSIONS).index("status")
 _counted = operator.itemgetter(*map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise")))
@@ -165,7 +165,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
             stopped = {test: False for test, at in task.stops.items() if at < index}
             own = None if task.parameters is None else split_parameters(task.parameters[index - task.first], None)[0]
             session = job.session(settings, VirtualClock(loop), index, stopped, own)
-            rows.append(await loop.create_task(session.run()))
+            rows.append(await in_own_context(session.run()))
             if loop.busy:
                 await end_leftovers()
             session.forget()
