@@ -27,7 +27,7 @@ from voicelab.session.runner import Session
 from voicelab.world import World
 
 IMPORTS = """
-import asyncio, os, random, secrets, time, uuid
+import asyncio, random, secrets, time, uuid
 from datetime import datetime
 from primfunctions.events import *
 from primfunctions.logger import logger

@@ -56,7 +56,7 @@ SELF = {
     "random.Random": "random.Random().random()",
     "random.seed": "[random.seed(), random.random()]",
     "uuid.uuid4": "str(uuid.uuid4())",
-    "os.urandom": "os.urandom(8).hex()",
+    "os.urandom": "__import__('os').urandom(8).hex()",
     "secrets.token_hex": "secrets.token_hex(16)",
     "secrets.choice": "secrets.choice(range(10**9))",
     "secrets.randbelow": "secrets.randbelow(10**9)",

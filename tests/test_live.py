@@ -688,11 +688,12 @@ def test_half_an_hour_of_talk_leaves_nothing_behind(page_of):
         page.hang_up()
         return page.records.pop().duration_s
 
+    others = living()  # work that an earlier test had to give up is kept, with its session
     talk(1)
     before = living()
     assert talk(125) > 1800
     talk(1)
-    assert before["Session"] == before["Call"] == before["Tape"] == 1
+    assert all(before[kind] - others[kind] == 1 for kind in ("Session", "Call", "Tape"))
     assert living() == before
 
 

@@ -1135,12 +1135,35 @@ def test_a_task_that_swallows_every_cancellation_is_given_up(first):
     assert unlimited.status == timed_out.status == "completed"
 
 
+@pytest.mark.parametrize("then", ["await asyncio.sleep(1)", "return"])
+def test_a_handler_that_cancels_its_own_task_has_failed_and_the_session_goes_on(then):
+    body = f"yield TextToSpeechEvent('hi')\nif event.name == 'text':\n    asyncio.current_task().cancel()\n    {then}\n"
+    for played in play_many(agent(body), ["one", "two"], sessions=2):
+        assert played.input_names == ["start", "text", "text", "stop"]
+        assert len(played.errors) == (0 if then == "return" else 2)
+        assert played.status == "completed"
+
+
 def test_work_may_use_time_limits_of_its_own_for_as_long_as_it_likes():
     timed = "try:\n    async with asyncio.timeout(1):\n        await asyncio.sleep(9)\nexcept TimeoutError:\n    await asyncio.sleep(60)\n"
     played = play(
         agent("if event.name == 'text':\n" + indented(timed) + "    yield TextToSpeechEvent('done')\n"), ["go"]
     )
     assert (played.said, played.errors) == (["done"], [])
+
+
+def test_half_a_character_is_written_as_a_replacement():
+    body = """
+if event.name == 'start':
+    yield TextToSpeechEvent('so \\ud83d it')
+    print('\\ud83d')
+    context.set_outcome('said', '\\ud83d')
+    raise ValueError('\\ud83d')
+"""
+    played = play(agent(body), ["hi"])
+    assert (played.status, played.said) == ("completed", ["so \ufffd it"])
+    assert played.session["error"] == "ValueError: \ufffd"
+    assert played.outcomes["said"]["text"] == "\ufffd"
 
 
 def test_streamed_pieces_are_joined_with_one_space():

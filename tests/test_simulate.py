@@ -1,6 +1,7 @@
 """`vl.simulate`: repeatable to the byte, true to the tests' stop rules, and never worse off for being killed."""
 
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -489,3 +490,20 @@ def test_a_detached_task_that_swallows_every_cancellation_leaves_the_next_sessio
     log = simulate(tmp_path / "log", STUBBORN, ["hi"], sessions=5, workers=1)
     assert log.sessions()["duration_s"].nunique() == 1
     assert set(log.sessions()["status"]) == {"completed"}
+
+
+REMEMBERS = """
+SEEN = {}
+
+async def handler(event, context):
+    SEEN[context.session_id] = SEEN.get(context.session_id, 0) + 1
+    yield TextToSpeechEvent(str(SEEN[context.session_id]))
+"""
+
+
+def test_what_a_handler_keeps_in_its_module_is_new_in_every_run(tmp_path):
+    once = simulate(tmp_path / "once", REMEMBERS, ["hi"], sessions=5, workers=1)
+    simulate(tmp_path / "again", REMEMBERS, ["hi"], sessions=5, workers=1)
+    said = [json.loads(data)["text"] for data in once.events(name="text_to_speech")["data"]]
+    assert said == ["1", "2", "3"] * 5
+    assert hashes(tmp_path / "once") == hashes(tmp_path / "again")

@@ -245,7 +245,7 @@ def as_input(given: object) -> Input:
     )
 
 
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def words(text: object) -> str:
@@ -256,7 +256,7 @@ def words(text: object) -> str:
     """
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"The caller's words are {text!r}; give some text, or vl.silence() for none.")
-    if _HALF_A_CHARACTER.search(text):
+    if HALF_A_CHARACTER.search(text):
         raise InputError(f"The caller's words hold half a character, {text!r}: leave it out.")
     return text
 

@@ -32,7 +32,7 @@ from voicelab.seeds import Seeds, session_id
 from voicelab.session.host import Settings
 from voicelab.session.runner import Session
 from voicelab.session.watchdog import watching
-from voicelab.work import end_leftovers
+from voicelab.work import STOPPED, end_leftovers
 from voicelab.world import World
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEv
     except KeyboardInterrupt:
         for loop, task in started:
             with contextlib.suppress(RuntimeError):  # the loop may have closed meanwhile
-                loop.call_soon_threadsafe(task.cancel)
+                loop.call_soon_threadsafe(task.cancel, STOPPED)
         raise
     if errors:
         raise errors[0]

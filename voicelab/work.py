@@ -13,6 +13,9 @@ from typing import Any
 CLEANUP_S = 30.0
 """How long a cancelled turn or task may clean up, and how long a session may at its end, in seconds."""
 
+STOPPED = "the run is stopped"
+"""Message of the cancellations that end a session itself, whatever it does; any other is meant for its handler."""
+
 # Work that was given up is never touched again. It is kept: Python would throw GeneratorExit into it to free it.
 _given_up: list[Any] = []
 _tasks_given_up: set[asyncio.Task[Any]] = set()
@@ -174,7 +177,7 @@ async def end_leftovers(grace_s: float = 1.0) -> None:
     if not leftovers:
         return
     for task in leftovers:
-        task.cancel()
+        task.cancel(STOPPED)
     _, pending = await asyncio.wait(leftovers, timeout=grace_s)
     for task in pending:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is said where the task is cancelled

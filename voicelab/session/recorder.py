@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from voicelab.inputs import HALF_A_CHARACTER
 from voicelab.records import EventRow, Label, Row
 
 _dumps = orjson.dumps
@@ -43,13 +44,18 @@ def _with_text_keys(value: Any, depth: int = 0) -> Any:
     if depth > 50:  # noqa: PLR2004 - deeper than anybody nests on purpose: a structure that contains itself
         return "…"
     if isinstance(value, Mapping):
-        return {str(key): _with_text_keys(item, depth + 1) for key, item in value.items()}
+        return {_whole(str(key)): _with_text_keys(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return [_with_text_keys(item, depth + 1) for item in items]
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:  # noqa: PLR2004 - JSON's 64 bits
         return str(value)
-    return value
+    return _whole(value) if isinstance(value, str) else value
+
+
+def _whole(text: str) -> str:
+    """Return a text without the halves of characters that broken decoding leaves, which no file can hold."""
+    return text if text.isascii() else HALF_A_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def maskable(variables: Mapping[str, str]) -> list[str]:
@@ -111,7 +117,8 @@ class Recorder:
         return self.masked(encode(value))
 
     def masked(self, text: str) -> str:
-        """Return a text without the values of variables."""
+        """Return a text as it may be written: whole characters, and no values of variables."""
+        text = _whole(text)
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, MASK)

@@ -6,6 +6,7 @@ cancellation back (`uncancel`), which costs half as much as a Task a turn. While
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import SessionHost, Settings
 from voicelab.session.turns import Timeout, TurnTaking, Utterance
-from voicelab.work import CLEANUP_S, Work, faulty, faulty_work
+from voicelab.work import CLEANUP_S, STOPPED, Work, faulty, faulty_work
 
 _LAST_S = 1.0
 """How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""
@@ -81,7 +82,6 @@ class Session(SessionHost):
         "_agent",
         "_caller",
         "_caller_name",
-        "_cancelled",
         "_conversation",
         "_inbox",
         "_limit_s",
@@ -119,7 +119,6 @@ class Session(SessionHost):
         self._agent = AgentSide(self, turns, self._caller)
         self._inbox: list[sdk.Event] = []
         self._limit_s = settings.limits.seconds
-        self._cancelled = 0
         self._work = Work(self._give_up, CLEANUP_S)
 
     async def run(self) -> SessionRows:
@@ -261,16 +260,22 @@ class Session(SessionHost):
             else:
                 raise HandlerError(f"The handler returned {stream!r}; it must be an `async def` that yields events.")
         except asyncio.CancelledError as error:
+            if error.args == (STOPPED,):
+                raise
             if not work.cut:
-                if self._task.cancelling():
-                    raise
-                self.failed(error)  # the handler raised it by itself
+                self.failed(error)  # the handler raised it, or cancelled its own Task
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
             self.failed(error)
         finally:
-            while self._cancelled:
-                self._cancelled -= 1
-                self._task.uncancel()
+            if self._task.cancelling():
+                await self._take_back()
+
+    async def _take_back(self) -> None:
+        """Make the session's Task one that nobody has asked to cancel."""
+        while self._task.cancelling():
+            self._task.uncancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)  # a handler that cancels its own Task and returns leaves the cancellation to come
 
     async def _through_weather(self, event: sdk.Event) -> Any:
         """Return what the handler answers, after the world's delay and with its fault inside."""
@@ -440,12 +445,10 @@ class Session(SessionHost):
             self._work.cut = True
             # What the handler itself yields can end its turn too: then it is stopped at that yield, not cancelled.
             if asyncio.current_task() is not self._task:
-                self._cancelled += 1
                 self._task.cancel()
 
     def _give_up(self, work: Work) -> None:
         self.gave_up(work, None, self.turn)
-        self._cancelled += 1
 
     # --- what the SDK's context hands over ---
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import secrets
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class Pool:
     """
 
     def __init__(self, packed_job: bytes, executor: Executor | None, workers: int) -> None:
+        # A run of its own, also of the same job: what a handler keeps in its module must not come from the run before.
+        self._run = secrets.token_hex(8)
         self._packed_job = packed_job
         self._own = executor is None
         self._workers = workers
@@ -45,7 +48,7 @@ class Pool:
         """Start a shard."""
         if self._executor is None:
             self._executor = _child_processes(self._workers)
-        future = self._executor.submit(run_shard, pickle.dumps((self._packed_job, task), protocol=5))
+        future = self._executor.submit(run_shard, pickle.dumps((self._run, self._packed_job, task), protocol=5))
         self._running[future] = task
 
     @property

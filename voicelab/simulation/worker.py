@@ -92,7 +92,7 @@ class ShardReport:
 
 
 # The job of the run that this process works for: it is the same for all its shards.
-_jobs: dict[bytes, Job] = {}
+_jobs: dict[str, Job] = {}
 
 
 def prepare_process() -> None:
@@ -126,17 +126,17 @@ def run_shard(packed: bytes) -> bytes:
     """Run and stage one shard.
 
     Args:
-        packed: A pickled pair of the packed job and a `ShardTask`.
+        packed: A pickled triple: the name of the run, the packed job and a `ShardTask`.
 
     Returns:
         A pickled `ShardReport`.
     """
-    packed_job, task = pickle.loads(packed)  # noqa: S301 - it comes from the driver
-    job = _jobs.get(packed_job)
+    run, packed_job, task = pickle.loads(packed)  # noqa: S301 - it comes from the driver
+    job = _jobs.get(run)
     if job is None:
         _jobs.clear()
         with sdk.hosted():  # what is bound while it loads must be the session's own
-            job = _jobs[packed_job] = unpack(packed_job)
+            job = _jobs[run] = unpack(packed_job)
         gc.collect()
         gc.freeze()
     report = ShardReport(task.number, hash_seed=os.environ.get("PYTHONHASHSEED"))
