@@ -119,6 +119,8 @@ def test_frame_of_sessions_agrees_with_the_analysis(planted):  # G25
         ({"test": "t", "outcome": "book"}, "no outcome 'book'. It has: booked, mixed. Did you mean 'booked'"),
         ({"test": "u"}, "Choose one: outcome='booked' or 'mixed'"),
         ({"test": "t", "missing": "drop"}, "missing is 'drop'"),
+        ({"test": "t", "outcome": 5}, "outcome is 5, must be names"),
+        ({"test": "t", "guardrails": "n_errors"}, "guardrails is 'n_errors', must be names"),
         ({"test": "t", "rule": {"max_iterations": 5}}, "must be vl.StopRule"),
     ],
 )

@@ -365,6 +365,10 @@ def test_without_a_folder_the_log_lives_as_long_as_its_object(tmp_path):
         ({"world": 3}, "vl.World"),
         ({"start": "yesterday"}, "start is 'yesterday'"),
         ({"environment": ""}, "environment is ''"),
+        ({"parameters": lambda index: index}, r"parameters\(0\) returned 0"),
+        ({"stopping": "no"}, "stopping is 'no', must be True or False"),
+        ({"resume": 1}, "resume is 1"),
+        ({"executor": 5}, "submit"),
     ],
 )
 def test_bad_arguments_are_refused_at_the_door(tmp_path, options, message):

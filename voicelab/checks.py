@@ -22,6 +22,17 @@ def name(what: str, value: Any) -> str:
     return value
 
 
+def names(what: str, value: Any) -> list[str]:
+    """Return a list of names.
+
+    Raises:
+        InputError: it is no list, or holds something else.
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InputError(f"{what} is {value!r}, must be names, e.g. ['bought', 'n_errors'].")
+    return list(value)
+
+
 def probability(what: str, value: Any) -> float:
     """Return a probability.
 

@@ -115,7 +115,7 @@ class Job:
             parameters: The session's own parameters, in place of the job's.
         """
         if parameters is None:
-            parameters = self.parameters(index) if callable(self.parameters) else self.parameters
+            parameters = parameters_of(self.parameters, index) if callable(self.parameters) else self.parameters
         seeds = Seeds(self.seed, index)
         caller = self.callers
         if isinstance(caller, Mix):
@@ -135,6 +135,18 @@ class Job:
             run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
             telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
         )
+
+
+def parameters_of(parameters: Callable[[int], Any], index: int) -> Mapping[str, Any]:
+    """Return what a function of the session's index gives a session.
+
+    Raises:
+        InputError: it returned no dict.
+    """
+    made = parameters(index)
+    if not isinstance(made, Mapping):
+        raise InputError(f"parameters({index}) returned {made!r}, must return a dict, e.g. {{'plan': 'gold'}}.")
+    return made
 
 
 def run(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from voicelab import checks
 from voicelab.analysis.beside import (
     Seen,
     guardrail_frame,
@@ -96,9 +97,8 @@ def analyze(
         raise InputError(f"missing is {missing!r}, must be 'default' or 'exclude'.")
     if rule is not None and not isinstance(rule, StopRule):
         raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")
-    if isinstance(guardrails, str):
-        raise InputError(f"guardrails is {guardrails!r}, must be a list of columns, e.g. ['n_errors'].")
-    outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else list(outcome)
+    guardrails = checks.names("guardrails", guardrails)
+    outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else checks.names("outcome", outcome)
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")

@@ -27,7 +27,7 @@ from voicelab.callers import as_caller
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError
 from voicelab.handlers import HandlerLike
-from voicelab.jobs import Job, play, warn_of_unknown_tests
+from voicelab.jobs import Job, parameters_of, play, warn_of_unknown_tests
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settled_shards
 from voicelab.simulation.driver import Driver, Plan
@@ -120,6 +120,11 @@ def simulate(
         LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
     """
     checks.whole("sessions", sessions)
+    switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite}
+    for name, value in switches.items():
+        checks.switch(name, value)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise InputError(f"executor is {executor!r}, must have a method submit(function, bytes), or be None.")
     n_workers = default_workers() if workers is None else checks.whole("workers", workers)
     if variants == "each":
         raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
@@ -329,6 +334,7 @@ def _settled_prefix(folder: Path) -> int:
 def _parameters(given: Any, sessions: int) -> tuple[list[dict[str, Any]] | None, Any, dict[str, bool]]:
     """Return parameters one a session, parameters for all, and the tests that have stopped."""
     if callable(given):
+        parameters_of(given, 0)  # a mistake is better found here than in the first shard
         return None, given, {}
     if given is None or isinstance(given, Mapping):
         return (None, *split_parameters(given, None))
