@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from voicelab import sdk
 from voicelab.clock import Clock
+from voicelab.context import Contexts, SessionContext, check_weights
 from voicelab.errors import ForcedVariantError
 from voicelab.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.records import Label, PortabilityNote, Row
@@ -100,7 +101,7 @@ class Settings:
     def __post_init__(self) -> None:
         self.secrets = tuple(maskable(self.variables))
         self.timeout_s = float(self.configuration.get("timeout", 5))
-        self.contexts = sdk.Contexts(
+        self.contexts = Contexts(
             strict=self.strict,
             variables=self.variables,
             environment=self.environment,
@@ -161,7 +162,7 @@ class SessionHost:
         weather: Any,
     ) -> None:
         self.turns: TurnTaking
-        self.context: sdk.SessionContext
+        self.context: SessionContext
         self.voice: Voice | None = None
         self.telephone: Telephone | None
         self.settings = settings
@@ -194,7 +195,7 @@ class SessionHost:
         text = self.recorder.text({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
         key = f"{test}:{text}"
         if key not in self.settings.checked:
-            sdk.check_weights(test, variants)
+            check_weights(test, variants)
             if stop:
                 StopRule.from_stop(stop)
             if stop and stop.get("default") not in variants:
@@ -305,7 +306,7 @@ class SessionHost:
         masked = self.recorder.masked
         return [tuple(masked(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
 
-    def outcome_rows(self, context: sdk.SessionContext) -> list[Row]:
+    def outcome_rows(self, context: SessionContext) -> list[Row]:
         """Return the outcomes that were declared or written, as rows of the log."""
         experiments = context.experiments
         return [
