@@ -1111,7 +1111,7 @@ def test_a_handler_that_swallows_every_cancellation_is_given_up(nap_s):
 def test_a_handler_that_swallows_the_session_limit_is_given_up():
     body = "if event.name == 'text':\n" + indented(SWALLOWS.format(1))
     played = play(agent(body), ["loop", "bye"], limits=Limits(seconds=60))
-    assert played.status == "timeout"
+    assert (played.status, played.session["duration_s"]) == ("timeout", 60.0)
     assert [e.time_s for e in played.errors] == [60.0, 90.0]
 
 

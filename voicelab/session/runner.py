@@ -135,9 +135,8 @@ class Session(SessionHost):
         except Exception as error:  # noqa: BLE001 - the engine or the caller failed: a session that says so, not a lost run
             self.failed(error)
             self.turns.end(self.now(), "error")
-        duration_s = self.now()
         await self._clean_up()
-        return self._rows(duration_s)
+        return self._rows()
 
     def forget(self) -> None:
         """Let go of everything, when nothing of the session runs any more.
@@ -463,7 +462,7 @@ class Session(SessionHost):
         self._agent.take(event, stream, turn, task)
         self._clock.wake()
 
-    def _rows(self, duration_s: float) -> SessionRows:
+    def _rows(self) -> SessionRows:
         recorder, context, settings = self.recorder, self.context, self.settings
         session = (
             settings.run_id,
@@ -477,7 +476,7 @@ class Session(SessionHost):
             self.turns.turn + 1,
             getattr(self._conversation, "n_replies", 0),
             getattr(self._conversation, "n_otherwise", 0),
-            duration_s,
+            self.turns.ended_s,
             settings.environment,
             "inbound",
             "simulation" if settings.source == "simulated" else "debugger",

@@ -102,6 +102,7 @@ class TurnTaking:
         allowed: Whether the agent lets the caller's input in.
         ending: The status with which the session ends once the queue has been played, None if it goes on.
         ended: The status with which it has ended, or None.
+        ended_s: When it ended.
         timeouts: Timeouts in a row.
     """
 
@@ -119,6 +120,7 @@ class TurnTaking:
         "_timeout_s",
         "allowed",
         "ended",
+        "ended_s",
         "ending",
         "queue",
         "running",
@@ -138,6 +140,7 @@ class TurnTaking:
         self.allowed = True
         self.ending: str | None = None
         self.ended: str | None = None
+        self.ended_s = 0.0
         self.timeouts = 0
         self._speaking = False
         self._open: dict[int, float] = {}  # turns that have not ended, and when each began
@@ -328,7 +331,7 @@ class TurnTaking:
             self._effects.dropped(now, self.turn, given)
         self._held.clear()
         self._signals.clear()
-        self.ended = status
+        self.ended, self.ended_s = status, now
 
     # Inside.
 
