@@ -244,7 +244,6 @@ class VirtualClock(_Waiting):
             else:
                 self.wake()
 
-        self._due = due
         self._loop.attend(due, ring_or_wake)
 
     def changed(self) -> None:
@@ -252,8 +251,7 @@ class VirtualClock(_Waiting):
 
     async def wait(self) -> None:
         """Return when `due()` is reached, or earlier when `wake` is called."""
-        if not self._loop.jump(self._due()):
-            await self._sleep(self._loop)
+        await self._sleep(self._loop)
 
 
 class WallClock(_Waiting):

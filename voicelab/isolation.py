@@ -38,6 +38,9 @@ class Scope(Protocol):
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
 
+    def isoformat(self) -> str:
+        """Return the session's date and time as text."""
+
     def advance(self, seconds: float) -> None:
         """Let virtual time pass for a call that blocks."""
 

@@ -60,6 +60,7 @@ __all__ = [
     "TextEvent",
     "TextToSpeechEvent",
     "TimeoutEvent",
+    "date_text",
     "deliverable",
     "hosted",
     "start_event",
@@ -135,23 +136,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @functools.lru_cache(maxsize=4096)
-def _stamp(ns: int) -> str:
+def date_text(ns: int) -> str:
+    """Return nanoseconds since 1970 as the SDK dates its events; kept, since sessions have many instants in common."""
     return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat()
 
 
 class _SessionDatetime:
     """Stands in for `datetime` in the SDK's events: asking time-machine for each event takes half of a session.
 
-    An event asks for `now(...)` and then for `isoformat()`; dates are written once for each instant, and kept, since
-    sessions have many instants in common.
+    An event asks for `now(...)` and then for `isoformat()`, which the session itself answers.
     """
 
     def now(self, tz: Any = None) -> Any:
         scope = isolation.SCOPE.get()
-        return datetime.now(tz) if scope is None or not scope.virtual else self
-
-    def isoformat(self) -> str:
-        return _stamp(isolation.SCOPE.get().time_ns())  # type: ignore[union-attr]
+        return datetime.now(tz) if scope is None or not scope.virtual else scope
 
 
 def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., None]:

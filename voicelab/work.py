@@ -46,13 +46,17 @@ class Work:
         self.given_up = False
 
     @types.coroutine
-    def hear(self, stream: Any, take: Callable[..., None], *args: Any) -> Generator[Any, Any, None]:
+    def hear(
+        self, stream: Any, take: Callable[..., None], source: Any, turn: int, task: str | None = None
+    ) -> Generator[Any, Any, None]:
         """Hand each event that an async generator yields to `take`, until it ends or is cut.
 
         Args:
             stream: The generator, or what else `async for` takes.
-            take: Takes an event and `args`.
-            args: Further arguments of `take`.
+            take: Takes an event, `source`, `turn` and `task`.
+            source: What the user wrote, which `stream` may wrap.
+            turn: The turn that the events belong to.
+            task: Name of the background task, None for the handler.
 
         Raises:
             CancelledError: the work was cancelled, or given up.
@@ -60,11 +64,10 @@ class Work:
         """
         self.running, finished = stream, False
         events = aiter(stream)
+        next_step = events.__anext__ if type(events) is types.AsyncGeneratorType else _stepping(events)
         try:
             while True:
-                step = events.__anext__()
-                if not hasattr(step, "send"):
-                    step = step.__await__()
+                step = next_step()
                 try:
                     waiting = step.send(None)  # most steps don't wait, and need no generator to go on with
                 except StopIteration as done:
@@ -73,14 +76,15 @@ class Work:
                     event = yield from self._rest(step, waiting)
                 if self.cut:
                     break
-                take(event, *args)
+                take(event, source, turn, task)
         except StopAsyncIteration:
             finished = True
         finally:
             if not finished and not self.given_up and hasattr(events, "aclose"):
                 # In this Task, now: an abandoned generator would run its `finally` in some later session.
                 yield from self._whole(events.aclose())
-            self._forget_timer()
+            if self._timer is not None:
+                self._forget_timer()
 
     @types.coroutine
     def wait(self, work: Any) -> Generator[Any, Any, Any]:
@@ -97,7 +101,8 @@ class Work:
         try:
             return (yield from self._whole(work))
         finally:
-            self._forget_timer()
+            if self._timer is not None:
+                self._forget_timer()
 
     def _whole(self, work: Any) -> Generator[Any, Any, Any]:
         step = work.__await__()
@@ -148,6 +153,16 @@ class Work:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _stepping(events: Any) -> Callable[[], Any]:
+    """Return what gives the next step of an asynchronous iterator that is no generator, as one that can be driven."""
+
+    def next_step() -> Any:
+        step = events.__anext__()
+        return step if hasattr(step, "send") else step.__await__()
+
+    return next_step
 
 
 @types.coroutine

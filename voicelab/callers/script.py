@@ -34,6 +34,8 @@ class Script:
         self.name = checks.name("name", name)
         self.timed = tuple(sorted((i for i in given if isinstance(i, At)), key=lambda at: at.time_s))
         self.inputs = tuple(i for i in given if not isinstance(i, At))
+        # For each entry, and after the last: how far into the agent's speech it comes, None if it waits for the end.
+        self._cuts_in = (*(i.after_s if isinstance(i, Interrupt) else None for i in self.inputs), None)
 
     @classmethod
     def load(cls, path: str | Path) -> "Script":
@@ -56,17 +58,18 @@ class Script:
     def begin(self, rng: random.Random) -> "_ScriptReading":
         """Return the script, to be read from its start."""
         del rng
-        return _ScriptReading(self.inputs, self.timed)
+        return _ScriptReading(self.inputs, self._cuts_in, self.timed)
 
     def __repr__(self) -> str:
         return f"Script({len(self.inputs) + len(self.timed)} inputs, name={self.name!r})"
 
 
 class _ScriptReading:
-    __slots__ = ("_inputs", "_next", "timed")
+    __slots__ = ("_cuts_in", "_inputs", "_next", "timed")
 
-    def __init__(self, inputs: tuple[Action, ...], timed: tuple[At, ...]) -> None:
+    def __init__(self, inputs: tuple[Action, ...], cuts_in: tuple[float | None, ...], timed: tuple[At, ...]) -> None:
         self._inputs = inputs
+        self._cuts_in = cuts_in
         self._next = 0
         self.timed = timed
 
@@ -81,5 +84,4 @@ class _ScriptReading:
 
     def interrupts_after(self) -> float | None:
         """Return when the next entry interrupts, if it does."""
-        upcoming = self._inputs[self._next] if self._next < len(self._inputs) else None
-        return upcoming.after_s if type(upcoming) is Interrupt else None
+        return self._cuts_in[self._next]

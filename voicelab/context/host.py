@@ -31,7 +31,7 @@ class Host(Protocol):
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context itself sends (output data, log lines)."""
 
-    def task_emitted(self, event: Any, stream: Any, task: str, turn: int) -> None:
+    def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
         """Take what a background task yields from its stream."""
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:

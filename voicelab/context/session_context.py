@@ -172,7 +172,7 @@ class SessionContext(Context):
                 await work.wait(handler if fault is None else faulty_work(handler, fault))
                 return
             stream = handler if fault is None else faulty(handler, fault)
-            await work.hear(stream, host.task_emitted, handler, name, turn)
+            await work.hear(stream, host.task_emitted, handler, turn, name)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
             host.task_failed(error, name, turn)
         finally:

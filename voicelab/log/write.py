@@ -156,13 +156,12 @@ def _from_events(events: list[EventRow], counts: npt.NDArray[np.int64], schema: 
     first = np.cumsum(counts) - counts
     numbers: dict[Label, int] = {}
     codes = np.fromiter([numbers.setdefault(event[2], len(numbers)) for event in events], np.int32, n)
-    columns = {
-        "seq": np.arange(n, dtype=np.int32) - np.repeat(first, counts).astype(np.int32),
-        "time_s": np.fromiter([event[0] for event in events], np.float64, n),
-        "turn": np.fromiter([event[1] for event in events], np.int32, n),
-        "data": _texts([event[3] for event in events]),
+    arrays = {
+        "seq": pa.array(np.arange(n, dtype=np.int32) - np.repeat(first, counts).astype(np.int32)),
+        "time_s": pa.array([event[0] for event in events], pa.float64()),
+        "turn": pa.array([event[1] for event in events], pa.int32()),
+        "data": pa.array([event[3] for event in events], pa.string()),
     }
-    arrays = {name: pa.array(values) for name, values in columns.items()}
     for at, name in enumerate(_LABEL):
         values = pa.array(
             [label[at] for label in numbers], schema.field(name).type if name == "background" else pa.string()
@@ -178,17 +177,3 @@ def _repeated(values: pa.Array, codes: npt.NDArray[np.int32]) -> pa.Array:
     """Return the values at some positions, as categories."""
     encoded = values.dictionary_encode()
     return pa.DictionaryArray.from_arrays(encoded.indices.take(pa.array(codes)), encoded.dictionary)
-
-
-def _texts(texts: list[str]) -> pa.Array:
-    """Return texts as an array; plain ASCII, which is most of them, all at once."""
-    joined = "".join(texts)
-    if not joined.isascii() or len(joined) > _MOST_CHARACTERS:
-        return pa.array(texts, pa.string())
-    ends = np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), dtype=np.int32)
-    offsets = np.concatenate([np.zeros(1, np.int32), ends])
-    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(joined.encode()))
-
-
-# The offsets of a string array are 32-bit integers.
-_MOST_CHARACTERS = 2**31 - 1

@@ -220,6 +220,8 @@ class CallerSide:
             self._schedule()
         heard = Heard(joined(self.heard), self._turns.timeouts, False, now)
         action = self._reply(heard)
+        if type(action) is Say and not action.after_s:  # nearly always
+            return self._do(action, now)
         while isinstance(action, At):
             timed: tuple[float, Action] = (max(now, action.time_s), action.input)  # type: ignore[assignment]
             self._timed = sorted([*self._timed, timed], key=_due_at)
@@ -263,6 +265,8 @@ class CallerSide:
                 self._saying.append((now + len(action.text) * SECONDS_PER_CHARACTER, what))
                 self._schedule()
                 self._turns.speak(now)
+            elif what is action:
+                self._turns.offer(now, action, speech=True)
             else:
                 self._arrives(what, now)
             return True

@@ -111,7 +111,7 @@ class Settings:
         )
         # What was found before: a test is declared in every session and checked once, a note is made once.
         self.checked: set[str] = set()
-        self.noted: set[tuple[Any, ...]] = set()
+        self.noted: dict[tuple[Any, ...], Any] = {}
         if binds_shared_random(self.function):
             self.add_note(make_note("random_import", None))
         for name in shared_generators(self.function):
@@ -132,6 +132,8 @@ class SessionHost:
 
     __slots__ = (
         "_clock",
+        "_date",
+        "_dated_s",
         "_function",
         "_printed",
         "_random",
@@ -180,6 +182,7 @@ class SessionHost:
         self._weather = weather
         self._random: random.Random | None = None
         self._printed = ""
+        self._dated_s, self._date = -1.0, ""
 
     @property
     def turn(self) -> int:
@@ -225,9 +228,9 @@ class SessionHost:
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
-        key = (rule, *facts.values()) if frame is None else (rule, frame.f_code, frame.f_lineno)
+        key = (rule, *facts.values()) if frame is None else (rule, id(frame.f_code), frame.f_lasti)
         if key not in self.settings.noted:
-            self.settings.noted.add(key)
+            self.settings.noted[key] = frame and frame.f_code  # kept, so that its id stays its own
             shown = {name: self.recorder.masked(f) if isinstance(f, str) else f for name, f in facts.items()}
             self.settings.add_note(make_note(rule, frame, **shown))
 
@@ -281,6 +284,13 @@ class SessionHost:
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
         return self.settings.start_ns + int(self.now() * 1e9 + 0.5)
+
+    def isoformat(self) -> str:
+        """Return the session's date and time as text, written anew when time has passed."""
+        now_s = self.now()
+        if now_s != self._dated_s:
+            self._dated_s, self._date = now_s, sdk.date_text(self.time_ns())
+        return self._date
 
     def advance(self, seconds: float) -> None:
         """Let virtual time pass for a call that blocks."""

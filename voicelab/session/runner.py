@@ -192,37 +192,39 @@ class Session(SessionHost):
     # --- the conversation ---
 
     async def _converse(self) -> None:
-        turns, caller, clock, inbox, now = self.turns, self._caller, self._clock, self._inbox, self.now
+        turns, caller, clock, inbox, work, now = (
+            self.turns,
+            self._caller,
+            self._clock,
+            self._inbox,
+            self._work,
+            self.now,
+        )
         turns.begin(0.0, _START)
         while turns.ended is None:
             if inbox:
                 await self._answer(inbox.pop(0))
-                if not self._work.cut:
+                if not work.cut:
                     turns.finish(now())
                 caller.answered = True
-                continue
-            time_s = now()
-            if (not turns.queue or time_s >= caller.next_at) and caller.move(time_s):
-                continue
-            due = self._due()
-            if clock.jump(due):
-                time_s = max(time_s, due)
-            else:
-                await clock.wait()
+            elif (turns.queue and now() < caller.next_at) or not caller.move(now()):
+                if not clock.jump(self._due()):
+                    await clock.wait()
                 time_s = now()
-            if time_s < self._limit_s:
-                turns.advance(time_s)
-            else:
-                turns.end(time_s, "timeout")
+                if time_s < self._limit_s:
+                    turns.advance(time_s)
+                else:
+                    turns.end(time_s, "timeout")
 
     def _due(self) -> float:
         """Return when something happens by itself next, in seconds."""
-        turns, caller = self.turns, self._caller
-        due = turns.deadline()
-        due = min(due, caller.next_at)
+        caller = self._caller
+        due = self.turns.deadline()
+        if caller.next_at < due:  # noqa: PLR1730 - `min` would take longer than all the rest
+            due = caller.next_at
         if caller.plan_at < due and caller.due() < due:
             due = caller.plan_at
-        return min(self._limit_s, due)
+        return due if due < self._limit_s else self._limit_s  # noqa: FURB136 - as above
 
     def _ring(self) -> None:
         """Do what falls due while the handler works; the clock calls this beside the session's Task."""
@@ -455,7 +457,7 @@ class Session(SessionHost):
         """Take an event that the context sends by itself."""
         self._agent.take(event, None, self.turn)
 
-    def task_emitted(self, event: Any, stream: Any, task: str, turn: int) -> None:
+    def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
         """Take what a background task yields."""
         if isinstance(event, sdk.Event):
             event.background, event.background_task_name, event.turn = True, task, turn
