@@ -64,6 +64,26 @@ class Voice(Protocol):
         """Stop, and forget what waits."""
 
 
+class Weather(Protocol):
+    """What lies between caller and agent in one session; see `voicelab.world`."""
+
+    @property
+    def mishears(self) -> bool:
+        """Whether `recognised` may return anything but the words themselves."""
+
+    def recognised(self, text: str) -> str:
+        """Return what the recogniser makes of the caller's words; an empty text where it hears nothing."""
+
+    def delay_s(self) -> float:
+        """Return the seconds before the handler gets its next input."""
+
+    def fault(self, where: str) -> BaseException | None:
+        """Return an exception to raise in the handler or a task, or None."""
+
+    def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
+        """Return the true outcomes of the session, given its variants."""
+
+
 @dataclass
 class Settings:
     """What all sessions of a run have in common.
@@ -161,7 +181,7 @@ class SessionHost:
         seeds: Seeds,
         index: int,
         run_tests: Mapping[str, bool],
-        weather: Any,
+        weather: Weather | None,
     ) -> None:
         self.turns: TurnTaking
         self.context: SessionContext

@@ -8,60 +8,32 @@ cancellation back (`uncancel`), which costs half as much as a Task a turn. While
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from voicelab import sdk
 from voicelab.clock import Clock
 from voicelab.errors import ForcedVariantError, HandlerError
-from voicelab.inputs import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
+from voicelab.inputs import Action, Interrupt, Recognised, Say, Unheard
 from voicelab.isolation import SCOPE
 from voicelab.records import SessionRows
 from voicelab.seeds import Seeds
 from voicelab.session.agent_side import AgentSide
 from voicelab.session.caller_side import CallerSide, Conversation, Telephone
+from voicelab.session.effects import START, SessionEffects
 from voicelab.session.failures import waiting_at
-from voicelab.session.host import SessionHost, Settings
-from voicelab.session.turns import Timeout, TurnTaking, Utterance
+from voicelab.session.host import Settings, Weather
+from voicelab.session.turns import TurnTaking, Utterance
 from voicelab.work import CLEANUP_S, STOPPED, Work, faulty, faulty_work
 
 _LAST_S = 1.0
 """How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""
-_START = object()
-_WORDS = (Say, Interrupt)
 _NONE: Mapping[str, bool] = {}
 
-# Labels of the events that the engine records.
-_TEXT = ("input", "text", False, None)
 _STOP = ("input", "stop", False, None)
-_TRANSCRIPT = ("system", "transcript_part", False, None)
-_TURN_END = ("system", "turn_end", False, None)
-_TURN_INTERRUPTED = ("system", "turn_interrupted", False, None)
-_INPUT_GATE = ("system", "input_gate", False, None)
-_UNHEARD = ("system", "unheard", False, None)
-_INPUT_DROPPED = ("system", "input_dropped", False, None)
 
 
-class Weather(Protocol):
-    """What lies between caller and agent in one session; see `voicelab.world`."""
-
-    @property
-    def mishears(self) -> bool:
-        """Whether `recognised` may return anything but the words themselves."""
-
-    def recognised(self, text: str) -> str:
-        """Return what the recogniser makes of the caller's words; an empty text where it hears nothing."""
-
-    def delay_s(self) -> float:
-        """Return the seconds before the handler gets its next input."""
-
-    def fault(self, where: str) -> BaseException | None:
-        """Return an exception to raise in the handler or a task, or None."""
-
-    def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
-        """Return the true outcomes of the session, given its variants."""
-
-
-class Session(SessionHost):
+class Session(SessionEffects):
     """One conversation between a caller and a handler.
 
     Args:
@@ -80,14 +52,11 @@ class Session(SessionHost):
 
     __slots__ = (
         "_agent",
-        "_caller",
         "_caller_name",
         "_conversation",
-        "_inbox",
         "_limit_s",
         "_parameters",
         "_task",
-        "_transcript",
         "_work",
         "session_id",
     )
@@ -113,11 +82,11 @@ class Session(SessionHost):
         self._conversation = conversation
         self._parameters = parameters
         self.turns = turns = TurnTaking(self, settings.timeout_s)
-        hear = self._heard_as if weather is not None and weather.mishears else None
+        hear = partial(_heard_as, weather) if weather is not None and weather.mishears else None
         self._caller = CallerSide(conversation, turns, self.unheard, hear)
         self.telephone = self._caller.telephone = telephone
         self._agent = AgentSide(self, turns, self._caller)
-        self._inbox: list[sdk.Event] = []
+        self._inbox = []
         self._limit_s = settings.limits.seconds
         self._work = Work(self._give_up, CLEANUP_S)
 
@@ -200,7 +169,7 @@ class Session(SessionHost):
             self._work,
             self.now,
         )
-        turns.begin(0.0, _START)
+        turns.begin(0.0, START)
         while turns.ended is None:
             if inbox:
                 await self._answer(inbox.pop(0))
@@ -251,9 +220,8 @@ class Session(SessionHost):
         work.cut = work.given_up = False
         self._clock.changed()
         try:
-            stream = (
-                self._function(event, self.context) if self._weather is None else await self._through_weather(event)
-            )
+            weather = self._weather
+            stream = self._function(event, self.context) if weather is None else await self._through(weather, event)
             if hasattr(stream, "__aiter__"):
                 await work.hear(stream, self._agent.take, stream, event.turn)
             elif hasattr(stream, "__await__"):
@@ -278,12 +246,12 @@ class Session(SessionHost):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # a handler that cancels its own Task and returns leaves the cancellation to come
 
-    async def _through_weather(self, event: sdk.Event) -> Any:
+    async def _through(self, weather: Weather, event: sdk.Event) -> Any:
         """Return what the handler answers, after the world's delay and with its fault inside."""
-        delay_s = self._weather.delay_s()
+        delay_s = weather.delay_s()
         if delay_s:
             await asyncio.sleep(delay_s)
-        fault = self._weather.fault("handler")
+        fault = weather.fault("handler")
         work = self._function(event, self.context)
         if fault is None:
             return work
@@ -335,111 +303,13 @@ class Session(SessionHost):
                 experiments.add_manual_outcome(name, "boolean" if isinstance(value, bool) else "float")
             experiments.set_outcome(name, value)
 
-    # --- effects of turn-taking ---
-
-    def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
-        """Record an input and put it before the handler."""
-        if type(given) is Say:
-            event, known = sdk.TextEvent(given.source, given.text), None
-        else:
-            event, known = self._event_of(given)
-        event.turn = turn
-        data = event.data
-        if heard is not None:
-            data |= {
-                "previous_turn_interrupted": True,
-                "previous_turn_agent_transcript": heard,
-                "transcript_prev_assistant": heard,
-                "transcript_prev_interrupted": True,
-            }
-        record = self.recorder.add
-        if event.name == "text":
-            record(time_s, turn, _TEXT, data if known is None else data | known)
-            text = data["text"]
-            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text})
-            self._transcript.append({"role": "user", "content": text, "interrupted": False})
-        else:
-            record(time_s, turn, ("input", event.name, False, None), data)
-        self._inbox.append(event)
-
-    def _event_of(self, given: Action | Timeout | object) -> tuple[sdk.Event, Mapping[str, Any] | None]:
-        """Return the SDK's event for an input, and what the log says besides: what was said if it was misheard."""
-        if isinstance(given, _WORDS):
-            return sdk.TextEvent(given.source, given.text), None
-        if isinstance(given, Recognised):
-            said: dict[str, Any] = {} if given.said == given.text else {"said": given.said}
-            return sdk.TextEvent(given.source, given.text), said | dict(given.facts)
-        if given is _START:
-            return sdk.start_event(), None
-        if isinstance(given, Timeout):
-            return sdk.TimeoutEvent(given.count, given.ms_since_input), None
-        if isinstance(given, Press):
-            return sdk.DTMFEvent(given.digits), None
-        if isinstance(given, Custom):
-            return sdk.CustomEvent(given.name, dict(given.data)), None
-        return sdk.deliverable(given.event), None  # type: ignore[attr-defined]
-
-    def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
-        """Record what was heard of the agent."""
-        part: dict[str, Any] = {"role": "agent", "content": text}
-        if interrupted:
-            part["interrupted"] = True
-        self.recorder.add(time_s, turn, _TRANSCRIPT, part)
-        self._transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
-        self._caller.heard.append(text)
-        self._caller.answered = True
-
-    def turn_end(self, time_s: float, turn: int, duration_s: float) -> None:
-        """Record the end of a turn."""
-        self.recorder.events.append((time_s, turn, _TURN_END, f'{{"duration":{round(duration_s * 1000)}}}'))
-
-    def turn_interrupted(self, time_s: float, turn: int) -> None:
-        """Record that the caller spoke over the agent."""
-        self.recorder.add(time_s, turn, _TURN_INTERRUPTED, {})
-
-    def held(self, time_s: float, turn: int, reason: str) -> None:
-        """Record that the caller's input waits."""
-        self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
-
-    def _heard_as(self, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
-        """Return the caller's words as the world's recogniser gives them to the agent."""
-        text = self._weather.recognised(said.text)
-        if text == said.text:
-            return said
-        return Recognised(text, said.text, {}, said.source) if text else Unheard({"said": said.text})
-
-    def unheard(self, time_s: float, what: Unheard) -> None:
-        """Record sound in which no words were found."""
-        self.recorder.add(time_s, self.turn, _UNHEARD, what.facts)
-
-    def dropped(self, time_s: float, turn: int, given: Any) -> None:
-        """Record an input that nobody will hear."""
-        data = {"reason": "the session has ended", "input": str(given)}
-        self.recorder.add(time_s, turn, _INPUT_DROPPED, data)
-
-    def cut(self, time_s: float, turn: int, cut: list[tuple[Utterance, float]]) -> None:
-        """Note at the rows of what was cut how much of it was played and heard."""
-        del turn
-        if self.voice is not None:
-            self.voice.clear()
-        for utterance, played_s in cut:
-            facts: dict[str, Any] = {"interrupted": True, "played_s": played_s}
-            if not played_s:
-                facts["spoken"] = False
-            elif utterance.text is not None:
-                facts["heard"] = utterance.heard_by(time_s)
-            self.recorder.amend(utterance.row, facts)
+    # --- cutting short ---
 
     def cancel_turn(self, time_s: float, turn: int) -> None:
         """Cancel the handler, and an input that it has not taken yet: it still cleans up behind the one before."""
         del time_s, turn
         self._inbox.clear()
         self._cancel_handler()
-
-    def cancel_tasks(self, time_s: float, turn: int) -> None:
-        """Cancel the interruptible background tasks."""
-        del time_s, turn
-        self.context.cancel_interruptible_tasks()
 
     def _cancel_handler(self) -> None:
         if not self._work.cut:
@@ -494,3 +364,11 @@ class Session(SessionHost):
             self.mask_rows(self.outcome_rows(context)),
             recorder.metrics,
         )
+
+
+def _heard_as(weather: Weather, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
+    """Return the caller's words as the world's recogniser gives them to the agent."""
+    text = weather.recognised(said.text)
+    if text == said.text:
+        return said
+    return Recognised(text, said.text, {}, said.source) if text else Unheard({"said": said.text})
