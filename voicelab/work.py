@@ -62,29 +62,32 @@ class Work:
             CancelledError: the work was cancelled, or given up.
             BaseException: whatever the generator, or `take`, raises.
         """
-        self.running, finished = stream, False
-        events = aiter(stream)
-        next_step = events.__anext__ if type(events) is types.AsyncGeneratorType else _stepping(events)
+        self.running = stream
+        steps = self._listen(stream, take, source, turn, task).__await__()
         try:
-            while True:
-                step = next_step()
-                try:
-                    waiting = step.send(None)  # most steps don't wait, and need no generator to go on with
-                except StopIteration as done:
-                    event = done.value
-                else:
-                    event = yield from self._rest(step, waiting)
+            for waiting in steps:  # most work never waits
+                yield from self._rest(steps, waiting)
+                return
+        finally:
+            if self._timer is not None:
+                self._forget_timer()
+
+    async def _listen(self, stream: Any, take: Callable[..., None], source: Any, turn: int, task: str | None) -> None:
+        finished = False
+        try:
+            async for event in stream:
                 if self.cut:
                     break
                 take(event, source, turn, task)
-        except StopAsyncIteration:
-            finished = True
+            else:
+                finished = True
+        except GeneratorExit:
+            finished = True  # it was given up, and is freed with the process; nothing can be awaited then
+            raise
         finally:
-            if not finished and not self.given_up and hasattr(events, "aclose"):
+            if not finished and hasattr(stream, "aclose"):
                 # In this Task, now: an abandoned generator would run its `finally` in some later session.
-                yield from self._whole(events.aclose())
-            if self._timer is not None:
-                self._forget_timer()
+                await stream.aclose()
 
     @types.coroutine
     def wait(self, work: Any) -> Generator[Any, Any, Any]:
@@ -153,16 +156,6 @@ class Work:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _stepping(events: Any) -> Callable[[], Any]:
-    """Return what gives the next step of an asynchronous iterator that is no generator, as one that can be driven."""
-
-    def next_step() -> Any:
-        step = events.__anext__()
-        return step if hasattr(step, "send") else step.__await__()
-
-    return next_step
 
 
 @types.coroutine
