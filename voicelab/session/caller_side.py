@@ -24,7 +24,8 @@ from voicelab.inputs import (
     Sound,
     Unheard,
 )
-from voicelab.session.turns import NEVER, TurnTaking, joined
+from voicelab.session.turns import NEVER, TurnTaking
+from voicelab.session.utterance import joined
 
 
 @dataclass(slots=True)

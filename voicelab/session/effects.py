@@ -10,7 +10,8 @@ from voicelab import sdk
 from voicelab.inputs import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.host import SessionHost
-from voicelab.session.turns import Timeout, Utterance
+from voicelab.session.turns import Timeout
+from voicelab.session.utterance import Utterance
 
 START = object()
 """The first input of every session."""

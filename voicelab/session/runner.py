@@ -23,7 +23,8 @@ from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.effects import START, SessionEffects
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import Settings, Weather
-from voicelab.session.turns import TurnTaking, Utterance
+from voicelab.session.turns import TurnTaking
+from voicelab.session.utterance import Utterance
 from voicelab.work import CLEANUP_S, STOPPED, Work, faulty, faulty_work
 
 _LAST_S = 1.0

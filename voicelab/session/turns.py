@@ -5,7 +5,9 @@ It knows no event loop, no SDK and no clock. Every method takes the time in seco
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from voicelab.session.utterance import Utterance, joined
 
 NEVER = float("inf")
 
@@ -25,7 +27,7 @@ class Effects(Protocol):
     def turn_interrupted(self, time_s: float, turn: int) -> None:
         """Note that the caller spoke over the agent."""
 
-    def cut(self, time_s: float, turn: int, cut: "list[tuple[Utterance, float]]") -> None:
+    def cut(self, time_s: float, turn: int, cut: list[tuple[Utterance, float]]) -> None:
         """Note what was cleared before its end, with the seconds that were played of it."""
 
     def held(self, time_s: float, turn: int, reason: str) -> None:
@@ -41,35 +43,6 @@ class Effects(Protocol):
         """Stop the interruptible background tasks."""
 
 
-class Utterance(NamedTuple):
-    """One item of the speech queue.
-
-    Attributes:
-        turn: The turn it belongs to.
-        text: Its words; None for audio and silence.
-        start_s: When it begins to play.
-        end_s: When it has been played.
-        interruptible: Whether the caller may speak over it.
-        row: The runner's own mark (where the item stands in the log).
-    """
-
-    turn: int
-    text: str | None
-    start_s: float
-    end_s: float
-    interruptible: bool
-    row: int
-
-    def heard_by(self, now: float) -> str:
-        """Return the whole words that have been played by a time."""
-        if not self.text or now <= self.start_s:
-            return ""
-        if now >= self.end_s:
-            return self.text
-        reached = int(len(self.text) * (now - self.start_s) / (self.end_s - self.start_s))
-        return self.text[:reached].rpartition(" ")[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """The silence that the handler is told of.
@@ -81,11 +54,6 @@ class Timeout:
 
     count: int
     ms_since_input: int
-
-
-def joined(pieces: list[str]) -> str:
-    """Return pieces of speech as one text; streamed ones often bring their own spaces along."""
-    return pieces[0] if len(pieces) == 1 else " ".join([stripped for piece in pieces if (stripped := piece.strip())])
 
 
 class TurnTaking:
