@@ -57,7 +57,7 @@ from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
 prepare_process()
 job = Job(vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n"), vl.Script(["hi"]))
 with tempfile.TemporaryDirectory() as root:
-    run_shard(pickle.dumps(("run", pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}))))
+    run_shard(pickle.dumps(("run", pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}), None)))
 """
     )
     assert "primfunctions" in loaded

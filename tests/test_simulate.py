@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -503,6 +504,27 @@ async def handler(event, context):
     SEEN[context.session_id] = SEEN.get(context.session_id, 0) + 1
     yield TextToSpeechEvent(str(SEEN[context.session_id]))
 """
+
+
+async def speaks_its_environment(event, context):
+    if event.name == "text":
+        yield vl.sdk.TextToSpeechEvent(text=os.environ.get("CLINIC", "none"))
+
+
+def test_handlers_in_processes_that_run_already_see_the_environment_as_it_is_now(tmp_path, monkeypatch):
+    def said():
+        log = simulate(
+            tmp_path / os.environ.get("CLINIC", "none"), speaks_its_environment, ["hi"], sessions=4, workers=1
+        )
+        (text,) = {json.loads(data)["text"] for data in log.events(name="text_to_speech")["data"]}
+        return text
+
+    monkeypatch.setenv("CLINIC", "north")
+    assert said() == "north"
+    monkeypatch.setenv("CLINIC", "south")
+    assert said() == "south"
+    monkeypatch.delenv("CLINIC")
+    assert said() == "none"
 
 
 def test_what_a_handler_keeps_in_its_module_is_new_in_every_run(tmp_path):

@@ -11,6 +11,8 @@ from voicelab.errors import SimulationError
 from voicelab.simulation.worker import ShardReport, ShardTask, prepare_process, run_shard
 
 _MOST_RETRIES = 3
+_HASH_SEED = {"PYTHONHASHSEED": "0"}
+"""Fixed: the order of sets would else differ between processes."""
 
 
 class Executor(Protocol):
@@ -39,6 +41,8 @@ class Pool:
         self._run = secrets.token_hex(8)
         self._packed_job = packed_job
         self._own = executor is None
+        # Somebody else's processes may be on another machine, where these would be wrong, or nobody's business.
+        self._environ = {**os.environ, **_HASH_SEED} if self._own else None
         self._workers = workers
         self._executor: Any = executor
         self._running: dict[Future[bytes], ShardTask] = {}
@@ -48,7 +52,8 @@ class Pool:
         """Start a shard."""
         if self._executor is None:
             self._executor = _child_processes(self._workers)
-        future = self._executor.submit(run_shard, pickle.dumps((self._run, self._packed_job, task), protocol=5))
+        packed = pickle.dumps((self._run, self._packed_job, task, self._environ), protocol=5)
+        future = self._executor.submit(run_shard, packed)
         self._running[future] = task
 
     @property
@@ -105,9 +110,8 @@ def _lost(error: Exception) -> bool:
 def _child_processes(workers: int) -> Executor:
     import loky
 
-    # A fixed hash seed: the order of sets would else differ between processes. loky doesn't import the main module
-    # again, so that a plain script without a main guard simulates too.
+    # loky doesn't import the main module again, so that a plain script without a main guard simulates too.
     executor: Executor = loky.get_reusable_executor(
-        max_workers=workers, env={"PYTHONHASHSEED": "0"}, initializer=prepare_process, timeout=120, kill_workers=True
+        max_workers=workers, env=_HASH_SEED, initializer=prepare_process, timeout=120, kill_workers=True
     )
     return executor

@@ -93,6 +93,8 @@ class ShardReport:
 
 # The job of the run that this process works for: it is the same for all its shards.
 _jobs: dict[str, Job] = {}
+# The environment variables that the driver had in the last run.
+_drivers: dict[str, str] = {}
 
 
 def prepare_process() -> None:
@@ -126,15 +128,18 @@ def run_shard(packed: bytes) -> bytes:
     """Run and stage one shard.
 
     Args:
-        packed: A pickled triple: the name of the run, the packed job and a `ShardTask`.
+        packed: Pickled: the name of the run, the packed job, a `ShardTask`, and the driver's environment variables if
+            this process is one of its own (else None).
 
     Returns:
         A pickled `ShardReport`.
     """
-    run, packed_job, task = pickle.loads(packed)  # noqa: S301 - it comes from the driver
+    run, packed_job, task, environ = pickle.loads(packed)  # noqa: S301 - it comes from the driver
     job = _jobs.get(run)
     if job is None:
         _jobs.clear()
+        if environ is not None:
+            _follow(environ)
         with sdk.hosted():  # what is bound while it loads must be the session's own
             job = _jobs[run] = unpack(packed_job)
         gc.collect()
@@ -144,6 +149,15 @@ def run_shard(packed: bytes) -> bytes:
     stage_shard(task.root, task.number, task.tag, sessions)
     _summarise(sessions, report)
     return pickle.dumps(report, protocol=5)
+
+
+def _follow(environ: Mapping[str, str]) -> None:
+    """Set the environment as the driver has it now: a process outlives its run, and may have been started long before."""
+    for name in _drivers.keys() - environ.keys():
+        os.environ.pop(name, None)
+    _drivers.clear()
+    _drivers.update(environ)
+    os.environ.update(environ)
 
 
 def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> list[SessionRows]:

@@ -43,7 +43,7 @@ class Pico:
     """
 
     name = "pico"
-    version = "1"
+    version = "2"
     offline = True
 
     def __init__(self) -> None:
