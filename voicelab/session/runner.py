@@ -162,19 +162,12 @@ class Session(SessionEffects):
     # --- the conversation ---
 
     async def _converse(self) -> None:
-        turns, caller, clock, inbox, work, now = (
-            self.turns,
-            self._caller,
-            self._clock,
-            self._inbox,
-            self._work,
-            self.now,
-        )
+        turns, caller, clock, inbox, now = self.turns, self._caller, self._clock, self._inbox, self.now
         turns.begin(0.0, START)
         while turns.ended is None:
             if inbox:
                 await self._answer(inbox.pop(0))
-                if not work.cut:
+                if not self._work.cut:
                     turns.finish(now())
                 caller.answered = True
             elif (turns.queue and now() < caller.next_at) or not caller.move(now()):
