@@ -1,5 +1,7 @@
 """The world between caller and agent: what is misheard, late, or fails, and the effects that a test truly has."""
 
+import re
+
 import pytest
 from harness import agent, play, play_many, says
 from hypothesis import given
@@ -138,6 +140,23 @@ def test_a_fault_is_raised_where_the_handlers_own_code_can_catch_it():
     played = play(agent(body), world=World(handler_faults=1.0))
     assert played.said == ["one", "sorry", "still here"]
     assert played.errors == []
+
+
+def test_what_goes_wrong_behind_a_fault_is_told_at_the_handlers_own_line():
+    body = """
+    try:
+        yield LogEvent("begins")
+    except RuntimeError:
+        pass
+    if event.name == "start":
+        yield 5
+    if event.name == "text":
+        await asyncio.sleep(10_000)
+    """
+    played = play(agent(body), ["x"], world=World(handler_faults=1.0))
+    no_event, limit = (e.data["message"] for e in played.errors if "SimulatedFault" not in e.data["message"])
+    assert re.match(r"HandlerError: handler\.py:\d+: the handler yielded 5", no_event)
+    assert re.search(r"while it waited at handler\.py:\d+: the session's limit", limit)
 
 
 def test_a_fault_in_a_task_is_an_error_row_with_its_name():

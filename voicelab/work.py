@@ -47,23 +47,28 @@ class Work:
 
     @types.coroutine
     def hear(
-        self, stream: Any, take: Callable[..., None], source: Any, turn: int, task: str | None = None
+        self,
+        stream: Any,
+        take: Callable[..., None],
+        turn: int,
+        task: str | None = None,
+        fault: BaseException | None = None,
     ) -> Generator[Any, Any, None]:
         """Hand each event that an async generator yields to `take`, until it ends or is cut.
 
         Args:
             stream: The generator, or what else `async for` takes.
-            take: Takes an event, `source`, `turn` and `task`.
-            source: What the user wrote, which `stream` may wrap.
+            take: Takes an event, `stream`, `turn` and `task`.
             turn: The turn that the events belong to.
             task: Name of the background task, None for the handler.
+            fault: Raised inside the generator at its first `yield`; None for nothing.
 
         Raises:
             CancelledError: the work was cancelled, or given up.
             BaseException: whatever the generator, or `take`, raises.
         """
         self.running = stream
-        steps = self._listen(stream, take, source, turn, task).__await__()
+        steps = self._listen(stream, take, turn, task, fault).__await__()
         try:
             for waiting in steps:  # most work never waits
                 yield from self._rest(steps, waiting)
@@ -72,29 +77,32 @@ class Work:
             if self._timer is not None:
                 self._forget_timer()
 
-    async def _listen(self, stream: Any, take: Callable[..., None], source: Any, turn: int, task: str | None) -> None:
-        finished = False
+    async def _listen(
+        self, stream: Any, take: Callable[..., None], turn: int, task: str | None, fault: BaseException | None
+    ) -> None:
+        events, finished = stream if fault is None else _faulty(stream, fault), False
         try:
-            async for event in stream:
+            async for event in events:
                 if self.cut:
                     break
-                take(event, source, turn, task)
+                take(event, stream, turn, task)
             else:
                 finished = True
         except GeneratorExit:
             finished = True  # it was given up, and is freed with the process; nothing can be awaited then
             raise
         finally:
-            if not finished and hasattr(stream, "aclose"):
+            if not finished and hasattr(events, "aclose"):
                 # In this Task, now: an abandoned generator would run its `finally` in some later session.
-                await stream.aclose()
+                await events.aclose()
 
     @types.coroutine
-    def wait(self, work: Any) -> Generator[Any, Any, Any]:
+    def wait(self, work: Any, fault: BaseException | None = None) -> Generator[Any, Any, Any]:
         """Await something that is not to be waited for at any price, and return its value.
 
         Args:
             work: A coroutine, or anything else that can be awaited.
+            fault: Raised inside it at its first `await` that waits, or at its end if it never waits; None for nothing.
 
         Raises:
             CancelledError: the work was cancelled, or given up.
@@ -102,7 +110,7 @@ class Work:
         """
         self.running = work
         try:
-            return (yield from self._whole(work))
+            return (yield from self._whole(work if fault is None else _faulty_work(work, fault)))
         finally:
             if self._timer is not None:
                 self._forget_timer()
@@ -192,7 +200,7 @@ async def end_leftovers(grace_s: float = 1.0) -> None:
         _tasks_given_up.add(task)
 
 
-async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
+async def _faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
     """Yield what a generator yields, raising a fault inside it at its first `yield`, where its own code can catch it."""
     try:
         async for event in stream:
@@ -209,7 +217,7 @@ async def faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> Asy
         await stream.aclose()
 
 
-async def faulty_work(work: Any, fault: BaseException) -> None:
+async def _faulty_work(work: Any, fault: BaseException) -> None:
     """Run a coroutine, raising a fault inside it at its first `await` that waits, or at its end if it never waits."""
     await _faulty_steps(work.__await__(), fault)
 

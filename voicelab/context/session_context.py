@@ -12,7 +12,7 @@ from voicelab import isolation
 from voicelab.context.experiments import SessionExperiments
 from voicelab.context.host import Host
 from voicelab.sdk import Configuration, Context, LogEvent
-from voicelab.work import CLEANUP_S, Work, faulty, faulty_work
+from voicelab.work import CLEANUP_S, Work
 
 TASK_TIMEOUT_S = 30
 
@@ -168,11 +168,10 @@ class SessionContext(Context):
         isolation.TASK.set(name)
         try:
             fault = host.fault(name)
-            if not hasattr(handler, "__aiter__"):
-                await work.wait(handler if fault is None else faulty_work(handler, fault))
-                return
-            stream = handler if fault is None else faulty(handler, fault)
-            await work.hear(stream, host.task_emitted, handler, turn, name)
+            if hasattr(handler, "__aiter__"):
+                await work.hear(handler, host.task_emitted, turn, name, fault)
+            else:
+                await work.wait(handler, fault)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
             host.task_failed(error, name, turn)
         finally:

@@ -25,7 +25,7 @@ from voicelab.session.failures import waiting_at
 from voicelab.session.host import Settings, Weather
 from voicelab.session.turns import TurnTaking
 from voicelab.session.utterance import Utterance
-from voicelab.work import CLEANUP_S, STOPPED, Work, faulty, faulty_work
+from voicelab.work import CLEANUP_S, STOPPED, Work
 
 _LAST_S = 1.0
 """How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""
@@ -214,14 +214,14 @@ class Session(SessionEffects):
         work.cut = work.given_up = False
         self._clock.changed()
         try:
-            weather = self._weather
-            stream = self._function(event, self.context) if weather is None else await self._through(weather, event)
-            if hasattr(stream, "__aiter__"):
-                await work.hear(stream, self._agent.take, stream, event.turn)
-            elif hasattr(stream, "__await__"):
-                await work.wait(stream)
+            fault = None if self._weather is None else await self._fault_after_delay(self._weather)
+            answer = self._function(event, self.context)
+            if hasattr(answer, "__aiter__"):
+                await work.hear(answer, self._agent.take, event.turn, None, fault)
+            elif hasattr(answer, "__await__"):
+                await work.wait(answer, fault)
             else:
-                raise HandlerError(f"The handler returned {stream!r}; it must be an `async def` that yields events.")
+                raise HandlerError(f"The handler returned {answer!r}; it must be an `async def` that yields events.")
         except asyncio.CancelledError as error:
             if error.args == (STOPPED,):
                 raise
@@ -240,16 +240,12 @@ class Session(SessionEffects):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # a handler that cancels its own Task and returns leaves the cancellation to come
 
-    async def _through(self, weather: Weather, event: sdk.Event) -> Any:
-        """Return what the handler answers, after the world's delay and with its fault inside."""
+    async def _fault_after_delay(self, weather: Weather) -> BaseException | None:
+        """Let the world's delay pass, and return what it raises inside the handler, or None."""
         delay_s = weather.delay_s()
         if delay_s:
             await asyncio.sleep(delay_s)
-        fault = weather.fault("handler")
-        work = self._function(event, self.context)
-        if fault is None:
-            return work
-        return faulty(work, fault) if hasattr(work, "__aiter__") else faulty_work(work, fault)
+        return weather.fault("handler")
 
     # --- the end ---
 
