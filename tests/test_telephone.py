@@ -245,6 +245,7 @@ def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
     [
         ({"audio": "g711"}, r"must be vl\.PhoneLine"),
         ({"audio": vl.PhoneLine(), "world": vl.World(recognition_errors=0.1)}, "leave one of them out"),
+        ({"audio": vl.PhoneLine(), "world": vl.World(confusions={"yes": {"yet": 1}})}, "leave one of them out"),
         ({"audio": vl.PhoneLine(), "phrases": "yes"}, "must be a list"),
         ({"audio": vl.PhoneLine(), "stt": "sphynx"}, "Did you mean 'sphinx'"),
         ({"audio": vl.PhoneLine(), "tts": 5}, "must be the name of an engine"),

@@ -175,7 +175,7 @@ def _facts(engine: str, said: str, heard: str) -> dict[str, Any]:
     return {"engine": engine, "words": len(normalized(said)), "word_errors": word_errors(said, heard), "said": said}
 
 
-def checked(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, recognition_errors: float) -> Telephone:
+def checked(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, *, mishears: bool) -> Telephone:
     """Return the telephone of an audio simulation.
 
     Raises:
@@ -184,9 +184,10 @@ def checked(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, recog
     """
     if not isinstance(audio, PhoneLine):
         raise InputError(f"audio is {audio!r}, must be vl.PhoneLine(...), e.g. vl.PhoneLine(noise='car', snr_db=15).")
-    if recognition_errors:
+    if mishears:
         raise InputError(
-            "World(recognition_errors=...) stands for a recogniser, and audio=... has a real one: leave one of them out."
+            "World(recognition_errors=..., confusions=...) stands for a recogniser, and audio=... has a real one: leave "
+            "one of them out."
         )
     if isinstance(phrases, str):
         raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")

@@ -84,6 +84,11 @@ class World:
             recognition_errors=min(1.0, int(spoken["word_errors"].sum()) / words), confusions=confusions, **others
         )
 
+    @property
+    def mishears(self) -> bool:
+        """Whether words may reach the agent as others."""
+        return bool(self.recognition_errors or self.confusions)
+
     def begin(self, seeds: Seeds) -> "Weather":
         """Return the world of one session."""
         return Weather(self, seeds)
@@ -112,7 +117,7 @@ class Weather:
     @property
     def mishears(self) -> bool:
         """Whether words may reach the agent as others."""
-        return bool(self._world.recognition_errors or self._world.confusions)
+        return self._world.mishears
 
     def recognised(self, text: str) -> str:
         """Return what the recogniser makes of the caller's words; nothing at all only where `confusions` say so."""

@@ -273,7 +273,7 @@ def _telephone(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, wo
     # Workers import this package; those of a simulation in text load no engines of speech.
     from voicelab import telephone
 
-    return telephone.checked(audio, tts, stt, phrases, 0.0 if world is None else world.recognition_errors)
+    return telephone.checked(audio, tts, stt, phrases, mishears=world is not None and world.mishears)
 
 
 # --- the log's folder ------------------------------------------------------------------------------------------------
