@@ -176,6 +176,7 @@ def test_what_holds_in_every_session(program, caller, world, seed):
     every_turn_ends_once(record)
     inputs_and_turns_stand_in_order_of_time(record)
     nobody_speaks_over_himself(record)
+    who_is_interrupted_is_silent(record)
     only_what_was_said_is_heard(record)
 
 
@@ -199,13 +200,21 @@ def spoken(record):
     return [e for e in record.events if e.name == "text_to_speech" and e.data.get("spoken") is not False]
 
 
-def nobody_speaks_over_himself(record):
-    def seconds(data):
-        whole = len(data["text"]) * SECONDS_PER_CHARACTER / data["speed"]
-        return data["played_s"] if data.get("interrupted") else whole
+def end_s(speech):
+    data = speech.data
+    whole = len(data["text"]) * SECONDS_PER_CHARACTER / data["speed"]
+    return speech.time_s + (data["played_s"] if data.get("interrupted") else whole)
 
-    spans = sorted((e.time_s, e.time_s + seconds(e.data)) for e in spoken(record))
+
+def nobody_speaks_over_himself(record):
+    spans = sorted((e.time_s, end_s(e)) for e in spoken(record))
     assert all(later >= end - 1e-6 for (_, end), (later, _) in itertools.pairwise(spans))
+
+
+def who_is_interrupted_is_silent(record):
+    interruptions = [e for e in record.events if e.name == "turn_interrupted"]
+    for cut in interruptions:
+        assert all(end_s(e) <= cut.time_s + 1e-6 for e in spoken(record) if e.seq < cut.seq)
 
 
 def only_what_was_said_is_heard(record):
