@@ -8,7 +8,8 @@ import pytest
 from harness import agent, play, play_many, says
 
 from voicelab import sdk
-from voicelab.callers import Choice, Mix, Persona, Script, as_caller, mix, personas
+from voicelab.callers import Mix, Persona, Script, as_caller, mix, personas
+from voicelab.choice import Choice
 from voicelab.errors import InputError
 from voicelab.inputs import (
     At,

@@ -8,10 +8,10 @@ import random
 from typing import Any
 
 from voicelab import checks
-from voicelab.callers.choice import Choice
 from voicelab.callers.heard import Heard
 from voicelab.callers.persona import Persona, personas
 from voicelab.callers.script import Script
+from voicelab.choice import Choice
 from voicelab.errors import InputError
 from voicelab.inputs import Input, Interrupt, Say, as_input
 
@@ -118,9 +118,8 @@ def phrases_of(caller: Any) -> list[str]:
     if isinstance(caller, Script):
         given: list[Any] = [*caller.inputs, *(at.input for at in caller.timed)]
     elif isinstance(caller, Persona):
-        choices = [choice for _, choice in caller.replies]
-        choices += [choice for choice in (caller.opening, caller.otherwise) if choice is not None]
-        given = [item for choice in choices for item in choice.items]
+        given = list(caller.replies.items)
+        given += [item for choice in (caller.opening, caller.otherwise) if choice is not None for item in choice.items]
     else:
         return [str(phrase) for phrase in getattr(caller, "phrases", ())]
     return [action.text for action in given if isinstance(action, Say | Interrupt)]

@@ -1,14 +1,13 @@
 """Callers that answer what they hear, each in its own way, and six that make sense against any agent."""
 
 import random
-import re
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from voicelab import checks
-from voicelab.callers.choice import Choice
 from voicelab.callers.heard import Heard
+from voicelab.choice import Choice, Replies, weighted
 from voicelab.errors import InputError
 from voicelab.inputs import Action, At, HangUp, Input, Press, Say, Silence, as_input
 
@@ -44,17 +43,10 @@ class Persona:
         reaction_s: tuple[float, float] = (0.4, 1.2),
         barge_in: float = 0.0,
     ) -> None:
-        if replies is not None and not isinstance(replies, Mapping):
-            raise InputError(
-                f"{name}: replies is {replies!r}, must be {{pattern on what it heard: {{reply: weight}}}}."
-            )
         self.name = checks.name("name", name)
-        self.opening = None if opening is None else _choice(opening, f"{name}: opening")
-        self.replies = [
-            (_pattern(name, pattern), _choice(choice, f"{name}: the replies to {pattern!r}"))
-            for pattern, choice in (replies or {}).items()
-        ]
-        self.otherwise = None if otherwise is None else _choice(otherwise, f"{name}: otherwise")
+        self.opening = None if opening is None else weighted(opening, f"{name}: opening", _reply)
+        self.replies = Replies(replies, name, _reply, "what it heard")
+        self.otherwise = None if otherwise is None else weighted(otherwise, f"{name}: otherwise", _reply)
         self.patience = checks.whole(f"{name}: patience", patience)
         self.max_turns = checks.whole(f"{name}: max_turns", max_turns)
         self.reaction_s = checks.span(f"{name}: reaction_s", reaction_s)
@@ -107,10 +99,10 @@ class _PersonaCall:
 
     def _choose(self, text: str) -> Choice | None:
         persona = self._persona
-        for pattern, choice in persona.replies:
-            if pattern.search(text):
-                self._opened = True
-                return choice
+        choice = persona.replies.to(text)
+        if choice is not None:
+            self._opened = True
+            return choice
         if not self._opened and persona.opening is not None:
             self._opened = True
             return persona.opening
@@ -131,26 +123,11 @@ def _delayed(action: Action, after_s: float) -> Action:
     return action
 
 
-def _choice(given: Any, what: str) -> Choice:
-    if isinstance(given, list | tuple | set):
-        raise InputError(
-            f"{what}: {given!r} has no weights, must be one reply or {{reply: weight}}, e.g. {{'yes': 2, 'no': 1}}."
-        )
-    weights = given if isinstance(given, Mapping) else {given: 1.0}
-    actions = [(as_input(reply), weight) for reply, weight in weights.items()]
-    for action, _ in actions:
-        if isinstance(action, At):
-            raise InputError(f"{what}: vl.at() is for scripts; a persona answers when the agent has finished.")
-    return Choice(actions, what)
-
-
-def _pattern(name: str, pattern: Any) -> re.Pattern[str]:
-    if not isinstance(pattern, str):
-        raise InputError(f"{name}: the pattern {pattern!r} must be text, a regular expression.")
-    try:
-        return re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise InputError(f"{name}: the pattern {pattern!r} is no regular expression: {error}.") from None
+def _reply(given: Any, what: str) -> Action:
+    action = as_input(given)
+    if isinstance(action, At):
+        raise InputError(f"{what}: vl.at() is for scripts; a persona answers when the agent has finished.")
+    return action
 
 
 # --- stock personas --------------------------------------------------------------------------------------------------
