@@ -24,6 +24,8 @@ _NAMES = {
     "personas": "voicelab.callers",
     "mix": "voicelab.callers",
     "World": "voicelab.world",
+    "Model": "voicelab.model",
+    "tool_call": "voicelab.model",
     "simulate": "voicelab.simulation",
     "open_log": "voicelab.log",
     "analyze": "voicelab.analysis",
@@ -45,6 +47,7 @@ _NAMES = {
 __all__ = [
     "Console",
     "Microphone",
+    "Model",
     "Persona",
     "PhoneLine",
     "Script",
@@ -73,6 +76,7 @@ __all__ = [
     "silence",
     "simulate",
     "speech",
+    "tool_call",
     "voicerun",
 ]
 
@@ -85,6 +89,7 @@ if TYPE_CHECKING:
     from voicelab.inputs import at, hang_up, interrupt, press, silence
     from voicelab.jobs import offload, run
     from voicelab.log import open_log
+    from voicelab.model import Model, tool_call
     from voicelab.rules import StopRule
     from voicelab.simulation import simulate
     from voicelab.speech import PhoneLine

@@ -47,15 +47,15 @@ def split_parameters(
     return rest, tests
 
 
-def checked_input_data(given: Any) -> Mapping[str, Any] | None:
-    """Return what the caller of an entrypoint passed in.
+def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
+    """Return a dict of data for the handler, or None.
 
     Raises:
         InputError: it is no dict with text keys.
     """
     if given is None or (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
         return given
-    raise InputError(f"input_data is {given!r}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
+    raise InputError(f"{what} is {given!r}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
 
 
 def checked_configuration(given: Any) -> Mapping[str, Any]:

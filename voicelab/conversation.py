@@ -321,6 +321,7 @@ _NOTES = {
     "transfer_session": "the agent transfers the call",
     "input_gate": "the caller's input waits: {reason}",
     "print": "{message}",
+    "completion": "{model} is asked {asked!r}: {message}",
 }
 
 

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from voicelab import checks, sdk
 from voicelab.arguments import (
     EPOCH,
     checked_configuration,
-    checked_input_data,
+    checked_dict,
     checked_world,
     forced_variants,
     split_parameters,
@@ -24,15 +23,17 @@ from voicelab.arguments import (
 )
 from voicelab.callers import Mix, as_caller, phrases_of
 from voicelab.clock import Clock, VirtualClock, VirtualLoop, WallClock
+from voicelab.context import Services
 from voicelab.conversation import SessionRecord, SideBySide
 from voicelab.errors import InputError, did_you_mean
 from voicelab.handlers import Handler, HandlerLike
+from voicelab.model import Model, as_model
+from voicelab.own_loop import in_own_loop
 from voicelab.records import PortabilityNote, SessionRows
 from voicelab.seeds import Seeds, session_id
 from voicelab.session.host import Settings
 from voicelab.session.runner import Session
 from voicelab.session.watchdog import watching
-from voicelab.work import STOPPED, end_leftovers
 from voicelab.world import World
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Job:
         start: Date and time that sessions begin at.
         source: `simulated`, `typed`, `spoken`, ...
         telephone: Makes sound of the callers' words; None where they are text.
+        model: Answers the handler's completion requests; None where nothing does.
+        shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
     """
 
     handler: Handler
@@ -75,6 +78,8 @@ class Job:
     start: datetime = EPOCH
     source: str = "simulated"
     telephone: "Telephone | None" = None
+    model: Model | None = None
+    shared_data: Mapping[str, Any] | None = None
 
     def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
         """Return what all sessions have in common, in this process.
@@ -134,7 +139,13 @@ class Job:
             parameters=parameters,
             run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
             telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
+            services=self._services(seeds),
         )
+
+    def _services(self, seeds: Seeds) -> Services | None:
+        if self.model is None and self.shared_data is None:
+            return None
+        return Services(None if self.model is None else self.model.begin(seeds.lazy_random("model")), self.shared_data)
 
 
 def parameters_of(parameters: Callable[[int], Any], index: int) -> Mapping[str, Any]:
@@ -163,6 +174,8 @@ def run(
     clock: Literal["virtual", "wall"] = "virtual",
     configuration: Mapping[str, Any] | None = None,
     input_data: Mapping[str, Any] | None = None,
+    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    shared_data: Mapping[str, Any] | None = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
 
@@ -183,6 +196,8 @@ def run(
         clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
         input_data: What it reads as `context.input_data`: what the caller of an entrypoint passed in.
+        model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
+        shared_data: What it reads with `primfunctions.shared_data`, by key.
 
     Returns:
         The record; for `variants="each"` one record for each variant, side by side.
@@ -212,7 +227,9 @@ def run(
         run_tests=run_test,
         forced={} if variants is None or variants == "each" else forced_variants(variants),
         configuration=checked_configuration(configuration),
-        input_data=checked_input_data(input_data),
+        input_data=checked_dict("input_data", input_data),
+        model=as_model(model),
+        shared_data=checked_dict("shared_data", shared_data),
         start=start_of(start),
         source="simulated" if clock == "virtual" else "typed",
     )
@@ -262,56 +279,6 @@ def play(
     return SessionRecord.from_rows(
         rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)]
     )
-
-
-def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[[], asyncio.AbstractEventLoop]) -> T:
-    """Run a coroutine to its end on a loop of its own, also where a loop runs already (a notebook's cell).
-
-    Args:
-        main: Makes the coroutine.
-        make_loop: Makes the loop.
-    """
-
-    def run_here() -> T:
-        loop = make_loop()
-        try:
-            task = loop.create_task(main())
-            started.append((loop, task))
-            return loop.run_until_complete(task)
-        finally:
-            loop.run_until_complete(end_leftovers())
-            loop.close()
-
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return run_here()
-    return _in_thread(run_here, started)
-
-
-def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]]) -> T:
-    outcome: list[T] = []
-    errors: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            outcome.append(run_here())
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=target, name="voicelab session", daemon=True)
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        for loop, task in started:
-            with contextlib.suppress(RuntimeError):  # the loop may have closed meanwhile
-                loop.call_soon_threadsafe(task.cancel, STOPPED)
-        raise
-    if errors:
-        raise errors[0]
-    return outcome[0]
 
 
 async def offload(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -410,4 +377,4 @@ def _numpy_kept(handler: Handler) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002 - as above
 
 
-__all__ = ["Job", "hosting", "in_own_loop", "offload", "play", "run"]
+__all__ = ["Job", "hosting", "offload", "play", "run"]

@@ -1,10 +1,11 @@
 """The only module that imports primfunctions: its names, and its process-wide state led to the session that calls.
 
-The SDK keeps process-wide state (`metrics`, `logger`, `tracer`) and dates its events itself. `hosted()` leads both to
-the session of the calling code, without changing the SDK's code. What a handler gets as `context` is in
-`voicelab.context`.
+The SDK keeps process-wide state (`metrics`, `logger`, `tracer`, the connections to the platform) and dates its events
+itself. `hosted()` leads all of it to the session of the calling code, without changing the SDK's code. What a handler
+gets as `context` is in `voicelab.context`.
 """
 
+import asyncio
 import contextlib
 import copy
 import copyreg
@@ -13,14 +14,17 @@ import importlib
 import importlib.metadata
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+import primfunctions.completions.client as _completions
 import primfunctions.events as sdk_events
+import primfunctions.shared_data.client as _shared_data
 from primfunctions.configuration import Configuration
 from primfunctions.context import Context
 from primfunctions.events import (
@@ -39,8 +43,10 @@ from primfunctions.experiment import Experiment, ExperimentContext
 from primfunctions.logger import Logger, logger
 from primfunctions.metrics import Metrics, metrics
 from primfunctions.tracer import Tracer, tracer
+from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
 from voicelab import isolation
+from voicelab.clock import refuse
 
 __all__ = [
     "CONTEXT",
@@ -60,9 +66,12 @@ __all__ = [
     "TextEvent",
     "TextToSpeechEvent",
     "TimeoutEvent",
+    "close_connections",
     "date_text",
     "deliverable",
     "hosted",
+    "in_sentences",
+    "serve",
     "start_event",
     "supply",
 ]
@@ -222,6 +231,74 @@ def _log_tool(label: str) -> None:
         context.logged("tool", label, None)
 
 
+# --- the platform's services -----------------------------------------------------------------------------------------
+
+_services: ContextVar[Any] = ContextVar("voicelab_services", default=None)
+_connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+def serve(services: Any, *, model: bool, shared_data: bool) -> None:
+    """Let an object answer what the calling context and the tasks that it makes ask the platform for.
+
+    Args:
+        services: Stands in for the SDK's connection (see `voicelab.context.services`).
+        model: Whether it answers completion requests; else the SDK says that they are not configured.
+        shared_data: Whether it answers for shared data; the same.
+    """
+    _services.set(services)
+    if model:
+        _completions.configure("", "")
+    if shared_data:
+        _shared_data.configure("", "")
+
+
+def _connecting(client: Any) -> Callable[[], Any]:
+    """Return what the SDK's client shall call for its connection: it keeps one a process, and each loop needs its own.
+
+    A connection that failed needs no other in its place: aiohttp opens a new socket for the next request.
+    """
+    make = client._ensure_session
+
+    def connection() -> Any:
+        services, scope = _services.get(), isolation.SCOPE.get()
+        if services is not None:
+            return services
+        if scope is not None and scope.virtual:
+            refuse("A service of the platform, with no model= or shared_data= to answer for it,")
+        of_loop = _connections.setdefault(asyncio.get_running_loop(), {})
+        client._session = of_loop.get(client)
+        of_loop[client] = client_session = make()  # the same again, unless it is closed
+        return client_session
+
+    return connection
+
+
+async def close_connections() -> None:
+    """Close the SDK's connections of the running loop, before it is closed itself."""
+    for connection in _connections.pop(asyncio.get_running_loop(), {}).values():
+        await connection.close()
+
+
+def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield pieces of text as they come, each with the sentence that it completes, as the SDK cuts them.
+
+    What is left at the end comes as a sentence with an empty piece.
+
+    Args:
+        pieces: The pieces.
+        options: The wire form of the SDK's `StreamOptions`.
+    """
+    marks = PUNCTUATION_BY_LANGUAGE.get(options.get("punctuation_language"), options.get("punctuation_marks"))
+    clean, least = options.get("clean_sentences", True), options.get("min_sentence_length", 6)
+    buffer = ""
+    for piece in pieces:
+        buffer, sentence = update_sentence_buffer(piece, buffer, marks, clean, least)
+        yield piece, sentence
+    rest = clean_text_for_speech(buffer) if clean else buffer
+    if rest.strip():
+        yield "", rest
+
+
 @contextlib.contextmanager
 def hosted() -> Iterator[None]:
     """Make the SDK and the process ready to host sessions (see `voicelab.isolation`); nests and overlaps freely."""
@@ -238,6 +315,10 @@ _sdk = isolation.SharedPatches(
         replaced(metrics, _impl=_MetricsRouter()),
         replaced(logger, _impl=_LoggerRouter()),
         replaced(tracer, _impl=_TracerRouter()),
+        *(
+            replaced(client, _ensure_session=connection, _reset_session=connection)
+            for client, connection in ((client, _connecting(client)) for client in (_completions, _shared_data))
+        ),
     )
 )
 

@@ -32,8 +32,7 @@ class World:
         handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
             number, in seconds.
         handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
-            outputs, at its first `await`
-            or its end.
+            outputs, at its first `await` or its end.
         confusions: `{what was said: {what was recognised: weight}}`, as `World.fit` finds them in a log; an empty text
             stands for words that were not heard at all. Other words err by `recognition_errors`.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of

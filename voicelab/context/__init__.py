@@ -10,10 +10,21 @@ from typing import Any
 from voicelab.context.experiments import SessionExperiments, check_weights
 from voicelab.context.host import Host
 from voicelab.context.lab_context import LabContext
+from voicelab.context.services import Completion, Services, ToolCall, last_message
 from voicelab.context.session_context import SessionContext
 from voicelab.sdk import CONTEXT, Event
 
-__all__ = ["Contexts", "Host", "LabContext", "SessionContext", "check_weights"]
+__all__ = [
+    "Completion",
+    "Contexts",
+    "Host",
+    "LabContext",
+    "Services",
+    "SessionContext",
+    "ToolCall",
+    "check_weights",
+    "last_message",
+]
 
 
 class _Nobody:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from voicelab import sdk
 from voicelab.records import PortabilityNote
 from voicelab.session.watchdog import watching
 from voicelab.work import CLEANUP_S, end_leftovers
@@ -102,6 +103,7 @@ class LoopThread:
                 pass
         finally:
             self.loop.run_until_complete(end_leftovers())
+            self.loop.run_until_complete(sdk.close_connections())
             self.loop.close()
 
     def _run_until_stopped(self) -> bool:

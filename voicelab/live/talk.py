@@ -15,7 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from voicelab import __version__, checks, inputs, sdk
-from voicelab.arguments import checked_input_data, split_parameters
+from voicelab.arguments import checked_dict, split_parameters
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, VoicelabError
 from voicelab.jobs import Job
@@ -29,6 +29,7 @@ from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
+from voicelab.model import Model, as_model
 
 _TAKE_OVER_S = 1.0
 _FOR_ONE = {"audio", "speak", "clear", "ping"}
@@ -47,6 +48,8 @@ class Talk:
         environment: What it reads as `context.environment`.
         variants: Variants to force, by test.
         input_data: What it reads as `context.input_data`.
+        model: What answers the handler's completion requests.
+        shared_data: What it reads with `primfunctions.shared_data`.
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
         tts: Name of the voice's engine, or an engine.
@@ -71,6 +74,8 @@ class Talk:
         environment: str | None = None,
         variants: Mapping[str, str] | None = None,
         input_data: Mapping[str, Any] | None = None,
+        model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+        shared_data: Mapping[str, Any] | None = None,
         blind: bool = False,
         stt: Any = "auto",
         tts: Any = "auto",
@@ -88,7 +93,8 @@ class Talk:
         self.name = handler.name
         self._notes, self._variables = handler.note_list, handler.variables
         self._parameters, self._run_tests = split_parameters(parameters, None)
-        self._input_data = checked_input_data(input_data)
+        self._input_data = checked_dict("input_data", input_data)
+        self._model, self._shared_data = as_model(model), checked_dict("shared_data", shared_data)
         self._variants = Variants(variants)
         self._blind = checks.switch("blind", blind)
         self._send_raw = send
@@ -182,6 +188,8 @@ class Talk:
             run_id=self._log.run_id if self._log else self._run_id,
             parameters=self._parameters,
             input_data=self._input_data,
+            model=self._model,
+            shared_data=self._shared_data,
             forced=dict(self._variants.forced),
             run_tests=self._run_tests,
             source="typed",

@@ -16,7 +16,15 @@ from voicelab.sdk import FOLDER
 _OURS = tuple(
     folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(os.__file__).parent))
 )
-_METRIC_VALUE = re.compile(r"Metric value must be a finite number, got np\.")
+_HINTS = (
+    (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
+    (
+        r"primfunctions\.completions is not configured",
+        "in voicelab: give model=vl.Model(...), which answers such requests",
+    ),
+    (r"primfunctions\.shared_data is not configured", "in voicelab: give shared_data={key: payload}"),
+)
+"""What to do about some of the SDK's messages."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -51,8 +59,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         source = linecache.getline(frame.f_code.co_filename, line).strip()
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
     message = _ADDRESS.sub("", f"{type(error).__name__}: {error}")
-    if _METRIC_VALUE.search(message):
-        message += " (a numpy number: write float(value) or int(value))"
+    message += "".join(f" ({hint})" for pattern, hint in _HINTS if re.search(pattern, message))
     data: dict[str, Any] = {"message": message}
     if frames:
         frame, line = frames[-1]

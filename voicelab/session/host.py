@@ -28,6 +28,7 @@ from voicelab.work import Work
 
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
+_COMPLETION = ("log", "completion", False, None)
 
 
 def _of_task(label: Label) -> Label:
@@ -245,6 +246,10 @@ class SessionHost:
         if attributes:
             data["attributes"] = attributes
         self.recorder.add(self.now(), self.turn, _of_task(_LOG), data)
+
+    def asked(self, data: Mapping[str, Any]) -> None:
+        """Record a request to a language model, and what it answered."""
+        self.recorder.add(self.now(), self.turn, _of_task(_COMPLETION), data)
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""

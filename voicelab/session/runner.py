@@ -13,6 +13,7 @@ from typing import Any
 
 from voicelab import sdk
 from voicelab.clock import Clock
+from voicelab.context import Services
 from voicelab.errors import ForcedVariantError, HandlerError
 from voicelab.inputs import Action, Interrupt, Recognised, Say, Unheard
 from voicelab.isolation import SCOPE
@@ -49,6 +50,7 @@ class Session(SessionEffects):
         parameters: What the handler reads with `get_data`.
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
         telephone: Makes sound of the caller's words; None where they are text.
+        services: Answers for the platform's services; None where nothing does.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class Session(SessionEffects):
         "_conversation",
         "_limit_s",
         "_parameters",
+        "_services",
         "_task",
         "_work",
         "session_id",
@@ -76,12 +79,14 @@ class Session(SessionEffects):
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
         telephone: Telephone | None = None,
+        services: Services | None = None,
     ) -> None:
         super().__init__(settings, clock, seeds, index, run_tests or _NONE, weather)
         self.session_id = session_id
         self._caller_name = caller
         self._conversation = conversation
         self._parameters = parameters
+        self._services = services
         self.turns = turns = TurnTaking(self, settings.timeout_s)
         hear = partial(_heard_as, weather) if weather is not None and weather.mishears else None
         self._caller = CallerSide(conversation, turns, self.unheard, hear)
@@ -97,6 +102,8 @@ class Session(SessionEffects):
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self.context = self.settings.contexts.make(self, self.session_id, self._parameters)
         self._transcript = self.context.transcript_parts
+        if self._services is not None:
+            self._services.open(self.asked)
         self._clock.attend(self._due, self._ring)
         try:
             await self._converse()

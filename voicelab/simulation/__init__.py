@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab import __version__, checks
 from voicelab.arguments import (
     checked_configuration,
-    checked_input_data,
+    checked_dict,
     checked_world,
     forced_variants,
     split_parameters,
@@ -30,6 +30,7 @@ from voicelab.handlers import HandlerLike
 from voicelab.jobs import Job, parameters_of, play, warn_of_unknown_tests
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settled_shards
+from voicelab.model import Model, as_model
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.fingerprint import fingerprint
 from voicelab.simulation.pool import Executor, Pool, default_workers
@@ -78,6 +79,8 @@ def simulate(
     stt: Any = "auto",
     phrases: Sequence[str] | None = None,
     input_data: Mapping[str, Any] | None = None,
+    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    shared_data: Mapping[str, Any] | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -110,6 +113,8 @@ def simulate(
         stt: With `audio`: what recognises.
         phrases: With `audio`: what the recogniser is told to expect, besides what the callers may say.
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
+        model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
+        shared_data: What it reads with `primfunctions.shared_data`, by key.
 
     Returns:
         The log.
@@ -138,7 +143,9 @@ def simulate(
         run_tests=run_tests,
         forced=forced_variants(variants or {}),
         configuration=checked_configuration(configuration),
-        input_data=checked_input_data(input_data),
+        input_data=checked_dict("input_data", input_data),
+        model=as_model(model),
+        shared_data=checked_dict("shared_data", shared_data),
         start=start_of(start),
         telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
     )
@@ -163,7 +170,7 @@ class _Run:
         self.stopping = stopping
         self.table = table
         parts = [job.callers, job.world, job.parameters, table, job.forced, job.run_tests, job.configuration]
-        parts += [part for part in (job.telephone, job.input_data) if part is not None]
+        parts += [part for part in (job.telephone, job.input_data, job.model, job.shared_data) if part is not None]
         parts += [job.start.isoformat(), job.handler.environment, job.handler.strict, dict(job.handler.variables)]
         self.fingerprint = fingerprint(job.handler.fingerprint, *parts)
         identity = f"{self.fingerprint}:{job.seed}:{stopping}"

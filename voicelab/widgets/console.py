@@ -5,7 +5,7 @@ The widget only carries messages (docs/console-protocol.md); the conversation it
 
 import html
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import traitlets
 
 from voicelab.conversation import SessionRecord
 from voicelab.live.talk import Talk
+from voicelab.model import Model
 from voicelab.widgets.cell import close_former, reach_during_cells
 from voicelab.widgets.esm import css, esm
 
@@ -38,6 +39,9 @@ class Console(anywidget.AnyWidget):
         keep_audio: Keep what each session sounded like beside the log, as `audio/<session_id>.wav`.
         seed: The variants drawn follow from it; without it they differ each time.
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
+        model: What answers its completion requests: `vl.Model(...)`, or a function of the request, which may be an
+            `async def` that asks a real model.
+        shared_data: What it reads with `primfunctions.shared_data`, by key.
 
     Raises:
         InputError: an argument is not allowed.
@@ -73,6 +77,8 @@ class Console(anywidget.AnyWidget):
         keep_audio: bool = False,
         seed: int | None = None,
         input_data: Mapping[str, Any] | None = None,
+        model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+        shared_data: Mapping[str, Any] | None = None,
     ) -> None:
         # First, so that an argument that is refused leaves no session running behind the cell.
         close_former(self)
@@ -92,6 +98,8 @@ class Console(anywidget.AnyWidget):
             keep_audio=keep_audio,
             seed=seed,
             input_data=input_data,
+            model=model,
+            shared_data=shared_data,
         )
         super().__init__()
         self._talk = talk
