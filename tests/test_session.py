@@ -1,5 +1,7 @@
 """A session does what the platform does: the guide's samples speak, tasks run beside, errors are rows, endings are clean."""
 
+import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -1133,6 +1135,14 @@ def test_a_task_that_swallows_every_cancellation_is_given_up(first):
     unlimited = play(agent(body.format(None)))
     assert ["cleanup is limited to 30 s" in e.data["message"] for e in unlimited.errors] == [True]
     assert unlimited.status == timed_out.status == "completed"
+
+
+@pytest.mark.parametrize("start", ["await work()", "context.kept = asyncio.create_task(work())"])
+def test_a_process_ends_though_work_in_it_was_given_up(start):
+    handler = agent("async def work():\n" + indented(SWALLOWS.format(1)) + f"if event.name == 'text':\n    {start}\n")
+    script = f"import voicelab as vl\nprint(vl.run({handler!r}, ['loop', vl.at(3, vl.hang_up())]).status)\n"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "hangup\n"
 
 
 @pytest.mark.parametrize("then", ["await asyncio.sleep(1)", "return"])

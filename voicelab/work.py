@@ -6,6 +6,7 @@ would never return. `Work` stands between it and the event loop, and stops drivi
 
 import asyncio
 import contextvars
+import ctypes
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any
@@ -16,9 +17,17 @@ CLEANUP_S = 30.0
 STOPPED = "the run is stopped"
 """Message of the cancellations that end a session itself, whatever it does; any other is meant for its handler."""
 
-# Work that was given up is never touched again. It is kept: Python would throw GeneratorExit into it to free it.
-_given_up: list[Any] = []
 _tasks_given_up: set[asyncio.Task[Any]] = set()
+
+
+def _keep_for_ever(*work: Any) -> None:
+    """Never free work that was given up, not even as the process ends: to free it, Python would throw into it again.
+
+    A bare `except:` swallows that GeneratorExit as well, and where no loop runs any more it swallows the next error, and
+    the next: the process would never end.
+    """
+    for item in work:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
 
 
 class Work:
@@ -134,7 +143,7 @@ class Work:
                     raise
                 except BaseException as error:
                     if self.given_up:
-                        _given_up.extend((step, self.running))
+                        _keep_for_ever(step, self.running)
                         raise
                     if isinstance(error, asyncio.CancelledError):
                         self._limit_cleanup()
@@ -198,6 +207,7 @@ async def end_leftovers(grace_s: float = 1.0) -> None:
     for task in pending:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is said where the task is cancelled
         _tasks_given_up.add(task)
+        _keep_for_ever(task)
 
 
 async def _faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
