@@ -394,3 +394,14 @@ def test_a_closed_wall_clock_never_rings():
 
     asyncio.run(main())
     assert rung == []
+
+
+def test_in_real_time_a_session_begins_when_it_attends_to_the_clock():
+    loop = VirtualLoop()
+    clock = WallClock(loop)
+    loop.advance(0.5)  # what is made before: engines, models
+    clock.attend(lambda: float("inf"), lambda: None)
+    assert clock.now() == 0
+    loop.advance(0.25)
+    assert clock.now() == 0.25
+    loop.close()

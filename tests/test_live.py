@@ -123,6 +123,21 @@ def test_a_row_is_as_long_as_its_audio_was_played(page_of):
     assert row["data"]["engine"] == "fake"
 
 
+def test_sessions_hear_and_speak_with_the_engines_of_the_one_before(page_of, monkeypatch):
+    made = []
+    make = speech.speech_to_text
+    monkeypatch.setattr(speech, "speech_to_text", lambda name: made.append(name) or make(name))
+    page = page_of(echo)
+    for _ in range(3):
+        page.connect(1)
+        page.hang_up()
+    assert made == ["fake"]
+    page.give(k="set", name="stt", value="off")
+    page.give(k="set", name="stt", value="fake")
+    page.run(0.1)
+    assert made == ["fake", "fake"]
+
+
 def test_without_a_page_the_conversation_goes_on_by_the_length_of_the_audio(page_of):
     page = page_of(echo, plays=False).connect(20)
     assert page.named("timeout")

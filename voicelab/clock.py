@@ -255,7 +255,7 @@ class VirtualClock(_Waiting):
 
 
 class WallClock(_Waiting):
-    """The clock of a session in real time, on any running event loop; made when the session begins."""
+    """The clock of a session in real time, on any running event loop; the session begins when it attends to it."""
 
     virtual = False
 
@@ -271,7 +271,8 @@ class WallClock(_Waiting):
         return self._loop.time() - self._start
 
     def attend(self, due: Callable[[], float], ring: Callback) -> None:
-        """Call `ring` whenever `due()` is reached."""
+        """Begin at 0, and call `ring` whenever `due()` is reached."""
+        self._start = self._loop.time()
         self._due, self._ring = due, ring
         self.changed()
 

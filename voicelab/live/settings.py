@@ -39,7 +39,8 @@ class Settings:
             "noise_suppression": True,
             "auto_gain": True,
         }
-        self._given: dict[str, Any] = {}
+        # Made once for all sessions: a recogniser takes a quarter of a second to load its model.
+        self._engines: dict[str, Any] = {}
         self.engines = engines.pickers()
         self._own: dict[tuple[str, str], Any] = {}
         self.remark = " ".join(filter(None, (self._choose("tts", tts), self._choose("stt", stt))))
@@ -68,14 +69,10 @@ class Settings:
         return "It counts from the next session on." if live and name == "speed" else ""
 
     def media(self) -> Media:
-        """Return what the next session hears and speaks with.
-
-        Raises:
-            VoicelabError: an engine isn't there any more.
-        """
-        speaks, voice, _ = engines.choose("tts", self._given["tts"])
-        listens, ears, _ = engines.choose("stt", self._given["stt"])
-        return Media(voice, ears, speaks, listens, self._pace(speaks), self._phrases)
+        """Return what the next session hears and speaks with."""
+        speaks, listens = self._values["tts"], self._values["stt"]
+        pace = self._pace(speaks)
+        return Media(self._engines["tts"], self._engines["stt"], speaks, listens, pace, self._phrases)
 
     def uses(self) -> dict[str, Any]:
         """Return what the next session hears and speaks with, by name, and the pace of its time."""
@@ -106,8 +103,7 @@ class Settings:
             self._own[kind, name] = engine
             others = [other for other in self.engines[kind] if other["name"] != name]
             self.engines[kind] = [engines.own(name), *others]
-        self._values[kind] = name
-        self._given[kind] = self._own.get((kind, name), name)
+        self._values[kind], self._engines[kind] = name, engine
         return remark
 
 

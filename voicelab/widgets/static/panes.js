@@ -158,8 +158,11 @@ function logsOf({ store }) {
   ] : [quiet("Log events and prints of the handler appear here.")] };
 }
 
+/** Where a line comes from that the handler doesn't log itself. */
+const SOURCES = { print: "print ", completion: "model " };
+
 function logLine({ time_s, task_name, data, name }) {
-  const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name === "print" ? make("span", { class: "vl-dim" }, "print ") : "";
+  const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name in SOURCES ? make("span", { class: "vl-dim" }, SOURCES[name]) : "";
   return make("li", {}, make("span", { class: "vl-time" }, clockText(time_s)), make("span", {}, from, longText(valueText(data?.message ?? data ?? name))));
 }
 
