@@ -248,6 +248,37 @@ def test_each_session_has_its_own_parameters(tmp_path, parameters):
     assert log.session(117).transcript[0]["content"] == "caller 117"
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pd.DataFrame({"runTest": [{"t": index != 3} for index in range(8)]}),
+        lambda index: {"runTest": {"t": index != 3}},
+    ],
+    ids=["a frame", "a function"],
+)
+def test_a_test_can_be_stopped_by_the_parameters_of_single_sessions(tmp_path, parameters):
+    handler = IMPORTS + (
+        "async def handler(event, context):\n"
+        "    if event.name == 'start':\n"
+        "        context.add_outcome('o', 'boolean')\n"
+        "        stop = {'max_iterations': 99, 'target_outcome': 'o', 'default': 'a'}\n"
+        "        context.add_test('t', {'a': 1, 'b': 999}, stop=stop)\n"
+        "        context.set_data('given', context.get_data('runTest'))\n"
+        "        yield TextToSpeechEvent(text='hi')\n"
+    )
+    log = simulate(tmp_path / "log", handler, ["hi"], sessions=8, parameters=parameters, workers=1)
+    assert log.exposures()["variant"].tolist() == ["b"] * 3 + ["a"] + ["b"] * 4
+    assert log.exposures()["assignment"].tolist() == ["random"] * 3 + ["default_after_stop"] + ["random"] * 4
+    assert log.rerun(3).variants == {"t": "a"}
+    assert set(log.sessions()["data"]) == {'{"given":null}'}
+
+
+def test_parameters_of_single_sessions_are_refused_at_the_door():
+    rows = pd.DataFrame({"runTest": [{"t": True}, "no"]})
+    with pytest.raises(InputError, match="runTest.*'no', must be"):
+        vl.simulate("async def handler(event, context):\n    yield\n", ["hi"], 2, parameters=rows)
+
+
 def test_input_data_reaches_each_session_as_it_was_given(tmp_path):
     handler = IMPORTS + (
         "async def handler(event, context):\n"

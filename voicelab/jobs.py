@@ -119,8 +119,7 @@ class Job:
             run_tests: Tests that have stopped by then, on top of the job's.
             parameters: The session's own parameters, in place of the job's.
         """
-        if parameters is None:
-            parameters = parameters_of(self.parameters, index) if callable(self.parameters) else self.parameters
+        parameters, tests = self._parameters(index, parameters)
         seeds = Seeds(self.seed, index)
         caller = self.callers
         if isinstance(caller, Mix):
@@ -137,10 +136,21 @@ class Job:
             caller=caller.name,
             weather=None if self.world is None else self.world.begin(seeds),
             parameters=parameters,
-            run_tests={**self.run_tests, **run_tests} if run_tests else self.run_tests,
+            run_tests={**tests, **run_tests} if run_tests else tests,
             telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
             services=self._services(seeds),
         )
+
+    def _parameters(
+        self, index: int, given: Mapping[str, Any] | None
+    ) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
+        """Return what the handler of a session reads, and the SDK's `runTest` for it."""
+        if given is None:
+            if not callable(self.parameters):
+                return self.parameters, self.run_tests  # split when the job was made
+            given = parameters_of(self.parameters, index)
+        own, tests = split_parameters(given, None)
+        return own, {**self.run_tests, **tests}
 
     def _services(self, seeds: Seeds) -> Services | None:
         if self.model is None and self.shared_data is None:

@@ -348,7 +348,11 @@ def _parameters(given: Any, sessions: int) -> tuple[list[dict[str, Any]] | None,
     if hasattr(given, "to_dict") and hasattr(given, "columns"):
         if len(given) != sessions:
             raise InputError(f"parameters has {len(given)} rows and sessions is {sessions}: give one row a session.")
-        return [{str(key): value for key, value in row.items()} for row in given.to_dict("records")], None, {}
+        rows = [{str(key): value for key, value in row.items()} for row in given.to_dict("records")]
+        if {"runTest", "functionId"} & set(given.columns):
+            for row in rows:
+                split_parameters(row, None)
+        return rows, None, {}
     raise InputError(
         f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, or a function of "
         "the session's index."

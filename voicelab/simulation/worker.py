@@ -20,7 +20,6 @@ from typing import Any
 import pyarrow as pa
 
 from voicelab import sdk
-from voicelab.arguments import split_parameters
 from voicelab.clock import VirtualClock, VirtualLoop
 from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
@@ -177,7 +176,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
         for index in range(task.first, task.stop):
             loop.reset()
             stopped = {test: False for test, at in task.stops.items() if at < index}
-            own = None if task.parameters is None else split_parameters(task.parameters[index - task.first], None)[0]
+            own = None if task.parameters is None else task.parameters[index - task.first]
             session = job.session(settings, VirtualClock(loop), index, stopped, own)
             rows.append(await in_own_context(session.run()))
             if loop.busy:
