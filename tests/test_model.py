@@ -398,7 +398,7 @@ async def through_proxy(event, context):
 @pytest.mark.filterwarnings("error::ResourceWarning")
 def test_each_loop_has_its_own_connection_to_a_real_proxy(proxy):
     for _ in range(2):  # the SDK alone would keep the first loop's connection
-        record = vl.run(through_proxy, ["hi"], parameters={"proxy": proxy}, clock="wall")
+        record = vl.run(through_proxy, ["hi"], parameters={"proxy": proxy}, clock="wall", shared_data={})
         assert spoken(record) == ["real: /v1/completions 4"]
 
 

@@ -233,23 +233,22 @@ def _log_tool(label: str) -> None:
 
 # --- the platform's services -----------------------------------------------------------------------------------------
 
-_services: ContextVar[Any] = ContextVar("voicelab_services", default=None)
+_served: ContextVar[Mapping[Any, Any]] = ContextVar("voicelab_services", default={})  # noqa: B039 - never changed
 _connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
-def serve(services: Any, *, model: bool, shared_data: bool) -> None:
-    """Let an object answer what the calling context and the tasks that it makes ask the platform for.
+def serve(*, completions: Any, shared_data: Any) -> None:
+    """Let objects answer what the calling context and the tasks that it makes ask the platform for.
 
     Args:
-        services: Stands in for the SDK's connection (see `voicelab.context.services`).
-        model: Whether it answers completion requests; else the SDK says that they are not configured.
-        shared_data: Whether it answers for shared data; the same.
+        completions: Stands in for the connection of `primfunctions.completions` (see `voicelab.context.services`); with
+            None the SDK says that it is not configured.
+        shared_data: The same for `primfunctions.shared_data`.
     """
-    _services.set(services)
-    if model:
-        _completions.configure("", "")
-    if shared_data:
-        _shared_data.configure("", "")
+    served = {_completions: completions, _shared_data: shared_data}
+    _served.set({client: connection for client, connection in served.items() if connection is not None})
+    for client in _served.get():
+        client.configure("", "")
 
 
 def _connecting(client: Any) -> Callable[[], Any]:
@@ -260,9 +259,9 @@ def _connecting(client: Any) -> Callable[[], Any]:
     make = client._ensure_session
 
     def connection() -> Any:
-        services, scope = _services.get(), isolation.SCOPE.get()
-        if services is not None:
-            return services
+        served, scope = _served.get().get(client), isolation.SCOPE.get()
+        if served is not None:
+            return served
         if scope is not None and scope.virtual:
             refuse("A service of the platform, with no model= or shared_data= to answer for it,")
         of_loop = _connections.setdefault(asyncio.get_running_loop(), {})

@@ -1,7 +1,7 @@
 """Stands in for the platform's services that a handler calls through the SDK: language models and shared data.
 
-The SDK's clients speak to the platform over a connection of aiohttp. `Services` is such a connection as far as they use
-it, one for each session, without a socket: what it answers comes from the run's model and from a dict.
+The SDK's clients speak to the platform over connections of aiohttp. Here are such connections as far as the clients use
+them, for each session its own, without a socket: what they answer comes from the run's model and from a dict.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from urllib.parse import unquote
 from voicelab import sdk
 
 _WORD = re.compile(r"\s*\S+\s*")
-_SHARED_DATA = "/v1/shared-data/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +73,9 @@ class Services:
         shared_data: What third parties have left for the session, by key; None if there is no such store.
     """
 
-    closed = False
-    """The SDK makes another connection where this one is closed."""
-
     def __init__(self, model: LanguageModel | None, shared_data: Mapping[str, Any] | None) -> None:
-        self._model = model
-        self._shared_data = shared_data
-        self._numbers = itertools.count(1)
-        self._asked: Callable[[dict[str, Any]], None] = _nobody
+        self._completions = None if model is None else _Completions(model)
+        self._shared_data = None if shared_data is None else _SharedData(shared_data)
 
     def open(self, asked: Callable[[dict[str, Any]], None]) -> None:
         """Serve the calling context and the tasks that it makes.
@@ -89,10 +83,33 @@ class Services:
         Args:
             asked: Told of every request to the model.
         """
-        self._asked = asked
-        sdk.serve(self, model=self._model is not None, shared_data=self._shared_data is not None)
+        if self._completions is not None:
+            self._completions.asked = asked
+        sdk.serve(completions=self._completions, shared_data=self._shared_data)
 
-    # --- as the SDK's clients use a connection ---
+
+class _SharedData:
+    """What the SDK's client of shared data takes for its connection."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._stored = stored
+
+    def get(self, url: str, **_: Any) -> "_Exchange":
+        """Look a key up."""
+        key = unquote(url.partition("/v1/shared-data/")[2])
+        if key not in self._stored:
+            return _Exchange(partial(_response, 404, {}))
+        found = {"key": key, "data": copy.deepcopy(self._stored[key])}
+        return _Exchange(partial(_response, 200, {"data": found}))
+
+
+class _Completions:
+    """What the SDK's client of language models takes for its connection."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.asked: Callable[[dict[str, Any]], None]
+        self._model = model
+        self._numbers = itertools.count(1)
 
     def post(self, url: str, *, json: Any, **_: Any) -> "_Exchange":
         """Send a request."""
@@ -102,16 +119,6 @@ class Services:
             return _Exchange(partial(_response, 200, {}))
         error = f"{url} has no stand-in: only completions and shared data can be called here."
         return _Exchange(partial(_response, 501, {"error": error, "error_type": "NotSimulated"}))
-
-    def get(self, url: str, **_: Any) -> "_Exchange":
-        """Look a key of the shared data up."""
-        key = unquote(url.partition(_SHARED_DATA)[2])
-        if self._shared_data is None or key not in self._shared_data:
-            return _Exchange(partial(_response, 404, {}))
-        stored = {"key": key, "data": copy.deepcopy(self._shared_data[key])}
-        return _Exchange(partial(_response, 200, {"data": stored}))
-
-    # --- completions ---
 
     async def _complete(self, given: Any) -> "_Response":
         body = json.loads(json.dumps(given))  # as it would arrive: what JSON can't hold is an error here too
@@ -130,9 +137,8 @@ class Services:
         return _Response(200, final)
 
     async def _answer(self, request: Mapping[str, Any]) -> Completion:
-        assert self._model is not None  # noqa: S101 - without a model the SDK refuses the request
         completion = await self._model.answer(request)
-        self._asked(
+        self.asked(
             {
                 "message": str(completion),
                 "asked": last_message(request),
@@ -150,10 +156,6 @@ def last_message(request: Mapping[str, Any]) -> str:
     messages = request.get("messages") or [{}]
     content = messages[-1].get("content") or ""
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-
-
-def _nobody(data: dict[str, Any]) -> None:
-    """Take no note of a request."""
 
 
 def _words(completion: Completion) -> list[str]:
