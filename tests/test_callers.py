@@ -170,6 +170,35 @@ def test_a_script_that_is_none_is_refused(inputs, message):
         Script(inputs)
 
 
+# --- callers of one's own --------------------------------------------------------------------------------------------
+
+
+class Punctual:
+    """A caller of one's own that does things at fixed times alone."""
+
+    name = "punctual"
+
+    def __init__(self, timed):
+        self.timed = timed
+
+    def begin(self, rng):
+        return self
+
+    def reply(self, heard):
+        return None
+
+
+def test_what_an_own_caller_does_at_fixed_times_happens_then_in_whatever_order_it_is_given():
+    played = play(ECHO, as_caller(Punctual([at(5, "second"), at(1, "first"), at(5, "third")])))
+    assert [(e.time_s, e.data["text"]) for e in played.named("text")] == [(1, "first"), (5, "second"), (5, "third")]
+
+
+@pytest.mark.parametrize("timed", [["hello"], [at(1, "a"), 5], [silence(3)], "hello", None, 5])
+def test_an_own_callers_fixed_times_that_are_none_are_refused(timed):
+    with pytest.raises(InputError, match=r"`timed` holds .* must be a list of vl\.at\(\)"):
+        as_caller(Punctual(timed)).begin(random.Random(0))
+
+
 # --- personas --------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ The session engine turns them into the SDK's events.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -243,6 +243,11 @@ def as_input(given: object) -> Input:
         f"{given!r} is no input. Give text, an SDK event such as DTMFEvent('1'), or vl.silence(), vl.press(), "
         "vl.interrupt(), vl.hang_up(), vl.at()."
     )
+
+
+def in_order(timed: Iterable[At]) -> tuple[At, ...]:
+    """Return inputs at fixed times by their times; those of one time stay as they were given."""
+    return tuple(sorted(timed, key=lambda at: at.time_s))
 
 
 HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")

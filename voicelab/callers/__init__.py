@@ -5,6 +5,7 @@ the protocol. What is random in a caller comes from `rng`, so that a session can
 """
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from voicelab import checks
@@ -13,7 +14,7 @@ from voicelab.callers.persona import Persona, personas
 from voicelab.callers.script import Script
 from voicelab.choice import Choice
 from voicelab.errors import InputError
-from voicelab.inputs import Input, Interrupt, Say, as_input
+from voicelab.inputs import At, Input, Interrupt, Say, as_input, in_order
 
 __all__ = ["Mix", "Persona", "Script", "as_caller", "mix", "personas", "phrases_of"]
 
@@ -96,7 +97,7 @@ class _OwnCall:
     def __init__(self, conversation: Any) -> None:
         self._conversation = conversation
         self._interrupts_after = getattr(conversation, "interrupts_after", None)
-        self.timed = tuple(getattr(conversation, "timed", ()))
+        self.timed = _timed(getattr(conversation, "timed", ()))
 
     def reply(self, heard: Heard) -> Input | None:
         reply = self._conversation.reply(heard)
@@ -105,6 +106,16 @@ class _OwnCall:
     def interrupts_after(self) -> float | None:
         after = None if self._interrupts_after is None else self._interrupts_after()
         return None if after is None else checks.seconds("interrupts_after()", after)
+
+
+def _timed(given: Any) -> tuple[At, ...]:
+    items: list[Any] = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    for item in items:
+        if not isinstance(item, At):
+            raise InputError(
+                f"The caller's `timed` holds {item!r}, must be a list of vl.at(), e.g. [vl.at(5, 'hello')]."
+            )
+    return in_order(items)
 
 
 def phrases_of(caller: Any) -> list[str]:

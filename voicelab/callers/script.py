@@ -9,7 +9,7 @@ from typing import Any
 from voicelab import checks
 from voicelab.callers.heard import Heard
 from voicelab.errors import InputError
-from voicelab.inputs import Action, At, Input, Interrupt, as_input
+from voicelab.inputs import Action, At, Input, Interrupt, as_input, in_order
 
 
 class Script:
@@ -32,7 +32,7 @@ class Script:
         if not given:
             raise InputError("The script is empty. Give at least one input, e.g. vl.Script(['hello']).")
         self.name = checks.name("name", name)
-        self.timed = tuple(sorted((i for i in given if isinstance(i, At)), key=lambda at: at.time_s))
+        self.timed = in_order(i for i in given if isinstance(i, At))
         self.inputs = tuple(i for i in given if not isinstance(i, At))
         # For each entry, and after the last: how far into the agent's speech it comes, None if it waits for the end.
         self._cuts_in = (*(i.after_s if isinstance(i, Interrupt) else None for i in self.inputs), None)
