@@ -32,7 +32,7 @@ from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settled_shards
 from voicelab.model import Model, as_model
 from voicelab.simulation.driver import Driver, Plan
-from voicelab.simulation.fingerprint import fingerprint
+from voicelab.simulation.fingerprint import VERSION, of_run
 from voicelab.simulation.pool import Executor, Pool, default_workers
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.ship import pack
@@ -169,10 +169,7 @@ class _Run:
         self.sessions = sessions
         self.stopping = stopping
         self.table = table
-        parts = [job.callers, job.world, job.parameters, table, job.forced, job.run_tests, job.configuration]
-        parts += [part for part in (job.telephone, job.input_data, job.model, job.shared_data) if part is not None]
-        parts += [job.start.isoformat(), job.handler.environment, job.handler.strict, dict(job.handler.variables)]
-        self.fingerprint = fingerprint(job.handler.fingerprint, *parts)
+        self.fingerprint = of_run(job, table)
         identity = f"{self.fingerprint}:{job.seed}:{stopping}"
         job.run_id = blake2b(identity.encode(), digest_size=8).hexdigest()
 
@@ -201,6 +198,7 @@ class _Run:
         world = self.job.world
         return {
             **self.identity(),
+            "fingerprint_version": VERSION,
             "run_id": self.job.run_id,
             "status": "running",
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -301,11 +299,14 @@ def _existing(folder: Path, run: _Run, *, resume: bool, overwrite: bool) -> "Log
         _make(folder)
         return None
     manifest = read_manifest(folder)
-    same = all(manifest.get(key) == value for key, value in run.identity().items())
+    differing = {key for key, value in run.identity().items() if manifest.get(key) != value}
+    same = not differing
     if overwrite and not (same and resume):
         shutil.rmtree(folder)
         _make(folder)
         return None
+    if differing == {"fingerprint"} and _of_another_version(manifest):
+        raise LogError(_cant_tell(folder, manifest))
     if not same:
         raise LogError(
             f"{folder} holds another run ({manifest.get('sessions')} sessions of {manifest.get('handler')!r}, seed "
@@ -317,6 +318,23 @@ def _existing(folder: Path, run: _Run, *, resume: bool, overwrite: bool) -> "Log
     if not resume:
         raise LogError(f"{folder} holds an unfinished log of this run. Go on with it by resume=True.")
     return None
+
+
+def _of_another_version(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a run's log has a fingerprint that this version computes otherwise."""
+    return "fingerprint" in manifest and manifest.get("fingerprint_version", 1) != VERSION
+
+
+def _cant_tell(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """Return what there is to say of a log that may hold this run or another one."""
+    finished = manifest.get("status") == "finished"
+    return (
+        f"{folder} holds {'a finished' if finished else 'an unfinished'} log ({manifest['sessions']} sessions of "
+        f"{manifest.get('handler')!r}, seed {manifest['seed']}) that another version of voicelab wrote (its fingerprint "
+        f"is of version {manifest.get('fingerprint_version', 1)}, this voicelab's of version {VERSION}): "
+        + ("whether it is of this run can't be told. " if finished else "it can't be resumed by this version. ")
+        + f"Read it by vl.open_log({str(folder)!r}), choose another folder, or replace it with overwrite=True."
+    )
 
 
 def _make(folder: Path) -> None:

@@ -1,19 +1,52 @@
-"""A hash of callers and worlds that is the same in every process, to tell whether a log belongs to a run."""
+"""A hash of what a run's sessions are made of, the same in every process, to tell whether a log belongs to a run."""
 
+import copyreg
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from types import FunctionType
 from typing import Any
 
+from voicelab.handlers import Handler
 from voicelab.handlers.fingerprint import of_function
+from voicelab.jobs import Job
+
+VERSION = 2
+"""How fingerprints are computed; stands in the manifest beside one. Those of different versions can't be compared."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
+# The seed stands in a run's identity by itself, the run's id follows from it, and where sessions come from changes none.
+_NO_PARTS = frozenset({"seed", "run_id", "source"})
 
 
-def fingerprint(*values: Any) -> str:
-    """Return the SHA-256 of values by what they hold: functions by their source, objects by class and state."""
-    return hashlib.sha256(_described(values, set()).encode()).hexdigest()
+def of_run(job: Job, table: list[dict[str, Any]] | None) -> str:
+    """Return the fingerprint of what the sessions of a run follow from, besides its seed.
+
+    Every field of `Job` counts, also one that is new, and each by its name: the same value for two of them makes two
+    runs.
+
+    Args:
+        job: What the sessions are made of.
+        table: Parameters of single sessions, one dict each; None where there are none.
+    """
+    parts = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _NO_PARTS}
+    return fingerprint({**parts, "handler": _of_handler(job.handler), "table": table})
+
+
+def _of_handler(handler: Handler) -> dict[str, Any]:
+    """Return what sessions can know of their handler: not the folder it lies in, nor the notes about it."""
+    return {
+        "source": handler.fingerprint,
+        "name": handler.name,
+        "environment": handler.environment,
+        "strict": handler.strict,
+        "variables": dict(handler.variables),
+    }
+
+
+def fingerprint(value: Any) -> str:
+    """Return the SHA-256 of a value by what it holds: functions by their source, objects by class and state."""
+    return hashlib.sha256(_described(value, set()).encode()).hexdigest()
 
 
 def _described(value: Any, outer: set[int]) -> str:
@@ -28,10 +61,32 @@ def _described(value: Any, outer: set[int]) -> str:
         return "[" + ",".join(_described(item, inner) for item in value) + "]"
     if isinstance(value, set | frozenset):
         return "{" + ",".join(sorted(_described(item, inner) for item in value)) + "}"
-    if isinstance(value, re.Pattern):
-        return f"/{value.pattern}/{value.flags}"
     if isinstance(value, FunctionType):
         return of_function(value)
-    kind = value if isinstance(value, type) else type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    return name if kind is value else f"{name}({_described(value.__getstate__(), inner)})"
+    if isinstance(value, type):
+        return _name(value)
+    return f"{_name(type(value))}({_described(_made_from(value), inner)})"
+
+
+def _made_from(value: Any) -> Any:
+    """Return what `pickle` would make an object from again.
+
+    Its state alone would not do: dates, decimals, numpy's numbers, methods and partial functions have none.
+    """
+    reduce: Callable[[Any], Any] = copyreg.dispatch_table.get(type(value), _reduced)
+    try:
+        made = reduce(value)
+    except Exception:  # noqa: BLE001 - a lock, a connection: nothing that could be the same elsewhere
+        return None
+    if isinstance(made, str):
+        return made
+    maker, *parts = made
+    return [_name(maker), *(list(part) if isinstance(part, Iterator) else part for part in parts)]
+
+
+def _reduced(value: Any) -> Any:
+    return value.__reduce_ex__(4)
+
+
+def _name(made: Callable[..., Any]) -> str:
+    return f"{made.__module__}.{getattr(made, '__qualname__', '')}"

@@ -1,0 +1,159 @@
+"""A run's fingerprint: two different runs never share one, and a log knows how its own was computed."""
+
+import dataclasses
+import datetime
+import decimal
+import functools
+import json
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import voicelab as vl
+from voicelab import simulation
+from voicelab.errors import LogError
+from voicelab.handlers import load_handler
+from voicelab.jobs import Job
+from voicelab.simulation.fingerprint import VERSION, fingerprint, of_run
+from voicelab.telephone import Telephone
+
+SILENT = "async def handler(event, context):\n    return\n    yield\n"
+GOLD = {"plan": "gold"}
+
+# Another value for every field of Job, the same for all fields that can have it.
+OTHERS = {
+    "handler": load_handler(SILENT + "    yield\n"),
+    "callers": vl.Script(["bye"]),
+    "world": vl.World(0.1),
+    "parameters": GOLD,
+    "forced": GOLD,
+    "run_tests": GOLD,
+    "configuration": GOLD,
+    "input_data": GOLD,
+    "start": datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC),
+    "telephone": Telephone(),
+    "model": vl.Model(),
+    "shared_data": GOLD,
+}
+# What doesn't count: the seed stands in a run's identity by itself, the other two change no session.
+NO_PARTS = {"seed": 1, "run_id": "another", "source": "typed"}
+# Another value for everything that a session can know of its handler.
+HANDLERS = {"name": "other", "strict": True, "environment": "production", "variables": GOLD}
+NO_HANDLERS = {"project"}
+
+
+def job(**changed):
+    return Job(**{"handler": load_handler(SILENT), "callers": vl.Script(["hi"]), **changed})
+
+
+def test_every_field_of_a_job_is_known_here():
+    assert {field.name for field in dataclasses.fields(Job)} == OTHERS.keys() | NO_PARTS.keys()
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Job) if field.name not in NO_PARTS])
+def test_another_value_of_any_field_makes_another_run(name):
+    assert of_run(job(**{name: OTHERS[name]}), None) != of_run(job(), None)
+
+
+@pytest.mark.parametrize("name", NO_PARTS)
+def test_what_changes_no_session_makes_no_other_run(name):
+    assert of_run(job(**{name: NO_PARTS[name]}), None) == of_run(job(), None)
+
+
+def test_the_same_value_of_two_fields_makes_two_runs():
+    runs = [of_run(job(**{name: value}), None) for name, value in OTHERS.items()]
+    runs += [of_run(job(), None), of_run(job(), GOLD), of_run(job(), [GOLD])]
+    assert len(set(runs)) == len(runs)
+
+
+def test_everything_that_sessions_know_of_their_handler_counts():
+    public = {name for name in vars(load_handler(SILENT)) if not name.startswith("_")}
+    assert public == HANDLERS.keys() | NO_HANDLERS
+    runs = {of_run(job(), None)}
+    for name, value in HANDLERS.items():
+        changed = load_handler(SILENT)
+        setattr(changed, name, value)
+        runs.add(of_run(job(handler=changed), None))
+    assert len(runs) == len(HANDLERS) + 1
+
+
+def added(a, b=0):
+    return a + b
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (datetime.date(2026, 5, 1), datetime.date(2026, 5, 2)),
+        (pd.Timestamp("2026-05-01"), pd.Timestamp("2026-05-02")),
+        (decimal.Decimal(1), decimal.Decimal(2)),
+        (np.int64(1), np.int64(2)),
+        (np.array([1]), np.array([2])),
+        (functools.partial(added, 1), functools.partial(added, 2)),
+        (vl.World(0.1).begin, vl.World(0.2).begin),
+        (vl.Script(["hi"]).begin, vl.Script(["hi"]).__repr__),
+        ("1", 1),
+    ],
+    ids=repr,
+)
+def test_values_that_differ_have_other_fingerprints(one, other):
+    assert fingerprint({"at": one}) != fingerprint({"at": other})
+
+
+def test_what_can_be_in_one_process_alone_counts_by_its_class():
+    assert fingerprint([threading.Lock()]) == fingerprint([threading.Lock()])
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def simulated(log, **options):
+    return vl.simulate(SILENT, ["hi"], sessions=4, log=log, workers=1, progress=False, **options)
+
+
+def test_a_log_of_input_data_is_not_opened_for_the_same_shared_data(tmp_path):
+    log = simulated(tmp_path / "log", input_data=GOLD)
+    assert simulated(tmp_path / "log", input_data=GOLD).manifest["run_id"] == log.manifest["run_id"]
+    with pytest.raises(LogError, match="holds another run"):
+        simulated(tmp_path / "log", shared_data=GOLD)
+
+
+def of_the_version_before(log, **changed):
+    """Make a log's manifest one as the version before wrote it."""
+    path = log.path / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"fingerprint": "0" * 64} | changed
+    del manifest["fingerprint_version"]
+    path.write_text(json.dumps(manifest))
+    return path.parent
+
+
+def test_an_unfinished_log_of_the_version_before_is_read_and_not_resumed(tmp_path):
+    folder = of_the_version_before(simulated(tmp_path / "log"), status="running")
+    for resume in (True, False):
+        with pytest.raises(LogError, match=r"unfinished log \(4 sessions .* version 1, .* can't be resumed by this"):
+            simulated(folder, resume=resume)
+    assert len(vl.open_log(folder).sessions()) == 4
+    assert simulated(folder, overwrite=True, resume=True).manifest["fingerprint_version"] == VERSION
+
+
+def test_a_finished_log_of_the_version_before_is_read_and_not_taken_for_this_run(tmp_path):
+    folder = of_the_version_before(simulated(tmp_path / "log"))
+    with pytest.raises(LogError, match=r"a finished log .* whether it is of this run can't be told") as caught:
+        simulated(folder)
+    assert "another run" not in str(caught.value)
+    assert len(vl.open_log(folder).sessions()) == 4
+
+
+def test_a_log_of_the_version_before_with_another_seed_holds_another_run(tmp_path):
+    folder = of_the_version_before(simulated(tmp_path / "log"), seed=9)
+    with pytest.raises(LogError, match="holds another run"):
+        simulated(folder)
+
+
+def test_a_log_cut_into_other_shards_holds_another_run(tmp_path, monkeypatch):
+    log = simulated(tmp_path / "log")
+    monkeypatch.setattr(simulation, "SHARD_SIZE", 3)
+    with pytest.raises(LogError, match="holds another run"):
+        simulated(log.path)
