@@ -7,7 +7,7 @@ cancellation back (`uncancel`), which costs half as much as a Task a turn. While
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.effects import START, SessionEffects
 from voicelab.session.failures import waiting_at
 from voicelab.session.host import Settings, Weather
+from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking
 from voicelab.session.utterance import Utterance
 from voicelab.work import CLEANUP_S, STOPPED, Work
@@ -54,12 +55,12 @@ class Session(SessionEffects):
     """
 
     __slots__ = (
-        "_agent",
         "_caller_name",
         "_conversation",
         "_limit_s",
         "_parameters",
         "_services",
+        "_take",
         "_task",
         "_work",
         "session_id",
@@ -91,7 +92,7 @@ class Session(SessionEffects):
         hear = partial(_heard_as, weather) if weather is not None and weather.mishears else None
         self._caller = CallerSide(conversation, turns, self.unheard, hear)
         self.telephone = self._caller.telephone = telephone
-        self._agent = AgentSide(self, turns, self._caller)
+        self._take: Callable[..., None] = AgentSide(self, turns, self._caller).take
         self._inbox = []
         self._limit_s = settings.limits.seconds
         self._work = Work(self._give_up, CLEANUP_S)
@@ -118,11 +119,14 @@ class Session(SessionEffects):
     def forget(self) -> None:
         """Let go of everything, when nothing of the session runs any more.
 
-        Session, turn-taking and context refer to each other. Taken apart they are freed at once; left to the garbage
-        collector, sessions take a sixth longer.
+        What a session consists of refers to the session, and the session to it. Taken apart they are freed at once;
+        left to the garbage collector, sessions take a sixth longer. The context stays whole: a handler that keeps it in
+        its module can go on using it, and the session behind it answers, but what it is told is recorded nowhere.
         """
-        self.context.__dict__.clear()
-        del self.turns, self._agent, self._caller, self._clock, self._work
+        self.turns.forget()
+        self.recorder = Recorder(self.settings.secrets)  # the rows of the one before are in the log
+        self._take = _take_nothing
+        del self.context, self._caller, self._work, self._services
 
     # --- what a live caller and a voice do, on the session's own loop ---
 
@@ -224,7 +228,7 @@ class Session(SessionEffects):
             fault = None if self._weather is None else await self._fault_after_delay(self._weather)
             answer = self._function(event, self.context)
             if hasattr(answer, "__aiter__"):
-                await work.hear(answer, self._agent.take, event.turn, None, fault)
+                await work.hear(answer, self._take, event.turn, None, fault)
             elif hasattr(answer, "__await__"):
                 await work.wait(answer, fault)
             else:
@@ -322,13 +326,13 @@ class Session(SessionEffects):
 
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context sends by itself."""
-        self._agent.take(event, None, self.turn)
+        self._take(event, None, self.turn)
 
     def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
         """Take what a background task yields."""
         if isinstance(event, sdk.Event):
             event.background, event.background_task_name, event.turn = True, task, turn
-        self._agent.take(event, stream, turn, task)
+        self._take(event, stream, turn, task)
         self._clock.wake()
 
     def _rows(self) -> SessionRows:
@@ -361,6 +365,10 @@ class Session(SessionEffects):
             self.mask_rows(self.outcome_rows(context)),
             recorder.metrics,
         )
+
+
+def _take_nothing(event: Any, stream: Any, turn: int, task: str | None = None) -> None:
+    """Stand in for the agent's side of a session that is over."""
 
 
 def _heard_as(weather: Weather, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:

@@ -117,6 +117,10 @@ class TurnTaking:
         self._last_input_s = 0.0
         self._heard_of_interrupted: str | None = None
 
+    def forget(self) -> None:
+        """Let go of what performs the decisions, when none is left to be made."""
+        del self._effects
+
     # What the runner asks.
 
     @property

@@ -1,0 +1,98 @@
+"""A session that is over is let go of at once, and leaves the handler what the handler keeps."""
+
+import gc
+import json
+
+from voicelab.callers import Script
+from voicelab.conversation import SessionRecord
+from voicelab.handlers import load_handler
+from voicelab.jobs import Job, play
+from voicelab.simulation.worker import ShardTask, run_sessions
+
+KEEPS = """
+from primfunctions.events import *
+
+kept = []
+
+async def later(context):
+    yield LogEvent("from a task")
+
+async def handler(event, context):
+    if event.name == "start":
+        for number, one in enumerate(kept):
+            context.set_data(f"before {number}", {
+                "data": dict(one.data), "plan": one.get_data("plan"), "variable": one.variables.get("city"),
+                "variant": one.get_experiment("greeting"), "outcomes": one.get_outcome("booked"),
+                "transcript": len(one.transcript_parts), "tasks": list(one.tasks), "waits": one.has_unfinished_tasks(),
+            })
+            one.set_data("seen again", number)
+            one.set_outcome("booked", number)
+            one.experiment("late", {"x": 1, "y": 1})
+            one.add_outcome("late", "integer")
+            one.create_task(later(one), name="late")
+        kept.append(context)
+        context.add_outcome("booked", "integer")
+        context.experiment("greeting", {"a": 1, "b": 1})
+        context.set_data("plan", f"plan {len(kept)}")
+        context.create_task(later(context), name="task")
+        yield TextToSpeechEvent(text="Hello")
+"""
+
+
+def job(text):
+    handler = load_handler(text, variables={"city": "Graz"})
+    return Job(handler=handler, callers=Script(["hi"]), source="simulated")
+
+
+def shown(rows):
+    return logged(SessionRecord.from_rows(rows))
+
+
+def logged(record):
+    """Return all that a session's log holds of it; the notes are the handler's."""
+    return json.loads(record.to_json()) | {"notes": None}
+
+
+def test_a_context_that_a_handler_keeps_is_the_same_in_run_and_simulate(tmp_path):
+    one = job(KEEPS)
+    ran = [play(one, index) for index in range(3)]
+    simulated = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), [])
+    assert [shown(rows) for rows in simulated] == [logged(record) for record in ran]
+    assert [record.n_errors for record in ran] == [0, 0, 0]
+    assert ran[2].data["before 0"]["data"]["seen again"] == 0
+    assert ran[2].data["before 1"]["plan"] == "plan 2"
+
+
+def test_a_session_that_is_over_stays_as_it_was_logged_whatever_is_done_with_its_context(tmp_path):
+    alone = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 1, {}), [])
+    followed = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), [])
+    assert shown(followed[0]) == shown(alone[0])
+
+
+SEEN = """
+from primfunctions.events import *
+import gc, weakref
+
+seen = []
+
+async def handler(event, context):
+    if event.name == "start":
+        alive = [one() for one in seen]
+        context.set_data("alive", sum(one is not None for one in alive))
+        seen.append(weakref.ref(context))
+        context.add_outcome("booked", "integer")
+        context.experiment("greeting", {"a": 1, "b": 1})
+        yield TextToSpeechEvent(text="Hello")
+"""
+
+
+def test_a_session_is_freed_at_once_when_it_is_forgotten(tmp_path):
+    one = job(SEEN)
+    gc.collect()
+    gc.disable()
+    try:
+        sessions = run_sessions(one, ShardTask(tmp_path, 0, "", 0, 5, {}), [])
+    finally:
+        gc.enable()
+    # The clock keeps the last one until its own session has begun to attend to it.
+    assert {SessionRecord.from_rows(rows).data["alive"] for rows in sessions} == {0}
