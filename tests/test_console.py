@@ -8,6 +8,7 @@ import threading
 import warnings
 import weakref
 
+import ipywidgets
 import pytest
 
 import voicelab as vl
@@ -285,3 +286,67 @@ def test_a_console_that_nobody_holds_ends():
     thread.join(5)
     assert not thread.is_alive()
     assert gone is not None
+
+
+def talked(console):
+    """Have a session with a console, and return what must be freed with it, weakly held."""
+    done = threading.Event()
+    console.send = lambda message, buffers=None: done.set() if console_ended(message) else None
+    receive = functools.partial(console._handle_custom_msg, buffers=[])
+    for message in ({"k": "hello"}, {"k": "connect"}, {"k": "hang_up"}):
+        receive({"engine": "page", **message})
+    assert done.wait(20)
+    talk, settled = console._talk, threading.Event()
+    talk._thread.post(settled.set)
+    assert settled.wait(20)
+    call = talk._past.call
+    return [weakref.ref(one) for one in (console, talk, call, call.session.context, console.record)]
+
+
+def console_ended(message):
+    return message["k"] == "state" and message["state"].get("phase") == "ended"
+
+
+def left_of(held):
+    gc.collect()
+    return [one() for one in held if one() is not None]
+
+
+def test_a_console_that_was_closed_is_freed_with_its_last_session():
+    console = vl.Console(echo, tts="off", stt="off")
+    held = talked(console)
+    console.close()
+    assert console.record is not None
+    del console
+    assert left_of(held) == []
+
+
+def test_a_console_that_nobody_names_is_freed_and_ends_its_talk():
+    console = vl.Console(echo, tts="off", stt="off")
+    held, thread = talked(console), console._talk._thread._thread
+    del console
+    assert left_of(held[:1]) == []
+    thread.join(20)
+    assert not thread.is_alive()
+    assert left_of(held) == []
+
+
+def test_a_console_that_a_page_shows_is_kept_until_it_is_closed(capsys):
+    console = vl.Console(echo, tts="off", stt="off")
+    held = talked(console)
+    console._ipython_display_()
+    del console
+    assert left_of(held[:1]) != []
+    held[0]().close()
+    assert left_of(held) == []
+
+
+def test_a_console_in_a_box_is_kept_by_the_box():
+    box = ipywidgets.VBox([vl.Console(echo, tts="off", stt="off")])
+    (console,) = map(weakref.ref, box.children)
+    assert left_of([console]) != []
+    assert ipywidgets.widgets.widget._instances[console().model_id].key == console().key
+    console().close()
+    box.close()
+    del box
+    assert left_of([console]) == []

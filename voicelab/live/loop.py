@@ -75,11 +75,10 @@ class LoopThread:
             first: Called on the loop before: what makes its work end.
             patience_s: How long to wait for that; what takes longer, such as a handler's cleanup, goes on by itself.
         """
-        if threading.current_thread() is self._thread:
-            self.loop.stop()
-            return
         self.post(self._wind_up, first)
-        self._thread.join(patience_s)
+        # A console may be freed on this very thread, just as it sends.
+        if threading.current_thread() is not self._thread:
+            self._thread.join(patience_s)
 
     def _wind_up(self, first: Callable[[], object]) -> None:
         first()

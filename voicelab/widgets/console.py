@@ -17,6 +17,7 @@ from voicelab.live.talk import Talk
 from voicelab.model import Model
 from voicelab.widgets.cell import close_former, reach_during_cells
 from voicelab.widgets.esm import css, esm
+from voicelab.widgets.holding import hold_weakly, hold_while_shown, weakly
 
 
 class Console(anywidget.AnyWidget):
@@ -84,8 +85,8 @@ class Console(anywidget.AnyWidget):
         close_former(self)
         talk = Talk(
             handler,
-            send=self._to_page,
-            ended=self._keep_static,
+            send=weakly(self._to_page),
+            ended=weakly(self._keep_static),
             log=log,
             parameters=parameters,
             variables=variables,
@@ -107,7 +108,9 @@ class Console(anywidget.AnyWidget):
         self._handles: list[Any] = []
         reach_during_cells(self)
         self.on_msg(_receiver(talk))
-        weakref.finalize(self, talk.close)
+        hold_weakly(self)
+        # Where nobody closes it: when it is freed, and at the end of the process.
+        self._closing = weakref.finalize(self, talk.close)
 
     @property
     def record(self) -> SessionRecord | None:
@@ -120,6 +123,7 @@ class Console(anywidget.AnyWidget):
     def close(self) -> None:
         """End the session and switch the microphone off; what was logged stays."""
         if self._talk is not None:
+            self._closing.detach()  # it would keep the talk
             self._talk.close()
         super().close()
 
@@ -133,6 +137,10 @@ class Console(anywidget.AnyWidget):
         display({**(data or {}), "text/plain": repr(self)}, raw=True)
         # A copy without the kernel, for a saved notebook: empty until there is something to keep.
         self._handles.append(display(_Static(self._static()), display_id=True))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        hold_while_shown(self)
+        return super()._repr_mimebundle_(**options)
 
     def _keep_static(self, record: SessionRecord) -> None:
         del record
