@@ -1,15 +1,18 @@
 """What went wrong in a handler, told in the user's own lines: message, file, line and a short traceback."""
 
+import asyncio
 import functools
 import linecache
 import os
 import re
+import threading
 import traceback
 from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
 import voicelab
+from voicelab.clock import VirtualLoop
 from voicelab.sdk import FOLDER
 
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
@@ -25,6 +28,12 @@ _HINTS = (
     (r"primfunctions\.shared_data is not configured", "in voicelab: give shared_data={key: payload}"),
 )
 """What to do about some of the SDK's messages."""
+# Beyond these no line of the user's is to blame: whatever runs in a session is called from its loop, and a thread that is
+# being started (as `asyncio.to_thread` does) waits for nothing but the machine.
+_OUTERMOST = frozenset(
+    function.__code__
+    for function in (asyncio.BaseEventLoop._run_once, VirtualLoop._run_once, threading.Thread.start)  # type: ignore[attr-defined]
+)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -36,9 +45,12 @@ def is_users(code: CodeType) -> bool:
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:
-    """Return the nearest frame outwards that belongs to the user, or None."""
+    """Return the nearest frame outwards that belongs to the user and runs in the session, or None.
+
+    A session's loop may stand on its caller's own stack: what lies outside the loop only waits for the session.
+    """
     while frame is not None and not is_users(frame.f_code):
-        frame = frame.f_back
+        frame = None if frame.f_code in _OUTERMOST else frame.f_back
     return frame
 
 
