@@ -1,8 +1,8 @@
 """The only module that imports primfunctions: its names, and its process-wide state led to the session that calls.
 
 The SDK keeps process-wide state (`metrics`, `logger`, `tracer`, the connections to the platform) and dates its events
-itself. `hosted()` leads all of it to the session of the calling code, without changing the SDK's code. What a handler
-gets as `context` is in `voicelab.context`.
+itself. `hosted()` leads all of it to the session of the calling code, without changing the SDK's code; only the
+decorator `tracer.tool` is led there for good. What a handler gets as `context` is in `voicelab.context`.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import contextlib
 import copy
 import copyreg
 import functools
+import gc
 import importlib
 import importlib.metadata
 import inspect
@@ -42,7 +43,7 @@ from primfunctions.events import (
 from primfunctions.experiment import Experiment, ExperimentContext
 from primfunctions.logger import Logger, logger
 from primfunctions.metrics import Metrics, metrics
-from primfunctions.tracer import Tracer, tracer
+from primfunctions.tracer import Tracer
 from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
 from voicelab import isolation
@@ -203,32 +204,73 @@ class _LoggerRouter:
         return log
 
 
-class _TracerRouter:
-    """Logs the calls of functions that are decorated with `tracer.tool`, in sessions; elsewhere they just run."""
-
-    def tool(self, function: Callable[..., Any], *, name: str | None, **_: Any) -> Callable[..., Any]:
-        label = str(name or getattr(function, "__name__", "tool"))
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def traced_async(*args: Any, **kwargs: Any) -> Any:
-                _log_tool(label)
-                return await function(*args, **kwargs)
-
-            return traced_async
-
-        @functools.wraps(function)
-        def traced(*args: Any, **kwargs: Any) -> Any:
-            _log_tool(label)
-            return function(*args, **kwargs)
-
-        return traced
-
-
 def _log_tool(label: str) -> None:
     context = CONTEXT.get()
     if context is not None:
         context.logged("tool", label, None)
+
+
+# --- traced tools ----------------------------------------------------------------------------------------------------
+
+# `tracer.tool` decorates while code loads: in a notebook's cell long before any session, in a module that others have
+# imported already. What only `hosted()` put in place would miss those calls, so the decorator is one that logs for good.
+# Outside sessions its functions just run, as the SDK's own do, and the tracer itself stays free for whoever uses it.
+
+
+def _logging_calls(function: Callable[..., Any], label: str) -> Callable[..., Any]:
+    """Return a function that logs each call in the session that makes it."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def traced_async(*args: Any, **kwargs: Any) -> Any:
+            _log_tool(label)
+            return await function(*args, **kwargs)
+
+        return traced_async
+
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        _log_tool(label)
+        return function(*args, **kwargs)
+
+    return traced
+
+
+def _decorating(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method `Tracer.tool` with the calls of what it decorates logged."""
+
+    @functools.wraps(original)
+    def tool(self: Any, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+        decorate = original(self, name=name, **options)
+
+        def decorated(function: Callable[..., Any]) -> Any:
+            return decorate(_logging_calls(function, str(name or getattr(function, "__name__", "tool"))))
+
+        return decorated if function is None else decorated(function)
+
+    return tool
+
+
+def _log_decorated_before() -> None:
+    """Have the functions logged that were decorated before this module was there; the names given to them are lost.
+
+    The SDK's wrappers share one piece of code, by which they are found; each calls what stands in a cell of its own.
+    """
+
+    async def awaited() -> None:
+        """Stand for all coroutine functions."""
+
+    samples = [Tracer().tool(_log_decorated_before), Tracer().tool(awaited)]
+    for wrapper in gc.get_referrers(*(sample.__code__ for sample in samples)):
+        if inspect.isfunction(wrapper):
+            function: Any = getattr(wrapper, "__wrapped__", None)
+            for cell in wrapper.__closure__ or ():
+                if cell.cell_contents is function:
+                    cell.cell_contents = _logging_calls(function, getattr(function, "__name__", "tool"))
+
+
+_log_decorated_before()
+Tracer.tool = _decorating(Tracer.tool)
 
 
 # --- the platform's services -----------------------------------------------------------------------------------------
@@ -313,7 +355,6 @@ _sdk = isolation.SharedPatches(
         replaced(AudioEvent, __init__=_accepting_guide_spelling(AudioEvent.__init__)),
         replaced(metrics, _impl=_MetricsRouter()),
         replaced(logger, _impl=_LoggerRouter()),
-        replaced(tracer, _impl=_TracerRouter()),
         *(
             replaced(client, _ensure_session=connection, _reset_session=connection)
             for client, connection in ((client, _connecting(client)) for client in (_completions, _shared_data))
