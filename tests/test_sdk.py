@@ -303,7 +303,6 @@ def test_a_test_without_stop_ignores_run_test():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("{'a': 0.0, 'b': 1.0}", "above 0"),
         ("{'a': 0, 'b': 0}", "above 0"),
         ("{'a': -1, 'b': 2}", "above 0"),
         ("{'a': float('nan')}", "above 0"),

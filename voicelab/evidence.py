@@ -109,7 +109,9 @@ class Horizon:
     def __init__(self, weights: Floats, rule: StopRule, kind: Kind) -> None:
         k = len(weights)
         assert rule.max_iterations is not None  # noqa: S101 - the monitor chooses this method only then
-        self._weights = weights
+        # An arm that is switched off at first, with weight 0, may be on later. A weight of 1 plans more information for
+        # it than any number of sessions holds, so that its evidence is never taken for more than it is.
+        self._weights = np.where(weights > 0, weights, 1.0)
         self._horizon = rule.max_iterations
         self._kind = kind
         self._sign = 1.0 if rule.direction == "maximize" else -1.0
@@ -366,7 +368,8 @@ class EProcess:
     def _shares_of_pairs(self) -> dict[tuple[int, int], tuple[float, float]]:
         """Return the probability of either arm of a pair among the sessions of the two."""
         w = self._weights.tolist()
-        return {(i, j): (w[i] / (w[i] + w[j]), w[j] / (w[i] + w[j])) for i, j in self._bets}
+        # Of two arms that are both switched off there are no sessions, whatever their shares.
+        return {(i, j): (w[i] / (w[i] + w[j] or 1.0), w[j] / (w[i] + w[j] or 1.0)) for i, j in self._bets}
 
     def interval(
         self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
@@ -381,7 +384,9 @@ class EProcess:
         if self._binary:
             return eprocess.rate_sequence(float(moments.total), n, alpha)
         mean, se = _mean_and_error(moments)
-        return eprocess.confidence_sequence(mean, se, n, self.g * float(self._weights[arm]), alpha)
+        # Of an arm that is switched off by now, any weight of the prior holds.
+        weight = float(self._weights[arm]) or 1 / len(self._weights)
+        return eprocess.confidence_sequence(mean, se, n, self.g * weight, alpha)
 
 
 def _mean_and_error(moments: Moments) -> tuple[float, float]:

@@ -4,8 +4,8 @@ The rule is the stop dict of the Developer Guide and the SDK; `voicelab.monitor`
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from voicelab import checks
@@ -46,6 +46,7 @@ class StopRule:
         method: `auto`: valid at every look, by `horizon` where a number of sessions is declared and not passed, else by
             `e-process`, which needs none; `fixed`: the fixed-sample p-value, which stops falsely when looked at often.
         notify: E-mail addresses that the platform tells.
+        unmet: Conditions that the SDK accepts and nothing fulfils, with their values; only `from_stop` finds any.
 
     Raises:
         InputError: a value is not allowed.
@@ -61,6 +62,7 @@ class StopRule:
     margin: float = 0.0
     method: Literal["auto", "horizon", "e-process", "fixed"] = "auto"
     notify: tuple[str, ...] = ()
+    unmet: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.default is not None:
@@ -84,6 +86,8 @@ class StopRule:
     def from_stop(cls, stop: Mapping[str, Any]) -> "StopRule":
         """Return the rule of a test's stop dict, as the guide and the SDK write it.
 
+        A condition that the SDK accepts and nothing fulfils is no error: see `unmet`.
+
         Args:
             stop: Keys default, max_iterations, max_confidence, target_outcome or target_metric, stop_on (1 or 2),
                 notify.
@@ -104,13 +108,15 @@ class StopRule:
         on = stop.get("stop_on", 1)
         if isinstance(on, bool) or on not in _STOP_ON:
             raise InputError(f"stop_on is {on!r}, must be 1 (whichever comes first) or 2 (both).")
+        unmet = {key: stop[key] for key, is_unmet in _UNMET.items() if is_unmet(stop.get(key))}
         return cls(
-            max_iterations=stop.get("max_iterations"),
-            max_confidence=stop.get("max_confidence"),
+            max_iterations=None if "max_iterations" in unmet else stop.get("max_iterations"),
+            max_confidence=None if "max_confidence" in unmet else stop.get("max_confidence"),
             target_outcome=target,
             default=str(stop["default"]),
             stop_on=_STOP_ON[on],  # type: ignore[arg-type]
             notify=tuple(stop.get("notify") or ()),
+            unmet=tuple(unmet.items()),
         )
 
     def to_stop(self) -> dict[str, Any]:
@@ -123,12 +129,23 @@ class StopRule:
             "stop_on": {"any": 1, "all": 2}[self.stop_on],
             "notify": list(self.notify) or None,
         }
-        return {key: value for key, value in stop.items() if value is not None}
+        return {key: value for key, value in stop.items() if value is not None} | dict(self.unmet)
 
     @property
     def needs_both(self) -> bool:
         """Whether the test runs until confidence and iterations are both reached."""
-        return self.stop_on == "all" and self.max_confidence is not None and self.max_iterations is not None
+        both = self.max_confidence is not None and self.max_iterations is not None
+        return self.stop_on == "all" and (both or bool(self.unmet))
+
+    @property
+    def never_stops(self) -> bool:
+        """Whether a condition that nothing fulfils keeps the rule from ever being fulfilled."""
+        return bool(self.unmet) and (self.needs_both or (self.max_confidence is None and self.max_iterations is None))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of each condition that nothing fulfils, in a sentence."""
+        return [f"{key} is {value!r}, which can't be met: {why_unmet(key, value)}" for key, value in self.unmet]
 
     @property
     def has_horizon(self) -> bool:
@@ -138,12 +155,36 @@ class StopRule:
         return self.max_iterations is not None and not self.needs_both
 
 
+_WHOLE = 100
+"""Percent."""
+# What the SDK accepts and no data fulfils; NaN is between any two numbers to the SDK.
+_UNMET: dict[str, Callable[[Any], bool]] = {
+    "max_iterations": lambda given: isinstance(given, int) and given == 0,
+    "max_confidence": lambda given: (
+        isinstance(given, int | float) and (0 <= given <= 1 or given == _WHOLE or math.isnan(given))
+    ),
+}
+
+
+def why_unmet(key: str, value: Any) -> str:
+    """Return why a condition can't be met, and what to write instead: the end of a sentence."""
+    if key == "max_iterations":
+        return "declare the number of sessions, e.g. 500."
+    if value == _WHOLE:
+        return "no amount of data reaches it. Give less, e.g. 99."
+    return f"it is counted in percent, above 1 and below 100.{_meant(value)}"
+
+
+def _meant(confidence: float) -> str:
+    return f" Did you mean {confidence * _WHOLE:g}?" if 0.5 <= confidence < 1 else ""  # noqa: PLR2004 - a fraction
+
+
 def _check_confidence(given: Any) -> None:
     number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
-    if number and given == 100:  # noqa: PLR2004 - percent
+    if number and given == _WHOLE:
         raise InputError("max_confidence is 100, which no amount of data reaches. Give less, e.g. 99.")
-    if not number or not 1 < given < 100:  # noqa: PLR2004 - percent
-        hint = f" Did you mean {given * 100:g}?" if number and 0.5 <= given <= 1 else ""  # noqa: PLR2004 - a fraction
+    if not number or not 1 < given < _WHOLE:
+        hint = _meant(given) if number else ""
         raise InputError(f"max_confidence is {given!r}, must be above 1 and below 100 (percent).{hint}")
 
 
@@ -153,19 +194,34 @@ def _check_choice(what: str, given: Any, allowed: tuple[str, ...]) -> None:
 
 
 def check_weights(weights: Mapping[Any, Any]) -> dict[str, float]:
-    """Return weights that sum to 1.
+    """Return weights that sum to 1; a variant of weight 0 is switched off.
 
     Args:
         weights: The variants and their weights.
 
     Raises:
-        InputError: no variant, or a weight that is not above 0.
+        InputError: no variant, a weight below 0, or none above.
     """
     if not weights:
         raise InputError("weights is empty, must name at least one variant and its weight.")
-    checked = {str(variant): checks.weight(f"The weight of {variant!r}", weight) for variant, weight in weights.items()}
+    checked = {
+        str(variant): 0.0 if is_off(weight) else checks.weight(f"The weight of {variant!r}", weight)
+        for variant, weight in weights.items()
+    }
     total = sum(checked.values())
+    if not total:
+        raise InputError(f"Every weight is 0 ({', '.join(checked)}): give at least one variant a weight above 0.")
     return {variant: weight / total for variant, weight in checked.items()}
+
+
+def is_off(weight: Any) -> bool:
+    """Return whether a weight switches its variant off."""
+    return isinstance(weight, int | float) and not isinstance(weight, bool) and weight == 0
+
+
+def switched_on(weights: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the variants that sessions can get, with their weights; all of them if every weight is 0."""
+    return {variant: weight for variant, weight in weights.items() if not is_off(weight)} or dict(weights)
 
 
 @dataclass(frozen=True)

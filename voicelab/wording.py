@@ -73,6 +73,12 @@ def _found(monitor: State) -> str:
 
 
 def _on_the_way(monitor: State) -> str:
+    remarks = "".join(f" The rule's {remark}" for remark in monitor.rule.remarks)
+    so_far = "Go on: nothing stops the test." if monitor.rule.never_stops else _so_far(monitor)
+    return f"{so_far}{remarks}"
+
+
+def _so_far(monitor: State) -> str:
     rule = monitor.rule
     if not monitor.recorded:
         target = f" {rule.target_outcome!r}" if rule.target_outcome else ""

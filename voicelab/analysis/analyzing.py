@@ -28,7 +28,7 @@ from voicelab.analysis.result import Result
 from voicelab.analysis.totals import read_totals
 from voicelab.errors import InputError
 from voicelab.monitor import Monitor
-from voicelab.rules import Kind, StopRule, check_weights
+from voicelab.rules import Kind, StopRule, check_weights, switched_on
 from voicelab.stats import fixed, sample_ratio
 from voicelab.stats.compare import Moments, means
 
@@ -197,10 +197,14 @@ def _at_one_look(
 
 
 def _check_variants(data: TestData) -> None:
+    off = ", ".join(data.switched_off)
     if len(data.weights) < 2:  # noqa: PLR2004 - a comparison needs two
+        but = f" that is not switched off by weight 0 (as {off})" if off else ""
         raise InputError(
-            f"The test {data.test!r} has one variant, {next(iter(data.weights), None)!r}: there is nothing to compare."
+            f"The test {data.test!r} has one variant{but}, {next(iter(data.weights), None)!r}: there is nothing to compare."
         )
+    if off:
+        data.warnings.append(f"Switched off by weight 0, without a session, and not compared: {off}.")
     if len(data.weights) > _MOST_VARIANTS:
         raise InputError(
             f"The test {data.test!r} has {len(data.weights):,} variants, at most {_MOST_VARIANTS} can be compared pair by pair. "
@@ -209,9 +213,10 @@ def _check_variants(data: TestData) -> None:
     default = data.rule.default
     if default is not None and default not in data.weights:
         known = ", ".join(data.weights)
+        fact = "switched off" if default in data.switched_off else f"no variant of {data.test!r} ({known})"
         if data.rule.criterion == "vs_default":
-            raise InputError(f"The rule compares with {default!r}, which is no variant of {data.test!r} ({known}).")
-        data.warnings.append(f"The rule's default {default!r} is no variant of {data.test!r} ({known}).")
+            raise InputError(f"The rule compares with {default!r}, which is {fact}.")
+        data.warnings.append(f"The rule's default {default!r} is {fact}.")
 
 
 def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:
@@ -276,7 +281,7 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> Any:
 
 
 def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
-    found = []
+    found = [f"The rule's {remark}" for remark in data.rule.remarks]
     if data.outcome is not None and not monitor.recorded:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
@@ -317,6 +322,8 @@ def _too_small(monitor: Monitor, data: TestData) -> list[str]:
     n, total = (float(sum(part)) for part in zip(*(moments[:2] for moments in monitor.moments), strict=True))
     rule = data.rule
     if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
+        return []
+    if len(switched_on(monitor.weights)) < 2:  # noqa: PLR2004 - the others were switched on later
         return []
     rate = total / n
     effect = minimum_detectable_effect(

@@ -12,7 +12,7 @@ import pandas as pd
 from voicelab.analysis.kinds import Read, read_all, read_one, split
 from voicelab.errors import InputError, did_you_mean
 from voicelab.monitor import Monitor
-from voicelab.rules import Kind, StopRule
+from voicelab.rules import Kind, StopRule, switched_on
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
 NO_NUMBER = "the outcome is missing, or no finite number: left out"
@@ -59,6 +59,7 @@ class TestData:
         excluded: Sessions that are not counted, by reason.
         warnings: What needs care.
         source: Where the sessions are from.
+        switched_off: Variants of weight 0 without a session; they are not among those that are compared.
     """
 
     test: str
@@ -77,6 +78,7 @@ class TestData:
     excluded: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     source: str = ""
+    switched_off: list[str] = field(default_factory=list)
 
     def leave_out_unwritten(self) -> None:
         """Have sessions that didn't write the outcome left out, instead of counting as 0."""
@@ -150,7 +152,7 @@ def from_frame(
     names = frame[variant]
     assigned = names.notna().to_numpy()
     found = [str(name) for name in pd.unique(names[assigned])]
-    shares = configured(weights, found, warnings)
+    shares, off = configured(weights, found, warnings)
     kept = frame if assigned.all() else frame[assigned]
     values, kind = read_one(kept[columns[outcome]], outcome, kinds, warnings)
     arm_of = {name: arm for arm, name in enumerate(shares)}
@@ -176,6 +178,7 @@ def from_frame(
         segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
         source="your data",
+        switched_off=off,
     )
     if not assigned.all():
         data.excluded["no variant found"] = int((~assigned).sum())
@@ -187,11 +190,13 @@ def from_frame(
     return data
 
 
-def configured(weights: Mapping[Any, Any] | None, found: Sequence[str], warnings: list[str]) -> dict[str, Any]:
-    """Return the weight of each variant, equal ones with a warning where none are given.
+def configured(
+    weights: Mapping[Any, Any] | None, found: Sequence[str], warnings: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the weight of each variant, equal ones with a warning where none are given; and those switched off.
 
     Raises:
-        InputError: a variant that was found has no weight.
+        InputError: a variant that was found has no weight, or weight 0.
     """
     if weights is None:
         weights = dict.fromkeys(sorted(found), 1.0)
@@ -199,7 +204,15 @@ def configured(weights: Mapping[Any, Any] | None, found: Sequence[str], warnings
     missing = sorted(set(found) - {str(name) for name in weights})
     if missing:
         raise InputError(f"The variant {missing[0]!r} has no weight; weights names {', '.join(map(str, weights))}.")
-    return {str(name): weight for name, weight in weights.items()}
+    on = {str(name): weight for name, weight in switched_on(weights).items()}
+    off = [name for name in map(str, weights) if name not in on]
+    drawn = sorted(set(found) & set(off))
+    if drawn:
+        raise InputError(
+            f"The weight of {drawn[0]!r} is 0, so that no session can have got it, and some have: give the weight that it "
+            "was drawn with."
+        )
+    return on, off
 
 
 def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.integer]:

@@ -21,7 +21,7 @@ from voicelab.analysis.kinds import (
     split,
 )
 from voicelab.errors import InputError, did_you_mean
-from voicelab.rules import Kind, StopRule, Target
+from voicelab.rules import Kind, StopRule, Target, switched_on
 
 
 def from_log(
@@ -70,13 +70,14 @@ def from_log(
     reading = _Reading(log, random, declaration["conversion_metrics"], asked_kinds(kind, outcome))
     values, written, found = reading.outcome(outcome, warnings)
     status = _indexed(sessions, "status", random)
-    arm_of = {variant: arm for arm, variant in enumerate(declaration["variants"])}
+    weights, off = _weights_in(rows, random, declaration)
+    arm_of = {variant: arm for arm, variant in enumerate(weights)}
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     if log.manifest.get("has_truth"):
         source += ", effects you specified"
     data = TestData(
         test=test,
-        weights=declaration["variants"],
+        weights=weights,
         rule=rule,
         outcome=outcome,
         kind=found,
@@ -91,6 +92,7 @@ def from_log(
         excluded={_REASONS.get(reason, reason): int(n) for reason, n in excluded.items()},
         warnings=warnings,
         source=source,
+        switched_off=off,
     )
     _count_values(data)
     return data
@@ -127,6 +129,16 @@ def _with_a_valid_method(rule: StopRule, own: StopRule, rows: pd.DataFrame, warn
         "so the confidence is that of the method without a horizon."
     )
     return replace(rule, method="e-process")
+
+
+def _weights_in(
+    rows: pd.DataFrame, random: pd.DataFrame, declaration: Mapping[str, Any]
+) -> tuple[dict[str, float], list[str]]:
+    """Return the declared weights of the variants that were ever switched on or drawn, and the other variants."""
+    on = {variant for text in rows["declaration"].unique() for variant in switched_on(json.loads(text)["variants"])}
+    on |= set(random["variant"].astype(str).unique())
+    weights = {variant: weight for variant, weight in declaration["variants"].items() if variant in on}
+    return weights, [variant for variant in declaration["variants"] if variant not in on]
 
 
 def _epochs(random: pd.DataFrame) -> list[tuple[int, Mapping[str, float]]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from voicelab import checks
 from voicelab.errors import InputError
 from voicelab.monitor import Monitor
-from voicelab.rules import StopRule, check_weights
+from voicelab.rules import StopRule, check_weights, switched_on
 from voicelab.stats import boundary, fixed
 
 Floats = npt.NDArray[np.float64]
@@ -164,11 +164,11 @@ def _crossing(drift: float, c: float, ndtr: Any) -> float:
 
 def _shares(weights: Mapping[Any, float] | int) -> Floats:
     if isinstance(weights, Mapping):
-        shares = np.array(list(check_weights(weights).values()))
+        shares = np.array(list(switched_on(check_weights(weights)).values()))
     else:
         shares = np.full(checks.whole("weights", weights), 1.0 / weights)
     if len(shares) < 2:  # noqa: PLR2004 - a comparison needs two
-        raise InputError("A test needs at least two variants.")
+        raise InputError("A test needs at least two variants that are not switched off by weight 0.")
     return shares
 
 
@@ -259,10 +259,11 @@ def _subject(subject: Any, weights: Any, test: str | None) -> tuple[StopRule, di
     else:
         rule, given = _declared(subject, test)
     if rule.max_confidence is None:
+        remarks = "".join(f" The rule's {remark}" for remark in rule.remarks)
         raise InputError(
-            "The rule has no max_confidence, so that it never names a winner: there is nothing to calibrate."
+            f"The rule has no max_confidence, so that it never names a winner: there is nothing to calibrate.{remarks}"
         )
-    return rule, check_weights(given)
+    return rule, switched_on(check_weights(given))
 
 
 def _declared(handler: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:

@@ -256,7 +256,7 @@ def _of_rows(
     rule: StopRule,
     warnings: list[str],
 ) -> Totals:
-    shares = configured(weights, list(rows), warnings)
+    shares, off = configured(weights, list(rows), warnings)
     outcomes = {column.name: _sums(rows, at, column, list(shares)) for at, column in enumerate(columns)}
     counts = np.array([float(rows[name][0]) if name in rows else 0.0 for name in shares])
     target = columns[0].name
@@ -269,6 +269,7 @@ def _of_rows(
         arms=_NO_ARMS,
         values=_NOTHING,
         written=_NOWHERE,
+        switched_off=off,
         crashed=_NOWHERE,
         indexes=_NO_ARMS,
         others={column.name: Values(_NOTHING, _NOWHERE, outcomes[column.name].kind) for column in columns[1:]},

@@ -47,7 +47,8 @@ class SessionExperiments(ExperimentContext):
             return "default_after_stop"
         cumulative = list(itertools.accumulate(experiment.variants.values()))
         at = self._host.uniform(f"test:{experiment.name}") * cumulative[-1]
-        index = min(bisect.bisect_right(cumulative, at), len(cumulative) - 1)
+        # Of variants that are switched off, with weight 0, none is ever the first to reach a number.
+        index = min(bisect.bisect_right(cumulative, at), bisect.bisect_left(cumulative, cumulative[-1]))
         experiment.value = list(experiment.variants)[index]
         return "random"
 
@@ -79,7 +80,7 @@ def check_weights(name: str, variants: Any) -> None:
     """Refuse variants that can't be drawn from.
 
     Raises:
-        InputError: no variants, one named None, or a weight that is not above 0.
+        InputError: no variants, one named None, a weight below 0, or none above.
     """
     if not isinstance(variants, Mapping) or not variants:
         raise InputError(
@@ -90,11 +91,12 @@ def check_weights(name: str, variants: Any) -> None:
         raise InputError(f"Test {name!r} has a variant named None, which the SDK draws again at every read. Rename it.")
     for variant, weight in variants.items():
         number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not math.isfinite(weight) or weight <= 0:
+        if not number or not math.isfinite(weight) or weight < 0:
             raise InputError(
-                f"Test {name!r}: the weight of {variant!r} is {weight!r}, must be a number above 0. "
-                "Leave a variant out instead of giving it no weight."
+                f"Test {name!r}: the weight of {variant!r} is {weight!r}, must be a number above 0, or 0 to switch it off."
             )
+    if not any(variants.values()):
+        raise InputError(f"Test {name!r}: every weight is 0, give at least one variant a weight above 0.")
 
 
 def _variant_named(experiment: Experiment, forced: str) -> Any:

@@ -5,6 +5,7 @@ Tests, outcomes, metrics, log lines, prints and portability notes arrive here; t
 
 import asyncio
 import random
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from voicelab.context import Contexts, SessionContext, check_weights
 from voicelab.errors import ForcedVariantError
 from voicelab.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.records import Label, PortabilityNote, Row
-from voicelab.rules import StopRule
+from voicelab.rules import StopRule, why_unmet
 from voicelab.seeds import Seeds
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
-from voicelab.session.failures import describe, waiting_at
+from voicelab.session.failures import describe, users_frame, waiting_at
 from voicelab.session.notes import make_note
 from voicelab.session.recorder import Recorder, maskable
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
@@ -219,16 +220,22 @@ class SessionHost:
         text = self.recorder.text({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
         key = f"{test}:{text}"
         if key not in self.settings.checked:
-            check_weights(test, variants)
-            if stop:
-                StopRule.from_stop(stop)
-            if stop and stop.get("default") not in variants:
-                self.note("default_not_a_variant", None, name=test, default=stop.get("default"))
-            total = sum(variants.values())
-            if abs(total - 1) > 1e-6:  # noqa: PLR2004 - as the analysis counts it
-                self.note("weights_sum", None, name=test, total=total)
+            self._check(test, variants, stop, users_frame(sys._getframe(1)))
             self.settings.checked.add(key)
         return text
+
+    def _check(
+        self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, line: FrameType | None
+    ) -> None:
+        """Refuse a declaration that can't be meant, and note at its line what of it won't do what it seems to."""
+        check_weights(test, variants)
+        for key, value in StopRule.from_stop(stop).unmet if stop else ():
+            self.note(f"unmet_{key}", line, name=test, value=value, why=why_unmet(key, value))
+        if stop and stop.get("default") not in variants:
+            self.note("default_not_a_variant", line, name=test, default=stop.get("default"))
+        total = sum(variants.values())
+        if abs(total - 1) > 1e-6:  # noqa: PLR2004 - as the analysis counts it
+            self.note("weights_sum", line, name=test, total=total)
 
     def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
         """Log that the session has reached a test, with the variant it got."""

@@ -69,6 +69,16 @@ RULES: dict[str, tuple[str, str, str]] = {
         "a default from the variants",
         "after the stop every session gets a variant that was never tested",
     ),
+    "unmet_max_iterations": (
+        "max_iterations of test {name!r} is {value!r}, which can't be met",
+        "{why}",
+        "accepted; here the test never stops by it",
+    ),
+    "unmet_max_confidence": (
+        "max_confidence of test {name!r} is {value!r}, which can't be met",
+        "{why}",
+        "accepted, and read as {value:g} percent; here the test never stops by it",
+    ),
     "audio_needs_url": (
         "AudioEvent({path!r}) names a file",
         "an HTTP(S) URL",

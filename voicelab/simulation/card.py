@@ -90,6 +90,8 @@ def _test(standing: Standing) -> str:
     words = decision.sentence if standing.stopped else standing.in_words() or "nothing can be said yet"
     if rule.max_confidence is not None and not standing.stopped:
         words += f" ({rule.max_confidence:g} % stops it)"
+    if not standing.stopped:
+        words += "".join(f". The rule's {remark}" for remark in rule.remarks)
     head = "share" if standing.kind == "binary" else "mean"
     rows = "".join(_variant(standing, *variant) for variant in standing.variants)
     return (

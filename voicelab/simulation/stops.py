@@ -12,7 +12,7 @@ import numpy as np
 
 from voicelab.log.write import shard_path
 from voicelab.monitor import Monitor
-from voicelab.rules import StopRule, Target
+from voicelab.rules import StopRule, Target, switched_on
 from voicelab.simulation.card import Standing
 from voicelab.simulation.worker import ShardReport
 from voicelab.stats.compare import means
@@ -86,20 +86,21 @@ class Watch:
             if test not in self._tests and declaration["stop"]:
                 rule = StopRule.from_stop(declaration["stop"])
                 target = Target(rule.target_outcome, declaration["conversion_metrics"])
-                self._tests[test] = _Watched(Monitor(test, declaration["variants"], rule), target)
+                self._tests[test] = _Watched(Monitor(test, switched_on(declaration["variants"]), rule), target)
             if test in self._tests and test not in self.stops:
                 data[test] = self._arrays(test, exposures, report)
         return data
 
     def _arrays(self, test: str, exposures: list[Any], report: ShardReport) -> dict[str, Any]:
         watched = self._tests[test]
-        drawn = [row for row in exposures if row[4] == "random" and row[0] >= watched.seen]
+        arm_of = {variant: arm for arm, variant in enumerate(watched.monitor.variants)}
+        # A variant that the first declaration switches off, with weight 0, is none of the rule's to stop by.
+        drawn = [row for row in exposures if row[4] == "random" and row[0] >= watched.seen and row[2] in arm_of]
         outcomes = [row for row in report.outcomes if row[1] == watched.target.outcome]
         kind = watched.target.kind_in(row[2] for row in outcomes)
         if kind is not None:
             watched.monitor.know(kind)
         by_index = {row[0]: row for row in outcomes}
-        arm_of = {variant: arm for arm, variant in enumerate(watched.monitor.variants)}
         crashed = set(report.crashed)
         found = [by_index.get(row[0]) for row in drawn]
         return {

@@ -21,7 +21,8 @@ class SampleRatio:
     """The sequential check, carried from session to session.
 
     Args:
-        weights: Configured weights of the arms, shape (k,), summing to 1.
+        weights: Configured weights of the arms, shape (k,), summing to 1. A session of an arm of weight 0, which is
+            switched off, contradicts them for certain.
     """
 
     def __init__(self, weights: Floats) -> None:
@@ -46,9 +47,12 @@ class SampleRatio:
         for arm in np.flatnonzero(drawn):
             before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
         t = self.counts.sum() + np.arange(len(arms))
-        steps = np.log(KAPPA * self._weights[arms] + before) - np.log(KAPPA + t)
+        on = self._weights[arms] > 0
+        w = np.where(on, self._weights[arms], 1.0)
+        steps = np.log(KAPPA * w + before) - np.log(KAPPA + t)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-        steps -= np.log(self._weights)[arms]
+        steps -= np.log(w)
+        steps[~on] = np.inf
         if len(steps):
             steps[0] += self._log_e
         log_e = np.cumsum(steps)
@@ -63,8 +67,11 @@ class SampleRatio:
         """Take one session; the same floats as `extend`, at a tenth of its cost."""
         counts = self.counts.tolist()
         w, t = float(self._weights[arm]), sum(counts)
-        logs = np.log(np.array([KAPPA * w + counts[arm], KAPPA + t, w])).tolist()
-        self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
+        if w:
+            logs = np.log(np.array([KAPPA * w + counts[arm], KAPPA + t, w])).tolist()
+            self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
+        else:
+            self._log_e = np.inf
         self.counts[arm] += 1
         if t + 1 >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
@@ -75,11 +82,14 @@ class SampleRatio:
         Args:
             counts: Sessions of each arm, shape (k,), for a check that has seen none before.
         """
-        kappa = KAPPA * self._weights
         self.counts = np.asarray(counts, dtype=np.float64)
+        on = self._weights > 0
+        w, drawn = self._weights[on], self.counts[on]
         t = float(self.counts.sum())
-        arms = gammaln(kappa + self.counts) - gammaln(kappa) - self.counts * np.log(self._weights)
+        arms = gammaln(KAPPA * w + drawn) - gammaln(KAPPA * w) - drawn * np.log(w)
         self._log_e = float(arms.sum() - (gammaln(KAPPA + t) - gammaln(KAPPA)))
+        if self.counts[~on].any():
+            self._log_e = np.inf
         if t >= FIRST_SHOWN:
             self.peak = max(0.0, self._log_e)
 
@@ -98,7 +108,10 @@ def fixed_p_value(counts: Floats, weights: Floats) -> float:
     """Return the p-value of Pearson's chi-square test of counts against weights, for one look."""
     from scipy.stats import chisquare
 
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.sum() == 0:
+    counts, weights = np.asarray(counts, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    on = weights > 0
+    if counts[~on].any():
+        return 0.0
+    if counts.sum() == 0 or on.sum() == 1:
         return 1.0
-    return float(chisquare(counts, np.asarray(weights) / np.sum(weights) * counts.sum()).pvalue)
+    return float(chisquare(counts[on], weights[on] / weights.sum() * counts.sum()).pvalue)
