@@ -1,5 +1,6 @@
 """The agent's side of a session: what the handler and its tasks yield, recorded, queued for playback, and acted on."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from voicelab import sdk
@@ -50,14 +51,14 @@ class AgentSide:
         if self._left < 0:
             self._stop_flood()
         elif self._host.terminal:
-            self._after_end(event, turn, task)
-        elif event.name == "text_to_speech":
+            self._after_end(event, stream, turn, task)
+        elif type(event) is sdk.TextToSpeechEvent:  # nearly always
             self._speech(event, turn, task)
         else:
-            if event.name == "audio" and not str(event.data.get("path")).startswith(_REMOTE):
+            if isinstance(event, sdk.AudioEvent) and not str(event.data.get("path")).startswith(_REMOTE):
                 frame = getattr(stream, "ag_frame", None)
                 self._host.note("audio_needs_url", frame, path=event.data.get("path"))
-            getattr(self, _METHODS.get(event.name, "_plain"))(event, turn, task)
+            _act_of(type(event))(self, event, turn, task)
 
     def _stop_flood(self) -> None:
         if self._turns.ended is None:
@@ -65,18 +66,24 @@ class AgentSide:
             self._host.failed(TimeoutError(f"The session reached its limit of {limit} outputs"))
             self._turns.end(self._now(), "timeout")
 
-    def _after_end(self, event: sdk.Event, turn: int, task: str | None) -> None:
-        spoken = event.name in outputs.CLEANUP_NAMES or event.name.startswith("metrics.")
-        self._record(self._now(), turn, event, task, None if spoken else event.data | {"spoken": False})
+    def _after_end(self, event: sdk.Event, stream: Any, turn: int, task: str | None) -> None:
+        data = event.data
+        if event.name.startswith("metrics."):
+            self._host.note("metric_after_end", getattr(stream, "ag_frame", None), name=event.name)
+        elif event.name not in outputs.CLEANUP_NAMES:
+            data = data | {"spoken": False}
+        elif data.get("after_speech"):  # the platform would wait for speech that nobody speaks any more
+            data = data | {"spoken": False, "dropped": "the session has ended"}
+        self._record(self._now(), turn, event, task, data)
 
     def _record(
         self, time_s: float, turn: int, event: sdk.Event, task: str | None, data: dict[str, Any] | None = None
     ) -> None:
         data = event.data if data is None else data
-        if event.name == "error":
+        if isinstance(event, sdk.ErrorEvent):
             self._recorder.add_error(time_s, turn, data, task)
             return
-        kind = "log" if event.name == "log" else "output"
+        kind = "log" if isinstance(event, sdk.LogEvent) else "output"
         self._recorder.add(time_s, turn, (kind, event.name, task is not None, task), data)
 
     def _listening(self, event: sdk.Event, turn: int, task: str | None) -> None:
@@ -156,7 +163,7 @@ class AgentSide:
                 interruptible=False,
             )
             self._speech(speech, turn, task)
-        self._turns.stop("completed" if event.name == "stop" else "transferred")
+        self._turns.stop("completed" if isinstance(event, sdk.StopEvent) else "transferred")
 
     def _interrupt(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
@@ -169,16 +176,23 @@ class AgentSide:
 
 _SPEECH = ("output", "text_to_speech", False, None)
 _REMOTE = ("http://", "https://", "data:")
-_METHODS = {
-    "text_to_speech": "_speech",
-    "audio": "_audio",
-    "silence": "_silence",
-    "stop": "_end",
-    "transfer_session": "_end",
-    "interrupt": "_interrupt",
-    "input_allowed": "_input_allowed",
-    "stt_update_settings": "_listening",
+_Act = Callable[[AgentSide, sdk.Event, int, str | None], None]
+# By class, not by name: the name of an event is an attribute that a handler can set.
+_ACTS: Mapping[type[sdk.Event], _Act] = {
+    sdk.TextToSpeechEvent: AgentSide._speech,
+    sdk.AudioEvent: AgentSide._audio,
+    sdk.SilenceEvent: AgentSide._silence,
+    sdk.StopEvent: AgentSide._end,
+    sdk.TransferSessionEvent: AgentSide._end,
+    sdk.InterruptEvent: AgentSide._interrupt,
+    sdk.InputAllowedEvent: AgentSide._input_allowed,
+    sdk.STTUpdateSettingsEvent: AgentSide._listening,
 }
+
+
+def _act_of(kind: type[sdk.Event]) -> _Act:
+    """Return what a class of events does, or the nearest of the classes that it is derived from."""
+    return next((_ACTS[base] for base in kind.__mro__ if base in _ACTS), AgentSide._plain)
 
 
 def _no_event(given: Any, stream: Any) -> str:

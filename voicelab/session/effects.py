@@ -59,7 +59,7 @@ class SessionEffects(SessionHost):
             record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text})
             self._transcript.append({"role": "user", "content": text, "interrupted": False})
         else:
-            record(time_s, turn, ("input", event.name, False, None), data)
+            record(time_s, turn, ("input", event.name, bool(event.background), None), data)
         self._inbox.append(event)
 
     def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:

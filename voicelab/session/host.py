@@ -220,7 +220,7 @@ class SessionHost:
         text = self.recorder.text({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
         key = f"{test}:{text}"
         if key not in self.settings.checked:
-            self._check(test, variants, stop, users_frame(sys._getframe(1)))
+            self._check(test, variants, stop, sys._getframe(1))
             self.settings.checked.add(key)
         return text
 
@@ -245,6 +245,8 @@ class SessionHost:
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric."""
+        if self.terminal:
+            self.note("metric_after_end", sys._getframe(1), name=name)
         self.recorder.add_metric(self.now(), self.turn, type, name, value, tags)
 
     def logged(self, level: str, message: Any, attributes: Any) -> None:
@@ -260,6 +262,7 @@ class SessionHost:
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
+        frame = users_frame(frame)
         key = (rule, *facts.values()) if frame is None else (rule, id(frame.f_code), frame.f_lasti)
         if key not in self.settings.noted:
             self.settings.noted[key] = frame and frame.f_code  # kept, so that its id stays its own

@@ -79,6 +79,11 @@ RULES: dict[str, tuple[str, str, str]] = {
         "{why}",
         "accepted, and read as {value:g} percent; here the test never stops by it",
     ),
+    "metric_after_end": (
+        "metric {name!r} is recorded when the session has ended",
+        "metrics before the end, such as before yield StopEvent(...)",
+        "counted here; what the platform lets through after the end names no metrics, so that it may be lost",
+    ),
     "audio_needs_url": (
         "AudioEvent({path!r}) names a file",
         "an HTTP(S) URL",
