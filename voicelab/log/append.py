@@ -1,19 +1,20 @@
 """Adds single sessions to a log as they happen: each is a shard of its own, there as soon as it has ended."""
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from voicelab.errors import LogError
-from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.log.write import SPECULATIVE, settle_shard, settled_shards, stage_shard
+from voicelab.log import lock
+from voicelab.log.clear import is_blank
+from voicelab.log.manifest import check_run, read_manifest, write_manifest
+from voicelab.log.write import SPECULATIVE, make_folder, settle_shard, settled_shards, stage_shard
 from voicelab.records import SESSIONS, SessionRows
 
 _COLUMNS = {name: at for at, name in enumerate(SESSIONS)}
-_lock = threading.Lock()
 
 
 class LiveLog:
@@ -30,30 +31,19 @@ class LiveLog:
 
     def __init__(self, folder: Path, run_id: str, facts: Mapping[str, Any]) -> None:
         self.folder = folder
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            manifest = read_manifest(folder)
-            if not manifest.get("live"):
-                raise LogError(
-                    f"{folder} holds another log ({manifest.get('sessions')} sessions, source "
-                    f"{manifest.get('source')}). Give the console a folder of its own."
-                )
-        else:
-            self._make()
-            manifest = {
-                "status": "finished",
-                "live": True,
-                "run_id": run_id,
-                "source": "live",
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "sessions": 0,
-                "shard_size": 1,
-                **facts,
-            }
-            write_manifest(folder, manifest)
+        if is_blank(folder):
+            self._begin(run_id, facts)
+        manifest = read_manifest(folder)
+        if not manifest.get("live"):
+            raise LogError(
+                f"{folder} holds another log ({manifest.get('sessions')} sessions, source "
+                f"{manifest.get('source')}). Give the console a folder of its own."
+            )
         self.run_id = str(manifest["run_id"])
 
     def claim(self) -> int:
         """Return the index of the next session; nobody else gets it, in this process or another."""
+        check_run(self.folder, self.run_id)
         taken = [int(path.name) for path in self._claims.glob("*") if path.name.isdigit()]
         index = max([*settled_shards(self.folder), *taken], default=-1) + 1
         while True:
@@ -74,11 +64,13 @@ class LiveLog:
             rows: The session's rows; their session_index is `index`.
 
         Raises:
-            LogError: the disk is full, or the folder can't be written; the sessions before stay readable.
+            LogError: the disk is full, the folder can't be written, or it holds another log by now; the sessions before
+                stay readable.
         """
-        stage_shard(self.folder, index, "live", [rows])
-        settle_shard(self.folder, index, "live")
-        with _lock:
+        with self._held():
+            check_run(self.folder, self.run_id)
+            stage_shard(self.folder, index, "live", [rows])
+            settle_shard(self.folder, index, "live")
             manifest = read_manifest(self.folder)
             statuses = Counter(manifest.get("statuses", {}))
             statuses[rows.session[_COLUMNS["status"]]] += 1
@@ -93,19 +85,36 @@ class LiveLog:
         """Write what a session sounded like to `audio/<session_id>.wav`, caller left, agent right."""
         path = self.folder / "audio" / f"{session_id}.wav"
         unfinished = path.with_name(f"_{path.name}")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            unfinished.write_bytes(wav)
-            unfinished.replace(path)
-        except OSError as error:
-            raise LogError(f"{path} can't be written: {error.strerror}.") from None
+        with self._held():
+            check_run(self.folder, self.run_id)
+            try:
+                path.parent.mkdir(exist_ok=True)
+                unfinished.write_bytes(wav)
+                unfinished.replace(path)
+            except OSError as error:
+                raise LogError(f"{path} can't be written: {error.strerror}.") from None
 
     @property
     def _claims(self) -> Path:
         return self.folder / SPECULATIVE / "claims"
 
-    def _make(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LogError(f"The folder {self.folder} can't be made: {error.strerror}.") from None
+    def _held(self) -> AbstractContextManager[lock.Lock]:
+        # Others may write sessions to the same log: each waits for the moment that another takes.
+        return lock.hold(self.folder, "sessions of a console", lock.BRIEFLY_S)
+
+    def _begin(self, run_id: str, facts: Mapping[str, Any]) -> None:
+        make_folder(self.folder)
+        with self._held():
+            if not is_blank(self.folder):
+                return  # another console was first
+            manifest = {
+                "status": "finished",
+                "live": True,
+                "run_id": run_id,
+                "source": "live",
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "sessions": 0,
+                "shard_size": 1,
+                **facts,
+            }
+            write_manifest(self.folder, manifest)

@@ -38,6 +38,23 @@ def read_manifest(root: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def check_run(root: Path, run_id: str) -> None:
+    """Make sure that a log is still that of a run, before the run adds to it.
+
+    Raises:
+        LogError: its folder was removed, or holds another run.
+    """
+    try:
+        found = read_manifest(root).get("run_id")
+    except LogError as error:
+        raise LogError(f"{root} was removed or replaced while run {run_id} wrote it. {error}") from None
+    if found != run_id:
+        raise LogError(
+            f"{root} was replaced while run {run_id} wrote it: it holds run {found} now. Nothing more is written; run it "
+            "again into a folder of its own."
+        )
+
+
 def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
     """Write a log's manifest, whole or not at all.
 

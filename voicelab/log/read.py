@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError, VoicelabError, did_you_mean
-from voicelab.log import late, queries
+from voicelab.log import late, lock, queries
 from voicelab.log.manifest import read_manifest
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.write import settled_shards, shard_path
@@ -195,9 +195,12 @@ class Log:
 
         Raises:
             InputError: no `session_id`, sessions that the log doesn't have, an id twice, or an outcome that it has.
+            LogError: somebody else writes the log, or it can't be written.
         """
-        taken = [*self._outcomes, *late.outcome_names(self.path)]
-        late.add(self.path, frame, known=self._frame("SELECT session_id, session_index FROM sessions"), taken=taken)
+        with lock.hold(self.path, "late outcomes", lock.BRIEFLY_S):
+            taken = [*self._outcomes, *late.outcome_names(self.path)]
+            known = self._frame("SELECT session_id, session_index FROM sessions")
+            late.add(self.path, frame, known=known, taken=taken)
 
     # --- inside ---
 

@@ -4,6 +4,7 @@ Whatever is unfinished has a name that starts with `_`, which every reader of Pa
 settled when its file in `sessions/` is there: that one is moved last.
 """
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -24,6 +25,18 @@ SPECULATIVE = "_spec"
 _SESSION_ID = list(SESSIONS).index("session_id")
 # sessions last: its presence is the mark that a shard is settled.
 _IN_ORDER = [*(table for table in TABLES if table != "sessions"), "sessions"]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a log's folder, if it isn't there.
+
+    Raises:
+        LogError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
 
 
 def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRows]) -> None:
@@ -78,9 +91,18 @@ def settle_shard(root: Path, number: int, tag: str) -> None:
         raise _cannot_write(staged, error) from None
 
 
-def drop_speculative(root: Path) -> None:
-    """Throw away what is staged and was never settled."""
-    shutil.rmtree(root / SPECULATIVE, ignore_errors=True)
+def drop_speculative(root: Path, tag: str | None = None) -> None:
+    """Throw away what is staged and was never settled.
+
+    Args:
+        root: The log's folder.
+        tag: Only what was staged with it; None for all, the claims of consoles too.
+    """
+    folder = root / SPECULATIVE
+    for path in [folder] if tag is None else folder.glob(f"*-{tag}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # if nothing else is staged
 
 
 def settled_shards(root: Path) -> list[int]:

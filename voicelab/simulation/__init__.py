@@ -1,7 +1,6 @@
 """Simulates thousands to millions of sessions in virtual time: `vl.simulate`."""
 
 import platform
-import shutil
 import sys
 import tempfile
 import time
@@ -28,8 +27,10 @@ from voicelab.conversation import SessionRecord
 from voicelab.errors import InputError, LogError
 from voicelab.handlers import HandlerLike
 from voicelab.jobs import Job, parameters_of, play, warn_of_unknown_tests
-from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.log.write import drop_speculative, settled_shards
+from voicelab.log.clear import check_clear, clear, is_blank
+from voicelab.log.lock import Lock, hold
+from voicelab.log.manifest import check_run, read_manifest, write_manifest
+from voicelab.log.write import drop_speculative, make_folder, settled_shards
 from voicelab.model import Model, as_model
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.fingerprint import VERSION, of_run
@@ -154,8 +155,16 @@ def simulate(
     finished = _existing(folder, run, resume=resume, overwrite=overwrite)
     if finished is None:
         packed = pack(job)
-        _simulate(run, folder, packed, executor, min(n_workers, run.plan(folder).n_shards), progress=progress)
-        finished = _open(folder)
+        n_workers = min(n_workers, run.plan(folder).n_shards)
+        make_folder(folder)
+        with hold(folder, f"vl.simulate of {job.handler.name!r}, {sessions:,} sessions") as lock:
+            # Whoever held the lock until now may have changed what is there.
+            finished = _existing(folder, run, resume=resume, overwrite=overwrite)
+            if finished is None:
+                if _is_replaced(folder, run, resume=resume, overwrite=overwrite):
+                    clear(folder)
+                _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
+                finished = _open(folder)
     if job.forced:
         warn_of_unknown_tests(job.forced, finished.exposures()["test"].unique().tolist())
     return _with_job(finished, run, temporary)
@@ -216,8 +225,12 @@ class _Run:
 
 
 def _simulate(
-    run: _Run, folder: Path, packed: bytes, executor: Executor | None, workers: int, *, progress: bool
+    run: _Run, folder: Path, lock: Lock, packed: bytes, executor: Executor | None, workers: int, *, progress: bool
 ) -> None:
+    def check() -> None:
+        lock.check()
+        check_run(folder, run.job.run_id)
+
     plan = run.plan(folder)
     settled = _settled_prefix(folder)
     manifest = run.manifest(workers)
@@ -239,7 +252,7 @@ def _simulate(
                 run.job.handler.add_note(note)
 
         try:
-            Driver(plan, pool, watch, line, ahead=2 * workers + 2, take=take).run(settled)
+            Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, take=take).run(settled)
         except KeyboardInterrupt:
             logged = min(_settled_prefix(folder) * plan.shard_size, plan.sessions)
             sys.stderr.write(
@@ -247,6 +260,7 @@ def _simulate(
                 "The same call with resume=True goes on from there.\n"
             )
             raise
+    check()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
     manifest |= {"status": "finished", "seconds": seconds, "decisions": watch.decisions(), **totals.manifest()}
@@ -295,19 +309,16 @@ def _folder(log: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[s
 
 def _existing(folder: Path, run: _Run, *, resume: bool, overwrite: bool) -> "Log | None":
     """Return the log if it is there and finished; None if the run is to go on, or to begin."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        _make(folder)
+    if is_blank(folder):
+        return None
+    if _is_replaced(folder, run, resume=resume, overwrite=overwrite):
+        check_clear(folder)
         return None
     manifest = read_manifest(folder)
-    differing = {key for key, value in run.identity().items() if manifest.get(key) != value}
-    same = not differing
-    if overwrite and not (same and resume):
-        shutil.rmtree(folder)
-        _make(folder)
-        return None
+    differing = _differing(manifest, run)
     if differing == {"fingerprint"} and _of_another_version(manifest):
         raise LogError(_cant_tell(folder, manifest))
-    if not same:
+    if differing:
         raise LogError(
             f"{folder} holds another run ({manifest.get('sessions')} sessions of {manifest.get('handler')!r}, seed "
             f"{manifest.get('seed')}). Choose another folder, or replace it with overwrite=True."
@@ -337,11 +348,13 @@ def _cant_tell(folder: Path, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
+def _is_replaced(folder: Path, run: _Run, *, resume: bool, overwrite: bool) -> bool:
+    return overwrite and not is_blank(folder) and not (resume and not _differing(read_manifest(folder), run))
+
+
+def _differing(manifest: Mapping[str, Any], run: _Run) -> set[str]:
+    """Return what of a log's identity is not this run's."""
+    return {key for key, value in run.identity().items() if manifest.get(key) != value}
 
 
 def _settled_prefix(folder: Path) -> int:

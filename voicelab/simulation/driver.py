@@ -57,6 +57,7 @@ class Driver:
         watch: Decides the tests.
         progress: The progress line.
         ahead: Shards that may be under way or wait for the scan.
+        check: Raises if the log's folder is no longer this run's; called before each shard is settled.
         take: Is given the report of each settled shard.
     """
 
@@ -67,6 +68,7 @@ class Driver:
         watch: Watch,
         progress: Progress,
         ahead: int,
+        check: Callable[[], None],
         take: Callable[[ShardReport], None],
     ) -> None:
         self._plan = plan
@@ -74,6 +76,7 @@ class Driver:
         self._watch = watch
         self._progress = progress
         self._ahead = ahead
+        self._check = check
         self._take = take
         self._waiting: dict[int, tuple[ShardTask, ShardReport]] = {}
 
@@ -108,6 +111,7 @@ class Driver:
         if self._watch.scan(report):
             self._submit(number)
             return False
+        self._check()
         settle_shard(self._plan.root, number, task.tag)
         self._take(report)
         self._progress.settled(task.stop - task.first, report.n_errors, self._watch.standings())

@@ -1,6 +1,5 @@
 """`voicerun.read`: exports of VoiceRun in, one session log out."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -9,8 +8,10 @@ from typing import Any
 
 from voicelab.errors import InputError, LogError
 from voicelab.log import Log, open_log
-from voicelab.log.manifest import write_manifest
-from voicelab.log.write import settle_shard, stage_shard
+from voicelab.log.clear import check_clear, clear, is_blank
+from voicelab.log.lock import Lock, hold
+from voicelab.log.manifest import check_run, write_manifest
+from voicelab.log.write import drop_speculative, make_folder, settle_shard, stage_shard
 from voicelab.records import SessionRows
 from voicelab.voicerun import files, shapes
 from voicelab.voicerun.assemble import assemble
@@ -18,6 +19,8 @@ from voicelab.voicerun.declare import check_given
 from voicelab.voicerun.gather import Gathered, gather
 
 SHARD_SIZE = 2000
+_STAGED = "import"
+"""The tag of shards that are staged."""
 
 
 def read(
@@ -48,11 +51,11 @@ def read(
 
     Raises:
         InputError: a file is missing, cut, or no export of VoiceRun; a test's weights are not known.
-        LogError: there is a log already, or it can't be written. Nothing is written before everything was understood.
+        LogError: there is a log already, the folder holds something else, or it can't be written. Nothing is written
+            before everything was understood.
     """
     folder = Path(log).expanduser()
-    if folder.exists() and not overwrite and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise LogError(f"{folder} is there already. Give another folder, or overwrite=True to replace it.")
+    _check_free(folder, overwrite=overwrite)
     given = check_given(weights)
     found = files.find_files(paths, leave_out=folder.resolve())
     gathered = gather([shapes.recognise(file, files.load(file)[0]) for file in found])
@@ -63,28 +66,41 @@ def read(
     run_id = blake2b("\n".join(sorted(gathered.drafts)).encode(), digest_size=8).hexdigest()
     sessions, declarations = assemble(gathered, given, list(conversions), run_id)
     gathered.report.close()
-    _write(folder, sessions, _manifest(gathered, sessions, declarations.summary(), run_id))
+    make_folder(folder)
+    with hold(folder, f"voicerun.read of {len(sessions):,} sessions") as lock:
+        _check_free(folder, overwrite=overwrite)
+        _write(folder, lock, sessions, _manifest(gathered, sessions, declarations.summary(), run_id))
     gathered.report.say(stacklevel=2)
     return open_log(folder)
 
 
-def _write(folder: Path, sessions: list[SessionRows], manifest: dict[str, Any]) -> None:
-    """Write the log beside its place, and move it there when it is whole."""
-    unfinished = folder.with_name(f"_{folder.name}.tmp")
+def _check_free(folder: Path, *, overwrite: bool) -> None:
+    if is_blank(folder):
+        return
+    if not overwrite:
+        raise LogError(f"{folder} is there already. Give another folder, or overwrite=True to replace it.")
+    check_clear(folder)
+
+
+def _write(folder: Path, lock: Lock, sessions: list[SessionRows], manifest: dict[str, Any]) -> None:
+    """Write the log where readers don't look, and put it in the place of what is there when it is whole."""
+    numbers = range(-(-len(sessions) // SHARD_SIZE))
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for number, first in enumerate(range(0, len(sessions), SHARD_SIZE)):
-            stage_shard(unfinished, number, "all", sessions[first : first + SHARD_SIZE])
-            settle_shard(unfinished, number, "all")
-        shutil.rmtree(unfinished / "_spec", ignore_errors=True)
-        write_manifest(unfinished, manifest)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    except OSError as error:
-        raise LogError(f"{folder} can't be written: {error.strerror or error}.") from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for number in numbers:
+            stage_shard(folder, number, _STAGED, sessions[number * SHARD_SIZE : (number + 1) * SHARD_SIZE])
+        lock.check()
+        if not is_blank(folder):
+            clear(folder)
+        write_manifest(folder, manifest | {"status": "running"})
+        for number in numbers:
+            lock.check()
+            check_run(folder, manifest["run_id"])
+            settle_shard(folder, number, _STAGED)
+    except BaseException:
+        drop_speculative(folder, _STAGED)
+        raise
+    drop_speculative(folder)
+    write_manifest(folder, manifest)
 
 
 def _manifest(
