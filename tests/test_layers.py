@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "voicelab"
 
 # A module imports only from smaller numbers. Within a package (a folder) modules may import each other.
 LAYERS = {
-    "errors": 0,
-    "checks": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "work": 1, "conversation": 1, "timeline": 1, "stats": 1,
+    "errors": 0, "plain_json": 0,
+    "checks": 1, "masking": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "work": 1, "conversation": 1, "timeline": 1, "stats": 1,
     "rules": 2, "choice": 2, "sdk": 2, "context": 2, "speech": 2,
     "evidence": 3, "wording": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3, "model": 3, "own_loop": 3, "telephone": 3,
     "arguments": 4, "jobs": 4, "monitor": 4, "plots": 4,

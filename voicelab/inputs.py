@@ -4,13 +4,13 @@ A script is a list of these; plain text stands for `Say(text)`, and any input ev
 The session engine turns them into the SDK's events.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from voicelab import checks
 from voicelab.errors import InputError
+from voicelab.plain_json import has_half_a_character
 
 SECONDS_PER_CHARACTER = 0.06
 """How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
@@ -250,9 +250,6 @@ def in_order(timed: Iterable[At]) -> tuple[At, ...]:
     return tuple(sorted(timed, key=lambda at: at.time_s))
 
 
-HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
-
-
 def words(text: object) -> str:
     """Return the text if a caller can say it.
 
@@ -261,7 +258,7 @@ def words(text: object) -> str:
     """
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"The caller's words are {text!r}; give some text, or vl.silence() for none.")
-    if HALF_A_CHARACTER.search(text):
+    if has_half_a_character(text):
         raise InputError(f"The caller's words hold half a character, {text!r}: leave it out.")
     return text
 

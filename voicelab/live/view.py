@@ -7,8 +7,8 @@ import orjson
 
 from voicelab import timeline
 from voicelab.conversation import lines_of
+from voicelab.masking import MASK
 from voicelab.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
-from voicelab.session.recorder import MASK, encode
 from voicelab.session.runner import Session
 
 _PARTS = {
@@ -121,7 +121,7 @@ def _metrics(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _plain(session: Session, data: Any) -> Any:
-    return orjson.loads(session.recorder.masked(encode(data or {})))
+    return orjson.loads(session.recorder.text(data or {}))
 
 
 def notes_view(notes: Iterable[PortabilityNote]) -> list[dict[str, Any]]:

@@ -17,13 +17,14 @@ from voicelab.clock import Clock
 from voicelab.context import Contexts, SessionContext, check_weights
 from voicelab.errors import ForcedVariantError
 from voicelab.isolation import TASK, binds_shared_random, shared_generators
+from voicelab.masking import Masker
 from voicelab.records import Label, PortabilityNote, Row
 from voicelab.rules import StopRule, why_unmet
 from voicelab.seeds import Seeds
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
 from voicelab.session.failures import describe, users_frame, waiting_at
 from voicelab.session.notes import make_note
-from voicelab.session.recorder import Recorder, maskable
+from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
 from voicelab.work import Work
 
@@ -121,7 +122,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.secrets = tuple(maskable(self.variables))
+        self.masker = Masker(self.variables.values())
         self.timeout_s = float(self.configuration.get("timeout", 5))
         self.contexts = Contexts(
             strict=self.strict,
@@ -191,7 +192,7 @@ class SessionHost:
         self.telephone: Telephone | None
         self.settings = settings
         self.index = index
-        self.recorder = Recorder(settings.secrets)
+        self.recorder = Recorder(settings.masker)
         self.run_tests = run_tests
         self.forced = settings.forced
         self.terminal = False
@@ -241,7 +242,9 @@ class SessionHost:
         """Log that the session has reached a test, with the variant it got."""
         weight = float(weights.get(variant, 0.0))
         probability = weight / sum(weights.values()) if assignment == "random" else 1.0
-        self.recorder.exposures.append((self.index, test, str(variant), weight, assignment, probability, declaration))
+        masked = self.recorder.masked
+        row = (self.index, masked(test), masked(str(variant)), weight, assignment, probability, declaration)
+        self.recorder.exposures.append(row)
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric."""
@@ -344,18 +347,16 @@ class SessionHost:
 
     # --- rows ---
 
-    def mask_rows(self, rows: list[Row]) -> list[Row]:
-        """Return rows of names and numbers without the values of variables."""
-        if not self.settings.secrets:
-            return rows
-        masked = self.recorder.masked
-        return [tuple(masked(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
-
     def outcome_rows(self, context: SessionContext) -> list[Row]:
         """Return the outcomes that were declared or written, as rows of the log."""
-        experiments = context.experiments
+        experiments, masked = context.experiments, self.recorder.masked
         return [
-            (self.index, name, *self._outcome(outcome, name in experiments.written), name in experiments.written)
+            (
+                self.index,
+                masked(name),
+                *self._outcome(outcome, name in experiments.written),
+                name in experiments.written,
+            )
             for name, outcome in experiments.outcomes.items()
         ]
 

@@ -361,8 +361,8 @@ class Session(SessionEffects):
         return SessionRows(
             session,
             recorder.events,
-            self.mask_rows(recorder.exposures),
-            self.mask_rows(self.outcome_rows(context)),
+            recorder.exposures,
+            self.outcome_rows(context),
             recorder.metrics,
         )
 

@@ -1,14 +1,17 @@
 """Turns what was gathered into the rows of a session log: sessions in order of their end, each with its events."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from voicelab.masking import Masker
+from voicelab.plain_json import encode
 from voicelab.records import EventRow, Label, Row, SessionRows
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
 from voicelab.voicerun.timeline import Timeline, timeline
-from voicelab.voicerun.values import encode, first, mapping, number, snake_keys, text_of, wall_seconds
+from voicelab.voicerun.values import first, mapping, number, snake_keys, text_of, wall_seconds
 
 # How the platform says that a session ended, in the log's words; anything else stays as it is.
 _STATUSES = {
@@ -17,8 +20,6 @@ _STATUSES = {
     "failed": "error", "error": "error", "crashed": "error",
 }  # fmt: skip
 _RUNNING = {"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"}
-_MASK = "••••••"
-_SECRET_LENGTH = 6
 _ERROR = ("output", "error", False, None)
 
 
@@ -101,13 +102,13 @@ def _rows(
     session: _Session, index: int, declarations: Declarations, conversions: list[str], run_id: str
 ) -> SessionRows:
     draft, tests = session.draft, session.draft.tests
-    secrets = sorted((v for v in tests.variables if len(v) >= _SECRET_LENGTH), key=lambda v: (-len(v), v))
+    masker = _masker(frozenset(tests.variables))
     timed = list(zip(session.events.entries, session.events.times, session.events.turns, strict=True))
-    events = [_event(entry, time_s, turn, secrets) for entry, time_s, turn in timed]
+    events = [_event(entry, time_s, turn, masker) for entry, time_s, turn in timed]
     metrics = [
         row
         for seq, (entry, time_s, turn) in enumerate(timed)
-        if (row := _metric(seq, entry, time_s, turn, secrets)) is not None
+        if (row := _metric(seq, entry, time_s, turn, masker)) is not None
     ]
     errors = [data for _, _, label, data in events if label[1] == _ERROR[1]]
     facts = draft.facts
@@ -127,26 +128,26 @@ def _rows(
         text_of(first(facts, ("environment", "environment_id")) or tests.context.get("environment") or "unknown"),
         text_of(first(facts, ("direction",)) or "unknown"),
         text_of(first(facts, ("origin",)) or "unknown"),
-        _masked(encode(facts.get("tags") or []), secrets),
-        _masked(encode(context_facts(draft, "input_data")), secrets),
-        _masked(encode(mapping(tests.context.get("data"))), secrets),
-        _masked(encode(context_facts(draft, "output_data")), secrets),
+        masker.json(encode(facts.get("tags") or [])),
+        masker.json(encode(context_facts(draft, "input_data"))),
+        masker.json(encode(mapping(tests.context.get("data")))),
+        masker.json(encode(context_facts(draft, "output_data"))),
     )
     return SessionRows(
         row,
         events,
-        declarations.exposures(tests, index, ended=session.ended),
-        outcomes(tests, metrics, conversions, index, crashed=session.status == "error"),
+        declarations.exposures(tests, index, ended=session.ended, masker=masker),
+        outcomes(tests, metrics, conversions, index, crashed=session.status == "error", masker=masker),
         metrics,
     )
 
 
-def _event(entry: Entry, time_s: float, turn: int, secrets: Sequence[str]) -> EventRow:
-    label: Label = (entry.kind, _masked(entry.name, secrets), entry.background, entry.task)
-    return (time_s, turn, label, _masked(encode(entry.data), secrets))
+def _event(entry: Entry, time_s: float, turn: int, masker: Masker) -> EventRow:
+    label: Label = (entry.kind, masker.text(entry.name), entry.background, entry.task and masker.text(entry.task))
+    return (time_s, turn, label, masker.json(encode(entry.data)))
 
 
-def _metric(seq: int, entry: Entry, time_s: float, turn: int, secrets: Sequence[str]) -> Row | None:
+def _metric(seq: int, entry: Entry, time_s: float, turn: int, masker: Masker) -> Row | None:
     """Return the row of a metric; None for anything else, and for one whose value is no number (its event stays)."""
     parts = entry.name.split(".", 2)
     value = number(first(entry.data, ("value", "duration_ms", "latency_ms")))
@@ -154,10 +155,10 @@ def _metric(seq: int, entry: Entry, time_s: float, turn: int, secrets: Sequence[
         return None
     kind, name = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "metrics" else ("gauge", entry.name)  # noqa: PLR2004 - metrics.<type>.<name>
     tags = {str(tag): text_of(text) for tag, text in entry.tags.items()}
-    return (seq, time_s, turn, kind, _masked(name, secrets), value, _masked(encode(tags), secrets))
+    return (seq, time_s, turn, kind, masker.text(name), value, masker.json(encode(tags)))
 
 
-def _masked(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, _MASK).replace(encode(secret)[1:-1], _MASK)
-    return text
+@functools.lru_cache(maxsize=8)
+def _masker(variables: frozenset[str]) -> Masker:
+    """Return the masker of a session's variables: those of one agent's sessions are nearly always the same."""
+    return Masker(variables)

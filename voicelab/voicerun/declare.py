@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicelab.errors import InputError, did_you_mean
+from voicelab.masking import Masker
+from voicelab.plain_json import encode
 from voicelab.records import Row
 from voicelab.rules import StopRule, check_weights
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
-from voicelab.voicerun.values import encode, first, mapping, number, snake_keys, text_of
+from voicelab.voicerun.values import first, mapping, number, snake_keys, text_of
 
 _STOP_KEYS = ("default", "max_iterations", "max_confidence", "target_outcome", "target_metric", "stop_on", "notify")
 
@@ -52,15 +54,16 @@ class Declarations:
         for test in self.tests:
             self._settle(test, sessions)
 
-    def exposures(self, session: PlatformTests, index: int, *, ended: bool) -> list[Row]:
+    def exposures(self, session: PlatformTests, index: int, *, ended: bool, masker: Masker) -> list[Row]:
         """Return the exposures of a session: one for each test, unassigned where it says no variant.
 
         Args:
             session: What it says of its tests.
             index: Its index.
             ended: False for a session that is still running.
+            masker: Masks the values of its variables.
         """
-        return [self._exposure(test, session, index, ended=ended) for test in self.tests]
+        return [self._exposure(test, session, index, ended=ended, masker=masker) for test in self.tests]
 
     def summary(self) -> dict[str, int]:
         """Return how many exposures have which assignment."""
@@ -98,7 +101,7 @@ class Declarations:
                 f"declares them: weights={{{test!r}: {{{example}}}}}."
             )
 
-    def _exposure(self, test: str, session: PlatformTests, index: int, *, ended: bool) -> Row:
+    def _exposure(self, test: str, session: PlatformTests, index: int, *, ended: bool, masker: Masker) -> Row:
         # A session that holds no weights of its own was drawn with those of the test.
         own = {} if test in self._given else _options(session, test)
         options = own or self._options[test]
@@ -117,7 +120,15 @@ class Declarations:
         )
         stop = mapping(session.tests.get(test, {}).get("stop"))
         text = self._declaration(test, options, self._stop(test, stop) if stop else self._stops[test])
-        return (index, test, variant, weight, assignment, probability, text)
+        return (
+            index,
+            masker.text(test),
+            None if variant is None else masker.text(variant),
+            weight,
+            assignment,
+            probability,
+            masker.json(text),
+        )
 
     def _assignment(
         self, test: str, session: PlatformTests, variant: str | None, options: Mapping[str, float], *, ended: bool
@@ -228,7 +239,13 @@ _TRUTH = {"true": True, "false": False}
 
 
 def outcomes(
-    session: PlatformTests, metrics: Sequence[Row], conversions: Sequence[str], index: int, *, crashed: bool
+    session: PlatformTests,
+    metrics: Sequence[Row],
+    conversions: Sequence[str],
+    index: int,
+    *,
+    crashed: bool,
+    masker: Masker,
 ) -> list[Row]:
     """Return the outcomes of a session: those of its context, and the conversions that its metrics show.
 
@@ -238,17 +255,20 @@ def outcomes(
         conversions: Conversion metrics of its tests.
         index: Its index.
         crashed: Whether it ended with an error: a value that is still the default was then never set.
+        masker: Masks the values of its variables.
     """
     counted = _conversion_values(metrics)
     rows = []
     for name in dict.fromkeys([*session.outcomes, *conversions]):
+        shown = masker.text(name)
         outcome = session.outcomes.get(name, {})
         kind, value, text = _typed(outcome.get("value"), text_of(first(outcome, ("type",)) or "").lower())
         # A context that was written before the metric still holds the default.
-        if name in conversions and not value and not text and name in counted:
-            kind, value = _typed(counted[name], "")[:2]
+        if name in conversions and not value and not text and shown in counted:
+            kind, value = _typed(counted[shown], "")[:2]
         written = bool(value) or bool(text) or (value is not None and not crashed)
-        rows.append((index, name, kind, 0.0 if value is None and kind != "string" else value, text, written))
+        counted_value = 0.0 if value is None and kind != "string" else value
+        rows.append((index, shown, kind, counted_value, None if text is None else masker.text(text), written))
     return rows
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.plain_json import encode
 from voicelab.voicerun import shapes
 from voicelab.voicerun.entries import INPUTS, Entry
 from voicelab.voicerun.gather import Draft
-from voicelab.voicerun.values import encode
 
 _LEAST_EPOCH = 1e9
 """A `_clientTime` above is seconds since 1970, below it is seconds since something else."""

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_MILLISECONDS = 1e11
 """A number above is milliseconds since 1970, below it is seconds (the year 5138)."""
@@ -34,7 +32,7 @@ def unpacked(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -81,11 +79,3 @@ def wall_seconds(value: Any) -> float | None:
 def text_of(value: Any) -> str:
     """Return a scalar as the text that JSON makes of it, without quotes."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def encode(value: Any) -> str:
-    """Return a value as JSON text; numbers and characters that orjson refuses are written the long way."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:
-        return json.dumps(value, default=str)
