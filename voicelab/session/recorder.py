@@ -38,7 +38,8 @@ class Recorder:
         if self._masks:
             text = self._masker.json(text)
             kind, name, background, task = label
-            label = (kind, self.masked(name), background, task and self.masked(task))
+            masked = self._masker.name
+            label = (kind, masked(name), background, task and masked(task))
         self.events.append((time_s, turn, label, text))
 
     def amend(self, seq: int, facts: Mapping[str, Any], time_s: float | None = None) -> None:
