@@ -25,6 +25,7 @@ WITHIN = {
     "isolation": {"clock"},
     "conversation": {"records", "inputs", "timeline"},
     "timeline": {"records", "inputs"},
+    "stats": {"records"},
     "context": {"sdk"},
     "clock": set(),
 }

@@ -95,6 +95,46 @@ EventRow = tuple[float, int, Label, str]
 """An event while its session is in memory: time_s, turn, label and data; its place in the list is its seq."""
 
 
+def table_row(table: str, /, **cells: Any) -> Row:
+    """Return a row of a table from its cells by name, in any order.
+
+    Raises:
+        TypeError: a cell is missing, or the table has no such column.
+    """
+    columns = TABLES[table]
+    if cells.keys() != columns.keys():
+        missing, unknown = sorted(columns.keys() - cells.keys()), sorted(cells.keys() - columns.keys())
+        raise TypeError(f"A row of {table} lacks {missing}, and has no columns {unknown}.")
+    return tuple(map(cells.__getitem__, columns))
+
+
+def column(table: str, name: str) -> int:
+    """Return where a column stands in the rows of a table; look it up once, outside of loops.
+
+    Raises:
+        KeyError: the table has no such column.
+    """
+    return {column: at for at, column in enumerate(TABLES[table])}[name]
+
+
+def unwritten_value(kind: str, *, crashed: bool) -> float | None:
+    """Return what a session counts as that ended without writing an outcome: the one rule, which all others follow.
+
+    It counts as 0 (the guide's own default). Where it crashed, that is known of an outcome of yes or no alone: it was
+    no success. A number that a crashed session would have come to isn't known, and no text stands for nothing.
+
+    Args:
+        kind: `binary`, `count`, `float` or `string`; or the type of a value: `boolean`, `integer` or `float`.
+        crashed: Whether the session ended with status `error`.
+
+    Returns:
+        The value, or None: the session is left out.
+    """
+    if kind == "string" or (crashed and kind not in {"binary", "boolean"}):
+        return None
+    return 0.0
+
+
 def event_rows(events: Iterable[EventRow]) -> Iterator[Row]:
     """Return events as rows in the column order of `EVENTS`."""
     for seq, (time_s, turn, (kind, name, background, task_name), data) in enumerate(events):
@@ -103,7 +143,10 @@ def event_rows(events: Iterable[EventRow]) -> Iterator[Row]:
 
 def from_event_rows(rows: Iterable[Row]) -> list[EventRow]:
     """Return rows in the column order of `EVENTS` and in order of seq as events."""
-    return [(row[1], row[2], (row[3], row[4], row[6], row[7]), row[5]) for row in rows]
+    return [
+        (time_s, turn, (kind, name, background, task_name), data)
+        for _seq, time_s, turn, kind, name, data, background, task_name in rows
+    ]
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from voicelab.analysis.kinds import (
     split,
 )
 from voicelab.errors import InputError, did_you_mean
+from voicelab.records import unwritten_value
 from voicelab.rules import Kind, StopRule, Target, switched_on
 
 
@@ -290,7 +291,7 @@ def _count_values(data: TestData) -> None:
         if completed:
             data.excluded[UNWRITTEN] = completed
         if crashed:
-            how = "counted as a failure" if data.kind == "binary" else "left out"
+            how = "left out" if unwritten_value(data.kind, crashed=True) is None else "counted as a failure"
             data.excluded[f"{CRASHED} without the outcome: {how}"] = crashed
     odd = int((data.written & ~np.isfinite(data.values)).sum())
     if odd:

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 
 from voicelab.errors import InputError
-from voicelab.records import EXPOSURES, OUTCOMES, SESSIONS, SessionRows
+from voicelab.records import SessionRows, column, table_row
 
-_TEST, _DECLARATION = (list(EXPOSURES).index(name) for name in ("test", "declaration"))
-_NAME, _TYPE = (list(OUTCOMES).index(name) for name in ("outcome", "type"))
+_TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
+_NAME, _TYPE = (column("outcomes", name) for name in ("outcome", "type"))
 _KINDS = {"boolean": "boolean", "integer": "number", "float": "number", "string": "text"}
 
 
@@ -42,13 +42,15 @@ class Rating:
         Raises:
             InputError: a value of another type.
         """
-        index = rows.session[list(SESSIONS).index("session_index")]
-        written = self._written(value)
+        index = rows.session[column("sessions", "session_index")]
+        kind, number, words = self._written(value)
         outcomes = [row for row in rows.outcomes if row[_NAME] != self.outcome]
-        outcomes.append((index, self.outcome, *written, True))
-        last = rows.events[-1] if rows.events else (0.0, 0, None, "")
+        row = table_row(
+            "outcomes", session_index=index, outcome=self.outcome, type=kind, value=number, text=words, written=True
+        )
+        time_s, turn, *_ = rows.events[-1] if rows.events else (0.0, 0)
         text = orjson.dumps({"outcome": self.outcome, "value": value, "note": note}).decode()
-        return replace(rows, outcomes=outcomes, events=[*rows.events, (last[0], last[1], _RATING, text)])
+        return replace(rows, outcomes=[*outcomes, row], events=[*rows.events, (time_s, turn, _RATING, text)])
 
     def _written(self, value: Any) -> tuple[str, float | None, str | None]:
         if self.type == "boolean" and isinstance(value, bool):

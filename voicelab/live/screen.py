@@ -97,7 +97,8 @@ class Screen:
             return []
         hidden = {"log", "metric"} if self._shows.hidden else set()
         rows = ((seq, call.events[seq]) for seq in seqs if seq < len(call.events))
-        return [view.event_view(seq, row) for seq, row in rows if row[2][0] not in hidden]
+        views = (view.event_view(seq, row) for seq, row in rows)
+        return [event for event in views if event["kind"] not in hidden]
 
 
 _NOTHING = object()

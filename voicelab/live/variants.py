@@ -8,10 +8,10 @@ from voicelab.arguments import forced_variants
 from voicelab.errors import did_you_mean
 from voicelab.handlers import Handler
 from voicelab.live.call import Call
-from voicelab.records import EXPOSURES
+from voicelab.records import column
 
 _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
-    list(EXPOSURES).index(name) for name in ("test", "variant", "assignment", "declaration")
+    column("exposures", name) for name in ("test", "variant", "assignment", "declaration")
 )
 
 

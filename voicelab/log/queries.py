@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from voicelab.records import unwritten_value
+
 OUTCOMES = """
 SELECT session_id, session_index, outcome, type, value, text, written, false AS late FROM outcomes
 UNION ALL
@@ -128,11 +130,12 @@ ORDER BY session_index
 
 def _filled(name: str, kind: str) -> str:
     column = f"o.{_name(f'outcome.{name}')}"
-    if kind == "string":
+    unwritten = unwritten_value(kind, crashed=False)
+    if unwritten is None:
         return column
-    # One that was written as None is missing; one that a whole session didn't write is 0.
+    # One that was written as None is missing. What a crashed session counts as is for the analysis, which knows the kind.
     as_it_is = f"s.status = 'error' OR o.{_name(f'written.{name}')}"
-    return f"CASE WHEN {as_it_is} THEN {column} ELSE coalesce({column}, 0.0) END AS {_name(f'outcome.{name}')}"
+    return f"CASE WHEN {as_it_is} THEN {column} ELSE coalesce({column}, {unwritten}) END AS {_name(f'outcome.{name}')}"
 
 
 def _list(parts: Sequence[str]) -> str:

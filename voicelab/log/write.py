@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from voicelab.errors import LogError
 from voicelab.log.schema import SCHEMAS, columns
-from voicelab.records import SESSIONS, TABLES, EventRow, Label, Row, SessionRows
+from voicelab.records import TABLES, EventRow, Label, Row, SessionRows, column
 
 SPECULATIVE = "_spec"
-_SESSION_ID = list(SESSIONS).index("session_id")
+_SESSION_ID = column("sessions", "session_id")
 # sessions last: its presence is the mark that a shard is settled.
 _IN_ORDER = [*(table for table in TABLES if table != "sessions"), "sessions"]
 
@@ -176,13 +176,14 @@ def _from_events(events: list[EventRow], counts: npt.NDArray[np.int64], schema: 
     """
     n = len(events)
     first = np.cumsum(counts) - counts
+    times, turns, labels, data = zip(*events, strict=True) if events else ((), (), (), ())
     numbers: dict[Label, int] = {}
-    codes = np.fromiter([numbers.setdefault(event[2], len(numbers)) for event in events], np.int32, n)
+    codes = np.fromiter([numbers.setdefault(label, len(numbers)) for label in labels], np.int32, n)
     arrays = {
         "seq": pa.array(np.arange(n, dtype=np.int32) - np.repeat(first, counts).astype(np.int32)),
-        "time_s": pa.array([event[0] for event in events], pa.float64()),
-        "turn": pa.array([event[1] for event in events], pa.int32()),
-        "data": pa.array([event[3] for event in events], pa.string()),
+        "time_s": pa.array(times, pa.float64()),
+        "turn": pa.array(turns, pa.int32()),
+        "data": pa.array(data, pa.string()),
     }
     for at, name in enumerate(_LABEL):
         values = pa.array(

@@ -18,7 +18,7 @@ from voicelab.context import Contexts, SessionContext, check_weights
 from voicelab.errors import ForcedVariantError
 from voicelab.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.masking import Masker
-from voicelab.records import Label, PortabilityNote, Row
+from voicelab.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.rules import StopRule, why_unmet
 from voicelab.seeds import Seeds
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
@@ -241,9 +241,16 @@ class SessionHost:
     def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
         """Log that the session has reached a test, with the variant it got."""
         weight = float(weights.get(variant, 0.0))
-        probability = weight / sum(weights.values()) if assignment == "random" else 1.0
-        masked = self.recorder.masked
-        row = (self.index, masked(test), masked(str(variant)), weight, assignment, probability, declaration)
+        row = table_row(
+            "exposures",
+            session_index=self.index,
+            test=self.recorder.masked(test),
+            variant=self.recorder.masked(str(variant)),
+            weight=weight,
+            assignment=assignment,
+            probability=weight / sum(weights.values()) if assignment == "random" else 1.0,
+            declaration=declaration,
+        )
         self.recorder.exposures.append(row)
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
@@ -351,28 +358,29 @@ class SessionHost:
         """Return the outcomes that were declared or written, as rows of the log."""
         experiments, masked = context.experiments, self.recorder.masked
         return [
-            (
-                self.index,
-                masked(name),
-                *self._outcome(outcome, name in experiments.written),
-                name in experiments.written,
+            table_row(
+                "outcomes",
+                session_index=self.index,
+                outcome=masked(name),
+                **self._value_of(outcome, name in experiments.written),
+                written=name in experiments.written,
             )
             for name, outcome in experiments.outcomes.items()
         ]
 
-    def _outcome(self, outcome: Any, written: bool) -> tuple[str, float | None, str | None]:
-        """Return type, number and text; the type is that of the value, unless the outcome was declared to hold text."""
+    def _value_of(self, outcome: Any, written: bool) -> dict[str, Any]:
+        """Return type, value and text; the type is that of the value, unless the outcome was declared to hold text."""
         value = outcome.value
         if not written:
             declared = {"count": "integer"}.get(outcome.type, outcome.type)
-            return declared, (None if declared == "string" else 0.0), None
+            # Whether the session crashes isn't known yet, and is for the reader: the row says that nothing was written.
+            return {"type": declared, "value": unwritten_value(declared, crashed=False), "text": None}
         if hasattr(value, "item"):
             value = value.item()
         if value is None:
-            return {"count": "integer"}.get(outcome.type, outcome.type), None, None
+            return {"type": {"count": "integer"}.get(outcome.type, outcome.type), "value": None, "text": None}
         if outcome.type == "string" or not isinstance(value, bool | int | float):
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            return "string", None, self.recorder.masked(text)
-        if isinstance(value, bool):
-            return "boolean", float(value), None
-        return ("integer" if isinstance(value, int) else "float"), float(value), None
+            return {"type": "string", "value": None, "text": self.recorder.masked(text)}
+        kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "float"
+        return {"type": kind, "value": float(value), "text": None}

@@ -11,7 +11,7 @@ import orjson
 
 from voicelab.masking import Masker
 from voicelab.plain_json import encode
-from voicelab.records import EventRow, Label, Row
+from voicelab.records import EventRow, Label, Row, table_row
 
 
 class Recorder:
@@ -59,7 +59,17 @@ class Recorder:
         """Record a metric, as an event and as a row of its own."""
         seq = len(self.events)
         self.add(time_s, turn, ("metric", f"metrics.{type}.{name}", False, None), {"value": value, "tags": tags})
-        self.metrics.append((seq, time_s, turn, type, self.masked(name), float(value), self.text(tags)))
+        row = table_row(
+            "metrics",
+            seq=seq,
+            time_s=time_s,
+            turn=turn,
+            type=type,
+            metric=self.masked(name),
+            value=float(value),
+            tags=self.text(tags),
+        )
+        self.metrics.append(row)
 
     def text(self, value: Any) -> str:
         """Return a value as JSON text, masked."""

@@ -17,7 +17,7 @@ from voicelab.context import Services
 from voicelab.errors import ForcedVariantError, HandlerError
 from voicelab.inputs import Action, Interrupt, Recognised, Say, Unheard
 from voicelab.isolation import SCOPE
-from voicelab.records import SessionRows
+from voicelab.records import SessionRows, table_row
 from voicelab.seeds import Seeds
 from voicelab.session.agent_side import AgentSide
 from voicelab.session.caller_side import CallerSide, Conversation, Telephone
@@ -337,26 +337,27 @@ class Session(SessionEffects):
 
     def _rows(self) -> SessionRows:
         recorder, context, settings = self.recorder, self.context, self.settings
-        session = (
-            settings.run_id,
-            self.session_id,
-            self.index,
-            settings.source,
-            self._caller_name,
-            self.turns.ended,
-            recorder.n_errors,
-            recorder.error,
-            self.turns.turn + 1,
-            getattr(self._conversation, "n_replies", 0),
-            getattr(self._conversation, "n_otherwise", 0),
-            self.turns.ended_s,
-            settings.environment,
-            "inbound",
-            "simulation" if settings.source == "simulated" else "debugger",
-            "[]",
-            recorder.text(self._parameters) if self._parameters else "{}",
-            recorder.text(context.data) if context.data else "{}",
-            recorder.text(context.output_data) if context.output_data else "{}",
+        session = table_row(
+            "sessions",
+            run_id=settings.run_id,
+            session_id=self.session_id,
+            session_index=self.index,
+            source=settings.source,
+            caller=self._caller_name,
+            status=self.turns.ended,
+            n_errors=recorder.n_errors,
+            error=recorder.error,
+            n_turns=self.turns.turn + 1,
+            n_replies=getattr(self._conversation, "n_replies", 0),
+            n_otherwise=getattr(self._conversation, "n_otherwise", 0),
+            duration_s=self.turns.ended_s,
+            environment=settings.environment,
+            direction="inbound",
+            origin="simulation" if settings.source == "simulated" else "debugger",
+            tags="[]",
+            parameters=recorder.text(self._parameters) if self._parameters else "{}",
+            data=recorder.text(context.data) if context.data else "{}",
+            output_data=recorder.text(context.output_data) if context.output_data else "{}",
         )
         return SessionRows(
             session,

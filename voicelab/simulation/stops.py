@@ -12,10 +12,18 @@ import numpy as np
 
 from voicelab.log.write import shard_path
 from voicelab.monitor import Monitor
+from voicelab.records import EXPOSURES, OUTCOMES, column
 from voicelab.rules import StopRule, Target, switched_on
 from voicelab.simulation.card import Standing
 from voicelab.simulation.worker import ShardReport
 from voicelab.stats.compare import means
+
+_INDEX, _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
+    column("exposures", name) for name in ("session_index", "test", "variant", "assignment", "declaration")
+)
+_OF, _OUTCOME, _TYPE, _VALUE, _WRITTEN = (
+    column("outcomes", name) for name in ("session_index", "outcome", "type", "value", "written")
+)
 
 
 @dataclass
@@ -79,10 +87,10 @@ class Watch:
     def _by_test(self, report: ShardReport) -> dict[str, dict[str, Any]]:
         rows: dict[str, list[Any]] = {}
         for row in report.exposures:
-            rows.setdefault(row[1], []).append(row)
+            rows.setdefault(row[_TEST], []).append(row)
         data = {}
         for test, exposures in rows.items():
-            declaration = json.loads(exposures[0][6])
+            declaration = json.loads(exposures[0][_DECLARATION])
             if test not in self._tests and declaration["stop"]:
                 rule = StopRule.from_stop(declaration["stop"])
                 target = Target(rule.target_outcome, declaration["conversion_metrics"])
@@ -95,20 +103,24 @@ class Watch:
         watched = self._tests[test]
         arm_of = {variant: arm for arm, variant in enumerate(watched.monitor.variants)}
         # A variant that the first declaration switches off, with weight 0, is none of the rule's to stop by.
-        drawn = [row for row in exposures if row[4] == "random" and row[0] >= watched.seen and row[2] in arm_of]
-        outcomes = [row for row in report.outcomes if row[1] == watched.target.outcome]
-        kind = watched.target.kind_in(row[2] for row in outcomes)
+        drawn = [
+            row
+            for row in exposures
+            if row[_ASSIGNMENT] == "random" and row[_INDEX] >= watched.seen and row[_VARIANT] in arm_of
+        ]
+        outcomes = [row for row in report.outcomes if row[_OUTCOME] == watched.target.outcome]
+        kind = watched.target.kind_in(row[_TYPE] for row in outcomes)
         if kind is not None:
             watched.monitor.know(kind)
-        by_index = {row[0]: row for row in outcomes}
+        written = {row[_OF]: row[_VALUE] for row in outcomes if row[_WRITTEN]}
         crashed = set(report.crashed)
-        found = [by_index.get(row[0]) for row in drawn]
+        indexes = [row[_INDEX] for row in drawn]
         return {
-            "arms": np.array([arm_of[row[2]] for row in drawn], dtype=np.int64),
-            "values": np.array([np.nan if f is None or f[3] is None else f[3] for f in found], dtype=np.float64),
-            "written": np.array([f is not None and f[5] for f in found], dtype=np.bool_),
-            "crashed": np.array([row[0] in crashed for row in drawn], dtype=np.bool_),
-            "indexes": np.array([row[0] for row in drawn], dtype=np.int64),
+            "arms": np.array([arm_of[row[_VARIANT]] for row in drawn], dtype=np.int64),
+            "values": np.array([written.get(index) for index in indexes], dtype=np.float64),  # None becomes NaN
+            "written": np.array([index in written for index in indexes], dtype=np.bool_),
+            "crashed": np.array([index in crashed for index in indexes], dtype=np.bool_),
+            "indexes": np.array(indexes, dtype=np.int64),
         }
 
     def _trial(self, test: str, rows: dict[str, Any]) -> int | None:
@@ -144,8 +156,8 @@ def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:
 
     for number in range(n_shards):
         report = ShardReport(number)
-        report.exposures = [tuple(row.values())[1:] for row in rows("exposures", number)]
-        report.outcomes = [tuple(row.values())[1:] for row in rows("outcomes", number)]
+        report.exposures = [tuple(map(row.__getitem__, EXPOSURES)) for row in rows("exposures", number)]
+        report.outcomes = [tuple(map(row.__getitem__, OUTCOMES)) for row in rows("outcomes", number)]
         for session in rows("sessions", number):
             report.count(
                 session["status"], session["n_errors"], session["caller"], session["n_replies"], session["n_otherwise"]

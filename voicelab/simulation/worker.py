@@ -23,12 +23,13 @@ from voicelab import sdk
 from voicelab.clock import VirtualClock, VirtualLoop
 from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
-from voicelab.records import SESSIONS, PortabilityNote, SessionRows
+from voicelab.records import PortabilityNote, SessionRows, column
 from voicelab.simulation.ship import unpack
 from voicelab.work import end_leftovers, in_own_context
 
-_STATUS = list(SESSIONS).index("status")
-_counted = operator.itemgetter(*map(list(SESSIONS).index, ("status", "n_errors", "caller", "n_replies", "n_otherwise")))
+_COUNTED = ("status", "n_errors", "caller", "n_replies", "n_otherwise")
+_counted = operator.itemgetter(*(column("sessions", name) for name in _COUNTED))
+_STATUS, _INDEX = column("sessions", "status"), column("sessions", "session_index")
 
 
 @dataclass(frozen=True)
@@ -202,4 +203,4 @@ def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:
             report.exposures.extend(rows.exposures)
             report.outcomes.extend(rows.outcomes)
             if session[_STATUS] == "error":
-                report.crashed.append(rows.exposures[0][0])
+                report.crashed.append(session[_INDEX])

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from voicelab.records import unwritten_value
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -10,8 +12,7 @@ Bools = npt.NDArray[np.bool_]
 def session_values(values: Floats, written: Bools, crashed: Bools, kind: str) -> Floats:
     """Return what each session counts as.
 
-    A session that didn't write the outcome counts as 0 (the guide's own default), and so does a crashed one where the
-    outcome is binary; a crashed one is left out of counts and floats. NaN and infinity are left out.
+    One that didn't write the outcome counts as `unwritten_value` says. NaN and infinity are left out.
 
     Args:
         values: What was written, shape (T,); anything where nothing was.
@@ -22,8 +23,11 @@ def session_values(values: Floats, written: Bools, crashed: Bools, kind: str) ->
     Returns:
         Values of shape (T,), NaN for sessions that are left out.
     """
-    counted = np.where(written, values, 0.0)
+    ended, cut = (unwritten_value(kind, crashed=crash) for crash in (False, True))
+    counted = np.where(
+        written, values, np.where(crashed, np.nan if cut is None else cut, np.nan if ended is None else ended)
+    )
     counted[~np.isfinite(counted)] = np.nan
     if kind == "binary":
         return np.where(np.isnan(counted), np.nan, (counted > 0).astype(np.float64))
-    return np.where(crashed & ~written, np.nan, counted)
+    return counted

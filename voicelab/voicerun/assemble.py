@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voicelab.masking import Masker
 from voicelab.plain_json import encode
-from voicelab.records import EventRow, Label, Row, SessionRows
+from voicelab.records import EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
@@ -20,7 +20,6 @@ _STATUSES = {
     "failed": "error", "error": "error", "crashed": "error",
 }  # fmt: skip
 _RUNNING = {"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"}
-_ERROR = ("output", "error", False, None)
 
 
 @dataclass
@@ -110,28 +109,31 @@ def _rows(
         for seq, (entry, time_s, turn) in enumerate(timed)
         if (row := _metric(seq, entry, time_s, turn, masker)) is not None
     ]
-    errors = [data for _, _, label, data in events if label[1] == _ERROR[1]]
+    errors = [entry for entry in session.events.entries if entry.name == "error"]
     facts = draft.facts
-    row = (
-        run_id,
-        draft.session_id,
-        index,
-        "imported",
-        text_of(first(facts, ("track", "caller")) or "caller"),
-        session.status,
-        len(errors),
-        errors[0] if errors else None,
-        1 + max(session.events.turns, default=0),
-        0,
-        0,
-        session.duration_s,
-        text_of(first(facts, ("environment", "environment_id")) or tests.context.get("environment") or "unknown"),
-        text_of(first(facts, ("direction",)) or "unknown"),
-        text_of(first(facts, ("origin",)) or "unknown"),
-        masker.json(encode(facts.get("tags") or [])),
-        masker.json(encode(context_facts(draft, "input_data"))),
-        masker.json(encode(mapping(tests.context.get("data")))),
-        masker.json(encode(context_facts(draft, "output_data"))),
+    row = table_row(
+        "sessions",
+        run_id=run_id,
+        session_id=draft.session_id,
+        session_index=index,
+        source="imported",
+        caller=text_of(first(facts, ("track", "caller")) or "caller"),
+        status=session.status,
+        n_errors=len(errors),
+        error=masker.text(errors[0].data["message"]) if errors else None,
+        n_turns=1 + max(session.events.turns, default=0),
+        n_replies=0,
+        n_otherwise=0,
+        duration_s=session.duration_s,
+        environment=text_of(
+            first(facts, ("environment", "environment_id")) or tests.context.get("environment") or "unknown"
+        ),
+        direction=text_of(first(facts, ("direction",)) or "unknown"),
+        origin=text_of(first(facts, ("origin",)) or "unknown"),
+        tags=masker.json(encode(facts.get("tags") or [])),
+        parameters=masker.json(encode(context_facts(draft, "input_data"))),
+        data=masker.json(encode(mapping(tests.context.get("data")))),
+        output_data=masker.json(encode(context_facts(draft, "output_data"))),
     )
     return SessionRows(
         row,
@@ -155,7 +157,16 @@ def _metric(seq: int, entry: Entry, time_s: float, turn: int, masker: Masker) ->
         return None
     kind, name = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "metrics" else ("gauge", entry.name)  # noqa: PLR2004 - metrics.<type>.<name>
     tags = {str(tag): text_of(text) for tag, text in entry.tags.items()}
-    return (seq, time_s, turn, kind, masker.text(name), value, masker.json(encode(tags)))
+    return table_row(
+        "metrics",
+        seq=seq,
+        time_s=time_s,
+        turn=turn,
+        type=kind,
+        metric=masker.text(name),
+        value=value,
+        tags=masker.json(encode(tags)),
+    )
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,7 +7,7 @@ from typing import Any
 from voicelab.errors import InputError, did_you_mean
 from voicelab.masking import Masker
 from voicelab.plain_json import encode
-from voicelab.records import Row
+from voicelab.records import Row, column, table_row, unwritten_value
 from voicelab.rules import StopRule, check_weights
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
@@ -120,14 +120,15 @@ class Declarations:
         )
         stop = mapping(session.tests.get(test, {}).get("stop"))
         text = self._declaration(test, options, self._stop(test, stop) if stop else self._stops[test])
-        return (
-            index,
-            masker.text(test),
-            None if variant is None else masker.text(variant),
-            weight,
-            assignment,
-            probability,
-            masker.json(text),
+        return table_row(
+            "exposures",
+            session_index=index,
+            test=masker.text(test),
+            variant=None if variant is None else masker.text(variant),
+            weight=weight,
+            assignment=assignment,
+            probability=probability,
+            declaration=masker.json(text),
         )
 
     def _assignment(
@@ -235,6 +236,7 @@ def check_given(weights: Any) -> dict[str, dict[str, float]]:
 # --- outcomes --------------------------------------------------------------------------------------------------------
 
 _NUMBERS = {"boolean", "bool", "integer", "int", "count", "float", "number", "double"}
+_METRIC, _TYPE, _VALUE = (column("metrics", name) for name in ("metric", "type", "value"))
 _TRUTH = {"true": True, "false": False}
 
 
@@ -267,16 +269,25 @@ def outcomes(
         if name in conversions and not value and not text and shown in counted:
             kind, value = _typed(counted[shown], "")[:2]
         written = bool(value) or bool(text) or (value is not None and not crashed)
-        counted_value = 0.0 if value is None and kind != "string" else value
-        rows.append((index, shown, kind, counted_value, None if text is None else masker.text(text), written))
+        row = table_row(
+            "outcomes",
+            session_index=index,
+            outcome=shown,
+            type=kind,
+            value=unwritten_value(kind, crashed=False) if value is None else value,
+            text=None if text is None else masker.text(text),
+            written=written,
+        )
+        rows.append(row)
     return rows
 
 
 def _conversion_values(metrics: Sequence[Row]) -> dict[str, float]:
     """Return the value of each metric in a session: counters are summed, of the others the last counts."""
     values: dict[str, float] = {}
-    for _seq, _time_s, _turn, kind, name, value, _tags in metrics:
-        values[name] = values.get(name, 0.0) + value if kind == "counter" else value
+    for row in metrics:
+        name, value = row[_METRIC], row[_VALUE]
+        values[name] = values.get(name, 0.0) + value if row[_TYPE] == "counter" else value
     return values
 
 
