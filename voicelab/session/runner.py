@@ -124,7 +124,7 @@ class Session(SessionEffects):
         its module can go on using it, and the session behind it answers, but what it is told is recorded nowhere.
         """
         self.turns.forget()
-        self.recorder = Recorder(self.settings.secrets)  # the rows of the one before are in the log
+        self.recorder = Recorder(self.settings.masker)  # the rows of the one before are in the log
         self._take = _take_nothing
         del self.context, self._caller, self._work, self._services
 
