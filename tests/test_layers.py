@@ -21,6 +21,7 @@ LAYERS = {
 # Within a layer these few rest on each other in this order.
 WITHIN = {
     "jobs": {"arguments"},
+    "checks": {"masking"},
     "inputs": {"checks"},
     "isolation": {"clock"},
     "conversation": {"records", "inputs", "timeline"},

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import voicelab as vl
+from voicelab.errors import HandlerError, InputError
 from voicelab.masking import MASK, SHORTEST, Masker
 from voicelab.plain_json import encode
 
@@ -197,3 +198,26 @@ def test_an_imported_secret_is_masked_in_every_form_too(tmp_path):
     for frame in (log.sessions(), log.events(), log.outcomes()):
         assert MASK in frame.to_csv()
         assert not re.search(r"w(ö|\\+u00f6)rd", frame.to_csv())
+
+
+QUOTED = ["model", "shared_data", "input_data", "configuration"]
+
+
+@pytest.mark.parametrize(
+    ("run", "argument"),
+    [*((vl.run, name) for name in [*QUOTED, "parameters", "run_test"]), *((vl.simulate, name) for name in QUOTED)],
+)
+def test_an_error_that_quotes_a_wrong_argument_masks_and_shortens_it(run, argument):
+    wrong = {1: json.dumps(SHOWN), "more": "x" * 5000}
+    with pytest.raises(InputError, match="is ") as told:
+        run(HANDLER.format(body="pass"), ["hi"], variables={"KEY": SHOWN}, **{argument: wrong})
+    assert MASK in str(told.value)
+    assert len(str(told.value)) < 400
+    assert not re.search(r"w(ö|\\+u00f6)rd", str(told.value))
+
+
+def test_a_line_that_is_no_python_is_quoted_masked():
+    with pytest.raises(HandlerError, match="SyntaxError") as told:
+        vl.load_handler(f"async def handler(event, context):\n    key = {SHOWN!r} oops\n", variables={"KEY": SHOWN})
+    assert MASK in str(told.value)
+    assert "rd+key" not in str(told.value)

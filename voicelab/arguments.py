@@ -10,6 +10,7 @@ import orjson
 from voicelab import sdk
 from voicelab.errors import InputError
 from voicelab.handlers import Handler, HandlerLike, load_handler
+from voicelab.masking import shown, without_hidden
 from voicelab.world import World
 
 EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -21,7 +22,7 @@ def with_options(
 ) -> Handler:
     """Return the loaded handler with variables and environment on top of its own."""
     if environment is not None and (not isinstance(environment, str) or not environment):
-        raise InputError(f"environment is {environment!r}, must be the name of an environment, e.g. 'production'.")
+        raise InputError(f"environment is {shown(environment)}, must be the name of an environment, e.g. 'production'.")
     return load_handler(handler, variables=variables, environment=environment or "development")
 
 
@@ -37,7 +38,7 @@ def split_parameters(
     if parameters is None:
         return None, tests
     if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
-        raise InputError(f"parameters is {parameters!r}, must be a dict whose keys are text.")
+        raise InputError(f"parameters is {shown(parameters)}, must be a dict whose keys are text.")
     if "functionId" in parameters:
         raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
     rest = dict(parameters)
@@ -55,7 +56,7 @@ def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
     """
     if given is None or (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
         return given
-    raise InputError(f"{what} is {given!r}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
+    raise InputError(f"{what} is {shown(given)}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
 
 
 def checked_configuration(given: Any) -> Mapping[str, Any]:
@@ -68,12 +69,14 @@ def checked_configuration(given: Any) -> Mapping[str, Any]:
         sdk.Configuration(**(given or {}))
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"configuration is {given!r}, must be a dict of arguments of the SDK's Configuration, e.g. "
-            f"{{'timeout': 8}}: {error}"
+            f"configuration is {shown(given)}, must be a dict of arguments of the SDK's Configuration, e.g. "
+            f"{{'timeout': 8}}: {without_hidden(str(error))}"
         ) from None
     timeout_s = (given or {}).get("timeout", 1)
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < float("inf"):
-        raise InputError(f"configuration has the timeout {timeout_s!r}, must be seconds of silence above 0, e.g. 8.")
+        raise InputError(
+            f"configuration has the timeout {shown(timeout_s)}, must be seconds of silence above 0, e.g. 8."
+        )
     return dict(given or {})
 
 
@@ -85,7 +88,7 @@ def _run_tests(what: str, given: Any) -> dict[str, bool]:
         except orjson.JSONDecodeError:
             tests = None
     if not isinstance(tests, Mapping) or not all(isinstance(v, bool) for v in tests.values()):
-        raise InputError(f"{what} is {given!r}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
+        raise InputError(f"{what} is {shown(given)}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
     return dict(tests)
 
 
@@ -96,7 +99,7 @@ def forced_variants(variants: Any) -> dict[str, str]:
         InputError: they are no dict.
     """
     if not isinstance(variants, Mapping):
-        raise InputError(f"variants is {variants!r}, must be {{test: variant}} or 'each'.")
+        raise InputError(f"variants is {shown(variants)}, must be {{test: variant}} or 'each'.")
     return {str(test): str(variant) for test, variant in variants.items()}
 
 
@@ -112,7 +115,7 @@ def start_of(start: datetime | str | None) -> datetime:
         date = datetime.fromisoformat(start) if isinstance(start, str) else start
         return date if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, AttributeError):
-        raise InputError(f"start is {start!r}, must be a datetime or text such as '2026-01-05T09:00'.") from None
+        raise InputError(f"start is {shown(start)}, must be a datetime or text such as '2026-01-05T09:00'.") from None
 
 
 def checked_world(world: Any) -> World | None:
@@ -122,5 +125,5 @@ def checked_world(world: Any) -> World | None:
         InputError: it is none.
     """
     if world is not None and not isinstance(world, World):
-        raise InputError(f"world is {world!r}, must be vl.World(...).")
+        raise InputError(f"world is {shown(world)}, must be vl.World(...).")
     return world

@@ -5,6 +5,7 @@ import operator
 from typing import Any
 
 from voicelab.errors import InputError
+from voicelab.masking import shown
 
 
 def _is_number(value: Any) -> bool:
@@ -18,7 +19,7 @@ def name(what: str, value: Any) -> str:
         InputError: it is not some text.
     """
     if not isinstance(value, str) or not value:
-        raise InputError(f"{what} is {value!r}, must be some text.")
+        raise InputError(f"{what} is {shown(value)}, must be some text.")
     return value
 
 
@@ -29,7 +30,7 @@ def names(what: str, value: Any) -> list[str]:
         InputError: it is no list, or holds something else.
     """
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"{what} is {value!r}, must be names, e.g. ['bought', 'n_errors'].")
+        raise InputError(f"{what} is {shown(value)}, must be names, e.g. ['bought', 'n_errors'].")
     return list(value)
 
 
@@ -40,7 +41,7 @@ def probability(what: str, value: Any) -> float:
         InputError: it is not a number from 0 to 1.
     """
     if not _is_number(value) or not 0 <= value <= 1:
-        raise InputError(f"{what} is {value!r}, must be a number from 0 to 1.")
+        raise InputError(f"{what} is {shown(value)}, must be a number from 0 to 1.")
     return float(value)
 
 
@@ -51,7 +52,7 @@ def seconds(what: str, value: Any) -> float:
         InputError: it is not a number from 0 on.
     """
     if not _is_number(value) or value < 0:
-        raise InputError(f"{what} is {value!r}, must be a number of seconds from 0 on.")
+        raise InputError(f"{what} is {shown(value)}, must be a number of seconds from 0 on.")
     return float(value)
 
 
@@ -63,7 +64,7 @@ def span(what: str, value: Any) -> tuple[float, float]:
     """
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(map(_is_number, pair)) or not 0 <= pair[0] <= pair[1]:  # noqa: PLR2004 - a pair
-        raise InputError(f"{what} is {value!r}, must be (shortest, longest) in seconds, e.g. (0.4, 1.2).")
+        raise InputError(f"{what} is {shown(value)}, must be (shortest, longest) in seconds, e.g. (0.4, 1.2).")
     return float(pair[0]), float(pair[1])
 
 
@@ -74,7 +75,7 @@ def whole(what: str, value: Any, *, least: int = 1) -> int:
         InputError: it is not a whole number, or less than the least one.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{what} is {value!r}, must be a whole number from {least} on.")
+        raise InputError(f"{what} is {shown(value)}, must be a whole number from {least} on.")
     return value
 
 
@@ -89,7 +90,7 @@ def seed(value: Any) -> int:
     except TypeError:
         whole = None
     if whole is None or isinstance(value, bool):
-        raise InputError(f"seed is {value!r}, must be a whole number, e.g. seed=7.")
+        raise InputError(f"seed is {shown(value)}, must be a whole number, e.g. seed=7.")
     return whole
 
 
@@ -100,7 +101,7 @@ def switch(what: str, value: Any) -> bool:
         InputError: it is neither.
     """
     if not isinstance(value, bool):
-        raise InputError(f"{what} is {value!r}, must be True or False.")
+        raise InputError(f"{what} is {shown(value)}, must be True or False.")
     return value
 
 
@@ -111,5 +112,5 @@ def weight(what: str, value: Any) -> float:
         InputError: it is not a number above 0.
     """
     if not _is_number(value) or value <= 0:
-        raise InputError(f"{what} is {value!r}, must be a number above 0.")
+        raise InputError(f"{what} is {shown(value)}, must be a number above 0.")
     return float(value)

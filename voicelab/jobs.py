@@ -27,6 +27,7 @@ from voicelab.context import Services
 from voicelab.conversation import SessionRecord, SideBySide
 from voicelab.errors import InputError, did_you_mean
 from voicelab.handlers import Handler, HandlerLike
+from voicelab.masking import hiding, shown
 from voicelab.model import Model, as_model
 from voicelab.own_loop import in_own_loop
 from voicelab.records import PortabilityNote, SessionRows
@@ -166,7 +167,7 @@ def parameters_of(parameters: Callable[[int], Any], index: int) -> Mapping[str, 
     """
     made = parameters(index)
     if not isinstance(made, Mapping):
-        raise InputError(f"parameters({index}) returned {made!r}, must return a dict, e.g. {{'plan': 'gold'}}.")
+        raise InputError(f"parameters({index}) returned {shown(made)}, must return a dict, e.g. {{'plan': 'gold'}}.")
     return made
 
 
@@ -227,22 +228,24 @@ def run(
     """
     if clock not in {"virtual", "wall"}:
         raise InputError(f"clock is {clock!r}, must be 'virtual' or 'wall'.")
-    parameters, run_test = split_parameters(parameters, run_test)
-    job = Job(
-        handler=with_options(handler, variables, environment),
-        callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
-        world=checked_world(world),
-        seed=checks.seed(seed),
-        parameters=parameters,
-        run_tests=run_test,
-        forced={} if variants is None or variants == "each" else forced_variants(variants),
-        configuration=checked_configuration(configuration),
-        input_data=checked_dict("input_data", input_data),
-        model=as_model(model),
-        shared_data=checked_dict("shared_data", shared_data),
-        start=start_of(start),
-        source="simulated" if clock == "virtual" else "typed",
-    )
+    loaded = with_options(handler, variables, environment)
+    with hiding(loaded.variables.values()):
+        parameters, run_test = split_parameters(parameters, run_test)
+        job = Job(
+            handler=loaded,
+            callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
+            world=checked_world(world),
+            seed=checks.seed(seed),
+            parameters=parameters,
+            run_tests=run_test,
+            forced={} if variants is None or variants == "each" else forced_variants(variants),
+            configuration=checked_configuration(configuration),
+            input_data=checked_dict("input_data", input_data),
+            model=as_model(model),
+            shared_data=checked_dict("shared_data", shared_data),
+            start=start_of(start),
+            source="simulated" if clock == "virtual" else "typed",
+        )
     if variants == "each":
         return _each_variant(job, clock)
     record = play(job, clock=clock)

@@ -12,8 +12,10 @@ search for plain text each; the pattern, one alternation with the longest value 
 """
 
 import base64
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from functools import cached_property, lru_cache
 from html.entities import codepoint2name
 from typing import Any
@@ -83,6 +85,31 @@ class Masker:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("|".join(form for secret in self._secrets for form in _forms(secret)))
+
+
+_hidden: ContextVar[Masker] = ContextVar("hidden", default=Masker())  # noqa: B039 - it is never changed
+_LONGEST_SHOWN = 120
+
+
+@contextlib.contextmanager
+def hiding(values: Iterable[str]) -> Iterator[None]:
+    """Mask the values of a handler's variables in what errors quote meanwhile (see `shown`)."""
+    token = _hidden.set(Masker(values))
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
+def shown(value: Any) -> str:
+    """Return a wrong argument as an error quotes it: on one line, masked, and then cut to a length that can be read."""
+    text = _hidden.get().text(repr(value))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def without_hidden(text: str) -> str:
+    """Return a line of source as an error quotes it, masked."""
+    return _hidden.get().text(text)
 
 
 def _forms(secret: str) -> list[str]:

@@ -9,6 +9,7 @@ from voicelab import checks
 from voicelab.choice import Replies, weighted
 from voicelab.context import Completion, ToolCall, last_message
 from voicelab.errors import InputError
+from voicelab.masking import shown
 
 _FAULT = "a fault of the simulated language model"
 
@@ -85,7 +86,7 @@ def as_model(given: Any) -> Model | None:
     if callable(given):
         return Model(otherwise=given, latency_s=0.0, words_per_s=1e9)
     raise InputError(
-        f"model is {given!r}, must be vl.Model(...) or a function that gets the request and returns the reply."
+        f"model is {shown(given)}, must be vl.Model(...) or a function that gets the request and returns the reply."
     )
 
 
@@ -121,7 +122,7 @@ class _ModelInSession:
 def _reply(given: Any, what: str) -> Any:
     if isinstance(given, str | ToolCall) or callable(given):
         return given
-    raise InputError(f"{what}: {given!r} is no reply. Give text, vl.tool_call(...), or a function of the request.")
+    raise InputError(f"{what}: {shown(given)} is no reply. Give text, vl.tool_call(...), or a function of the request.")
 
 
 def _parts(reply: Any) -> tuple[list[str], list[ToolCall]]:
@@ -129,6 +130,6 @@ def _parts(reply: Any) -> tuple[list[str], list[ToolCall]]:
     for part in parts:
         if not isinstance(part, str | ToolCall):
             raise InputError(
-                f"The model's function returned {reply!r}, must return text, vl.tool_call(...), or a list of them."
+                f"The model's function returned {shown(reply)}, must return text, vl.tool_call(...), or a list of them."
             )
     return [part for part in parts if isinstance(part, str)], [part for part in parts if isinstance(part, ToolCall)]

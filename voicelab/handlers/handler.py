@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.errors import GuideCompatWarning
 from voicelab.handlers.project import Variables
 from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.masking import hiding
 from voicelab.records import PortabilityNote
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Handler:
         self._expected = expected
         self._notes = {(n.file, n.line, n.rule): n for n in notes}
         self._quiet = quiet
-        self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
+        with hiding(self.variables.values()):
+            self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Answer an event."""

@@ -12,6 +12,7 @@ from types import CodeType
 from typing import NoReturn
 
 from voicelab.errors import HandlerError
+from voicelab.masking import without_hidden
 from voicelab.records import PortabilityNote
 
 ROOT = "<handler>/modules/"
@@ -255,6 +256,6 @@ def _refuse(error: SyntaxError | ValueError, text: str, place: Place, margin: st
     hint = " Notebook commands can't stand in a handler." if _LINE_MAGIC.match(line) else ""
     if isinstance(error, IndentationError) and margin:
         hint += f" (A margin of {len(margin)} characters was taken off.)"
-    shown = f"\n    {line.strip()}\n    {' ' * caret}^" if line.strip() else ""
+    shown = f"\n    {without_hidden(line.strip())}\n    {' ' * caret}^" if line.strip() else ""
     kind = type(error).__name__
     raise HandlerError(f"{place.file}:{error.lineno}: {kind}: {error.msg}.{hint}{shown}") from None

@@ -29,6 +29,7 @@ from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
+from voicelab.masking import hiding
 from voicelab.model import Model, as_model
 
 _TAKE_OVER_S = 1.0
@@ -92,9 +93,10 @@ class Talk:
         handler = self._latest.load()
         self.name = handler.name
         self._notes, self._variables = handler.note_list, handler.variables
-        self._parameters, self._run_tests = split_parameters(parameters, None)
-        self._input_data = checked_dict("input_data", input_data)
-        self._model, self._shared_data = as_model(model), checked_dict("shared_data", shared_data)
+        with hiding(handler.variables.values()):
+            self._parameters, self._run_tests = split_parameters(parameters, None)
+            self._input_data = checked_dict("input_data", input_data)
+            self._model, self._shared_data = as_model(model), checked_dict("shared_data", shared_data)
         self._variants = Variants(variants)
         self._blind = checks.switch("blind", blind)
         self._send_raw = send

@@ -31,6 +31,7 @@ from voicelab.log.clear import check_clear, clear, is_blank
 from voicelab.log.lock import Lock, hold
 from voicelab.log.manifest import check_run, read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, make_folder, settled_shards
+from voicelab.masking import hiding
 from voicelab.model import Model, as_model
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.fingerprint import VERSION, of_run
@@ -134,22 +135,24 @@ def simulate(
     n_workers = default_workers() if workers is None else checks.whole("workers", workers)
     if variants == "each":
         raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
-    table, shared, run_tests = _parameters(parameters, sessions)
-    job = Job(
-        handler=with_options(handler, variables, environment),
-        callers=as_caller(callers),
-        world=checked_world(world),
-        seed=checks.seed(seed),
-        parameters=shared,
-        run_tests=run_tests,
-        forced=forced_variants(variants or {}),
-        configuration=checked_configuration(configuration),
-        input_data=checked_dict("input_data", input_data),
-        model=as_model(model),
-        shared_data=checked_dict("shared_data", shared_data),
-        start=start_of(start),
-        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
-    )
+    loaded = with_options(handler, variables, environment)
+    with hiding(loaded.variables.values()):
+        table, shared, run_tests = _parameters(parameters, sessions)
+        job = Job(
+            handler=loaded,
+            callers=as_caller(callers),
+            world=checked_world(world),
+            seed=checks.seed(seed),
+            parameters=shared,
+            run_tests=run_tests,
+            forced=forced_variants(variants or {}),
+            configuration=checked_configuration(configuration),
+            input_data=checked_dict("input_data", input_data),
+            model=as_model(model),
+            shared_data=checked_dict("shared_data", shared_data),
+            start=start_of(start),
+            telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
+        )
     run = _Run(job, sessions, stopping=stopping, table=table)
     folder, temporary = _folder(log)
     finished = _existing(folder, run, resume=resume, overwrite=overwrite)
