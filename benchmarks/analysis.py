@@ -95,8 +95,8 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     """Return microseconds a session takes one by one, and in one batch, for a binary outcome of three variants."""
     import numpy as np
 
-    from voicelab.monitor import Monitor
-    from voicelab.rules import StopRule
+    from voicelab.decision.monitor import Monitor
+    from voicelab.decision.rules import StopRule
 
     rng = np.random.default_rng(1)
     arms = rng.integers(0, 3, SINGLES)

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule
-from voicelab.stats.sample_ratio import SampleRatio
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule
+from voicelab.decision.stats.sample_ratio import SampleRatio
 
 EVEN, SKEWED, THREE = (0.5, 0.5), (0.9, 0.1), (0.33, 0.33, 0.34)
 

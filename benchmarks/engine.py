@@ -18,9 +18,9 @@ from primfunctions.events import StartEvent, StopEvent, TextEvent
 from primfunctions.test_runner import TestRunner
 
 import voicelab as vl
-from voicelab.clock import VirtualLoop
-from voicelab.jobs import Job
 from voicelab.log.write import stage_shard
+from voicelab.runs.jobs import Job
+from voicelab.runtime.clock import VirtualLoop
 from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
 
 SESSIONS = 2_000

@@ -17,12 +17,12 @@ import numpy as np
 
 import voicelab as vl
 from voicelab import speech
-from voicelab.jobs import Job
+from voicelab.runs.jobs import Job
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
 from voicelab.speech.words import normalized, word_errors
-from voicelab.telephone import Telephone, _studio
+from voicelab.world.telephone import Telephone, _studio
 
 SENTENCES = json.loads((Path(__file__).parent.parent / "data/phrases/phone_calls.json").read_text(encoding="utf-8"))
 LINES = {

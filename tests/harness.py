@@ -16,15 +16,16 @@ from typing import Any
 
 import orjson
 
-from voicelab import records, sdk
+from voicelab import sdk
+from voicelab.base import records
+from voicelab.base.records import Event, PortabilityNote, SessionRows
+from voicelab.base.seeds import Seeds, session_id
 from voicelab.callers import Mix, as_caller
-from voicelab.clock import VirtualClock, VirtualLoop, WallClock
 from voicelab.handlers import load_handler
-from voicelab.records import Event, PortabilityNote, SessionRows
-from voicelab.seeds import Seeds, session_id
+from voicelab.runtime.clock import VirtualClock, VirtualLoop, WallClock
 from voicelab.session.host import Limits, Settings
 from voicelab.session.runner import Session
-from voicelab.world import World
+from voicelab.world.world import World
 
 IMPORTS = """
 import asyncio, random, secrets, time, uuid

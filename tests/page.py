@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from voicelab import speech
-from voicelab.clock import VirtualLoop
 from voicelab.live.talk import Talk
+from voicelab.runtime.clock import VirtualLoop
 
 CHUNK = 1600
 

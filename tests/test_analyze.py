@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import voicelab as vl
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
+from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.log.manifest import write_manifest
 from voicelab.log.write import settle_shard, stage_shard
-from voicelab.records import SESSIONS, SessionRows
 
 RULE = vl.StopRule(max_iterations=2000, max_confidence=95, default="a")
 

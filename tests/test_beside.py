@@ -9,9 +9,9 @@ import pytest
 from test_analyze import declaration, session, write_log
 
 import voicelab as vl
+from voicelab.base.errors import InputError
+from voicelab.base.records import SESSIONS
 from voicelab.cli import main
-from voicelab.errors import InputError
-from voicelab.records import SESSIONS
 
 RULE = vl.StopRule(max_iterations=2000, max_confidence=95, default="a")
 EVEN = {"a": 0.5, "b": 0.5}

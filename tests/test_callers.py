@@ -8,10 +8,10 @@ import pytest
 from harness import agent, play, play_many, says
 
 from voicelab import sdk
+from voicelab.base.errors import InputError
+from voicelab.base.weighted import Choice
 from voicelab.callers import Mix, Persona, Script, as_caller, mix, personas
-from voicelab.choice import Choice
-from voicelab.errors import InputError
-from voicelab.inputs import (
+from voicelab.callers.actions import (
     At,
     Custom,
     HangUp,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicelab.clock import VirtualClock, VirtualLoop, WallClock
-from voicelab.errors import SimulationError, VirtualTimeError
+from voicelab.base.errors import SimulationError, VirtualTimeError
+from voicelab.runtime.clock import VirtualClock, VirtualLoop, WallClock
 
 SECONDS = st.floats(0, 1e6, allow_nan=False)
 
@@ -226,7 +226,7 @@ def test_waiting_for_nothing_is_an_error_and_no_hang(loop):
 
 
 def test_code_that_spins_at_one_instant_is_passed_to_what_is_due(loop, monkeypatch):
-    monkeypatch.setattr("voicelab.clock._SPIN_LIMIT", 1000)
+    monkeypatch.setattr("voicelab.runtime.clock._SPIN_LIMIT", 1000)
     rung = []
 
     async def spin():
@@ -239,7 +239,7 @@ def test_code_that_spins_at_one_instant_is_passed_to_what_is_due(loop, monkeypat
 
 
 def test_steps_that_move_time_are_no_spin(loop, monkeypatch):
-    monkeypatch.setattr("voicelab.clock._SPIN_LIMIT", 50)
+    monkeypatch.setattr("voicelab.runtime.clock._SPIN_LIMIT", 50)
     rung = []
     loop.attend(lambda: 1e6, lambda: rung.append(loop.time()))
 

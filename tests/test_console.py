@@ -12,11 +12,11 @@ import ipywidgets
 import pytest
 
 import voicelab as vl
-from voicelab.errors import HandlerError, InputError, LogError
+from voicelab.base.errors import HandlerError, InputError, LogError
 from voicelab.widgets import cell
 from voicelab.widgets.cell import close_former, reach_during_cells
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 
 async def echo(event, context):

@@ -10,13 +10,13 @@ import pytest
 from primfunctions.experiment import Experiment
 
 import voicelab as vl
-from voicelab.errors import InputError
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule, switched_on
+from voicelab.base.errors import InputError
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule, switched_on
+from voicelab.decision.stats.sample_ratio import SampleRatio, fixed_p_value
 from voicelab.simulation.card import Standing, card
-from voicelab.stats.sample_ratio import SampleRatio, fixed_p_value
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 SELLS = """from primfunctions.events import StopEvent, TextToSpeechEvent
 from primfunctions.metrics import metrics
@@ -58,7 +58,7 @@ def test_a_variant_of_weight_0_gets_no_session(variants):
 
 
 def test_not_even_the_last_number_below_one_draws_a_variant_of_weight_0():
-    from voicelab.context.experiments import SessionExperiments
+    from voicelab.runtime.context.experiments import SessionExperiments
 
     class Host:
         def __init__(self):

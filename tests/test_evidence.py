@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule
-from voicelab.stats import boundary, closed, compare, eprocess
-from voicelab.stats.sample_ratio import SampleRatio
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule
+from voicelab.decision.stats import boundary, closed, compare, eprocess
+from voicelab.decision.stats.sample_ratio import SampleRatio
 
 EVEN = {"a": 0.5, "b": 0.5}
 THREE = {"a": 0.33, "b": 0.33, "c": 0.34}

@@ -13,11 +13,11 @@ import pytest
 
 import voicelab as vl
 from voicelab import simulation
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
 from voicelab.handlers import load_handler
-from voicelab.jobs import Job
+from voicelab.runs.jobs import Job
 from voicelab.simulation.fingerprint import VERSION, fingerprint, of_run
-from voicelab.telephone import Telephone
+from voicelab.world.telephone import Telephone
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
 GOLD = {"plan": "gold"}

@@ -4,9 +4,9 @@ import gc
 import json
 
 from voicelab.callers import Script
-from voicelab.conversation import SessionRecord
 from voicelab.handlers import load_handler
-from voicelab.jobs import Job, play
+from voicelab.record.session_record import SessionRecord
+from voicelab.runs.jobs import Job, play
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 KEEPS = """

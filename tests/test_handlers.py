@@ -19,16 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicelab import sdk
-from voicelab.errors import GuideCompatWarning, HandlerError, InputError
+from voicelab.base.errors import GuideCompatWarning, HandlerError, InputError
+from voicelab.base.records import PortabilityNote
 from voicelab.handlers import load_cell, load_handler
-from voicelab.records import PortabilityNote
 
 SAMPLES = Path(__file__).parent / "samples"
 GUIDE = Path(__file__).parent.parent
 START = types.SimpleNamespace(name="start", data={})
 TEXT = types.SimpleNamespace(name="text", data={"text": "hi"})
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 
 def answers(handler, event=START, context=None):

@@ -21,7 +21,7 @@ from primfunctions.events import (
 )
 
 import voicelab as vl
-from voicelab.inputs import SECONDS_PER_CHARACTER
+from voicelab.callers.actions import SECONDS_PER_CHARACTER
 
 # --- what a handler may do at an event, one step after another ---
 

@@ -19,9 +19,9 @@ import pytest
 import time_machine
 from harness import EPOCH_NS, agent, play, play_many
 
-from voicelab import isolation
-from voicelab.errors import VirtualTimeError
-from voicelab.isolation import SCOPE, hosted
+from voicelab.base.errors import VirtualTimeError
+from voicelab.runtime import isolation
+from voicelab.runtime.isolation import SCOPE, hosted
 
 UNTOUCHED = {
     "time.time": lambda: time.time,

@@ -8,12 +8,12 @@ from collections import Counter
 import numpy as np
 import pytest
 from page import Page
+from voicelab.sdk import supply
 
 import voicelab as vl
 from voicelab import sdk, speech
-from voicelab.errors import InputError, LogError
+from voicelab.base.errors import InputError, LogError
 from voicelab.live.talk import Talk
-from voicelab.sdk import supply
 
 TTS = sdk.TextToSpeechEvent
 
@@ -686,7 +686,7 @@ def living():
     """Return how many objects of a conversation there are, by class."""
     gc.collect()
     kinds = (type(thing) for thing in gc.get_objects())
-    ours = ("voicelab.session", "voicelab.live", "voicelab.speech", "voicelab.clock")
+    ours = ("voicelab.session", "voicelab.live", "voicelab.speech", "voicelab.runtime.clock")
     return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(ours))
 
 

@@ -7,7 +7,7 @@ import IPython.display  # noqa: F401 - a kernel has it loaded
 import pytest
 
 import voicelab as vl
-from voicelab.rules import StopDecision
+from voicelab.decision.rules import StopDecision
 from voicelab.simulation import card
 from voicelab.simulation.card import LiveCard, Standing
 

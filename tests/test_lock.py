@@ -16,13 +16,13 @@ from test_analyze import session, write_log
 
 import voicelab as vl
 from voicelab import simulation
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
 from voicelab.log import lock
 from voicelab.log.append import LiveLog
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.simulation import driver
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 SAYS_HI = "async def handler(event, context):\n    yield TextToSpeechEvent(text='hi')\n"
 
 

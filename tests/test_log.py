@@ -10,7 +10,7 @@ import pytest
 from test_analyze import booked, declaration, session, write_log
 
 import voicelab as vl
-from voicelab.errors import InputError, LogError
+from voicelab.base.errors import InputError, LogError
 from voicelab.log import write
 from voicelab.log.manifest import write_manifest
 from voicelab.log.write import drop_speculative, settle_shard, settled_shards, stage_shard

@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import voicelab as vl
-from voicelab.errors import HandlerError, InputError
-from voicelab.masking import MASK, SHORTEST, Masker
-from voicelab.plain_json import encode
+from voicelab.base.errors import HandlerError, InputError
+from voicelab.base.masking import MASK, SHORTEST, Masker
+from voicelab.base.plain_json import encode
 
 SECRET = "pa\"ss\\wörd+a/b&<c>%'\n€ \U0001f511"
 

@@ -18,7 +18,7 @@ from primfunctions.completions import (
 from primfunctions.events import StartEvent, TextEvent, TextToSpeechEvent
 
 import voicelab as vl
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
 
 TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "", "parameters": {}}}]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from voicelab.errors import HandlerError, InputError
+from voicelab.base.errors import HandlerError, InputError
 from voicelab.handlers import Handler
-from voicelab.notebook import load_ipython_extension
+from voicelab.handlers.magic import load_ipython_extension
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.py"))
 

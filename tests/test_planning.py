@@ -6,7 +6,7 @@ import pytest
 import voicelab as vl
 from voicelab import plots
 from voicelab.analysis import planning, sample_sizes
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 
 import voicelab as vl
 from voicelab import plots
-from voicelab.errors import InputError
-from voicelab.stats import boundary
+from voicelab.base.errors import InputError
+from voicelab.decision.stats import boundary
 
 
 def analysed(k=3, n=600, kind="binary", outcome="user_satisfied", max_iterations=500):

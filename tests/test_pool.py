@@ -9,12 +9,12 @@ import pytest
 
 import voicelab as vl
 from voicelab import simulation
-from voicelab.errors import SimulationError
+from voicelab.base.errors import SimulationError
 from voicelab.simulation import pool as pools
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.worker import ShardReport, ShardTask
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 
 class Fragile:

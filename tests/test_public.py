@@ -51,7 +51,7 @@ def test_a_worker_loads_neither_pandas_nor_statsmodels():
         """
 import pickle, tempfile, pathlib
 import voicelab as vl
-from voicelab.jobs import Job
+from voicelab.runs.jobs import Job
 from voicelab.simulation.ship import pack
 from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
 prepare_process()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import voicelab as vl
+from voicelab.base.records import TABLES, column, table_row, unwritten_value
+from voicelab.decision.stats.values import session_values
 from voicelab.log import queries
-from voicelab.records import TABLES, column, table_row, unwritten_value
-from voicelab.stats.values import session_values
 
 METRIC = {"seq": 3, "time_s": 1.5, "turn": 2, "type": "gauge", "metric": "m", "value": 4.0, "tags": "{}"}
 

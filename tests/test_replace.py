@@ -11,13 +11,13 @@ from test_analyze import booked, declaration, session, write_log
 
 import voicelab as vl
 from voicelab import voicerun
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
 from voicelab.log import clear as clearing
 from voicelab.log import write
 from voicelab.log.write import settled_shards, stage_shard
 
 SAYS_HI = "async def handler(event, context):\n    yield TextToSpeechEvent(text='hi')\n"
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 
 def simulated(log, overwrite=True, **options):

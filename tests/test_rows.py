@@ -6,7 +6,7 @@ from primfunctions.events import VoicemailDetectionEvent
 
 import voicelab as vl
 
-pytestmark = pytest.mark.filterwarnings("ignore::voicelab.errors.GuideCompatWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 
 def test_notes_about_a_declaration_name_its_line_each():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from voicelab.errors import InputError
-from voicelab.monitor import Monitor
-from voicelab.rules import StopDecision, StopRule, Target
+from voicelab.base.errors import InputError
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopDecision, StopRule, Target
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from primfunctions.metrics import metrics
 from primfunctions.tracer import tracer
 
 from voicelab import sdk
-from voicelab.errors import HandlerError, InputError
+from voicelab.base.errors import HandlerError, InputError
 
 ON_START = "if event.name == 'start':\n    "
 
@@ -427,7 +427,7 @@ def test_h7_twenty_virtual_seconds_are_twenty_for_the_handler():
 
 
 def test_h8_a_session_runs_where_a_loop_runs_already():
-    pytest.importorskip("voicelab.jobs")
+    pytest.importorskip("voicelab.runs.jobs")
     import voicelab as vl
 
     async def cell():
@@ -444,7 +444,7 @@ def test_h10_data_that_json_does_not_know_is_still_logged():
 
 def test_h11_the_sdks_test_runner_is_not_imported():
     """It imports pytest, which users haven't installed."""
-    code = "import sys, voicelab.sdk, voicelab.clock, voicelab.world; print('primfunctions.test_runner' in sys.modules)"
+    code = "import sys, voicelab.sdk, voicelab.runtime.clock, voicelab.world.world; print('primfunctions.test_runner' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["False"]
 

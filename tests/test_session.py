@@ -11,9 +11,9 @@ import pytest
 from harness import IMPORTS, Limits, agent, play, play_many, says
 
 from voicelab import sdk
-from voicelab.errors import ForcedVariantError, InputError
-from voicelab.inputs import Say, at, hang_up, interrupt, press, silence
-from voicelab.records import STATUSES, TABLES, event_rows
+from voicelab.base.errors import ForcedVariantError, InputError
+from voicelab.base.records import STATUSES, TABLES, event_rows
+from voicelab.callers.actions import Say, at, hang_up, interrupt, press, silence
 
 SAMPLES = Path(__file__).parent / "samples"
 PACE = 0.06
@@ -1087,7 +1087,7 @@ def test_the_limit_of_outputs_ends_a_session_that_floods():
 
 
 def test_a_handler_that_spins_without_time_passing_is_ended(monkeypatch):
-    monkeypatch.setattr("voicelab.clock._SPIN_LIMIT", 1000)
+    monkeypatch.setattr("voicelab.runtime.clock._SPIN_LIMIT", 1000)
     played = play(agent("while True:\n    await asyncio.sleep(0)\n"), limits=Limits(seconds=60))
     assert played.status == "timeout"
 
@@ -1284,7 +1284,7 @@ if event.name == "text":
 
 def busy(sessions, first=0, seed=5):
     from voicelab.callers import mix, personas
-    from voicelab.world import World
+    from voicelab.world.world import World
 
     return play_many(
         BUSY,

@@ -18,7 +18,7 @@ import pytest
 
 import voicelab as vl
 from voicelab import simulation
-from voicelab.errors import ForcedVariantError, InputError, LogError, ShippingError
+from voicelab.base.errors import ForcedVariantError, InputError, LogError, ShippingError
 
 SAMPLES = Path(__file__).parent / "samples"
 IMPORTS = "from primfunctions.events import *\nimport asyncio, random, time, uuid\nfrom primfunctions.metrics import metrics\n"

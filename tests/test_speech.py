@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicelab import speech
-from voicelab.errors import AudioError, InputError, MissingEngineError, SpeechError, SpeechWarning, VoicelabError
+from voicelab.base.errors import AudioError, InputError, MissingEngineError, SpeechError, SpeechWarning, VoicelabError
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, deadline, registry, text
 from voicelab.speech.g711 import mulaw_decode, mulaw_encode
 from voicelab.speech.pico import LANGUAGES
@@ -523,7 +523,7 @@ def service(monkeypatch):
         ({"silent": True}, r"after \d+\.\d s"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::voicelab.errors.SpeechWarning")
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.SpeechWarning")
 def test_gtts_fails_in_time_with_a_sentence(service, options, hint, tmp_path):
     service(**options)
     with pytest.raises(SpeechError, match=hint) as caught:
@@ -532,7 +532,7 @@ def test_gtts_fails_in_time_with_a_sentence(service, options, hint, tmp_path):
     assert not list((tmp_path / "cache").glob("*/*"))
 
 
-@pytest.mark.filterwarnings("ignore::voicelab.errors.SpeechWarning")
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.SpeechWarning")
 def test_no_network_at_all_is_a_sentence(monkeypatch):
     import gtts.tts
 
@@ -550,7 +550,7 @@ def test_gtts_says_first_what_leaves_the_machine(service):
         voice.synthesize("hello", language="xx")
 
 
-@pytest.mark.filterwarnings("ignore::voicelab.errors.SpeechWarning")
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.SpeechWarning")
 def test_what_was_spoken_once_needs_no_network(service, monkeypatch, tmp_path):
     from voicelab.speech.gtts import GTTS
 
@@ -567,7 +567,7 @@ def test_what_was_spoken_once_needs_no_network(service, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("no route"), TimeoutError(), KeyError("x"), SystemExit(1)])
-@pytest.mark.filterwarnings("ignore::voicelab.errors.SpeechWarning")
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.SpeechWarning")
 def test_whatever_a_recogniser_raises_is_one_error_without_secrets(monkeypatch, error):
     import speech_recognition
 
@@ -582,7 +582,7 @@ def test_whatever_a_recogniser_raises_is_one_error_without_secrets(monkeypatch, 
     assert "sk-secret-key" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings("ignore::voicelab.errors.SpeechWarning")
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.SpeechWarning")
 def test_a_key_in_a_services_error_is_masked(monkeypatch):
     import speech_recognition
 

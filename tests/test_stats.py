@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule
-from voicelab.stats import boundary, closed, compare, fixed, sample_ratio
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule
+from voicelab.decision.stats import boundary, closed, compare, fixed, sample_ratio
 
 
 def arm(n, hits):

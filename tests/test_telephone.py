@@ -7,11 +7,11 @@ import pytest
 
 import voicelab as vl
 from voicelab import speech
-from voicelab.errors import InputError, MissingEngineError
-from voicelab.inputs import BEGINS, Recognised, Unheard
-from voicelab.seeds import Seeds
+from voicelab.base.errors import InputError, MissingEngineError
+from voicelab.base.seeds import Seeds
+from voicelab.callers.actions import BEGINS, Recognised, Unheard
 from voicelab.speech import registry
-from voicelab.telephone import Telephone
+from voicelab.world.telephone import Telephone
 
 ORDER = "I'd like to order a large pizza please"
 PERSONA = vl.Persona(
@@ -258,7 +258,7 @@ def test_bad_arguments_are_refused_before_anything_runs(options, hint, tmp_path)
 
 
 def test_a_missing_engine_is_said_before_anything_runs(monkeypatch, tmp_path):
-    monkeypatch.setattr("voicelab.telephone._studios", {})
+    monkeypatch.setattr("voicelab.world.telephone._studios", {})
     monkeypatch.setattr(registry.Engine, "installed", property(lambda _: False))
     with pytest.raises(MissingEngineError, match="pip install"):
         vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False, audio=vl.PhoneLine())

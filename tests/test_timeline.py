@@ -5,8 +5,9 @@ import re
 import pytest
 
 import voicelab as vl
-from voicelab import sdk, timeline
-from voicelab.records import Event
+from voicelab import sdk
+from voicelab.base.records import Event
+from voicelab.record import timeline
 
 
 async def talker(event, context):

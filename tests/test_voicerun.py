@@ -6,8 +6,8 @@ import pytest
 
 import voicelab as vl
 from voicelab import voicerun
+from voicelab.base.errors import InputError, LogError
 from voicelab.cli import main
-from voicelab.errors import InputError, LogError
 
 EVEN = {"formal": 0.5, "casual": 0.5}
 STOP = {"max_iterations": 100, "max_confidence": 95, "target_outcome": "booked", "default": "formal"}

@@ -8,8 +8,8 @@ import time
 import pytest
 
 import voicelab as vl
-from voicelab.errors import BlockingCallWarning
-from voicelab.session import watchdog
+from voicelab.base.errors import BlockingCallWarning
+from voicelab.runtime import watchdog
 
 
 @pytest.fixture(autouse=True)

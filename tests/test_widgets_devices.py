@@ -5,7 +5,7 @@ import pytest
 
 speech = pytest.importorskip("voicelab.speech")
 
-from voicelab.errors import InputError, VoicelabError  # noqa: E402
+from voicelab.base.errors import InputError, VoicelabError  # noqa: E402
 from voicelab.widgets.microphone import Microphone  # noqa: E402
 from voicelab.widgets.speaker import Speaker  # noqa: E402
 

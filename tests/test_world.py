@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import voicelab as vl
-from voicelab.errors import InputError
-from voicelab.seeds import Seeds, session_id
-from voicelab.world import SimulatedFault, World
+from voicelab.base.errors import InputError
+from voicelab.base.seeds import Seeds, session_id
+from voicelab.world.world import SimulatedFault, World
 
 ECHO = agent("if event.name == 'text':\n    yield TextToSpeechEvent('You said ' + event.data['text'])\n")
 SENTENCE = "I want to book an appointment on Tuesday at four please"
@@ -109,7 +109,7 @@ def test_a_delay_passes_before_the_handler_gets_its_input(given_s, low, high):
 
 
 def test_an_input_during_the_delay_interrupts_it():
-    from voicelab.inputs import at
+    from voicelab.callers.actions import at
 
     played = play(ECHO, ["first", at(1.0, "second")], world=World(handler_delay_s=3))
     assert next((e.data["text"], e.time_s) for e in played.named("text")) == ("second", 1.0)

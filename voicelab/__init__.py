@@ -12,20 +12,20 @@ __version__ = "0.1.0"
 # Public name -> the module that has it.
 _NAMES = {
     "load_handler": "voicelab.handlers",
-    "run": "voicelab.jobs",
-    "offload": "voicelab.jobs",
-    "silence": "voicelab.inputs",
-    "press": "voicelab.inputs",
-    "interrupt": "voicelab.inputs",
-    "hang_up": "voicelab.inputs",
-    "at": "voicelab.inputs",
+    "run": "voicelab.runs.jobs",
+    "offload": "voicelab.runs.jobs",
+    "silence": "voicelab.callers.actions",
+    "press": "voicelab.callers.actions",
+    "interrupt": "voicelab.callers.actions",
+    "hang_up": "voicelab.callers.actions",
+    "at": "voicelab.callers.actions",
     "Script": "voicelab.callers",
     "Persona": "voicelab.callers",
     "personas": "voicelab.callers",
     "mix": "voicelab.callers",
-    "World": "voicelab.world",
-    "Model": "voicelab.model",
-    "tool_call": "voicelab.model",
+    "World": "voicelab.world.world",
+    "Model": "voicelab.world.model",
+    "tool_call": "voicelab.world.model",
     "simulate": "voicelab.simulation",
     "open_log": "voicelab.log",
     "analyze": "voicelab.analysis",
@@ -40,8 +40,8 @@ _NAMES = {
     "speech": "voicelab",
     "voicerun": "voicelab",
     "plots": "voicelab",
-    "StopRule": "voicelab.rules",
-    "VoicelabError": "voicelab.errors",
+    "StopRule": "voicelab.decision.rules",
+    "VoicelabError": "voicelab.base.errors",
     "sdk": "voicelab",
 }
 __all__ = [
@@ -81,20 +81,21 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from voicelab import plots, sdk, speech, voicerun
+    from voicelab import plots, speech, voicerun
     from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
+    from voicelab.base.errors import VoicelabError
     from voicelab.callers import Persona, Script, mix, personas
-    from voicelab.errors import VoicelabError
+    from voicelab.callers.actions import at, hang_up, interrupt, press, silence
+    from voicelab.decision.rules import StopRule
     from voicelab.handlers import load_handler
-    from voicelab.inputs import at, hang_up, interrupt, press, silence
-    from voicelab.jobs import offload, run
     from voicelab.log import open_log
-    from voicelab.model import Model, tool_call
-    from voicelab.rules import StopRule
+    from voicelab.runs.jobs import offload, run
+    from voicelab.runtime import sdk
     from voicelab.simulation import simulate
     from voicelab.speech import PhoneLine
     from voicelab.widgets import Console, Microphone, Speaker
-    from voicelab.world import World
+    from voicelab.world.model import Model, tool_call
+    from voicelab.world.world import World
 
 
 def __getattr__(name: str) -> Any:
@@ -113,6 +114,6 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Give a notebook `%%handler NAME`; called by `%load_ext voicelab`."""
-    from voicelab.notebook import load_ipython_extension as load
+    from voicelab.handlers.magic import load_ipython_extension as load
 
     load(ipython)

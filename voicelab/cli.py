@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab import __version__
-from voicelab.errors import GuideCompatWarning, InputError, VoicelabError
+from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
 
 EXAMPLES = """examples:
   voicelab demo

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from voicelab import checks
 from voicelab.analysis.beside import (
     Seen,
     guardrail_frame,
@@ -26,11 +25,12 @@ from voicelab.analysis.logged import from_log
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
 from voicelab.analysis.totals import read_totals
-from voicelab.errors import InputError
-from voicelab.monitor import Monitor
-from voicelab.rules import Kind, StopRule, check_weights, switched_on
-from voicelab.stats import fixed, sample_ratio
-from voicelab.stats.compare import Moments, means
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import Kind, StopRule, check_weights, switched_on
+from voicelab.decision.stats import fixed, sample_ratio
+from voicelab.decision.stats.compare import Moments, means
 
 _MOST_VARIANTS = 100
 _UNEVEN = 0.001
@@ -58,7 +58,7 @@ def analyze(
 
     The confidence is that of a group-sequential boundary over the declared number of sessions, watched continuously, or
     of e-processes where no number holds: it stays true however often one looks. By default the leader has to beat every
-    rival. Methods: see `voicelab.stats.boundary` and `voicelab.stats.eprocess`.
+    rival. Methods: see `voicelab.decision.stats.boundary` and `voicelab.decision.stats.eprocess`.
 
     Args:
         data: A session log; or one row a session, in order of completion: a DataFrame, or what DuckDB reads (Polars,

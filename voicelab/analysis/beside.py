@@ -9,9 +9,9 @@ import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
 from voicelab.analysis.data import TestData, Values, chunk_of
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule
-from voicelab.stats import closed
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule
+from voicelab.decision.stats import closed
 
 _ALPHA = 0.05
 _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]

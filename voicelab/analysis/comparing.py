@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.data import TestData
-from voicelab.monitor import Monitor
-from voicelab.rules import Kind
-from voicelab.stats import compare, fixed
-from voicelab.stats.boundary import thresholds
-from voicelab.stats.compare import Moments
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import Kind
+from voicelab.decision.stats import compare, fixed
+from voicelab.decision.stats.boundary import thresholds
+from voicelab.decision.stats.compare import Moments
 
 _PATH_POINTS = 400
 _COLUMNS = (

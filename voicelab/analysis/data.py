@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.kinds import Read, read_all, read_one, split
-from voicelab.errors import InputError, did_you_mean
-from voicelab.monitor import Monitor
-from voicelab.rules import Kind, StopRule, switched_on
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import Kind, StopRule, switched_on
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
 NO_NUMBER = "the outcome is missing, or no finite number: left out"

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.errors import InputError, did_you_mean
-from voicelab.rules import Kind
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.rules import Kind
 
 AskedKind = Literal["binary", "count", "float", "string"]
 MOST_LEVELS = 20

@@ -20,9 +20,9 @@ from voicelab.analysis.kinds import (
     read_one,
     split,
 )
-from voicelab.errors import InputError, did_you_mean
-from voicelab.records import unwritten_value
-from voicelab.rules import Kind, StopRule, Target, switched_on
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.records import unwritten_value
+from voicelab.decision.rules import Kind, StopRule, Target, switched_on
 
 
 def from_log(

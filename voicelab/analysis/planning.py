@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab import checks
-from voicelab.errors import InputError
-from voicelab.monitor import Monitor
-from voicelab.rules import StopRule, check_weights, switched_on
-from voicelab.stats import boundary, fixed
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule, check_weights, switched_on
+from voicelab.decision.stats import boundary, fixed
 
 Floats = npt.NDArray[np.float64]
 
@@ -268,7 +268,7 @@ def _subject(subject: Any, weights: Any, test: str | None) -> tuple[StopRule, di
 
 def _declared(handler: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:
     """Return the rule and the weights of a handler's test, from one session of it."""
-    from voicelab.jobs import run
+    from voicelab.runs.jobs import run
 
     tests = run(handler).declarations  # type: ignore[union-attr]
     if not tests:

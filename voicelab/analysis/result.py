@@ -10,7 +10,7 @@ import pandas as pd
 from voicelab import plots
 from voicelab.analysis.card import card
 from voicelab.analysis.formats import confidence, styles_of, written
-from voicelab.rules import Kind, StopDecision, StopRule
+from voicelab.decision.rules import Kind, StopDecision, StopRule
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from voicelab.analysis.data import NO_NUMBER, TestData, Values, configured, opened
 from voicelab.analysis.formats import is_known
 from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
-from voicelab.errors import InputError, did_you_mean
-from voicelab.monitor import Monitor
-from voicelab.rules import Kind, StopRule
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import Kind, StopRule
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,13 +8,13 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from voicelab import checks
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.base.weighted import Choice
+from voicelab.callers.actions import At, Input, Interrupt, Say, as_input, in_order
 from voicelab.callers.heard import Heard
 from voicelab.callers.persona import Persona, personas
 from voicelab.callers.script import Script
-from voicelab.choice import Choice
-from voicelab.errors import InputError
-from voicelab.inputs import At, Input, Interrupt, Say, as_input, in_order
 
 __all__ = ["Mix", "Persona", "Script", "as_caller", "mix", "personas", "phrases_of"]
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from voicelab import checks
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.base.weighted import Choice, Replies, weighted
+from voicelab.callers.actions import Action, At, HangUp, Input, Press, Say, Silence, as_input
 from voicelab.callers.heard import Heard
-from voicelab.choice import Choice, Replies, weighted
-from voicelab.errors import InputError
-from voicelab.inputs import Action, At, HangUp, Input, Press, Say, Silence, as_input
 
 
 class Persona:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from voicelab import checks
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.callers.actions import Action, At, Input, Interrupt, as_input, in_order
 from voicelab.callers.heard import Heard
-from voicelab.errors import InputError
-from voicelab.inputs import Action, At, Input, Interrupt, as_input, in_order
 
 
 class Script:

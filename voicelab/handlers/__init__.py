@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import InputError, did_you_mean
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler, notes_html
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables

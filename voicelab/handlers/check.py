@@ -6,7 +6,7 @@ import inspect
 from pathlib import PurePath
 from typing import Any
 
-from voicelab.errors import HandlerError
+from voicelab.base.errors import HandlerError
 from voicelab.handlers.source import Definition, definitions
 
 _WRITE = "write `async def handler(event, context):`"

@@ -7,11 +7,11 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab.errors import GuideCompatWarning
+from voicelab.base.errors import GuideCompatWarning
+from voicelab.base.masking import hiding
+from voicelab.base.records import PortabilityNote
 from voicelab.handlers.project import Variables
 from voicelab.handlers.recipes import Loaded, Recipe
-from voicelab.masking import hiding
-from voicelab.records import PortabilityNote
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 from typing import Any
 
-from voicelab import sdk
-from voicelab.records import PortabilityNote
+from voicelab.base.records import PortabilityNote
+from voicelab.runtime import sdk
 
 SANDBOX_REJECTS = frozenset({"ctypes", "fcntl", "os", "pty", "shutil", "signal", "socket", "subprocess"})
 """Modules that the platform doesn't let a handler import."""

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from dotenv.parser import parse_stream
 
-from voicelab.errors import HandlerError, InputError, did_you_mean
+from voicelab.base.errors import HandlerError, InputError, did_you_mean
 
 VariablesLike = Mapping[str, Any] | str | Path
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any, Protocol
 
-from voicelab.errors import HandlerError
+from voicelab.base.errors import HandlerError
 from voicelab.handlers import check, fingerprint, names, project, source
 from voicelab.handlers.source import Note
 from voicelab.handlers.workspace import Workspace

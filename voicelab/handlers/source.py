@@ -11,9 +11,9 @@ from pathlib import Path
 from types import CodeType
 from typing import NoReturn
 
-from voicelab.errors import HandlerError
-from voicelab.masking import without_hidden
-from voicelab.records import PortabilityNote
+from voicelab.base.errors import HandlerError
+from voicelab.base.masking import without_hidden
+from voicelab.base.records import PortabilityNote
 
 ROOT = "<handler>/modules/"
 """Begins the file name of all code of handlers.

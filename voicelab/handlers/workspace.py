@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from voicelab import sdk
-from voicelab.errors import HandlerError, did_you_mean
+from voicelab.base.errors import HandlerError, did_you_mean
 from voicelab.handlers import names, source
 from voicelab.handlers.source import Note, Place, Prepared
+from voicelab.runtime import sdk
 
 
 class Workspace:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from voicelab.clock import WallClock
-from voicelab.inputs import Action, Silence
-from voicelab.jobs import Job, hosting
+from voicelab.base.records import EventRow, PortabilityNote, SessionRows
+from voicelab.callers.actions import Action, Silence
 from voicelab.live.ears import Ears
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
 from voicelab.live.voice import LiveVoice, Send
-from voicelab.records import EventRow, PortabilityNote, SessionRows
+from voicelab.runs.jobs import Job, hosting
+from voicelab.runtime.clock import WallClock
 from voicelab.speech import SpeechToText, TextToSpeech
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.errors import VoicelabError
-from voicelab.inputs import Recognised
+from voicelab.base.errors import VoicelabError
+from voicelab.callers.actions import Recognised
 from voicelab.live.marks import Marks
 from voicelab.live.tape import RATE, Tape
 from voicelab.session.runner import Session

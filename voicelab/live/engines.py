@@ -3,7 +3,7 @@
 from typing import Any
 
 from voicelab import speech
-from voicelab.errors import InputError, VoicelabError, did_you_mean
+from voicelab.base.errors import InputError, VoicelabError, did_you_mean
 
 OFF, BROWSER, AUTO = "off", "browser", "auto"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voicelab.arguments import with_options
 from voicelab.handlers import Handler
+from voicelab.runs.options import with_options
 
 
 class Latest:

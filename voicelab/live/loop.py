@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from voicelab import sdk
-from voicelab.records import PortabilityNote
-from voicelab.session.watchdog import watching
-from voicelab.work import CLEANUP_S, end_leftovers
+from voicelab.base.records import PortabilityNote
+from voicelab.runtime import sdk
+from voicelab.runtime.driving import CLEANUP_S, end_leftovers
+from voicelab.runtime.watchdog import watching
 
 _LONGEST_END_S = CLEANUP_S + 5.0
 """When a session's end and cleanup are over by themselves."""

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, VoicelabError
+from voicelab.base.errors import InputError, VoicelabError
+from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.live.call import Call
 from voicelab.live.rating import Rating, rating_of
 from voicelab.live.tape import RATE
 from voicelab.log.append import LiveLog
-from voicelab.records import SESSIONS, SessionRows
+from voicelab.record.session_record import SessionRecord
 
 File = tuple[dict[str, Any], bytes]
 """A message to the front end, and what comes with it."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from voicelab.errors import InputError
-from voicelab.records import SessionRows, column, table_row
+from voicelab.base.errors import InputError
+from voicelab.base.records import SessionRows, column, table_row
 
 _TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
 _NAME, _TYPE = (column("outcomes", name) for name in ("outcome", "type"))

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from voicelab import checks
-from voicelab.errors import InputError, did_you_mean
+from voicelab.base import checks
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.live import engines
 from voicelab.live.call import Media
 

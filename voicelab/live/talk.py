@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from voicelab import __version__, checks, inputs, sdk
-from voicelab.arguments import checked_dict, split_parameters
-from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, VoicelabError
-from voicelab.jobs import Job
+from voicelab import __version__
+from voicelab.base import checks
+from voicelab.base.errors import InputError, VoicelabError
+from voicelab.base.masking import hiding
+from voicelab.callers import actions as inputs
 from voicelab.live import view
 from voicelab.live.call import Call
 from voicelab.live.latest import Latest
@@ -29,8 +29,11 @@ from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
-from voicelab.masking import hiding
-from voicelab.model import Model, as_model
+from voicelab.record.session_record import SessionRecord
+from voicelab.runs.jobs import Job
+from voicelab.runs.options import checked_dict, split_parameters
+from voicelab.runtime import sdk
+from voicelab.world.model import Model, as_model
 
 _TAKE_OVER_S = 1.0
 _FOR_ONE = {"audio", "speak", "clear", "ping"}

@@ -4,11 +4,11 @@ from typing import Any
 
 import orjson
 
-from voicelab.arguments import forced_variants
-from voicelab.errors import did_you_mean
+from voicelab.base.errors import did_you_mean
+from voicelab.base.records import column
 from voicelab.handlers import Handler
 from voicelab.live.call import Call
-from voicelab.records import column
+from voicelab.runs.options import forced_variants
 
 _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
     column("exposures", name) for name in ("test", "variant", "assignment", "declaration")

@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from voicelab import timeline
-from voicelab.conversation import lines_of
-from voicelab.masking import MASK
-from voicelab.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
+from voicelab.base.masking import MASK
+from voicelab.base.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
+from voicelab.record import timeline
+from voicelab.record.session_record import lines_of
 from voicelab.session.runner import Session
 
 _PARTS = {

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab import sdk
-from voicelab.errors import VoicelabError
-from voicelab.inputs import pace, speech_seconds
+from voicelab.base.errors import VoicelabError
+from voicelab.callers.actions import pace, speech_seconds
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
+from voicelab.runtime import sdk
 from voicelab.session.outputs import audio_seconds
 from voicelab.speech import Audio, TextToSpeech, cache, synthesize_sentences
 

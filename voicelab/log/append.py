@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
+from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.log import lock
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import check_run, read_manifest, write_manifest
 from voicelab.log.write import SPECULATIVE, make_folder, settle_shard, settled_shards, stage_shard
-from voicelab.records import SESSIONS, SessionRows
 
 _COLUMNS = {name: at for at, name in enumerate(SESSIONS)}
 

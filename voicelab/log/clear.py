@@ -6,10 +6,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
+from voicelab.base.records import TABLES
 from voicelab.log import lock
 from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.records import TABLES
 
 _TABLE = f"({'|'.join(TABLES)})"
 _STAGED = r"_spec/\d{6,}-[\w-]+(\.tmp)?"

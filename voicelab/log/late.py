@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voicelab.errors import InputError, LogError
+from voicelab.base.errors import InputError, LogError
 from voicelab.log.schema import SCHEMAS
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
 
 if sys.platform == "win32":
     import msvcrt

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import LogError
-from voicelab.records import SCHEMA_VERSION
+from voicelab.base.errors import LogError
+from voicelab.base.records import SCHEMA_VERSION
 
 _NAME = "manifest.json"
 

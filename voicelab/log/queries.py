@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voicelab.records import unwritten_value
+from voicelab.base.records import unwritten_value
 
 OUTCOMES = """
 SELECT session_id, session_index, outcome, type, value, text, written, false AS late FROM outcomes

@@ -10,13 +10,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, LogError, VoicelabError, did_you_mean
+from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
+from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, queries
 from voicelab.log.manifest import read_manifest
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.write import settled_shards, shard_path
-from voicelab.records import TABLES, SessionRows, from_event_rows
+from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ class Log:
     def sessions(self) -> "pd.DataFrame":
         """Return one row a session, in order of `session_index`.
 
-        The table's columns (see `voicelab.records.SESSIONS`), `variant.<test>` (text; None where the session didn't
+        The table's columns (see `voicelab.base.records.SESSIONS`), `variant.<test>` (text; None where the session didn't
         reach the test) and `outcome.<name>` (float64, text for outcomes that hold text). A numeric outcome that a
         session didn't write is 0, the guide's own default, so that the mean is over all sessions; it is missing where
         the session ended with status `error`, and for outcomes that were added late.
@@ -137,7 +137,7 @@ class Log:
         """Return one row a test with a stop rule: its decision as it was made while the sessions ran."""
         import pandas as pd
 
-        from voicelab.rules import StopDecision
+        from voicelab.decision.rules import StopDecision
 
         columns = list(StopDecision.__dataclass_fields__)
         return pd.DataFrame(list(self.manifest.get("decisions", {}).values()), columns=columns)

@@ -1,8 +1,8 @@
-"""The Parquet schemas of a session log, made from the columns that `voicelab.records` lists."""
+"""The Parquet schemas of a session log, made from the columns that `voicelab.base.records` lists."""
 
 import pyarrow as pa
 
-from voicelab.records import TABLES
+from voicelab.base.records import TABLES
 
 _TYPES = {
     "text": pa.string(),

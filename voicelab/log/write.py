@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voicelab.errors import LogError
+from voicelab.base.errors import LogError
+from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
 from voicelab.log.schema import SCHEMAS, columns
-from voicelab.records import TABLES, EventRow, Label, Row, SessionRows, column
 
 SPECULATIVE = "_spec"
 _SESSION_ID = column("sessions", "session_id")

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from voicelab.decision.stats import boundary as horizon
 from voicelab.plots import style
-from voicelab.stats import boundary as horizon
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

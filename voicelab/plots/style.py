@@ -6,7 +6,7 @@ a grey that reads on white and on black, so that a plot fits light and dark note
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voicelab import sdk
-from voicelab.errors import HandlerError, InputError
-from voicelab.inputs import SECONDS_PER_CHARACTER, speech_seconds
+from voicelab.base.errors import HandlerError, InputError
+from voicelab.callers.actions import SECONDS_PER_CHARACTER, speech_seconds
+from voicelab.runtime import sdk
+from voicelab.runtime.tracebacks import file_name
 from voicelab.session import outputs
 from voicelab.session.caller_side import CallerSide
-from voicelab.session.failures import file_name
 from voicelab.session.host import SessionHost
 from voicelab.session.turns import NEVER, TurnTaking
 

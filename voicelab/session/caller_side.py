@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from voicelab.inputs import (
+from voicelab.callers.actions import (
     BEGINS,
     SECONDS_PER_CHARACTER,
     Action,
@@ -78,7 +78,7 @@ class Caller(Protocol):
 
 
 class Telephone(Protocol):
-    """The way of the caller's words as sound; see `voicelab.telephone`."""
+    """The way of the caller's words as sound; see `voicelab.world.telephone`."""
 
     def say(self, text: str) -> list[Sound]:
         """Return what reaches the agent when the caller says something, and when: seconds from its first word."""

@@ -6,8 +6,8 @@ The methods are those of `voicelab.session.turns.Effects`; the runner adds the o
 from collections.abc import Mapping
 from typing import Any
 
-from voicelab import sdk
-from voicelab.inputs import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
+from voicelab.callers.actions import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
+from voicelab.runtime import sdk
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.host import SessionHost
 from voicelab.session.turns import Timeout

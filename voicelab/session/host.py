@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from voicelab import sdk
-from voicelab.clock import Clock
-from voicelab.context import Contexts, SessionContext, check_weights
-from voicelab.errors import ForcedVariantError
-from voicelab.isolation import TASK, binds_shared_random, shared_generators
-from voicelab.masking import Masker
-from voicelab.records import Label, PortabilityNote, Row, table_row, unwritten_value
-from voicelab.rules import StopRule, why_unmet
-from voicelab.seeds import Seeds
+from voicelab.base.errors import ForcedVariantError
+from voicelab.base.masking import Masker
+from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
+from voicelab.base.seeds import Seeds
+from voicelab.decision.rules import StopRule, why_unmet
+from voicelab.runtime import sdk
+from voicelab.runtime.clock import Clock
+from voicelab.runtime.context import Contexts, SessionContext, check_weights
+from voicelab.runtime.driving import Work
+from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
+from voicelab.runtime.portability import make_note
+from voicelab.runtime.tracebacks import describe, users_frame, waiting_at
 from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
-from voicelab.session.failures import describe, users_frame, waiting_at
-from voicelab.session.notes import make_note
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
-from voicelab.work import Work
 
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
@@ -68,7 +68,7 @@ class Voice(Protocol):
 
 
 class Weather(Protocol):
-    """What lies between caller and agent in one session; see `voicelab.world`."""
+    """What lies between caller and agent in one session; see `voicelab.world.world`."""
 
     @property
     def mishears(self) -> bool:
@@ -317,7 +317,7 @@ class SessionHost:
         """Return what the world raises in a background task, or None."""
         return self._weather.fault(task) if self._weather is not None else None
 
-    # --- the process's own, as `voicelab.isolation` asks for it ---
+    # --- the process's own, as `voicelab.runtime.isolation` asks for it ---
 
     @property
     def random(self) -> random.Random:

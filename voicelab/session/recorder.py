@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from voicelab.masking import Masker
-from voicelab.plain_json import encode
-from voicelab.records import EventRow, Label, Row, table_row
+from voicelab.base.masking import Masker
+from voicelab.base.plain_json import encode
+from voicelab.base.records import EventRow, Label, Row, table_row
 
 
 class Recorder:
-    """Collects the rows of one session, in the column order of `voicelab.records`.
+    """Collects the rows of one session, in the column order of `voicelab.base.records`.
 
     Args:
         masker: Masks what must not appear in any row.

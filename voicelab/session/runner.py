@@ -11,23 +11,23 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from voicelab import sdk
-from voicelab.clock import Clock
-from voicelab.context import Services
-from voicelab.errors import ForcedVariantError, HandlerError
-from voicelab.inputs import Action, Interrupt, Recognised, Say, Unheard
-from voicelab.isolation import SCOPE
-from voicelab.records import SessionRows, table_row
-from voicelab.seeds import Seeds
+from voicelab.base.errors import ForcedVariantError, HandlerError
+from voicelab.base.records import SessionRows, table_row
+from voicelab.base.seeds import Seeds
+from voicelab.callers.actions import Action, Interrupt, Recognised, Say, Unheard
+from voicelab.runtime import sdk
+from voicelab.runtime.clock import Clock
+from voicelab.runtime.context import Services
+from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work
+from voicelab.runtime.isolation import SCOPE
+from voicelab.runtime.tracebacks import waiting_at
 from voicelab.session.agent_side import AgentSide
 from voicelab.session.caller_side import CallerSide, Conversation, Telephone
 from voicelab.session.effects import START, SessionEffects
-from voicelab.session.failures import waiting_at
 from voicelab.session.host import Settings, Weather
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking
 from voicelab.session.utterance import Utterance
-from voicelab.work import CLEANUP_S, STOPPED, Work
 
 _LAST_S = 1.0
 """How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""

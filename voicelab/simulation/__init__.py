@@ -12,8 +12,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab import __version__, checks
-from voicelab.arguments import (
+from voicelab import __version__
+from voicelab.base import checks
+from voicelab.base.errors import InputError, LogError
+from voicelab.base.masking import hiding
+from voicelab.callers import as_caller
+from voicelab.handlers import HandlerLike
+from voicelab.log.clear import check_clear, clear, is_blank
+from voicelab.log.lock import Lock, hold
+from voicelab.log.manifest import check_run, read_manifest, write_manifest
+from voicelab.log.write import drop_speculative, make_folder, settled_shards
+from voicelab.record.session_record import SessionRecord
+from voicelab.runs.jobs import Job, parameters_of, play, warn_of_unknown_tests
+from voicelab.runs.options import (
     checked_configuration,
     checked_dict,
     checked_world,
@@ -22,17 +33,6 @@ from voicelab.arguments import (
     start_of,
     with_options,
 )
-from voicelab.callers import as_caller
-from voicelab.conversation import SessionRecord
-from voicelab.errors import InputError, LogError
-from voicelab.handlers import HandlerLike
-from voicelab.jobs import Job, parameters_of, play, warn_of_unknown_tests
-from voicelab.log.clear import check_clear, clear, is_blank
-from voicelab.log.lock import Lock, hold
-from voicelab.log.manifest import check_run, read_manifest, write_manifest
-from voicelab.log.write import drop_speculative, make_folder, settled_shards
-from voicelab.masking import hiding
-from voicelab.model import Model, as_model
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.fingerprint import VERSION, of_run
 from voicelab.simulation.pool import Executor, Pool, default_workers
@@ -40,14 +40,15 @@ from voicelab.simulation.progress import Progress
 from voicelab.simulation.ship import pack
 from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.worker import ShardReport
-from voicelab.world import World
+from voicelab.world.model import Model, as_model
+from voicelab.world.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from voicelab.log.read import Log
     from voicelab.speech import PhoneLine
-    from voicelab.telephone import Telephone
+    from voicelab.world.telephone import Telephone
 
 __all__ = ["SHARD_SIZE", "simulate"]
 
@@ -293,7 +294,7 @@ class _Totals:
 
 def _telephone(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, world: World | None) -> "Telephone":
     # Workers import this package; those of a simulation in text load no engines of speech.
-    from voicelab import telephone
+    from voicelab.world import telephone
 
     return telephone.checked(audio, tts, stt, phrases, mishears=world is not None and world.mishears)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicelab.rules import Kind, StopDecision, StopRule
+from voicelab.decision.rules import Kind, StopDecision, StopRule
 
 _PERIOD_S = 0.25
 _STYLE = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from voicelab.handlers import Handler
 from voicelab.handlers.fingerprint import of_function
-from voicelab.jobs import Job
+from voicelab.runs.jobs import Job
 
 VERSION = 2
 """How fingerprints are computed; stands in the manifest beside one. Those of different versions can't be compared."""

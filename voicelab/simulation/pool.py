@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
 
-from voicelab.errors import SimulationError
+from voicelab.base.errors import SimulationError
 from voicelab.simulation.worker import ShardReport, ShardTask, prepare_process, run_shard
 
 _MOST_DEATHS = 3

@@ -9,8 +9,8 @@ from typing import Any
 
 import cloudpickle
 
-from voicelab.errors import ShippingError
-from voicelab.isolation import shared_random
+from voicelab.base.errors import ShippingError
+from voicelab.runtime.isolation import shared_random
 
 
 class _Pickler(cloudpickle.Pickler):

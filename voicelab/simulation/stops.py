@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from voicelab.base.records import EXPOSURES, OUTCOMES, column
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopRule, Target, switched_on
+from voicelab.decision.stats.compare import means
 from voicelab.log.write import shard_path
-from voicelab.monitor import Monitor
-from voicelab.records import EXPOSURES, OUTCOMES, column
-from voicelab.rules import StopRule, Target, switched_on
 from voicelab.simulation.card import Standing
 from voicelab.simulation.worker import ShardReport
-from voicelab.stats.compare import means
 
 _INDEX, _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
     column("exposures", name) for name in ("session_index", "test", "variant", "assignment", "declaration")

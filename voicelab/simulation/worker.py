@@ -19,13 +19,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from voicelab import sdk
-from voicelab.clock import VirtualClock, VirtualLoop
-from voicelab.jobs import Job
+from voicelab.base.records import PortabilityNote, SessionRows, column
 from voicelab.log.write import stage_shard
-from voicelab.records import PortabilityNote, SessionRows, column
+from voicelab.runs.jobs import Job
+from voicelab.runtime import sdk
+from voicelab.runtime.clock import VirtualClock, VirtualLoop
+from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.simulation.ship import unpack
-from voicelab.work import end_leftovers, in_own_context
 
 _COUNTED = ("status", "n_errors", "caller", "n_replies", "n_otherwise")
 _counted = operator.itemgetter(*(column("sessions", name) for name in _COUNTED))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.errors import AudioError
+from voicelab.base.errors import AudioError
 
 if TYPE_CHECKING:
     from voicelab.speech.protocols import Transcript

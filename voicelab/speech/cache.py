@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from voicelab.errors import AudioError, SpeechWarning
+from voicelab.base.errors import AudioError, SpeechWarning
 from voicelab.speech.audio import Audio
 
 LARGEST_BYTES = 500_000_000

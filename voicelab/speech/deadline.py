@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from voicelab.errors import SpeechError, SpeechWarning, VoicelabError
+from voicelab.base.errors import SpeechError, SpeechWarning, VoicelabError
 
 T = TypeVar("T")
 

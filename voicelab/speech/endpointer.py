@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.errors import InputError, MissingEngineError, did_you_mean
+from voicelab.base.errors import InputError, MissingEngineError, did_you_mean
 from voicelab.speech.audio import Audio
 
 RATE = 16_000

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.errors import SpeechError
+from voicelab.base.errors import SpeechError
 from voicelab.speech.audio import Audio
 from voicelab.speech.protocols import Transcript
 

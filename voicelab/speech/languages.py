@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from voicelab.errors import SpeechError, did_you_mean
+from voicelab.base.errors import SpeechError, did_you_mean
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from voicelab.errors import InputError, did_you_mean
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.speech.audio import Audio
 from voicelab.speech.g711 import mulaw_decode, mulaw_encode
 from voicelab.speech.noises import NOISES, Floats, Random

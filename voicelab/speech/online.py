@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from voicelab.errors import InputError, SpeechError, did_you_mean
+from voicelab.base.errors import InputError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
 from voicelab.speech.protocols import Transcript

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from voicelab.errors import MissingEngineError, SpeechError
-from voicelab.inputs import pace
+from voicelab.base.errors import MissingEngineError, SpeechError
+from voicelab.callers.actions import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from voicelab.errors import InputError, MissingEngineError, SpeechError, did_you_mean
+from voicelab.base.errors import InputError, MissingEngineError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
 from voicelab.speech.protocols import SpeechToText, TextToSpeech, Transcript

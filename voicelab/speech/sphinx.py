@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.errors import MissingEngineError, SpeechError, SpeechWarning
+from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose
 from voicelab.speech.protocols import Transcript

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from voicelab.errors import SpeechError
+from voicelab.base.errors import SpeechError
 from voicelab.speech.audio import Audio
 from voicelab.speech.protocols import TextToSpeech
 

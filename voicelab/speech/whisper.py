@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from voicelab.errors import MissingEngineError, SpeechError
+from voicelab.base.errors import MissingEngineError, SpeechError
 from voicelab.speech.audio import Audio
 from voicelab.speech.protocols import Transcript
 

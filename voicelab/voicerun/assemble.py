@@ -4,9 +4,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voicelab.masking import Masker
-from voicelab.plain_json import encode
-from voicelab.records import EventRow, Label, Row, SessionRows, table_row
+from voicelab.base.masking import Masker
+from voicelab.base.plain_json import encode
+from voicelab.base.records import EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.gather import Draft, Gathered, context_facts

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voicelab.errors import InputError, did_you_mean
-from voicelab.masking import Masker
-from voicelab.plain_json import encode
-from voicelab.records import Row, column, table_row, unwritten_value
-from voicelab.rules import StopRule, check_weights
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import Masker
+from voicelab.base.plain_json import encode
+from voicelab.base.records import Row, column, table_row, unwritten_value
+from voicelab.decision.rules import StopRule, check_weights
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
 from voicelab.voicerun.values import first, mapping, number, snake_keys, text_of

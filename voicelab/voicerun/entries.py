@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicelab.records import Kind
+from voicelab.base.records import Kind
 from voicelab.voicerun.report import FileReport
 from voicelab.voicerun.values import first, mapping, number, snake, snake_keys, text_of, unpacked, wall_seconds, whole
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
 
 _ENDINGS = {".json", ".jsonl", ".ndjson"}
 _MARKS = (

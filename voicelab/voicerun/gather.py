@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import InputError
-from voicelab.plain_json import encode
+from voicelab.base.errors import InputError
+from voicelab.base.plain_json import encode
 from voicelab.voicerun import naming, shapes
 from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, session_of
 from voicelab.voicerun.platform_tests import PlatformTests

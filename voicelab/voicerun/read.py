@@ -6,13 +6,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import InputError, LogError
+from voicelab.base.errors import InputError, LogError
+from voicelab.base.records import SessionRows
 from voicelab.log import Log, open_log
 from voicelab.log.clear import check_clear, clear, is_blank
 from voicelab.log.lock import Lock, hold
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import drop_speculative, make_folder, settle_shard, stage_shard
-from voicelab.records import SessionRows
 from voicelab.voicerun import files, shapes
 from voicelab.voicerun.assemble import assemble
 from voicelab.voicerun.declare import check_given

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicelab.errors import InputError
+from voicelab.base.errors import InputError
 from voicelab.voicerun.values import first, snake_keys, unpacked, whole
 
 Record = Mapping[str, Any]

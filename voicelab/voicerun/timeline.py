@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicelab.plain_json import encode
+from voicelab.base.plain_json import encode
 from voicelab.voicerun import shapes
 from voicelab.voicerun.entries import INPUTS, Entry
 from voicelab.voicerun.gather import Draft

@@ -12,12 +12,12 @@ from typing import Any
 import anywidget
 import traitlets
 
-from voicelab.conversation import SessionRecord
 from voicelab.live.talk import Talk
-from voicelab.model import Model
+from voicelab.record.session_record import SessionRecord
 from voicelab.widgets.cell import close_former, reach_during_cells
 from voicelab.widgets.esm import css, esm
 from voicelab.widgets.holding import hold_weakly, hold_while_shown, weakly
+from voicelab.world.model import Model
 
 
 class Console(anywidget.AnyWidget):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from voicelab.errors import InputError, VoicelabError
+from voicelab.base.errors import InputError, VoicelabError
 from voicelab.widgets.esm import css, esm
 
 if TYPE_CHECKING:

@@ -1,0 +1,116 @@
+"""Checks of arguments: each returns the value as it is to be used, or says what was given and what is allowed."""
+
+import math
+import operator
+from typing import Any
+
+from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def name(what: str, value: Any) -> str:
+    """Return a name.
+
+    Raises:
+        InputError: it is not some text.
+    """
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{what} is {shown(value)}, must be some text.")
+    return value
+
+
+def names(what: str, value: Any) -> list[str]:
+    """Return a list of names.
+
+    Raises:
+        InputError: it is no list, or holds something else.
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InputError(f"{what} is {shown(value)}, must be names, e.g. ['bought', 'n_errors'].")
+    return list(value)
+
+
+def probability(what: str, value: Any) -> float:
+    """Return a probability.
+
+    Raises:
+        InputError: it is not a number from 0 to 1.
+    """
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise InputError(f"{what} is {shown(value)}, must be a number from 0 to 1.")
+    return float(value)
+
+
+def seconds(what: str, value: Any) -> float:
+    """Return a length of time in seconds.
+
+    Raises:
+        InputError: it is not a number from 0 on.
+    """
+    if not _is_number(value) or value < 0:
+        raise InputError(f"{what} is {shown(value)}, must be a number of seconds from 0 on.")
+    return float(value)
+
+
+def span(what: str, value: Any) -> tuple[float, float]:
+    """Return a range of seconds; a single number stands for itself.
+
+    Raises:
+        InputError: it is no pair of numbers, the first the smaller.
+    """
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(map(_is_number, pair)) or not 0 <= pair[0] <= pair[1]:  # noqa: PLR2004 - a pair
+        raise InputError(f"{what} is {shown(value)}, must be (shortest, longest) in seconds, e.g. (0.4, 1.2).")
+    return float(pair[0]), float(pair[1])
+
+
+def whole(what: str, value: Any, *, least: int = 1) -> int:
+    """Return a whole number.
+
+    Raises:
+        InputError: it is not a whole number, or less than the least one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{what} is {shown(value)}, must be a whole number from {least} on.")
+    return value
+
+
+def seed(value: Any) -> int:
+    """Return a seed.
+
+    Raises:
+        InputError: it is not a whole number.
+    """
+    try:
+        whole = operator.index(value)  # numpy's whole numbers too
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(value, bool):
+        raise InputError(f"seed is {shown(value)}, must be a whole number, e.g. seed=7.")
+    return whole
+
+
+def switch(what: str, value: Any) -> bool:
+    """Return True or False.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{what} is {shown(value)}, must be True or False.")
+    return value
+
+
+def weight(what: str, value: Any) -> float:
+    """Return a weight.
+
+    Raises:
+        InputError: it is not a number above 0.
+    """
+    if not _is_number(value) or value <= 0:
+        raise InputError(f"{what} is {shown(value)}, must be a number above 0.")
+    return float(value)

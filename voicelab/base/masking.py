@@ -1,0 +1,199 @@
+r"""The values of variables, found in every form that programs write text in, and masked.
+
+A handler's variables are keys and passwords. They reach a log not only as they are: `json.dumps` and `repr` put
+backslashes before quotes, once for each time that text is packed in text; addresses hold `%2B` for a plus; markup holds
+`&quot;`; a header of basic authentication holds base64. None of these touches ASCII letters and digits, so a value is
+looked for as its letters and digits with, for every other character between them, all the ways to write it:
+
+    pa"ss    pa (backslashes, then " or u0022 or x22; or %22; or &quot; or &#34;) ss
+
+Which text holds anything is decided first by the longest run of letters and digits of each value, at the price of one
+search for plain text each; the pattern, one alternation with the longest value first, is made when one is found.
+"""
+
+import base64
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from functools import cached_property, lru_cache
+from html.entities import codepoint2name
+from typing import Any
+
+import orjson
+
+from voicelab.base.plain_json import encode, whole_characters
+
+MASK = "••••••"
+SHORTEST = 6
+"""Values with fewer characters stand in too many texts by chance."""
+
+_PLAIN_RUN = re.compile("[A-Za-z0-9]+")
+# The part before a backslash-escaped character: however many backslashes packing has made of one, also within an address.
+_BACKSLASH = r"(?:\\|%(?:25)*5[Cc])"
+_ESCAPES = {"\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", "\v": "v"}
+_PERCENT = "%(?:25)*"
+# Markup's own characters, as an address may hold them again.
+_AMPERSAND = f"(?:&|{_PERCENT}26)"
+_SEMICOLON = f"(?:;|{_PERCENT}3[Bb])"
+
+
+class Masker:
+    """Masks the values of variables; false where there is nothing to mask.
+
+    Args:
+        values: The values; those of fewer than six characters stay as they are.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        secrets = {value for value in map(str, values) if len(value) >= SHORTEST}
+        self._secrets = sorted(secrets, key=lambda value: (-len(value), value))
+        forms = [form for secret in self._secrets for form in (secret, *_base64_cores(secret))]
+        self.name = lru_cache(maxsize=1024)(self.text)  # for names of events and tasks, which repeat
+        self._needles = tuple(dict.fromkeys(max(_PLAIN_RUN.findall(form), key=len, default="") for form in forms))
+
+    def __bool__(self) -> bool:
+        return bool(self._secrets)
+
+    def text(self, text: str) -> str:
+        """Return a text as a file may hold it: whole characters, masked."""
+        text = whole_characters(text)
+        return self._pattern.sub(MASK, text) if self._may_hold_one(text) else text
+
+    def json(self, text: str) -> str:
+        """Return JSON text whose texts, keys and numbers are masked, so that it stays JSON."""
+        if not self._may_hold_one(text) or not self._pattern.search(text):
+            return text
+        return encode(self._data(orjson.loads(text)))
+
+    def _may_hold_one(self, text: str) -> bool:
+        for needle in self._needles:  # noqa: SIM110 - `any` takes twice the time
+            if needle in text:
+                return True
+        return False
+
+    def _data(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(key): self._data(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._data(item) for item in value]
+        is_secret = type(value) in {int, float} and self._pattern.fullmatch(repr(value))
+        return MASK if is_secret else value
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(form for secret in self._secrets for form in _forms(secret)))
+
+
+_hidden: ContextVar[Masker] = ContextVar("hidden", default=Masker())  # noqa: B039 - it is never changed
+_LONGEST_SHOWN = 120
+
+
+@contextlib.contextmanager
+def hiding(values: Iterable[str]) -> Iterator[None]:
+    """Mask the values of a handler's variables in what errors quote meanwhile (see `shown`)."""
+    token = _hidden.set(Masker(values))
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
+def shown(value: Any) -> str:
+    """Return a wrong argument as an error quotes it: on one line, masked, and then cut to a length that can be read."""
+    text = _hidden.get().text(repr(value))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def without_hidden(text: str) -> str:
+    """Return a line of source as an error quotes it, masked."""
+    return _hidden.get().text(text)
+
+
+def _forms(secret: str) -> list[str]:
+    """Return patterns of a secret: as text, and as base64 at each of the three places where bytes can begin."""
+    return [_written(secret), *(_base64_pattern(core) for core in _base64_cores(secret))]
+
+
+def _written(secret: str) -> str:
+    # A run of backslashes belongs to the character after it: packing adds to it, and the escape's own joins it.
+    tokens = re.findall(r"(\\*)([^\\]|\Z)", secret, re.DOTALL)
+    # A match begins with the first of several backslashes, so that none stays behind to escape the mask.
+    ahead = "" if _is_plain(secret[0]) else r"(?<!\\)"
+    return ahead + "".join(_character(len(backslashes), char) for backslashes, char in tokens if backslashes or char)
+
+
+def _is_plain(char: str) -> bool:
+    return char.isascii() and char.isalnum()
+
+
+def _character(n_backslashes: int, char: str) -> str:
+    """Return the pattern of a character after backslashes (possessive: long runs of them are passed only once)."""
+    once = "" if char == "%" else "+"  # a percent sign may begin what looks like an encoded backslash
+    before = f"{_BACKSLASH}{{{n_backslashes},}}{once}"
+    if not char:
+        return before
+    if _is_plain(char):
+        return (before if n_backslashes else "") + char
+    escaped, direct = "|".join(_escaped(char)), "|".join(_direct(char))
+    if n_backslashes:
+        return f"{before}(?:{escaped}|{direct})"
+    return f"(?:{_BACKSLASH}++(?:{escaped})|{before}(?:{direct}))"
+
+
+def _escaped(char: str) -> list[str]:
+    """Return what stands for a character after a backslash, in JSON and in Python's `repr` and `ascii`."""
+    code = ord(char)
+    utf8 = char.encode("utf-8", "surrogatepass")
+    utf16 = char.encode("utf-16-be", "surrogatepass")
+    units = [utf16[at : at + 2].hex() for at in range(0, len(utf16), 2)]
+    forms = [_hex("U", [f"{code:08x}"]), _hex("u", units), _hex("x", [f"{byte:02x}" for byte in utf8])]
+    forms += [_hex("x", [f"{code:02x}"])] if 0x80 <= code <= 0xFF else []  # noqa: PLR2004 - Latin-1
+    forms += [_ESCAPES[char]] if char in _ESCAPES else []
+    return forms + [f"u0026{rest}" for rest in _markup(char)]  # JSON for a page writes `&` so
+
+
+def _direct(char: str) -> list[str]:
+    """Return a character as it is, percent-encoded and as markup, each as often as one likes."""
+    utf8 = char.encode("utf-8", "surrogatepass")
+    percent = "".join(_hex(_PERCENT, [f"{byte:02x}"]) for byte in utf8)
+    itself = _PERCENT if char == "%" else re.escape(whole_characters(char))
+    spaces = [r"\+", f"{_PERCENT}2[Bb]"] if char == " " else []
+    return [itself, percent, *spaces, *(_AMPERSAND + rest for rest in _markup(char))]
+
+
+def _markup(char: str) -> list[str]:
+    """Return what stands for a character after the ampersand of markup."""
+    code = ord(char)
+    again = f"(?:amp{_SEMICOLON})*"
+    number = f"{again}(?:#|{_PERCENT}23)"
+    forms = [f"{number}0*{code}{_SEMICOLON}", f"{number}[xX]{_hex('0*', [f'{code:x}'])}{_SEMICOLON}"]
+    if name := "apos" if char == "'" else codepoint2name.get(code):
+        forms.append(f"{again}{name}{_SEMICOLON}")
+    return [*forms, again] if char == "&" else forms
+
+
+def _hex(letter: str, codes: list[str]) -> str:
+    """Return hexadecimal codes in either case, each after its letter."""
+    digits = ("".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code) for code in codes)
+    return f"{_BACKSLASH}++".join(letter + code for code in digits)
+
+
+def _base64_cores(secret: str) -> list[str]:
+    """Return the characters of base64 that a secret alone decides, with 0, 1 or 2 other bytes before it."""
+    secret_bytes = secret.encode("utf-8", "surrogatepass")
+    cores = []
+    for n_before in range(3):
+        encoded = base64.b64encode(bytes(n_before) + secret_bytes).decode()
+        first, end = -(-n_before * 8 // 6), (n_before + len(secret_bytes)) * 8 // 6
+        cores.append(encoded[first:end])
+    return cores
+
+
+def _base64_pattern(core: str) -> str:
+    """Return the pattern of a core in both alphabets; a last character that others share goes, and so does padding."""
+    either = {"+": "-", "/": "_"}
+    chars = (char if char not in either else f"(?:{_character(0, char)}|{either[char]})" for char in core)
+    return "".join(chars) + f"[A-Za-z0-9+/_-]?(?:=|{_PERCENT}3[Dd])*"

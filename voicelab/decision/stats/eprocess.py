@@ -1,0 +1,277 @@
+"""Evidence without a horizon: e-processes, whose reciprocal is a p-value at every look, for as long as one likes.
+
+An e-process bets against "the variants are equal" and multiplies its stake; were they equal, it would exceed 1/alpha at
+any time with probability alpha at most (Ville's inequality).
+
+Binary outcomes: each session's bet is the ratio of what the arm's own past predicts to what the weights' mixture of all
+arms predicts. Exact, also under base rates that drift and weights that change in a way known beforehand. (The idea of
+the 2x2 e-variables of Turner & Gruenwald 2023, with the block replaced by the randomisation weights.)
+Counts and floats: the g-prior t statistic and a normal mixture over Welch's statistic, the smaller of both.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaln, log_ndtr, xlog1py, xlogy
+
+from voicelab.decision.stats.compare import Moments, difference
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+PRIORS = (10.0, 50.0, 250.0, 1000.0)
+"""Sessions that the common rate counts for when an arm's rate is predicted; the e-values of all four are averaged."""
+BURN_IN = 25
+"""Sessions an arm needs before its mean is judged."""
+EXPECTED_STOP = 1000
+"""Sessions at which a test without a horizon is tuned to be most sensitive."""
+
+
+def mean_of_e(log_e: Sequence[Floats]) -> Floats:
+    """Return the log of the average of e-values, given the logs of each."""
+    highest = reduce(np.maximum, log_e)
+    finite = np.where(np.isfinite(highest), highest, 0.0)
+    # One after the other: `sum` orders eight terms and more differently for one session than for many.
+    total = np.zeros_like(finite)
+    for part in log_e:
+        total += np.exp(part - finite)
+    with np.errstate(divide="ignore"):
+        average: Floats = finite + np.log(total) - math.log(len(log_e))
+    return average
+
+
+class PairBets:
+    """The exact binary e-process between two arms, in both directions, carried from session to session.
+
+    The bet of a direction is placed only while the past says that direction.
+
+    Attributes:
+        n: Sessions of each arm.
+        s: Successes of each arm.
+        log_e: Log E for each prior, of the direction "the first is better", then of "the second is better".
+    """
+
+    def __init__(self) -> None:
+        self.n = [0.0, 0.0]
+        self.s = [0.0, 0.0]
+        self.log_e = [[0.0] * len(PRIORS), [0.0] * len(PRIORS)]
+
+    def extend(self, second: Ints, hits: Floats, weights: Floats) -> Floats:
+        """Take sessions of the two arms in order.
+
+        Args:
+            second: 1 for a session of the second arm, 0 for the first, shape (T,).
+            hits: Outcomes, shape (T,).
+            weights: Probabilities of the two arms among the two, shape (2,).
+
+        Returns:
+            Log E of both directions after each session, shape (2, T).
+        """
+        of_second = second > 0
+        n_1, s_1 = _before(of_second * 1.0, self.n[1]), _before(of_second * hits, self.s[1])
+        n_0, s_0 = _before(1.0 - of_second, self.n[0]), _before(hits - of_second * hits, self.s[0])
+        common = (s_0[:-1] + s_1[:-1] + 0.5) / (n_0[:-1] + n_1[:-1] + 1)
+        hit = hits > 0
+        paths = np.empty((len(PRIORS), 2, len(second)))
+        for at, prior in enumerate(PRIORS):
+            rate_0 = (s_0[:-1] + prior * common) / (n_0[:-1] + prior)
+            rate_1 = (s_1[:-1] + prior * common) / (n_1[:-1] + prior)
+            predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * weights[0] + rate_1 * weights[1]
+            bets = np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture))
+            for direction, placed in enumerate((rate_0 > rate_1, rate_1 > rate_0)):
+                steps = bets * placed
+                # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
+                steps[0] += self.log_e[direction][at]
+                np.cumsum(steps, out=paths[at, direction])
+        self.log_e = paths[:, :, -1].T.tolist()
+        self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
+        return mean_of_e(list(paths))
+
+    def gain(self, leads: Sequence[float], steps: Sequence[float]) -> tuple[float | None, float | None]:
+        """Add a session's log bets to the direction that each is placed on; return the largest gain of either, if any.
+
+        Args:
+            leads: Predicted rate of the first arm minus that of the second, for each prior.
+            steps: Log bet for each prior.
+        """
+        first, second = self.log_e
+        gained: list[float] = []
+        lost: list[float] = []
+        for at, lead in enumerate(leads):
+            step = steps[at]
+            if lead > 0:
+                first[at] += step
+                gained.append(step)
+            elif lead < 0:
+                second[at] += step
+                lost.append(step)
+        return _largest(gained), _largest(lost)
+
+
+def _largest(steps: list[float]) -> float | None:
+    """Return the largest step of a direction, where a prior that didn't bet on it makes a step of 0."""
+    if not steps:
+        return None
+    return max(steps) if len(steps) == len(PRIORS) else max(0.0, *steps)
+
+
+def _before(counts: Any, start: float) -> Floats:
+    """Return how many there were before each session, and after the last, shape (T + 1,)."""
+    carried = np.empty(len(counts) + 1)
+    carried[0] = start
+    np.cumsum(counts, out=carried[1:])
+    carried[1:] += start
+    return carried
+
+
+def take(
+    pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]
+) -> list[tuple[float | None, float | None]]:
+    """Take one session that belongs to several pairs: what `extend` does, to the last digit.
+
+    Plain numbers are ten times as fast as arrays of one element. Only the logarithms are numpy's, whose last digit
+    need not be that of `math.log`.
+
+    Args:
+        pairs: The pairs that its arm belongs to.
+        second: Of each, whether the arm is its second.
+        hit: The session's outcome, 0.0 or 1.0.
+        weights: Of each, the probabilities of the two arms among the two.
+
+    Returns:
+        By how much log E of either direction, averaged over the priors, grows at most: the largest of their steps; None
+        where it stays as it is.
+    """
+    ratios, leads = [], []
+    for bets, mine, (w_0, w_1) in zip(pairs, second, weights, strict=True):
+        (n_0, n_1), (s_0, s_1) = bets.n, bets.s
+        common = (s_0 + s_1 + 0.5) / (n_0 + n_1 + 1)
+        for prior in PRIORS:
+            pulled = prior * common
+            rate_0, rate_1 = (s_0 + pulled) / (n_0 + prior), (s_1 + pulled) / (n_1 + prior)
+            predicted, mixture = rate_1 if mine else rate_0, rate_0 * w_0 + rate_1 * w_1
+            ratios.append(predicted / mixture if hit else (1 - predicted) / (1 - mixture))
+            leads.append(rate_0 - rate_1)
+        bets.n[mine] += 1.0
+        bets.s[mine] += hit
+    steps, k = np.log(np.array(ratios)).tolist(), len(PRIORS)
+    return [bets.gain(leads[k * at : k * at + k], steps[k * at : k * at + k]) for at, bets in enumerate(pairs)]
+
+
+def means_of_e(log_e: Sequence[Sequence[float]]) -> list[float]:
+    """Return `mean_of_e` of several lists of e-values, finite ones, to the last digit."""
+    highest = [max(parts) for parts in log_e]
+    exps = np.exp(np.array([part - top for parts, top in zip(log_e, highest, strict=True) for part in parts])).tolist()
+    totals, first = [], 0
+    for parts in log_e:
+        total = 0.0
+        for part in exps[first : first + len(parts)]:
+            total += part
+        totals.append(total)
+        first += len(parts)
+    logs = np.log(np.array(totals)).tolist()
+    return [top + log - math.log(len(parts)) for top, log, parts in zip(highest, logs, log_e, strict=True)]
+
+
+def prior_weight(expected_stop: float) -> float:
+    """Return g, the prior's weight in sessions that is most sensitive at an expected stop (5 %)."""
+    return 0.1218 * expected_stop
+
+
+def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[Floats, Floats]:
+    """Return log E against "a is not above b by more than the margin", and the same the other way round.
+
+    The two-sided e-value is the smaller of the g-prior's with the pooled variance and a normal mixture over Welch's
+    statistic. The direction is brought in by giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n +
+    g))): the e-values of both directions have the two-sided one as their average.
+
+    Args:
+        a: Moments of the first arm, arrays of one shape.
+        b: Moments of the second arm.
+        g: Weight of the prior in sessions.
+        margin: Smallest superiority that counts.
+
+    Returns:
+        Log E of both directions, of that shape; 0 during the burn-in and without variation.
+    """
+    a, b = Moments(*a), Moments(*b)
+    n_a, n_b = a.n, b.n
+    n = n_a + n_b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        within_a, within_b = a.within, b.within
+        pooled = (within_a + within_b) / (n - 2) * (1 / n_a + 1 / n_b)
+        welch = within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b
+    ready = (np.minimum(n_a, n_b) >= BURN_IN) & (pooled > 0) & (welch > 0)
+    log_e = np.zeros((2, *np.shape(n)))
+    n, pooled, welch = (np.asarray(part)[ready] for part in (n, pooled, welch))
+    apart = np.asarray(difference(a, b))[ready]
+    shifts = (apart - margin, -apart - margin)
+    two_sided = None
+    for direction, shifted in enumerate(shifts):
+        if two_sided is None or margin:
+            two_sided = _two_sided_log_e(shifted**2, n, pooled, welch, g)
+        z = shifted / np.sqrt(np.maximum(welch, pooled))
+        log_e[direction, ready] = two_sided + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+    return log_e[0], log_e[1]
+
+
+def _two_sided_log_e(squared: Floats, n: Floats, pooled: Floats, welch: Floats, g: float) -> Floats:
+    shrink = g / (g + n)
+    v = n - 2
+    t2 = squared / pooled / v
+    by_t = (v + 1) / 2 * (np.log1p(t2) - np.log1p(shrink * t2))
+    by_welch = 0.5 * squared / welch * n / (n + g)
+    log_e: Floats = 0.5 * np.log(shrink) + np.minimum(by_t, by_welch)
+    return log_e
+
+
+def confidence_sequence(estimate: float, se: float, n: float, g: float, alpha: float) -> tuple[float, float]:
+    """Return the interval that holds at every look with probability 1 - alpha, without a horizon.
+
+    Inverts the two-sided normal mixture: it reaches sqrt((n + g) / n (2 log(1 / alpha) + log((n + g) / g))) standard
+    errors to each side. Source: Robbins 1970.
+
+    Args:
+        estimate: Estimate of a difference, a mean or the logarithm of a ratio.
+        se: Its standard error.
+        n: Sessions that it rests on.
+        g: Weight of the prior in sessions.
+        alpha: Error probability.
+    """
+    if n <= 0 or not math.isfinite(se):
+        return -math.inf, math.inf
+    half = math.sqrt((n + g) / n * (2 * math.log(1 / alpha) + math.log((n + g) / g))) * se
+    return estimate - half, estimate + half
+
+
+def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:
+    """Return the rates that are not ruled out at any look, with probability 1 - alpha: exact, whatever the rate.
+
+    A rate p is ruled out once the chance of these outcomes averaged over all rates (Jeffreys' prior) is 1 / alpha times
+    that under p. Source: Robbins 1970; the mixture is a beta-binomial.
+
+    Args:
+        hits: Successes.
+        n: Sessions.
+        alpha: Error probability.
+    """
+    averaged = betaln(hits + 0.5, n - hits + 0.5) - betaln(0.5, 0.5) + math.log(alpha)
+
+    def kept(p: float) -> bool:
+        return bool(xlogy(hits, p) + xlog1py(n - hits, -p) > averaged)
+
+    ends = []
+    for out in (0.0, 1.0):
+        within = hits / n if n else 0.5
+        if kept(out):
+            within = out
+        for _ in range(60 if within != out else 0):  # halves the rest, down to the precision of a float
+            middle = (out + within) / 2
+            out, within = (out, middle) if kept(middle) else (middle, within)
+        ends.append(within)
+    return ends[0], ends[1]

@@ -1,0 +1,394 @@
+"""One session from start to end in this process: `vl.run`, and the job that `simulate` runs many times."""
+
+import asyncio
+import contextlib
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from voicelab.base import checks
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import hiding, shown
+from voicelab.base.records import PortabilityNote, SessionRows
+from voicelab.base.seeds import Seeds, session_id
+from voicelab.callers import Mix, as_caller, phrases_of
+from voicelab.handlers import Handler, HandlerLike
+from voicelab.record.session_record import SessionRecord, SideBySide
+from voicelab.runs.options import (
+    EPOCH,
+    checked_configuration,
+    checked_dict,
+    checked_world,
+    forced_variants,
+    split_parameters,
+    start_of,
+    with_options,
+)
+from voicelab.runtime import sdk
+from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
+from voicelab.runtime.context import Services
+from voicelab.runtime.own_loop import in_own_loop
+from voicelab.runtime.watchdog import watching
+from voicelab.session.host import Settings
+from voicelab.session.runner import Session
+from voicelab.world.model import Model, as_model
+from voicelab.world.world import World
+
+if TYPE_CHECKING:
+    from voicelab.world.telephone import Telephone
+
+Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+T = TypeVar("T")
+
+
+@dataclass
+class Job:
+    """What every session of a run is made of; it can be pickled.
+
+    Attributes:
+        handler: The handler.
+        callers: A caller, or a mixture of them.
+        world: What lies between caller and agent; None for nothing.
+        seed: Seed of the run.
+        run_id: The run's id.
+        parameters: What the handler reads with `get_data`: a dict, or a function of the session's index.
+        forced: Variants chosen by a person, by test.
+        run_tests: The SDK's `runTest`: False for a test that has stopped.
+        configuration: Arguments of the SDK's Configuration.
+        input_data: What the handler reads as `context.input_data`.
+        start: Date and time that sessions begin at.
+        source: `simulated`, `typed`, `spoken`, ...
+        telephone: Makes sound of the callers' words; None where they are text.
+        model: Answers the handler's completion requests; None where nothing does.
+        shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
+    """
+
+    handler: Handler
+    callers: Any
+    world: World | None = None
+    seed: int = 0
+    run_id: str = "run"
+    parameters: Parameters | None = None
+    forced: Mapping[str, str] = field(default_factory=dict)
+    run_tests: Mapping[str, bool] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    input_data: Mapping[str, Any] | None = None
+    start: datetime = EPOCH
+    source: str = "simulated"
+    telephone: "Telephone | None" = None
+    model: Model | None = None
+    shared_data: Mapping[str, Any] | None = None
+
+    def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
+        """Return what all sessions have in common, in this process.
+
+        Args:
+            add_note: Takes portability notes.
+        """
+        return Settings(
+            function=self.handler.function,
+            add_note=add_note,
+            strict=self.handler.strict,
+            variables=self.handler.variables,
+            environment=self.handler.environment,
+            configuration=self.configuration,
+            input_data=self.input_data,
+            forced=self.forced,
+            start_ns=int(self.start.timestamp()) * 10**9,
+            agent=self.handler.name,
+            run_id=self.run_id,
+            source=self.source,
+        )
+
+    def session(
+        self,
+        settings: Settings,
+        clock: Clock,
+        index: int,
+        run_tests: Mapping[str, bool] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Return a session of the run, ready to run.
+
+        Args:
+            settings: Of `settings()`.
+            clock: The session's clock, at 0.
+            index: Index of the session.
+            run_tests: Tests that have stopped by then, on top of the job's.
+            parameters: The session's own parameters, in place of the job's.
+        """
+        parameters, tests = self._parameters(index, parameters)
+        seeds = Seeds(self.seed, index)
+        caller = self.callers
+        if isinstance(caller, Mix):
+            caller = caller.draw(seeds.random("mix"))
+        if self.handler.binds_numpy_random:
+            _seed_numpy(seeds.seed("numpy"))
+        return Session(
+            settings,
+            clock,
+            seeds,
+            caller.begin(seeds.lazy_random("caller")),
+            index=index,
+            session_id=session_id(self.run_id, index),
+            caller=caller.name,
+            weather=None if self.world is None else self.world.begin(seeds),
+            parameters=parameters,
+            run_tests={**tests, **run_tests} if run_tests else tests,
+            telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
+            services=self._services(seeds),
+        )
+
+    def _parameters(
+        self, index: int, given: Mapping[str, Any] | None
+    ) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
+        """Return what the handler of a session reads, and the SDK's `runTest` for it."""
+        if given is None:
+            if not callable(self.parameters):
+                return self.parameters, self.run_tests  # split when the job was made
+            given = parameters_of(self.parameters, index)
+        own, tests = split_parameters(given, None)
+        return own, {**self.run_tests, **tests}
+
+    def _services(self, seeds: Seeds) -> Services | None:
+        if self.model is None and self.shared_data is None:
+            return None
+        return Services(None if self.model is None else self.model.begin(seeds.lazy_random("model")), self.shared_data)
+
+
+def parameters_of(parameters: Callable[[int], Any], index: int) -> Mapping[str, Any]:
+    """Return what a function of the session's index gives a session.
+
+    Raises:
+        InputError: it returned no dict.
+    """
+    made = parameters(index)
+    if not isinstance(made, Mapping):
+        raise InputError(f"parameters({index}) returned {shown(made)}, must return a dict, e.g. {{'plan': 'gold'}}.")
+    return made
+
+
+def run(
+    handler: HandlerLike,
+    inputs: Any = (),
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+    variables: Mapping[str, str] | str | Path | None = None,
+    environment: str | None = None,
+    variants: Mapping[str, str] | Literal["each"] | None = None,
+    run_test: Mapping[str, bool] | None = None,
+    start: datetime | str | None = None,
+    world: World | None = None,
+    clock: Literal["virtual", "wall"] = "virtual",
+    configuration: Mapping[str, Any] | None = None,
+    input_data: Mapping[str, Any] | None = None,
+    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    shared_data: Mapping[str, Any] | None = None,
+) -> SessionRecord | SideBySide:
+    """Run one session and return its record.
+
+    Works in a notebook, where a loop runs already, as in a script.
+
+    Args:
+        handler: A handler, or what `vl.load_handler` takes.
+        inputs: What the caller does: a list of texts, SDK events and `vl.silence()`, `vl.press()`, `vl.interrupt()`,
+            `vl.hang_up()`, `vl.at()`; or any caller. Without inputs the session is the opening alone.
+        seed: Everything random in the session follows from it.
+        parameters: What the handler reads with `context.get_data`.
+        variables: What it reads with `context.variables`; a dict or a .env file.
+        environment: What it reads as `context.environment`.
+        variants: `{test: variant}` forces variants; `"each"` runs the same caller once for each variant.
+        run_test: The SDK's `runTest`: `{test: False}` for a test that has stopped, so that its default is served.
+        start: Date and time at which the session begins (virtual time).
+        world: What lies between caller and agent.
+        clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
+        configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+        input_data: What it reads as `context.input_data`: what the caller of an entrypoint passed in.
+        model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
+        shared_data: What it reads with `primfunctions.shared_data`, by key.
+
+    Returns:
+        The record; for `variants="each"` one record for each variant, side by side.
+
+    Raises:
+        InputError: an argument is not allowed.
+        HandlerError: the handler can't be loaded.
+
+    Example:
+        >>> import voicelab as vl
+        >>> async def handler(event, context):
+        ...     if event.name == "text":
+        ...         context.set_data("said", event.data["text"])
+        ...         yield vl.sdk.TextToSpeechEvent(text="Thank you.")
+        >>> vl.run(handler, ["hello"]).data
+        {'said': 'hello'}
+    """
+    if clock not in {"virtual", "wall"}:
+        raise InputError(f"clock is {clock!r}, must be 'virtual' or 'wall'.")
+    loaded = with_options(handler, variables, environment)
+    with hiding(loaded.variables.values()):
+        parameters, run_test = split_parameters(parameters, run_test)
+        job = Job(
+            handler=loaded,
+            callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
+            world=checked_world(world),
+            seed=checks.seed(seed),
+            parameters=parameters,
+            run_tests=run_test,
+            forced={} if variants is None or variants == "each" else forced_variants(variants),
+            configuration=checked_configuration(configuration),
+            input_data=checked_dict("input_data", input_data),
+            model=as_model(model),
+            shared_data=checked_dict("shared_data", shared_data),
+            start=start_of(start),
+            source="simulated" if clock == "virtual" else "typed",
+        )
+    if variants == "each":
+        return _each_variant(job, clock)
+    record = play(job, clock=clock)
+    warn_of_unknown_tests(job.forced, record.variants)
+    return record
+
+
+def play(
+    job: Job,
+    index: int = 0,
+    run_tests: Mapping[str, bool] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    clock: str = "virtual",
+) -> SessionRecord:
+    """Run one session of a job in this process and return its record.
+
+    Args:
+        job: What the session is made of.
+        index: Its index in the run.
+        run_tests: Tests that have stopped by then.
+        parameters: The session's own parameters, in place of the job's.
+        clock: `virtual` or `wall`.
+    """
+    notes: list[PortabilityNote] = []
+
+    def add_note(note: PortabilityNote) -> None:
+        notes.append(note)
+        job.handler.add_note(note)
+
+    settings = job.settings(add_note)
+
+    async def main() -> SessionRows:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualLoop):
+            return await start(loop, VirtualClock(loop))
+        with watching(loop, settings.add_note), contextlib.closing(WallClock(loop)) as wall:
+            return await start(loop, wall)
+
+    def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
+        return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
+
+    with hosting(job.handler):
+        rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
+    return SessionRecord.from_rows(
+        rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)]
+    )
+
+
+async def offload(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run blocking work beside the conversation: `result = await vl.offload(function, ...)`.
+
+    In real time it runs in a thread, with the session's context; in virtual time at once and in place, at no cost of
+    virtual time. `asyncio.to_thread` does the same, here and on the platform, where voicelab isn't installed.
+
+    Args:
+        function: A function that blocks: a call of a service, a long computation.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+    """
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+class _Opening:
+    """A caller that listens to the opening and does nothing."""
+
+    name = "script"
+
+    def begin(self, rng: Any) -> "_Opening":
+        del rng
+        return self
+
+    def reply(self, heard: Any) -> None:
+        del heard
+
+    def interrupts_after(self) -> None:
+        return None
+
+
+# --- each variant ----------------------------------------------------------------------------------------------------
+
+_MOST_COMBINATIONS = 24
+
+
+def _each_variant(job: Job, clock: str) -> SideBySide:
+    declared = play(job, clock=clock).declared_variants
+    if not declared:
+        raise InputError("variants='each', but the session reached no test. Declare one, or give inputs that reach it.")
+    combinations = list(itertools.product(*declared.values()))
+    if len(combinations) > _MOST_COMBINATIONS:
+        counts = ", ".join(f"{test} {len(variants)}" for test, variants in declared.items())
+        raise InputError(
+            f"variants='each' would run {len(combinations)} sessions ({counts}); at most {_MOST_COMBINATIONS}. "
+            "Force the variants of all tests but one by variants={test: variant}."
+        )
+    records = {}
+    for combination in combinations:
+        forced = dict(zip(declared, combination, strict=True))
+        label = combination[0] if len(declared) == 1 else ", ".join(f"{t}={v}" for t, v in forced.items())
+        records[label] = play(replace(job, forced=forced), clock=clock)
+    return SideBySide(records)
+
+
+def warn_of_unknown_tests(forced: Iterable[str], reached: Iterable[str]) -> None:
+    """Warn of tests whose variant was forced, and which no session has reached."""
+    known = list(reached)
+    for test in forced:
+        if test not in known:
+            warnings.warn(
+                f"variants forces {test!r}, but no session has reached such a test (reached: {', '.join(known) or 'none'})."
+                + did_you_mean(test, known),
+                stacklevel=3,
+            )
+
+
+# --- numpy's global generator ----------------------------------------------------------------------------------------
+
+
+def _seed_numpy(seed: int) -> None:
+    import numpy as np
+
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - the handler uses the global generator
+
+
+@contextlib.contextmanager
+def hosting(handler: Handler) -> Iterator[None]:
+    """Make the process ready for sessions of a handler meanwhile."""
+    with sdk.hosted(), _numpy_kept(handler):
+        yield
+
+
+@contextlib.contextmanager
+def _numpy_kept(handler: Handler) -> Iterator[None]:
+    if not handler.binds_numpy_random:
+        yield
+        return
+    import numpy as np
+
+    state = np.random.get_state()  # noqa: NPY002 - as above
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002 - as above
+
+
+__all__ = ["Job", "hosting", "offload", "play", "run"]

@@ -1,0 +1,317 @@
+"""The two clocks of a session: wall time, and virtual time in which a second of waiting costs nothing.
+
+`VirtualLoop` is an event loop whose time stands still while code runs and jumps, when nothing is left to run, exactly
+to the next timer. It has no selector, no sockets and no threads; work sent to an executor runs at once, in place.
+A session knows neither kind of loop: it asks its `Clock` for `now`, waits with `wait_until` (until that time or until
+somebody calls `wake`), and sets one alarm for the time that it spends inside the handler.
+"""
+
+import asyncio
+import contextvars
+import heapq
+from collections import deque  # noqa: TC003 - annotates an attribute
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+from voicelab.base.errors import SimulationError, VirtualTimeError
+
+_SPIN_LIMIT = 100_000
+_INSTEAD = (
+    "Sessions in virtual time can't reach the outside: a reply would take real time. Use vl.run(..., clock='wall') "
+    "for a live call, or replace the call by a stub while simulating."
+)
+
+Callback = Callable[[], None]
+
+
+def refuse(call: str) -> NoReturn:
+    """Raise the error for real input or output in virtual time.
+
+    Args:
+        call: The call that was attempted, for the message.
+    """
+    raise VirtualTimeError(f"{call} was called in virtual time. {_INSTEAD}")
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop in virtual time.
+
+    It relies on three private names of `asyncio.BaseEventLoop` (`_ready`, `_scheduled`, `_run_once`), which have been
+    the same since Python 3.4; tests/test_clock.py fails where they change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Of the base class, which has no types for them.
+        self._ready: deque[asyncio.Handle]
+        self._scheduled: list[Any]
+        self._stopping: bool
+        self._timer_cancelled_count: int
+        self._now = 0.0
+        self._spins = 0
+        self._due: Callable[[], float] = _never
+        self._ring: Callback = _nothing
+        self._context: contextvars.Context | None = None
+        # The loop needn't know every async generator from its first step on (2 us for each call of a handler): sessions
+        # close their own. Abandoned ones still come to the finalizer.
+        self._asyncgen_firstiter_hook = None
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._now
+
+    def reset(self) -> None:
+        """Set the time to 0.0 and forget timers that nobody waits for any more.
+
+        Every session starts from 0.0, since sums of floats would otherwise depend on the sessions before it.
+        """
+        self._now = 0.0
+        self._spins = 0
+        self._scheduled.clear()
+        for handle in self._ready:
+            handle.cancel()
+        self._due, self._ring, self._context = _never, _nothing, None
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
+        """Return a Task for a coroutine; there are no task factories and no debug mode here."""
+        return asyncio.Task(coro, loop=self, name=name, context=context)
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        """Run a callback at the next turn of the loop."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def attend(self, due: Callable[[], float], ring: Callback) -> None:
+        """Ask `due` for a time whenever nothing is left to run before it, go there and call `ring`.
+
+        Asking when it matters is much cheaper than a timer for each turn of a conversation. Timers that are due at the
+        same instant come first.
+        """
+        self._due, self._ring, self._context = due, ring, contextvars.copy_context()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass without running anything, as a call does that blocks the loop."""
+        self._now += max(0.0, seconds)
+
+    def jump(self, when: float) -> bool:
+        """Go straight to a time if nothing would happen before; return whether it did."""
+        if self._ready or (self._scheduled and self._scheduled[0]._when <= when):
+            return False
+        if when > self._now:
+            self._now = when
+            self._spins = 0
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is ready to run or scheduled."""
+        return bool(self._ready or self._scheduled)
+
+    def _run_once(self) -> None:
+        scheduled = self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+            self._timer_cancelled_count -= 1
+        self._spins += 1
+        if (not self._ready and not self._stopping) or self._spins > _SPIN_LIMIT:
+            self._go_on(scheduled[0]._when if scheduled else float("inf"))
+        while scheduled and scheduled[0]._when <= self._now:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            self._ready.append(handle)
+        for _ in range(len(self._ready)):
+            handle = self._ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _go_on(self, timer_at: float) -> None:
+        """Go to what is due next: nothing is left to run now, or it runs for ever (`while True: await sleep(0)`)."""
+        self._spins = 0
+        due = self._due()
+        if due < timer_at:
+            self._now = max(self._now, due)
+            self.call_soon(self._ring, context=self._context)
+        elif timer_at < float("inf"):
+            self._now = max(self._now, timer_at)
+        elif not self._ready:
+            raise SimulationError("Virtual time stands still: everything waits and no timer is set.")
+
+    def _write_to_self(self) -> None:
+        """Do nothing: this loop never sleeps, so that nothing must wake it."""
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """Do nothing: there is no selector."""
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        """Run the function at once and in place: a thread would take real time and make runs differ."""
+        del executor
+        future: asyncio.Future[Any] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the function raised belongs to the future
+            future.set_exception(error)
+        return future
+
+    async def sock_connect(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A socket connection")
+
+    async def create_connection(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A network connection")
+
+    async def create_datagram_endpoint(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A datagram socket")
+
+    async def create_server(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A network server")
+
+    async def subprocess_exec(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A subprocess")
+
+    async def subprocess_shell(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        refuse("A subprocess")
+
+
+class Clock(Protocol):
+    """What a session needs of time; all times are seconds since the session began."""
+
+    virtual: bool
+
+    def now(self) -> float:
+        """Return the seconds since the session began."""
+
+    def attend(self, due: Callable[[], float], ring: Callback) -> None:
+        """Call `ring` whenever `due()` is reached; both belong to the session, until its end."""
+
+    def changed(self) -> None:
+        """Be told that `due()` may now return another time."""
+
+    def jump(self, when: float) -> bool:
+        """Go straight to a time, if the clock can and nothing would happen before; return whether it did."""
+
+    async def wait(self) -> None:
+        """Return when `due()` is reached, or earlier when `wake` is called; `ring` is not called meanwhile."""
+
+    def wake(self) -> None:
+        """End the present `wait`."""
+
+
+class _Waiting:
+    """The half of a clock that both kinds share: a future that `wake` completes."""
+
+    _waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """End the present `wait`."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+class VirtualClock(_Waiting):
+    """The clock of a session on a `VirtualLoop`; made when the session begins."""
+
+    virtual = True
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.now = loop.time
+        self.jump = loop.jump
+
+    def attend(self, due: Callable[[], float], ring: Callback) -> None:
+        """Call `ring` whenever `due()` is reached."""
+
+        def ring_or_wake() -> None:
+            if self._waiter is None:
+                ring()
+            else:
+                self.wake()
+
+        self._loop.attend(due, ring_or_wake)
+
+    def changed(self) -> None:
+        """Do nothing: the loop asks when it matters."""
+
+    async def wait(self) -> None:
+        """Return when `due()` is reached, or earlier when `wake` is called."""
+        await self._sleep(self._loop)
+
+
+class WallClock(_Waiting):
+    """The clock of a session in real time, on any running event loop; the session begins when it attends to it."""
+
+    virtual = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._start = loop.time()
+        self._due: Callable[[], float] = _never
+        self._ring: Callback = _nothing
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """Return the seconds since the session began."""
+        return self._loop.time() - self._start
+
+    def attend(self, due: Callable[[], float], ring: Callback) -> None:
+        """Begin at 0, and call `ring` whenever `due()` is reached."""
+        self._start = self._loop.time()
+        self._due, self._ring = due, ring
+        self.changed()
+
+    def changed(self) -> None:
+        """Set the timer anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._due()
+        if due < float("inf"):
+            # A nanosecond later, or rounding might ring it just before it is due, again and again.
+            self._timer = self._loop.call_at(self._start + due + 1e-9, self._on_time)
+
+    def jump(self, when: float) -> bool:
+        """Return False: real time can't be skipped."""
+        del when
+        return False
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            self._ring()
+        else:
+            self.wake()
+
+    async def wait(self) -> None:
+        """Return when `due()` is reached, or earlier when `wake` is called."""
+        self.changed()
+        await self._sleep(self._loop)
+
+    def close(self) -> None:
+        """Forget the timer, at the end of the session."""
+        self._due = _never
+        self.changed()
+
+
+def _never() -> float:
+    return float("inf")
+
+
+def _nothing() -> None:
+    pass

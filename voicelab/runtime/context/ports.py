@@ -1,0 +1,56 @@
+"""What a context reports to."""
+
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any, Protocol
+
+from voicelab.runtime import sdk
+from voicelab.runtime.driving import Work
+
+
+class Host(Protocol):
+    """What a context reports to: the session that it belongs to."""
+
+    run_tests: Mapping[str, bool]
+    forced: Mapping[str, str]
+    terminal: bool
+
+    @property
+    def turn(self) -> int:
+        """The present turn."""
+
+    def uniform(self, stream: str) -> float:
+        """Return the session's number from [0, 1) for a stream."""
+
+    def declare(self, test: str, variants: Mapping[Any, float], stop: Any, metrics: list[str]) -> str:
+        """Check a test's declaration and return it as JSON text; raise InputError if it can't be meant."""
+
+    def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
+        """Take the variant that the session got."""
+
+    def emitted(self, event: sdk.Event) -> None:
+        """Take an event that the context itself sends (output data, log lines)."""
+
+    def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
+        """Take what a background task yields from its stream."""
+
+    def task_failed(self, error: BaseException, task: str, turn: int) -> None:
+        """Take the exception of a background task."""
+
+    def gave_up(self, work: Work, task: str | None, turn: int) -> None:
+        """Be told that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
+
+    def task_done(self) -> None:
+        """Be told that a background task has ended."""
+
+    def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
+        """Take a metric."""
+
+    def logged(self, level: str, message: Any, attributes: Any) -> None:
+        """Take a line of the SDK's logger."""
+
+    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+        """Take a portability note about the line that a frame is at."""
+
+    def fault(self, task: str) -> BaseException | None:
+        """Return the exception that the world raises in a task, or None."""

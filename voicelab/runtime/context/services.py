@@ -1,0 +1,242 @@
+"""Stands in for the platform's services that a handler calls through the SDK: language models and shared data.
+
+The SDK's clients speak to the platform over connections of aiohttp. Here are such connections as far as the clients use
+them, for each session its own, without a socket: what they answer comes from the run's model and from a dict.
+"""
+
+import asyncio
+import copy
+import itertools
+import json
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from voicelab.runtime import sdk
+
+_WORD = re.compile(r"\s*\S+\s*")
+
+
+@dataclass(frozen=True, eq=False)
+class ToolCall:
+    """A call of one of the handler's tools, as a language model asks for it; made by `vl.tool_call`.
+
+    Attributes:
+        name: Name of the tool.
+        arguments: Its arguments.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a language model answers.
+
+    Attributes:
+        text: What it says; None if it only calls tools.
+        tool_calls: The tools that it calls.
+        latency_s: From the request to its first word, in seconds.
+        words_per_s: Words a second from then on.
+        error: What went wrong, if it gives no answer.
+    """
+
+    text: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    latency_s: float = 0.0
+    words_per_s: float = float("inf")
+    error: str | None = None
+
+    def __str__(self) -> str:
+        return self.error or " ".join(filter(None, [self.text, *map(str, self.tool_calls)]))
+
+
+class LanguageModel(Protocol):
+    """What answers a handler's completion requests in one session; see `voicelab.world.model`."""
+
+    async def answer(self, request: Mapping[str, Any]) -> Completion:
+        """Answer a request in the platform's form: provider, model, messages, tools, ..."""
+
+
+class Services:
+    """The platform's services in one session.
+
+    Args:
+        model: Answers completion requests; None if the session has no language model.
+        shared_data: What third parties have left for the session, by key; None if there is no such store.
+    """
+
+    def __init__(self, model: LanguageModel | None, shared_data: Mapping[str, Any] | None) -> None:
+        self._completions = None if model is None else _Completions(model)
+        self._shared_data = None if shared_data is None else _SharedData(shared_data)
+
+    def open(self, asked: Callable[[dict[str, Any]], None]) -> None:
+        """Serve the calling context and the tasks that it makes.
+
+        Args:
+            asked: Told of every request to the model.
+        """
+        if self._completions is not None:
+            self._completions.asked = asked
+        sdk.serve(completions=self._completions, shared_data=self._shared_data)
+
+
+class _SharedData:
+    """What the SDK's client of shared data takes for its connection."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._stored = stored
+
+    def get(self, url: str, **_: Any) -> "_Exchange":
+        """Look a key up."""
+        key = unquote(url.partition("/v1/shared-data/")[2])
+        if key not in self._stored:
+            return _Exchange(partial(_response, 404, {}))
+        found = {"key": key, "data": copy.deepcopy(self._stored[key])}
+        return _Exchange(partial(_response, 200, {"data": found}))
+
+
+class _Completions:
+    """What the SDK's client of language models takes for its connection."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.asked: Callable[[dict[str, Any]], None]
+        self._model = model
+        self._numbers = itertools.count(1)
+
+    def post(self, url: str, *, json: Any, **_: Any) -> "_Exchange":
+        """Send a request."""
+        if url.endswith("/v1/completions"):
+            return _Exchange(partial(self._complete, json))
+        if url.endswith("/v1/warm"):
+            return _Exchange(partial(_response, 200, {}))
+        error = f"{url} has no stand-in: only completions and shared data can be called here."
+        return _Exchange(partial(_response, 501, {"error": error, "error_type": "NotSimulated"}))
+
+    async def _complete(self, given: Any) -> "_Response":
+        body = json.loads(json.dumps(given))  # as it would arrive: what JSON can't hold is an error here too
+        for attempt in ({}, *body.pop("fallbacks", ())):
+            request = {**body, **attempt}
+            number = next(self._numbers)
+            completion = await self._answer(request)
+            if completion.error is None:
+                break
+        if completion.error is not None:
+            return await _response(503, {"error": completion.error, "error_type": "ProviderError"})
+        final = _final(request, completion, number)
+        if request.get("streaming"):
+            return _Response(200, final, _stream(completion, final, request.get("stream_options")))
+        await asyncio.sleep(len(_words(completion)) / completion.words_per_s)
+        return _Response(200, final)
+
+    async def _answer(self, request: Mapping[str, Any]) -> Completion:
+        completion = await self._model.answer(request)
+        self.asked(
+            {
+                "message": str(completion),
+                "asked": last_message(request),
+                "provider": request.get("provider"),
+                "model": request.get("model"),
+                "latency_s": round(completion.latency_s, 3),
+            }
+        )
+        await asyncio.sleep(completion.latency_s)
+        return completion
+
+
+def last_message(request: Mapping[str, Any]) -> str:
+    """Return the text of the last message of a request; what a tool returned is written as JSON."""
+    messages = request.get("messages") or [{}]
+    content = messages[-1].get("content") or ""
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+def _words(completion: Completion) -> list[str]:
+    return _WORD.findall(completion.text or "")
+
+
+def _final(request: Mapping[str, Any], completion: Completion, number: int) -> dict[str, Any]:
+    calls = [
+        {
+            "id": f"call_{number}_{index}",
+            "type": "function",
+            "index": index,
+            "function": {"name": call.name, "arguments": dict(call.arguments)},
+        }
+        for index, call in enumerate(completion.tool_calls)
+    ]
+    return {
+        "type": "response",
+        "message": {"role": "assistant", "content": completion.text, "tool_calls": calls},
+        "finish_reason": "tool_calls" if calls else "stop",
+        "provider": request.get("provider"),
+        "model": request.get("model"),
+        "request_id": f"request_{number}",
+    }
+
+
+async def _stream(
+    completion: Completion, final: Mapping[str, Any], options: Mapping[str, Any] | None
+) -> AsyncGenerator[bytes, None]:
+    """Yield the lines of a streamed answer, each when it is there.
+
+    Deltas or sentences, as the options say; both without options, since the SDK's own example reads sentences then.
+    """
+    by_sentence = None if options is None else bool(options.get("stream_sentences"))
+    pause_s = 0.0  # the first word comes at once
+    for word, sentence in sdk.in_sentences(_words(completion), options or {}):
+        if pause_s and word:
+            await asyncio.sleep(pause_s)
+        pause_s = 1 / completion.words_per_s
+        if word and by_sentence is not True:
+            yield _line({"type": "content_delta", "content": word})
+        if sentence and by_sentence is not False:
+            yield _line({"type": "content_sentence", "sentence": sentence})
+    for call in final["message"]["tool_calls"]:
+        yield _line({"type": "tool_call", "tool_call": call})
+    yield _line({"type": "finish_reason", "finish_reason": final["finish_reason"]})
+    yield _line(final)
+
+
+def _line(chunk: Mapping[str, Any]) -> bytes:
+    return json.dumps(chunk).encode()
+
+
+class _Response:
+    """A response as the SDK's clients read it."""
+
+    def __init__(self, status: int, data: dict[str, Any], content: AsyncGenerator[bytes, None] | None = None) -> None:
+        self.status = status
+        self.content = content
+        self._data = data
+
+    async def json(self, **_: Any) -> dict[str, Any]:
+        """Return the data."""
+        return self._data
+
+
+async def _response(status: int, data: dict[str, Any]) -> _Response:
+    return _Response(status, data)
+
+
+class _Exchange:
+    """A request and its response, as `async with` takes them."""
+
+    def __init__(self, respond: Callable[[], Awaitable[_Response]]) -> None:
+        self._respond = respond
+        self._response: _Response | None = None
+
+    async def __aenter__(self) -> _Response:
+        self._response = await self._respond()
+        return self._response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response is not None and self._response.content is not None:
+            await self._response.content.aclose()

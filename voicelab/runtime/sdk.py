@@ -1,0 +1,391 @@
+"""The only module that imports primfunctions: its names, and its process-wide state led to the session that calls.
+
+The SDK keeps process-wide state (`metrics`, `logger`, `tracer`, the connections to the platform) and dates its events
+itself. `hosted()` leads all of it to the session of the calling code, without changing the SDK's code; only the
+decorator `tracer.tool` is led there for good. What a handler gets as `context` is in `voicelab.runtime.context`.
+"""
+
+import asyncio
+import contextlib
+import copy
+import copyreg
+import functools
+import gc
+import importlib
+import importlib.metadata
+import inspect
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import primfunctions.completions.client as _completions
+import primfunctions.events as sdk_events
+import primfunctions.shared_data.client as _shared_data
+from primfunctions.configuration import Configuration
+from primfunctions.context import Context
+from primfunctions.events import (
+    AudioEvent,
+    CustomEvent,
+    DTMFEvent,
+    ErrorEvent,
+    Event,
+    InputAllowedEvent,
+    InterruptEvent,
+    LogEvent,
+    SilenceEvent,
+    StartEvent,
+    StopEvent,
+    STTUpdateSettingsEvent,
+    TextEvent,
+    TextToSpeechEvent,
+    TimeoutEvent,
+    TransferSessionEvent,
+)
+from primfunctions.experiment import Experiment, ExperimentContext
+from primfunctions.logger import Logger, logger
+from primfunctions.metrics import Metrics, metrics
+from primfunctions.tracer import Tracer
+from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
+
+from voicelab.runtime import isolation
+from voicelab.runtime.clock import refuse
+
+__all__ = [
+    "CONTEXT",
+    "FOLDER",
+    "NAMES",
+    "VERSION",
+    "AudioEvent",
+    "Configuration",
+    "Context",
+    "CustomEvent",
+    "DTMFEvent",
+    "ErrorEvent",
+    "Event",
+    "Experiment",
+    "ExperimentContext",
+    "InputAllowedEvent",
+    "InterruptEvent",
+    "LogEvent",
+    "STTUpdateSettingsEvent",
+    "SilenceEvent",
+    "StartEvent",
+    "StopEvent",
+    "TextEvent",
+    "TextToSpeechEvent",
+    "TimeoutEvent",
+    "TransferSessionEvent",
+    "close_connections",
+    "date_text",
+    "deliverable",
+    "hosted",
+    "in_sentences",
+    "serve",
+    "start_event",
+    "supply",
+]
+
+VERSION: str = importlib.metadata.version("primfunctions")
+FOLDER = str(Path(str(sdk_events.__file__)).parent)
+"""Where the SDK's code lies."""
+
+
+def _public_names() -> dict[str, str]:
+    names = {
+        name: sdk_events.__name__
+        for name, value in vars(sdk_events).items()
+        if inspect.isclass(value) and issubclass(value, Event)
+    }
+    names |= {"TTSProvider": sdk_events.__name__, "TextToSpeechIdentifier": sdk_events.__name__}
+    names |= {"Context": "primfunctions.context", "Configuration": "primfunctions.configuration"}
+    return names | {name: f"primfunctions.{name}" for name in ("metrics", "logger", "tracer")}
+
+
+NAMES: Mapping[str, str] = _public_names()
+"""The names that a handler may expect to find, and the module of the SDK that exports each."""
+
+
+def supply(name: str) -> Any:
+    """Return what the SDK exports under a name of `NAMES`.
+
+    Raises:
+        KeyError: the SDK has no such name.
+    """
+    return getattr(importlib.import_module(NAMES[name]), name)
+
+
+class CurrentContext(Protocol):
+    """What the SDK's process-wide objects report to: the context of the session that calls them."""
+
+    knows_guide: bool
+
+    def record_metric(self, type: str, name: str, value: float, tags: Mapping[str, str] | None) -> None:
+        """Take a metric."""
+
+    def logged(self, level: str, message: Any, attributes: Any) -> None:
+        """Take a line of the SDK's logger, or the call of a traced tool."""
+
+    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+        """Take a portability note about the line that a frame is at."""
+
+
+CONTEXT: ContextVar[CurrentContext | None] = ContextVar("voicelab_context", default=None)
+"""The context of the session that the calling code belongs to."""
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def start_event() -> StartEvent:
+    """Return a StartEvent with data of its own."""
+    event = StartEvent()
+    event.data = {}
+    return event
+
+
+def deliverable(event: Event) -> Event:
+    """Return a copy of an input event that no other session shares; the SDK's defaults are shared by all events."""
+    fresh = copy.copy(event)
+    fresh.data = copy.deepcopy(event.data)
+    return fresh
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@functools.lru_cache(maxsize=4096)
+def date_text(ns: int) -> str:
+    """Return nanoseconds since 1970 as the SDK dates its events; kept, since sessions have many instants in common."""
+    return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat()
+
+
+class _SessionDatetime:
+    """Stands in for `datetime` in the SDK's events: asking time-machine for each event takes half of a session.
+
+    An event asks for `now(...)` and then for `isoformat()`, which the session itself answers.
+    """
+
+    def now(self, tz: Any = None) -> Any:
+        scope = isolation.SCOPE.get()
+        return datetime.now(tz) if scope is None or not scope.virtual else scope
+
+
+def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, interruptable: Any = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        if interruptable is not _UNSET:
+            context = CONTEXT.get()
+            if context is not None and context.knows_guide:
+                context.note("interruptable", sys._getframe(1))
+                kwargs["interruptible"] = interruptable
+            else:
+                kwargs["interruptable"] = interruptable
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+_UNSET: Any = object()
+
+
+# --- process-wide state ----------------------------------------------------------------------------------------------
+
+
+class _MetricsRouter:
+    def record(self, type: Any, name: str, value: float, tags: Mapping[str, str] | None) -> None:
+        context = CONTEXT.get()
+        if context is None:
+            sys.stdout.write(f"[metric:{type}] {name}={value}{f' {tags}' if tags else ''}\n")
+        else:
+            context.record_metric(str(type), name, value, tags)
+
+
+class _LoggerRouter:
+    def __getattr__(self, level: str) -> Callable[..., None]:
+        def log(message: Any, attributes: Any = None) -> None:
+            context = CONTEXT.get()
+            if context is None:
+                sys.stdout.write(f"[{level}] {message}\n")
+            else:
+                context.logged(level, message, attributes)
+
+        return log
+
+
+def _log_tool(label: str) -> None:
+    context = CONTEXT.get()
+    if context is not None:
+        context.logged("tool", label, None)
+
+
+# --- traced tools ----------------------------------------------------------------------------------------------------
+
+# `tracer.tool` decorates while code loads: in a notebook's cell long before any session, in a module that others have
+# imported already. What only `hosted()` put in place would miss those calls, so the decorator is one that logs for good.
+# Outside sessions its functions just run, as the SDK's own do, and the tracer itself stays free for whoever uses it.
+
+
+def _logging_calls(function: Callable[..., Any], label: str) -> Callable[..., Any]:
+    """Return a function that logs each call in the session that makes it."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def traced_async(*args: Any, **kwargs: Any) -> Any:
+            _log_tool(label)
+            return await function(*args, **kwargs)
+
+        return traced_async
+
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        _log_tool(label)
+        return function(*args, **kwargs)
+
+    return traced
+
+
+def _decorating(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method `Tracer.tool` with the calls of what it decorates logged."""
+
+    @functools.wraps(original)
+    def tool(self: Any, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+        decorate = original(self, name=name, **options)
+
+        def decorated(function: Callable[..., Any]) -> Any:
+            return decorate(_logging_calls(function, str(name or getattr(function, "__name__", "tool"))))
+
+        return decorated if function is None else decorated(function)
+
+    return tool
+
+
+def _log_decorated_before() -> None:
+    """Have the functions logged that were decorated before this module was there; the names given to them are lost.
+
+    The SDK's wrappers share one piece of code, by which they are found; each calls what stands in a cell of its own.
+    """
+
+    async def awaited() -> None:
+        """Stand for all coroutine functions."""
+
+    samples = [Tracer().tool(_log_decorated_before), Tracer().tool(awaited)]
+    for wrapper in gc.get_referrers(*(sample.__code__ for sample in samples)):
+        if inspect.isfunction(wrapper):
+            function: Any = getattr(wrapper, "__wrapped__", None)
+            for cell in wrapper.__closure__ or ():
+                if cell.cell_contents is function:
+                    cell.cell_contents = _logging_calls(function, getattr(function, "__name__", "tool"))
+
+
+_log_decorated_before()
+Tracer.tool = _decorating(Tracer.tool)
+
+
+# --- the platform's services -----------------------------------------------------------------------------------------
+
+_served: ContextVar[Mapping[Any, Any]] = ContextVar("voicelab_services", default={})  # noqa: B039 - never changed
+_connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+def serve(*, completions: Any, shared_data: Any) -> None:
+    """Let objects answer what the calling context and the tasks that it makes ask the platform for.
+
+    Args:
+        completions: Stands in for the connection of `primfunctions.completions` (see `voicelab.runtime.context.services`); with
+            None the SDK says that it is not configured.
+        shared_data: The same for `primfunctions.shared_data`.
+    """
+    served = {_completions: completions, _shared_data: shared_data}
+    _served.set({client: connection for client, connection in served.items() if connection is not None})
+    for client in _served.get():
+        client.configure("", "")
+
+
+def _connecting(client: Any) -> Callable[[], Any]:
+    """Return what the SDK's client shall call for its connection: it keeps one a process, and each loop needs its own.
+
+    A connection that failed needs no other in its place: aiohttp opens a new socket for the next request.
+    """
+    make = client._ensure_session
+
+    def connection() -> Any:
+        served, scope = _served.get().get(client), isolation.SCOPE.get()
+        if served is not None:
+            return served
+        if scope is not None and scope.virtual:
+            refuse("A service of the platform, with no model= or shared_data= to answer for it,")
+        of_loop = _connections.setdefault(asyncio.get_running_loop(), {})
+        client._session = of_loop.get(client)
+        of_loop[client] = client_session = make()  # the same again, unless it is closed
+        return client_session
+
+    return connection
+
+
+async def close_connections() -> None:
+    """Close the SDK's connections of the running loop, before it is closed itself."""
+    for connection in _connections.pop(asyncio.get_running_loop(), {}).values():
+        await connection.close()
+
+
+def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield pieces of text as they come, each with the sentence that it completes, as the SDK cuts them.
+
+    What is left at the end comes as a sentence with an empty piece.
+
+    Args:
+        pieces: The pieces.
+        options: The wire form of the SDK's `StreamOptions`.
+    """
+    marks = PUNCTUATION_BY_LANGUAGE.get(options.get("punctuation_language"), options.get("punctuation_marks"))
+    clean, least = options.get("clean_sentences", True), options.get("min_sentence_length", 6)
+    buffer = ""
+    for piece in pieces:
+        buffer, sentence = update_sentence_buffer(piece, buffer, marks, clean, least)
+        yield piece, sentence
+    rest = clean_text_for_speech(buffer) if clean else buffer
+    if rest.strip():
+        yield "", rest
+
+
+@contextlib.contextmanager
+def hosted() -> Iterator[None]:
+    """Make the SDK and the process ready to host sessions (see `voicelab.runtime.isolation`); nests and overlaps freely."""
+    with isolation.hosted(), _sdk.applied():
+        yield
+
+
+replaced = isolation.replaced
+_sdk = isolation.SharedPatches(
+    lambda: (
+        replaced(sdk_events, datetime=_SessionDatetime()),
+        replaced(TextToSpeechEvent, __init__=_accepting_guide_spelling(TextToSpeechEvent.__init__)),
+        replaced(AudioEvent, __init__=_accepting_guide_spelling(AudioEvent.__init__)),
+        replaced(metrics, _impl=_MetricsRouter()),
+        replaced(logger, _impl=_LoggerRouter()),
+        *(
+            replaced(client, _ensure_session=connection, _reset_session=connection)
+            for client, connection in ((client, _connecting(client)) for client in (_completions, _shared_data))
+        ),
+    )
+)
+
+
+# --- pickling --------------------------------------------------------------------------------------------------------
+
+
+def _rebuild_configuration(arguments: dict[str, Any]) -> Configuration:
+    return Configuration(**arguments)
+
+
+# The SDK's Configuration defines `__dict__` as a method, so that it neither pickles nor copies; and a copied singleton
+# in a worker would report to nobody.
+copyreg.pickle(Configuration, lambda c: (_rebuild_configuration, (c.__dict__(),)))
+copyreg.pickle(Metrics, lambda _: "metrics")
+copyreg.pickle(Logger, lambda _: "logger")
+copyreg.pickle(Tracer, lambda _: "tracer")

@@ -1,0 +1,99 @@
+"""What went wrong in a handler, told in the user's own lines: message, file, line and a short traceback."""
+
+import asyncio
+import functools
+import linecache
+import os
+import re
+import threading
+import traceback
+from pathlib import Path, PurePath
+from types import CodeType, FrameType
+from typing import Any
+
+import voicelab
+from voicelab.runtime.clock import VirtualLoop
+from voicelab.runtime.sdk import FOLDER
+
+# Folders whose code is not the user's: the lab, the SDK, and Python's own library.
+_OURS = tuple(
+    folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(os.__file__).parent))
+)
+_HINTS = (
+    (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
+    (
+        r"primfunctions\.completions is not configured",
+        "in voicelab: give model=vl.Model(...), which answers such requests",
+    ),
+    (r"primfunctions\.shared_data is not configured", "in voicelab: give shared_data={key: payload}"),
+)
+"""What to do about some of the SDK's messages."""
+# Beyond these no line of the user's is to blame: whatever runs in a session is called from its loop, and a thread that is
+# being started (as `asyncio.to_thread` does) waits for nothing but the machine.
+_OUTERMOST = frozenset(
+    function.__code__
+    for function in (asyncio.BaseEventLoop._run_once, VirtualLoop._run_once, threading.Thread.start)  # type: ignore[attr-defined]
+)
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+@functools.lru_cache(maxsize=4096)
+def is_users(code: CodeType) -> bool:
+    """Return whether code belongs to the user: not to voicelab, the SDK, Python's or an installed library."""
+    name = code.co_filename
+    return not name.startswith(("<frozen", *_OURS)) and "site-packages" not in name
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the nearest frame outwards that belongs to the user and runs in the session, or None.
+
+    A session's loop may stand on its caller's own stack: what lies outside the loop only waits for the session.
+    """
+    while frame is not None and not is_users(frame.f_code):
+        frame = None if frame.f_code in _OUTERMOST else frame.f_back
+    return frame
+
+
+def file_name(path: str) -> str:
+    """Return a file's name without its folder: logs must not hold a machine's paths."""
+    return PurePath(path.replace("\\", "/")).name
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return an exception as the data of an `error` event: message, file, line and traceback.
+
+    The traceback holds the user's frames alone, innermost last, by file name.
+    """
+    frames = [f for f in traceback.walk_tb(error.__traceback__) if is_users(f[0].f_code)]
+    lines = []
+    for frame, line in frames:
+        name = file_name(frame.f_code.co_filename)
+        source = linecache.getline(frame.f_code.co_filename, line).strip()
+        lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
+    message = _ADDRESS.sub("", f"{type(error).__name__}: {error}")
+    message += "".join(f" ({hint})" for pattern, hint in _HINTS if re.search(pattern, message))
+    data: dict[str, Any] = {"message": message}
+    if frames:
+        frame, line = frames[-1]
+        data |= {"file": file_name(frame.f_code.co_filename), "line": line}
+    data["traceback"] = "\n".join([*lines, message])
+    return data
+
+
+def waiting_at(work: Any) -> str:
+    """Return ` while it waited at file:line` for a suspended handler, or an empty string.
+
+    Args:
+        work: The handler's generator or coroutine.
+    """
+    found = None
+    while work is not None:
+        frame = next((f for f in (getattr(work, name, None) for name in _FRAMES) if f is not None), None)
+        if frame is not None and is_users(frame.f_code):
+            found = frame
+        work = next((w for w in (getattr(work, name, None) for name in _AWAITED) if w is not None), None)
+    return f" while it waited at {file_name(found.f_code.co_filename)}:{found.f_lineno}" if found is not None else ""
+
+
+_FRAMES = ("ag_frame", "cr_frame", "gi_frame")
+_AWAITED = ("ag_await", "cr_await", "gi_yieldfrom")

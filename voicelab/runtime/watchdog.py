@@ -1,0 +1,99 @@
+"""Names the call that holds a conversation up in real time: a heartbeat through the session's loop, and a look at its
+thread when the beat doesn't come, unless it is the machine that holds the thread up.
+
+Virtual time needs none: there a call that blocks costs the conversation nothing, and `time.sleep` is seen directly.
+"""
+
+import asyncio
+import contextlib
+import linecache
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from voicelab.base.errors import BlockingCallWarning
+from voicelab.base.records import PortabilityNote
+from voicelab.runtime.portability import make_note
+from voicelab.runtime.tracebacks import users_frame
+
+PATIENCE_S = 0.25
+"""How long a call may hold the loop up before it is named."""
+
+
+@contextlib.contextmanager
+def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNote], None]) -> Iterator[None]:
+    """Watch the loop of the calling thread meanwhile.
+
+    Args:
+        loop: The loop that the session runs on.
+        add_note: Takes a note of rule `blocking_call`, once for each line.
+    """
+    stop = threading.Event()
+    thread, native, cpu_s = threading.get_ident(), threading.get_native_id(), _stopwatch(threading.get_ident())
+    seen: set[tuple[str, int]] = set()
+
+    def watch() -> None:
+        while not stop.wait(PATIENCE_S / 2):
+            beat = threading.Event()
+            used_s = cpu_s()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the session is over
+                loop.call_soon_threadsafe(beat.set)
+            if beat.wait(PATIENCE_S):
+                continue
+            while not beat.wait(PATIENCE_S / 2) and not stop.is_set():
+                if is_held_up(cpu_s() - used_s, starved=_wants_processor(native)):
+                    name(users_frame(sys._current_frames().get(thread)))
+
+    def name(frame: FrameType | None) -> None:
+        if frame is not None and (frame.f_code.co_filename, frame.f_lineno) not in seen:
+            seen.add((frame.f_code.co_filename, frame.f_lineno))
+            _report(frame, add_note)
+
+    watcher = threading.Thread(target=watch, name="voicelab watchdog", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def is_held_up(used_s: float, *, starved: bool) -> bool:
+    """Return whether a thread whose loop gives no beat is held up by what it calls, and not by the machine.
+
+    On a busy machine the beat is late as well, whatever the thread was about to do. Two things tell them apart: a call
+    that computes has used the processor meanwhile, and one that waits does not ask for it.
+
+    Args:
+        used_s: Seconds of processor time that the thread has had since the beat was due.
+        starved: Whether it asks for a processor now.
+    """
+    return used_s >= PATIENCE_S / 2 or not starved
+
+
+def _stopwatch(thread: int) -> Callable[[], float]:
+    """Return what reads a thread's processor time in seconds; where the system has none, every look counts."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic
+    clock = time.pthread_getcpuclockid(thread)
+    return lambda: time.clock_gettime(clock)
+
+
+def _wants_processor(native: int) -> bool:
+    """Return whether a thread runs, or would if it were given a processor; False where the system doesn't say."""
+    try:
+        stat = Path(f"/proc/self/task/{native}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "R"
+
+
+def _report(frame: FrameType, add_note: Callable[[PortabilityNote], None]) -> None:
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    note = make_note("blocking_call", frame, call=line or f"a call in {frame.f_code.co_name}")
+    add_note(note)
+    warnings.warn(str(note), BlockingCallWarning, stacklevel=2)

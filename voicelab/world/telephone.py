@@ -1,0 +1,196 @@
+"""Callers that really speak: their words become sound, pass a line, and are recognised on the agent's side."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from voicelab.base.errors import InputError
+from voicelab.base.seeds import Seeds
+from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard, pace, speech_seconds
+from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
+from voicelab.speech.endpointer import RATE
+from voicelab.speech.voices import NAMES
+from voicelab.speech.words import normalized, word_errors
+
+_BEFORE_S, _AFTER_S = 0.3, 0.3
+_MOST_KEPT = 2000
+_PROMPT_WORDS = 200
+
+
+@dataclass
+class Telephone:
+    """What every session of an audio simulation has in common; it can be pickled.
+
+    Attributes:
+        line: What lies between caller and recogniser.
+        tts: Name of what speaks, or an engine: the caller's voice, and the agent's, whose length it gives.
+        stt: Name of what recognises, or an engine.
+        phrases: What the recogniser is told to expect besides what the caller says of itself.
+        silence_s: Silence that ends a turn.
+    """
+
+    line: PhoneLine = field(default_factory=PhoneLine)
+    tts: Any = "auto"
+    stt: Any = "auto"
+    phrases: tuple[str, ...] = ()
+    silence_s: float = 0.7
+
+    def begin(self, seeds: Seeds, phrases: Sequence[str]) -> "PhoneCall":
+        """Return one session's call.
+
+        Args:
+            seeds: The session's streams of chance.
+            phrases: What its caller may say.
+        """
+        return PhoneCall(self, _studio(self), seeds, [*self.phrases, *phrases])
+
+
+class _Studio:
+    """The engines of a process: they are slow to start, and keep what they have said."""
+
+    def __init__(self, telephone: Telephone) -> None:
+        self.tts: TextToSpeech = text_to_speech(telephone.tts)
+        self.stt: SpeechToText = speech_to_text(telephone.stt)
+        detector = getattr(self.stt, "detector", "auto")
+        self.endpointer = Endpointer(silence_s=telephone.silence_s, detector=detector)
+        self._spoken: OrderedDict[tuple[Any, ...], Audio] = OrderedDict()
+
+    def speak(self, text: str, voice: str | None, language: str | None, speed: float) -> Audio:
+        """Return a text as sound; what was said lately is kept."""
+        key = (text, voice, language, speed)
+        audio = self._spoken.get(key)
+        if audio is None:
+            audio = self._spoken[key] = self.tts.synthesize(text, voice=voice, language=language, speed=speed)
+            if len(self._spoken) > _MOST_KEPT:
+                self._spoken.popitem(last=False)
+        else:
+            self._spoken.move_to_end(key)
+        return audio
+
+
+_studios: dict[str, _Studio] = {}
+
+
+def _studio(telephone: Telephone) -> _Studio:
+    """Return the engines for a telephone, made once a process."""
+    key = repr((telephone.tts, telephone.stt, telephone.silence_s))
+    if key not in _studios:
+        _studios[key] = _Studio(telephone)
+    return _studios[key]
+
+
+class PhoneCall:
+    """One session on the telephone.
+
+    Args:
+        telephone: The line and its engines.
+        studio: The engines, started.
+        seeds: The session's streams of chance.
+        phrases: What the recogniser is told to expect.
+    """
+
+    def __init__(self, telephone: Telephone, studio: _Studio, seeds: Seeds, phrases: Sequence[str]) -> None:
+        self._telephone = telephone
+        self._studio = studio
+        self._phrases = list(dict.fromkeys(phrases))
+        self._language: str | None = None
+        self._voice = NAMES[int(seeds.uniform("caller_voice") * len(NAMES))]
+        self._rng = np.random.default_rng(seeds.seed("line"))
+
+    def settings(self, data: Mapping[str, Any]) -> None:
+        """Take the agent's STTUpdateSettingsEvent: its language, and words to expect."""
+        self._language = data.get("language") or self._language
+        if data.get("prompt"):
+            self._phrases.append(" ".join(str(data["prompt"]).split()[:_PROMPT_WORDS]))
+
+    def agent_seconds(self, data: Mapping[str, Any]) -> float:
+        """Return how long the agent's speech takes, in seconds, by its own sound."""
+        text = str(data["text"])
+        if not normalized(text):
+            return speech_seconds(text, data.get("speed"))
+        return self._studio.speak(text, data.get("voice"), data.get("language"), pace(data.get("speed"))).duration_s
+
+    def say(self, text: str) -> list[Sound]:
+        """Return what reaches the agent when the caller says something, and when: seconds from its first word.
+
+        The sound passes the line, is cut into turns by the end-of-turn detector, and each turn is recognised.
+        """
+        if not normalized(text):
+            return [(0.0, BEGINS), (speech_seconds(text), Recognised(text, text, {"engine": "none"}))]
+        studio = self._studio
+        clean = studio.speak(text, self._voice, None, 1.0)
+        before, after = (
+            Audio.silence(_BEFORE_S, clean.rate),
+            Audio.silence(self._telephone.silence_s + _AFTER_S, clean.rate),
+        )
+        heard = self._telephone.line.apply(before + clean + after, self._rng).resampled(RATE)
+        ear = studio.endpointer
+        ear.reset()
+        found = ear.feed(heard.pcm16())
+        if (rest := ear.finish()) is not None:
+            found.append(rest)
+        sounds: list[Sound] = []
+        for event in found:
+            at_s = max(0.0, event.time_s - _BEFORE_S)
+            if event.audio is None:
+                sounds.append((at_s, BEGINS))
+            else:
+                sounds.append((at_s + self._telephone.silence_s, self._recognised(event.audio, text)))
+        if not sounds:
+            # The detector missed all of it: the agent hears nothing.
+            sounds = [(clean.duration_s + self._telephone.silence_s, Unheard(_facts(self._studio.stt.name, text, "")))]
+        return _attributed(sounds, text)
+
+    def _recognised(self, audio: Audio, said: str) -> Recognised | Unheard:
+        stt = self._studio.stt
+        transcript = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
+        facts = {"engine": stt.name, "audio_s": round(audio.duration_s, 3)}
+        if transcript.confidence is not None:
+            facts["confidence"] = round(transcript.confidence, 4)
+        text = transcript.text.strip()
+        return Recognised(text, said, facts) if text else Unheard(facts)
+
+
+def _attributed(sounds: list[Sound], said: str) -> list[Sound]:
+    """Return sounds with the errors of the whole utterance counted at its last turn: pauses may cut it into several."""
+    heard = " ".join(what.text for _, what in sounds if isinstance(what, Recognised))
+    counts = {"words": len(normalized(said)), "word_errors": word_errors(said, heard)}
+    last = max(at for at, (_, what) in enumerate(sounds) if what is not BEGINS)
+    counted: list[Sound] = []
+    for at, (at_s, what) in enumerate(sounds):
+        if isinstance(what, Recognised):
+            whole = what.said if at == last else what.text
+            counted.append((at_s, Recognised(what.text, whole, {**what.facts, **(counts if at == last else {})})))
+        elif isinstance(what, Unheard):
+            counted.append((at_s, Unheard({**what.facts, **(counts if at == last else {}), "said": said})))
+        else:
+            counted.append((at_s, what))
+    return counted
+
+
+def _facts(engine: str, said: str, heard: str) -> dict[str, Any]:
+    return {"engine": engine, "words": len(normalized(said)), "word_errors": word_errors(said, heard), "said": said}
+
+
+def checked(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, *, mishears: bool) -> Telephone:
+    """Return the telephone of an audio simulation.
+
+    Raises:
+        InputError: it is no line, or the world would change the words a second time.
+        VoicelabError: an engine isn't there.
+    """
+    if not isinstance(audio, PhoneLine):
+        raise InputError(f"audio is {audio!r}, must be vl.PhoneLine(...), e.g. vl.PhoneLine(noise='car', snr_db=15).")
+    if mishears:
+        raise InputError(
+            "World(recognition_errors=..., confusions=...) stands for a recogniser, and audio=... has a real one: leave "
+            "one of them out."
+        )
+    if isinstance(phrases, str):
+        raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
+    telephone = Telephone(audio, tts, stt, tuple(phrases or ()))
+    _studio(telephone)  # an engine that isn't there is said now, not in a worker
+    return telephone

@@ -1,0 +1,216 @@
+"""What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voicelab.base.checks import probability, span
+from voicelab.base.errors import InputError
+from voicelab.base.seeds import Seeds
+
+# What a recogniser makes of a word that it mishears: words that sound alike.
+_SOUND_ALIKES = {
+    "two": "to", "to": "two", "too": "two", "four": "for", "for": "four", "one": "won", "eight": "ate", "six": "sits",
+    "buy": "by", "by": "buy", "bye": "by", "hear": "here", "here": "hear", "right": "write", "no": "know",
+    "know": "no", "yes": "yet", "book": "look", "call": "cold", "cancel": "council", "tuesday": "two days",
+    "thursday": "thirsty", "monday": "one day", "pay": "play", "bill": "bell", "their": "there", "there": "their",
+    "week": "weak", "meet": "meat", "purchase": "purpose", "want": "won't", "like": "light", "please": "police",
+    "hello": "yellow", "account": "a count", "appointment": "a pointment", "help": "health", "thank": "sank",
+}  # fmt: skip
+_VOWELS = str.maketrans("aeiou", "eaoie")
+
+
+class SimulatedFault(RuntimeError):  # noqa: N818 - a fault, as `handler_faults` says
+    """Raised inside a handler or a background task by `World(handler_faults=...)`."""
+
+
+class World:
+    """The world that sessions happen in.
+
+    Args:
+        recognition_errors: Probability that a word of the caller is dropped, swapped with its neighbour or misheard.
+        handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
+            number, in seconds.
+        handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
+            outputs, at its first `await` or its end.
+        confusions: `{what was said: {what was recognised: weight}}`, as `World.fit` finds them in a log; an empty text
+            stands for words that were not heard at all. Other words err by `recognition_errors`.
+        truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
+            its variant; instead of p a function of a `random.Random` may return the value.
+
+    Raises:
+        InputError: a probability is not from 0 to 1, a range is none, or the truth has another shape.
+    """
+
+    def __init__(
+        self,
+        recognition_errors: float = 0.0,
+        handler_delay_s: float | tuple[float, float] = 0.0,
+        handler_faults: float = 0.0,
+        truth: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+        confusions: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        self.recognition_errors = probability("recognition_errors", recognition_errors)
+        self.handler_delay_s = span("handler_delay_s", handler_delay_s)
+        self.handler_faults = probability("handler_faults", handler_faults)
+        self.truth = _checked_truth(truth or {})
+        self.confusions = _checked_confusions(confusions or {})
+
+    @classmethod
+    def fit(cls, log: Any, **others: Any) -> "World":
+        """Return a world in text that mishears as the recogniser of an audio simulation did.
+
+        What was said there is heard as it was there, as often; other words err at the same rate.
+
+        Args:
+            log: The log of `vl.simulate(..., audio=...)`, or of spoken sessions whose words are known.
+            others: Other arguments of `World`, such as `truth`.
+
+        Raises:
+            InputError: the log knows of no word that was said and recognised.
+        """
+        spoken = log.utterances()
+        confusions: dict[str, dict[str, float]] = {}
+        for said, heard in zip(spoken["said"], spoken["heard"], strict=True):
+            counts = confusions.setdefault(said, {})
+            counts[heard] = counts.get(heard, 0.0) + 1.0
+        words = int(spoken["words"].sum())
+        if not words:
+            raise InputError(
+                f"{log!r} holds no words that were said and recognised. Give the log of vl.simulate(..., audio=vl.PhoneLine())."
+            )
+        return cls(
+            recognition_errors=min(1.0, int(spoken["word_errors"].sum()) / words), confusions=confusions, **others
+        )
+
+    @property
+    def mishears(self) -> bool:
+        """Whether words may reach the agent as others."""
+        return bool(self.recognition_errors or self.confusions)
+
+    def begin(self, seeds: Seeds) -> "Weather":
+        """Return the world of one session."""
+        return Weather(self, seeds)
+
+    def __repr__(self) -> str:
+        shown = {**vars(self), "confusions": self.confusions and f"of {len(self.confusions)} utterances"}
+        facts = [f"{name}={value!r}" for name, value in shown.items() if value and value != (0.0, 0.0)]
+        return f"World({', '.join(facts)})"
+
+
+class Weather:
+    """The world of one session: what chance makes of `World` there.
+
+    Args:
+        world: The world.
+        seeds: The session's streams of chance.
+    """
+
+    __slots__ = ("_seeds", "_streams", "_world")
+
+    def __init__(self, world: World, seeds: Seeds) -> None:
+        self._world = world
+        self._seeds = seeds
+        self._streams: dict[str, random.Random] = {}
+
+    @property
+    def mishears(self) -> bool:
+        """Whether words may reach the agent as others."""
+        return self._world.mishears
+
+    def recognised(self, text: str) -> str:
+        """Return what the recogniser makes of the caller's words; nothing at all only where `confusions` say so."""
+        known, rate = self._world.confusions.get(text), self._world.recognition_errors
+        if known is not None:
+            return self._stream("recognition").choices(list(known), list(known.values()))[0]
+        if not rate:
+            return text
+        rng = self._stream("recognition")
+        heard: list[str] = []
+        swapped: list[int] = []
+        for word in text.split():
+            error = rng.choice(("drop", "swap", "mishear")) if rng.random() < rate else ""
+            if error == "swap":
+                swapped.append(len(heard))
+            if error != "drop":
+                heard.append(_misheard(word, rng) if error == "mishear" else word)
+        for at in swapped:
+            heard[at : at + 2] = heard[at : at + 2][::-1]
+        return " ".join(heard) or _misheard(text.split(maxsplit=1)[0], rng)
+
+    def delay_s(self) -> float:
+        """Return the seconds before the handler gets its next input."""
+        low, high = self._world.handler_delay_s
+        return low + (high - low) * self._stream("delay").random() if high else 0.0
+
+    def fault(self, where: str) -> BaseException | None:
+        """Return an exception to raise in the handler or a task, or None."""
+        rate = self._world.handler_faults
+        if rate and self._stream("faults").random() < rate:
+            return SimulatedFault(f"a fault of the simulated world in {where}")
+        return None
+
+    def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
+        """Return the true outcomes of a session with these variants."""
+        drawn = []
+        for test, effects in self._world.truth.items():
+            for outcome, by_variant in effects.items():
+                if test in variants and variants[test] in by_variant:
+                    drawn.append((outcome, self._draw(test, outcome, by_variant[variants[test]])))
+        return drawn
+
+    def _draw(self, test: str, outcome: str, effect: float | Callable[[random.Random], Any]) -> Any:
+        stream = f"world:truth:{test}:{outcome}"
+        if callable(effect):
+            return effect(self._seeds.random(stream))
+        return self._seeds.uniform(stream) < effect
+
+    def _stream(self, name: str) -> random.Random:
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = self._seeds.random(f"world:{name}")
+        return stream
+
+
+def _misheard(word: str, rng: random.Random) -> str:
+    bare = word.lower().strip(".,!?")
+    if bare in _SOUND_ALIKES:
+        return _SOUND_ALIKES[bare]
+    if len(bare) > 3 and rng.random() < 0.5:  # noqa: PLR2004 - short words lose no syllable
+        return bare[:-2]
+    changed = bare.translate(_VOWELS)
+    return changed if changed != bare else f"{bare}s"
+
+
+def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    shape = '{"greeting_variant": {"user_satisfied": {"formal": 0.30, "casual": 0.36}}}'
+    if not isinstance(truth, Mapping):
+        raise InputError(f"truth is {truth!r}, must be {{test: {{outcome: {{variant: probability}}}}}}, e.g. {shape}.")
+    checked: dict[str, dict[str, dict[str, Any]]] = {}
+    for test, effects in truth.items():
+        if not isinstance(effects, Mapping) or not all(isinstance(v, Mapping) and v for v in effects.values()):
+            raise InputError(f"truth of {test!r} must be {{outcome: {{variant: probability}}}}, e.g. {shape}.")
+        checked[str(test)] = {
+            str(outcome): {
+                str(variant): effect
+                if callable(effect)
+                else probability(f"truth of {test}/{outcome}/{variant}", effect)
+                for variant, effect in by_variant.items()
+            }
+            for outcome, by_variant in effects.items()
+        }
+    return checked
+
+
+def _checked_confusions(given: Any) -> dict[str, dict[str, float]]:
+    checked: dict[str, dict[str, float]] = {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"confusions is {given!r}, must be {{what was said: {{what was recognised: weight}}}}.")
+    for said, heard in given.items():
+        weights = list(heard.values()) if isinstance(heard, Mapping) else []
+        if not weights or not all(isinstance(w, int | float) and 0 < w < float("inf") for w in weights):
+            raise InputError(
+                f"confusions has {said!r}: {heard!r}, must be {{what was said: {{what was recognised: weight above 0}}}}."
+            )
+        checked[str(said)] = {str(text): float(weight) for text, weight in heard.items()}
+    return checked
