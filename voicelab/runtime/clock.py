@@ -4,6 +4,22 @@
 to the next timer. It has no selector, no sockets and no threads; work sent to an executor runs at once, in place.
 A session knows neither kind of loop: it asks its `Clock` for `now`, waits with `wait_until` (until that time or until
 somebody calls `wake`), and sets one alarm for the time that it spends inside the handler.
+
+How virtual time works. asyncio keeps two lists: `_ready`, what can run now, and `_scheduled`, a heap of timers. An
+ordinary loop that has nothing ready sleeps in its selector until the first timer is due. This one has nothing to sleep
+for: all that could happen outside is refused, so the next thing to happen is known, and the loop sets its time to it.
+Three rules make that sound:
+
+- Time moves only while nothing is ready. Code that runs between two waits therefore takes no time at all, and a
+  session's rows depend on what is said in it, not on how fast the machine is.
+- Time never moves backwards, and moves exactly to a date that somebody has named. Every session starts at 0.0, so that
+  its dates are the same sums of the same floats whichever sessions this process has run before.
+- What is due at the same instant comes in a fixed order: timers by date and then by age, and after them the session's
+  own alarm (playback over, silence, the next input). A handler's `asyncio.sleep(2)` and the end of two seconds of
+  speech meet in the same order in every run.
+
+A session sets no timers of its own. It has one deadline at a time that changes with every word; a timer for each would
+be made and cancelled some ten times a turn. The loop asks for it instead (`attend`), at the one moment that matters.
 """
 
 import asyncio
@@ -15,6 +31,8 @@ from typing import Any, NoReturn, Protocol
 
 from voicelab.base.errors import SimulationError, VirtualTimeError
 
+# Steps of the loop at one instant before time goes on although something is ready: `while True: await sleep(0)` would
+# otherwise hold its session at that instant for ever. No conversation comes near it, and no run depends on the machine.
 _SPIN_LIMIT = 100_000
 _INSTEAD = (
     "Sessions in virtual time can't reach the outside: a reply would take real time. Use vl.run(..., clock='wall') "
@@ -98,6 +116,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def jump(self, when: float) -> bool:
         """Go straight to a time if nothing would happen before; return whether it did."""
+        # The short way past `_run_once`, for a session that waits itself: no future is made, no callback run. A timer at
+        # the very same instant comes first, as it would in the loop.
         if self._ready or (self._scheduled and self._scheduled[0]._when <= when):
             return False
         if when > self._now:
@@ -112,6 +132,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         scheduled = self._scheduled
+        # The base class leaves cancelled timers in the heap; one at its head must not make time stop at its date.
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
             self._timer_cancelled_count -= 1
@@ -122,6 +143,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
             self._ready.append(handle)
+        # Only what was ready at the beginning: what these callbacks make ready comes in the next step, as in asyncio.
         for _ in range(len(self._ready)):
             handle = self._ready.popleft()
             if not handle._cancelled:
@@ -131,7 +153,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Go to what is due next: nothing is left to run now, or it runs for ever (`while True: await sleep(0)`)."""
         self._spins = 0
         due = self._due()
-        if due < timer_at:
+        if due < timer_at:  # a timer at the same instant comes first: the alarm is asked for again in the next step
             self._now = max(self._now, due)
             self.call_soon(self._ring, context=self._context)
         elif timer_at < float("inf"):
@@ -238,6 +260,8 @@ class VirtualClock(_Waiting):
     def attend(self, due: Callable[[], float], ring: Callback) -> None:
         """Call `ring` whenever `due()` is reached."""
 
+        # Inside the handler the session can't wait by itself, so the alarm does what is due; while the session waits, it
+        # does that itself as soon as it is awake.
         def ring_or_wake() -> None:
             if self._waiter is None:
                 ring()

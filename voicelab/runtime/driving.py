@@ -2,6 +2,15 @@
 
 Cancelling only asks: code with a bare `except:` in an endless loop swallows every CancelledError, and an `await` on it
 would never return. `Work` stands between it and the event loop, and stops driving what goes on too long.
+
+How it stands between. A coroutine is a generator underneath: `send(None)` runs it to its next wait, and it hands out the
+future it waits for. Usually the Task takes that future; here the generators of `Work` take it first and hand it on
+(`yield waiting`), so that whatever the Task sends or throws back passes through `_rest`. There lies all control: the
+first CancelledError starts the time for cleanup; when that is over the next exception is not thrown in any more, and
+the stranger's code is left where it stands.
+
+Why not a Task for each turn, with `asyncio.wait(timeout=)` around it: that costs half of the engine's speed, and the
+order in which the Task's callbacks run would become part of what a session logs.
 """
 
 import asyncio
@@ -143,6 +152,7 @@ class Work:
                     raise
                 except BaseException as error:
                     if self.given_up:
+                        # Not thrown in: the code has swallowed one cancellation and would swallow this one too.
                         _keep_for_ever(step, self.running)
                         raise
                     if isinstance(error, asyncio.CancelledError):
@@ -178,6 +188,7 @@ class Work:
 @types.coroutine
 def in_own_context(work: Any) -> Generator[Any, Any, Any]:
     """Await a coroutine in a copy of the present context, as a Task of its own would run it, without the Task."""
+    # A Task of its own would do the same, and cost every session its making and its callbacks.
     context = contextvars.copy_context()
     send, given = work.send, None
     try:
@@ -240,6 +251,7 @@ def _faulty_steps(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
         raise fault from None
     try:
         if waited_for is not None:
+            # Nobody waits for it any more; left alone, a failed future would complain when it is freed.
             waited_for.cancel()
         waiting = work.throw(fault)
         while True:

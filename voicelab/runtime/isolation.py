@@ -3,6 +3,15 @@
 A handler calls `time.time()`, `random.random()`, `uuid.uuid4()`, `print()`. While `hosted()` is entered these look at
 the ContextVar `SCOPE`: inside a session they use that session's clock, seeds and log; everywhere else in the process
 (another cell, another thread, a live console) they stay what they were.
+
+Why a ContextVar. Sessions of one process share its modules, and a notebook's kernel may run a simulation beside a live
+console. To replace `time.time` for the length of a session would replace it for all of them. So each function is
+replaced once by one that first asks whose code is calling: asyncio gives every Task a copy of its maker's context, hence
+whatever a session starts, in however many Tasks, sees the session's scope, and nothing else does. A thread starts with
+an empty context, and so in real time, unless it was started by `asyncio.to_thread`, which hands the context on.
+
+What can't be led this way is named instead: functions of C that were bound to the process's generator before
+(`binds_shared_random`), and generators that a module keeps for itself (`shared_generators`).
 """
 
 import contextlib
@@ -63,6 +72,8 @@ class SharedPatches:
         patches: Returns the context managers to enter, in order.
     """
 
+    # Counted, not stacked: two runs in two threads may end in either order, and a stack would then restore what the other
+    # still needs.
     def __init__(self, patches: Callable[[], Iterable[contextlib.AbstractContextManager[None]]]) -> None:
         self._patches = patches
         self._lock = threading.RLock()
@@ -248,6 +259,7 @@ def shared_generators(function: Any) -> list[str]:
 
 @contextlib.contextmanager
 def _session_random() -> Iterator[None]:
+    # The generator changes its class, not its place: everybody who holds it, or a bound method of it, goes on holding it.
     before, seed = shared_random.__class__, random.Random.seed
 
     def seed_by_session(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -284,6 +296,8 @@ def _session_bytes() -> Iterator[None]:
 
 class _SessionOutput:
     """Stands in for `sys.stdout`: what a session prints goes to its log."""
+
+    # Not `print` itself: libraries and `logging` write to the stream without it.
 
     def __init__(self, original: Any) -> None:
         self._original = original
@@ -324,7 +338,9 @@ def _refuse_network(event: str, args: tuple[Any, ...]) -> None:
 
 @contextlib.contextmanager
 def _session_network() -> Iterator[None]:
-    # An audit hook can't be taken back, so it is installed once; outside sessions it does nothing.
+    # The interpreter tells of every connection, whichever library opens it: replacing `socket.socket` would miss those
+    # that are written in C or have bound the class before. Such a hook can't be taken back, so it is installed once;
+    # outside sessions it does nothing.
     if not _audit.installed:
         sys.addaudithook(_refuse_network)
         _audit.installed = True
