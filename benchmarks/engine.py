@@ -20,6 +20,7 @@ from primfunctions.test_runner import TestRunner
 import voicelab as vl
 from voicelab.log.write import stage_shard
 from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
 
@@ -73,7 +74,7 @@ class Engine:
     """The engine as a worker process runs it."""
 
     def __init__(self, handler) -> None:
-        self._job = Job(vl.load_handler(handler), vl.Script(TEXTS))
+        self._job = Job(SessionOptions(vl.load_handler(handler), vl.Script(TEXTS)))
 
     def run(self):
         return run_sessions(self._job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])

@@ -18,6 +18,7 @@ import numpy as np
 import voicelab as vl
 from voicelab import speech
 from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
@@ -153,7 +154,7 @@ def simulation(sessions):
     studio.stt.transcribe = timed(studio.stt.transcribe)
     studio.tts.synthesize = timed(studio.tts.synthesize)
     studio.endpointer.feed = timed(studio.endpointer.feed)
-    job = Job(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone)
+    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
     began = time.process_time()
     with vl.sdk.hosted():
         n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
@@ -186,9 +187,8 @@ def scaling(few, many):
         short, long = seconds(few, workers), seconds(many, workers)
         rates[workers] = (many - few) / (long - short)
     print(f"two workers: {rates[2] / rates[1]:.2f} times the sessions a second of one (text: at least 1.8)")
-    job = Job(
-        vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=Telephone(PhoneLine(), "pico", "sphinx")
-    )
+    telephone = Telephone(PhoneLine(), "pico", "sphinx")
+    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
     held = []
     with vl.sdk.hosted():
         for first in range(0, 3 * many, many):

@@ -15,21 +15,21 @@ import voicelab as vl
 from voicelab import simulation
 from voicelab.base.errors import LogError
 from voicelab.handlers import load_handler
-from voicelab.runs.jobs import Job
-from voicelab.simulation.fingerprint import VERSION, fingerprint, of_run
+from voicelab.runs.options import SessionOptions
+from voicelab.simulation.fingerprint import VERSION, fingerprint, of_options
 from voicelab.world.telephone import Telephone
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
 GOLD = {"plan": "gold"}
 
-# Another value for every field of Job, the same for all fields that can have it.
+# Another value for every option, the same for all fields that can have it.
 OTHERS = {
     "handler": load_handler(SILENT + "    yield\n"),
     "callers": vl.Script(["bye"]),
     "world": vl.World(0.1),
     "parameters": GOLD,
-    "forced": GOLD,
-    "run_tests": GOLD,
+    "variants": GOLD,
+    "run_test": GOLD,
     "configuration": GOLD,
     "input_data": GOLD,
     "start": datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC),
@@ -37,45 +37,47 @@ OTHERS = {
     "model": vl.Model(),
     "shared_data": GOLD,
 }
-# What doesn't count: the seed stands in a run's identity by itself, the other two change no session.
-NO_PARTS = {"seed": 1, "run_id": "another", "source": "typed"}
+# What doesn't count: the seed stands in a run's identity by itself.
+NO_PARTS = {"seed": 1}
 # Another value for everything that a session can know of its handler.
 HANDLERS = {"name": "other", "strict": True, "environment": "production", "variables": GOLD}
 NO_HANDLERS = {"project"}
 
 
-def job(**changed):
-    return Job(**{"handler": load_handler(SILENT), "callers": vl.Script(["hi"]), **changed})
+def options(**changed):
+    return SessionOptions(**{"handler": load_handler(SILENT), "callers": vl.Script(["hi"]), **changed})
 
 
-def test_every_field_of_a_job_is_known_here():
-    assert {field.name for field in dataclasses.fields(Job)} == OTHERS.keys() | NO_PARTS.keys()
+def test_every_option_is_known_here():
+    assert {field.name for field in dataclasses.fields(SessionOptions)} == OTHERS.keys() | NO_PARTS.keys()
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Job) if field.name not in NO_PARTS])
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(SessionOptions) if field.name not in NO_PARTS]
+)
 def test_another_value_of_any_field_makes_another_run(name):
-    assert of_run(job(**{name: OTHERS[name]}), None) != of_run(job(), None)
+    assert of_options(options(**{name: OTHERS[name]})) != of_options(options())
 
 
 @pytest.mark.parametrize("name", NO_PARTS)
 def test_what_changes_no_session_makes_no_other_run(name):
-    assert of_run(job(**{name: NO_PARTS[name]}), None) == of_run(job(), None)
+    assert of_options(options(**{name: NO_PARTS[name]})) == of_options(options())
 
 
 def test_the_same_value_of_two_fields_makes_two_runs():
-    runs = [of_run(job(**{name: value}), None) for name, value in OTHERS.items()]
-    runs += [of_run(job(), None), of_run(job(), GOLD), of_run(job(), [GOLD])]
+    runs = [of_options(options(**{name: value})) for name, value in OTHERS.items()]
+    runs += [of_options(options()), of_options(options(parameters=(GOLD,)))]
     assert len(set(runs)) == len(runs)
 
 
 def test_everything_that_sessions_know_of_their_handler_counts():
     public = {name for name in vars(load_handler(SILENT)) if not name.startswith("_")}
     assert public == HANDLERS.keys() | NO_HANDLERS
-    runs = {of_run(job(), None)}
+    runs = {of_options(options())}
     for name, value in HANDLERS.items():
         changed = load_handler(SILENT)
         setattr(changed, name, value)
-        runs.add(of_run(job(handler=changed), None))
+        runs.add(of_options(options(handler=changed)))
     assert len(runs) == len(HANDLERS) + 1
 
 

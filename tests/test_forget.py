@@ -7,6 +7,7 @@ from voicelab.callers import Script
 from voicelab.handlers import load_handler
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.jobs import Job, play
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 KEEPS = """
@@ -41,7 +42,7 @@ async def handler(event, context):
 
 def job(text):
     handler = load_handler(text, variables={"city": "Graz"})
-    return Job(handler=handler, callers=Script(["hi"]), source="simulated")
+    return Job(SessionOptions(handler, Script(["hi"])))
 
 
 def shown(rows):

@@ -114,7 +114,7 @@ class Call:
         self.media = media
         self.begun = False
         self._early: list[Action] = []
-        self._job = replace(job, callers=Person())
+        self._job = replace(job, options=replace(job.options, callers=Person()))
         self._changed = changed
         self._clock = WallClock(asyncio.get_running_loop())
         self._settings = self._job.settings(self._add_note)
@@ -149,7 +149,7 @@ class Call:
         voice = loop.create_task(self.voice.run())
         try:
             with (
-                hosting(self._job.handler),
+                hosting(self._job.options.handler),
                 self._watching(self._add_note),
                 contextlib.closing(self._clock),
             ):
@@ -173,7 +173,7 @@ class Call:
     @property
     def known_notes(self) -> list[PortabilityNote]:
         """The portability notes of the handler and of this session."""
-        known = self._job.handler.note_list
+        known = self._job.options.handler.note_list
         return [*known, *(note for note in self.notes if note not in known)]
 
     @property
@@ -183,7 +183,7 @@ class Call:
 
     def _add_note(self, note: PortabilityNote) -> None:
         self.notes.append(note)
-        self._job.handler.add_note(note)
+        self._job.options.handler.add_note(note)
         if note.rule == "blocking_call":
             self._trouble(str(note))  # now: the page hears of nothing else until the call returns
 

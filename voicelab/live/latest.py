@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.handlers import Handler
-from voicelab.runs.options import with_options
+from voicelab.runs.options import with_variables
 
 
 class Latest:
@@ -30,7 +30,7 @@ class Latest:
 
     def load(self) -> Handler:
         """Return the handler as it is now."""
-        return with_options(self._newest(), *self._options)
+        return with_variables(self._newest(), *self._options)
 
     def _newest(self) -> Any:
         given = self._source

@@ -5,7 +5,8 @@ Everything happens on one loop in one thread of its own; `receive` and `close` m
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import orjson
 from voicelab import __version__
 from voicelab.base import checks
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.base.masking import hiding
 from voicelab.callers import actions as inputs
 from voicelab.live import view
 from voicelab.live.call import Call
@@ -31,9 +31,8 @@ from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.jobs import Job
-from voicelab.runs.options import checked_dict, split_parameters
+from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
-from voicelab.world.model import Model, as_model
 
 _TAKE_OVER_S = 1.0
 _FOR_ONE = {"audio", "speak", "clear", "ping"}
@@ -47,13 +46,6 @@ class Talk:
         send: Sends a message and its buffer to the front end.
         ended: Told of each finished session's record.
         log: Folder of a log that the sessions are added to.
-        parameters: What the handler reads with `context.get_data`.
-        variables: What it reads with `context.variables`.
-        environment: What it reads as `context.environment`.
-        variants: Variants to force, by test.
-        input_data: What it reads as `context.input_data`.
-        model: What answers the handler's completion requests.
-        shared_data: What it reads with `primfunctions.shared_data`.
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
         tts: Name of the voice's engine, or an engine.
@@ -61,6 +53,7 @@ class Talk:
         keep_audio: Keep each session's sound beside the log.
         seed: Everything random follows from it; drawn where it is not given.
         thread: What it runs on; a thread of its own by default.
+        options: What the sessions are made of besides, as `SessionOptions.checked` takes it.
 
     Raises:
         VoicelabError: an argument is not allowed.
@@ -73,13 +66,6 @@ class Talk:
         ended: Callable[[SessionRecord], None] = lambda _: None,
         *,
         log: str | Path | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        variables: Mapping[str, str] | str | Path | None = None,
-        environment: str | None = None,
-        variants: Mapping[str, str] | None = None,
-        input_data: Mapping[str, Any] | None = None,
-        model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
-        shared_data: Mapping[str, Any] | None = None,
         blind: bool = False,
         stt: Any = "auto",
         tts: Any = "auto",
@@ -87,25 +73,23 @@ class Talk:
         keep_audio: bool = False,
         seed: int | None = None,
         thread: LoopThread | None = None,
+        **options: Any,
     ) -> None:
         if checks.switch("keep_audio", keep_audio) and log is None:
             raise InputError("keep_audio=True keeps sound beside the log: give log='runs/talks' too.")
         if isinstance(phrases, str):
             raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
-        self._latest = Latest(source, variables, environment)
-        handler = self._latest.load()
+        drawn = secrets.randbits(63) if seed is None else seed
+        self._options = SessionOptions.checked(source, None, seed=drawn, **options)
+        self._latest = Latest(source, options.get("variables"), options.get("environment"))
+        handler = self._options.handler
         self.name = handler.name
         self._notes, self._variables = handler.note_list, handler.variables
-        with hiding(handler.variables.values()):
-            self._parameters, self._run_tests = split_parameters(parameters, None)
-            self._input_data = checked_dict("input_data", input_data)
-            self._model, self._shared_data = as_model(model), checked_dict("shared_data", shared_data)
-        self._variants = Variants(variants)
+        self._variants = Variants(self._options.variants)
         self._blind = checks.switch("blind", blind)
         self._send_raw = send
         self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
-        self._seed = secrets.randbits(63) if seed is None else checks.seed(seed)
-        self._run_id = f"{self._seed:016x}"
+        self._run_id = f"{self._options.seed:016x}"
         self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _facts(self.name))
         self._past = Past(
             self.name,
@@ -187,16 +171,8 @@ class Talk:
         self._engine, self._message = engine, None
         handler = self._latest.load()
         job = Job(
-            handler=handler,
-            callers=None,
-            seed=self._seed,
+            replace(self._options, handler=handler, variants=dict(self._variants.forced)),
             run_id=self._log.run_id if self._log else self._run_id,
-            parameters=self._parameters,
-            input_data=self._input_data,
-            model=self._model,
-            shared_data=self._shared_data,
-            forced=dict(self._variants.forced),
-            run_tests=self._run_tests,
             source="typed",
         )
         index = self._log.claim() if self._log else self._number
@@ -375,7 +351,7 @@ class Talk:
             "log": None if self._log is None else self._log.folder.name,
             "blind": self._blind,
             "tests": self._variants.view(call, hidden=self.hidden),
-            "parameters": dict(self._parameters or {}),
+            "parameters": self._options.parameters_of(0)[0] or {},
             "variables": view.variables_view(self._variables),
             "settings": self._settings.view(),
             "uses": self._settings.uses() if self._call is None else self._call.media.view(),

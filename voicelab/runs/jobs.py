@@ -5,29 +5,18 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.base.masking import hiding, shown
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
-from voicelab.callers import Mix, as_caller, phrases_of
+from voicelab.callers import Mix, phrases_of
 from voicelab.handlers import Handler, HandlerLike
 from voicelab.record.session_record import SessionRecord, SideBySide
-from voicelab.runs.options import (
-    EPOCH,
-    checked_configuration,
-    checked_dict,
-    checked_world,
-    forced_variants,
-    split_parameters,
-    start_of,
-    with_options,
-)
+from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.runtime.context import Services
@@ -35,53 +24,25 @@ from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.watchdog import watching
 from voicelab.session.host import Settings
 from voicelab.session.runner import Session
-from voicelab.world.model import Model, as_model
+from voicelab.world.model import Model
 from voicelab.world.world import World
 
-if TYPE_CHECKING:
-    from voicelab.world.telephone import Telephone
-
-Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
 T = TypeVar("T")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
-    """What every session of a run is made of; it can be pickled.
+    """The sessions of a run, each from start to end; it can be pickled.
 
     Attributes:
-        handler: The handler.
-        callers: A caller, or a mixture of them.
-        world: What lies between caller and agent; None for nothing.
-        seed: Seed of the run.
+        options: What every session is made of.
         run_id: The run's id.
-        parameters: What the handler reads with `get_data`: a dict, or a function of the session's index.
-        forced: Variants chosen by a person, by test.
-        run_tests: The SDK's `runTest`: False for a test that has stopped.
-        configuration: Arguments of the SDK's Configuration.
-        input_data: What the handler reads as `context.input_data`.
-        start: Date and time that sessions begin at.
         source: `simulated`, `typed`, `spoken`, ...
-        telephone: Makes sound of the callers' words; None where they are text.
-        model: Answers the handler's completion requests; None where nothing does.
-        shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
     """
 
-    handler: Handler
-    callers: Any
-    world: World | None = None
-    seed: int = 0
+    options: SessionOptions
     run_id: str = "run"
-    parameters: Parameters | None = None
-    forced: Mapping[str, str] = field(default_factory=dict)
-    run_tests: Mapping[str, bool] = field(default_factory=dict)
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    input_data: Mapping[str, Any] | None = None
-    start: datetime = EPOCH
     source: str = "simulated"
-    telephone: "Telephone | None" = None
-    model: Model | None = None
-    shared_data: Mapping[str, Any] | None = None
 
     def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
         """Return what all sessions have in common, in this process.
@@ -89,17 +50,18 @@ class Job:
         Args:
             add_note: Takes portability notes.
         """
+        options, handler = self.options, self.options.handler
         return Settings(
-            function=self.handler.function,
+            function=handler.function,
             add_note=add_note,
-            strict=self.handler.strict,
-            variables=self.handler.variables,
-            environment=self.handler.environment,
-            configuration=self.configuration,
-            input_data=self.input_data,
-            forced=self.forced,
-            start_ns=int(self.start.timestamp()) * 10**9,
-            agent=self.handler.name,
+            strict=handler.strict,
+            variables=handler.variables,
+            environment=handler.environment,
+            configuration=options.configuration,
+            input_data=options.input_data,
+            forced=options.variants,
+            start_ns=int(options.start.timestamp()) * 10**9,
+            agent=handler.name,
             run_id=self.run_id,
             source=self.source,
         )
@@ -121,12 +83,13 @@ class Job:
             run_tests: Tests that have stopped by then, on top of the job's.
             parameters: The session's own parameters, in place of the job's.
         """
-        parameters, tests = self._parameters(index, parameters)
-        seeds = Seeds(self.seed, index)
-        caller = self.callers
+        options = self.options
+        own, tests = options.parameters_of(index) if parameters is None else options.split(parameters)
+        seeds = Seeds(options.seed, index)
+        caller = options.callers
         if isinstance(caller, Mix):
             caller = caller.draw(seeds.random("mix"))
-        if self.handler.binds_numpy_random:
+        if options.handler.binds_numpy_random:
             _seed_numpy(seeds.seed("numpy"))
         return Session(
             settings,
@@ -136,40 +99,18 @@ class Job:
             index=index,
             session_id=session_id(self.run_id, index),
             caller=caller.name,
-            weather=None if self.world is None else self.world.begin(seeds),
-            parameters=parameters,
+            weather=None if options.world is None else options.world.begin(seeds),
+            parameters=own,
             run_tests={**tests, **run_tests} if run_tests else tests,
-            telephone=None if self.telephone is None else self.telephone.begin(seeds, phrases_of(caller)),
+            telephone=None if options.telephone is None else options.telephone.begin(seeds, phrases_of(caller)),
             services=self._services(seeds),
         )
 
-    def _parameters(
-        self, index: int, given: Mapping[str, Any] | None
-    ) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
-        """Return what the handler of a session reads, and the SDK's `runTest` for it."""
-        if given is None:
-            if not callable(self.parameters):
-                return self.parameters, self.run_tests  # split when the job was made
-            given = parameters_of(self.parameters, index)
-        own, tests = split_parameters(given, None)
-        return own, {**self.run_tests, **tests}
-
     def _services(self, seeds: Seeds) -> Services | None:
-        if self.model is None and self.shared_data is None:
+        model, shared_data = self.options.model, self.options.shared_data
+        if model is None and shared_data is None:
             return None
-        return Services(None if self.model is None else self.model.begin(seeds.lazy_random("model")), self.shared_data)
-
-
-def parameters_of(parameters: Callable[[int], Any], index: int) -> Mapping[str, Any]:
-    """Return what a function of the session's index gives a session.
-
-    Raises:
-        InputError: it returned no dict.
-    """
-    made = parameters(index)
-    if not isinstance(made, Mapping):
-        raise InputError(f"parameters({index}) returned {shown(made)}, must return a dict, e.g. {{'plan': 'gold'}}.")
-    return made
+        return Services(None if model is None else model.begin(seeds.lazy_random("model")), shared_data)
 
 
 def run(
@@ -199,7 +140,7 @@ def run(
             `vl.hang_up()`, `vl.at()`; or any caller. Without inputs the session is the opening alone.
         seed: Everything random in the session follows from it.
         parameters: What the handler reads with `context.get_data`.
-        variables: What it reads with `context.variables`; a dict or a .env file.
+        variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
         variants: `{test: variant}` forces variants; `"each"` runs the same caller once for each variant.
         run_test: The SDK's `runTest`: `{test: False}` for a test that has stopped, so that its default is served.
@@ -207,7 +148,7 @@ def run(
         world: What lies between caller and agent.
         clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
-        input_data: What it reads as `context.input_data`: what the caller of an entrypoint passed in.
+        input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
 
@@ -229,28 +170,27 @@ def run(
     """
     if clock not in {"virtual", "wall"}:
         raise InputError(f"clock is {clock!r}, must be 'virtual' or 'wall'.")
-    loaded = with_options(handler, variables, environment)
-    with hiding(loaded.variables.values()):
-        parameters, run_test = split_parameters(parameters, run_test)
-        job = Job(
-            handler=loaded,
-            callers=_Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs),
-            world=checked_world(world),
-            seed=checks.seed(seed),
-            parameters=parameters,
-            run_tests=run_test,
-            forced={} if variants is None or variants == "each" else forced_variants(variants),
-            configuration=checked_configuration(configuration),
-            input_data=checked_dict("input_data", input_data),
-            model=as_model(model),
-            shared_data=checked_dict("shared_data", shared_data),
-            start=start_of(start),
-            source="simulated" if clock == "virtual" else "typed",
-        )
+    options = SessionOptions.checked(
+        handler,
+        _Opening() if isinstance(inputs, list | tuple) and not inputs else inputs,
+        variables=variables,
+        environment=environment,
+        parameters=parameters,
+        run_test=run_test,
+        seed=seed,
+        variants=None if variants == "each" else variants,
+        world=world,
+        start=start,
+        configuration=configuration,
+        input_data=input_data,
+        model=model,
+        shared_data=shared_data,
+    )
+    job = Job(options, source="simulated" if clock == "virtual" else "typed")
     if variants == "each":
         return _each_variant(job, clock)
     record = play(job, clock=clock)
-    warn_of_unknown_tests(job.forced, record.variants)
+    warn_of_unknown_tests(options.variants, record.variants)
     return record
 
 
@@ -274,7 +214,7 @@ def play(
 
     def add_note(note: PortabilityNote) -> None:
         notes.append(note)
-        job.handler.add_note(note)
+        job.options.handler.add_note(note)
 
     settings = job.settings(add_note)
 
@@ -288,10 +228,10 @@ def play(
     def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
         return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
-    with hosting(job.handler):
+    with hosting(job.options.handler):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
     return SessionRecord.from_rows(
-        rows, notes=[*job.handler.note_list, *(n for n in notes if n not in job.handler.note_list)]
+        rows, notes=[*job.options.handler.note_list, *(n for n in notes if n not in job.options.handler.note_list)]
     )
 
 
@@ -345,7 +285,7 @@ def _each_variant(job: Job, clock: str) -> SideBySide:
     for combination in combinations:
         forced = dict(zip(declared, combination, strict=True))
         label = combination[0] if len(declared) == 1 else ", ".join(f"{t}={v}" for t, v in forced.items())
-        records[label] = play(replace(job, forced=forced), clock=clock)
+        records[label] = play(replace(job, options=replace(job.options, variants=forced)), clock=clock)
     return SideBySide(records)
 
 

@@ -1,51 +1,36 @@
-"""What `vl.run`, `vl.simulate` and `vl.Console` are given, checked at the door."""
+"""What every session of a run is made of: one frozen record, checked once at the door of `vl.run` and its kin.
 
-from collections.abc import Mapping
+A new option is a field of `SessionOptions` and its check, the signatures that offer it, and the place that uses it: the
+fingerprint, the manifest and what goes to worker processes follow from the fields, by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from voicelab.base import checks
 from voicelab.base.errors import InputError
-from voicelab.base.masking import shown, without_hidden
+from voicelab.base.masking import hiding, shown, without_hidden
+from voicelab.callers import as_caller
 from voicelab.handlers import Handler, HandlerLike, load_handler
 from voicelab.runtime import sdk
+from voicelab.world.model import Model, as_model
 from voicelab.world.world import World
+
+if TYPE_CHECKING:
+    from voicelab.world.telephone import Telephone
 
 EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 """When sessions begin unless `start=` says otherwise: a Monday at nine."""
 
-
-def with_options(
-    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
-) -> Handler:
-    """Return the loaded handler with variables and environment on top of its own."""
-    if environment is not None and (not isinstance(environment, str) or not environment):
-        raise InputError(f"environment is {shown(environment)}, must be the name of an environment, e.g. 'production'.")
-    return load_handler(handler, variables=variables, environment=environment or "development")
-
-
-def split_parameters(
-    parameters: Any, run_test: Mapping[str, bool] | None
-) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
-    """Return parameters without the SDK's own keys, and the tests that have stopped.
-
-    Raises:
-        InputError: parameters are no dict with text keys, or hold `functionId`, or a `runTest` of another shape.
-    """
-    tests = _run_tests("run_test", run_test or {})
-    if parameters is None:
-        return None, tests
-    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
-        raise InputError(f"parameters is {shown(parameters)}, must be a dict whose keys are text.")
-    if "functionId" in parameters:
-        raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
-    rest = dict(parameters)
-    given = rest.pop("runTest", None)
-    if given is not None:
-        tests = _run_tests("parameters['runTest']", given) | tests
-    return rest, tests
+Rows = Sequence[Mapping[str, Any]]
+"""Parameters of single sessions, one dict each."""
+Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | Rows
 
 
 def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
@@ -59,12 +44,20 @@ def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
     raise InputError(f"{what} is {shown(given)}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
 
 
-def checked_configuration(given: Any) -> Mapping[str, Any]:
-    """Return arguments of the SDK's Configuration.
+def forced_variants(variants: Any) -> dict[str, str]:
+    """Return forced variants as text.
 
     Raises:
-        InputError: it takes no such arguments.
+        InputError: they are no dict.
     """
+    if variants is None:
+        return {}
+    if not isinstance(variants, Mapping):
+        raise InputError(f"variants is {shown(variants)}, must be {{test: variant}} or 'each'.")
+    return {str(test): str(variant) for test, variant in variants.items()}
+
+
+def _checked_configuration(given: Any) -> Mapping[str, Any]:
     try:
         sdk.Configuration(**(given or {}))
     except (TypeError, ValueError) as error:
@@ -80,6 +73,199 @@ def checked_configuration(given: Any) -> Mapping[str, Any]:
     return dict(given or {})
 
 
+def _start_of(start: datetime | str | None) -> datetime:
+    if start is None:
+        return EPOCH
+    try:
+        date = datetime.fromisoformat(start) if isinstance(start, str) else start
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, AttributeError):
+        raise InputError(f"start is {shown(start)}, must be a datetime or text such as '2026-01-05T09:00'.") from None
+
+
+def _checked_world(world: Any) -> World | None:
+    if world is not None and not isinstance(world, World):
+        raise InputError(f"world is {shown(world)}, must be vl.World(...).")
+    return world
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "seed": checks.seed,
+    "variants": forced_variants,
+    "world": _checked_world,
+    "start": _start_of,
+    "configuration": _checked_configuration,
+    "input_data": partial(checked_dict, "input_data"),
+    "model": as_model,
+    "shared_data": partial(checked_dict, "shared_data"),
+}
+"""What makes an option of the argument with its name, or refuses it."""
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What every session of a run is made of; it can be pickled.
+
+    Attributes:
+        handler: The handler, with its variables and its environment.
+        callers: A caller, or a mixture of them; None where a person calls.
+        parameters: What the handler reads with `get_data`: a dict, a function of the session's index, or a tuple with a
+            dict for each session.
+        run_test: The SDK's `runTest`: False for a test that has stopped.
+        telephone: Makes sound of the callers' words; None where they are text.
+        seed: Everything random in the run follows from it.
+        variants: Variants chosen by a person, by test.
+        world: What lies between caller and agent; None for nothing.
+        start: Date and time that sessions begin at.
+        configuration: Arguments of the SDK's Configuration.
+        input_data: What the handler reads as `context.input_data`.
+        model: Answers the handler's completion requests; None where nothing does.
+        shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
+    """
+
+    handler: Handler
+    callers: Any
+    parameters: Parameters | None = None
+    run_test: Mapping[str, bool] = field(default_factory=dict)
+    telephone: "Telephone | None" = None
+    seed: int = 0
+    variants: Mapping[str, str] = field(default_factory=dict)
+    world: World | None = None
+    start: datetime = EPOCH
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    input_data: Mapping[str, Any] | None = None
+    model: Model | None = None
+    shared_data: Mapping[str, Any] | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        handler: HandlerLike,
+        callers: Any,
+        *,
+        variables: Mapping[str, str] | str | Path | None = None,
+        environment: str | None = None,
+        parameters: Any = None,
+        run_test: Mapping[str, bool] | None = None,
+        sessions: int | None = None,
+        telephone: "Telephone | None" = None,
+        **given: Any,
+    ) -> Self:
+        """Return the options that a public function was given.
+
+        Args:
+            handler: A handler, or what `vl.load_handler` takes.
+            callers: A caller, or a list of inputs; None where a person calls.
+            variables: On top of the handler's own; a dict or a .env file.
+            environment: In place of "development".
+            parameters: A dict; with `sessions` also a frame with one row a session, or a function of the index.
+            run_test: `{test: False}` for a test that has stopped.
+            sessions: How many sessions the run has; None for one.
+            telephone: Makes sound of the callers' words.
+            given: Every other option by its name; those left out have their defaults.
+
+        Raises:
+            InputError: an option is not allowed.
+            HandlerError: the handler can't be loaded.
+        """
+        loaded = with_variables(handler, variables, environment)
+        with hiding(loaded.variables.values()):  # in what errors quote of the other arguments
+            shared, run_test = _checked_parameters(parameters, run_test, sessions)
+            return cls(
+                handler=loaded,
+                callers=None if callers is None else as_caller(callers),
+                parameters=shared,
+                run_test=run_test,
+                telephone=telephone,
+                **{name: _CHECKS[name](value) for name, value in given.items()},
+            )
+
+    def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
+        """Return what the handler of a session reads, and the SDK's `runTest` for it."""
+        if callable(self.parameters):
+            return self.split(parameters_at(self.parameters, index))
+        if isinstance(self.parameters, Sequence):
+            return self.split(self.parameters[index])
+        return self.parameters, self.run_test  # split when they were checked
+
+    def split(self, parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
+        """Return a session's own parameters without the SDK's `runTest`, and that on top of the run's."""
+        own, tests = _split(parameters, None)
+        return own, {**self.run_test, **tests}
+
+
+def with_variables(
+    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
+) -> Handler:
+    """Return the loaded handler with variables and environment on top of its own."""
+    if environment is not None and (not isinstance(environment, str) or not environment):
+        raise InputError(f"environment is {shown(environment)}, must be the name of an environment, e.g. 'production'.")
+    return load_handler(handler, variables=variables, environment=environment or "development")
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def parameters_at(parameters: Callable[[int], Any], index: int) -> Mapping[str, Any]:
+    """Return what a function of the session's index gives a session.
+
+    Raises:
+        InputError: it returned no dict.
+    """
+    made = parameters(index)
+    if not isinstance(made, Mapping):
+        raise InputError(f"parameters({index}) returned {shown(made)}, must return a dict, e.g. {{'plan': 'gold'}}.")
+    return made
+
+
+def _checked_parameters(
+    given: Any, run_test: Mapping[str, bool] | None, sessions: int | None
+) -> tuple[Parameters | None, dict[str, bool]]:
+    """Return parameters as the options hold them, and the tests that have stopped.
+
+    Raises:
+        InputError: they are no dict with text keys, hold `functionId`, or a `runTest` of another shape; or there are
+            not as many rows as sessions.
+    """
+    if sessions is None or given is None or isinstance(given, Mapping):
+        return _split(given, run_test)
+    if callable(given):
+        parameters_at(given, 0)  # a mistake is better found here than in the first shard
+        return given, _run_tests("run_test", run_test or {})
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):
+        return _rows(given, sessions), _run_tests("run_test", run_test or {})
+    raise InputError(
+        f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, or a function of "
+        "the session's index."
+    )
+
+
+def _rows(frame: Any, sessions: int) -> tuple[dict[str, Any], ...]:
+    if len(frame) != sessions:
+        raise InputError(f"parameters has {len(frame)} rows and sessions is {sessions}: give one row a session.")
+    rows = tuple({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
+    if {"runTest", "functionId"} & set(frame.columns):
+        for row in rows:
+            _split(row, None)
+    return rows
+
+
+def _split(parameters: Any, run_test: Mapping[str, bool] | None) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
+    """Return parameters without the SDK's own keys, and the tests that have stopped."""
+    tests = _run_tests("run_test", run_test or {})
+    if parameters is None:
+        return None, tests
+    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
+        raise InputError(f"parameters is {shown(parameters)}, must be a dict whose keys are text.")
+    if "functionId" in parameters:
+        raise InputError("parameters has the key 'functionId', which the SDK takes for itself and removes. Rename it.")
+    rest = dict(parameters)
+    given = rest.pop("runTest", None)
+    if given is not None:
+        tests = _run_tests("parameters['runTest']", given) | tests
+    return rest, tests
+
+
 def _run_tests(what: str, given: Any) -> dict[str, bool]:
     tests = given
     if isinstance(given, str):
@@ -90,40 +276,3 @@ def _run_tests(what: str, given: Any) -> dict[str, bool]:
     if not isinstance(tests, Mapping) or not all(isinstance(v, bool) for v in tests.values()):
         raise InputError(f"{what} is {shown(given)}, must be {{test: True or False}}, e.g. {{'greeting': False}}.")
     return dict(tests)
-
-
-def forced_variants(variants: Any) -> dict[str, str]:
-    """Return forced variants as text.
-
-    Raises:
-        InputError: they are no dict.
-    """
-    if not isinstance(variants, Mapping):
-        raise InputError(f"variants is {shown(variants)}, must be {{test: variant}} or 'each'.")
-    return {str(test): str(variant) for test, variant in variants.items()}
-
-
-def start_of(start: datetime | str | None) -> datetime:
-    """Return when sessions begin; a date without a time zone counts as UTC.
-
-    Raises:
-        InputError: it is no date.
-    """
-    if start is None:
-        return EPOCH
-    try:
-        date = datetime.fromisoformat(start) if isinstance(start, str) else start
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, AttributeError):
-        raise InputError(f"start is {shown(start)}, must be a datetime or text such as '2026-01-05T09:00'.") from None
-
-
-def checked_world(world: Any) -> World | None:
-    """Return the world.
-
-    Raises:
-        InputError: it is none.
-    """
-    if world is not None and not isinstance(world, World):
-        raise InputError(f"world is {shown(world)}, must be vl.World(...).")
-    return world

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -15,32 +16,22 @@ from typing import TYPE_CHECKING, Any
 from voicelab import __version__
 from voicelab.base import checks
 from voicelab.base.errors import InputError, LogError
-from voicelab.base.masking import hiding
-from voicelab.callers import as_caller
 from voicelab.handlers import HandlerLike
 from voicelab.log.clear import check_clear, clear, is_blank
 from voicelab.log.lock import Lock, hold
 from voicelab.log.manifest import check_run, read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, make_folder, settled_shards
 from voicelab.record.session_record import SessionRecord
-from voicelab.runs.jobs import Job, parameters_of, play, warn_of_unknown_tests
-from voicelab.runs.options import (
-    checked_configuration,
-    checked_dict,
-    checked_world,
-    forced_variants,
-    split_parameters,
-    start_of,
-    with_options,
-)
+from voicelab.runs.jobs import Job, play, warn_of_unknown_tests
+from voicelab.runs.options import Rows, SessionOptions
 from voicelab.simulation.driver import Driver, Plan
-from voicelab.simulation.fingerprint import VERSION, of_run
+from voicelab.simulation.fingerprint import VERSION, of_options
 from voicelab.simulation.pool import Executor, Pool, default_workers
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.ship import pack
 from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.worker import ShardReport
-from voicelab.world.model import Model, as_model
+from voicelab.world.model import Model
 from voicelab.world.world import World
 
 if TYPE_CHECKING:
@@ -97,7 +88,7 @@ def simulate(
         log: Folder of the log; None for a temporary one that lives as long as the returned log.
         parameters: What the handler reads with `context.get_data`: a dict for all sessions, a DataFrame with one row a
             session, or a function of the session's index.
-        variables: What it reads with `context.variables`; a dict or a .env file.
+        variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
         variants: `{test: variant}` forces variants; forced sessions decide nothing.
         start: Date and time at which every session begins.
@@ -136,32 +127,31 @@ def simulate(
     n_workers = default_workers() if workers is None else checks.whole("workers", workers)
     if variants == "each":
         raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
-    loaded = with_options(handler, variables, environment)
-    with hiding(loaded.variables.values()):
-        table, shared, run_tests = _parameters(parameters, sessions)
-        job = Job(
-            handler=loaded,
-            callers=as_caller(callers),
-            world=checked_world(world),
-            seed=checks.seed(seed),
-            parameters=shared,
-            run_tests=run_tests,
-            forced=forced_variants(variants or {}),
-            configuration=checked_configuration(configuration),
-            input_data=checked_dict("input_data", input_data),
-            model=as_model(model),
-            shared_data=checked_dict("shared_data", shared_data),
-            start=start_of(start),
-            telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
-        )
-    run = _Run(job, sessions, stopping=stopping, table=table)
+    options = SessionOptions.checked(
+        handler,
+        callers,
+        variables=variables,
+        environment=environment,
+        parameters=parameters,
+        sessions=sessions,
+        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
+        seed=seed,
+        variants=variants,
+        world=world,
+        start=start,
+        configuration=configuration,
+        input_data=input_data,
+        model=model,
+        shared_data=shared_data,
+    )
+    run = _Run(options, sessions, stopping=stopping)
     folder, temporary = _folder(log)
     finished = _existing(folder, run, resume=resume, overwrite=overwrite)
     if finished is None:
-        packed = pack(job)
+        packed = run.packed()
         n_workers = min(n_workers, run.plan(folder).n_shards)
         make_folder(folder)
-        with hold(folder, f"vl.simulate of {job.handler.name!r}, {sessions:,} sessions") as lock:
+        with hold(folder, f"vl.simulate of {options.handler.name!r}, {sessions:,} sessions") as lock:
             # Whoever held the lock until now may have changed what is there.
             finished = _existing(folder, run, resume=resume, overwrite=overwrite)
             if finished is None:
@@ -169,37 +159,45 @@ def simulate(
                     clear(folder)
                 _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
                 finished = _open(folder)
-    if job.forced:
-        warn_of_unknown_tests(job.forced, finished.exposures()["test"].unique().tolist())
+    if options.variants:
+        warn_of_unknown_tests(options.variants, finished.exposures()["test"].unique().tolist())
     return _with_job(finished, run, temporary)
 
 
 class _Run:
     """A run as its log's manifest describes it."""
 
-    def __init__(self, job: Job, sessions: int, *, stopping: bool, table: list[dict[str, Any]] | None) -> None:
-        self.job = job
+    def __init__(self, options: SessionOptions, sessions: int, *, stopping: bool) -> None:
+        self.options = options
         self.sessions = sessions
         self.stopping = stopping
-        self.table = table
-        self.fingerprint = of_run(job, table)
-        identity = f"{self.fingerprint}:{job.seed}:{stopping}"
-        job.run_id = blake2b(identity.encode(), digest_size=8).hexdigest()
+        self.fingerprint = of_options(options)
+        identity = f"{self.fingerprint}:{options.seed}:{stopping}"
+        self.job = Job(options, run_id=blake2b(identity.encode(), digest_size=8).hexdigest())
 
     def plan(self, folder: Path) -> Plan:
         """Return how the sessions are cut into shards."""
-        return Plan(folder, self.sessions, self.shard_size, self.table)
+        return Plan(folder, self.sessions, self.shard_size, self._rows)
+
+    def packed(self) -> bytes:
+        """Return what worker processes get, all alike: rows of parameters go with the shards that they belong to."""
+        shared = self.job if self._rows is None else replace(self.job, options=replace(self.options, parameters=None))
+        return pack(shared)
+
+    @property
+    def _rows(self) -> Rows | None:
+        return self.options.parameters if isinstance(self.options.parameters, tuple) else None
 
     @property
     def shard_size(self) -> int:
         """Sessions a shard: few where each takes a second."""
-        return SHARD_SIZE if self.job.telephone is None else AUDIO_SHARD_SIZE
+        return SHARD_SIZE if self.options.telephone is None else AUDIO_SHARD_SIZE
 
     def identity(self) -> dict[str, Any]:
         """Return what must be equal for a log to hold this run."""
         return {
             "fingerprint": self.fingerprint,
-            "seed": self.job.seed,
+            "seed": self.options.seed,
             "sessions": self.sessions,
             "shard_size": self.shard_size,
             "stopping": self.stopping,
@@ -208,7 +206,7 @@ class _Run:
     def manifest(self, workers: int) -> dict[str, Any]:
         """Return the manifest at the beginning of the run."""
         libraries = ("primfunctions", "pyarrow", "orjson")
-        world = self.job.world
+        world = self.options.world
         return {
             **self.identity(),
             "fingerprint_version": VERSION,
@@ -216,10 +214,10 @@ class _Run:
             "status": "running",
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "source": self.job.source,
-            "handler": self.job.handler.name,
-            "callers": self.job.callers.name,
+            "handler": self.options.handler.name,
+            "callers": self.options.callers.name,
             "world": None if world is None else repr(world),
-            "audio": None if self.job.telephone is None else repr(self.job.telephone),
+            "audio": None if self.options.telephone is None else repr(self.options.telephone),
             "has_truth": bool(world is not None and world.truth),
             "workers": workers,
             "host": platform.node(),
@@ -253,7 +251,7 @@ def _simulate(
         def take(report: ShardReport) -> None:
             totals.add(report)
             for note in report.notes:
-                run.job.handler.add_note(note)
+                run.options.handler.add_note(note)
 
         try:
             Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, take=take).run(settled)
@@ -370,28 +368,7 @@ def _settled_prefix(folder: Path) -> int:
     return count
 
 
-# --- parameters and the log's way back to its job --------------------------------------------------------------------
-
-
-def _parameters(given: Any, sessions: int) -> tuple[list[dict[str, Any]] | None, Any, dict[str, bool]]:
-    """Return parameters one a session, parameters for all, and the tests that have stopped."""
-    if callable(given):
-        parameters_of(given, 0)  # a mistake is better found here than in the first shard
-        return None, given, {}
-    if given is None or isinstance(given, Mapping):
-        return (None, *split_parameters(given, None))
-    if hasattr(given, "to_dict") and hasattr(given, "columns"):
-        if len(given) != sessions:
-            raise InputError(f"parameters has {len(given)} rows and sessions is {sessions}: give one row a session.")
-        rows = [{str(key): value for key, value in row.items()} for row in given.to_dict("records")]
-        if {"runTest", "functionId"} & set(given.columns):
-            for row in rows:
-                split_parameters(row, None)
-        return rows, None, {}
-    raise InputError(
-        f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, or a function of "
-        "the session's index."
-    )
+# --- the log's way back to its options -------------------------------------------------------------------------------
 
 
 def _open(folder: Path) -> "Log":
@@ -405,7 +382,6 @@ def _with_job(log: "Log", run: _Run, temporary: Any) -> "Log":
     """Give a log the way to run its sessions again, and its temporary folder to keep."""
 
     def rerun(index: int, stops: Mapping[str, int]) -> SessionRecord:
-        own = None if run.table is None else run.table[index]
-        return play(run.job, index, {test: False for test, at in stops.items() if at < index}, own)
+        return play(run.job, index, {test: False for test, at in stops.items() if at < index})
 
     return log.with_rerun(rerun, temporary)

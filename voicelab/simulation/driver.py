@@ -6,12 +6,12 @@ workers. Shards run ahead with the stops known so far. When the scan finds that 
 is run again with the stop known, and the shards beyond it are thrown away. The sessions up to the stop come out the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from voicelab.log.write import settle_shard
+from voicelab.runs.options import Rows
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.stops import Watch
@@ -32,7 +32,7 @@ class Plan:
     root: Path
     sessions: int
     shard_size: int
-    parameters: Sequence[dict[str, Any]] | None = None
+    parameters: Rows | None = None
 
     @property
     def n_shards(self) -> int:

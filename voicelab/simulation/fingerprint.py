@@ -9,28 +9,26 @@ from typing import Any
 
 from voicelab.handlers import Handler
 from voicelab.handlers.fingerprint import of_function
-from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 
 VERSION = 2
 """How fingerprints are computed; stands in the manifest beside one. Those of different versions can't be compared."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
-# The seed stands in a run's identity by itself, the run's id follows from it, and where sessions come from changes none.
-_NO_PARTS = frozenset({"seed", "run_id", "source"})
+# The seed stands in a run's identity by itself.
+_NO_PARTS = frozenset({"seed"})
 
 
-def of_run(job: Job, table: list[dict[str, Any]] | None) -> str:
+def of_options(options: SessionOptions) -> str:
     """Return the fingerprint of what the sessions of a run follow from, besides its seed.
 
-    Every field of `Job` counts, also one that is new, and each by its name: the same value for two of them makes two
-    runs.
+    Every field counts, also one that is new, and each by its name: the same value for two of them makes two runs.
 
     Args:
-        job: What the sessions are made of.
-        table: Parameters of single sessions, one dict each; None where there are none.
+        options: What the sessions are made of.
     """
-    parts = {field.name: getattr(job, field.name) for field in fields(job) if field.name not in _NO_PARTS}
-    return fingerprint({**parts, "handler": _of_handler(job.handler), "table": table})
+    parts = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in _NO_PARTS}
+    return fingerprint({**parts, "handler": _of_handler(options.handler)})
 
 
 def _of_handler(handler: Handler) -> dict[str, Any]:

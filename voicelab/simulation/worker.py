@@ -22,6 +22,7 @@ import pyarrow as pa
 from voicelab.base.records import PortabilityNote, SessionRows, column
 from voicelab.log.write import stage_shard
 from voicelab.runs.jobs import Job
+from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.driving import end_leftovers, in_own_context
@@ -52,7 +53,7 @@ class ShardTask:
     first: int
     stop: int
     stops: Mapping[str, int]
-    parameters: Sequence[Mapping[str, Any]] | None = None
+    parameters: Rows | None = None
 
 
 @dataclass

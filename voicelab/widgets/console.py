@@ -28,7 +28,7 @@ class Console(anywidget.AnyWidget):
             each session, so that the newest version answers.
         log: Folder of a log that the sessions are added to, one at a time; None keeps the last one in `record` alone.
         parameters: What the handler reads with `context.get_data`.
-        variables: What it reads with `context.variables`; a dict or a .env file. Shown masked.
+        variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
         variants: `{test: variant}` forces variants; the console's own control changes it for the next session.
         blind: Hide the variant while you talk; after hanging up you are asked for the test's target outcome, and your
