@@ -1,87 +1,115 @@
-"""Imports run one way, down the layers; and heavy libraries are imported only where they belong."""
+"""Imports run one way, from room to room; no room hides a public function; heavy libraries stay where they belong."""
 
-import ast
-from pathlib import Path
+import re
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "voicelab"
+import voicelab as vl
+from tests.imports import (
+    DOORS,
+    PACKAGE,
+    ROOMS,
+    edges_between_modules,
+    edges_between_rooms,
+    imported,
+    modules,
+    reachable,
+    room_of,
+    without_shortcuts,
+)
 
-# A module imports only from smaller numbers. Within a package (a folder) modules may import each other.
-LAYERS = {
-    "errors": 0, "plain_json": 0,
-    "checks": 1, "masking": 1, "records": 1, "inputs": 1, "seeds": 1, "clock": 1, "isolation": 1, "work": 1, "conversation": 1, "timeline": 1, "stats": 1,
-    "rules": 2, "choice": 2, "sdk": 2, "context": 2, "speech": 2,
-    "evidence": 3, "wording": 3, "log": 3, "session": 3, "handlers": 3, "callers": 3, "world": 3, "model": 3, "own_loop": 3, "telephone": 3,
-    "arguments": 4, "jobs": 4, "monitor": 4, "plots": 4,
-    "simulation": 5, "notebook": 5, "analysis": 5, "voicerun": 5, "live": 5,
-    "widgets": 6,
-    "cli": 8, "__init__": 8,
-}  # fmt: skip
-# Within a layer these few rest on each other in this order.
-WITHIN = {
-    "jobs": {"arguments"},
-    "checks": {"masking"},
-    "inputs": {"checks"},
-    "isolation": {"clock"},
-    "conversation": {"records", "inputs", "timeline"},
-    "timeline": {"records", "inputs"},
-    "stats": {"records"},
-    "context": {"sdk"},
-    "clock": set(),
-}
-
-# Library -> the only modules that import it.
+MODULES = modules()
+# Library -> the only rooms or doors that import it.
 ONLY = {
-    "primfunctions": {"sdk"},
-    "time_machine": {"isolation"},
+    "primfunctions": {"runtime"},
+    "time_machine": {"runtime"},
     "loky": {"simulation"},
     "cloudpickle": {"simulation"},
     "duckdb": {"log", "analysis"},
-    "statsmodels": {"stats", "analysis"},
+    "statsmodels": {"decision", "analysis"},
     "matplotlib": {"plots"},
-    "IPython": {"notebook", "widgets"},
+    "IPython": {"handlers", "widgets"},
     "anywidget": {"widgets"},
     "ipywidgets": {"widgets"},
 }
 
 
-def unit(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def test_nothing_lies_at_the_top_but_rooms_and_doors():
+    top = {room_of(name) for name in MODULES}
+    assert top == set(ROOMS) | DOORS
 
 
-def imports(path: Path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
-            if node.module == "voicelab":
-                yield from (f"voicelab.{alias.name}" for alias in node.names)
-            else:
-                yield node.module or ""
+def test_no_room_bears_the_name_of_a_public_function():
+    functions = {name for name in vl.__all__ if callable(getattr(vl, name))}
+    assert not functions & set(ROOMS)
 
 
-def test_every_module_has_a_layer():
-    assert {unit(path) for path in PACKAGE.rglob("*.py")} - {"__main__"} <= set(LAYERS)
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_rooms_with_a_smaller_number(room):
+    upwards = {other for other in edges_between_rooms()[room] if ROOMS[other] >= ROOMS[room]}
+    assert not upwards, f"{room} ({ROOMS[room]}) imports from {upwards}"
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_run_down_the_layers(path):
-    own = unit(path)
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "voicelab" or len(parts) < 2 or parts[1] not in LAYERS or own in {"cli", "__init__"}:
-            continue
-        other = parts[1]
-        if other == own:
-            continue
-        assert LAYERS[other] < LAYERS[own] or other in WITHIN.get(own, ()), f"{own} imports {other}"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_does_not_import_the_doors(room):
+    for module, others in edges_between_modules().items():
+        if room_of(module) == room:
+            assert not {room_of(other) for other in others} & DOORS, module
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_libraries_stay_in_their_rooms(path):
-    for name in imports(path):
-        library = name.split(".")[0]
-        if library in ONLY:
-            assert unit(path) in ONLY[library], f"{path.name} imports {library}"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_has_no_circle_of_imports(room):
+    inside = {
+        module: {other for other in others if room_of(other) == room}
+        for module, others in edges_between_modules().items()
+        if room_of(module) == room
+    }
+    circles = sorted(module for module in inside if module in reachable(inside, module))
+    assert not circles
+
+
+def test_a_circle_would_be_seen():
+    assert "a" in reachable({"a": {"b"}, "b": {"a"}}, "a")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_libraries_stay_in_their_rooms(name):
+    for library in {other.split(".")[0] for other in imported(MODULES[name])} & ONLY.keys():
+        assert room_of(name) in ONLY[library], f"{name} imports {library}"
+
+
+def test_only_one_module_knows_the_sdk():
+    knows = {name for name, path in MODULES.items() if any(n.split(".")[0] == "primfunctions" for n in imported(path))}
+    assert knows == {"voicelab.runtime.sdk"}
+
+
+# --- docs/architecture.md --------------------------------------------------------------------------------------------
+
+PAGE = PACKAGE.parent / "docs" / "architecture.md"
+
+
+def drawing() -> str:
+    """Return the drawing as it should be: an arrow for each import between rooms that no longer way replaces."""
+    arrows = without_shortcuts(edges_between_rooms())
+    lines = [f"    {room} --> {other}" for room in ROOMS for other in sorted(arrows[room], key=list(ROOMS).index)]
+    return "flowchart BT\n" + "\n".join(lines) + "\n"
+
+
+def test_the_drawing_shows_the_imports_as_they_are():
+    drawn = re.search(r"```mermaid\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert drawn, "docs/architecture.md has no drawing"
+    assert drawn.group(1) == drawing(), f"Paste this drawing into docs/architecture.md:\n{drawing()}"
+
+
+def test_the_page_names_every_room_with_its_number():
+    rows = re.findall(r"^\| (\d) \| `(\w+)/` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {room: int(number) for number, room in rows} == ROOMS
+
+
+def test_every_room_begins_with_a_tour_that_names_its_files():
+    for room in ROOMS:
+        folder = PACKAGE / room
+        head = (folder / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+        files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        missing = {name for name in files if not re.search(rf"\b{name}\b", head)}
+        assert not missing, f"the tour of {room}/ doesn't name {sorted(missing)}"

@@ -31,6 +31,19 @@ def test_a_function_is_not_hidden_by_a_module_of_its_name():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import voicelab.sdk; found = voicelab.sdk",
+        "from voicelab import sdk as found",
+        "from voicelab.sdk import TextEvent; import voicelab as vl; assert vl.sdk.TextEvent is TextEvent; found = vl.sdk",
+    ],
+)
+def test_the_sdk_is_one_module_however_it_is_imported(code):
+    code += "; import voicelab.runtime.sdk as module; assert found is module and found.__spec__.name == 'voicelab.runtime.sdk'"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'simulat'"):
         vl.simulat  # noqa: B018
@@ -52,10 +65,12 @@ def test_a_worker_loads_neither_pandas_nor_statsmodels():
 import pickle, tempfile, pathlib
 import voicelab as vl
 from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation.ship import pack
 from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
 prepare_process()
-job = Job(vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n"), vl.Script(["hi"]))
+handler = vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n")
+job = Job(SessionOptions(handler, vl.Script(["hi"])))
 with tempfile.TemporaryDirectory() as root:
     run_shard(pickle.dumps(("run", pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}), None)))
 """

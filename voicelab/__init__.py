@@ -5,6 +5,9 @@ needs. `%load_ext voicelab` gives notebooks the cell magic `%%handler NAME`.
 """
 
 import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -110,6 +113,24 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _SdkByItsPublicName:
+    """Finds `voicelab.sdk`, as handlers import it: the module `voicelab.runtime.sdk`, one module under two names."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        del path, target
+        return ModuleSpec(name, self) if name == "voicelab.sdk" else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python to make a module, which `exec_module` replaces."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        # What stands here after the import is what the import returns: names set on the one are seen by the other.
+        sys.modules[module.__name__] = importlib.import_module("voicelab.runtime.sdk")
+
+
+sys.meta_path.append(_SdkByItsPublicName())
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -1,1 +1,12 @@
-"""base."""
+"""What every room stands on: errors, checks of arguments, chance, and the rows of a session log as data.
+
+In comes nothing of voicelab's; out go a few small modules that any other may import.
+
+- `errors`: everything that voicelab raises or warns with, drawn as a tree.
+- `checks`: arguments at the door; each check returns the value as it is to be used, or says what is allowed.
+- `seeds`: one stream of chance for each thing that chance decides in a session.
+- `weighted`: choices by weight, and which of them a text calls for.
+- `records`: the log's tables and columns, and the rows that a finished session hands over.
+- `masking`: hides the values of variables, however a text has encoded them.
+- `plain_json`: any value as JSON, in the one way that rows hold it.
+"""

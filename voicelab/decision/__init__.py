@@ -1,1 +1,10 @@
-"""decision."""
+"""When a test stops: a rule and each session's values in, a decision that stays true at every look out.
+
+The same `Monitor` decides a simulation on the run and a log afterwards. No pandas, no session, no log in here.
+
+- `rules`: `StopRule`, `StopDecision`, and the values that sessions are judged by.
+- `monitor`: watches one test session by session; open it to follow a decision from its first line to its last.
+- `evidence`: what the sessions say of each pair of variants, by the two methods.
+- `wording`: a decision as a sentence.
+- `stats/`: the mathematics, arrays in and arrays out.
+"""

@@ -1,1 +1,14 @@
-"""runtime."""
+"""Runs a stranger's handler safely: in virtual time, apart from other sessions, with its mistakes told in its own lines.
+
+In comes a handler's code; out go a clock, a context and a scope in which that code sees one session and nothing else.
+
+- `clock`: wall time, and virtual time in which a second of waiting costs nothing.
+- `isolation`: what belongs to the process and must belong to one session: time, chance, print, sleep, the network.
+- `driving`: handlers and tasks step by step, so that they can be cut short, given up, or made to fail.
+- `own_loop`: an event loop of one's own, also where one runs already.
+- `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.
+- `context/`: what a handler gets as `context`.
+- `watchdog`: names the call that holds a live conversation up.
+- `tracebacks`: what went wrong, in the user's own lines.
+- `portability`: notes about what runs here and is spelled or done differently on the platform.
+"""

@@ -1,8 +1,10 @@
 """Speech in and out behind two small protocols; what works offline is the default, what is online is chosen by name.
 
-- `audio` is sound as data; `protocols` says what an engine is; `registry` finds one by its name.
+- `audio` is sound as data; `protocols` says what an engine is, `transcript` what a recogniser returns; `registry`
+  finds an engine by its name.
 - `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
 - `voices` gives the platform's voice names a local voice; `text` cuts long texts into what an engine can say.
+- `noises` and `g711` are what a line does to sound; `languages` chooses among an engine's.
 - `deadline` and `cache` are the manners of engines that are slow or far away.
 - `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors.
 """
@@ -11,10 +13,10 @@ from voicelab.speech.audio import Audio
 from voicelab.speech.endpointer import Endpointer, SpeechEvent
 from voicelab.speech.fakes import FakeSpeechToText, FakeTextToSpeech
 from voicelab.speech.line import PhoneLine
-from voicelab.speech.protocols import SpeechToText, TextToSpeech, Transcript
-from voicelab.speech.registry import engines, speech_to_text, text_to_speech
+from voicelab.speech.protocols import SpeechToText, TextToSpeech
+from voicelab.speech.registry import engines, speech_to_text, text_to_speech, voices
 from voicelab.speech.text import synthesize_sentences
-from voicelab.speech.voices import voices
+from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import word_error_rate
 
 __all__ = [

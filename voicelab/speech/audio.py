@@ -3,19 +3,17 @@
 import base64
 import io
 import wave
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import AudioError
-
-if TYPE_CHECKING:
-    from voicelab.speech.protocols import Transcript
+from voicelab.speech.transcript import Transcript
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
@@ -231,11 +229,9 @@ class Audio:
         """
         return self.transcript(engine, phrases).text
 
-    def transcript(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> "Transcript":
+    def transcript(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> Transcript:
         """Return what an engine recognises in it, with all that it says about that."""
-        from voicelab.speech.registry import speech_to_text
-
-        return speech_to_text(engine).transcribe(self, phrases=None if phrases is None else list(phrases))
+        return _recognise(self, engine, None if phrases is None else list(phrases))
 
     def __repr__(self) -> str:
         level = self.level_dbfs
@@ -260,3 +256,14 @@ def _one_channel(samples: Any) -> Samples:
             raise AudioError("samples holds NaN or infinite values; sound is made of finite numbers.")
         return array.astype(np.float32, copy=False)
     raise AudioError(f"samples is of {array.dtype}, must be int16, or float from -1 to 1.")
+
+
+Recognise = Callable[[Audio, Any, "list[str] | None"], Transcript]
+"""Recognises audio by an engine, given by its name or itself, that is told to expect phrases."""
+_recognise: Recognise
+
+
+def recognise_by(recognise: Recognise) -> None:
+    """Take what recognises sound: the registry of engines says it, since engines are built upon this module."""
+    global _recognise  # noqa: PLW0603 - said once, when the package is imported
+    _recognise = recognise

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from voicelab.base.errors import SpeechError
 from voicelab.speech.audio import Audio
-from voicelab.speech.protocols import Transcript
+from voicelab.speech.transcript import Transcript
 
 _RATE = 16_000
 _SYMBOL_S = 0.04

@@ -7,7 +7,7 @@ from typing import Any
 from voicelab.base.errors import InputError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
-from voicelab.speech.protocols import Transcript
+from voicelab.speech.transcript import Transcript
 
 # Name here -> the method's name there.
 RECOGNISERS = {

@@ -1,29 +1,10 @@
-"""What an engine is: two small protocols, and what a recogniser returns."""
+"""What an engine is: two small protocols."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from voicelab.speech.audio import Audio
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What a recogniser made of some audio.
-
-    Attributes:
-        text: The words; empty where it heard none.
-        confidence: From 0 to 1, where the engine says it.
-        alternatives: Other readings, the likeliest first.
-        engine: The engine's name.
-        duration_s: Seconds that the engine took.
-    """
-
-    text: str
-    confidence: float | None = None
-    alternatives: tuple[str, ...] = ()
-    engine: str = ""
-    duration_s: float = 0.0
+from voicelab.speech.transcript import Transcript
 
 
 @runtime_checkable

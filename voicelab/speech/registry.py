@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from voicelab.base.errors import InputError, MissingEngineError, SpeechError, did_you_mean
-from voicelab.speech.audio import Audio
+from voicelab.speech.audio import Audio, recognise_by
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
-from voicelab.speech.protocols import SpeechToText, TextToSpeech, Transcript
+from voicelab.speech.protocols import SpeechToText, TextToSpeech
+from voicelab.speech.transcript import Transcript
+from voicelab.speech.voices import NAMES, local_voice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,6 +153,26 @@ def engines() -> "pd.DataFrame":
         for name, engine in known.items()
     ]
     return pd.DataFrame(rows)
+
+
+def voices() -> "pd.DataFrame":
+    """Return how the offline voice speaks each of the platform's voice names: voice, language, pitch, speed."""
+    import pandas as pd
+
+    from voicelab.speech.pico import LANGUAGES
+
+    rows = []
+    for name in NAMES:
+        local = local_voice(name, LANGUAGES["en"])
+        rows.append({"voice": name, "language": local.language, "pitch": local.pitch, "speed": local.speed})
+    return pd.DataFrame(rows)
+
+
+def _recognise(audio: Audio, engine: Any, phrases: list[str] | None) -> Transcript:
+    return speech_to_text(engine).transcribe(audio, phrases=phrases)
+
+
+recognise_by(_recognise)
 
 
 def _find(kind: str, known: Mapping[str, Engine], given: Any, verb: str, options: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose
-from voicelab.speech.protocols import Transcript
+from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized
 
 _RATE = 16_000

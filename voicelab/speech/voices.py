@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # The platform's own names, so that they differ from each other by more than chance.
 NAMES = ("nova", "brooke", "alloy", "echo", "fable", "onyx", "shimmer", "kore", "puck", "charon", "aoede", "zephyr")
@@ -44,16 +40,3 @@ def local_voice(name: str | None, languages: tuple[str, ...]) -> LocalVoice:
     pitch = _PITCHES[at // len(languages) % len(_PITCHES)]
     speed = 1.0 + 0.04 * (at % 3 - 1) if at else 1.0
     return LocalVoice(languages[at % len(languages)], pitch, speed)
-
-
-def voices() -> "pd.DataFrame":
-    """Return how the offline voice speaks each of the platform's voice names: voice, language, pitch, speed."""
-    import pandas as pd
-
-    from voicelab.speech.pico import LANGUAGES
-
-    rows = []
-    for name in NAMES:
-        local = local_voice(name, LANGUAGES["en"])
-        rows.append({"voice": name, "language": local.language, "pitch": local.pitch, "speed": local.speed})
-    return pd.DataFrame(rows)

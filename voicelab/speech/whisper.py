@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voicelab.base.errors import MissingEngineError, SpeechError
 from voicelab.speech.audio import Audio
-from voicelab.speech.protocols import Transcript
+from voicelab.speech.transcript import Transcript
 
 _RATE = 16_000
 

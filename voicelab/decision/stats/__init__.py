@@ -1,1 +1,9 @@
-"""The mathematics of the decisions: arrays in, arrays out. No pandas, no session."""
+"""The mathematics of the decisions: arrays in, arrays out. No pandas, no session.
+
+- `boundary`: a declared horizon watched continuously; the method where `max_iterations` is given.
+- `eprocess`: evidence without a horizon; the method where it is not.
+- `closed`: closed testing over pairs of variants; `criteria` says which pairs a rule asks for.
+- `compare`: two arms by counts, sums and sums of squares; `fixed` has the companions for one look.
+- `sample_ratio`: whether the variants got the shares that their weights promise.
+- `values`: what a session counts as; `snapshots` keeps a long path small.
+"""
