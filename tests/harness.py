@@ -1,6 +1,6 @@
 """One door for the tests of the session engine: `play(handler, inputs, **options)` runs a session and shows its rows.
 
-It drives `Session` through its documented interface (Settings, a clock, Seeds, a conversation), so that the engine can
+It drives `Session` through its documented interface (RunSettings, a clock, Seeds, a conversation), so that the engine can
 be tested without a log. Everything is virtual time unless `clock="wall"`.
 """
 
@@ -23,7 +23,7 @@ from voicelab.base.seeds import Seeds, session_id
 from voicelab.callers import Mix, as_caller
 from voicelab.handlers import load_handler
 from voicelab.runtime.clock import VirtualClock, VirtualLoop, WallClock
-from voicelab.session.host import Limits, Settings
+from voicelab.session.host import Limits, RunSettings
 from voicelab.session.runner import Session
 from voicelab.world.world import World
 
@@ -184,7 +184,7 @@ def play_many(
         warnings.simplefilter("ignore")
         loaded = load_handler(handler, strict=strict, variables=variables, environment=environment)
     notes: list[PortabilityNote] = list(loaded.note_list)
-    settings = Settings(
+    settings = RunSettings(
         loaded.function,
         notes.append,
         strict=strict,

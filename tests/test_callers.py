@@ -27,7 +27,7 @@ from voicelab.callers.actions import (
     press,
     silence,
 )
-from voicelab.session.caller_side import Heard
+from voicelab.callers.protocol import Heard
 
 ECHO = agent("if event.name == 'text':\n    yield TextToSpeechEvent('You said ' + event.data['text'])\n")
 

@@ -245,6 +245,11 @@ def as_input(given: object) -> Input:
     )
 
 
+def texts_of(actions: Iterable[object]) -> list[str]:
+    """Return the texts among what callers do."""
+    return [action.text for action in actions if isinstance(action, Say | Interrupt)]
+
+
 def in_order(timed: Iterable[At]) -> tuple[At, ...]:
     """Return inputs at fixed times by their times; those of one time stay as they were given."""
     return tuple(sorted(timed, key=lambda at: at.time_s))

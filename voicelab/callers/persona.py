@@ -1,18 +1,18 @@
 """Callers that answer what they hear, each in its own way, and six that make sense against any agent."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.weighted import Choice, Replies, weighted
-from voicelab.callers.actions import Action, At, HangUp, Input, Press, Say, Silence, as_input
-from voicelab.callers.heard import Heard
+from voicelab.callers.actions import Action, At, HangUp, Input, Press, Say, Silence, as_input, texts_of
+from voicelab.callers.protocol import Heard, KnownCaller
 
 
-class Persona:
+class Persona(KnownCaller):
     """A caller that answers what it hears, by patterns and weights.
 
     It hears everything said since its last input. The first pattern that is found in it (`re.search`, ignoring case)
@@ -51,6 +51,12 @@ class Persona:
         self.max_turns = checks.whole(f"{name}: max_turns", max_turns)
         self.reaction_s = checks.span(f"{name}: reaction_s", reaction_s)
         self.barge_in = checks.probability(f"{name}: barge_in", barge_in)
+
+    @property
+    def phrases(self) -> Sequence[str]:
+        """What it may say."""
+        choices = [choice for choice in (self.opening, self.otherwise) if choice is not None]
+        return texts_of([*self.replies.items, *(item for choice in choices for item in choice.items)])
 
     def begin(self, rng: random.Random) -> "_PersonaCall":
         """Return a call of this persona."""

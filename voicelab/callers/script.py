@@ -8,11 +8,11 @@ from typing import Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
-from voicelab.callers.actions import Action, At, Input, Interrupt, as_input, in_order
-from voicelab.callers.heard import Heard
+from voicelab.callers.actions import Action, At, Input, Interrupt, as_input, in_order, texts_of
+from voicelab.callers.protocol import Heard, KnownCaller
 
 
-class Script:
+class Script(KnownCaller):
     """A caller that goes through a list, whatever the agent says.
 
     Each entry is given when the agent has finished answering the one before.
@@ -54,6 +54,11 @@ class Script:
         if not isinstance(messages, list) or not messages or not all(isinstance(m, str) for m in messages):
             raise InputError(f'{path.name} must hold a JSON array of strings with at least one, e.g. ["hello", "bye"].')
         return cls(messages, name=path.stem)
+
+    @property
+    def phrases(self) -> Sequence[str]:
+        """What it says."""
+        return texts_of([*self.inputs, *(at.input for at in self.timed)])
 
     def begin(self, rng: random.Random) -> "_ScriptReading":
         """Return the script, to be read from its start."""

@@ -5,7 +5,8 @@
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `fingerprint` hashes what it is made of.
 - `project` reads a project folder of the platform and the variables.
-- `recipes` holds it together for each kind of source; `Handler` is what the rest of the lab works with.
+- `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
+- `magic` is the notebook's `%%handler NAME`.
 """
 
 from collections.abc import Callable, Mapping

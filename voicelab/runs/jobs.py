@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
-from voicelab.callers import Mix, phrases_of
+from voicelab.callers import Mix
 from voicelab.handlers import Handler, HandlerLike
 from voicelab.record.session_record import SessionRecord, SideBySide
 from voicelab.runs.options import SessionOptions
@@ -22,7 +22,7 @@ from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.runtime.context import Services
 from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.watchdog import watching
-from voicelab.session.host import Settings
+from voicelab.session.host import RunSettings
 from voicelab.session.runner import Session
 from voicelab.world.model import Model
 from voicelab.world.world import World
@@ -44,14 +44,14 @@ class Job:
     run_id: str = "run"
     source: str = "simulated"
 
-    def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
+    def settings(self, add_note: Callable[[PortabilityNote], None]) -> RunSettings:
         """Return what all sessions have in common, in this process.
 
         Args:
             add_note: Takes portability notes.
         """
         options, handler = self.options, self.options.handler
-        return Settings(
+        return RunSettings(
             function=handler.function,
             add_note=add_note,
             strict=handler.strict,
@@ -68,7 +68,7 @@ class Job:
 
     def session(
         self,
-        settings: Settings,
+        settings: RunSettings,
         clock: Clock,
         index: int,
         run_tests: Mapping[str, bool] | None = None,
@@ -102,7 +102,7 @@ class Job:
             weather=None if options.world is None else options.world.begin(seeds),
             parameters=own,
             run_tests={**tests, **run_tests} if run_tests else tests,
-            telephone=None if options.telephone is None else options.telephone.begin(seeds, phrases_of(caller)),
+            telephone=None if options.telephone is None else options.telephone.begin(seeds, caller.phrases),
             services=self._services(seeds),
         )
 

@@ -1,12 +1,9 @@
 """The caller's side of a session: what the caller plans to do, when it is due, and when to ask for more.
 
-A caller is any object with a `name` and `begin(rng)`, which returns a conversation: an object with `reply(heard)`, asked
-whenever the agent has finished, and `interrupts_after()`, asked whenever the agent begins to speak.
+The caller itself is asked by the protocol of `callers/protocol.py`.
 """
 
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from voicelab.callers.actions import (
@@ -15,7 +12,6 @@ from voicelab.callers.actions import (
     Action,
     At,
     HangUp,
-    Input,
     Interrupt,
     Press,
     Recognised,
@@ -24,60 +20,12 @@ from voicelab.callers.actions import (
     Sound,
     Unheard,
 )
+from voicelab.callers.protocol import Conversation, Heard
 from voicelab.session.turns import NEVER, TurnTaking
 from voicelab.session.utterance import joined
 
 
-@dataclass(slots=True)
-class Heard:
-    """What a caller has heard since its last input.
-
-    Attributes:
-        text: Everything the agent said, joined; the heard part alone where the caller cuts in.
-        timeouts: How many times in a row the agent was told of the caller's silence.
-        interrupted: Whether the caller is cutting in now.
-        time_s: Seconds since the session began.
-    """
-
-    text: str
-    timeouts: int
-    interrupted: bool
-    time_s: float
-
-
-class Conversation(Protocol):
-    """One caller in one session.
-
-    It may have an attribute `timed`: inputs `vl.at(...)` in order of time, which happen whatever the agent does then.
-    """
-
-    def reply(self, heard: Heard) -> Input | None:
-        """Return what the caller does next, or None when it has nothing more to do: the session is then completed.
-
-        Asked when the agent has finished an answer (also an empty one), and at the moment of an interruption.
-        """
-
-    def interrupts_after(self) -> float | None:
-        """Return how many seconds into the agent's speech the caller cuts in, or None to hear it out.
-
-        Asked when the agent begins to speak after a silence.
-        """
-
-
-class Caller(Protocol):
-    """Somebody who can call, any number of times.
-
-    Attributes:
-        name: Stands in the log's column `caller`.
-    """
-
-    name: str
-
-    def begin(self, rng: random.Random) -> Conversation:
-        """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
-
-
-class Telephone(Protocol):
+class SoundPath(Protocol):
     """The way of the caller's words as sound; see `voicelab.world.telephone`."""
 
     def say(self, text: str) -> list[Sound]:
@@ -147,7 +95,7 @@ class CallerSide:
         self._plan: Action | None = None
         # What is being said reaches the agent at these times.
         self._saying: list[tuple[float, Action | Recognised | Unheard | None]] = []
-        self.telephone: Telephone | None = None
+        self.telephone: SoundPath | None = None
         self._cut_in_at = NEVER
         # What happens at fixed times, known from the start.
         timed = getattr(conversation, "timed", ())

@@ -24,7 +24,7 @@ from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import describe, users_frame, waiting_at
-from voicelab.session.caller_side import Telephone  # noqa: TC001 - annotates an attribute
+from voicelab.session.caller_side import SoundPath  # noqa: TC001 - annotates an attribute
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
 
@@ -67,7 +67,7 @@ class Voice(Protocol):
         """Stop, and forget what waits."""
 
 
-class Weather(Protocol):
+class Surroundings(Protocol):
     """What lies between caller and agent in one session; see `voicelab.world.world`."""
 
     @property
@@ -88,7 +88,7 @@ class Weather(Protocol):
 
 
 @dataclass
-class Settings:
+class RunSettings:
     """What all sessions of a run have in common.
 
     Attributes:
@@ -179,17 +179,17 @@ class SessionHost:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         clock: Clock,
         seeds: Seeds,
         index: int,
         run_tests: Mapping[str, bool],
-        weather: Weather | None,
+        weather: Surroundings | None,
     ) -> None:
         self.turns: TurnTaking
         self.context: SessionContext
         self.voice: Voice | None = None
-        self.telephone: Telephone | None
+        self.telephone: SoundPath | None
         self.settings = settings
         self.index = index
         self.recorder = Recorder(settings.masker)

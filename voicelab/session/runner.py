@@ -15,6 +15,7 @@ from voicelab.base.errors import ForcedVariantError, HandlerError
 from voicelab.base.records import SessionRows, table_row
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import Action, Interrupt, Recognised, Say, Unheard
+from voicelab.callers.protocol import Conversation
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Services
@@ -22,9 +23,9 @@ from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work
 from voicelab.runtime.isolation import SCOPE
 from voicelab.runtime.tracebacks import waiting_at
 from voicelab.session.agent_side import AgentSide
-from voicelab.session.caller_side import CallerSide, Conversation, Telephone
+from voicelab.session.caller_side import CallerSide, SoundPath
 from voicelab.session.effects import START, SessionEffects
-from voicelab.session.host import Settings, Weather
+from voicelab.session.host import RunSettings, Surroundings
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking
 from voicelab.session.utterance import Utterance
@@ -68,7 +69,7 @@ class Session(SessionEffects):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         clock: Clock,
         seeds: Seeds,
         conversation: Conversation,
@@ -76,10 +77,10 @@ class Session(SessionEffects):
         index: int = 0,
         session_id: str = "",
         caller: str = "script",
-        weather: Weather | None = None,
+        weather: Surroundings | None = None,
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
-        telephone: Telephone | None = None,
+        telephone: SoundPath | None = None,
         services: Services | None = None,
     ) -> None:
         super().__init__(settings, clock, seeds, index, run_tests or _NONE, weather)
@@ -251,7 +252,7 @@ class Session(SessionEffects):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # a handler that cancels its own Task and returns leaves the cancellation to come
 
-    async def _fault_after_delay(self, weather: Weather) -> BaseException | None:
+    async def _fault_after_delay(self, weather: Surroundings) -> BaseException | None:
         """Let the world's delay pass, and return what it raises inside the handler, or None."""
         delay_s = weather.delay_s()
         if delay_s:
@@ -296,7 +297,7 @@ class Session(SessionEffects):
         if context.running:
             await asyncio.wait(context.running)
 
-    def _apply_truth(self, weather: Weather) -> None:
+    def _apply_truth(self, weather: Surroundings) -> None:
         experiments = self.context.experiments
         variants = {name: str(test.value) for name, test in experiments.experiments.items()}
         for name, value in weather.outcomes(variants):
@@ -372,7 +373,7 @@ def _take_nothing(event: Any, stream: Any, turn: int, task: str | None = None) -
     """Stand in for the agent's side of a session that is over."""
 
 
-def _heard_as(weather: Weather, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
+def _heard_as(weather: Surroundings, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
     """Return the caller's words as the world's recogniser gives them to the agent."""
     text = weather.recognised(said.text)
     if text == said.text:

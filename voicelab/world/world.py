@@ -88,9 +88,9 @@ class World:
         """Whether words may reach the agent as others."""
         return bool(self.recognition_errors or self.confusions)
 
-    def begin(self, seeds: Seeds) -> "Weather":
+    def begin(self, seeds: Seeds) -> "_WorldInSession":
         """Return the world of one session."""
-        return Weather(self, seeds)
+        return _WorldInSession(self, seeds)
 
     def __repr__(self) -> str:
         shown = {**vars(self), "confusions": self.confusions and f"of {len(self.confusions)} utterances"}
@@ -98,7 +98,7 @@ class World:
         return f"World({', '.join(facts)})"
 
 
-class Weather:
+class _WorldInSession:
     """The world of one session: what chance makes of `World` there.
 
     Args:
