@@ -1,7 +1,8 @@
-"""One door for the tests of the session engine: `play(handler, inputs, **options)` runs a session and shows its rows.
+"""One door for the tests of the session engine: `play(handler, inputs, **options)` runs a session and shows its record.
 
-It drives `Session` through its documented interface (RunSettings, a clock, Seeds, a conversation), so that the engine can
-be tested without a log. Everything is virtual time unless `clock="wall"`.
+Sessions are made of a `Job`, as everywhere in the lab, and played by one of the product's own roads: as `vl.run` plays
+a session, or as a worker of `vl.simulate` plays many. Everything is virtual time unless `clock="wall"`, which only
+`vl.run` knows.
 """
 
 import asyncio
@@ -9,23 +10,20 @@ import contextlib
 import inspect
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-import orjson
-
-from voicelab import sdk
-from voicelab.base import records
 from voicelab.base.records import Event, PortabilityNote, SessionRows
-from voicelab.base.seeds import Seeds, session_id
-from voicelab.callers import Mix, as_caller
+from voicelab.callers import as_caller
 from voicelab.handlers import load_handler
-from voicelab.runtime.clock import VirtualClock, VirtualLoop, WallClock
-from voicelab.session.host import Limits, RunSettings
-from voicelab.session.runner import Session
-from voicelab.world.world import World
+from voicelab.record.session_record import SessionRecord
+from voicelab.runs import jobs
+from voicelab.runs.options import EPOCH
+from voicelab.runtime.clock import VirtualLoop, WallClock
+from voicelab.session.host import Limits, Settings
+from voicelab.simulation.worker import ShardTask, run_sessions
 
 IMPORTS = """
 import asyncio, random, secrets, time, uuid
@@ -35,7 +33,11 @@ from primfunctions.logger import logger
 from primfunctions.metrics import metrics
 from primfunctions.tracer import tracer
 """
-EPOCH_NS = 1_767_603_600 * 10**9  # 2026-01-05 09:00 UTC
+EPOCH_NS = int(EPOCH.timestamp()) * 10**9
+
+Road = Literal["run", "simulate"]
+road: Road = "simulate"
+"""By which road sessions in virtual time are played; the fixture `road` (conftest.py) takes both in turn."""
 
 
 def agent(body: str) -> str:
@@ -50,35 +52,43 @@ def says(text: str, on: str = "start", **options: Any) -> str:
     return f"if event.name == {on!r}:\n    yield TextToSpeechEvent({text!r}{extra})\n"
 
 
-class Opening:
-    """A caller that listens to the opening and does nothing."""
-
-    name = "script"
-
-    def begin(self, rng: Any) -> "Opening":
-        return self
-
-    def reply(self, heard: Any) -> None:
-        return None
-
-    def interrupts_after(self) -> None:
-        return None
-
-
-@dataclass
 class Played:
-    """A session that was played, with its rows readable by name."""
+    """A session that was played: its record, and shorthands for what tests ask of it."""
 
-    rows: SessionRows
-    notes: list[PortabilityNote] = field(default_factory=list)
+    def __init__(self, record: SessionRecord) -> None:
+        self.record = record
 
-    @cached_property
-    def session(self) -> dict[str, Any]:
-        return dict(zip(records.SESSIONS, self.rows.session, strict=True))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.record, name)
 
-    @cached_property
-    def events(self) -> list[Event]:
-        return [Event(*row[:5], orjson.loads(row[5]), *row[6:]) for row in records.event_rows(self.rows.events)]
+    @property
+    def rows(self) -> dict[str, Any]:
+        """All rows by table, and the one of `sessions` under `session`."""
+        record = self.record
+        return {
+            "session": record._facts,
+            "events": record.events,
+            "exposures": record._exposures,
+            "outcomes": record._outcomes,
+            "metrics": record._metrics,
+        }
+
+    @property
+    def everything(self) -> str:
+        """All rows and notes as one text."""
+        return self.record.to_json()
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        return self.record._facts
+
+    @property
+    def exposures(self) -> Sequence[Mapping[str, Any]]:
+        return self.record._exposures
+
+    @property
+    def outcomes(self) -> dict[str, Mapping[str, Any]]:
+        return {row["outcome"]: row for row in self.record._outcomes}
 
     def named(self, *names: str) -> list[Event]:
         return [e for e in self.events if e.name in names]
@@ -96,7 +106,7 @@ class Played:
 
     @property
     def speech(self) -> list[Event]:
-        return [e for e in self.events if e.kind == "output" and e.name == "text_to_speech"]
+        return [e for e in self.kind("output") if e.name == "text_to_speech"]
 
     @property
     def said(self) -> list[str]:
@@ -104,45 +114,27 @@ class Played:
 
     @property
     def transcript(self) -> list[tuple[str, str]]:
-        return [(e.data["role"], e.data["content"]) for e in self.named("transcript_part")]
-
-    @property
-    def errors(self) -> list[Event]:
-        return [e for e in self.events if e.name == "error"]
+        return [(part["role"], part["content"]) for part in self.record.transcript]
 
     @property
     def logs(self) -> list[str]:
-        return [e.data["message"] for e in self.events if e.kind == "log"]
-
-    @property
-    def outcomes(self) -> dict[str, dict[str, Any]]:
-        rows = [dict(zip(records.OUTCOMES, row, strict=True)) for row in self.rows.outcomes]
-        return {row["outcome"]: row for row in rows}
-
-    @property
-    def exposures(self) -> list[dict[str, Any]]:
-        return [dict(zip(records.EXPOSURES, row, strict=True)) for row in self.rows.exposures]
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        return [dict(zip(records.METRICS, row, strict=True)) for row in self.rows.metrics]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        return orjson.loads(self.session["data"])
-
-    @property
-    def status(self) -> str:
-        return self.session["status"]
+        return [e.data["message"] for e in self.kind("log")]
 
     @property
     def rules(self) -> list[str]:
         return [note.rule for note in self.notes]
 
-    @property
-    def everything(self) -> str:
-        """All rows as one text."""
-        return repr(self.rows)
+
+@dataclass
+class Job(jobs.Job):
+    """A job whose sessions may end sooner than the product lets them."""
+
+    limits: Limits = field(default_factory=Limits)
+
+    def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
+        settings = super().settings(add_note)
+        settings.limits = self.limits
+        return settings
 
 
 def play(handler: Any, inputs: Any = (), **options: Any) -> Played:
@@ -155,88 +147,69 @@ def play_many(
     inputs: Any = (),
     sessions: int = 1,
     *,
-    seed: int = 0,
     first: int = 0,
-    world: World | None = None,
-    parameters: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | None = None,
     variables: Mapping[str, str] | None = None,
     environment: str = "development",
     strict: bool = False,
-    configuration: Mapping[str, Any] | None = None,
     variants: Mapping[str, str] | None = None,
     run_test: Mapping[str, bool] | None = None,
-    limits: Limits | None = None,
     clock: str = "virtual",
-    start_ns: int = EPOCH_NS,
     together: bool = False,
+    **options: Any,
 ) -> list[Played]:
-    """Run sessions of one run, one after another on one loop, or all `together` (wall clock only).
+    """Run sessions of one run, one after another, or all `together` (wall clock only).
 
     Args:
         handler: What `load_handler` takes.
-        inputs: What `as_caller` takes; nothing for the opening alone.
+        inputs: What `vl.run` takes.
         sessions: How many.
         first: Index of the first session.
+        variants: Variants that are forced.
+        run_test: The SDK's `runTest`.
+        clock: `virtual` or `wall`.
         together: Interleave the sessions.
+        options: Further parts of the job: seed, world, parameters, configuration, limits.
     """
-    caller = Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loaded = load_handler(handler, strict=strict, variables=variables, environment=environment)
-    notes: list[PortabilityNote] = list(loaded.note_list)
-    settings = RunSettings(
-        loaded.function,
-        notes.append,
-        strict=strict,
-        variables=loaded.variables,
-        environment=environment,
-        configuration=configuration or {},
-        forced=variants or {},
-        start_ns=start_ns,
-        run_id="run",
-        limits=limits or Limits(),
-    )
+    loaded._quiet = True  # notes are in the record
+    caller = jobs._Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs)
+    job = Job(loaded, caller, forced=variants or {}, run_tests=run_test or {}, **options)
+    if together:
+        return _together(job, range(first, first + sessions))
+    if clock == "wall" or road == "run":
+        return [Played(jobs.play(job, index, clock=clock)) for index in range(first, first + sessions)]
+    return _simulated(job, first, first + sessions)
 
-    def session(clock: Any, index: int) -> Session:
-        seeds = Seeds(seed, index)
-        who = caller.draw(seeds.random("mix")) if isinstance(caller, Mix) else caller
-        return Session(
-            settings,
-            clock,
-            seeds,
-            who.begin(seeds.random("caller")),
-            index=index,
-            session_id=session_id("run", index),
-            caller=who.name,
-            weather=None if world is None else world.begin(seeds),
-            parameters=parameters(index) if callable(parameters) else parameters,
-            run_tests=run_test,
-        )
 
-    async def virtual() -> list[SessionRows]:
-        loop = asyncio.get_running_loop()
-        rows = []
-        for index in range(first, first + sessions):
-            loop.reset()
-            rows.append(await loop.create_task(session(VirtualClock(loop), index).run()))
-        return rows
+def _simulated(job: Job, first: int, stop: int) -> list[Played]:
+    """Play sessions as a worker process does."""
+    notes: list[PortabilityNote] = []
+    rows = run_sessions(job, ShardTask(Path(), 0, "", first, stop, {}), notes)
+    return _played(job, rows, notes)
 
-    async def wall() -> list[SessionRows]:
-        loop = asyncio.get_running_loop()
-        with contextlib.ExitStack() as stack:
-            clocks = [stack.enter_context(contextlib.closing(WallClock(loop))) for _ in range(sessions)]
-            tasks = [loop.create_task(session(c, first + i).run()) for i, c in enumerate(clocks)]
-            if together:
-                return list(await asyncio.gather(*tasks))
-            return [await task for task in tasks]
 
-    with sdk.hosted():
-        loop = VirtualLoop() if clock == "virtual" else asyncio.new_event_loop()
-        try:
-            rows = loop.run_until_complete(virtual() if clock == "virtual" else wall())
-        finally:
-            loop.close()
-    return [Played(r, notes) for r in rows]
+def _together(job: Job, indexes: range) -> list[Played]:
+    """Play sessions in real time, interleaved on one loop: the hardest case for what each of them has of its own."""
+    notes: list[PortabilityNote] = []
+    settings = job.settings(notes.append)
+
+    async def one(index: int) -> SessionRows:
+        with contextlib.closing(WallClock(asyncio.get_running_loop())) as clock:
+            return await job.session(settings, clock, index).run()
+
+    async def main() -> list[SessionRows]:
+        return list(await asyncio.gather(*map(one, indexes)))
+
+    with jobs.hosting(job.handler):
+        return _played(job, asyncio.run(main()), notes)
+
+
+def _played(job: Job, rows: list[SessionRows], notes: list[PortabilityNote]) -> list[Played]:
+    for note in notes:
+        job.handler.add_note(note)
+    return [Played(SessionRecord.from_rows(session, notes=job.handler.note_list)) for session in rows]
 
 
 def on_virtual_loop(main: Callable[[], Any]) -> Any:

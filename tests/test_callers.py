@@ -429,7 +429,7 @@ def test_two_versions_of_a_handler_meet_the_same_callers():
     noisy = agent("random.random()\n" + says("Shall I book it?") + says("Done.", "text"))
     callers = mix((personas.cooperative, 1), (personas.hesitant, 1))
     pairs = zip(play_many(quiet, callers, 50), play_many(noisy, callers, 50), strict=True)
-    assert all(a.rows.events == b.rows.events for a, b in pairs)
+    assert all(a.events == b.events for a, b in pairs)
 
 
 @pytest.mark.parametrize("wrong", [{"opening": ["a", "b"]}, {"replies": {"a": ["b", "c"]}}, {"replies": [("a", "b")]}])

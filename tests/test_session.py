@@ -6,14 +6,16 @@ import textwrap
 import time
 from pathlib import Path
 
-import harness
+import orjson
 import pytest
 from harness import IMPORTS, Limits, agent, play, play_many, says
 
 from voicelab import sdk
 from voicelab.base.errors import ForcedVariantError, InputError
-from voicelab.base.records import STATUSES, TABLES, event_rows
+from voicelab.base.records import STATUSES, TABLES
 from voicelab.callers.actions import Say, at, hang_up, interrupt, press, silence
+
+pytestmark = pytest.mark.usefixtures("road")
 
 SAMPLES = Path(__file__).parent / "samples"
 PACE = 0.06
@@ -120,11 +122,10 @@ def test_rows_have_the_columns_of_the_log():
             "context.experiment('t', {'a': 1.0}, conversion_metrics=['m'])\nmetrics.counter('m')\nyield LogEvent('x')"
         )
     )
-    assert len(played.rows.session) == len(TABLES["sessions"])
-    for table in ("events", "exposures", "outcomes", "metrics"):
-        rows = list(event_rows(played.rows.events)) if table == "events" else getattr(played.rows, table)
-        assert rows
-        assert {len(row) for row in rows} == {len(TABLES[table])}
+    assert list(played.session) == list(TABLES["sessions"])
+    for table in ("exposures", "outcomes", "metrics"):
+        assert played.rows[table]
+        assert {tuple(row) for row in played.rows[table]} == {tuple(TABLES[table])}
 
 
 def test_outputs_stand_in_the_order_they_were_yielded_with_the_same_turn():
@@ -982,14 +983,14 @@ def test_the_final_stop_may_log_and_set_output():
     assert played.logs == ["bye"]
     [patch] = played.named("context_patch")
     assert "spoken" not in patch.data
-    assert harness.orjson.loads(played.session["output_data"]) == {"booked": True}
+    assert played.output_data == {"booked": True}
     assert [m["metric"] for m in played.metrics] == ["ended"]
 
 
 def test_output_data_is_a_context_patch_and_a_column():
     played = play(agent("if event.name == 'start':\n    context.set_output({'a': 1})\n"))
     assert played.named("context_patch")[0].data == {"output_data": {"a": 1}}
-    assert harness.orjson.loads(played.session["output_data"]) == {"a": 1}
+    assert played.output_data == {"a": 1}
 
 
 def test_cleanup_waits_for_tasks_and_is_no_part_of_the_conversation():
@@ -1189,6 +1190,13 @@ def test_streamed_pieces_are_joined_with_one_space():
 SECRET = 'sk-"quoted"\\and-long'
 
 
+def texts_in(value):
+    """Return all texts in lists and dicts, keys included."""
+    if isinstance(value, dict):
+        return [text for item in value.items() for text in texts_in(list(item))]
+    return [text for item in value for text in texts_in(item)] if isinstance(value, list) else [str(value)]
+
+
 SECRET_PLACES = {
     "the data of events": "yield LogEvent(key)\nyield TextToSpeechEvent(key * 3)\nyield CustomEvent('x', {key: [key]})",
     "the name of an event": "yield CustomEvent(key)",
@@ -1212,17 +1220,16 @@ def test_a_variables_value_is_masked_in(place):
         SECRET_PLACES[place], "    "
     )
     played = play(agent(body), variables={"KEY": SECRET})
-    tables = [getattr(played.rows, table) for table in ("events", "exposures", "outcomes", "metrics")]
-    rows = [played.rows.session, *(row for table in tables for row in table), [str(note) for note in played.notes]]
-    for form in (SECRET, harness.orjson.dumps(SECRET).decode()[1:-1]):
-        assert [value for row in rows for value in row if form in str(value)] == []
+    texts = [*texts_in(orjson.loads(played.everything)), *map(str, played.notes)]
+    for form in (SECRET, orjson.dumps(SECRET).decode()[1:-1]):
+        assert [text for text in texts if form in text] == []
 
 
 def test_a_variables_value_is_masked_in_what_the_caller_brings():
     body = "context.set_data('none', context.variables.get('UNKNOWN'))"
     played = play(agent(body), [f"it is {SECRET}"], variables={"KEY": SECRET}, parameters={"k": SECRET, SECRET: 1})
     assert played.data["none"] is None
-    assert "quoted" not in "".join(map(str, [*played.rows.session, *played.rows.events]))
+    assert "quoted" not in played.everything
 
 
 @pytest.mark.parametrize(("value", "masked"), [("12345", False), ("123456", True)])
@@ -1331,7 +1338,7 @@ def test_a_session_leaves_nothing_behind_for_the_next():
         yield TextToSpeechEvent("hi")
     """
     first, *others = play_many(agent(body), ["x"], 4)
-    assert [p.rows.events for p in others] == [first.rows.events] * 3
+    assert [p.events for p in others] == [first.events] * 3
 
 
 # --- real time -------------------------------------------------------------------------------------------------------
