@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voicelab.session.turns import NEVER, Effects, Timeout, TurnTaking
+from voicelab.session.turns import NEVER, Timeout, TurnTaking
 
 TEN = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10"
 BEGIN = ("begin", 0.0, "start")
@@ -27,58 +27,61 @@ def signal(now, given="ping"):
     return ("offer", now, given, False)
 
 
-class Turns(TurnTaking):
-    """Turn-taking whose calls return their effects as tuples (what, time_s, turn, value), the end of the session last."""
+class Effects:
+    """Writes the effects of turn-taking down as (what, time_s, turn, value)."""
 
-    def __init__(self, timeout_s=5.0):
-        super().__init__(self, timeout_s)
+    def __init__(self):
         self.told = []
 
-    def _tell(self, what):
-        def tell(time_s, turn, *values):
-            self.told.append((what, time_s, turn, values[0] if len(values) == 1 else values or None))
+    def deliver(self, time_s, turn, given, heard):
+        self.told.append(("deliver", time_s, turn, (given, heard)))
 
-        return tell
+    def said(self, time_s, turn, text, interrupted):
+        self.told.append(("said", time_s, turn, (text, interrupted)))
 
-    def __getattr__(self, what):
-        if what in EFFECTS:
-            return self._tell(what)
-        raise AttributeError(what)
+    def turn_end(self, time_s, turn, duration_s):
+        self.told.append(("turn_end", time_s, turn, duration_s))
 
-    def enqueue(self, *args):
-        """Return the utterance instead of its start; what else comes of the call is in `told`."""
-        return None if super().enqueue(*args) is None else self.queue[-1]
+    def turn_interrupted(self, time_s, turn):
+        self.told.append(("turn_interrupted", time_s, turn, None))
 
+    def cut(self, time_s, turn, cut):
+        self.told.append(("cut", time_s, turn, cut))
 
-EFFECTS = {name for name in vars(Effects) if not name.startswith("_")}
+    def held(self, time_s, turn, reason):
+        self.told.append(("held", time_s, turn, reason))
 
+    def dropped(self, time_s, turn, given):
+        self.told.append(("dropped", time_s, turn, given))
 
-def _told(name):
-    method = getattr(TurnTaking, name)
+    def cancel_turn(self, time_s, turn):
+        self.told.append(("cancel_turn", time_s, turn, None))
 
-    def call(self, now, *args, **kwargs):
-        if self.calling:
-            return method(self, now, *args, **kwargs)
-        self.told, self.calling, was = [], True, self.ended
-        method(self, now, *args, **kwargs)
-        self.calling = False
-        if self.ended != was:
-            self.told.append(("end", now, self.turn, self.ended))
-        return self.told
-
-    return call
+    def cancel_tasks(self, time_s, turn):
+        self.told.append(("cancel_tasks", time_s, turn, None))
 
 
-Turns.calling = False
-for _name in ("begin", "offer", "speak", "clear", "finish", "advance", "end"):
-    setattr(Turns, _name, _told(_name))
+class Talk:
+    """A conversation that takes one call after another: `call` returns the effects, the end of the session last."""
 
+    def __init__(self, timeout_s=5.0):
+        self.effects = Effects()
+        self.turns = TurnTaking(self.effects, timeout_s)
 
-def call(turns, op):
-    method, *args = op
-    if method == "offer":
-        return turns.offer(args[0], args[1], speech=args[2])
-    return getattr(turns, method)(*args)
+    def call(self, method, now, *args):
+        self.effects.told, was = [], self.turns.ended
+        if method == "offer":
+            given, speech = args
+            self.turns.offer(now, given, speech=speech)
+        else:
+            getattr(self.turns, method)(now, *args)
+        if self.turns.ended != was:
+            self.effects.told.append(("end", now, self.turns.turn, self.turns.ended))
+        return self.effects.told
+
+    def enqueue(self, now, turn, *args):
+        """Return the utterance, or None if the session takes no more speech."""
+        return None if self.turns.enqueue(now, turn, *args) is None else self.turns.queue[-1]
 
 
 def shown(effects):
@@ -90,15 +93,14 @@ def shown(effects):
 
 
 def after(*ops, timeout_s=5.0):
-    turns = Turns(timeout_s)
+    talk = Talk(timeout_s)
     for op in ops:
-        call(turns, op)
-    return turns
+        talk.call(*op)
+    return talk
 
 
-def last(*ops, timeout_s=5.0):
-    turns = after(*ops[:-1], timeout_s=timeout_s)
-    return shown(call(turns, ops[-1]) or [])
+def last(*ops):
+    return shown(after(*ops[:-1]).call(*ops[-1]))
 
 
 OPENED = [BEGIN, DONE]  # the opening is over at 0.0, nothing was said
@@ -415,22 +417,21 @@ DEADLINES = {
 @pytest.mark.parametrize("promise", DEADLINES)
 def test_when_something_is_due(promise):
     ops, expected = DEADLINES[promise]
-    assert after(*ops).deadline() == expected
+    assert after(*ops).turns.deadline() == expected
 
 
 def test_a_timeout_of_zero_seconds_never_comes():
-    turns = after(*OPENED, timeout_s=0.0)
-    assert turns.deadline() == NEVER
-    assert turns.advance(1e6) == []
+    talk = after(*OPENED, timeout_s=0.0)
+    assert talk.turns.deadline() == NEVER
+    assert talk.call("advance", 1e6) == []
 
 
 def test_speech_of_a_task_postpones_silence_without_resetting_its_count():
-    turns = after(*OPENED, ("advance", 5.0), ("finish", 5.0))
-    turns.enqueue(7.0, 1, "still working", 1.0)
-    assert turns.deadline() == 8.0
-    assert shown(turns.advance(8.0)) == [("said", 8.0, 1, ("still working", False))]
-    assert turns.advance(12.9) == []
-    assert shown(turns.advance(13.0)) == [("deliver", 13.0, 2, (Timeout(2, 13_000), None))]
+    talk = after(*OPENED, ("advance", 5.0), ("finish", 5.0), ("enqueue", 7.0, 1, "still working", 1.0))
+    assert talk.turns.deadline() == 8.0
+    assert talk.call("advance", 8.0) == [("said", 8.0, 1, ("still working", False))]
+    assert talk.call("advance", 12.9) == []
+    assert talk.call("advance", 13.0) == [("deliver", 13.0, 2, (Timeout(2, 13_000), None))]
 
 
 @pytest.mark.parametrize("ops", [[BEGIN, ("stop", "completed")], [*OPENED, ("end", 0.0, "hangup")]])
@@ -443,13 +444,13 @@ def test_a_session_that_is_over_takes_no_more_speech(ops):
     [(OPENED, True), ([BEGIN], False), (SPOKEN, False), ([*OPENED, ("end", 0.0, "hangup")], False)],
 )
 def test_idle_means_that_no_handler_works_and_nothing_plays(ops, idle):
-    assert after(*ops).idle is idle
+    assert after(*ops).turns.idle is idle
 
 
 def test_an_utterance_begins_when_the_one_before_ends():
-    turns = after(BEGIN)
-    first = turns.enqueue(1.0, 0, "a", 2.0)
-    second = turns.enqueue(1.5, 0, "b", 3.0)
+    talk = after(BEGIN)
+    first = talk.enqueue(1.0, 0, "a", 2.0)
+    second = talk.enqueue(1.5, 0, "b", 3.0)
     assert (first.start_s, first.end_s, second.start_s, second.end_s) == (1.0, 3.0, 3.0, 6.0)
 
 
@@ -477,20 +478,22 @@ def test_an_interruption_reports_each_turns_words_under_its_own_turn():
 
 def test_what_a_turn_said_is_reported_before_anything_later():
     ops = [BEGIN, speech(0.0, "first turn", 2.0), DONE, signal(1.0), speech(1.0, "second", 2.0, False, turn=1)]
-    turns = after(*ops, ("finish", 1.0))
-    times = [e[1] for op in (words(3.0), ("advance", 4.0)) for e in call(turns, op)]
+    talk = after(*ops, ("finish", 1.0))
+    times = [e[1] for op in (words(3.0), ("advance", 4.0)) for e in talk.call(*op)]
     assert times == sorted(times)
 
 
 def test_a_caller_who_began_to_speak_over_closed_ears_isnt_silent_afterwards():
-    turns = after(BEGIN, speech(0.0, "legal notice", 1.0, False), DONE, ("speak", 0.5), ("advance", 1.0))
-    assert not any(e[0] == "deliver" for e in turns.advance(7.0)), "a timeout while the caller is speaking"
+    effects = last(
+        BEGIN, speech(0.0, "legal notice", 1.0, False), DONE, ("speak", 0.5), ("advance", 1.0), ("advance", 7.0)
+    )
+    assert not any(e[0] == "deliver" for e in effects), "a timeout while the caller is speaking"
 
 
 def test_words_are_delivered_in_the_order_they_were_said():
     ops = [BEGIN, speech(0.0, "legal notice", 1.0, False), speech(0.0), DONE]
-    turns = after(*ops)
-    effects = [*call(turns, words(0.5, "first")), *call(turns, words(3.0, "second")), *turns.finish(3.0)]
+    talk = after(*ops)
+    effects = [e for op in (words(0.5, "first"), words(3.0, "second"), ("finish", 3.0)) for e in talk.call(*op)]
     assert [e[3][0] for e in effects if e[0] == "deliver"] == ["first", "second"]
 
 
@@ -518,37 +521,34 @@ def history(ops, *, punctual=True):
     Args:
         punctual: Let time pass at every deadline, as the runner does; else only when the calls say so.
     """
-    turns, now, told, log = Turns(), 0.0, 0, []
+    talk, now, told, log = Talk(), 0.0, 0, []
+    turns = talk.turns
 
-    def took(name, effects):
-        log.append((now, name, effects or []))
+    def took(method, *args):
+        log.append((now, method, talk.call(method, now, *args)))
 
-    took("begin", turns.begin(0.0, "start"))
+    took("begin", "start")
     for name, after_s, *args in ops:
         then = now + after_s
         while punctual and turns.deadline() <= then and turns.ended is None:
             now = max(now, turns.deadline())
-            took("advance", turns.end(now, turns.ending) if turns.running and turns.ending else turns.advance(now))
+            if turns.running and turns.ending:
+                took("end", turns.ending)
+            else:
+                took("advance")
         now = then
         if name == "enqueue":
-            text, seconds, interruptible = args
-            utterance = turns.enqueue(now, max(turns.turn, 0), text, seconds, interruptible)
-            log.append((now, "enqueue", utterance))
+            log.append((now, "enqueue", talk.enqueue(now, max(turns.turn, 0), *args)))
         elif name == "offer":
             told += 1
-            took("offer", turns.offer(now, f"input {told}", speech=args[0]))
-        elif name == "finish":
-            if turns.running:
-                took("finish", turns.finish(now))
-        elif name == "allow":
-            turns.allow(now, args[0])
+            took("offer", f"input {told}", *args)
         elif name == "stop":
             turns.stop("completed")
         elif name == "end":
-            took("end", turns.end(now, "hangup"))
-        else:
-            took(name, getattr(turns, name)(now))
-    took("end", turns.end(now, "hangup"))
+            took("end", "hangup")
+        elif name != "finish" or turns.running:
+            took(name, *args)
+    took("end", "hangup")
     return log
 
 
@@ -635,7 +635,7 @@ def test_every_input_is_delivered_held_or_dropped_and_at_most_once_delivered(ops
 @given(CALLS)
 def test_a_call_at_the_deadline_makes_progress(ops):
     """The runner would spin for ever on a deadline that nothing comes of."""
-    turns = after(BEGIN)
+    turns = after(BEGIN).turns
     now = 0.0
     for op in ops:
         if op[0] == "enqueue":
