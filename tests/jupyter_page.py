@@ -17,7 +17,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 _READY = """() => {
   const shown = window.jupyterapp?.shell?.currentWidget;
   return Boolean(shown?.content?.widgets?.length && shown.sessionContext?.session?.kernel
@@ -66,13 +66,13 @@ def jupyter(folder: Path, cache: Path):
         finally:
             server.terminate()
             try:
-                server.wait(10)
+                server.wait(60)
             except subprocess.TimeoutExpired:
                 server.kill()
 
 
 def _await(address: str, log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_MS / 1000
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(address, timeout=1):

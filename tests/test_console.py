@@ -26,6 +26,9 @@ async def echo(event, context):
         yield vl.sdk.TextToSpeechEvent(text=f"You said {event.data['text']}.", voice="nova")
 
 
+PATIENCE_S = 120
+
+
 class Wired:
     """A console whose messages are kept."""
 
@@ -43,12 +46,18 @@ class Wired:
     def give(self, **message):
         self.console._handle_custom_msg({"engine": "page", **message}, [])
 
-    def wait(self, there, seconds=20):
+    def wait(self, there, seconds=PATIENCE_S):
         with self.news:
             assert self.news.wait_for(lambda: any(there(message) for message in self.sent), seconds), self.sent[-3:]
 
     def phase(self, phase):
         self.wait(lambda m: m["k"] in {"state", "all"} and m["state"].get("phase") == phase)
+
+    def over(self):
+        """Wait until the console, which was closed, has ended: on a busy machine this takes longer than `close` waits."""
+        thread = self.console._talk._thread._thread
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -101,6 +110,7 @@ def test_closing_ends_the_session_and_logs_it(tmp_path):
     one.give(k="connect")
     one.phase("live")
     one.console.close()
+    one.over()
     assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
 
 
@@ -183,6 +193,7 @@ def test_a_cell_run_again_with_a_wrong_argument_leaves_no_session_behind(monkeyp
     shell.execution_count = 2
     with pytest.raises(InputError):
         vl.Console(echo, tts="pikko")
+    one.over()
     assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
 
 
@@ -205,7 +216,7 @@ def test_a_cleanup_that_takes_longer_than_close_waits_is_logged_all_the_same(tmp
     one.console.close()  # twice is no worse
     assert thread._thread.is_alive()
     thread.post(go_on.set)
-    thread._thread.join(20)
+    thread._thread.join(PATIENCE_S)
     assert not thread._thread.is_alive()
     assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
 
@@ -235,7 +246,7 @@ def test_what_ends_a_process_ends_no_session(wired, kind, error):
     one.wait(shows("leave"))
     one.give(k="say", text="go on")
     one.wait(
-        lambda m: m["k"] == "events" and any(e["turn"] == 2 and e["name"] == "text_to_speech" for e in m["events"])
+        lambda m: m["k"] == "events" and any(e["turn"] >= 2 and e["name"] == "text_to_speech" for e in m["events"])
     )
     one.give(k="hang_up")
     one.phase("ended")
@@ -247,13 +258,13 @@ def test_a_call_that_holds_everything_up_is_named_while_it_does(wired):
 
     async def blocks(event, context):
         if event.name == "start":
-            go_on.wait(20)
+            go_on.wait(120)
             yield vl.sdk.TextToSpeechEvent(text="At last.", voice="nova")
 
     one = wired(blocks)
     one.give(k="hello")
     one.give(k="connect")
-    one.wait(lambda m: m["k"] == "state" and "go_on.wait(20)" in ((m["state"].get("message") or {}).get("text") or ""))
+    one.wait(lambda m: m["k"] == "state" and "go_on.wait(120)" in ((m["state"].get("message") or {}).get("text") or ""))
     go_on.set()
     one.wait(shows("At last."))
 
@@ -283,7 +294,7 @@ def test_a_console_that_nobody_holds_ends():
         one.close()
     del one
     gc.collect()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert gone is not None
 

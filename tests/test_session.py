@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import orjson
@@ -1353,19 +1352,18 @@ def test_a_tiny_conversation_in_real_time():
         await asyncio.sleep(0.02)
         yield TextToSpeechEvent("b")
     """
-    began = time.perf_counter()
-    played = play(agent(body), ["hi", press("1")], clock="wall")
+    played = play(agent(body), ["hi", press("1")], clock="wall", configuration={"timeout": 0})
     assert played.said == ["a", "b"]
     assert played.input_names == ["start", "text", "dtmf", "stop"]
     assert played.status == "completed"
     assert played.session["duration_s"] >= 2 * PACE + 0.02 - 0.01
-    assert time.perf_counter() - began < 20
 
 
 def test_words_over_speech_in_real_time():
-    played = play(agent(says("x " * 100)), [interrupt("a", after_s=0.1)], clock="wall")
+    speech = "x " * 20_000
+    played = play(agent(says(speech)), [interrupt("a", after_s=0.1)], clock="wall")
     assert played.speech[0].data["interrupted"] is True
-    assert played.session["duration_s"] < 5
+    assert played.session["duration_s"] < seconds(speech)
 
 
 def test_an_input_error_in_a_session_is_a_row_that_says_what_is_allowed():
