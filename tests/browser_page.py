@@ -77,9 +77,18 @@ window.ready = true;
 </script></body></html>"""
 
 
+CHROMIUMS = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+]
+
+
 def find_chromium():
     """Return the path of Chromium; without one the tests are skipped, in CI they fail."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in CHROMIUMS:
         if path := shutil.which(name):
             return path
     if os.environ.get("CI"):
