@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCHMARKS := engine scale calibration analysis speech console talk
 
-.PHONY: demo test lint format bench lab clean
+.PHONY: demo test format bench bench-quick lab clean
 
 demo: $(VENV)/.installed
 	$(BIN)/voicelab demo
@@ -14,14 +15,14 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
+# All run, also when one misses what is required; then `make` fails.
 bench: $(VENV)/.installed-test
-	$(BIN)/python -W ignore benchmarks/engine.py
-	$(BIN)/python -W ignore benchmarks/scale.py
-	$(BIN)/python -W ignore benchmarks/calibration.py
-	$(BIN)/python -W ignore benchmarks/analysis.py
-	$(BIN)/python -W ignore benchmarks/speech.py
-	$(BIN)/python -W ignore benchmarks/console.py
-	$(BIN)/python -W ignore benchmarks/talk.py
+	@missed=; for name in $(BENCHMARKS); do \
+	  echo "== $$name"; $(BIN)/python -W ignore benchmarks/$$name.py $(QUICK) || missed="$$missed $$name"; \
+	done; test -z "$$missed" || { echo "missed in:$$missed"; exit 1; }
+
+bench-quick: QUICK := --quick
+bench-quick: bench
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/01_talk.ipynb

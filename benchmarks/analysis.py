@@ -1,6 +1,7 @@
-"""Time and memory of the analysis on ten million sessions, beside DuckDB computing the sums alone, and of single updates: `python benchmarks/analysis.py [MILLIONS]`.
+"""CPU and memory of the analysis on ten million sessions, and of updates: `python benchmarks/analysis.py [MILLIONS] [--quick]`.
 
-Each measurement runs in a process of its own, so that peaks of memory are its own; medians of three rounds.
+Yardsticks: DuckDB computing the sums alone; for updates, the sums kept one by one in plain Python. Each measurement of
+the analysis runs in a process of its own, so that peaks of memory are its own; medians of three rounds.
 """
 
 import json
@@ -10,15 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
+from figures import Figures, arguments
 
 ROUNDS = 3
 SINGLES = 20_000
-REQUIRED = {"without the path": 2.0, "with the full path": 25.0}
+# CPU over that of the yardstick: what is reached, and half as much again for noise.
+MOST = {"without the path": 2.0, "with the full path": 25.0}
+MOST_UPDATE = {"horizon": (130.0, 7.0), "no horizon": (360.0, 14.0)}
 OUTCOMES = ["booked", "asked", "duration_s"]
 WEIGHTS = dict.fromkeys(("formal", "casual", "friendly"), 1 / 3)
 
@@ -68,7 +73,7 @@ WORK = {
 
 
 def measured(name: str, path: Path) -> tuple[float, float]:
-    """Return seconds and peak memory in MB of one piece of work in a fresh process, imports left out."""
+    """Return CPU seconds and peak memory in MB of one piece of work in a fresh process, imports left out."""
     done = subprocess.run(
         [sys.executable, __file__, "--run", name, str(path)], capture_output=True, check=True, text=True
     )
@@ -85,14 +90,30 @@ def run(name: str, path: str) -> None:
         import ibis  # noqa: F401 - as above
         import tea_tasting  # noqa: F401 - as above
 
-    start = time.perf_counter()
+    start = time.process_time()
     WORK[name](path)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
+def cpu_us(work: Callable[[], object]) -> float:
+    """Return the CPU time of some work, in microseconds a session."""
+    start = time.process_time()
+    work()
+    return 1e6 * (time.process_time() - start) / SINGLES
+
+
+def plain_sums(sessions: list[tuple[str, bool]]) -> None:
+    kept = {name: [0, 0.0, 0.0] for name in WEIGHTS}
+    for variant, hit in sessions:
+        mine, value = kept[variant], float(hit)
+        mine[0] += 1
+        mine[1] += value
+        mine[2] += value * value
+
+
 def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[float, float]:
-    """Return microseconds a session takes one by one, and in one batch, for a binary outcome of three variants."""
+    """Return CPU a session one by one and in one batch, over the sums', for a binary outcome of three variants."""
     import numpy as np
 
     from voicelab.decision.monitor import Monitor
@@ -106,45 +127,49 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     for monitor in (single, batch):
         monitor.know("binary")
     sessions = [(list(WEIGHTS)[arm], hit) for arm, hit in zip(arms, hits.tolist(), strict=True)]
-    start = time.perf_counter()
-    for variant, hit in sessions:
-        single.update(variant, hit)
-    one_by_one = time.perf_counter() - start
     everywhere = np.ones(SINGLES, dtype=bool)
-    start = time.perf_counter()
-    batch.extend(arms, hits.astype(float), everywhere, ~everywhere, np.arange(SINGLES))
-    together = time.perf_counter() - start
+    base = cpu_us(lambda: plain_sums(sessions))
+    one_by_one = cpu_us(lambda: [single.update(variant, hit) for variant, hit in sessions])
+    together = cpu_us(lambda: batch.extend(arms, hits.astype(float), everywhere, ~everywhere, np.arange(SINGLES)))
     assert single.decision() == batch.decision()
-    return 1e6 * one_by_one / SINGLES, 1e6 * together / SINGLES
+    return one_by_one / base, together / base
 
 
-def updates() -> None:
+def updates(figures: Figures) -> None:
     for method, horizon in (("horizon", 10**6), ("no horizon", None)):
         for what, rates in (("A/A", (0.3, 0.3, 0.3)), ("A/B", (0.3, 0.33, 0.36))):
             times = [update_times(horizon=horizon, rates=rates) for _ in range(ROUNDS)]
             one, together = (statistics.median(part) for part in zip(*times, strict=True))
-            print(
-                f"update, {method}, {what}: {one:.1f} us one by one, at most 25; {together:.2f} us in a batch, at most 3"
-            )
+            figures.at_most(f"update one by one, {method}, {what}", one, MOST_UPDATE[method][0])
+            figures.at_most(f"update in a batch, {method}, {what}", together, MOST_UPDATE[method][1])
 
 
-def main(millions: float) -> None:
+def main() -> int:
+    given = arguments(__doc__, "millions", 10.0, 0.5)
+    figures = Figures(given.quick)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sessions.parquet"
-        make(path, int(millions * 1e6))
-        works = [name for name in WORK if name != "tea-tasting" or (find_spec("tea_tasting") and find_spec("ibis"))]
-        rounds = [{name: measured(name, path) for name in works} for _ in range(ROUNDS)]
+        make(path, int(given.millions * 1e6))
+        compared = [] if given.quick else ["the same, no horizon", "full, no horizon"]
+        if find_spec("tea_tasting") and find_spec("ibis"):
+            compared.append("tea-tasting")
+        works = [name for name in WORK if name in {"sums", *MOST, *compared}]
+        rounds = [{name: measured(name, path) for name in works} for _ in range(1 if given.quick else ROUNDS)]
     base = statistics.median(r["sums"][0] for r in rounds)
+    figures.shown("the sums, CPU", base, "s")
     for name in works:
-        seconds = statistics.median(r[name][0] for r in rounds)
-        peak = max(r[name][1] for r in rounds)
-        required = f", at most {REQUIRED[name]:g}" if name in REQUIRED else ""
-        print(f"{name:20} {seconds:7.2f} s  {seconds / base:6.1f} times the sums{required}  peak {peak:,.0f} MB")
-    updates()
+        times = statistics.median(r[name][0] for r in rounds) / base
+        if name in MOST:
+            figures.at_most(f"{name}, over the sums", times, MOST[name])
+        else:
+            figures.shown(f"{name}, over the sums", times)
+        figures.shown(f"{name}, peak of memory", max(r[name][1] for r in rounds), "MB")
+    updates(figures)
+    return figures.exit_code()
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         run(*sys.argv[2:4])
     else:
-        main(float(sys.argv[1]) if len(sys.argv) > 1 else 10)
+        sys.exit(main())

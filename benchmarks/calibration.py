@@ -1,6 +1,7 @@
-"""False stops and power beside their bounds, looks after every session: `python benchmarks/calibration.py [REPLICATIONS]`.
+"""False stops and power beside their bounds, looks after every session: `python benchmarks/calibration.py [REPLICATIONS] [--quick]`.
 
-At 2,000 replications the Monte-Carlo error is about half a point at a rate of 5 %.
+At 2,000 replications the Monte-Carlo error is about half a point at a rate of 5 %; bounds are wider by two such errors,
+those of power by three. Everything is seeded: the same number of replications finds the same.
 """
 
 import math
@@ -8,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+from figures import Figures, arguments
 
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
@@ -82,22 +84,23 @@ def runs(rule, weights, draw, kind, length, replications, seed):
         yield monitor.decision()
 
 
-def false_stops(replications):
-    print(f"{'false winners, percent':52} found  bound")
-    missed = 0
+def error_of(percent, replications):
+    """Return the Monte-Carlo error of a rate, in percent."""
+    return 100 * math.sqrt(percent / 100 * (1 - percent / 100) / replications)
+
+
+def false_share(figures, name, share, bound, replications):
+    """Print a share of false alarms, in percent."""
+    figures.at_most(name, 100 * share, bound + 2 * error_of(bound, replications), "%", target=bound)
+
+
+def false_stops(figures, replications):
     for seed, (name, rule, weights, draw, kind, length, bound) in enumerate(settings()):
-        tied_best = name.startswith("two tied")
         found = [d.winner for d in runs(rule, weights, draw, kind, length, replications, seed)]
-        share = 100 * sum(w is not None for w in found) / replications
-        over = share > bound + 200 * math.sqrt(bound / 100 * (1 - bound / 100) / replications)
-        missed += over
-        print(
-            f"{name:52} {share:5.1f}  {bound:5.1f}{'  over' if over else ''}{'' if not tied_best else '  (a winner is false)'}"
-        )
-    return missed
+        false_share(figures, f"false: {name}", sum(w is not None for w in found) / replications, bound, replications)
 
 
-def changed_weights(replications):
+def changed_weights(figures, replications):
     rng = np.random.default_rng(99)
     half = np.ones(500, dtype=np.bool_)
     stops = 0
@@ -109,43 +112,44 @@ def changed_weights(replications):
         arms = rng.choice(2, 500, p=[0.1, 0.9])
         monitor.extend(arms, (rng.random(500) < 0.5) * 1.0, half, ~half, np.arange(500, 1_000))
         stops += monitor.decision().winner is not None
-    print(f"{'weights .5/.5 -> .1/.9 while the rate goes .3 -> .5':52} {100 * stops / replications:5.1f}    7.0")
+    name = "false: weights .5/.5 to .1/.9, the rate .3 to .5"
+    false_share(figures, name, stops / replications, 7.0, replications)
 
 
-def sample_ratio(replications):
+def sample_ratio(figures, replications):
     rng = np.random.default_rng(98)
     alarms = 0
     for _ in range(replications):
         ratio = SampleRatio(np.array([0.2, 0.3, 0.5]))
         ratio.extend(rng.choice(3, 3_000, p=[0.2, 0.3, 0.5]))
         alarms += ratio.p_value <= 0.05
-    print(f"{'sequential sample ratio at 5 %':52} {100 * alarms / replications:5.1f}    5.0")
+    false_share(figures, "false: sequential sample ratio at 5 %", alarms / replications, 5.0, replications)
 
 
-def power(replications):
-    print(f"\n{'power, percent':52} found  measured before  wrong  mean sessions")
+def power(figures, replications):
     for seed, (levels, m, before) in enumerate(POWER):
         weights = EVEN if len(levels) == 2 else (1 / 3, 1 / 3, 1 / 3)
         rule = StopRule(max_iterations=m, max_confidence=95)
         decisions = list(runs(rule, weights, rates(*levels), "binary", m, replications, 1_000 + seed))
-        best = f"v{len(levels) - 1}"
+        best, name = f"v{len(levels) - 1}", f"{' / '.join(f'{level:.2f}' for level in levels)}, M = {m:,}"
         won = 100 * sum(d.winner == best for d in decisions) / replications
-        wrong = 100 * sum(d.winner not in {None, best} for d in decisions) / replications
-        mean = np.mean([d.sessions for d in decisions])
-        print(
-            f"{' / '.join(f'{level:.2f}' for level in levels) + f', M = {m:,}':52} {won:5.1f}  {before:15.1f}  {wrong:5.1f}  {mean:13,.0f}"
+        figures.at_least(f"power: {name}", won, before - 3 * error_of(before, replications), "%", target=before)
+        figures.shown(
+            "   wrong winners", 100 * sum(d.winner not in {None, best} for d in decisions) / replications, "%"
         )
+        figures.shown("   sessions, mean", float(np.mean([d.sessions for d in decisions])))
 
 
-def main(replications):
-    start = time.perf_counter()
-    missed = false_stops(replications)
-    changed_weights(replications)
-    sample_ratio(replications)
-    power(replications)
-    print(f"\n{replications:,} replications of each, {time.perf_counter() - start:.0f} s")
-    return 1 if missed else 0
+def main():
+    replications = arguments(__doc__, "replications", 2_000, 100).replications
+    figures, start = Figures(), time.perf_counter()
+    false_stops(figures, replications)
+    changed_weights(figures, replications)
+    sample_ratio(figures, replications)
+    power(figures, replications)
+    print(f"{replications:,} replications of each, {time.perf_counter() - start:.0f} s")
+    return figures.exit_code()
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000))
+    sys.exit(main())

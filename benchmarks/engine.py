@@ -1,7 +1,8 @@
-"""CPU per session of the session engine, beside its yardsticks, in one process: `python benchmarks/engine.py [ROUNDS]`.
+"""CPU per session of the session engine, beside its yardsticks: `python benchmarks/engine.py [ROUNDS] [--quick]`.
 
 Yardsticks: the bare generator (the handler driven by a plain loop with the SDK's own context: no runtime, no log), and
-the SDK's TestRunner in virtual time. Each round runs all of them in turn; medians of the rounds' ratios are printed.
+the SDK's TestRunner in virtual time. Each round runs all of them in turn, in one process; the figures are medians of the
+rounds' ratios, in sessions per CPU-second.
 """
 
 import statistics
@@ -11,6 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
+from figures import Figures, arguments
 from handlers import TEXTS, five_turns, five_turns_and_a_task
 from primfunctions.configuration import Configuration
 from primfunctions.context import Context
@@ -24,13 +26,14 @@ from voicelab.runs.options import SessionOptions
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
 
-SESSIONS = 2_000
-REQUIRED = {
-    "engine / bare": 0.65,
-    "engine + Parquet / bare": 0.55,
-    "engine / bare, background task": 0.65,
-    "engine + Parquet / bare, background task": 0.55,
-    "engine / TestRunner, background task": 1.0,
+SESSIONS = 1_000
+# What is reached (medians of 15 rounds: .33, .27, .49, .44, .73), less a quarter for noise; and the target.
+FIGURES = {
+    "engine / bare": (0.24, 0.65),
+    "engine + Parquet / bare": (0.2, 0.55),
+    "engine / bare, background task": (0.37, 0.65),
+    "engine + Parquet / bare, background task": (0.32, 0.55),
+    "engine / TestRunner, background task": (0.55, 1.0),
 }
 
 
@@ -93,28 +96,33 @@ def one_round(handler) -> dict[str, float]:
     return times
 
 
-def main(rounds: int) -> int:
-    warnings.simplefilter("ignore")
-    collect_seldom()  # for everything measured alike
-    ratios: dict[str, list[float]] = {name: [] for name in REQUIRED}
+def ratios(rounds: int) -> dict[str, list[float]]:
+    """Return the figures of each round, after one to warm up."""
+    found: dict[str, list[float]] = {name: [] for name in FIGURES}
     for number in range(rounds + 1):
         for handler, suffix in ((five_turns, ""), (five_turns_and_a_task, ", background task")):
             times = one_round(handler)
             if number == 0:
-                continue  # a warm-up
+                continue
             for what in ("engine", "engine + Parquet"):
-                ratios[f"{what} / bare{suffix}"].append(times["bare"] / times[what])
+                found[f"{what} / bare{suffix}"].append(times["bare"] / times[what])
             if suffix:
-                ratios[f"engine / TestRunner{suffix}"].append(times["TestRunner"] / times["engine"])
+                found[f"engine / TestRunner{suffix}"].append(times["TestRunner"] / times["engine"])
             shown = ", ".join(f"{name} {us:.0f}" for name, us in times.items())
-            print(f"round {number}{suffix}: CPU us a session: {shown}")
-    print(f"\n{'sessions per CPU-second, ratio':44} median    min    max  required")
-    for name, values in ratios.items():
-        print(
-            f"{name:44} {statistics.median(values):6.2f} {min(values):6.2f} {max(values):6.2f}  {REQUIRED[name]:6.2f}"
-        )
-    return 0
+            print(f"round {number}{suffix}: CPU us a session: {shown}", flush=True)
+    return found
+
+
+def main() -> int:
+    given = arguments(__doc__, "rounds", 15, 2)
+    warnings.simplefilter("ignore")
+    collect_seldom()  # for everything measured alike
+    figures = Figures(given.quick)
+    for name, values in ratios(given.rounds).items():
+        floor, target = FIGURES[name]
+        figures.at_least(name, statistics.median(values), floor, target=target)
+    return figures.exit_code()
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 7))
+    sys.exit(main())

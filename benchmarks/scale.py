@@ -1,16 +1,19 @@
-"""How a simulation scales: `python benchmarks/scale.py [SESSIONS]` (default 100,000).
+"""How a simulation scales: `python benchmarks/scale.py [SESSIONS] [--quick]`.
 
-CPU a session at a tenth of the sessions and at all of them, the driver's memory on the way, and one worker against two.
-Start-up is excluded: the worker processes are warm before the clock starts.
+CPU a session at all of the sessions over that at a tenth of them, the driver's memory on the way, and two workers over
+one: in CPU, and in time beside two processes that only count. Start-up is excluded: the worker processes are warm before
+the clock starts.
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from figures import Figures, arguments
 from handlers import TEXTS, five_turns
 
 import voicelab as vl
@@ -67,23 +70,40 @@ def simulate(sessions: int, workers: int, folder: str) -> tuple[float, float, Me
     return time.perf_counter() - wall, cpu_s() - cpu, memory
 
 
-def main(sessions: int) -> int:
+def counting_s(processes: int) -> float:
+    """Return the wall seconds that processes side by side take to count, each as far."""
+    start = time.perf_counter()
+    counting = [
+        subprocess.Popen([sys.executable, "-S", "-c", "for _ in range(30_000_000): pass"]) for _ in range(processes)
+    ]
+    for process in counting:
+        process.wait()
+    return time.perf_counter() - start
+
+
+def growth_of_memory(memory: Memory) -> float:
+    """Return the driver's most memory over its most in the first third of the time."""
+    end_s = memory.samples[-1][0]
+    early = max(mb for at, mb in memory.samples if at <= max(end_s / 3, memory.samples[0][0]))
+    return max(mb for _, mb in memory.samples) / early
+
+
+def main() -> int:
+    given = arguments(__doc__, "sessions", 100_000, 10_000)
+    sessions, figures = given.sessions, Figures(given.quick)
     with tempfile.TemporaryDirectory() as root:
         _, few_cpu, _ = simulate(sessions // 10, 1, f"{root}/few")
-        one_wall, many_cpu, memory = simulate(sessions, 1, f"{root}/one")
-        two_wall, _, _ = simulate(sessions, 2, f"{root}/two")
-    growth = many_cpu / sessions / (few_cpu / (sessions // 10)) - 1
-    wall = memory.samples[-1][0]
-    early = max((mb for at, mb in memory.samples if at <= 0.3 * wall), default=0.0)
-    late = max(mb for at, mb in memory.samples)
-    print(f"CPU a session, {sessions // 10:,} to {sessions:,}: {growth:+.1%} (required: under +5 %)")
-    print(
-        f"driver memory after 30 % of the sessions {early:.0f} MB, at most {late:.0f} MB: {late / early - 1:+.1%} (under +10 %)"
-    )
-    print(f"two workers against one: {one_wall / two_wall:.2f} times (required: 1.8, on free cores)")
-    print(f"one worker: {sessions / one_wall:,.0f} sessions a second")
-    return 0
+        one_wall, one_cpu, memory = simulate(sessions, 1, f"{root}/one")
+        machine = 2 * counting_s(1) / counting_s(2)
+        two_wall, two_cpu, _ = simulate(sessions, 2, f"{root}/two")
+    figures.at_most("CPU a session, over that of a tenth of the sessions", one_cpu / few_cpu / 10, 1.15, target=1.05)
+    figures.at_most("driver's memory, over that in the first third", growth_of_memory(memory), 1.1)
+    figures.at_most("CPU of two workers, over that of one", two_cpu / one_cpu, 1.25)
+    figures.at_least("two workers over one, over two that only count", one_wall / two_wall / machine, 0.7, target=0.9)
+    figures.shown("two workers over one", one_wall / two_wall)
+    figures.shown("one worker, sessions a second", sessions / one_wall)
+    return figures.exit_code()
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    sys.exit(main())

@@ -1,24 +1,23 @@
-"""Recognition, end of turn and cost of the speech engines: `python benchmarks/speech.py [--quick] [--whisper MODEL]`.
+"""Recognition, end of turn and cost of the speech engines: `python benchmarks/speech.py [SENTENCES] [--quick] [--whisper MODEL]`.
 
-Word error rates are of 35 phone-call sentences; the cost is CPU time over the length of the sound. Everything is
-seeded. Bounds stand beside what they bound.
+Word error rates are of phone-call sentences; the cost is CPU time over the length of the sound. Everything is seeded.
 """
 
-import argparse
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from figures import Figures, arguments
 
 import voicelab as vl
 from voicelab import speech
 from voicelab.runs.jobs import Job
-from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
@@ -31,7 +30,6 @@ LINES = {
     "telephone": PhoneLine(),
     **{f"telephone, {snr} dB": PhoneLine(noise="pink", snr_db=snr) for snr in (20, 15, 10, 5)},
 }
-BOUND = 0.03
 
 
 def voices():
@@ -44,7 +42,7 @@ def voices():
     return found
 
 
-def recognition(name, ear, phrases, sentences):
+def recognition(figures, name, ear, phrases, sentences):
     """Print word error rate and whole sentences right, by voice and line."""
     for voice, (mouth, as_whom) in voices().items():
         sounds = [mouth.synthesize(sentence, voice=as_whom) for sentence in sentences]
@@ -60,13 +58,16 @@ def recognition(name, ear, phrases, sentences):
             pairs = list(zip(sentences, heard_as, strict=True))
             rate = sum(word_errors(*pair) for pair in pairs) / sum(len(normalized(sentence)) for sentence in sentences)
             whole = np.mean([normalized(said) == normalized(heard) for said, heard in pairs])
-            bounded = phrases and voice.startswith("pico") and line_name in {"clean", "telephone"}
-            bound = f"  at most {BOUND}" + ("" if rate <= BOUND else "  MISSED") if bounded else ""
-            print(f"{name:22} {voice:12} {line_name:18} {rate:6.3f} {whole:6.2f}   {cpu / seconds:6.3f}{bound}")
+            case = f"{name}, {voice}, {line_name}"
+            if phrases and voice.startswith("pico") and line_name in {"clean", "telephone"}:
+                figures.at_most(f"word errors: {case}", rate, 0.03)
+            else:
+                figures.shown(f"word errors: {case}", rate)
+            figures.shown("   whole sentences right", whole)
+            figures.shown("   CPU over the length of the sound", cpu / seconds)
 
 
-def speaking(sentences):
-    print("\nsynthesis, CPU seconds a second of sound (median)")
+def speaking(figures, sentences):
     for name in ("pico", "espeak"):
         try:
             engine = speech.text_to_speech(name)
@@ -78,16 +79,16 @@ def speaking(sentences):
             began = time.process_time()
             sound = engine.synthesize(f"{sentence} {n}", speed=1.01)
             shares.append((time.process_time() - began) / sound.duration_s)
-        print(f"{name:10} {statistics.median(shares):.4f}")
+        figures.shown(f"synthesis: {name}, CPU over the length of the sound", statistics.median(shares))
     pico, first = speech.text_to_speech("pico"), {1: [], 15: []}
     for n in range(20):
         for length, times in first.items():
             said = " ".join(f"Parcel {n} of order {n * 100 + length + i} is on its way." for i in range(length))
-            began = time.perf_counter()
+            began = time.process_time()
             next(synthesize_sentences(pico, said))
-            times.append(1000 * (time.perf_counter() - began))
+            times.append(time.process_time() - began)
     one, many = (statistics.median(times) for times in first.values())
-    print(f"first sound of a reply (median): of one sentence after {one:.0f} ms, of fifteen after {many:.0f} ms")
+    figures.at_most("first sound of fifteen sentences, over that of one", many / one, 1.5)
 
 
 def stream(sentences, snr_db, seed):
@@ -109,10 +110,7 @@ def stream(sentences, snr_db, seed):
     return noisy.astype(np.float32), voiced[: n * FRAME].reshape(n, FRAME).mean(axis=1) > 0.5, ends
 
 
-def ends_of_turn(sentences):
-    print(
-        "\nend of turn            recall  false alarms   us a frame   turns found   delay after the last sound, s (median)"
-    )
+def ends_of_turn(figures, sentences):
     for name in ("silero", "energy"):
         for snr_db in (None, 10, 5):
             samples, voiced, ends = stream(sentences, snr_db, 3)
@@ -128,15 +126,20 @@ def ends_of_turn(sentences):
                         turns += 1
                         now = (at + 1600) / RATE
                         delays.append(now - min(ends, key=lambda end: abs(end + 0.7 - now)))
-            delay = f"{statistics.median(delays):.2f}" if delays else "none"
-            level = "clean" if snr_db is None else f"{snr_db} dB"
-            print(
-                f"{name:10} {level:10} {said[voiced].mean():8.2f} {said[~voiced].mean():13.2f} {cost:12.0f}   "
-                f"{turns:3} of {len(ends):3}        {delay}"
-            )
+            case = f"{name}, {'clean' if snr_db is None else f'{snr_db} dB'}"
+            if snr_db is None:
+                figures.at_least(f"end of turn: {case}, turns found of those said", turns / len(ends), 0.95)
+                figures.at_most(
+                    "   delay after the last sound (median)", statistics.median(delays or [np.inf]), 1.0, "s"
+                )
+            else:
+                figures.shown(f"end of turn: {case}, turns found of those said", turns / len(ends))
+            figures.shown("   frames with a voice that are found", said[voiced].mean())
+            figures.shown("   frames without that are taken for one", said[~voiced].mean())
+            figures.shown("   CPU a frame", cost, "us")
 
 
-def simulation(sessions):
+def simulation(figures, sessions):
     """Print the CPU time of a simulation through audio over that of its engines alone."""
     telephone = Telephone(PhoneLine(), "pico", "sphinx")
     studio, spent = _studio(telephone), [0.0]
@@ -154,15 +157,14 @@ def simulation(sessions):
     studio.stt.transcribe = timed(studio.stt.transcribe)
     studio.tts.synthesize = timed(studio.tts.synthesize)
     studio.endpointer.feed = timed(studio.endpointer.feed)
-    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
+    job = Job(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone)
     began = time.process_time()
     with vl.sdk.hosted():
         n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
     whole = time.process_time() - began
     times = whole / spent[0]
-    print(
-        f"\n{n} five-turn sessions through audio: {whole / n:.3f} s of CPU each, {times:.2f} times the engines' own  at most 1.25"
-    )
+    figures.shown("a session through audio, CPU", whole / n, "s")
+    figures.at_most("a session through audio, over its engines alone", times, 1.25)
 
 
 async def receptionist(event, context):
@@ -180,41 +182,46 @@ def seconds(sessions, workers):
         return time.perf_counter() - began
 
 
-def scaling(few, many):
-    """Print what a second worker brings, start-up left out, and what memory a worker gains with its sessions."""
+def second_worker(figures, few, many):
+    """Print what a second worker brings, start-up left out."""
     rates = {}
     for workers in (1, 2):
         short, long = seconds(few, workers), seconds(many, workers)
         rates[workers] = (many - few) / (long - short)
-    print(f"two workers: {rates[2] / rates[1]:.2f} times the sessions a second of one (text: at least 1.8)")
-    telephone = Telephone(PhoneLine(), "pico", "sphinx")
-    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
+    figures.shown("two workers over one, through audio", rates[2] / rates[1])
+
+
+def memory(figures, sessions):
+    """Print what memory a worker gains with its sessions."""
+    job = Job(
+        vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=Telephone(PhoneLine(), "pico", "sphinx")
+    )
     held = []
     with vl.sdk.hosted():
-        for first in range(0, 3 * many, many):
-            run_sessions(job, ShardTask(Path(), 0, "all", first, first + many, {}), [])
+        for first in range(0, 3 * sessions, sessions):
+            run_sessions(job, ShardTask(Path(), 0, "all", first, first + sessions, {}), [])
             held.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6)
-    print(f"memory after {many}, {2 * many}, {3 * many} sessions: " + ", ".join(f"{mb:.0f} MB" for mb in held))
+    figures.at_most("memory of a worker after thrice the sessions, over once", held[-1] / held[0], 1.15)
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="eight sentences")
-    arguments.add_argument("--whisper", metavar="MODEL", help="folder of a faster-whisper model")
-    given = arguments.parse_args()
-    sentences = SENTENCES[:8] if given.quick else SENTENCES
+    given = arguments(__doc__, "sentences", len(SENTENCES), 8, whisper="folder of a faster-whisper model")
+    sentences, figures = SENTENCES[: given.sentences], Figures(given.quick)
     warnings.simplefilter("ignore")
-    print(f"{'recogniser':22} {'voice':12} {'line':18} {'errors':>6} {'whole':>6}   {'CPU':>6}")
-    recognition("sphinx, expected", speech.speech_to_text("sphinx"), sentences, sentences)
-    recognition("sphinx, free", speech.speech_to_text("sphinx"), None, sentences)
+    recognition(figures, "sphinx, expected", speech.speech_to_text("sphinx"), sentences, sentences)
+    if not given.quick:  # nothing is required of these, and they take their time
+        recognition(figures, "sphinx, free", speech.speech_to_text("sphinx"), None, sentences)
+        second_worker(figures, 40, 200)
     if given.whisper:
-        recognition("whisper", speech.speech_to_text("whisper", model=given.whisper), None, sentences)
+        ear = speech.speech_to_text("whisper", model=given.whisper)
+        recognition(figures, "whisper", ear, None, sentences)
     with cache.bypassed():
-        speaking(sentences)
-    ends_of_turn(sentences)
-    simulation(5 if given.quick else 40)
-    scaling(*((20, 40) if given.quick else (40, 200)))
+        speaking(figures, sentences)
+    ends_of_turn(figures, sentences)
+    simulation(figures, 5 if given.quick else 40)
+    memory(figures, 5 if given.quick else 100)
+    return figures.exit_code()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
