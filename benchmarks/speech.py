@@ -18,6 +18,7 @@ from figures import Figures, arguments
 import voicelab as vl
 from voicelab import speech
 from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
@@ -157,7 +158,7 @@ def simulation(figures, sessions):
     studio.stt.transcribe = timed(studio.stt.transcribe)
     studio.tts.synthesize = timed(studio.tts.synthesize)
     studio.endpointer.feed = timed(studio.endpointer.feed)
-    job = Job(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone)
+    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
     began = time.process_time()
     with vl.sdk.hosted():
         n = len(run_sessions(job, ShardTask(Path(), 0, "all", 0, sessions, {}), []))
@@ -193,9 +194,8 @@ def second_worker(figures, few, many):
 
 def memory(figures, sessions):
     """Print what memory a worker gains with its sessions."""
-    job = Job(
-        vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=Telephone(PhoneLine(), "pico", "sphinx")
-    )
+    telephone = Telephone(PhoneLine(), "pico", "sphinx")
+    job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
     held = []
     with vl.sdk.hosted():
         for first in range(0, 3 * sessions, sessions):

@@ -20,9 +20,9 @@ from voicelab.callers import as_caller
 from voicelab.handlers import load_handler
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs import jobs
-from voicelab.runs.options import EPOCH
+from voicelab.runs.options import EPOCH, SessionOptions
 from voicelab.runtime.clock import VirtualLoop, WallClock
-from voicelab.session.host import Limits, Settings
+from voicelab.session.host import Limits, RunSettings
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 IMPORTS = """
@@ -125,13 +125,13 @@ class Played:
         return [note.rule for note in self.notes]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job(jobs.Job):
     """A job whose sessions may end sooner than the product lets them."""
 
     limits: Limits = field(default_factory=Limits)
 
-    def settings(self, add_note: Callable[[PortabilityNote], None]) -> Settings:
+    def settings(self, add_note: Callable[[PortabilityNote], None]) -> RunSettings:
         settings = super().settings(add_note)
         settings.limits = self.limits
         return settings
@@ -151,6 +151,7 @@ def play_many(
     variables: Mapping[str, str] | None = None,
     environment: str = "development",
     strict: bool = False,
+    limits: Limits | None = None,
     variants: Mapping[str, str] | None = None,
     run_test: Mapping[str, bool] | None = None,
     clock: str = "virtual",
@@ -168,14 +169,16 @@ def play_many(
         run_test: The SDK's `runTest`.
         clock: `virtual` or `wall`.
         together: Interleave the sessions.
-        options: Further parts of the job: seed, world, parameters, configuration, limits.
+        limits: When sessions end that don't end by themselves.
+        options: Further options of the run: seed, world, parameters, configuration.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loaded = load_handler(handler, strict=strict, variables=variables, environment=environment)
     loaded._quiet = True  # notes are in the record
     caller = jobs._Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs)
-    job = Job(loaded, caller, forced=variants or {}, run_tests=run_test or {}, **options)
+    made = SessionOptions(loaded, caller, variants=variants or {}, run_test=run_test or {}, **options)
+    job = Job(made, limits=limits or Limits())
     if together:
         return _together(job, range(first, first + sessions))
     if clock == "wall" or road == "run":
@@ -202,14 +205,14 @@ def _together(job: Job, indexes: range) -> list[Played]:
     async def main() -> list[SessionRows]:
         return list(await asyncio.gather(*map(one, indexes)))
 
-    with jobs.hosting(job.handler):
+    with jobs.hosting(job.options.handler):
         return _played(job, asyncio.run(main()), notes)
 
 
 def _played(job: Job, rows: list[SessionRows], notes: list[PortabilityNote]) -> list[Played]:
     for note in notes:
-        job.handler.add_note(note)
-    return [Played(SessionRecord.from_rows(session, notes=job.handler.note_list)) for session in rows]
+        job.options.handler.add_note(note)
+    return [Played(SessionRecord.from_rows(session, notes=job.options.handler.note_list)) for session in rows]
 
 
 def on_virtual_loop(main: Callable[[], Any]) -> Any:
