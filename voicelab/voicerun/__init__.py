@@ -8,6 +8,6 @@
 - `report` keeps, file by file, what was not understood.
 """
 
-from voicelab.voicerun.read import read
+from voicelab.voicerun.import_exports import read
 
 __all__ = ["read"]
