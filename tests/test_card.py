@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import voicelab as vl
-from voicelab.analysis.card import card
-from voicelab.analysis.formats import STYLES, written
-from voicelab.analysis.markup import Scale
+from voicelab.analysis.card.formats import STYLES, written
+from voicelab.analysis.card.markup import Scale
+from voicelab.analysis.card.result_card import result_card
 
 EVIL = "<script>alert('x')</script>"
 
@@ -85,17 +85,17 @@ def assert_sound(markup):
 
 def test_the_verdict_comes_first():
     result = analysed()
-    text = assert_sound(card(result))
+    text = assert_sound(result_card(result))
     assert result.decision.conclusion == "winner"
     assert text.strip().startswith("Winner")
-    assert html.escape(result.decision.sentence, quote=False) in card(result)
+    assert html.escape(result.decision.sentence, quote=False) in result_card(result)
     assert text.index("Stop: casual beats") < text.index("sessions")
     assert f"{result.decision.sessions} of 800" in text
 
 
 def test_texts_are_escaped():
     result = analysed(names=(EVIL, "b & c", '"quoted"'), outcome="<b>outcome</b>", rates=[0.2, 0.6, 0.3])
-    markup = card(result)
+    markup = result_card(result)
     assert "<script" not in markup
     assert "<b>outcome" not in markup
     text = assert_sound(markup)
@@ -105,7 +105,7 @@ def test_texts_are_escaped():
 
 def test_every_number_of_the_pairs_is_the_results():
     result = analysed()
-    text = text_of(card(result)).replace("−", "-")
+    text = text_of(result_card(result)).replace("−", "-")
     leader = result.decision.leader
     deciding = 0
     for row in result.comparisons.to_dict("records"):
@@ -123,20 +123,20 @@ def test_the_other_way_round_swaps_the_ends():
     result = analysed(names=("good", "bad"), rates=[0.6, 0.3], default="good")
     row = result.comparisons.iloc[0]
     assert (row["variant"], result.decision.leader) == ("bad", "good")
-    text = text_of(card(result)).replace("−", "-")
+    text = text_of(result_card(result)).replace("−", "-")
     assert written(-row["difference_cs_upper"], "points").removesuffix(" points") in text
     assert written(-row["difference_cs_lower"], "points") in text
 
 
 def test_roles_are_marked():
-    text = text_of(card(analysed())).split("\n")
+    text = text_of(result_card(analysed())).split("\n")
     assert ("friendly", "default") in list(itertools.pairwise(text))
     assert "winner" in text
 
 
 @pytest.mark.parametrize("k", [2, 20, 50])
 def test_many_variants_scroll(k):
-    text = assert_sound(card(stretched(k)))
+    text = assert_sound(result_card(stretched(k)))
     assert all(f"wording {at}" in text for at in range(k))
     assert text.count("over \n") == k - 1
 
@@ -144,18 +144,18 @@ def test_many_variants_scroll(k):
 def test_thousands_of_variants_are_cut():
     result = analysed()
     many = pd.concat([result.variants] * 2000, ignore_index=True)
-    markup = card(SimpleNamespace(**{**vars(extended(result)), "variants": many}))
+    markup = result_card(SimpleNamespace(**{**vars(extended(result)), "variants": many}))
     assert len(markup) < 200_000
     assert "5,940 more variants" in markup
 
 
 def test_inconclusive_continue_and_invalid_have_their_own_colours():
-    assert "vl-card continue" in card(analysed(n=50))
-    assert "vl-card inconclusive" in card(analysed(rates=[0.3, 0.3, 0.3], seed=1))
+    assert "vl-card continue" in result_card(analysed(n=50))
+    assert "vl-card inconclusive" in result_card(analysed(rates=[0.3, 0.3, 0.3], seed=1))
     frame = pd.DataFrame({"variant": ["a"] * 300 + ["b"] * 10, "y": [0, 1] * 155})
     result = vl.analyze(frame, outcome="y", weights={"a": 0.5, "b": 0.5}, rule=vl.StopRule(max_iterations=900))
-    assert "vl-card invalid_srm" in card(result)
-    assert "Don't decide" in assert_sound(card(result))
+    assert "vl-card invalid_srm" in result_card(result)
+    assert "Don't decide" in assert_sound(result_card(result))
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_inconclusive_continue_and_invalid_have_their_own_colours():
 )
 @pytest.mark.parametrize("rule", [vl.StopRule(max_iterations=500, max_confidence=95, default="a"), vl.StopRule()])
 def test_odd_data_shows_no_odd_numbers(frame, rule):
-    assert_sound(card(vl.analyze(frame, outcome="y", weights={"a": 0.5, "b": 0.5}, rule=rule)))
+    assert_sound(result_card(vl.analyze(frame, outcome="y", weights={"a": 0.5, "b": 0.5}, rule=rule)))
 
 
 def test_no_confidence_is_said():
     result = analysed(max_iterations=None)
     if result.decision.confidence is None:
-        text = text_of(card(result))
+        text = text_of(result_card(result))
         assert "the warnings say why" in text
         assert "no number of sessions is declared" in text
 
@@ -198,11 +198,11 @@ def test_what_stands_beside_the_target_is_shown_where_it_is():
     result = extended(
         analysed(), guardrails=guardrails, segments=segments, platform={"confidence": 97.0, "winner": EVIL}
     )
-    text = assert_sound(card(result))
+    text = assert_sound(result_card(result))
     for said in ("Guardrails", "+0.01 to +0.23", "96.2 %", "Segments", "+17.0 points", "platform's own numbers"):
         assert said in text
-    assert "<script" not in card(result)
-    assert "Guardrails" not in card(analysed())
+    assert "<script" not in result_card(result)
+    assert "Guardrails" not in result_card(analysed())
 
 
 def test_other_outcomes_are_shown_against_the_default():
@@ -212,7 +212,7 @@ def test_other_outcomes_are_shown_against_the_default():
                           "ending": rng.choice([EVIL, "lost"], 900)})  # fmt: skip
     rule = vl.StopRule(max_iterations=2000, max_confidence=95, default="b")
     result = vl.analyze(frame, outcome=["booked", "asked", "ending"], weights=dict.fromkeys("abc", 1 / 3), rule=rule)
-    text = assert_sound(card(result))
+    text = assert_sound(result_card(result))
     assert "Other outcomes" in text
     rows = result.outcomes[result.outcomes["baseline"] == "b"]
     assert len(rows) == 6
@@ -222,22 +222,22 @@ def test_other_outcomes_are_shown_against_the_default():
         assert row["outcome"] in text
     assert "3 other pairs in result.outcomes" in text
     # Each outcome has a scale of its own.
-    assert card(result).count('class="mark"') >= 6
-    assert "Other outcomes" not in card(analysed())
+    assert result_card(result).count('class="mark"') >= 6
+    assert "Other outcomes" not in result_card(analysed())
 
 
 def test_the_intervals_of_the_variants_are_those_that_hold_at_every_look():
     result = analysed(max_confidence=90)
-    assert "90 % interval valid at every look" in text_of(card(result))
+    assert "90 % interval valid at every look" in text_of(result_card(result))
     for row in result.variants.to_dict("records"):
         low, high = row["mean_cs_lower"], row["mean_cs_upper"]
         assert 0 < low < row["mean_ci_lower"] < row["mean"] < row["mean_ci_upper"] < high < 1
-        assert f"interval {written(low, 'percent')} to {written(high, 'percent')}" in card(result)
+        assert f"interval {written(low, 'percent')} to {written(high, 'percent')}" in result_card(result)
 
 
 def test_exclusions_warnings_method_and_source_are_shown():
     result = analysed()
-    text = text_of(card(result))
+    text = text_of(result_card(result))
     assert "after the rule was fulfilled" in text
     assert all(warning in text for warning in result.warnings)
     assert result.method in text

@@ -8,8 +8,8 @@ import pytest
 
 import voicelab as vl
 from voicelab.decision.rules import StopDecision
-from voicelab.simulation import card
-from voicelab.simulation.card import LiveCard, Standing
+from voicelab.simulation import progress_card
+from voicelab.simulation.progress_card import LiveCard, Standing
 
 STOP = {"max_iterations": 4000, "max_confidence": 95, "target_outcome": "booked", "default": "formal"}
 
@@ -33,7 +33,7 @@ def shown(monkeypatch):
         seen.append(content.data)
         return SimpleNamespace(update=lambda newer: seen.append(newer.data))
 
-    monkeypatch.setattr(card, "_in_notebook", lambda: True)
+    monkeypatch.setattr(progress_card, "_in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
     return seen
 
@@ -69,7 +69,7 @@ def test_the_line_says_who_leads_and_when_it_stopped(tmp_path, capsys):
 def test_names_that_people_give_stay_text():
     rule = vl.StopRule.from_stop({"max_iterations": 10, "default": "<b>"})
     decision = StopDecision("<script>", False, "continue", "none", None, "<b>", 51.2, None, None, 3, None, {}, "Go on.")
-    markup = card.card([Standing(decision, rule, "count", (("<b>", 3, 1.5), ("a", 0, math.nan)))])
+    markup = progress_card.as_html([Standing(decision, rule, "count", (("<b>", 3, 1.5), ("a", 0, math.nan)))])
     assert "<script>" not in markup
     assert "<b>, " not in markup
     assert "&lt;b&gt; leads, 51 % sure" in markup

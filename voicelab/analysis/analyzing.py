@@ -9,22 +9,22 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from voicelab.analysis.beside import (
+from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
+from voicelab.analysis.from_frame import from_frame, read_columns
+from voicelab.analysis.from_log import from_log
+from voicelab.analysis.from_sums import read_totals
+from voicelab.analysis.kinds import AskedKind, asked_kinds
+from voicelab.analysis.other_outcomes import (
     Seen,
     guardrail_frame,
     harm_warnings,
     outcome_frame,
     seen_in,
-    segment_frame,
-    values_frame,
 )
-from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
-from voicelab.analysis.data import TestData, Values, chunk_of, from_frame, read_columns
-from voicelab.analysis.kinds import AskedKind, asked_kinds
-from voicelab.analysis.logged import from_log
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
-from voicelab.analysis.totals import read_totals
+from voicelab.analysis.segments import segment_frame
+from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
@@ -228,7 +228,7 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result
         data.excluded["after the rule was fulfilled"] = after
         data.cut(position + 1)  # type: ignore[operator]
     result = _result(monitor, data, guardrails, seen_in(data))
-    return replace(result, platform=platform, segments=segment_frame(data), values=values_frame(data))
+    return replace(result, platform=platform, segments=segment_frame(data), values=data.value_counts())
 
 
 def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voicelab.analysis.data import TestData
+from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind
 from voicelab.decision.stats import compare, fixed

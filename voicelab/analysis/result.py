@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from voicelab import plots
-from voicelab.analysis.card import card
-from voicelab.analysis.formats import confidence, styles_of, written
+from voicelab.analysis.card.formats import confidence, styles_of, written
+from voicelab.analysis.card.result_card import result_card
 from voicelab.decision.rules import Kind, StopDecision, StopRule
 
 
@@ -156,7 +156,7 @@ class Result:
         return "\n".join([*parts, "", self.method])
 
     def _repr_html_(self) -> str:
-        return card(self)
+        return result_card(self)
 
     def _table(self, columns: Sequence[Column], frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         names = {"mean": "rate" if self.kind == "binary" else "mean"}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.plots.by_variant import distribution, segments, shares, variants
+from voicelab.plots.by_variant import distribution, funnel, segments, shares, variants
 from voicelab.plots.over_sessions import boundary, confidence_path, difference_path
-from voicelab.plots.planning import calibration, funnel, sample_size
+from voicelab.plots.power import calibration, sample_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

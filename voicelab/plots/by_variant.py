@@ -1,4 +1,4 @@
-"""How variants compare: means, shares, distributions, segments."""
+"""How variants compare: means, shares, distributions, segments, funnels."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -258,3 +258,74 @@ def _edges(values: Any, counts: Any) -> tuple[Any, float]:
     else:
         edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     return edges, float(counts[values > edges[-1]].sum() / counts.sum())
+
+
+def funnel(source: Any, ax: Any = None) -> "Axes":
+    """Draw the share of sessions that reached each conversion metric, a line a variant.
+
+    Args:
+        source: A frame with columns variant, metric and rate, metrics in their order; or a result with it as its
+            attribute `funnel`.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes: metrics in order, share of sessions in percent.
+
+    Raises:
+        InputError: there is no such frame.
+    """
+    advice = "The test must declare conversion metrics."
+    frame = style.frame_of(source, "funnel", ("rate",), ("variant", "metric"), advice)
+    metrics = list(dict.fromkeys(frame["metric"].astype(str)))
+    names = list(dict.fromkeys(frame["variant"].astype(str)))
+    rates = {
+        name: rows.drop_duplicates("metric").set_index("metric")["rate"].reindex(metrics)
+        for name, rows in frame.assign(metric=frame["metric"].astype(str)).groupby(frame["variant"].astype(str))
+    }
+    draw = _funnel_lines if len(names) <= len(style.CYCLE) else _funnel_rows
+    return draw(ax, source, {name: rates[name] for name in names}, metrics)
+
+
+_FUNNEL = "Funnel: share of sessions that reached each metric"
+
+
+def _funnel_lines(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+    ax = style.new_axes(ax)
+    for colour, (name, own) in zip(style.CYCLE, rates.items(), strict=False):
+        label = style.plain(style.short(name, 20))
+        ax.plot(range(len(metrics)), own, marker="o", markersize=5, linewidth=2, label=label, color=colour)
+    slant: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(metrics) > 5 else {}  # noqa: PLR2004 - as many stand side by side
+    ax.set_xticks(range(len(metrics)), [style.plain(style.short(metric, 22)) for metric in metrics], **slant)
+    ax.set_ylim(0, 1.08 * max((own.max() for own in rates.values() if own.notna().any()), default=1.0) or 1.0)
+    style.percent_axis(ax, "y")
+    style.legend(ax)
+    return style.finish(ax, _FUNNEL, style.context_of(source), "conversion metric, in order", "sessions, %")
+
+
+def _funnel_rows(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+    """Draw a row a variant and a dot a metric: more lines than that can't be told apart."""
+    ax = style.new_axes(ax, len(rates))
+    rows = list(rates.values())
+    ax.hlines(
+        range(len(rows)),
+        [own.min() for own in rows],
+        [own.max() for own in rows],
+        color=style.INK,
+        linewidth=1,
+        alpha=0.5,
+    )
+    for at, metric in enumerate(metrics):
+        label = style.plain(style.short(metric, 20))
+        ax.plot(
+            [own[metric] for own in rows],
+            range(len(rows)),
+            "o",
+            markersize=7,
+            color=style.CYCLE[at % len(style.CYCLE)],
+            label=label,
+        )
+    style.name_rows(ax, list(rates))
+    ax.set_xlim(left=0)
+    style.percent_axis(ax, "x")
+    style.legend(ax)
+    return style.finish(ax, _FUNNEL, style.context_of(source), "sessions, %", "variant", grid="x")

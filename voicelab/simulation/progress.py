@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from voicelab.simulation.card import LiveCard, Standing
+from voicelab.simulation.progress_card import LiveCard, Standing
 
 
 class Progress:

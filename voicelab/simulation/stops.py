@@ -15,7 +15,7 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, Target, switched_on
 from voicelab.decision.stats.compare import means
 from voicelab.log.write import shard_path
-from voicelab.simulation.card import Standing
+from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
 
 _INDEX, _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (

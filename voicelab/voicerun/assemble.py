@@ -9,9 +9,9 @@ from voicelab.base.plain_json import encode
 from voicelab.base.records import EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
+from voicelab.voicerun.event_order import OrderedEvents, in_order
+from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of, wall_seconds
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
-from voicelab.voicerun.timeline import Timeline, timeline
-from voicelab.voicerun.values import first, mapping, number, snake_keys, text_of, wall_seconds
 
 # How the platform says that a session ended, in the log's words; anything else stays as it is.
 _STATUSES = {
@@ -25,7 +25,7 @@ _RUNNING = {"active", "running", "in_progress", "in-progress", "pending", "queue
 @dataclass
 class _Session:
     draft: Draft
-    events: Timeline
+    events: OrderedEvents
     status: str
     ended: bool
     duration_s: float
@@ -65,7 +65,7 @@ def assemble(
 
 
 def _settled(draft: Draft) -> _Session:
-    events = timeline(draft)
+    events = in_order(draft)
     for entry in events.entries:
         draft.tests.see(entry)
     said = text_of(first(draft.facts, ("status",)) or "").lower()
@@ -80,14 +80,14 @@ def _settled(draft: Draft) -> _Session:
     )
 
 
-def _duration(draft: Draft, events: Timeline) -> float:
+def _duration(draft: Draft, events: OrderedEvents) -> float:
     """Return the length of a session in seconds: as its record says it (milliseconds), else that of its events."""
     usage = snake_keys(mapping(draft.facts.get("usage")))
     ms = number(first(usage, ("session_duration",)))
     return ms / 1000 if ms is not None else events.length_s or 0.0
 
 
-def _end(draft: Draft, events: Timeline, duration_s: float) -> float | None:
+def _end(draft: Draft, events: OrderedEvents, duration_s: float) -> float | None:
     ended = wall_seconds(first(draft.facts, ("ended_at", "completed_at", "end_time")))
     if ended is not None:
         return ended

@@ -9,9 +9,9 @@ from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
 from voicelab.base.records import Row, column, table_row, unwritten_value
 from voicelab.decision.rules import StopRule, check_weights
+from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
-from voicelab.voicerun.values import first, mapping, number, snake_keys, text_of
 
 _STOP_KEYS = ("default", "max_iterations", "max_confidence", "target_outcome", "target_metric", "stop_on", "notify")
 

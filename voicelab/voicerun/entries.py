@@ -6,8 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicelab.base.records import Kind
+from voicelab.voicerun.export_values import (
+    first,
+    mapping,
+    number,
+    snake,
+    snake_keys,
+    text_of,
+    unpacked,
+    wall_seconds,
+    whole,
+)
 from voicelab.voicerun.report import FileReport
-from voicelab.voicerun.values import first, mapping, number, snake, snake_keys, text_of, unpacked, wall_seconds, whole
 
 SYSTEM = {
     *("transcript_part", "turn_end", "turn_interrupted", "input_gate", "pipeline_frame", "mark", "mark_sent"),

@@ -10,10 +10,10 @@ from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
 from voicelab.voicerun import naming, shapes
 from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, session_of
+from voicelab.voicerun.export_values import first, mapping, snake_keys, text_of
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import FileReport, Report
 from voicelab.voicerun.shapes import Export
-from voicelab.voicerun.values import first, mapping, snake_keys, text_of
 
 
 @dataclass

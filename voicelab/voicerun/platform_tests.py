@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicelab.voicerun.entries import Entry, contexts_in, selected_in
-from voicelab.voicerun.values import mapping, snake_keys, text_of
+from voicelab.voicerun.export_values import mapping, snake_keys, text_of
 
 _TAG = "experiment_"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError
-from voicelab.voicerun.values import first, snake_keys, unpacked, whole
+from voicelab.voicerun.export_values import first, snake_keys, unpacked, whole
 
 Record = Mapping[str, Any]
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.data import CRASHED, NO_NUMBER, UNWRITTEN, TestData, Values
 from voicelab.analysis.kinds import (
     MOST_LEVELS,
     AskedKind,
@@ -20,6 +19,7 @@ from voicelab.analysis.kinds import (
     read_one,
     split,
 )
+from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData, Values
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import unwritten_value
 from voicelab.decision.rules import Kind, StopRule, Target, switched_on

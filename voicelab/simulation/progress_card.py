@@ -73,14 +73,14 @@ class LiveCard:
         self._last = now
         # A notebook's kernel has it loaded; nobody else needs it.
         notebook = sys.modules["IPython.display"]
-        content = notebook.HTML(card(standings))
+        content = notebook.HTML(as_html(standings))
         if self._handle is None:
             self._handle = notebook.display(content, display_id=True)
         else:
             self._handle.update(content)
 
 
-def card(standings: Sequence[Standing]) -> str:
+def as_html(standings: Sequence[Standing]) -> str:
     """Return the tests as HTML."""
     return _STYLE + "".join(_test(standing) for standing in standings)
 

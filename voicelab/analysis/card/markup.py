@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicelab.analysis.formats import is_known, written
+from voicelab.analysis.card.formats import is_known, written
 
 _HEIGHT = 30
 MOST_ROWS = 60

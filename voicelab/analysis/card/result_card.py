@@ -7,10 +7,10 @@ notebook's theme.
 from collections.abc import Mapping
 from typing import Any
 
-from voicelab.analysis import card_beside as beside
-from voicelab.analysis.formats import MISSING, is_known, lift, styles_of, written
-from voicelab.analysis.formats import confidence as as_confidence
-from voicelab.analysis.markup import (
+from voicelab.analysis.card import other_tables
+from voicelab.analysis.card.formats import MISSING, is_known, lift, styles_of, written
+from voicelab.analysis.card.formats import confidence as as_confidence
+from voicelab.analysis.card.markup import (
     MOST_ROWS,
     STYLE,
     Head,
@@ -31,7 +31,7 @@ _STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclu
 _IN_SIGHT = 12
 
 
-def card(result: Any) -> str:
+def result_card(result: Any) -> str:
     """Return a result as a card in HTML.
 
     Args:
@@ -44,10 +44,10 @@ def card(result: Any) -> str:
         _variants(result),
         "".join(f'<div class="warn">{text(warning)}</div>' for warning in result.warnings),
         _pairs(result),
-        beside.outcomes(result),
-        beside.guardrails(getattr(result, "guardrails", None)),
-        beside.segments(result),
-        beside.platform(getattr(result, "platform", None)),
+        other_tables.outcomes(result),
+        other_tables.guardrails(getattr(result, "guardrails", None)),
+        other_tables.segments(result),
+        other_tables.platform(getattr(result, "platform", None)),
         _footer(result),
     ]
     return (

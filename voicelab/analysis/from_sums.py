@@ -13,9 +13,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.analysis.data import NO_NUMBER, TestData, Values, configured, opened
-from voicelab.analysis.formats import is_known
+from voicelab.analysis.card.formats import is_known
+from voicelab.analysis.from_frame import configured, opened
 from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
+from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
@@ -33,7 +34,7 @@ _NO_ARMS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Sums:
+class OutcomeSums:
     """What the values of an outcome come to.
 
     Attributes:
@@ -54,12 +55,12 @@ class Totals:
     Attributes:
         data: The test, without its sessions.
         counts: Sessions of each arm, shape (k,).
-        outcomes: Sums of the target and of the other outcomes.
+        outcomes: OutcomeSums of the target and of the other outcomes.
     """
 
     data: TestData
     counts: Floats
-    outcomes: dict[str, Sums]
+    outcomes: dict[str, OutcomeSums]
 
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look at an outcome, after all sessions."""
@@ -99,12 +100,12 @@ def read_totals(
     with duckdb.connect() as connection:
         source = opened(connection, data, [variant, *outcomes, *guardrails])
         types = dict(zip(source.columns, (str(type_).partition("(")[0] for type_ in source.types), strict=True))
-        reading = _Reading(source, types, kinds or {}, warnings)
+        relation = _Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
         columns = [
-            reading.one(target),
-            *(c for name in rest for c in reading.all_of(name)),
-            *map(reading.one, guardrails),
+            relation.one(target),
+            *(c for name in rest for c in relation.all_of(name)),
+            *map(relation.one, guardrails),
         ]
         rows, unassigned = _added_up(source, variant, columns)
         everything = sum(row[0] for row in rows.values())
@@ -144,7 +145,7 @@ class _Column(NamedTuple):
     asked: str | None = None
 
 
-class _Reading(NamedTuple):
+class _Relation(NamedTuple):
     """What outcomes are read from: the relation, the types of its columns, the kinds asked for, and warnings."""
 
     source: Any
@@ -279,7 +280,7 @@ def _of_rows(
     return Totals(data, counts, outcomes)
 
 
-def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Sums:
+def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> OutcomeSums:
     """Return the sums of one outcome, and its kind: binary if all values are 0 or 1, count if whole and none below 0."""
     first = 1 + 7 * at
     own = {name: row[first : first + 7] for name, row in rows.items() if row[first]}
@@ -300,4 +301,4 @@ def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Sum
             raise too_large(column.name, mean)
         else:
             parts[:, arm], centres[arm] = (n, 0.0, variance * n), mean
-    return Sums(kind, parts, centres)
+    return OutcomeSums(kind, parts, centres)

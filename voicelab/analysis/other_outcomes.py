@@ -1,4 +1,4 @@
-"""What is reported beside the decision and never decides: other outcomes, guardrails, segments."""
+"""What is reported beside the target and never decides: other outcomes and guardrails."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,21 +8,19 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
-from voicelab.analysis.data import TestData, Values, chunk_of
+from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
 from voicelab.decision.stats import closed
 
 _ALPHA = 0.05
 _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
-_MOST_SEGMENTS = 200
 _MANY = 100_000
 """Sessions from which what never stops a test is not looked at after each of them."""
 _LOOKS = 500
-_HISTOGRAM_VALUES = 5000
 
 
-def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> Monitor:
+def seen_through(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> Monitor:
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
     monitor = Monitor(data.test, data.weights, rule)
     if values.kind is not None:
@@ -41,7 +39,7 @@ def _seen(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> M
     return monitor
 
 
-def _open_end(data: TestData, **changes: Any) -> StopRule:
+def open_end(data: TestData, **changes: Any) -> StopRule:
     """Return the test's rule without anything that stops it."""
     return replace(data.rule, max_iterations=None, max_confidence=None, method="auto", margin=0.0, **changes)
 
@@ -52,7 +50,7 @@ Seen = Callable[[str, StopRule], Monitor]
 
 def seen_in(data: TestData) -> Seen:
     """Return how the outcomes of sessions are seen."""
-    return lambda name, rule: _seen(data, data.others[name], rule)
+    return lambda name, rule: seen_through(data, data.others[name], rule)
 
 
 def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame:
@@ -61,7 +59,7 @@ def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.D
     for name, values in data.others.items():
         if name in guardrails or values.kind is None:
             continue
-        monitor = seen(name, _open_end(data))
+        monitor = seen(name, open_end(data))
         if monitor.recorded:
             frame = comparisons(monitor, values.kind)
             frame.insert(0, "outcome", name)
@@ -88,7 +86,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
     rows = []
     for name in guardrails:
         values = data.others[name]
-        monitor = seen(name, _open_end(data, criterion="vs_default"))
+        monitor = seen(name, open_end(data, criterion="vs_default"))
         default = monitor.default_arm
         for arm in range(len(monitor.variants)):
             if arm != default:
@@ -117,35 +115,3 @@ def harm_warnings(guardrails: pd.DataFrame | None, decision: Any) -> list[str]:
         + (", which is the winner: think before serving it." if row["variant"] == decision.winner else ".")
         for row in sorted(harmed, key=lambda row: row["variant"] != decision.winner)
     ]
-
-
-def segment_frame(data: TestData) -> pd.DataFrame | None:
-    """Return each variant against the default within each segment, largest segment first; None unless asked for.
-
-    Without a horizon, and not adjusted for the number of segments: they give ideas, and decide nothing.
-    """
-    if data.segments is None:
-        return None
-    rule = _open_end(data, criterion="vs_default")
-    names, sizes = np.unique(data.segments.astype(str), return_counts=True)
-    rows = []
-    for at in np.argsort(-sizes, kind="stable")[:_MOST_SEGMENTS]:
-        mine = data.segments == names[at]
-        monitor = _seen(data, Values(data.values, data.written, data.kind), rule, mine)
-        for arm in range(len(monitor.variants)):
-            if arm != monitor.default_arm:
-                row = compared(monitor, data.kind, monitor.default_arm, arm)
-                rows.append({"segment": str(names[at]), "sessions": int(sizes[at])} | row)
-    return pd.DataFrame(rows).drop(columns=["p_value_adjusted", "confidence"], errors="ignore")
-
-
-def values_frame(data: TestData) -> pd.DataFrame:
-    """Return how often each variant has each value of the outcome, for a picture of the distributions.
-
-    Columns variant, value, sessions; for more than a few thousand different values those of evenly spread sessions.
-    """
-    step = max(1, len(data.arms) // _HISTOGRAM_VALUES)
-    value = np.where(data.written[::step], data.values[::step], 0.0)
-    frame = pd.DataFrame({"variant": np.array(list(data.weights))[data.arms[::step]], "value": value})
-    frame = frame[np.isfinite(frame["value"])]
-    return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

@@ -9,6 +9,7 @@ from typing import Any
 from voicelab.base.plain_json import encode
 from voicelab.voicerun import shapes
 from voicelab.voicerun.entries import INPUTS, Entry
+from voicelab.voicerun.export_values import encode
 from voicelab.voicerun.gather import Draft
 
 _LEAST_EPOCH = 1e9
@@ -16,7 +17,7 @@ _LEAST_EPOCH = 1e9
 
 
 @dataclass(frozen=True)
-class Timeline:
+class OrderedEvents:
     """The events of a session in order.
 
     Attributes:
@@ -40,7 +41,7 @@ class Timeline:
         return self.times[-1] if timed else None
 
 
-def timeline(draft: Draft) -> Timeline:
+def in_order(draft: Draft) -> OrderedEvents:
     """Return the events of a session in order."""
     entries, n_twice = _merged(draft)
     offset = _offset(entries)
@@ -51,7 +52,7 @@ def timeline(draft: Draft) -> Timeline:
     start = filled[order[0]] if order else None
     times = [filled[i] - (start or 0.0) for i in order]
     anchored = any(entry.wall_s is not None for entry in entries) or offset is not None
-    return Timeline(
+    return OrderedEvents(
         ordered, times, _turns(ordered), start if anchored and any(v is not None for v in at) else None, n_twice
     )
 

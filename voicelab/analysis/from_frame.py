@@ -1,112 +1,17 @@
-"""The sessions of one test as arrays, and how they come from a DataFrame or what DuckDB reads."""
+"""The sessions of one test from a DataFrame, or from what DuckDB reads: one row a session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.kinds import Read, read_all, read_one, split
+from voicelab.analysis.sessions import TestData, all_written, everywhere
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import Kind, StopRule, switched_on
-
-UNWRITTEN = "completed without writing the outcome: counted as 0"
-NO_NUMBER = "the outcome is missing, or no finite number: left out"
-CRASHED = "crashed (status error)"
-
-
-def chunk_of(variants: int) -> int:
-    """Return how many sessions are weighed at once: what they take, a number for every pair, fits the processor's cache."""
-    return max(256, (1 << 19) // variants**2)
-
-
-class Values(NamedTuple):
-    """One outcome of the counted sessions.
-
-    Attributes:
-        values: What was written, shape (T,), numbers or booleans as they came: millions take no more than they need.
-        written: Whether it was written; what was not counts as 0.
-        kind: Its kind, None if no session declared or wrote it.
-    """
-
-    values: npt.NDArray[Any]
-    written: npt.NDArray[np.bool_]
-    kind: Kind | None
-
-
-@dataclass
-class TestData:
-    """The counted sessions of a test, in order.
-
-    Attributes:
-        test: The test's name.
-        weights: Its variants and weights, as configured.
-        rule: Its stop rule.
-        outcome: The outcome it is judged by; None if it names none and there is no other.
-        kind: Kind of the outcome; None if no session declared or wrote it.
-        arms: Arm of each session.
-        values: Value of the outcome, where written.
-        written: Whether it was written.
-        crashed: Whether the session ended with status `error`.
-        indexes: Index of each session.
-        epochs: Where other weights begin: position of the first session, and the weights.
-        others: Other outcomes and guardrails, by name.
-        segments: Segment of each session, if it was asked for.
-        excluded: Sessions that are not counted, by reason.
-        warnings: What needs care.
-        source: Where the sessions are from.
-        switched_off: Variants of weight 0 without a session; they are not among those that are compared.
-    """
-
-    test: str
-    weights: Mapping[str, float]
-    rule: StopRule
-    outcome: str | None
-    kind: Kind | None
-    arms: npt.NDArray[np.integer]
-    values: npt.NDArray[Any]
-    written: npt.NDArray[np.bool_]
-    crashed: npt.NDArray[np.bool_]
-    indexes: npt.NDArray[np.integer]
-    epochs: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
-    others: dict[str, Values] = field(default_factory=dict)
-    segments: npt.NDArray[np.object_] | None = None
-    excluded: dict[str, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    source: str = ""
-    switched_off: list[str] = field(default_factory=list)
-
-    def leave_out_unwritten(self) -> None:
-        """Have sessions that didn't write the outcome left out, instead of counting as 0."""
-        unwritten = ~self.written
-        self.values = np.where(unwritten, np.nan, self.values)
-        self.written = np.ones_like(self.written)
-        for reason in [reason for reason in self.excluded if reason == UNWRITTEN or reason.startswith(CRASHED)]:
-            del self.excluded[reason]
-        if unwritten.any():
-            self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
-
-    def shown_to(self, monitor: Monitor, values: Values, part: Any = slice(None)) -> int | None:
-        """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
-        return monitor.extend(*self.seen(values, part), self.indexes[part])
-
-    def seen(self, values: Values, part: Any) -> tuple[Any, Any, Any, Any]:
-        """Return arm, value of an outcome, whether it was written and whether it crashed, of some of the sessions."""
-        numbers = values.values[part].astype(np.float64, copy=False)
-        return self.arms[part], numbers, values.written[part], self.crashed[part]
-
-    def cut(self, end: int) -> None:
-        """Keep the sessions before a position alone."""
-        for name in ("arms", "values", "written", "crashed", "indexes"):
-            setattr(self, name, getattr(self, name)[:end])
-        self.segments = None if self.segments is None else self.segments[:end]
-        self.others = {
-            name: Values(others.values[:end], others.written[:end], others.kind) for name, others in self.others.items()
-        }
+from voicelab.decision.rules import StopRule, switched_on
 
 
 def from_frame(
@@ -171,10 +76,10 @@ def from_frame(
         arms=_arms(kept[variant], arm_of),
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
-        written=_everywhere(True, len(kept)),
-        crashed=_everywhere(False, len(kept)),
+        written=everywhere(True, len(kept)),
+        crashed=everywhere(False, len(kept)),
         indexes=np.flatnonzero(assigned) if len(kept) < len(frame) else np.arange(len(kept), dtype=np.uint32),
-        others={name: _all_written(*read) for name, read in others.items()},
+        others={name: all_written(*read) for name, read in others.items()},
         segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
         source="your data",
@@ -224,16 +129,6 @@ def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.integer
     # A category may have no session, and no weight then.
     arms = np.array([arm_of.get(str(name), 0) for name in different], dtype=np.min_scalar_type(-len(arm_of)))
     return np.asarray(arms[codes])
-
-
-def _all_written(values: npt.NDArray[Any], kind: Kind) -> Values:
-    """Return values of a frame: what is missing there is unknown, not a session that wrote nothing."""
-    return Values(values, _everywhere(True, len(values)), kind)
-
-
-def _everywhere(value: bool, n: int) -> npt.NDArray[np.bool_]:
-    """Return an array of one value that takes no memory."""
-    return np.broadcast_to(np.bool_(value), n)
 
 
 def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from voicelab.analysis.formats import MISSING, is_known, lift, styles_of, written
-from voicelab.analysis.markup import MOST_ROWS, Head, dim, figure, in_words, name, scale_of, section, table, text
+from voicelab.analysis.card.formats import MISSING, is_known, lift, styles_of, written
+from voicelab.analysis.card.markup import MOST_ROWS, Head, dim, figure, in_words, name, scale_of, section, table, text
 
 _ENDS = ("", "_cs_lower", "_cs_upper")
 
