@@ -31,6 +31,7 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule, check_weights, switched_on
 from voicelab.decision.stats import fixed, sample_ratio
 from voicelab.decision.stats.compare import Moments, means
+from voicelab.log import Log
 
 _MOST_VARIANTS = 100
 _UNEVEN = 0.001
@@ -104,7 +105,7 @@ def analyze(
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
     if not path:
         return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind)
-    if hasattr(data, "exposures"):
+    if isinstance(data, Log):
         sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind)
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
@@ -185,7 +186,7 @@ def _at_one_look(
     kind: AskedKind | Mapping[str, AskedKind] | None,
 ) -> Result:
     """Decide by the sums of the sessions."""
-    if hasattr(data, "exposures"):
+    if isinstance(data, Log):
         raise InputError("path=False is for frames and files; the sessions of a log are decided in their order.")
     if by is not None:
         raise InputError("path=False adds up whole variants, so that by= can't be reported: leave out one of them.")

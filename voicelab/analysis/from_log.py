@@ -1,4 +1,8 @@
-"""The sessions of one test from a session log; and which sessions are not counted, and why."""
+"""The sessions of one test from a session log; and which sessions are not counted, and why.
+
+Each table is read once, as Arrow's columns, and joined by session_index in numpy: a frame of millions of rows is made of
+no more than what is asked for.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,25 +12,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from voicelab.analysis.kinds import (
-    MOST_LEVELS,
-    AskedKind,
-    as_asked,
-    asked_kinds,
-    numbers_of,
-    read_all,
-    read_one,
-    split,
-)
-from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData, Values
+from voicelab.analysis.kinds import MOST_LEVELS, AskedKind, as_asked, asked_kinds, kind_of, read_all, read_one, split
+from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData, Values, all_written
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.base.records import unwritten_value
-from voicelab.decision.rules import Kind, StopRule, Target, switched_on
+from voicelab.base.records import SESSIONS, unwritten_value
+from voicelab.decision.rules import StopRule, Target, switched_on
+from voicelab.log import Log
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+_EXPOSURES = ("session_index", "test", "variant", "assignment", "declaration")
+_OUTCOMES = ("session_index", "outcome", "type", "value", "text", "written")
 
 
 def from_log(
-    log: Any,
+    log: Log,
     test: str | None,
     outcomes: Sequence[str],
     rule: StopRule | None,
@@ -51,28 +54,28 @@ def from_log(
     Raises:
         InputError: the log has no such test, outcome or column, or sessions of several sources.
     """
-    exposures = log.exposures()
-    tests = sorted(exposures["test"].astype(str).unique())
-    if test is None and len(tests) == 1:
-        test = tests[0]
-    if test is None or test not in tests:
-        has = f"It has: {', '.join(tests)}." if tests else "No session reached a test."
-        raise InputError(f"The log has no test {test!r}. {has}{did_you_mean(str(test), tests)}")
-    rows = exposures[exposures["test"] == test].sort_values("session_index")
-    declaration = json.loads(rows["declaration"].iloc[0])
-    warnings = _declaration_warnings(test, rows, declaration)
+    exposures = log.columns("exposures", _EXPOSURES)
+    test, exposures = _of_test(exposures, test)
+    declarations = _Categories(exposures.column("declaration"))
+    declaration = json.loads(declarations.names[declarations.codes[0]])
+    warnings = _declaration_warnings(test, declarations, declaration)
     own = StopRule.from_stop(declaration["stop"]) if declaration["stop"] else StopRule()
-    rule = _with_a_valid_method(rule or own, own, rows, warnings)
-    outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(log)
-    sessions = log.sessions()
+    rule = _with_a_valid_method(rule or own, own, declarations, warnings)
+    recorded = _Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
+    outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(recorded)
+    sessions = log.columns(
+        "sessions", ["session_index", "status", "source", *_stored(by, guardrails, outcomes, outcome)]
+    )
     _check_sources(sessions, mix)
-    random = rows[rows["assignment"] == "random"]
-    excluded = rows.loc[rows["assignment"] != "random", "assignment"].astype(str).value_counts().to_dict()
-    reading = _Reading(log, random, declaration["conversion_metrics"], asked_kinds(kind, outcome))
+    assignment = _Categories(exposures.column("assignment"))
+    drawn = assignment.are("random")
+    random = exposures.filter(pa.array(drawn))
+    indexes = random.column("session_index").to_numpy()
+    reading = _OutcomeReader(
+        log, recorded, sessions, indexes, declaration["conversion_metrics"], asked_kinds(kind, outcome)
+    )
     values, written, found = reading.outcome(outcome, warnings)
-    status = _indexed(sessions, "status", random)
-    weights, off = _weights_in(rows, random, declaration)
-    arm_of = {variant: arm for arm, variant in enumerate(weights)}
+    weights, off = _weights_in(declarations, random, declaration)
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     if log.manifest.get("has_truth"):
         source += ", effects you specified"
@@ -82,21 +85,61 @@ def from_log(
         rule=rule,
         outcome=outcome,
         kind=found,
-        arms=random["variant"].map(arm_of).to_numpy(dtype=np.int64),
+        arms=_arms(test, random, weights),
         values=values,
         written=written,
-        crashed=(status == "error").to_numpy(dtype=np.bool_),
-        indexes=random["session_index"].to_numpy(dtype=np.int64),
-        epochs=_epochs(random),
+        crashed=_Categories(reading.session_column("status")).are("error"),
+        indexes=indexes,
+        epochs=_epochs(declarations, drawn),
         others=reading.others(outcome, outcomes[1:], guardrails, warnings),
-        segments=None if by is None else _segments_of(sessions, by, random),
-        excluded={_REASONS.get(reason, reason): int(n) for reason, n in excluded.items()},
+        segments=None if by is None else reading.segments(by),
+        excluded=_not_drawn(assignment, drawn),
         warnings=warnings,
         source=source,
         switched_off=off,
     )
     _count_values(data)
     return data
+
+
+class _Categories:
+    """A column of text that repeats: the code of each row, -1 where there is none, and the text of each code."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        whole = column.unify_dictionaries().combine_chunks()
+        self.codes: Ints = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        self.names: list[str] = whole.dictionary.to_pylist()
+
+    def are(self, name: str) -> Bools:
+        """Return which rows hold a text."""
+        if name not in self.names:
+            return np.zeros(len(self.codes), dtype=np.bool_)
+        return np.asarray(self.codes == self.names.index(name))
+
+    @property
+    def in_use(self) -> list[str]:
+        """The different texts, in order of their first rows."""
+        codes, first = np.unique(self.codes, return_index=True)
+        return [self.names[code] for code in codes[np.argsort(first)] if code >= 0]
+
+    @property
+    def texts(self) -> pd.Series:
+        """The text of each row; None where there is none."""
+        return pd.Series(np.array([*self.names, None], dtype=object)[self.codes])
+
+
+def _of_test(exposures: pa.Table, test: str | None) -> tuple[str, pa.Table]:
+    """Return a test, the only one if none is named, and its exposures."""
+    column = _Categories(exposures.column("test"))
+    tests = sorted(column.in_use)
+    if test is None and len(tests) == 1:
+        test = tests[0]
+    if test is None or test not in tests:
+        has = f"It has: {', '.join(tests)}." if tests else "No session reached a test."
+        raise InputError(f"The log has no test {test!r}. {has}{did_you_mean(str(test), tests)}")
+    return test, exposures if len(tests) == 1 else exposures.filter(pa.array(column.are(test)))
 
 
 _REASONS = {
@@ -106,8 +149,21 @@ _REASONS = {
 }
 
 
-def _check_sources(sessions: pd.DataFrame, mix: bool) -> None:
-    sources = sorted(sessions["source"].dropna().astype(str).unique())
+def _not_drawn(assignment: _Categories, drawn: Bools) -> dict[str, int]:
+    """Return how many sessions did not get a random variant, by reason."""
+    reasons = assignment.texts[~drawn].value_counts()
+    return {_REASONS.get(str(reason), str(reason)): int(n) for reason, n in reasons.items()}
+
+
+def _stored(by: str | None, guardrails: Sequence[str], outcomes: Sequence[str], target: str | None) -> list[str]:
+    """Return which columns of the table of sessions are asked for."""
+    asked = [name for name in (by, *guardrails, *outcomes, target) if name is not None]
+    stored = dict.fromkeys(split(name, SESSIONS)[0] for name in asked)
+    return [name for name in stored if name in SESSIONS and name not in {"session_index", "status", "source"}]
+
+
+def _check_sources(sessions: pa.Table, mix: bool) -> None:
+    sources = sorted(_Categories(sessions.column("source")).in_use)
     if len(sources) > 1 and not mix:
         raise InputError(
             f"The log mixes sessions of several sources ({', '.join(sources)}), which are not alike. Analyse them apart, "
@@ -115,12 +171,10 @@ def _check_sources(sessions: pd.DataFrame, mix: bool) -> None:
         )
 
 
-def _with_a_valid_method(rule: StopRule, own: StopRule, rows: pd.DataFrame, warnings: list[str]) -> StopRule:
+def _with_a_valid_method(rule: StopRule, own: StopRule, declarations: _Categories, warnings: list[str]) -> StopRule:
     """Return the rule, without its horizon's method where the horizon was changed after the declaration."""
     declared = {
-        StopRule.from_stop(stop).max_iterations
-        for text in rows["declaration"].unique()
-        if (stop := json.loads(text)["stop"])
+        StopRule.from_stop(stop).max_iterations for text in declarations.in_use if (stop := json.loads(text)["stop"])
     }
     if own.max_iterations is None or not rule.has_horizon or {rule.max_iterations} == declared:
         return rule
@@ -133,36 +187,38 @@ def _with_a_valid_method(rule: StopRule, own: StopRule, rows: pd.DataFrame, warn
 
 
 def _weights_in(
-    rows: pd.DataFrame, random: pd.DataFrame, declaration: Mapping[str, Any]
+    declarations: _Categories, random: pa.Table, declaration: Mapping[str, Any]
 ) -> tuple[dict[str, float], list[str]]:
     """Return the declared weights of the variants that were ever switched on or drawn, and the other variants."""
-    on = {variant for text in rows["declaration"].unique() for variant in switched_on(json.loads(text)["variants"])}
-    on |= set(random["variant"].astype(str).unique())
+    on = {variant for text in declarations.in_use for variant in switched_on(json.loads(text)["variants"])}
+    on |= set(_Categories(random.column("variant")).in_use)
     weights = {variant: weight for variant, weight in declaration["variants"].items() if variant in on}
     return weights, [variant for variant in declaration["variants"] if variant not in on]
 
 
-def _epochs(random: pd.DataFrame) -> list[tuple[int, Mapping[str, float]]]:
-    """Return where the weights change, and to what."""
-    weights = random["declaration"].map(
-        {text: json.dumps(json.loads(text)["variants"]) for text in random["declaration"].unique()}
-    )
-    changes = np.flatnonzero((weights != weights.shift()).to_numpy())
-    return [(int(at), json.loads(weights.iloc[at])) for at in changes[1:]]
+def _epochs(declarations: _Categories, drawn: Bools) -> list[tuple[int, Mapping[str, float]]]:
+    """Return where the weights change among the counted sessions, and to what."""
+    weights = [json.loads(text)["variants"] for text in declarations.names]
+    # Declarations that differ in something else than weights are one epoch.
+    written = [json.dumps(own) for own in weights]
+    same = np.array([written.index(text) for text in written], dtype=np.int64)[declarations.codes[drawn]]
+    return [(int(at), weights[same[at]]) for at in np.flatnonzero(same[1:] != same[:-1]) + 1]
 
 
-def _segments_of(sessions: pd.DataFrame, by: str, random: pd.DataFrame) -> npt.NDArray[np.object_]:
-    if by not in sessions.columns:
-        raise InputError(f"The log's sessions have no column {by!r}.{did_you_mean(by, map(str, sessions.columns))}")
-    names: npt.NDArray[np.object_] = (
-        _indexed(sessions, by, random).astype("string").fillna("(missing)").to_numpy(dtype=object)
-    )
-    return names
+def _arms(test: str, random: pa.Table, variants: Mapping[str, float]) -> Ints:
+    arm_of = {variant: arm for arm, variant in enumerate(variants)}
+    column = _Categories(random.column("variant"))
+    if unknown := [name for name in column.in_use if name not in arm_of]:
+        raise InputError(
+            f"Sessions got the variant {unknown[0]!r}, which the first declaration of {test!r} doesn't name "
+            f"({', '.join(arm_of)}). Analyse the sessions before and after the change apart."
+        )
+    return np.array([arm_of.get(name, 0) for name in column.names], dtype=np.int64)[column.codes]
 
 
-def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, Any]) -> list[str]:
+def _declaration_warnings(test: str, declarations: _Categories, declaration: Mapping[str, Any]) -> list[str]:
     warnings = []
-    if rows["declaration"].nunique() > 1:
+    if len(declarations.in_use) > 1:
         warnings.append(
             f"The declaration of {test!r} changed between sessions; the first one counts, and where weights changed "
             "sessions are compared only with others under the same weights."
@@ -173,26 +229,80 @@ def _declaration_warnings(test: str, rows: pd.DataFrame, declaration: dict[str, 
     return warnings
 
 
-def _only_outcome(log: Any) -> str | None:
-    names = sorted(log.outcomes()["outcome"].astype(str).unique())
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+class _Outcomes:
+    """What all sessions wrote, and what was added late."""
+
+    def __init__(self, written: pa.Table, late: pa.Table) -> None:
+        self._rows = pa.concat_tables([written, late])
+        self._first_late = len(written)
+        self._outcome = _Categories(self._rows.column("outcome"))
+        self.names = sorted(self._outcome.in_use)
+
+    def of(self, name: str) -> "_Rows":
+        """Return the rows of an outcome in order of sessions, none if there are none."""
+        mine = self._outcome.are(name)
+        # Filtered, not taken: taking joins the texts of all outcomes first, which may be more than Arrow can join.
+        rows = self._rows.filter(pa.array(mine))
+        index = rows.column("session_index").to_numpy()
+        if (index[1:] < index[:-1]).any():
+            order = np.argsort(index, kind="stable")
+            rows, index = rows.take(order), index[order]
+        return _Rows(rows, index, bool(mine[self._first_late :].any()))
+
+
+def _only_outcome(recorded: _Outcomes) -> str | None:
+    names = recorded.names
     if len(names) > 1:
         raise InputError(f"The test names no target outcome. Choose one: outcome={' or '.join(map(repr, names))}.")
     return names[0] if names else None
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What outcomes are read from.
+class _Rows:
+    """What was written of one outcome: its rows, the session of each, and whether any was added late."""
+
+    rows: pa.Table
+    index: Ints
+    late: bool
+
+    @property
+    def types(self) -> _Categories:
+        """The type of each row."""
+        return _Categories(self.rows.column("type"))
+
+    @property
+    def written(self) -> Bools:
+        """Whether each row was written, and not only declared."""
+        return np.asarray(self.rows.column("written").fill_null(False).to_numpy())
+
+    def at(self, sessions: Ints) -> pa.Array:
+        """Return the row of each of some sessions; null where there is none."""
+        if not len(self.index):
+            return pa.nulls(len(sessions), pa.int64())
+        row = np.minimum(np.searchsorted(self.index, sessions), len(self.index) - 1)
+        return pa.array(row, mask=self.index[row] != sessions)
+
+
+@dataclass(frozen=True)
+class _OutcomeReader:
+    """Reads outcomes of the counted sessions.
 
     Attributes:
         log: The log.
-        random: Exposures of the counted sessions, in order.
+        recorded: What all its sessions wrote.
+        sessions: Columns of the table of sessions.
+        indexes: Index of each counted session, in order.
         conversions: The test's conversion metrics.
         asked: Kinds that are asked for.
     """
 
-    log: Any
-    random: pd.DataFrame
+    log: Log
+    recorded: _Outcomes
+    sessions: pa.Table
+    indexes: Ints
     conversions: list[str]
     asked: Mapping[str, AskedKind]
 
@@ -200,86 +310,94 @@ class _Reading:
         """Return an outcome, or a level of one."""
         if name is None:
             return self._nothing
-        rows, known = self._rows(name)
-        if not len(rows):
-            return self._session_column(name, known)
-        base, level = split(name, known)
-        if level is not None or self._is_text(rows, base):
-            return _all_written(*read_one(self._column(rows, base), name, {base: "string"}, warnings))
-        kind = Target(name, self.conversions).kind_in(rows["type"].astype(str))
-        if rows.loc[rows["written"], "type"].nunique() > 1:
-            counts = ", ".join(f"{n:,} {t}" for t, n in rows.loc[rows["written"], "type"].value_counts().items())
+        base, level = split(name, self.recorded.names)
+        own = self.recorded.of(base)
+        if not len(own.index):
+            return self._session_column(name)
+        if level is not None or self._is_text(own, base):
+            return all_written(*read_one(self._column(own, base), name, {base: "string"}, warnings))
+        return self._numbers(own, name, warnings)
+
+    def _numbers(self, own: _Rows, name: str, warnings: list[str]) -> Values:
+        types = own.types
+        kind = Target(name, self.conversions).kind_in(types.names[code] for code in types.codes)
+        counted = types.texts[own.written].value_counts()
+        if len(counted) > 1:
+            counts = ", ".join(f"{n:,} {t}" for t, n in counted.items())
             warnings.append(f"The outcome {name!r} holds values of several types ({counts}); it is read as {kind}.")
-        by_id = self._by_id(rows)
-        values = by_id["value"].to_numpy(dtype=np.float64)
+        at = own.at(self.indexes)
+        values = own.rows.column("value").take(at).to_numpy().astype(np.float64, copy=False)
         if (asked := self.asked.get(name)) is not None:
-            kind = as_asked(numbers_of(by_id["value"], name)[1], name, asked)
-        if rows["late"].any():
+            kind = as_asked(kind_of(values, name), name, asked)
+        if own.late:
             # Unknown, not zero: the outcome was added afterwards for the sessions in which it was known.
-            return _all_written(values, kind)
-        return Values(values, by_id["written"].astype("boolean").fillna(False).to_numpy(dtype=np.bool_), kind)
+            return all_written(values, kind)
+        written = own.rows.column("written").take(at).fill_null(False).to_numpy()
+        return Values(values, written, kind)
 
     def others(
         self, target: str | None, named: Sequence[str], guardrails: Sequence[str], warnings: list[str]
     ) -> dict[str, Values]:
         """Return the other outcomes, all of them unless they are named, those of text by level; and the guardrails."""
-        everything = sorted(self.log.outcomes()["outcome"].astype(str).unique())
         found: dict[str, Values] = {}
-        for name in dict.fromkeys(named or everything):
-            rows, known = self._rows(name)
-            if len(rows) and split(name, known)[1] is None and self._is_text(rows, name):
-                column = self._column(rows, name)
+        for name in dict.fromkeys(named or self.recorded.names):
+            base, level = split(name, self.recorded.names)
+            own = self.recorded.of(base)
+            if len(own.index) and level is None and self._is_text(own, name):
+                column = self._column(own, name)
                 # A note or a transcript is no outcome with levels, unless it is asked for.
                 if named or column.nunique() <= MOST_LEVELS:
                     levels = read_all(column, name, {name: "string"}, warnings)
-                    found |= {level: _all_written(*read) for level, read in levels.items() if level != target}
+                    found |= {level: all_written(*read) for level, read in levels.items() if level != target}
             elif name != target:
                 found[name] = self.outcome(name, [])
         return found | {name: self.outcome(name, []) for name in guardrails}
 
     @property
     def _nothing(self) -> Values:
-        return Values(np.full(len(self.random), np.nan), np.zeros(len(self.random), dtype=np.bool_), None)
+        return Values(np.full(len(self.indexes), np.nan), np.zeros(len(self.indexes), dtype=np.bool_), None)
 
-    def _rows(self, name: str) -> tuple[pd.DataFrame, list[str]]:
-        """Return the rows of an outcome or of the outcome of a level, in order, and the names of all outcomes."""
-        rows = self.log.outcomes()
-        known = sorted(rows["outcome"].astype(str).unique())
-        return rows[rows["outcome"] == split(name, known)[0]].sort_values("session_index"), known
-
-    def _is_text(self, rows: pd.DataFrame, name: str) -> bool:
+    def _is_text(self, own: _Rows, name: str) -> bool:
         asked = self.asked.get(name)
-        return asked == "string" if asked else rows["type"].iloc[0] == "string" and name not in self.conversions
+        return asked == "string" if asked else own.types.in_use[0] == "string" and name not in self.conversions
 
-    def _by_id(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.drop_duplicates("session_id").set_index("session_id").reindex(self.random["session_id"])
-
-    def _column(self, rows: pd.DataFrame, base: str) -> pd.Series:
+    def _column(self, own: _Rows, base: str) -> pd.Series:
         """Return what was written as text, or as numbers; nothing where nothing was: such a session has no level."""
-        by_id = self._by_id(rows)
-        written = by_id["text"] if rows["type"].iloc[0] == "string" else by_id["value"]
-        return written.where(by_id["written"].astype("boolean").fillna(False)).rename(base)
+        at = own.at(self.indexes)
+        column = own.rows.column("text" if own.types.in_use[0] == "string" else "value").take(at).to_pandas()
+        return column.where(own.rows.column("written").take(at).fill_null(False).to_numpy()).rename(base)
 
-    def _session_column(self, name: str, known: list[str]) -> Values:
-        sessions = self.log.sessions()
-        own = [str(column) for column in sessions.columns if not str(column).startswith(("outcome.", "variant."))]
-        numeric = [str(c) for c in sessions.select_dtypes("number").columns if str(c) in own]
-        base, level = split(name, own)
-        if base in (numeric if level is None else own):
-            return _all_written(*read_one(_indexed(sessions, base, self.random), name, self.asked, []))
-        if known:
+    def session_column(self, name: str) -> pa.ChunkedArray:
+        """Return a column of the table of sessions, of the counted ones."""
+        index = self.sessions.column("session_index").to_numpy()
+        column = self.sessions.column(name).take(np.searchsorted(index, self.indexes))
+        return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+    def segments(self, by: str) -> npt.NDArray[np.object_]:
+        """Return the segment of each counted session."""
+        if by in SESSIONS:
+            column = self.session_column(by).to_pandas()
+        else:
+            # A variant or an outcome beside the sessions: rare, and rather as the frame has it than quick.
+            frame = self.log.sessions()
+            if by not in frame.columns:
+                raise InputError(
+                    f"The log's sessions have no column {by!r}.{did_you_mean(by, map(str, frame.columns))}"
+                )
+            column = frame.set_index("session_index")[by].reindex(self.indexes)
+        names: npt.NDArray[np.object_] = column.astype("string").fillna("(missing)").to_numpy(dtype=object)
+        return names
+
+    def _session_column(self, name: str) -> Values:
+        numeric = [column for column, type_ in SESSIONS.items() if type_ in {"int32", "int64", "float64"}]
+        base, level = split(name, SESSIONS)
+        if base in (numeric if level is None else SESSIONS):
+            column = self.session_column(base).to_pandas().rename(base)
+            return all_written(*read_one(column, name, self.asked, []))
+        if known := self.recorded.names:
             near = did_you_mean(name, [*known, *numeric])
             raise InputError(f"The log has no outcome {name!r}. It has: {', '.join(known)}.{near}")
         return self._nothing
-
-
-def _all_written(values: npt.NDArray[Any], kind: Kind | None) -> Values:
-    """Return values of which a missing one is unknown, not a session that wrote nothing."""
-    return Values(values, np.ones(len(values), dtype=np.bool_), kind)
-
-
-def _indexed(sessions: pd.DataFrame, column: str, random: pd.DataFrame) -> pd.Series:
-    return sessions.set_index("session_id")[column].reindex(random["session_id"])
 
 
 def _count_values(data: TestData) -> None:

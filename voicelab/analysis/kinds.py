@@ -179,7 +179,7 @@ def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) 
     """Return a column's numbers, in their own type where that is numpy's, and their kind."""
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         numbers = values.to_numpy()
-        return numbers, "binary" if values.dtype.kind == "b" else _kind_of(numbers, name)
+        return numbers, "binary" if values.dtype.kind == "b" else kind_of(numbers, name)
     known = values.dropna()
     if pd.api.types.is_bool_dtype(known):
         return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
@@ -191,7 +191,7 @@ def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) 
         numbers = pd.to_numeric(values.map(_number, na_action="ignore")).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError):
         raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
-    return numbers, _kind_of(numbers, name)
+    return numbers, kind_of(numbers, name)
 
 
 def _number(value: Any) -> Any:
@@ -222,7 +222,7 @@ def as_asked(found: Kind, name: str, asked: str | None) -> Kind:
     return _KINDS.get(asked or "", found)
 
 
-def _kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
+def kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
     """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0.
 
     Raises:

@@ -19,10 +19,13 @@ _FOLDER = "late"
 
 def read(root: Path) -> pa.Table:
     """Return all late outcomes of a log, as rows of its table `outcomes`."""
-    tables = [
-        pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in sorted((root / _FOLDER).glob("part-*.parquet"))
-    ]
+    tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in parts(root)]
     return pa.concat_tables(tables) if tables else SCHEMAS["outcomes"].empty_table()
+
+
+def parts(root: Path) -> list[Path]:
+    """Return the files of a log's late outcomes, in order."""
+    return sorted((root / _FOLDER).glob("part-*.parquet"))
 
 
 def outcome_names(root: Path) -> list[str]:

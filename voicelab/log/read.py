@@ -2,17 +2,18 @@
 
 import html
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, queries
+from voicelab.log.database import Database
 from voicelab.log.manifest import read_manifest
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.write import settled_shards, shard_path
@@ -60,6 +61,7 @@ class Log:
         self._shards = shards
         self._rerun = rerun
         self._keep = keep
+        self._database = Database(path, shards)
 
     @property
     def finished(self) -> bool:
@@ -141,6 +143,32 @@ class Log:
 
         columns = list(StopDecision.__dataclass_fields__)
         return pd.DataFrame(list(self.manifest.get("decisions", {}).values()), columns=columns)
+
+    # --- columns ---
+
+    def columns(self, table: str, names: Sequence[str]) -> pa.Table:
+        """Return columns of a table as they are stored, as Arrow: text that repeats as categories, nothing converted.
+
+        Args:
+            table: A name in `voicelab.base.records.TABLES`, or `late`: the outcomes that were added afterwards.
+            names: Its columns, among them session_index.
+
+        Returns:
+            The rows in order of session_index, of one session as they were written.
+        """
+        try:
+            parts = [late.read(self.path)] if table == "late" else [self._part(table, n, names) for n in self._shards]
+        except (OSError, pa.ArrowException) as error:
+            raise LogError(f"{self.path} can't be read: {error}.") from None
+        found = pa.concat_tables([part.select(names) for part in parts or [SCHEMAS[table].empty_table()]])
+        index = found.column("session_index").to_numpy()
+        if (index[1:] < index[:-1]).any():
+            found = found.take(np.argsort(index, kind="stable"))
+        return found.unify_dictionaries()
+
+    def _part(self, table: str, number: int, names: Sequence[str]) -> pa.Table:
+        with pq.ParquetFile(shard_path(self.path, table, number)) as file:
+            return file.read(columns=list(names))
 
     # --- one session ---
 
@@ -237,18 +265,7 @@ class Log:
 
     def _query(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
         """Return DuckDB's result of a query over the log's tables."""
-        connection = duckdb.connect()
-        for table in TABLES:
-            files = [str(shard_path(self.path, table, number)) for number in self._shards]
-            if files:
-                connection.read_parquet(files).create_view(table)
-            else:
-                connection.register(table, SCHEMAS[table].empty_table())
-        connection.register("late", late.read(self.path))
-        try:
-            return connection.execute(sql, values or {})
-        except duckdb.Error as error:
-            raise LogError(f"{self.path} can't be read: {error}.") from None
+        return self._database.query(sql, values)
 
     def _frame(self, sql: str, values: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         frame: pd.DataFrame = self._query(sql, values).df()

@@ -9,7 +9,6 @@ from typing import Any
 from voicelab.base.plain_json import encode
 from voicelab.voicerun import shapes
 from voicelab.voicerun.entries import INPUTS, Entry
-from voicelab.voicerun.export_values import encode
 from voicelab.voicerun.gather import Draft
 
 _LEAST_EPOCH = 1e9
