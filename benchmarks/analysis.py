@@ -1,11 +1,13 @@
-"""CPU and memory of the analysis on ten million sessions, and of updates: `python benchmarks/analysis.py [MILLIONS] [--quick]`.
+"""CPU and memory of the analysis on ten million sessions, of reading a log, and of updates: `python benchmarks/analysis.py [MILLIONS] [--quick]`.
 
 Yardsticks: DuckDB computing the sums alone; for updates, the sums kept one by one in plain Python. Each measurement of
 the analysis runs in a process of its own, so that peaks of memory are its own; medians of three rounds.
 """
 
 import json
+import math
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,12 +17,15 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import duckdb
 from figures import Figures, arguments
 
 ROUNDS = 3
 SINGLES = 20_000
+GREETING = Path(__file__).parent.parent / "data" / "logs" / "greeting"
+READING = 2.0
 # CPU over that of the yardstick: what is reached, and half as much again for noise.
 MOST = {"without the path": 2.0, "with the full path": 25.0}
 MOST_UPDATE = {"horizon": (130.0, 7.0), "no horizon": (360.0, 14.0)}
@@ -135,6 +140,62 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     return one_by_one / base, together / base
 
 
+def nine_outcomes(folder: Path) -> Path:
+    """Return a copy of the shipped log with eight outcomes more: three rates, two counts, two floats, and text."""
+    import numpy as np
+    import pandas as pd
+
+    import voicelab as vl
+
+    log = vl.open_log(shutil.copytree(GREETING, folder / "greeting"))
+    ids, rng = log.sessions()["session_id"], np.random.default_rng(1)
+    n = len(ids)
+    more = {f"rate_{at}": rng.random(n) < 0.3 for at in range(3)} | {
+        f"count_{at}": rng.poisson(2, n) for at in range(2)
+    }
+    more |= {f"float_{at}": rng.lognormal(0, 1, n) for at in range(2)} | {"ending": rng.choice(["a", "b", "c"], n)}
+    log.add_outcomes(pd.DataFrame({"session_id": ids, **more}))
+    return log.path
+
+
+def reading_costs(path: Path) -> tuple[float, float]:
+    """Return milliseconds of CPU that reading a log for its analysis takes, and those that the monitors take."""
+    import voicelab as vl
+    from voicelab.analysis import analyzing
+    from voicelab.decision.monitor import Monitor
+
+    spent = dict.fromkeys(("from_log", "extend", "skim"), 0.0)
+
+    def timed(owner, name):
+        function = getattr(owner, name)
+
+        def wrapped(*args, **options):
+            start = time.process_time()
+            try:
+                return function(*args, **options)
+            finally:
+                spent[name] += time.process_time() - start
+
+        return patch.object(owner, name, wrapped)
+
+    log = vl.open_log(path)
+    with timed(analyzing, "from_log"), timed(Monitor, "extend"), timed(Monitor, "skim"):
+        vl.analyze(log)  # what is loaded with the first
+        spent.update(dict.fromkeys(spent, 0.0))
+        for _ in range(10):
+            assert (
+                len(vl.analyze(log).outcomes) == 30
+            )  # three pairs of seven outcomes and of three levels of the eighth
+    return 100 * spent["from_log"], 100 * (spent["extend"] + spent["skim"])
+
+
+def reading(figures: Figures, folder: Path) -> None:
+    path = nine_outcomes(folder)
+    costs = [reading_costs(path) for _ in range(ROUNDS)]
+    ratio = statistics.median(read / watched for read, watched in costs)
+    figures.at_most("reading a log of 2,000 sessions and 9 outcomes, over its statistics", ratio, READING)
+
+
 def updates(figures: Figures) -> None:
     for method, horizon in (("horizon", 10**6), ("no horizon", None)):
         for what, rates in (("A/A", (0.3, 0.3, 0.3)), ("A/B", (0.3, 0.33, 0.36))):
@@ -155,6 +216,7 @@ def main() -> int:
             compared.append("tea-tasting")
         works = [name for name in WORK if name in {"sums", *MOST, *compared}]
         rounds = [{name: measured(name, path) for name in works} for _ in range(1 if given.quick else ROUNDS)]
+        reading(figures, Path(folder))
     base = statistics.median(r["sums"][0] for r in rounds)
     figures.shown("the sums, CPU", base, "s")
     for name in works:

@@ -151,6 +151,8 @@ _REASONS = {
 
 def _not_drawn(assignment: _Categories, drawn: Bools) -> dict[str, int]:
     """Return how many sessions did not get a random variant, by reason."""
+    if drawn.all():
+        return {}
     reasons = assignment.texts[~drawn].value_counts()
     return {_REASONS.get(str(reason), str(reason)): int(n) for reason, n in reasons.items()}
 
@@ -321,9 +323,8 @@ class _OutcomeReader:
     def _numbers(self, own: _Rows, name: str, warnings: list[str]) -> Values:
         types = own.types
         kind = Target(name, self.conversions).kind_in(types.names[code] for code in types.codes)
-        counted = types.texts[own.written].value_counts()
-        if len(counted) > 1:
-            counts = ", ".join(f"{n:,} {t}" for t, n in counted.items())
+        if len(np.unique(types.codes[own.written])) > 1:
+            counts = ", ".join(f"{n:,} {t}" for t, n in types.texts[own.written].value_counts().items())
             warnings.append(f"The outcome {name!r} holds values of several types ({counts}); it is read as {kind}.")
         at = own.at(self.indexes)
         values = own.rows.column("value").take(at).to_numpy().astype(np.float64, copy=False)

@@ -76,9 +76,9 @@ def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
     base, level = split(name, [values.name])
     _check_types(values, base)
     if level is not None:
-        return _has_level(values, base, level), "binary"
+        return _has_level(_labels(values), base, level), "binary"
     if is_text(values, asked.get(base)):
-        raise needs_level(base, levels(values)[0])
+        raise needs_level(base, _most_frequent(_labels(values))[0])
     numbers, found = numbers_of(values, name, warnings)
     return numbers, as_asked(found, name, asked.get(base))
 
@@ -89,10 +89,11 @@ def read_all(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
     _check_types(values, base)
     if level is not None or not is_text(values, asked.get(base)):
         return {name: read_one(values, name, asked, warnings)}
-    shown, rest = levels(values)
+    labels = _labels(values)
+    shown, rest = _most_frequent(labels)
     if rest:
         warnings.append(more_levels(base, rest))
-    return {f"{base}={level}": (_has_level(values, base, level), "binary") for level in shown}
+    return {f"{base}={level}": (_has_level(labels, base, level), "binary") for level in shown}
 
 
 def _check_types(values: pd.Series, name: str) -> None:
@@ -128,9 +129,9 @@ def is_text(values: pd.Series, asked: str | None) -> bool:
     )
 
 
-def levels(values: pd.Series) -> tuple[list[str], int]:
+def _most_frequent(labels: pd.Series) -> tuple[list[str], int]:
     """Return the most frequent levels of an outcome, and how many others there are."""
-    found = _labels(values).value_counts()
+    found = labels.value_counts()
     names = [str(name) for name in found.index]
     return names[:MOST_LEVELS], max(0, len(names) - MOST_LEVELS)
 
@@ -153,8 +154,7 @@ def needs_level(name: str, known: list[str]) -> InputError:
     )
 
 
-def _has_level(values: pd.Series, base: str, level: str) -> npt.NDArray[np.float64]:
-    labels = _labels(values)
+def _has_level(labels: pd.Series, base: str, level: str) -> npt.NDArray[np.float64]:
     known = {str(label) for label in labels.dropna().unique()}
     if level not in known:
         some = ", ".join(sorted(known)[:MOST_LEVELS])
