@@ -5,7 +5,6 @@ the analysis runs in a process of its own, so that peaks of memory are its own; 
 """
 
 import json
-import math
 import resource
 import shutil
 import statistics

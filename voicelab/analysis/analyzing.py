@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,13 @@ from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import Kind, StopRule, check_weights, switched_on
+from voicelab.decision.rules import Kind, StopDecision, StopRule, check_weights, switched_on
 from voicelab.decision.stats import fixed, sample_ratio
 from voicelab.decision.stats.compare import Moments, means
 from voicelab.log import Log
+
+if TYPE_CHECKING:
+    from voicelab.base.accepted_types import FrameLike, LogLike
 
 _MOST_VARIANTS = 100
 _UNEVEN = 0.001
@@ -41,7 +44,7 @@ _HARDLY = 0.3
 
 
 def analyze(
-    data: Any,
+    data: "LogLike | FrameLike",
     test: str | None = None,
     *,
     variant: str = "variant",
@@ -176,7 +179,7 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
 
 
 def _at_one_look(
-    data: Any,
+    data: "LogLike | FrameLike",
     variant: str,
     outcomes: Sequence[str],
     weights: Mapping[Any, Any] | None,
@@ -220,7 +223,7 @@ def _check_variants(data: TestData) -> None:
         data.warnings.append(f"The rule's default {default!r} is {fact}.")
 
 
-def _decided(data: TestData, guardrails: Sequence[str], platform: Any) -> Result:
+def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None) -> Result:
     """Decide by the sessions one after the other."""
     _check_variants(data)
     monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
@@ -254,7 +257,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     )
 
 
-def _fixed_decision(monitor: Monitor, data: TestData) -> Any:
+def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
     """Return the decision of one look with the fixed-sample test."""
     decision = monitor.decision()
     if data.kind is None or monitor.leader is None:
@@ -281,7 +284,7 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> Any:
     )
 
 
-def _warnings(monitor: Monitor, data: TestData, decision: Any) -> list[str]:
+def _warnings(monitor: Monitor, data: TestData, decision: StopDecision) -> list[str]:
     found = [f"The rule's {remark}" for remark in data.rule.remarks]
     if data.outcome is not None and not monitor.recorded:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")

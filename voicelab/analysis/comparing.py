@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.sessions import TestData
@@ -138,7 +139,7 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     return frame
 
 
-def _thinned(snapshots: list[int], changes: Any) -> Any:
+def _thinned(snapshots: list[int], changes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     last = changes[-1] if len(changes) else 0
     picked = changes[np.unique(np.linspace(0, len(changes) - 1, min(len(changes), _PATH_POINTS)).astype(int))]
     kept = np.unique(np.concatenate([np.array(snapshots, dtype=np.int64), picked, [last]]))
@@ -154,7 +155,9 @@ def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
     return leader, max(rivals, key=lambda arm: float(monitor.pairs[leader, arm]))
 
 
-def _difference(monitor: Monitor, kind: Kind, moments: Any, pair: tuple[int, int], alpha: float) -> tuple[Any, ...]:
+def _difference(
+    monitor: Monitor, kind: Kind, moments: npt.NDArray[np.float64] | None, pair: tuple[int, int], alpha: float
+) -> tuple[Any, ...]:
     if moments is None or moments[0, list(pair)].min() < 2 or monitor.evidence is None:  # noqa: PLR2004 - a variance needs two values
         return (None, None, None)
     arms = monitor.moments_of(moments)

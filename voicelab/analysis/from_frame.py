@@ -1,5 +1,9 @@
 """The sessions of one test from a DataFrame, or from what DuckDB reads: one row a session."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ import pandas as pd
 
 from voicelab.analysis.kinds import Read, read_all, read_one, split
 from voicelab.analysis.sessions import TestData, all_written, everywhere
+from voicelab.base.accepted_types import Cell, FrameLike
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.rules import StopRule, switched_on
 
@@ -131,7 +136,7 @@ def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.integer
     return np.asarray(arms[codes])
 
 
-def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
+def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame:
     """Return columns of whatever DuckDB reads, in its order of rows.
 
     Args:
@@ -154,7 +159,7 @@ def read_columns(data: Any, columns: Sequence[str | None]) -> pd.DataFrame:
         return frame
 
 
-def opened(connection: Any, data: Any, columns: Sequence[str]) -> Any:
+def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Sequence[str]) -> Any:
     """Return whatever DuckDB reads as a relation of a connection that has these columns.
 
     Raises:
@@ -194,7 +199,7 @@ def opened(connection: Any, data: Any, columns: Sequence[str]) -> Any:
     return source
 
 
-def _twice(n: int, example: Any) -> InputError:
+def _twice(n: int, example: Cell) -> InputError:
     """Return the error that sessions have more than one row."""
     return InputError(
         f"{n:,} session ids stand more than once, e.g. {example!r}. Give one row a session; of a DataFrame "

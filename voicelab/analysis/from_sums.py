@@ -17,6 +17,7 @@ from voicelab.analysis.card.formats import is_known
 from voicelab.analysis.from_frame import configured, opened
 from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
+from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
@@ -74,7 +75,7 @@ class Totals:
 
 
 def read_totals(
-    data: Any,
+    data: FrameLike,
     variant: str,
     outcomes: Sequence[str],
     weights: Mapping[Any, Any] | None,
@@ -148,7 +149,7 @@ class _Column(NamedTuple):
 class _Relation(NamedTuple):
     """What outcomes are read from: the relation, the types of its columns, the kinds asked for, and warnings."""
 
-    source: Any
+    source: duckdb.DuckDBPyRelation
     types: Mapping[str, str]
     asked: Mapping[str, str]
     warnings: list[str]
@@ -208,7 +209,7 @@ class _Relation(NamedTuple):
 _Rows = dict[str, list[Any]]
 
 
-def _added_up(source: Any, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
+def _added_up(source: duckdb.DuckDBPyRelation, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
     """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
     first = source.limit(_SAMPLE).project(", ".join(column.value for column in columns)).fetchall()
     values, parts = [f"{_quoted(variant)} AS variant"], ["count(*)"]

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
 from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import StopRule
+from voicelab.decision.rules import StopDecision, StopRule
 from voicelab.decision.stats import closed
 
 _ALPHA = 0.05
@@ -20,7 +21,7 @@ _MANY = 100_000
 _LOOKS = 500
 
 
-def seen_through(data: TestData, values: Values, rule: StopRule, mine: Any = None) -> Monitor:
+def seen_through(data: TestData, values: Values, rule: StopRule, mine: npt.NDArray[np.bool_] | None = None) -> Monitor:
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
     monitor = Monitor(data.test, data.weights, rule)
     if values.kind is not None:
@@ -104,7 +105,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
     return frame
 
 
-def harm_warnings(guardrails: pd.DataFrame | None, decision: Any) -> list[str]:
+def harm_warnings(guardrails: pd.DataFrame | None, decision: StopDecision) -> list[str]:
     """Return a warning for each harmed guardrail, the winner's first."""
     if guardrails is None:
         return []

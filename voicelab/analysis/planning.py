@@ -1,7 +1,7 @@
 """Planning a test: how many sessions it needs, what it can find, and whether its rule keeps what it promises."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, check_weights, switched_on
 from voicelab.decision.stats import boundary, fixed
+from voicelab.handlers import HandlerLike
 
 Floats = npt.NDArray[np.float64]
 
@@ -156,7 +157,7 @@ def _drift(sessions: int, baseline: float, effect: float, sd: float | None, w_a:
     return effect * math.sqrt(information) / sd
 
 
-def _crossing(drift: float, c: float, ndtr: Any) -> float:
+def _crossing(drift: float, c: float, ndtr: Callable[[float], float]) -> float:
     """Return the probability that a Brownian motion with this drift reaches c on [0, 1]."""
     tail = math.exp(min(2 * c * drift, 700.0)) * float(ndtr(-drift - c)) if drift < 20 else 0.0  # noqa: PLR2004 - certain by then
     return min(1.0, float(ndtr(drift - c)) + tail)
@@ -193,7 +194,7 @@ def _check_plan(baseline: float, effect: float, sd: float | None, power: float, 
 
 
 def calibrate(
-    subject: Any,
+    subject: StopRule | HandlerLike,
     *,
     weights: Mapping[Any, float] | None = None,
     test: str | None = None,
@@ -253,7 +254,9 @@ def calibrate(
     return pd.DataFrame(rows)
 
 
-def _subject(subject: Any, weights: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:
+def _subject(
+    subject: StopRule | HandlerLike, weights: Mapping[str, float] | None, test: str | None
+) -> tuple[StopRule, dict[str, float]]:
     if isinstance(subject, StopRule):
         rule, given = subject, weights or {"a": 0.5, "b": 0.5}
     else:
@@ -266,7 +269,7 @@ def _subject(subject: Any, weights: Any, test: str | None) -> tuple[StopRule, di
     return rule, switched_on(check_weights(given))
 
 
-def _declared(handler: Any, test: str | None) -> tuple[StopRule, dict[str, float]]:
+def _declared(handler: HandlerLike, test: str | None) -> tuple[StopRule, dict[str, float]]:
     """Return the rule and the weights of a handler's test, from one session of it."""
     from voicelab.runs.jobs import run
 
@@ -283,7 +286,12 @@ def _declared(handler: Any, test: str | None) -> tuple[StopRule, dict[str, float
 
 
 def _one_run(
-    rule: StopRule, shares: Mapping[str, float], levels: Floats, length: int, kind: Any, rng: np.random.Generator
+    rule: StopRule,
+    shares: Mapping[str, float],
+    levels: Floats,
+    length: int,
+    kind: Literal["binary", "float"],
+    rng: np.random.Generator,
 ) -> tuple[str | None, int]:
     monitor = Monitor("calibration", shares, rule)
     monitor.know(kind)

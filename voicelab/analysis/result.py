@@ -1,5 +1,10 @@
 """The result of an analysis: frames, the decision, and how they show themselves."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voicelab.plots.result_like import AxesLike
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +94,7 @@ class Result:
     platform: dict[str, Any] | None = None
     values: pd.DataFrame | None = None
 
-    def plot(self, kind: str = "confidence", ax: Any = None) -> Any:
+    def plot(self, kind: str = "confidence", ax: "AxesLike | None" = None) -> "AxesLike":
         """Draw the result and return the matplotlib Axes; kinds: `voicelab.plots.KINDS`.
 
         Args:

@@ -91,11 +91,14 @@ class TestData:
         if unwritten.any():
             self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
 
-    def shown_to(self, monitor: Monitor, values: Values, part: Any = slice(None)) -> int | None:
+    def shown_to(
+        self, monitor: Monitor, values: Values, part: slice | npt.NDArray[np.integer] = slice(None)
+    ) -> int | None:
         """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
-        return monitor.extend(*self.seen(values, part), self.indexes[part])
+        indexes: npt.NDArray[np.int64] = self.indexes[part]  # type: ignore[assignment]  # a monitor takes smaller ones too
+        return monitor.extend(*self.seen(values, part), indexes)
 
-    def seen(self, values: Values, part: Any) -> tuple[Any, Any, Any, Any]:
+    def seen(self, values: Values, part: slice | npt.NDArray[np.integer]) -> tuple[Any, Any, Any, Any]:
         """Return arm, value of an outcome, whether it was written and whether it crashed, of some of the sessions."""
         numbers = values.values[part].astype(np.float64, copy=False)
         return self.arms[part], numbers, values.written[part], self.crashed[part]

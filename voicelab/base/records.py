@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
-Kind = Literal["input", "output", "log", "metric", "system"]
+EventKind = Literal["input", "output", "log", "metric", "system"]
 Status = Literal["completed", "hangup", "transferred", "timeout", "error"]
 Assignment = Literal["random", "forced", "default_after_stop", "unassigned"]
 Source = Literal["simulated", "spoken", "typed", "imported", "rated"]
@@ -178,7 +178,7 @@ class Event:
     seq: int
     time_s: float
     turn: int
-    kind: Kind
+    kind: EventKind
     name: str
     data: dict[str, Any]
     background: bool = False

@@ -60,7 +60,7 @@ def add(root: Path, frame: "pd.DataFrame", known: "pd.DataFrame", taken: Sequenc
     _write(root, rows)
 
 
-def _rows(name: str, ids: Any, values: Any, index_of: dict[str, int]) -> list[tuple[Any, ...]]:
+def _rows(name: str, ids: "pd.Series", values: "pd.Series", index_of: dict[str, int]) -> list[tuple[Any, ...]]:
     rows = []
     for session_id, value in zip(ids, values.tolist(), strict=True):
         if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -4,6 +4,7 @@ import html
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,12 @@ class Log:
     """
 
     def __init__(
-        self, path: Path, manifest: dict[str, Any], shards: list[int], rerun: Rerun | None = None, keep: Any = None
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        shards: list[int],
+        rerun: Rerun | None = None,
+        keep: TemporaryDirectory[str] | None = None,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -232,7 +238,7 @@ class Log:
 
     # --- inside ---
 
-    def with_rerun(self, rerun: Rerun, keep: Any) -> "Log":
+    def with_rerun(self, rerun: Rerun, keep: TemporaryDirectory[str] | None) -> "Log":
         """Return the log with a way to run its sessions again."""
         return Log(self.path, self.manifest, self._shards, rerun, keep)
 

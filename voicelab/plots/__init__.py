@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.plots.by_variant import distribution, funnel, segments, shares, variants
 from voicelab.plots.over_sessions import boundary, confidence_path, difference_path
 from voicelab.plots.power import calibration, sample_size
+from voicelab.plots.result_like import ResultLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ KINDS: dict[str, Callable[..., "Axes"]] = {
 _SPELLINGS = KINDS | {function.__name__: function for function in KINDS.values()}
 
 
-def plot(result: Any, kind: str = "confidence", ax: Any = None) -> "Axes":
+def plot(result: ResultLike, kind: str = "confidence", ax: "Axes | None" = None) -> "Axes":
     """Draw a result.
 
     Args:

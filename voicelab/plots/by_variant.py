@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voicelab.plots import style
+from voicelab.plots.result_like import ResultLike, Source
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _BINS = 40
 
 
-def variants(result: Any, ax: Any = None) -> "Axes":
+def variants(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """Draw the mean of each variant with its interval, the default and the leader marked.
 
     Args:
@@ -42,7 +45,7 @@ def variants(result: Any, ax: Any = None) -> "Axes":
     return style.finish(ax, title, style.context_of(result), label, "variant", grid="x")
 
 
-def shares(result: Any, ax: Any = None) -> "Axes":
+def shares(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """Draw the share of sessions that each variant got against its weight.
 
     Args:
@@ -74,7 +77,7 @@ def shares(result: Any, ax: Any = None) -> "Axes":
     )
 
 
-def distribution(source: Any, ax: Any = None, *, kind: str | None = None) -> "Axes":
+def distribution(source: "Source", ax: "Axes | None" = None, *, kind: str | None = None) -> "Axes":
     """Draw the distribution of the outcome by variant: a histogram each, bars for a binary outcome.
 
     Args:
@@ -110,7 +113,7 @@ def distribution(source: Any, ax: Any = None, *, kind: str | None = None) -> "Ax
     return _ridges(ax, source, frame, names)
 
 
-def segments(source: Any, ax: Any = None, *, kind: str | None = None) -> "Axes":
+def segments(source: "Source", ax: "Axes | None" = None, *, kind: str | None = None) -> "Axes":
     """Draw the difference within each segment, with its interval that holds at every look.
 
     Args:
@@ -155,7 +158,7 @@ def segments(source: Any, ax: Any = None, *, kind: str | None = None) -> "Axes":
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _interval_of(rows: Any) -> tuple[str, str]:
+def _interval_of(rows: "pd.DataFrame") -> tuple[str, str]:
     """Return which interval a frame of variants has, and when it holds."""
     if "mean_cs_lower" in rows.columns and rows["mean_cs_lower"].notna().any():
         return "cs", "valid at every look"
@@ -171,23 +174,23 @@ def _draw_interval(ax: "Axes", y: float, mean: float, low: float, high: float, c
         ax.annotate("no value", (0.01, y), xycoords=("axes fraction", "data"), va="center", color=style.INK, fontsize=9)
 
 
-def _named(result: Any, name: str) -> str:
+def _named(result: ResultLike, name: str) -> str:
     roles = [role for role, who in (("default", result.rule.default), ("leads", result.decision.leader)) if who == name]
     return f"{style.short(name, 20)} ({', '.join(roles)})" if roles else name
 
 
-def _order(source: Any, frame: Any) -> list[str]:
+def _order(source: "Source", frame: "pd.DataFrame") -> list[str]:
     found = set(frame["variant"].astype(str))
     if style.is_frame(source):
         return sorted(found)
     return [name for name in source.variants["variant"] if name in found]
 
 
-def _kind_of(values: Any) -> str:
+def _kind_of(values: "pd.Series") -> str:
     return "binary" if values.isin([0.0, 1.0]).all() else "float"
 
 
-def _bars(result: Any, ax: Any) -> "Axes":
+def _bars(result: ResultLike, ax: "Axes | None") -> "Axes":
     rows = result.variants
     ax = style.new_axes(ax, len(rows))
     colours = [style.role_colour(result, name) for name in rows["variant"]]
@@ -201,7 +204,7 @@ def _bars(result: Any, ax: Any) -> "Axes":
     )  # fmt: skip
 
 
-def _rates(ax: "Axes", frame: Any, names: list[str]) -> "Axes":
+def _rates(ax: "Axes", frame: "pd.DataFrame", names: list[str]) -> "Axes":
     weighted = frame.assign(hits=frame["value"] * frame["sessions"]).groupby(frame["variant"].astype(str))
     rates = (weighted["hits"].sum() / weighted["sessions"].sum()).reindex(names)
     _draw_bars(ax, rates, [style.CYCLE[at % len(style.CYCLE)] for at in range(len(names))])
@@ -211,7 +214,7 @@ def _rates(ax: "Axes", frame: Any, names: list[str]) -> "Axes":
     )
 
 
-def _draw_bars(ax: "Axes", rates: Any, colours: list[str]) -> None:
+def _draw_bars(ax: "Axes", rates: "pd.DataFrame", colours: list[str]) -> None:
     y = np.arange(len(rates))
     ax.barh(y, 1.0, height=0.55, color=style.INK, alpha=0.15)
     ax.barh(y, rates.fillna(0.0), height=0.55, color=colours, alpha=0.85)
@@ -219,7 +222,7 @@ def _draw_bars(ax: "Axes", rates: Any, colours: list[str]) -> None:
     style.percent_axis(ax, "x")
 
 
-def _ridges(ax: "Axes", source: Any, frame: Any, names: list[str]) -> "Axes":
+def _ridges(ax: "Axes", source: "Source", frame: "pd.DataFrame", names: list[str]) -> "Axes":
     """Draw a histogram a row, all to one scale, with the mean marked."""
     values, counts = frame["value"].to_numpy(), frame["sessions"].to_numpy(dtype=np.float64)
     edges, cut = _edges(values, counts)
@@ -244,7 +247,7 @@ def _ridges(ax: "Axes", source: Any, frame: Any, names: list[str]) -> "Axes":
     return style.finish(ax, title, style.context_of(source), label + note, "variant", grid="x")
 
 
-def _edges(values: Any, counts: Any) -> tuple[Any, float]:
+def _edges(values: "npt.NDArray[np.float64]", counts: "npt.NDArray[np.float64]") -> tuple[Any, float]:
     """Return the edges of the bins, and the share of sessions above them; whole numbers get a bin each, if few."""
     order = np.argsort(values, kind="stable")
     share = np.cumsum(counts[order]) / counts.sum()
@@ -260,7 +263,7 @@ def _edges(values: Any, counts: Any) -> tuple[Any, float]:
     return edges, float(counts[values > edges[-1]].sum() / counts.sum())
 
 
-def funnel(source: Any, ax: Any = None) -> "Axes":
+def funnel(source: "Source", ax: "Axes | None" = None) -> "Axes":
     """Draw the share of sessions that reached each conversion metric, a line a variant.
 
     Args:
@@ -289,7 +292,7 @@ def funnel(source: Any, ax: Any = None) -> "Axes":
 _FUNNEL = "Funnel: share of sessions that reached each metric"
 
 
-def _funnel_lines(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+def _funnel_lines(ax: "Axes | None", source: "Source", rates: dict[str, Any], metrics: list[str]) -> "Axes":
     ax = style.new_axes(ax)
     for colour, (name, own) in zip(style.CYCLE, rates.items(), strict=False):
         label = style.plain(style.short(name, 20))
@@ -302,7 +305,7 @@ def _funnel_lines(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str
     return style.finish(ax, _FUNNEL, style.context_of(source), "conversion metric, in order", "sessions, %")
 
 
-def _funnel_rows(ax: Any, source: Any, rates: dict[str, Any], metrics: list[str]) -> "Axes":
+def _funnel_rows(ax: "Axes | None", source: "Source", rates: dict[str, Any], metrics: list[str]) -> "Axes":
     """Draw a row a variant and a dot a metric: more lines than that can't be told apart."""
     ax = style.new_axes(ax, len(rates))
     rows = list(rates.values())

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.decision.stats import boundary as horizon
 from voicelab.plots import style
+from voicelab.plots.result_like import ResultLike
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _ASKED_FOR = 95.0
 
 
-def confidence_path(result: Any, ax: Any = None) -> "Axes":
+def confidence_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """Draw the confidence after every session, with the threshold of the rule and the stop.
 
     Args:
@@ -48,7 +50,7 @@ def confidence_path(result: Any, ax: Any = None) -> "Axes":
     return style.finish(ax, title, style.context_of(result), _sessions_label(result), "confidence, %")
 
 
-def difference_path(result: Any, ax: Any = None) -> "Axes":
+def difference_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """Draw the difference of the leading pair with its interval that holds at every look.
 
     Args:
@@ -89,7 +91,7 @@ def difference_path(result: Any, ax: Any = None) -> "Axes":
     )
 
 
-def boundary(result: Any, ax: Any = None) -> "Axes":
+def boundary(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """Draw the statistic of the deciding pair, the running maximum of |B|, against the boundary that stops the test.
 
     Args:
@@ -129,18 +131,18 @@ def boundary(result: Any, ax: Any = None) -> "Axes":
 _NO_PATH = "It comes with a rule that has max_iterations, and an outcome that was recorded and varies."
 
 
-def _known(path: Any, column: str) -> Any:
+def _known(path: "pd.DataFrame", column: str) -> Any:
     if column not in path.columns:
         return path.iloc[:0]
     return path.assign(**{column: style.as_floats(path[column])}).dropna(subset=[column])
 
 
-def _set_sessions(ax: "Axes", result: Any) -> None:
+def _set_sessions(ax: "Axes", result: ResultLike) -> None:
     ax.set_xlim(0, max(1, result.rule.max_iterations or 0, result.decision.sessions) * 1.005)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
-def _set_height(ax: "Axes", path: Any, columns: tuple[str, ...]) -> None:
+def _set_height(ax: "Axes", path: "pd.DataFrame", columns: tuple[str, ...]) -> None:
     """Leave out the first tenth of the way, where the interval is wider than the rest of the picture."""
     late = path[path["sessions"] >= 0.1 * path["sessions"].max()]
     late = late if late[list(columns)].notna().any(axis=None) else path
@@ -149,11 +151,11 @@ def _set_height(ax: "Axes", path: Any, columns: tuple[str, ...]) -> None:
     ax.set_ylim(low - room, high + room)
 
 
-def _mark_stop(ax: "Axes", result: Any) -> None:
+def _mark_stop(ax: "Axes", result: ResultLike) -> None:
     if result.decision.stopped_at is not None:
         style.note(ax, result.decision.stopped_at, f"stopped after {result.decision.stopped_at:,}", style.GREEN)
 
 
-def _sessions_label(result: Any) -> str:
+def _sessions_label(result: ResultLike) -> str:
     declared = result.rule.max_iterations
     return "sessions counted" if declared is None else f"sessions counted, of {declared:,} declared"

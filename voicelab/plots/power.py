@@ -1,16 +1,25 @@
 """What can be known beforehand: the sessions that an effect needs, and whether a rule keeps its bound."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voicelab.plots import style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
+    from voicelab.plots.result_like import Source
 
-def sample_size(source: Any, ax: Any = None, *, kind: str | None = None, horizon: int | None = None) -> "Axes":
+
+def sample_size(
+    source: "Source",
+    ax: "Axes | None" = None,
+    *,
+    kind: str | None = None,
+    horizon: int | None = None,
+) -> "Axes":
     """Draw how many sessions are needed to detect an effect.
 
     Args:
@@ -50,7 +59,7 @@ def sample_size(source: Any, ax: Any = None, *, kind: str | None = None, horizon
     return drawn
 
 
-def _mark_horizon(ax: "Axes", frame: Any, horizon: int, kind: str | None) -> None:
+def _mark_horizon(ax: "Axes", frame: "pd.DataFrame", horizon: int, kind: str | None) -> None:
     ax.axhline(horizon, color=style.VERMILLION, linewidth=1.2, linestyle=(0, (4, 2)))
     sessions, effects = np.log(frame["sessions"].to_numpy()[::-1]), frame["effect"].to_numpy()[::-1]
     text = f"declared: {horizon:,}"
@@ -64,7 +73,7 @@ def _mark_horizon(ax: "Axes", frame: Any, horizon: int, kind: str | None) -> Non
     )  # fmt: skip
 
 
-def calibration(source: Any, ax: Any = None) -> "Axes":
+def calibration(source: "Source", ax: "Axes | None" = None) -> "Axes":
     """Draw how often tests without any effect stopped falsely, against the bound that was promised.
 
     Args:

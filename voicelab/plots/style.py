@@ -6,7 +6,9 @@ a grey that reads on white and on black, so that a plot fits light and dark note
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError
+from voicelab.plots.result_like import ResultLike, Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +21,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)
 _UNITS = {"_ms": "milliseconds", "_s": "seconds", "_min": "minutes"}
 
 
-def new_axes(ax: Any, rows: float | None = None) -> "Axes":
+def new_axes(ax: "Axes | None", rows: float | None = None) -> "Axes":
     """Return the given axes, or those of a new figure.
 
     Args:
@@ -101,7 +103,7 @@ def percent_axis(ax: "Axes", axis: str) -> None:
     getattr(ax, f"{axis}axis").set_major_formatter(lambda value, _: f"{round(100 * value, 6) + 0.0:g}")
 
 
-def role_colour(result: Any, variant: str) -> str:
+def role_colour(result: ResultLike, variant: str) -> str:
     """Return a variant's colour: green for the leader, grey for the default, blue for the rest."""
     if variant == result.decision.leader:
         return GREEN
@@ -111,7 +113,7 @@ def role_colour(result: Any, variant: str) -> str:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def context_of(source: Any) -> str:
+def context_of(source: "Source") -> str:
     """Return source, test and outcome of a result in one line; nothing for a frame."""
     if is_frame(source):
         return ""
@@ -136,7 +138,7 @@ def difference_label(outcome: str | None, kind: str | None) -> str:
     return f"difference in {name}, {unit}"
 
 
-def short(text: Any, length: int = 28) -> str:
+def short(text: Cell, length: int = 28) -> str:
     """Return a name, cut where it is too long for a label."""
     text = str(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
@@ -150,12 +152,12 @@ def plain(text: str) -> str:
 # --- frames ----------------------------------------------------------------------------------------------------------
 
 
-def is_frame(source: Any) -> bool:
+def is_frame(source: "Source") -> bool:
     """Return whether this is a DataFrame, rather than a result."""
     return hasattr(source, "columns") and hasattr(source, "iterrows")
 
 
-def frame_of(source: Any, attribute: str, numbers: tuple[str, ...], texts: tuple[str, ...], advice: str) -> Any:
+def frame_of(source: "Source", attribute: str, numbers: tuple[str, ...], texts: tuple[str, ...], advice: str) -> Any:
     """Return the frame to draw, with numbers as floats.
 
     Args:
@@ -168,7 +170,7 @@ def frame_of(source: Any, attribute: str, numbers: tuple[str, ...], texts: tuple
     Raises:
         InputError: there is no such frame, a column is missing, or it is empty.
     """
-    frame = source if is_frame(source) else getattr(source, attribute, None)
+    frame: Any = source if is_frame(source) else getattr(source, attribute, None)
     if frame is None:
         raise InputError(f"The result has no {attribute.replace('_', ' ')} to plot. {advice}")
     missing = [column for column in (*texts, *numbers) if column not in frame.columns]

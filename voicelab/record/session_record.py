@@ -14,7 +14,7 @@ from voicelab.base.records import (
     OUTCOMES,
     SESSIONS,
     Event,
-    Kind,
+    EventKind,
     PortabilityNote,
     SessionRows,
     event_rows,
@@ -268,7 +268,7 @@ class SideBySide(Mapping[str, SessionRecord]):
 
 
 def _event(
-    seq: int, time_s: float, turn: int, kind: Kind, name: str, data: str, background: bool, task: str | None
+    seq: int, time_s: float, turn: int, kind: EventKind, name: str, data: str, background: bool, task: str | None
 ) -> Event:
     return Event(seq, time_s, turn, kind, name, orjson.loads(data), background, task)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
@@ -216,7 +217,7 @@ def _conversions(
     return list(dict.fromkeys([*names, *named]))
 
 
-def check_given(weights: Any) -> dict[str, dict[str, float]]:
+def check_given(weights: Mapping[str, Mapping[str, float]] | None) -> dict[str, dict[str, float]]:
     """Return weights by test as they were given.
 
     Raises:
@@ -291,7 +292,7 @@ def _conversion_values(metrics: Sequence[Row]) -> dict[str, float]:
     return values
 
 
-def _typed(value: Any, declared: str) -> tuple[str, float | None, str | None]:
+def _typed(value: Json, declared: str) -> tuple[str, float | None, str | None]:
     """Return type, number and text of an outcome: the type is the value's, where the declared one doesn't narrow it."""
     if isinstance(value, str) and declared in _NUMBERS:
         value = _TRUTH.get(value.lower(), number(value) if number(value) is not None else value)

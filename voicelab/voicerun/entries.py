@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicelab.base.records import Kind
+from voicelab.base.accepted_types import Json
+from voicelab.base.records import EventKind
 from voicelab.voicerun.export_values import (
     first,
     mapping,
@@ -24,7 +25,7 @@ SYSTEM = {
     *("mark_callback", "clear", "context", "context_update", "session_end", "handler_end", "initialize", "testing"),
 }
 INPUTS = {"start", "text", "timeout", "dtmf", "voicemail_detection", "stop"}
-_BY_TYPE: dict[str, Kind] = {"input": "input", "output": "output", "metric": "metric", "log": "log"}
+_BY_TYPE: dict[str, EventKind] = {"input": "input", "output": "output", "metric": "metric", "log": "log"}
 _ROLES = {"assistant": "agent", "bot": "agent", "ai": "agent", "caller": "user", "human": "user", "customer": "user"}
 
 # What a row may say itself; all else is kept in `extra`.
@@ -59,7 +60,7 @@ class Entry:
     """
 
     name: str
-    kind: Kind
+    kind: EventKind
     data: dict[str, Any]
     turn: int | None = None
     client_s: float | None = None
@@ -69,7 +70,7 @@ class Entry:
     tags: dict[str, Any] = field(default_factory=dict)
 
 
-def session_of(row: Any) -> str | None:
+def session_of(row: Json) -> str | None:
     """Return the session that a row names itself."""
     if not isinstance(row, Mapping):
         return None
@@ -79,7 +80,7 @@ def session_of(row: Any) -> str | None:
     return None if found is None else str(found)
 
 
-def read_entry(row: Any, report: FileReport, otherwise: str = "unknown") -> Entry:
+def read_entry(row: Json, report: FileReport, otherwise: str = "unknown") -> Entry:
     """Return a row of `vr debug`, `vr session events` or `vr session transcript` as an event.
 
     Args:
@@ -111,7 +112,7 @@ def read_entry(row: Any, report: FileReport, otherwise: str = "unknown") -> Entr
     return entry
 
 
-def read_metric(row: Any, report: FileReport) -> Entry:
+def read_metric(row: Json, report: FileReport) -> Entry:
     """Return a row of `vr metrics session` as the event of a metric."""
     if not isinstance(row, Mapping) or not isinstance(row.get("metric"), Mapping):
         return read_entry(row, report)
@@ -139,7 +140,7 @@ def _unwrapped(
     return data["event_name"], mapping(data.get("event_data")), {**extra, **rest}
 
 
-def _kind(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> Kind:
+def _kind(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> EventKind:
     kind = _BY_TYPE.get(str(facts.get("type"))) or _BY_TYPE.get(str(facts.get("direction")))
     if name in SYSTEM or name.startswith("bot-"):
         return "system"
@@ -228,7 +229,7 @@ def contexts_in(entry: Entry) -> list[dict[str, Any]]:
     return [] if entry.name in _OTHERS else contexts_of(entry.data)
 
 
-def contexts_of(value: Any, depth: int = 0) -> list[dict[str, Any]]:
+def contexts_of(value: Json, depth: int = 0) -> list[dict[str, Any]]:
     """Return the objects with a key `testing` in a value, however deep they stand in it."""
     if isinstance(value, str):
         value = unpacked(value) if '"testing"' in value else None

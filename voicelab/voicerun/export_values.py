@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from voicelab.base.accepted_types import Json
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_MILLISECONDS = 1e11
 """A number above is milliseconds since 1970, below it is seconds (the year 5138)."""
 
 
-def snake(key: Any) -> str:
+def snake(key: str) -> str:
     """Return a key in snake_case, however it is written; a leading underscore stays."""
     return _HUMP.sub("_", str(key)).lower()
 
@@ -27,7 +29,7 @@ def first(record: Mapping[str, Any], keys: Iterable[str]) -> Any:
     return next((record[key] for key in keys if record.get(key) is not None), None)
 
 
-def unpacked(value: Any) -> Any:
+def unpacked(value: Json) -> Any:
     """Return the object or array that a text holds as JSON; anything else as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
         try:
@@ -37,7 +39,7 @@ def unpacked(value: Any) -> Any:
     return value
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Json) -> dict[str, Any]:
     """Return an object, also one that is packed in text; anything else, where it says something, under `value`."""
     value = unpacked(value)
     if isinstance(value, Mapping):
@@ -45,7 +47,7 @@ def mapping(value: Any) -> dict[str, Any]:
     return {} if value is None or value in ("", []) else {"value": value}
 
 
-def number(value: Any) -> float | None:
+def number(value: Json) -> float | None:
     """Return a finite number, also one that stands as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -56,13 +58,13 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def whole(value: Any) -> int | None:
+def whole(value: Json) -> int | None:
     """Return a whole number that 32 bits hold; None for anything else."""
     found = number(value)
     return int(found) if found is not None and found == int(found) and abs(found) < 2**31 else None
 
 
-def wall_seconds(value: Any) -> float | None:
+def wall_seconds(value: Json) -> float | None:
     """Return a point in time as seconds since 1970: ISO 8601 text, or a number of seconds or milliseconds."""
     found = number(value)
     if found is not None:
@@ -76,6 +78,6 @@ def wall_seconds(value: Any) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Json) -> str:
     """Return a scalar as the text that JSON makes of it, without quotes."""
     return value if isinstance(value, str) else json.dumps(value, default=str)

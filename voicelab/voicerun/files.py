@@ -20,7 +20,7 @@ _MARKS = (
 )
 
 
-def find_files(paths: Any, leave_out: Path | None = None) -> list[Path]:
+def find_files(paths: str | Path | Iterable[str | Path], leave_out: Path | None = None) -> list[Path]:
     """Return the files that are meant, each once, in the order given and sorted within a folder or glob.
 
     Args:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from voicelab.base.accepted_types import Json
 from voicelab.voicerun.entries import Entry, contexts_in, selected_in
 from voicelab.voicerun.export_values import mapping, snake_keys, text_of
 
@@ -79,7 +80,7 @@ class PlatformTests:
         return _is_false(self.run_test.get(test)) or _is_false(running)
 
 
-def _is_false(value: Any) -> bool:
+def _is_false(value: Json) -> bool:
     return value is False or (isinstance(value, str) and value.lower() == "false")
 
 

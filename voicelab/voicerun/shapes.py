@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
 from voicelab.voicerun.export_values import first, snake_keys, unpacked, whole
 
@@ -39,7 +40,7 @@ class Export:
     total: int | None = None
 
 
-def recognise(file: Path, document: Any) -> Export:
+def recognise(file: Path, document: Json) -> Export:
     """Return what a file is.
 
     Args:
@@ -63,7 +64,7 @@ def recognise(file: Path, document: Any) -> Export:
     )
 
 
-def _readings(document: Any) -> list[tuple[list[Any], Record]]:
+def _readings(document: Json) -> list[tuple[list[Any], Record]]:
     """Return the ways to read a document: its rows, and what stands around them."""
     if isinstance(document, list):
         return [(document, {})]
@@ -94,7 +95,7 @@ def _records(rows: list[Any]) -> list[Record]:
     return [row for row in rows if isinstance(row, Mapping)]
 
 
-def _looks(document: Any) -> str:
+def _looks(document: Json) -> str:
     record = document[0] if isinstance(document, list) and document else document
     if isinstance(record, Mapping) and record:
         return f" (its keys: {', '.join(map(str, list(record)[:6]))})"

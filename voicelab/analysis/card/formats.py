@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from voicelab.base.accepted_types import Cell
+
 MISSING = "–"
 
 
-def written(value: Any, style: str) -> str:
+def written(value: Cell, style: str) -> str:
     """Return a value as text; a dash where there is none.
 
     Args:
@@ -21,12 +23,12 @@ def written(value: Any, style: str) -> str:
     return STYLES[style](value) if is_known(value) else MISSING
 
 
-def is_known(value: Any) -> bool:
+def is_known(value: Cell) -> bool:
     """Return whether there is something to write: not None, pandas' NA, NaN or an infinity."""
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return False
     try:
-        return math.isfinite(value)
+        return math.isfinite(value)  # type: ignore[arg-type]  # text has no size, and is known
     except (TypeError, ValueError):
         return True
 

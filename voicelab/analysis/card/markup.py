@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicelab.analysis.card.formats import is_known, written
+from voicelab.base.accepted_types import Cell
 
 _HEIGHT = 30
 MOST_ROWS = 60
 """Rows of a table that are shown."""
 
 
-def text(value: Any) -> str:
+def text(value: Cell) -> str:
     """Return text for between tags."""
     return html.escape(str(value), quote=False)
 
 
-def attribute(value: Any) -> str:
+def attribute(value: Cell) -> str:
     """Return text for between the double quotes of an attribute."""
     return text(value).replace('"', "&quot;")
 
@@ -33,12 +34,12 @@ def dim(content: str) -> str:
     return f'<span class="dim">{content}</span>'
 
 
-def name(variant: Any, role: str = "") -> str:
+def name(variant: Cell, role: str = "") -> str:
     """Return a name that a person gave, cut where it is too long."""
     return f'<span class="name {role}" title="{attribute(variant)}">{text(variant)}</span>'
 
 
-def in_words(value: Any, low: Any, high: Any, style: str) -> str:
+def in_words(value: float | None, low: float | None, high: float | None, style: str) -> str:
     """Return a value and its interval in words."""
     if not is_known(value):
         return "no value"
@@ -121,7 +122,7 @@ class Scale:
         )
         return f'<svg width="{self.width}" height="14" aria-hidden="true">{labels}</svg>'
 
-    def draw(self, value: Any, low: Any, high: Any, said: str) -> str:
+    def draw(self, value: float | None, low: float | None, high: float | None, said: str) -> str:
         """Return a value and its interval drawn; what is not known is left out.
 
         Args:
@@ -132,9 +133,9 @@ class Scale:
         """
         lines = "".join(_upright(self.at(tick), "grid") for tick in self.ticks)
         lines += _upright(self.at(self.mark), "mark") if self.mark is not None else ""
-        if is_known(low) and is_known(high):
+        if low is not None and high is not None and is_known(low) and is_known(high):
             lines += f'<line x1="{self.at(low)}" x2="{self.at(high)}" y1="15" y2="15" class="reach"/>'
-        if is_known(value):
+        if value is not None and is_known(value):
             lines += f'<circle cx="{self.at(value)}" cy="15" r="4.5" class="dot"/>'
         return (
             f'<svg width="{self.width}" height="{_HEIGHT}" role="img" aria-label="{attribute(said)}">'

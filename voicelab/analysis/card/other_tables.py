@@ -1,17 +1,19 @@
 """What the result card shows beside the target: other outcomes, guardrails, segments, the platform's own numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from voicelab.analysis.card.formats import MISSING, is_known, lift, styles_of, written
 from voicelab.analysis.card.markup import MOST_ROWS, Head, dim, figure, in_words, name, scale_of, section, table, text
+from voicelab.base.accepted_types import Cell
+from voicelab.plots.result_like import ResultLike
 
 _ENDS = ("", "_cs_lower", "_cs_upper")
 
 
-def outcomes(result: Any) -> str:
+def outcomes(result: ResultLike) -> str:
     """Return the other outcomes, each pair with the default (all pairs without one), on a scale for each outcome."""
     frame = getattr(result, "outcomes", None)
     if frame is None or not len(frame) or "difference" not in frame.columns:
@@ -39,7 +41,7 @@ def outcomes(result: Any) -> str:
     return section("Other outcomes", table(heads, body, foot), remark)
 
 
-def _against_default(rows: list[dict[str, Any]], default: Any) -> list[dict[str, Any]]:
+def _against_default(rows: list[dict[str, Any]], default: str | None) -> list[dict[str, Any]]:
     against = [row for row in rows if row["baseline"] == default]
     return against or rows
 
@@ -66,7 +68,7 @@ def _compared(rows: list[dict[str, Any]]) -> list[list[str]]:
     return cells
 
 
-def guardrails(frame: Any) -> str:
+def guardrails(frame: pd.DataFrame | None) -> str:
     """Return what each variant does to the guardrails; harmed ones stand out."""
     if frame is None or not len(frame):
         return ""
@@ -74,7 +76,7 @@ def guardrails(frame: Any) -> str:
     return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
 
 
-def segments(result: Any) -> str:
+def segments(result: ResultLike) -> str:
     """Return each variant against the default within each segment."""
     frame = getattr(result, "segments", None)
     if frame is None or not len(frame) or "difference" not in frame.columns:
@@ -101,7 +103,7 @@ def segments(result: Any) -> str:
     return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
 
 
-def platform(numbers: Any) -> str:
+def platform(numbers: pd.DataFrame | Mapping[str, Cell] | Sequence[Mapping[str, Cell]] | None) -> str:
     """Return what an export says itself."""
     if numbers is None or not len(numbers):
         return ""
@@ -123,7 +125,7 @@ def _frame(frame: pd.DataFrame) -> str:
     return table(heads, body[:MOST_ROWS], f"{rest:,} more rows" if rest > 0 else "")
 
 
-def _is_text(values: Any) -> bool:
+def _is_text(values: Iterable[Cell]) -> bool:
     return any(isinstance(value, str) for value in values)
 
 
@@ -144,11 +146,11 @@ def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
     return figure(written(value, style))
 
 
-def _style(column: str, value: Any, kind: Any) -> str:
+def _style(column: str, value: Cell, kind: str | None) -> str:
     """Return how a column is written: by its name, the kind of the row's outcome, and the value."""
     if isinstance(value, bool):
         return "flag"
-    if not isinstance(value, int | float) and not hasattr(value, "dtype"):
+    if value is None or (not isinstance(value, int | float) and not hasattr(value, "dtype")):
         return "text"
     known = styles_of(kind if isinstance(kind, str) else None)
     for beginning, style in (("confidence", "confidence"), ("p_value", "p"), ("lift", "lift"), ("share", "percent"),

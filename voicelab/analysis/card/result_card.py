@@ -26,12 +26,13 @@ from voicelab.analysis.card.markup import (
     table,
     text,
 )
+from voicelab.plots.result_like import ResultLike
 
 _STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclusive", "invalid_srm": "Invalid"}
 _IN_SIGHT = 12
 
 
-def result_card(result: Any) -> str:
+def result_card(result: ResultLike) -> str:
     """Return a result as a card in HTML.
 
     Args:
@@ -59,7 +60,7 @@ def result_card(result: Any) -> str:
 # --- the head --------------------------------------------------------------------------------------------------------
 
 
-def _verdict(result: Any) -> str:
+def _verdict(result: ResultLike) -> str:
     decision = result.decision
     # The first sentence says it, the rest says what follows from it.
     first, _, rest = decision.sentence.partition(". ")
@@ -94,7 +95,7 @@ def _tile(label: str, value: str, drawn: str, remark: str) -> str:
     )
 
 
-def _progress(result: Any) -> str:
+def _progress(result: ResultLike) -> str:
     decision, declared = result.decision, result.rule.max_iterations
     if declared is None:
         return _tile("sessions", f"{decision.sessions:,}", "", "no number of sessions is declared")
@@ -103,9 +104,9 @@ def _progress(result: Any) -> str:
     return _tile("sessions", f"{decision.sessions:,} of {declared:,}", done, remark)
 
 
-def _confidence(result: Any) -> str:
+def _confidence(result: ResultLike) -> str:
     value, asked = result.decision.confidence, result.rule.max_confidence
-    if not is_known(value):
+    if value is None or not is_known(value):
         return _tile("confidence", "unknown", "", "the warnings say why" if result.warnings else "")
     valid = "for one look only" if result.rule.method == "fixed" else "valid at every look"
     wanted = "" if asked is None else f"; the rule asks for {asked:g} %"
@@ -113,13 +114,13 @@ def _confidence(result: Any) -> str:
     return _tile("confidence", as_confidence(value), bar(min(value, 99.99) / 100, tick), valid + wanted)
 
 
-def _leader(result: Any) -> str:
+def _leader(result: ResultLike) -> str:
     leader, default = result.decision.leader, result.rule.default
     own = result.variants[result.variants["variant"] == leader]
     if leader is None or not len(own):
         return _tile("leader", "not yet clear", "", "")
     value = written(own["mean"].iloc[0], styles_of(result.kind)["value"])
-    against = _against(result, leader).get(default) if default != leader else None
+    against = _against(result, leader).get(default or "") if default != leader else None
     better = f", {_plain(against['lift'])} relative to {default}" if against and is_known(against.get("lift")) else ""
     label = "winner" if result.decision.winner == leader else "leader so far"
     return _tile(label, leader, "", f"{'rate' if result.kind == 'binary' else 'mean'}: {value}{better}")
@@ -132,7 +133,7 @@ def _plain(relative: float) -> str:
 # --- variants --------------------------------------------------------------------------------------------------------
 
 
-def _variants(result: Any) -> str:
+def _variants(result: ResultLike) -> str:
     frame, styles, default = result.variants, styles_of(result.kind), result.rule.default
     always = "mean_cs_lower" in frame.columns and bool(frame["mean_cs_lower"].notna().any())
     ends = [f"mean_{'cs' if always else 'ci'}_{end}" for end in ("lower", "upper")]
@@ -170,7 +171,7 @@ def _variants(result: Any) -> str:
     return table(heads, rows, f"{rest:,} more variants in result.variants" if rest else "")
 
 
-def _shown(result: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _shown(result: ResultLike, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows to show: all, or, where the table scrolls, leader and default and as many others as can be read."""
     if len(rows) <= _IN_SIGHT:
         return rows
@@ -178,11 +179,11 @@ def _shown(result: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["variant"] not in first)[:MOST_ROWS]
 
 
-def _role(result: Any, variant: str) -> str:
+def _role(result: ResultLike, variant: str) -> str:
     return "lead" if variant == result.decision.leader else "base" if variant == result.rule.default else ""
 
 
-def _named(result: Any, variant: Any) -> str:
+def _named(result: ResultLike, variant: str) -> str:
     roles = {"winner": result.decision.winner, "leads": result.decision.leader, "default": result.rule.default}
     tags = [role for role, who in roles.items() if who == variant]
     if "winner" in tags:
@@ -202,11 +203,11 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
     return turned
 
 
-def _negative(value: Any) -> Any:
-    return -value if is_known(value) else None
+def _negative(value: float | None) -> float | None:
+    return -value if value is not None and is_known(value) else None
 
 
-def _against(result: Any, variant: str) -> dict[str, dict[str, Any]]:
+def _against(result: ResultLike, variant: str) -> dict[str, dict[str, Any]]:
     """Return the comparisons of a variant by the other one, each as the variant minus the other."""
     rows = result.comparisons.to_dict("records")
     own = [row for row in rows if row["variant"] == variant]
@@ -214,7 +215,7 @@ def _against(result: Any, variant: str) -> dict[str, dict[str, Any]]:
     return {row["baseline"]: row for row in own}
 
 
-def _against_default(result: Any) -> dict[str, Any]:
+def _against_default(result: ResultLike) -> dict[str, Any]:
     """Return the difference to the default by variant."""
     if result.rule.default is None:
         return {}
@@ -225,7 +226,7 @@ def _against_default(result: Any) -> dict[str, Any]:
     }
 
 
-def _pairs(result: Any) -> str:
+def _pairs(result: ResultLike) -> str:
     rows = _deciding(result)
     if not rows:
         return ""
@@ -273,7 +274,7 @@ _CRITERIA = {
 }
 
 
-def _deciding(result: Any) -> list[dict[str, Any]]:
+def _deciding(result: ResultLike) -> list[dict[str, Any]]:
     """Return the pairs that the criterion looks at, the least certain first: it is the one that holds the test up."""
     leader, rule = result.decision.leader, result.rule
     if rule.criterion == "best" and leader is not None:
@@ -290,7 +291,7 @@ def _deciding(result: Any) -> list[dict[str, Any]]:
 # --- the foot --------------------------------------------------------------------------------------------------------
 
 
-def _footer(result: Any) -> str:
+def _footer(result: ResultLike) -> str:
     lines = [text(result.method)]
     rows = list(result.excluded.itertuples())
     if rows:
