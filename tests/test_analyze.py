@@ -258,3 +258,21 @@ def test_check_srm():
     for counts, weights in (({"a": 1}, EVEN), ({"a": -1, "b": 2}, EVEN), ({"a": 1, "b": 1}, {"a": 1, "b": -1})):
         with pytest.raises(InputError):
             vl.check_srm(counts, weights)
+
+
+def test_a_variant_that_the_first_declaration_does_not_name_is_told(tmp_path):
+    first, later = declaration(), declaration({"a": 0.5, "c": 0.5})
+    log = write_log(
+        tmp_path,
+        [
+            session(index, exposures=[("t", variant, "random", text)], outcomes=[booked(1)])
+            for index, (variant, text) in enumerate([("a", first), ("b", first), ("c", later)])
+        ],
+    )
+    with pytest.raises(InputError, match="variant 'c', which the first declaration of 't' doesn't name"):
+        vl.analyze(log, "t")
+
+
+def test_a_frame_with_a_column_exposures_is_no_log():
+    frame = pd.DataFrame({"variant": ["a", "b"] * 10, "bought": [0, 1] * 10, "exposures": 1})
+    assert vl.analyze(frame, outcome="bought", weights={"a": 0.5, "b": 0.5}).decision.sessions == 20

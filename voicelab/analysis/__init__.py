@@ -1,4 +1,11 @@
-"""Decides tests from logged sessions: `vl.analyze`, `vl.check_srm`."""
+"""Decides tests from sessions: a log, a frame or sums in, a `Result` out, which shows itself.
+
+- `analyzing` is `vl.analyze`: it has a `voicelab.decision.monitor.Monitor` watch the sessions and puts the result together.
+- `sessions` is what an analysis is made of; `from_log`, `from_frame` and `from_sums` make it, `kinds` reads outcomes.
+- `comparing` has the pairs of variants and how they went; `other_outcomes` and `segments` what never decides.
+- `result` is what comes out, `card/` how a notebook shows it.
+- `planning` answers beforehand: how many sessions, which effect, does the rule keep its bound.
+"""
 
 from voicelab.analysis.analyzing import analyze, check_srm
 from voicelab.analysis.planning import calibrate, minimum_detectable_effect, required_sessions, sample_sizes

@@ -7,12 +7,15 @@ first value of the next chunk, as one long cumulative sum would.
 import copy
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.decision.evidence import EProcess, Evidence, Floats, Horizon, Ints, Path, Sums
+from voicelab.decision import stopping
+from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Sums
+from voicelab.decision.evidence_with_horizon import Horizon
+from voicelab.decision.evidence_without_horizon import EProcess
 from voicelab.decision.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Moments, means
@@ -23,7 +26,17 @@ from voicelab.decision.wording import sentence
 
 Bools = npt.NDArray[np.bool_]
 
-_NEVER = 1 << 62
+
+class _Weighed(NamedTuple):
+    """What weighing sessions changes: kept before a chunk, to go back to where the rule stops in its middle."""
+
+    evidence: Evidence | None
+    epoch: Floats
+    centres: Floats
+    centred: Bools
+    pairs: Floats
+    best: Floats
+    p: float
 
 
 class Monitor:
@@ -61,7 +74,9 @@ class Monitor:
         self.pairs = np.ones((k, k))
         self.best = np.ones(k)
         self.evidence: Evidence | None = None
+        # The p-value that the rule stops by: the smallest so far, since evidence once had stays had.
         self._p = 1.0
+        # Sums of the present epoch of weights apart from those of the epochs before: comparisons stay inside an epoch.
         self._epoch = np.zeros((3, k))
         self._past = np.zeros((3, k))
         # What an arm's values are measured from: its first one; 0 for binary outcomes.
@@ -155,22 +170,9 @@ class Monitor:
                 self._p = min(self._p, float(self._criterion(path)[0]))
         self.ratio.take(arm)
         self.sessions += 1
-        if self._fulfilled:
+        if stopping.is_fulfilled(self.rule, self.sessions, self._p):
             self.stopped, self.stopped_index = True, index
         return 0 if self.stopped else None
-
-    @property
-    def _full(self) -> bool:
-        return self.rule.max_iterations is not None and self.sessions >= self.rule.max_iterations
-
-    @property
-    def _sure(self) -> bool:
-        return self.rule.max_confidence is not None and self._p <= 1 - self.rule.max_confidence / 100
-
-    @property
-    def _fulfilled(self) -> bool:
-        """Whether the rule stops the test now."""
-        return self._full and self._sure if self.rule.needs_both else self._full or self._sure
 
     def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
@@ -188,13 +190,16 @@ class Monitor:
         if self.stopped or not len(arms):
             return None
         if self.kind is None:
-            stop = _NEVER if self.rule.needs_both else self._stop(len(arms), np.array([0]), np.ones(1))
+            # No evidence without a value, but the declared number may stop the test; kept, since they will count as 0.
+            nothing = np.array([0]), np.ones(1)
+            stop = stopping.first_stop(self.rule, self.sessions, len(arms), *nothing)
             take = min(len(arms), stop + 1)
             self._held.append((arms[:take].copy(), crashed[:take].copy()))
         else:
             stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
             take = min(len(arms), stop + 1)
             self.recorded = self.recorded or bool(written[:take].any())
+        # All of them, also those that the outcome leaves out: the assignment doesn't hang on what came of it.
         self.ratio.extend(arms[:take])
         self.sessions += take
         if stop >= len(arms):
@@ -241,16 +246,18 @@ class Monitor:
     def settle(self) -> None:
         """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
         self.recorded = self.sessions > 0
-        self.stopped = self._fulfilled
+        self.stopped = stopping.is_fulfilled(self.rule, self.sessions, self._p)
 
     def _extend_known(self, arms: Ints, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
-        several = len(arms) > 1  # a single session is never taken in part
-        before = copy.deepcopy(self._weighed) if several else None
+        # A single session is never taken in part, and a rule that never stops takes every chunk whole.
+        in_part = len(arms) > 1 and stopping.can_stop(self.rule)
+        # Weighed whole, and again up to the stop if there is one: nothing of what came after is in the evidence.
+        before = copy.deepcopy(self._weighed) if in_part else None
         at, p = self._weigh(arms, counted)
-        stop = self._stop(len(arms), at, p)
+        stop = stopping.first_stop(self.rule, self.sessions, len(arms), at, p)
         if before is not None and stop + 1 < len(arms):
-            self._weighed = before
+            self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p = before
             arms, counted = arms[: stop + 1], counted[: stop + 1]
             at, p = self._weigh(arms, counted)
         if self.trace is not None:
@@ -258,24 +265,8 @@ class Monitor:
         return stop
 
     @property
-    def _weighed(self) -> tuple[Any, ...]:
-        """What `_weigh` changes."""
-        return self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p
-
-    @_weighed.setter
-    def _weighed(self, state: tuple[Any, ...]) -> None:
-        self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p = state
-
-    def _stop(self, n: int, at: Ints, p: Floats) -> int:
-        rule = self.rule
-        full = _NEVER if rule.max_iterations is None else max(0, rule.max_iterations - self.sessions - 1)
-        sure = _NEVER
-        if rule.max_confidence is not None:
-            reached = np.flatnonzero(p <= 1 - rule.max_confidence / 100)
-            sure = int(at[reached[0]]) if len(reached) else _NEVER
-        if rule.needs_both:
-            return max(full, sure) if max(full, sure) < n else _NEVER
-        return min(full, sure) if min(full, sure) < n else _NEVER
+    def _weighed(self) -> _Weighed:
+        return _Weighed(self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p)
 
     def _weigh(self, arms: Ints, counted: Floats) -> tuple[Ints, Floats]:
         """Add sessions to the evidence; return where the stopping p-value changes, and what it is from there on."""
@@ -283,6 +274,7 @@ class Monitor:
         k = len(self.weights)
         valid = ~np.isnan(counted)
         worth = np.where(valid, self._centre(arms, counted), 0.0)
+        # A session adds to the sums of its own arm: one cumulative sum gives the moments after every session at once.
         steps = np.zeros((3, k, len(arms))).transpose(0, 2, 1)
         steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
@@ -310,6 +302,7 @@ class Monitor:
 
     def _centre(self, arms: Ints, counted: Floats) -> Floats:
         """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
+        # A rate's squares are its sums, exactly, as long as 0 and 1 are measured from 0.
         if self.kind == "binary":
             return counted
         for arm in np.flatnonzero(~self._centred):
@@ -344,6 +337,7 @@ class Monitor:
         """Percent, below 100; None if the target was never recorded."""
         if not self.recorded:
             return None
+        # No amount of data gives certainty; p may be too small for a float to tell 1 - p from 1.
         return min(100 * (1 - self._p), float(np.nextafter(100.0, 0.0)))
 
     @property
@@ -376,11 +370,13 @@ class Monitor:
     def decision(self) -> StopDecision:
         """Return the decision of the present state."""
         stopped, winner = self.stopped, self.winner
-        full, sure = self._full, self.recorded and self._sure
+        full = stopping.is_full(self.rule, self.sessions)
+        sure = self.recorded and stopping.is_sure(self.rule, self._p)
         reason: Reason = "none"
         if stopped:
             reason = "both" if full and sure else "iterations" if full else "confidence"
         conclusion: Conclusion = "continue"
+        # First of all: where variants don't get their shares, sessions are lost, and no comparison of the rest holds.
         if self.ratio.alarm:
             conclusion = "invalid_srm"
         elif stopped:

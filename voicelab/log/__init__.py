@@ -1,4 +1,9 @@
-"""The session log: a folder of Parquet, written in shards and read as frames."""
+"""The session log: a folder of Parquet, written in shards and read as frames.
+
+- `schema` and `manifest` say what stands in it; `write` writes shards whole or not at all, `append` single sessions.
+- `read` is `Log`: frames by the SQL of `queries` over `database`'s connection, columns and single sessions from the files.
+- `late` keeps outcomes that become known after the sessions.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -4,7 +4,7 @@
 - `shapes` recognises what each file is by its shape, whatever its name.
 - `entries` makes one row of an export one event; `platform_tests` collects what a session says of its tests.
 - `gather` brings together what different files say of the same session.
-- `assemble` and `declare` turn that into the rows of a session log; `read` writes them.
+- `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
 - `report` keeps, file by file, what was not understood.
 """
 

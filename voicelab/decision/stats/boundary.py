@@ -22,6 +22,16 @@ _SMALL = 1.0
 _CERTAIN = 0.2
 
 
+# Why one number, the running maximum of |B|, is enough: a fixed-sample z test asks how far the statistic is now, and each
+# further look is another chance to be far by luck. Here every look is in the reckoning already: p is the chance that B
+# would have come as far at ANY moment up to the horizon. So stopping at the first moment costs nothing, and looking
+# more often than once a session couldn't either.
+#
+# Why B and not z: z sqrt(tau) has independent increments whose variance is the information that each session adds, as
+# Brownian motion has, whatever the outcome's distribution (its sums are normal by the central limit theorem, which is
+# why counts and floats have a burn-in, see `compare.BURN_IN`). The boundary |B| >= c asks |z| >= c / sqrt(tau): hardly
+# to be reached early, when estimates are wild, and close to the fixed-sample 1.96 at the end (2.24). That is the shape
+# of O'Brien & Fleming, and the reason why little power is lost.
 def p_value(c: Any) -> Floats:
     """Return the probability that |B| exceeds c somewhere on [0, 1], for a standard Brownian motion.
 
@@ -36,6 +46,8 @@ def p_value(c: Any) -> Floats:
     from scipy.special import erfc
 
     c = np.asarray(c, dtype=np.float64)
+    # Each series is evaluated where it converges, and elsewhere at a harmless number: no branch for each element.
+    # Both series are exact; eight terms are enough only on their own side of 1, where the ninth is below a float's reach.
     large, small = np.maximum(c, _SMALL), np.clip(c, _CERTAIN, _SMALL)
     tails, inside = np.zeros_like(c), np.zeros_like(c)
     # Term by term, so that `p_value_of` adds up in the same order.
@@ -69,6 +81,7 @@ def thresholds(alphas: Any) -> Floats:
     """Return, for each alpha, the c at which `p_value(c)` is alpha; any shape, by bisection."""
     alphas = np.asarray(alphas, dtype=np.float64)
     low, high = np.full(alphas.shape, _CERTAIN), np.full(alphas.shape, 10.0)
+    # Bisection, since there is no inverse in closed form and p falls strictly: it can't miss, nor leave the bracket.
     for _ in range(44):  # down to 1e-12, below what a float can tell apart
         middle = (low + high) / 2
         above = p_value(middle) > alphas
@@ -99,6 +112,8 @@ def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) 
     n_a, n_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
     both = n_a + n_b
     now = np.divide(n_a * n_b, both, out=np.zeros_like(both), where=both > 0)
+    # The horizon's information is what the declared sessions bring if they are shared out as the weights say. Chance may
+    # share them out better than that: beyond 1 Brownian motion on [0, 1] says nothing any more, so tau stops there.
     share: Floats = np.minimum(1.0, now / (horizon * w_a * w_b / (w_a + w_b)))
     return share
 
@@ -114,5 +129,6 @@ def repeated_interval(estimate: float, se: float, tau: float, alpha: float) -> t
     """
     if tau <= 0 or not math.isfinite(se):
         return -math.inf, math.inf
+    # The differences d that |B| would not have refused now: |estimate - d| / se * sqrt(tau) < c, solved for d.
     half = threshold(alpha) / math.sqrt(tau) * se
     return estimate - half, estimate + half

@@ -22,6 +22,11 @@ MOST_ENUMERATED = 6
 """Variants up to which every intersection of hypotheses is tested by itself."""
 
 
+# Why not simply "the leader beats each rival at 5 %": who leads was chosen by looking. Among many equal variants the luckiest
+# has a good chance to be far above some of them. Closed testing controls that exactly: "a beats b" is believed only when
+# every way in which the variants might be equal, and a and b with them, is refuted too. For three variants the ways are
+# "a = b" alone and "all three equal"; there are no others to be protected from, which is why it costs so little
+# there, and less than Holm's method over all pairs.
 def beats_all(p: dict[Pair, Floats], k: int) -> Floats:
     """Return, for each variant, the adjusted p-value of "it beats every other".
 
@@ -59,6 +64,8 @@ def beats(p: dict[Pair, Floats], k: int, a: int, b: int) -> Floats:
 
 def _levels(p: dict[Pair, Floats], k: int) -> list[tuple[frozenset[Pair], Floats]]:
     """Return Bonferroni's p-value of every intersection with more than one pair."""
+    # An equality is refuted by either direction, so the smaller p of both counts; Bonferroni then pays for the choice among
+    # the intersection's pairs. The p-values depend on each other in ways that nobody knows: Bonferroni doesn't ask.
     either = {pair: np.minimum(p[pair], p[pair[1], pair[0]]) for pair in p if pair[0] < pair[1]}
     return [
         (pairs, len(pairs) * np.minimum.reduce([either[pair] for pair in sorted(pairs)])) for pairs in _intersections(k)
@@ -67,6 +74,7 @@ def _levels(p: dict[Pair, Floats], k: int) -> list[tuple[frozenset[Pair], Floats
 
 def _beats(p: dict[Pair, Floats], levels: list[tuple[frozenset[Pair], Floats]], a: int, b: int) -> Floats:
     pair = _ordered(a, b)
+    # The hardest of the hypotheses to refute decides: all of them have to go.
     worst: Floats = np.maximum.reduce([p[a, b], *(level for pairs, level in levels if pair in pairs)])
     return np.asarray(np.minimum(worst, 1.0))
 
@@ -81,6 +89,9 @@ def _intersections(k: int) -> tuple[frozenset[Pair], ...]:
     if k > MOST_ENUMERATED:
         # The number of partitions explodes; Bonferroni over all pairs is valid for each of them, if conservative.
         return (frozenset((a, b) for a in range(k) for b in range(a + 1, k)),)
+    # Equality is transitive: "a = b and b = c" says "a = c" too. So the intersections are the partitions into blocks of
+    # equals, far fewer than the sets of pairs (Shaffer 1986): 15 for four variants, not 64. Several partitions may leave
+    # the same pairs equal: a set keeps one of each.
     found = set()
     for blocks in _partitions(list(range(k))):
         pairs = frozenset(_ordered(a, b) for block in blocks for a in block for b in block if a < b)
@@ -100,6 +111,10 @@ def _partitions(items: list[int]) -> Iterator[list[list[int]]]:
             yield [*blocks[:at], [first, *blocks[at]], *blocks[at + 1 :]]
 
 
+# For e-values Bonferroni is replaced by averaging, which is where they are better: the average of e-values is an e-value
+# however they depend on each other, and one large one among few small ones is hardly thinned out. A p-value that holds
+# at every look is then 1 / the largest average so far (Ville's inequality). The order matters: an average of the
+# largest would count each pair at its own luckiest moment, and no bet at all made that gain. Source: Vovk & Wang 2021.
 Running = dict[frozenset[Pair], Floats]
 Peaks = dict[frozenset[Pair], float]
 _ROUNDING = 1e-6
@@ -128,6 +143,7 @@ def running_e(log_e: Floats, peaks: Peaks) -> Running:
     for members, ordered in _sets(log_e.shape[1]).items():
         parts = [log_e[:, a, b] for a, b in ordered]
         path = mean_of_e(parts) if len(parts) > 1 else parts[0]
+        # 0 at the start: a bet begins with a stake of 1, whose logarithm it is, so that p is never above 1.
         path = np.maximum.accumulate(np.maximum(path, peaks.get(members, 0.0)))
         peaks[members] = float(path[-1])
         running[members] = path
@@ -162,6 +178,8 @@ def may_grow(bounds: Peaks, peaks: Peaks, gains: dict[Pair, float], k: int, arm:
         changed = [gains[pair] for pair in mine if pair in gains]
         if not changed:
             continue
+        # Averaging is costly, so most sessions are shown to change nothing by this bound alone. A set that also has pairs
+        # which stay as they are doesn't fall below them: its gain is 0 at least.
         gain = max(changed)
         gain = 0.0 if gain < 0 and (others or len(changed) < len(mine)) else gain
         bounds[members] = bound = bounds.get(members, math.inf) + gain
@@ -240,6 +258,8 @@ def _both_ways(pairs: Iterable[Pair]) -> frozenset[Pair]:
 
 def holm(p: Floats) -> Floats:
     """Return Holm's adjusted p-values, over the last axis; values that hold at every look stay so."""
+    # The smallest p is paid for m times, the next m - 1 times: once it is refuted, only the others can be true. Running
+    # maximum, since a larger p must not come out smaller. Source: Holm 1979.
     m = p.shape[-1]
     order = np.argsort(p, axis=-1, kind="stable")
     ranked = np.take_along_axis(p, order, axis=-1) * (m - np.arange(m))

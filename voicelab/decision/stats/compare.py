@@ -30,6 +30,7 @@ class Moments(NamedTuple):
     @property
     def within(self) -> Any:
         """Sum of squares around the mean; anything where there is no value."""
+        # Rounding can leave it a hair below 0 where the values hardly differ.
         return np.maximum(self.squares - self.total**2 / self.n, 0.0)
 
 
@@ -69,6 +70,8 @@ def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
     """
     a, b = Moments(*a), Moments(*b)
     n_a, n_b = a.n, b.n
+    # Pooled for rates: were the variants equal, they would have one rate, and the error is that of a test of equality.
+    # Estimated apart it would be 0 while an arm has no success at all, and any difference infinitely sure.
     with np.errstate(divide="ignore", invalid="ignore"):
         if kind == "binary":
             rate = (a.total + b.total) / (n_a + n_b)
@@ -76,7 +79,9 @@ def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
         else:
             pooled = (a.within + b.within) / (n_a + n_b - 2) * (1 / n_a + 1 / n_b)
             welch = a.within / (n_a - 1) / n_a + b.within / (n_b - 1) / n_b
+            # fmax takes the one that is a number, where an arm with a single value has no variance of its own.
             se = np.sqrt(np.fmax(pooled, welch))
+    # 0 says "not known": whoever divides by it asks first.
     return np.where(np.isfinite(se), se, 0.0)
 
 
@@ -85,6 +90,7 @@ def agresti_caffo(a: Moments, b: Moments) -> tuple[float, float]:
 
     Source: Agresti & Caffo 2000; without it intervals near 0 and 1 cover far too seldom.
     """
+    # The four sessions that are made up pull both rates to one half: where there was no success yet, the error isn't 0.
     n_a, n_b = float(a[0]) + 2, float(b[0]) + 2
     p_a, p_b = (float(a[1]) + 1) / n_a, (float(b[1]) + 1) / n_b
     return p_a - p_b, float(np.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b))
@@ -104,6 +110,7 @@ def score_interval(hits: float, n: float, reach: float) -> tuple[float, float]:
     if not math.isfinite(reach):
         return 0.0, 1.0
     rate, spread = hits / n, reach**2 / n
+    # The quadratic |rate - p| = reach * sqrt(p (1 - p) / n), solved for p.
     middle = (rate + spread / 2) / (1 + spread)
     half = math.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
     return max(0.0, middle - half), min(1.0, middle + half)
@@ -116,6 +123,10 @@ def information(n_a: Floats, n_b: Floats) -> Floats:
     return np.divide(n_a * n_b, both, out=np.zeros_like(both), where=both > 0)
 
 
+# Weights that change. Early sessions went mostly to a, late ones mostly to b, and meanwhile the base rate rose: pooled,
+# b looks better although nothing differs (Simpson's paradox; up to 100 % false stops where it was measured). Within an
+# epoch of constant weights both arms met the same days, so only differences inside epochs are added, each weighted by the
+# information I that it brings: the sum of I d over the sum of I, whose error follows from the sum of (I se)^2.
 def stratum(a: Moments, b: Moments, kind: str) -> Floats:
     """Return what one epoch adds to a stratified comparison: I d, (I se)^2 and I, stacked on the first axis.
 

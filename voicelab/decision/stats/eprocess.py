@@ -32,8 +32,19 @@ EXPECTED_STOP = 1000
 """Sessions at which a test without a horizon is tuned to be most sensitive."""
 
 
+# Why it stays true at every look. Were the variants equal, each bet would multiply the stake by a factor whose expectation
+# is 1, given all that came before: a fair game. A stake in a fair game can't be made to grow by choosing when to stop;
+# it reaches 1/alpha with probability alpha at most, ever (Ville 1939). So 1 / the largest stake so far is a p-value that
+# may be looked at after every session, for ever, without a horizon and without a correction for looking.
+#
+# Why the binary bet is fair. A session's arm is drawn with known weights w after the past is settled. If equal variants
+# have the rate r in this session (any r: it may drift), the outcome y says nothing of the arm. The factor is
+# P_arm(y) / sum over arms of w P_arm(y); its average over the draw of the arm is sum(w P(y)) / sum(w P(y)) = 1 for either
+# y, whatever was predicted. That is why the predictions may come from the data so far, and why a base rate
+# that changes over the day does no harm: only differences between arms at the same moment earn anything.
 def mean_of_e(log_e: Sequence[Floats]) -> Floats:
     """Return the log of the average of e-values, given the logs of each."""
+    # The largest is taken out before exp: e-values of long tests are far beyond what a float holds.
     highest = reduce(np.maximum, log_e)
     finite = np.where(np.isfinite(highest), highest, 0.0)
     # One after the other: `sum` orders eight terms and more differently for one session than for many.
@@ -75,14 +86,18 @@ class PairBets:
         of_second = second > 0
         n_1, s_1 = _before(of_second * 1.0, self.n[1]), _before(of_second * hits, self.s[1])
         n_0, s_0 = _before(1.0 - of_second, self.n[0]), _before(hits - of_second * hits, self.s[0])
+        # Sums before the session: a bet that knew its own outcome would not be fair.
         common = (s_0[:-1] + s_1[:-1] + 0.5) / (n_0[:-1] + n_1[:-1] + 1)
         hit = hits > 0
         paths = np.empty((len(PRIORS), 2, len(second)))
+        # Each arm's rate is pulled towards the common one: strongly (1000), which suits small differences, or hardly (10),
+        # which suits large ones that show soon. Which fits isn't known beforehand: all four bet a quarter of the stake.
         for at, prior in enumerate(PRIORS):
             rate_0 = (s_0[:-1] + prior * common) / (n_0[:-1] + prior)
             rate_1 = (s_1[:-1] + prior * common) / (n_1[:-1] + prior)
             predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * weights[0] + rate_1 * weights[1]
             bets = np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture))
+            # One-sided by placing the bet only while the past says "the first is better": to skip a bet is fair too.
             for direction, placed in enumerate((rate_0 > rate_1, rate_1 > rate_0)):
                 steps = bets * placed
                 # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
@@ -178,6 +193,11 @@ def means_of_e(log_e: Sequence[Sequence[float]]) -> list[float]:
     return [top + log - math.log(len(parts)) for top, log, parts in zip(highest, logs, log_e, strict=True)]
 
 
+# Counts and floats. There is no exact bet without knowing the distribution; what is known is how the t statistic behaves.
+# Evidence is its likelihood ratio: effects spread normally around 0 (with the weight of g sessions) against no effect.
+# Averaged over the unknown scale it is a ratio of t densities, and a fair game again, whatever the variance is
+# (Lindon, Ham, Tingley & Bojinov 2022). Where variances differ between arms, the pooled one lies; Welch's is right there and
+# too bold on skewed values. The smaller of the two is the one that nobody can be misled by.
 def prior_weight(expected_stop: float) -> float:
     """Return g, the prior's weight in sessions that is most sensitive at an expected stop (5 %)."""
     return 0.1218 * expected_stop
@@ -212,6 +232,7 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
     apart = np.asarray(difference(a, b))[ready]
     shifts = (apart - margin, -apart - margin)
     two_sided = None
+    # Against a margin the two directions test two different hypotheses, each with a statistic of its own.
     for direction, shifted in enumerate(shifts):
         if two_sided is None or margin:
             two_sided = _two_sided_log_e(shifted**2, n, pooled, welch, g)
@@ -224,6 +245,7 @@ def _two_sided_log_e(squared: Floats, n: Floats, pooled: Floats, welch: Floats, 
     shrink = g / (g + n)
     v = n - 2
     t2 = squared / pooled / v
+    # log1p, since t2 is tiny for most sessions and 1 + t2 would round it away.
     by_t = (v + 1) / 2 * (np.log1p(t2) - np.log1p(shrink * t2))
     by_welch = 0.5 * squared / welch * n / (n + g)
     log_e: Floats = 0.5 * np.log(shrink) + np.minimum(by_t, by_welch)
@@ -266,6 +288,7 @@ def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:
         return bool(xlogy(hits, p) + xlog1py(n - hits, -p) > averaged)
 
     ends = []
+    # The rates that are kept lie together around the observed one (the likelihood has one peak): an end on each side.
     for out in (0.0, 1.0):
         within = hits / n if n else 0.5
         if kept(out):

@@ -17,6 +17,11 @@ FIRST_SHOWN = 20
 """Sessions before which no alarm is raised."""
 
 
+# Were the arms drawn with the configured weights w, each session's factor (what the counts so far predict for its arm,
+# over w) would have the expectation sum over arms of w * predicted / w = 1: a fair game, so that E exceeds 1000 with
+# probability 1/1000 at most, ever (Ville's inequality). The prediction begins at w and follows the counts as they grow;
+# KAPPA is the number of sessions that the weights count for in it. A large one is slow to follow, and so catches small
+# shifts; a small one catches large shifts at once, and bets against chance for a while first.
 class SampleRatio:
     """The sequential check, carried from session to session.
 
@@ -43,6 +48,7 @@ class SampleRatio:
         """
         k = len(self._weights)
         drawn = np.bincount(arms, minlength=k)
+        # Of each session, how many its arm had before: without a loop over the sessions.
         before = np.empty(len(arms))
         for arm in np.flatnonzero(drawn):
             before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
@@ -59,6 +65,7 @@ class SampleRatio:
         self.counts = self.counts + drawn
         if len(log_e):
             self._log_e = float(log_e[-1])
+            # E of the first sessions is no evidence yet, and would be the peak for ever.
             shown = log_e[t + 1 >= FIRST_SHOWN]
             self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
         return log_e
@@ -82,6 +89,7 @@ class SampleRatio:
         Args:
             counts: Sessions of each arm, shape (k,), for a check that has seen none before.
         """
+        # A product of (kappa w + 0) (kappa w + 1) ... is a quotient of gamma functions: the order of the sessions cancels out.
         self.counts = np.asarray(counts, dtype=np.float64)
         on = self._weights > 0
         w, drawn = self._weights[on], self.counts[on]

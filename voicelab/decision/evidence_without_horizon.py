@@ -1,0 +1,179 @@
+"""The evidence of a test that may go on for as long as it likes: see `voicelab.decision.stats.eprocess` for the mathematics.
+
+For every pair of variants it keeps the stakes of its bets, and for every intersection of hypotheses (see
+`voicelab.decision.stats.closed`) the largest average of e-values so far.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from voicelab.decision.evidence import Floats, Ints, Path, Sums, mean_and_error
+from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.stats import closed, eprocess
+from voicelab.decision.stats.compare import Moments
+
+
+class EProcess:
+    """Evidence without a horizon.
+
+    Args:
+        weights: Weights of the arms, shape (k,).
+        rule: The stop rule.
+        kind: Kind of the outcome.
+    """
+
+    method = "e-process"
+
+    def __init__(self, weights: Floats, rule: StopRule, kind: Kind) -> None:
+        k = len(weights)
+        self._weights = weights
+        self._binary = kind == "binary"
+        self._exact = self._binary and rule.margin == 0
+        self._sign = 1.0 if rule.direction == "maximize" else -1.0
+        self._margin = rule.margin
+        self._bets = {(i, j): eprocess.PairBets() for i in range(k) for j in range(i + 1, k)} if self._exact else {}
+        self.g = eprocess.prior_weight(rule.max_iterations or eprocess.EXPECTED_STOP)
+        # Log E of the ordered pairs, but of those that are stale: it is averaged over the priors when it is needed.
+        self._now = [[0.0] * k for _ in range(k)]
+        self._stale: set[tuple[int, int]] = set()
+        self._shares = self._shares_of_pairs()
+        self._past = np.zeros((3, k))
+        self._peaks: closed.Peaks = {}
+        self._bounds: closed.Peaks = {}
+
+    def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
+        """Take sessions in order."""
+        # Rates have a bet that is exact in every sample. A margin leaves it no equality to be fair under, so there, and for
+        # counts and floats, the evidence is that of the means.
+        return self._told(self._exact_path(arms, values)) if self._exact else self.look(sums)
+
+    def look(self, sums: Sums) -> Path:
+        """Judge by the moments: by means, also where the outcome is binary, since exact bets need every session."""
+        return self._told(self._mean_path(sums))
+
+    def _told(self, log_e: Floats) -> Path:
+        self._now = log_e[-1].tolist()
+        self._bounds.clear()
+        # What is told is the largest so far, of every intersection: it moves at few sessions, and only those are told.
+        running = closed.running_e(log_e, self._peaks)
+        moved = np.zeros(len(log_e), dtype=np.bool_)
+        moved[0] = True
+        for path in running.values():
+            moved[1:] |= path[1:] != path[:-1]
+        at = np.flatnonzero(moved)
+        told = {members: path[at] for members, path in running.items()}
+        k = len(self._weights)
+        return Path(at, closed.pairs_by_e(told, k), closed.best_by_e(told, k))
+
+    def _exact_path(self, arms: Ints, values: Floats) -> Floats:
+        """Return log E of every ordered pair after each session, shape (T, k, k)."""
+        k = len(self._weights)
+        self._refresh()
+        # Each pair's path lies together in memory.
+        log_e = np.empty((k, k, len(arms))).transpose(2, 0, 1)
+        log_e[:] = self._now
+        valid = ~np.isnan(values)
+        # A pair bets on its own sessions alone, with weights of the two: what other arms do can't move it.
+        of_arm = [(arms == arm) & valid for arm in range(k)]
+        for (i, j), bets in self._bets.items():
+            ours = of_arm[i] | of_arm[j]
+            mine = np.flatnonzero(ours)
+            if not len(mine):
+                continue
+            both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], np.array(self._shares[i, j]))
+            first, second = both if self._sign > 0 else both[::-1]
+            # Each session sees the evidence of the pair's last one.
+            last, start = np.cumsum(ours)[mine[0] :] - 1, mine[0]
+            log_e[start:, i, j] = first[last]
+            log_e[start:, j, i] = second[last]
+        return log_e
+
+    @property
+    def takes_singly(self) -> bool:
+        """Whether `take` will do: exact bets, among few enough arms to go through their intersections."""
+        return self._exact and len(self._weights) <= closed.MOST_ENUMERATED
+
+    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+        """Take one session; what it is worth is averaged over the priors only when some evidence may have grown."""
+        del parts
+        if hit is None:
+            return None
+        mine, is_second = _pairs_of(len(self._weights), arm)
+        bets = [self._bets[pair] for pair in mine]
+        gains = eprocess.take(bets, is_second, hit, [self._shares[pair] for pair in mine])
+        by_pair = {}
+        for (i, j), (first, second) in zip(mine, gains, strict=True):
+            forward, back = (first, second) if self._sign > 0 else (second, first)
+            if forward is not None:
+                by_pair[i, j] = forward
+            if back is not None:
+                by_pair[j, i] = back
+        self._stale.update(mine)
+        k = len(self._weights)
+        # Most sessions change no largest average: a bound shows that for a few additions, without a single logarithm.
+        growing = closed.may_grow(self._bounds, self._peaks, by_pair, k, arm)
+        if not growing:
+            return None
+        self._refresh()
+        if not closed.grow(self._now, self._bounds, self._peaks, growing):
+            return None
+        pairs, best = closed.p_values_of(self._peaks, k)
+        return Path(np.zeros(1, dtype=np.int64), pairs[np.newaxis], best[np.newaxis])
+
+    def _refresh(self) -> None:
+        """Have `_now` hold the present evidence of every pair."""
+        if self._stale:
+            stale = list(self._stale)
+            self._stale.clear()
+            found = eprocess.means_of_e([log_e for pair in stale for log_e in self._bets[pair].log_e])
+            for at, (i, j) in enumerate(stale):
+                first, second = found[2 * at : 2 * at + 2]
+                self._now[i][j], self._now[j][i] = (first, second) if self._sign > 0 else (second, first)
+
+    def _mean_path(self, sums: Sums) -> Floats:
+        k = len(self._weights)
+        total = Sums(sums.parts + self._past[:, np.newaxis], sums.centres)
+        log_e = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
+        for i in range(k):
+            for j in range(i + 1, k):
+                both = eprocess.mean_log_e(total.of(i), total.of(j), self.g, self._margin)
+                log_e[:, i, j], log_e[:, j, i] = both if self._sign > 0 else both[::-1]
+        return log_e
+
+    def new_epoch(self, weights: Floats, sums: Sums) -> None:
+        """Bet with the new weights from now on."""
+        self._weights = weights
+        self._shares = self._shares_of_pairs()
+        # Exact bets need no strata: each was placed with the weights of its moment. Means keep the sums of all epochs.
+        self._past = self._past + sums.parts[:, -1]
+
+    def _shares_of_pairs(self) -> dict[tuple[int, int], tuple[float, float]]:
+        """Return the probability of either arm of a pair among the sessions of the two."""
+        w = self._weights.tolist()
+        # Of two arms that are both switched off there are no sessions, whatever their shares.
+        return {(i, j): (w[i] / (w[i] + w[j] or 1.0), w[j] / (w[i] + w[j] or 1.0)) for i, j in self._bets}
+
+    def interval(
+        self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
+    ) -> tuple[float, float]:
+        """Return the confidence sequence."""
+        del pair
+        return eprocess.confidence_sequence(estimate, se, sum(n), self.g, alpha)
+
+    def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
+        """Return the confidence sequence; an exact one for a rate."""
+        n = float(moments.n)
+        if self._binary:
+            return eprocess.rate_sequence(float(moments.total), n, alpha)
+        mean, se = mean_and_error(moments)
+        # Of an arm that is switched off by now, any weight of the prior holds.
+        weight = float(self._weights[arm]) or 1 / len(self._weights)
+        return eprocess.confidence_sequence(mean, se, n, self.g * weight, alpha)
+
+
+@lru_cache(maxsize=64)
+def _pairs_of(k: int, arm: int) -> tuple[list[tuple[int, int]], list[bool]]:
+    """Return the pairs that an arm belongs to, and whether it is their second."""
+    mine = [(i, j) for i in range(k) for j in range(i + 1, k) if arm in (i, j)]
+    return mine, [pair[1] == arm for pair in mine]
