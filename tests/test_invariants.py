@@ -22,7 +22,7 @@ from primfunctions.events import (
 )
 
 import voicelab as vl
-from voicelab.callers.actions import SECONDS_PER_CHARACTER
+from voicelab.callers.pace import speech_seconds
 
 # --- what a handler may do at an event, one step after another ---
 
@@ -203,7 +203,7 @@ def spoken(record):
 
 def end_s(speech):
     data = speech.data
-    whole = len(data["text"]) * SECONDS_PER_CHARACTER / data["speed"]
+    whole = speech_seconds(data["text"], data["speed"])
     return speech.time_s + (data["played_s"] if data.get("interrupted") else whole)
 
 

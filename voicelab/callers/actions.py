@@ -12,25 +12,6 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import has_half_a_character
 
-SECONDS_PER_CHARACTER = 0.06
-"""How long speech takes where there is no audio to measure: 0.06 s a character, about 165 words a minute."""
-
-
-def pace(speed: Any) -> float:
-    """Return how many times as fast as usual something is spoken: a number from 0.25 to 4, the SDK's range, else 1."""
-    number = isinstance(speed, int | float) and not isinstance(speed, bool)
-    return float(speed) if number and 0.25 <= speed <= 4 else 1.0  # noqa: PLR2004 - the SDK's range
-
-
-def speech_seconds(text: str, speed: Any = 1.0) -> float:
-    """Return how long a text takes to say, in seconds.
-
-    Args:
-        text: The words.
-        speed: As of `pace`.
-    """
-    return len(text) * SECONDS_PER_CHARACTER / pace(speed)
-
 
 @runtime_checkable
 class SdkEvent(Protocol):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import VoicelabError
-from voicelab.callers.actions import pace, speech_seconds
+from voicelab.callers.pace import pace, speech_seconds
 from voicelab.live.marks import Marks
 from voicelab.live.tape import Tape
 from voicelab.runtime import sdk

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voicelab.base.records import Event
-from voicelab.callers.actions import speech_seconds
+from voicelab.callers.pace import speech_seconds
 
 LANES = ("Caller", "Agent", "Tasks", "Gate")
 PLAYED = {"text_to_speech", "audio", "silence"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
-from voicelab.callers.actions import SECONDS_PER_CHARACTER, speech_seconds
+from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
 from voicelab.runtime.tracebacks import file_name
 from voicelab.session import outputs
@@ -101,12 +101,8 @@ class AgentSide:
             raise InputError(f"TextToSpeechEvent(text={text!r}): the text must be a str, is {type(text).__name__}.")
         if data.get("replace"):
             self._turns.clear(self._now())
-        speed = data.get("speed")
         telephone = self._host.telephone
-        if telephone is not None:
-            seconds = telephone.agent_seconds(data)
-        else:
-            seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else speech_seconds(text, speed)
+        seconds = speech_seconds(text, data.get("speed")) if telephone is None else telephone.agent_seconds(data)
         self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
 
     def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from voicelab.callers.actions import (
     BEGINS,
-    SECONDS_PER_CHARACTER,
     Action,
     At,
     HangUp,
@@ -20,6 +19,7 @@ from voicelab.callers.actions import (
     Sound,
     Unheard,
 )
+from voicelab.callers.pace import speech_seconds
 from voicelab.callers.protocol import Conversation, Heard
 from voicelab.session.turns import NEVER, TurnTaking
 from voicelab.session.utterance import joined
@@ -211,7 +211,7 @@ class CallerSide:
                 return True
             what = action if self._hear is None else self._hear(action)
             if action.source == "speech":
-                self._saying.append((now + len(action.text) * SECONDS_PER_CHARACTER, what))
+                self._saying.append((now + speech_seconds(action.text), what))
                 self._schedule()
                 self._turns.speak(now)
             elif what is action:

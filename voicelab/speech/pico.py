@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from voicelab.base.errors import MissingEngineError, SpeechError
-from voicelab.callers.actions import pace
+from voicelab.callers.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose

@@ -9,7 +9,8 @@ import numpy as np
 
 from voicelab.base.errors import InputError
 from voicelab.base.seeds import Seeds
-from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard, pace, speech_seconds
+from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
+from voicelab.callers.pace import pace, speech_seconds
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE
 from voicelab.speech.voices import NAMES
