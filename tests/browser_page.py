@@ -1,7 +1,6 @@
 """A bare page on localhost that shows a widget's browser half with a stub in the kernel's place, in headless Chromium."""
 
 import contextlib
-import copy
 import functools
 import http.server
 import os
@@ -9,11 +8,15 @@ import shutil
 import threading
 import warnings
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from voicelab.base.records import Event
+from voicelab.live.view import event_view
+from voicelab.record.lanes import Lanes
 from voicelab.widgets.esm import STATIC, css, esm
 
 FLAGS = [
@@ -188,7 +191,17 @@ def recorded_session():
         ],
         "status": record.status, "duration_s": record.duration_s, "ask": None, "message": None,
     }  # fmt: skip
-    return state, [_message_event(record, event) for event in record.events]
+    return state, as_messages(record.events, record.duration_s)
+
+
+def as_messages(events, ended_s=None):
+    """Return events as the kernel sends them; of a session that still runs, unless it says when it ended."""
+    lanes = Lanes(live=True)
+    for event in events:
+        lanes.take(event)
+    if ended_s is not None:
+        lanes.end(ended_s)
+    return [event_view(lanes.event(seq), lanes.spans(seq)) for seq in lanes.changed()]
 
 
 def engine(name, *, offline=True, installed=True, note=""):
@@ -206,12 +219,12 @@ def live(state, **changes):
 
 def said(seq, time_s, text, who="agent", **data):
     """Return an event of speech as the kernel sends it."""
-    return {
-        "seq": seq, "time_s": time_s, "turn": seq, "background": False, "task_name": None,
-        "kind": "output" if who == "agent" else "input", "name": "text_to_speech" if who == "agent" else "text",
-        "data": {"text": text, **data}, "lines": [{"who": who, "text": text, "lost": "", "label": "", "time_s": time_s}],
-        **({"end_s": time_s + 1} if who == "agent" else {}),
-    }  # fmt: skip
+    return as_messages([_said(seq, time_s, text, who, duration_s=1.0, **data)])[0]
+
+
+def _said(seq, time_s, text, who, **data):
+    kind, name = ("output", "text_to_speech") if who == "agent" else ("input", "text")
+    return Event(seq, time_s, seq, kind, name, {"text": text, **data})
 
 
 def many_events(n: int):
@@ -219,26 +232,17 @@ def many_events(n: int):
     events = []
     for seq in range(n):
         turn, part = divmod(seq, 5)
-        event = said(seq, turn * 2.0 + 0.3 * part, f"line {seq}", "caller" if part == 0 else "agent")
+        event = replace(_said(seq, turn * 2.0 + 0.3 * part, f"line {seq}", "agent" if part else "caller"), turn=turn)
         if part == 2:
-            event.update(
-                kind="log", name="log", background=True, task_name=f"task {turn % 7}", data={"message": "at work"}
+            event = replace(
+                event,
+                kind="log",
+                name="log",
+                background=True,
+                task_name=f"task {turn % 7}",
+                data={"message": "at work"},
             )
-            event["lines"][0].update(who="task", label=event["task_name"])
         elif part > 2:
-            event.update(kind="metric", name="metric", data={"name": "n", "value": seq}, lines=[])
-        events.append({**event, "turn": turn})
-    return events
-
-
-def _message_event(record, event):
-    alone = copy.copy(record)
-    alone.events = [event]
-    data = event.data
-    played_s = data.get("played_s", 0.06 * len(str(data.get("text", ""))) / (data.get("speed") or 1))
-    return {
-        "seq": event.seq, "time_s": event.time_s, "turn": event.turn, "kind": event.kind, "name": event.name,
-        "data": data, "background": event.background, "task_name": event.task_name,
-        "lines": [{name: getattr(line, name) for name in ("who", "text", "lost", "label", "time_s")} for line in alone.lines()],
-        **({"end_s": event.time_s + played_s} if event.name == "text_to_speech" else {}),
-    }  # fmt: skip
+            event = replace(event, kind="metric", name="metric", data={"name": "n", "value": seq})
+        events.append(event)
+    return as_messages(events)

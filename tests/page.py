@@ -13,6 +13,11 @@ from voicelab.runtime.clock import VirtualLoop
 CHUNK = 1600
 
 
+def played_until(event: dict) -> float | None:
+    """Return when an output has been played, as the timeline shows it; None while it plays."""
+    return next(span["end_s"] for span in event["spans"] if (span["lane"], span["kind"]) == ("agent", "span"))
+
+
 class ManualLoop:
     """Stands in for `LoopThread`: nothing happens until the test lets time pass."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from page import Page
+from page import Page, played_until
 from voicelab.sdk import supply
 
 import voicelab as vl
@@ -107,7 +107,7 @@ def test_keys_custom_events_and_timeouts_reach_the_handler(page_of):
 def test_silence_counts_from_the_end_of_what_was_really_played(page_of):
     page = page_of(echo).connect(0.1)
     page.run(20)
-    speech_end = page.named("text_to_speech")[0]["end_s"]
+    speech_end = played_until(page.named("text_to_speech")[0])
     timeout = page.named("timeout")[0]
     assert timeout["time_s"] == pytest.approx(speech_end + 5, abs=0.01)
 
@@ -119,7 +119,7 @@ def test_a_row_is_as_long_as_its_audio_was_played(page_of):
     page = page_of(echo).connect(3)
     row = page.named("text_to_speech")[0]
     seconds = speech.FakeTextToSpeech().synthesize("Hello there.").duration_s
-    assert row["end_s"] - row["time_s"] == pytest.approx(seconds, abs=0.03)
+    assert played_until(row) - row["time_s"] == pytest.approx(seconds, abs=0.03)
     assert row["data"]["engine"] == "fake"
 
 
@@ -152,7 +152,7 @@ def test_typing_over_the_agent_cuts_it_and_tells_what_was_heard(page_of):
     assert "You said a very long sentence".startswith(first["data"]["heard"])
     assert first["data"]["heard"]
     assert 0.5 < first["data"]["played_s"] < 1.1
-    assert first["end_s"] == pytest.approx(first["time_s"] + first["data"]["played_s"], abs=0.01)
+    assert played_until(first) == pytest.approx(first["time_s"] + first["data"]["played_s"], abs=0.01)
     assert page.kinds("clear")
     assert page.named("text")[1]["data"]["previous_turn_interrupted"]
 
@@ -169,7 +169,7 @@ def test_what_may_not_be_interrupted_is_not(page_of):
     page.say("wait", 5)
     first, second = page.named("text_to_speech")
     assert not first["data"].get("interrupted")
-    assert second["time_s"] >= first["end_s"]
+    assert second["time_s"] >= played_until(first)
     assert page.named("input_gate")
 
 
@@ -197,11 +197,11 @@ def test_audio_and_silence_are_played(page_of):
     page = page_of(sounds).connect(6)
     audio, missing = page.named("audio")
     silence, done = page.named("silence")[0], page.named("text_to_speech")[0]
-    assert audio["end_s"] - audio["time_s"] == pytest.approx(0.5, abs=0.05)
-    assert silence["time_s"] >= audio["end_s"] - 0.05
-    assert silence["end_s"] - silence["time_s"] == pytest.approx(0.7, abs=0.05)
+    assert played_until(audio) - audio["time_s"] == pytest.approx(0.5, abs=0.05)
+    assert silence["time_s"] >= played_until(audio) - 0.05
+    assert played_until(silence) - silence["time_s"] == pytest.approx(0.7, abs=0.05)
     assert missing["data"]["remark"].startswith("a placeholder")
-    assert done["time_s"] >= missing["end_s"] - 0.05
+    assert done["time_s"] >= played_until(missing) - 0.05
 
 
 def _wav(seconds):
@@ -370,7 +370,7 @@ def test_the_pages_own_voice_is_told_what_to_say(page_of):
     page.give(k="ended", row=message["row"])
     page.run(0.1)
     row = page.named("text_to_speech")[0]
-    assert row["end_s"] - row["time_s"] == pytest.approx(0.4, abs=0.05)
+    assert played_until(row) - row["time_s"] == pytest.approx(0.4, abs=0.05)
 
 
 def test_the_agents_settings_reach_the_recogniser(page_of):

@@ -329,7 +329,7 @@ def test_the_timeline_is_walked_by_keys_and_enter_opens_the_json(page, session):
         page.keyboard.press("ArrowRight")
     assert any("cut ≈" in text for text in seen)
     assert any(text.startswith("Tasks: ") and "look_up" in text for text in seen)
-    assert any("gate closed: the speech may not be interrupted" in text for text in seen)
+    assert any("gate closed: the agent may not be interrupted" in text for text in seen)
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     viewer = page.get_by_role("region", name="Event", exact=True)

@@ -1,11 +1,12 @@
 """What the front end has been told, so that it is told only what is new: events in batches, the state key by key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from voicelab.live import view
 from voicelab.live.call import Call
 from voicelab.live.loop import LoopThread
+from voicelab.record.lanes import Lanes
 
 Send = Callable[[dict[str, Any], bytes | None], None]
 
@@ -42,6 +43,7 @@ class Screen:
         self._send = send
         self._known: dict[str, Any] = {}
         self._dirty: set[int] = set()
+        self._lanes = Lanes(live=True)
         self._planned = False
 
     def changed(self, seq: int) -> None:
@@ -69,15 +71,16 @@ class Screen:
     def begin(self) -> None:
         """Forget the events of the session before."""
         self._dirty.clear()
+        self._lanes = Lanes(live=True)
 
     def show_all(self) -> None:
         """Send everything there is."""
         call = self._shows.call
-        self._dirty.clear()
+        self.begin()
         self._known = self._shows.state()
-        seqs = [] if call is None else range(len(call.events))
+        events = [] if call is None else self._news(call, range(len(call.events)))
         now = {"now_s": call.session.now()} if call is not None and self._known["phase"] == "live" else {}
-        self._send({"k": "all", "state": self._known, "events": self._events(seqs), **now}, None)
+        self._send({"k": "all", "state": self._known, "events": events, **now}, None)
 
     def _flush(self) -> None:
         self._planned = False
@@ -88,17 +91,21 @@ class Screen:
         if changed:
             self._send({"k": "state", "state": changed}, None)
         call = self._shows.call
-        if call is not None and dirty:
-            self._send({"k": "events", "events": self._events(dirty), "now_s": call.session.now()}, None)
+        if call is not None and (events := self._news(call, dirty)):
+            self._send({"k": "events", "events": events, "now_s": call.session.now()}, None)
 
-    def _events(self, seqs: Any) -> list[dict[str, Any]]:
-        call = self._shows.call
-        if call is None:
-            return []
+    def _news(self, call: Call, seqs: Iterable[int]) -> list[dict[str, Any]]:
+        """Return these events, and those whose spans of the timeline they change."""
         hidden = {"log", "metric"} if self._shows.hidden else set()
-        rows = ((seq, call.events[seq]) for seq in seqs if seq < len(call.events))
-        views = (view.event_view(seq, row) for seq, row in rows)
-        return [event for event in views if event["kind"] not in hidden]
+        for seq in seqs:
+            if seq < len(call.events):
+                event = view.event_of(seq, call.events[seq])
+                if event.kind not in hidden:
+                    self._lanes.take(event)
+        turns = call.session.turns
+        if turns.ended is not None:
+            self._lanes.end(turns.ended_s)
+        return [view.event_view(self._lanes.event(seq), self._lanes.spans(seq)) for seq in self._lanes.changed()]
 
 
 _NOTHING = object()

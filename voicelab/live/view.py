@@ -1,14 +1,16 @@
 """What a front end shows of a live session, as plain data (see docs/console-protocol.md)."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from voicelab.base.masking import MASK
 from voicelab.base.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
-from voicelab.record import timeline
-from voicelab.record.session_record import lines_of
+from voicelab.callers.gate import in_words
+from voicelab.record.lanes import Span
+from voicelab.record.lines import lines_of
 from voicelab.session.runner import Session
 
 _PARTS = {
@@ -20,28 +22,34 @@ _PARTS = {
 }
 
 
-def event_view(seq: int, row: EventRow) -> dict[str, Any]:
-    """Return an event with the lines of conversation that it makes, and until when it is played."""
+def event_of(seq: int, row: EventRow) -> Event:
+    """Return an event of a session that is still in memory."""
     time_s, turn, (kind, name, background, task_name), text = row
-    event = Event(seq, time_s, turn, kind, name, orjson.loads(text), background, task_name)  # type: ignore[arg-type]
-    view: dict[str, Any] = {
-        "seq": seq,
-        "time_s": round(time_s, 3),
-        "turn": turn,
-        "kind": kind,
-        "name": name,
+    return Event(seq, time_s, turn, kind, name, orjson.loads(text), background, task_name)  # type: ignore[arg-type]
+
+
+def event_view(event: Event, spans: Iterable[Span]) -> dict[str, Any]:
+    """Return an event with the lines of conversation and the spans of the timeline that it makes."""
+    return {
+        "seq": event.seq,
+        "time_s": round(event.time_s, 3),
+        "turn": event.turn,
+        "kind": event.kind,
+        "name": event.name,
         "data": event.data,
-        "background": background,
-        "task_name": task_name,
+        "background": event.background,
+        "task_name": event.task_name,
         "lines": [
             {"who": line.who, "text": line.text, "lost": line.lost, "label": line.label, "time_s": line.time_s}
             for line in lines_of(event)
         ],
+        "spans": [_span_view(span) for span in spans],
     }
-    if name in timeline.PLAYED and kind == "output":
-        known = {"played_s", "duration_s", "spoken"} & event.data.keys()
-        view["end_s"] = round(timeline.end_s(event), 3) if known else None
-    return view
+
+
+def _span_view(span: Span) -> dict[str, Any]:
+    end_s = None if span.end_s is None else round(span.end_s, 3)
+    return asdict(span) | {"start_s": round(span.start_s, 3), "end_s": end_s}
 
 
 def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:
@@ -73,14 +81,10 @@ def no_session() -> dict[str, Any]:
 
 def session_view(session: Session, events: Iterable[EventRow], *, hidden: bool) -> dict[str, Any]:
     """Return the state of a running session; of a blind one without what may tell the variant."""
-    turns, context = session.turns, session.context
+    context = session.context
     state = no_session() | {"latency": latency_view(events)}
-    reason = ""
-    if not turns.allowed:
-        reason = "the agent lets no input in"
-    elif turns.queue and not turns.queue[0].interruptible:
-        reason = "the agent may not be interrupted"
-    state["gate"] = {"open": not reason, "reason": reason}
+    reason = session.turns.closed()
+    state["gate"] = {"open": not reason, "reason": in_words(reason)}
     if hidden:
         return state
     return state | {

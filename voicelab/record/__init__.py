@@ -1,1 +1,12 @@
-"""record."""
+"""One session to look at.
+
+In come the rows of one finished session (`voicelab.base.records.SessionRows`, from a run or a log), or the events of a running
+one as they come. Out go what people look at: a record with its data and its card, lines of conversation, spans of a
+timeline.
+
+- `session_record`: the record that `vl.run` returns and `log.session(id)` opens, and records side by side.
+- `lines`: the conversation line by line, for the card, for plain text and for the console's page.
+- `lanes`: the timeline as spans in lanes. The one derivation: the card and the console's page both draw what it says.
+- `svg`: the timeline as a picture that needs no script; `html`: the card around it.
+- `script`: the session's caller, as a script to be played again.
+"""

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,30 +19,13 @@ from voicelab.base.records import (
     SessionRows,
     event_rows,
 )
-from voicelab.callers.actions import Custom, HangUp, Interrupt, Press, Say, Silence
-from voicelab.record import timeline
+from voicelab.record.html import card
+from voicelab.record.lines import Line, lines_of, text_line
+from voicelab.record.script import script_of
+from voicelab.record.svg import svg
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a conversation as it is shown.
-
-    Attributes:
-        time_s: When it began.
-        who: `agent`, `caller`, `task`, `error` or `note`.
-        text: What was heard, or happened.
-        lost: What was not heard of it.
-        label: The task's name, or how the input came.
-    """
-
-    time_s: float
-    who: str
-    text: str
-    lost: str = ""
-    label: str = ""
 
 
 class SessionRecord:
@@ -171,39 +154,7 @@ class SessionRecord:
 
     def to_script(self) -> list[Any]:
         """Return the caller's side as a script for `vl.run` and `vl.simulate`."""
-        script: list[Any] = []
-        fell_silent_s: float | None = None
-        timeouts = False
-        for event in self.events:
-            if event.name == "turn_end" and not timeouts:
-                fell_silent_s = event.time_s
-            if event.kind != "input" or event.name in {"start", "stop"}:
-                continue
-            if event.name == "timeout":
-                timeouts = True
-                continue
-            if timeouts and fell_silent_s is not None:
-                script.append(Silence(round(event.time_s - fell_silent_s, 3)))
-            timeouts = False
-            script.append(self._as_input(event))
-        return [*script, HangUp()] if self.status == "hangup" else script
-
-    def _as_input(self, event: Event) -> Any:
-        data = event.data
-        if event.name == "text":
-            text = data.get("said", data["text"])
-            if data.get("previous_turn_interrupted"):
-                return Interrupt(text, self._cut_after_s(event), data["source"])
-            return Say(text, data["source"])
-        if event.name == "dtmf":
-            return Press(data["digits"])
-        return Custom(event.name, {key: value for key, value in data.items() if key != "custom"})
-
-    def _cut_after_s(self, event: Event) -> float:
-        """Return how far into the agent's speech an interruption came."""
-        cut = [e for e in self.events[: event.seq] if e.name == "turn_interrupted"][-1]
-        spoken = [e.time_s for e in self.events if e.turn == cut.turn and e.name == "text_to_speech"]
-        return round(max(0.0, cut.time_s - min(spoken, default=cut.time_s)), 3)
+        return script_of(self.events, self.status)
 
     # --- display ---
 
@@ -227,11 +178,11 @@ class SessionRecord:
         return f"SessionRecord({self.status}, {self.n_turns} turns, {self.duration_s:.1f} s{variants})"
 
     def __str__(self) -> str:
-        rows = [_text_line(line) for line in self.lines()]
+        rows = [text_line(line) for line in self.lines()]
         return "\n".join([*rows, "", *(f"{name:>9}  {text}" for name, text in self._summary.items())])
 
     def _repr_html_(self) -> str:
-        return _html(self)
+        return card(self.lines(), self._summary, svg(self.events, self.duration_s))
 
 
 class SideBySide(Mapping[str, SessionRecord]):
@@ -261,7 +212,7 @@ class SideBySide(Mapping[str, SessionRecord]):
 
     def _repr_html_(self) -> str:
         columns = "".join(
-            f"<div style='flex:1 1 260px;min-width:0'><b>{html.escape(variant)}</b>{_html(record)}</div>"
+            f"<div style='flex:1 1 260px;min-width:0'><b>{html.escape(variant)}</b>{record._repr_html_()}</div>"
             for variant, record in self._records.items()
         )
         return f"<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>{columns}</div>"
@@ -283,122 +234,3 @@ def _value(row: Mapping[str, Any]) -> Any:
 
 def _errors(count: int) -> str:
     return "no errors" if not count else "1 error" if count == 1 else f"{count} errors"
-
-
-# --- lines -----------------------------------------------------------------------------------------------------------
-
-
-def lines_of(event: Event) -> Iterator[Line]:
-    """Yield the lines of conversation that an event makes: none, or one."""
-    data, time_s, task = event.data, event.time_s, event.task_name or ""
-    if event.name == "text_to_speech":
-        yield _spoken(event)
-    elif event.name == "text" and event.kind == "input":
-        said = data.get("said", data["text"])
-        misheard = f"heard as {data['text']!r}" if said != data["text"] else ""
-        label = ", ".join(filter(None, [_source(data), misheard]))
-        yield Line(time_s, "caller", said, label=label)
-    elif event.name == "error":
-        where = f" ({data['file']}:{data['line']})" if "line" in data else ""
-        yield Line(time_s, "error", f"{data['message']}{where}", label=task)
-    elif task:
-        yield Line(time_s, "task", str(data.get("message", f"{event.name} {data}")), label=task)
-    elif event.kind == "input" and event.name in {"start", "stop"}:
-        return  # they are in every session
-    elif event.name in _NOTES:
-        yield Line(time_s, "note", _NOTES[event.name].format(**_Shown(data)))
-    elif event.kind in {"log", "output", "input"}:
-        yield Line(time_s, "note", f"{event.name} {data.get('message') or orjson.dumps(data).decode()}")
-
-
-_NOTES = {
-    "unheard": "the agent hears no words: {said}",
-    "timeout": "silence: the agent is told, count {count}",
-    "dtmf": "the caller presses {digits}",
-    "silence": "pause of {duration} ms",
-    "audio": "plays {path}",
-    "stop": "the agent ends the session",
-    "transfer_session": "the agent transfers the call",
-    "input_gate": "the caller's input waits: {reason}",
-    "print": "{message}",
-    "completion": "{model} is asked {asked!r}: {message}",
-}
-
-
-class _Shown(dict[str, Any]):
-    def __getitem__(self, key: str) -> Any:
-        value = super().__getitem__(key)
-        # Audio given in the event itself is no text for people.
-        return f"{value[:24]}…" if isinstance(value, str) and value.startswith("data:") else value
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
-def _source(data: Mapping[str, Any]) -> str:
-    return "interrupts" if data.get("previous_turn_interrupted") else ""
-
-
-def _spoken(event: Event) -> Line:
-    data, text = event.data, str(event.data["text"])
-    who = "agent" if not event.task_name else "task"
-    if data.get("spoken") is False:
-        return Line(event.time_s, who, "", text, label=event.task_name or "not spoken")
-    heard = data.get("heard", "" if data.get("interrupted") else text)
-    lost = text.removeprefix(heard).strip() if heard != text else ""
-    return Line(event.time_s, who, heard, lost, label=event.task_name or ("interrupted" if lost else ""))
-
-
-def _text_line(line: Line) -> str:
-    lost = f" [not heard: {line.lost}]" if line.lost else ""
-    label = f" ({line.label})" if line.label else ""
-    mark = {"task": "↻ ", "error": "✗ "}.get(line.who, "")
-    return f"{_clock(line.time_s):>8}  {line.who:<6} {mark}{line.text}{lost}{label}".rstrip()
-
-
-def _clock(time_s: float) -> str:
-    minutes, seconds = divmod(time_s, 60)
-    return f"{int(minutes)}:{seconds:04.1f}"
-
-
-# --- HTML ------------------------------------------------------------------------------------------------------------
-
-_INK = "var(--jp-ui-font-color1, CanvasText)"
-_DIM = "opacity:.65;font-size:85%"
-_STYLES = {
-    "agent": "align-self:flex-start;background:rgba(15,143,108,.13);border-radius:12px 12px 12px 3px;max-width:85%",
-    "caller": "align-self:flex-end;background:rgba(47,111,222,.15);border-radius:12px 12px 3px 12px;max-width:85%",
-    # Orange background and border, as the platform's debugger marks background tasks; the name stands there as text.
-    "task": "align-self:stretch;background:rgba(245,158,11,.16);border:1px solid rgb(245,158,11);border-radius:8px",
-    "error": "align-self:stretch;background:rgba(214,69,61,.10);border-left:3px solid rgb(214,69,61)",
-    "note": "align-self:stretch;opacity:.7",
-}
-
-
-def _html(record: SessionRecord) -> str:
-    rows = "".join(_html_line(line) for line in record.lines())
-    facts = "".join(
-        f"<div><span style='{_DIM}'>{html.escape(name)}</span> {html.escape(text)}</div>"
-        for name, text in record._summary.items()
-    )
-    return (
-        f"<div style='font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:{_INK};max-width:900px'>"
-        f"<div role='log' style='display:flex;flex-direction:column;gap:6px'>{rows}</div>"
-        f"{timeline.svg(record.events, record.duration_s)}"
-        f"<div style='margin-top:8px'>{facts}</div></div>"
-    )
-
-
-def _html_line(line: Line) -> str:
-    name = f"<b>{html.escape(line.label)}</b> " if line.who == "task" else ""
-    label = "" if line.who == "task" else line.label
-    lost = (
-        f" <span title='not heard' style='text-decoration:line-through;opacity:.6'>{html.escape(line.lost)}</span>"
-        if line.lost
-        else ""
-    )
-    meta = " · ".join(filter(None, [line.who, _clock(line.time_s), html.escape(label)]))
-    return (
-        f"<div class='vl-{line.who}' style='padding:5px 10px;{_STYLES[line.who]}'>{name}{html.escape(line.text)}{lost}"
-        f"<div style='{_DIM}'>{meta}</div></div>"
-    )

@@ -84,6 +84,10 @@ class SessionEffects(SessionHost):
         """Record that the caller's input waits."""
         self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
 
+    def opened(self, time_s: float) -> None:
+        """Record that the end of the handler lets the caller's input in again, which it had not been."""
+        self.recorder.add(time_s, self.turn, _INPUT_GATE, {"allowed": True})
+
     def unheard(self, time_s: float, what: Unheard) -> None:
         """Record sound in which no words were found."""
         self.recorder.add(time_s, self.turn, _UNHEARD, what.facts)

@@ -180,6 +180,8 @@ class Session(SessionEffects):
             if inbox:
                 await self._answer(inbox.pop(0))
                 if not self._work.cut:
+                    if not turns.allowed:
+                        self.opened(now())
                     turns.finish(now())
                 caller.answered = True
             elif (turns.queue and now() < caller.next_at) or not caller.move(now()):

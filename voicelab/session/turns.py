@@ -7,6 +7,7 @@ It knows no event loop, no SDK and no clock. Every method takes the time in seco
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from voicelab.callers.gate import closed_because
 from voicelab.session.utterance import Utterance, joined
 
 NEVER = float("inf")
@@ -140,6 +141,10 @@ class TurnTaking:
             return NEVER
         return self._silent_since + self._timeout_s
 
+    def closed(self) -> str:
+        """Return why the caller's words can't reach the agent now (see `voicelab.callers.gate`), or an empty string."""
+        return closed_because(allowed=self.allowed, interruptible=not self.queue or self.queue[0].interruptible)
+
     def silent_s(self, now: float) -> float:
         """Return the seconds since the caller's last input, or since the session began."""
         return now - self._last_input_s
@@ -164,14 +169,14 @@ class TurnTaking:
             self._speaking = False
             if self._held:
                 self._held.append(given)  # behind what was said before
-                if not self._closed():
+                if not self.closed():
                     self._take_over(now)
                 self.advance(now)
             elif not self.running and not self.queue and self.allowed:
                 if self._silent_since is None:
                     self._settle(now)
                 self._deliver(now, given, speech=True)
-            elif reason := self._closed():
+            elif reason := self.closed():
                 self._held.append(given)
                 self._effects.held(now, self.turn, reason)
             else:
@@ -183,7 +188,7 @@ class TurnTaking:
         self._play(now)
         if self.ended is None and self.ending is None:
             self._speaking = True
-            if not self._held and not self._closed():
+            if not self._held and not self.closed():
                 self._take_over(now)
 
     def hush(self, now: float) -> None:
@@ -328,14 +333,6 @@ class TurnTaking:
         if self._open:
             self._close_all(now)
         self._silent_since = now
-
-    def _closed(self) -> str:
-        """Return why the caller's words can't reach the agent now, or an empty string."""
-        if not self.allowed:
-            return "input_not_allowed"
-        if self.queue and not self.queue[0].interruptible:
-            return "not_interruptible"
-        return ""
 
     def _take_over(self, now: float) -> None:
         """Give the floor to the caller: the agent's turn is cancelled and its queue cleared."""

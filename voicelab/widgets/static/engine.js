@@ -110,7 +110,7 @@ export function createEngine(model) {
     all: ({ state, events, now_s }) => {
       store.forget();
       store.merge(state);
-      const last_s = events.reduce((latest, event) => Math.max(latest, event.time_s, event.end_s ?? 0), 0);
+      const last_s = events.reduce((latest, event) => Math.max(latest, event.time_s), 0);
       store.take(events, now_s ?? last_s);
       follow(state);
     },

@@ -198,7 +198,7 @@ export function eventView() {
     hide: () => { element.hidden = true; },
     open(event, back) {
       origin = back;
-      const { lines: _lines, ...facts } = event;
+      const { lines: _lines, spans: _spans, ...facts } = event;
       setText(title, shortText(`Event ${event.seq}: ${event.name} at ${clockText(event.time_s)}`, 90));
       body.replaceChildren(longText(JSON.stringify(facts, null, 2)));
       element.hidden = false;

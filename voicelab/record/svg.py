@@ -1,0 +1,209 @@
+"""A session's timeline as SVG without scripts: the spans of `lanes`, drawn to scale as the console's page draws them."""
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from voicelab.base.records import Event
+from voicelab.record.lanes import LANES, LaneName, Span, spans_of
+
+_WIDTH, _LEFT, _RIGHT, _TOP, _AXIS = 1000, 62, 12, 16, 20
+_HEIGHTS: dict[LaneName, int] = {"caller": 26, "agent": 36, "tasks": 24, "gate": 22, "log": 18}
+_COLOURS = {
+    "caller": "#2f6fde", "agent": "#0f8f6c", "audio": "#7c4dd6", "task": "#f59e0b", "closed": "#0e7490", "held": "#0e7490",
+    "cut": "#d6453d", "error": "#d6453d", "key": "#5b5bd6", "timeout": "#b45309", "end": "#7c4dd6", "custom": "#7c4dd6",
+    "output": "#0f8f6c", "metric": "#0e7490",
+}  # fmt: skip
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+_MOST_TICKS = 12
+_PIXELS_A_LETTER = 6.2
+_LEAST_LETTERS = 4
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Where things stand: pixels of a time, and of a lane."""
+
+    scale: float
+    lanes: dict[LaneName, tuple[int, int]]
+    rows: int
+    bottom: int
+
+    def x(self, time_s: float) -> float:
+        return _LEFT + time_s * self.scale
+
+    def slot(self, span: Span) -> tuple[float, float]:
+        """Return the top and the height of the row that a span stands in."""
+        y, height = self.lanes[span.lane]
+        slot = height / self.rows if span.lane == "tasks" else height
+        return y + span.row * slot, slot
+
+
+def svg(events: Sequence[Event], duration_s: float) -> str:
+    """Return the timeline of a session as an SVG element; an empty text where nothing happened.
+
+    Args:
+        events: The session's events.
+        duration_s: Its length.
+    """
+    spans = spans_of(events, duration_s)
+    if not spans:
+        return ""
+    length_s = max([duration_s, *(span.end_s or span.start_s for span in spans)]) or 1.0
+    scene = _scene(spans, length_s)
+    timed = sorted((span for span in spans if span.kind == "span"), key=lambda span: span.start_s)
+    moments = list(_seen([span for span in spans if span.kind in {"mark", "tick"}], scene))
+    rooms = _rooms([*timed, *moments], scene)
+    parts = [*_ground(scene, length_s), *_axis(scene, length_s), *_turns(spans, scene)]
+    for span in timed:
+        parts += _bar(span, scene)
+    for span in moments:
+        parts += _moment(span, scene, rooms[id(span)])
+    height = scene.bottom + _AXIS
+    label = f"Timeline of the session, {duration_s:.1f} seconds: {', '.join(lane.capitalize() for lane in LANES)}"
+    return (
+        f"<svg viewBox='0 0 {_WIDTH} {height}' role='img' aria-label='{label}' "
+        "style='width:100%;height:auto;display:block;margin-top:10px;font:11px var(--jp-ui-font-family,system-ui,sans-serif)'"
+        f" fill='currentColor'>{''.join(parts)}</svg>"
+    )
+
+
+def _scene(spans: Sequence[Span], length_s: float) -> _Scene:
+    rows = 1 + max((span.row for span in spans), default=0)
+    lanes: dict[LaneName, tuple[int, int]] = {}
+    y = _TOP
+    for lane in LANES:
+        height = _HEIGHTS[lane] * (rows if lane == "tasks" else 1)
+        lanes[lane] = (y, height)
+        y += height
+    return _Scene((_WIDTH - _LEFT - _RIGHT) / length_s, lanes, rows, y)
+
+
+# --- what stands behind ---
+
+
+def _ground(scene: _Scene, length_s: float) -> Iterator[str]:
+    for lane, (y, height) in scene.lanes.items():
+        yield f"<text x='2' y='{y + height / 2 + 4:g}' opacity='.65'>{lane.capitalize()}</text>"
+        yield f"<path d='M{_LEFT} {y + height}H{_WIDTH - _RIGHT}' stroke='currentColor' opacity='.12'/>"
+    y, height = scene.lanes["gate"]
+    width = length_s * scene.scale
+    yield f"<rect x='{_LEFT}' y='{y + 6}' width='{width:.1f}' height='{height - 12}' fill='{_COLOURS['closed']}' opacity='.18'/>"
+    yield f"<text x='{_LEFT + 5}' y='{y + 15}' opacity='.65'>open</text>"
+
+
+def _axis(scene: _Scene, length_s: float) -> Iterator[str]:
+    step = next((tick for tick in _TICKS if length_s / tick <= _MOST_TICKS), math.ceil(length_s / _MOST_TICKS))
+    for n in range(int(length_s / step) + 1):
+        x, y = scene.x(n * step), scene.bottom + _AXIS - 4
+        yield f"<text x='{x:.1f}' y='{y}' text-anchor='middle' opacity='.55'>{n * step:g} s</text>"
+
+
+def _turns(spans: Sequence[Span], scene: _Scene) -> Iterator[str]:
+    style = "stroke='currentColor' stroke-dasharray='3 4' opacity='.3'"
+    labelled = 0.0
+    for span in spans:
+        if span.kind != "turn":
+            continue
+        x = scene.x(span.start_s)
+        yield f"<line x1='{x:.1f}' x2='{x:.1f}' y1='10' y2='{scene.bottom}' {style}/>"
+        if x >= labelled:
+            labelled = x + 3 * _PIXELS_A_LETTER
+            yield f"<text x='{x:.1f}' y='9' opacity='.55'>{span.label}</text>"
+
+
+# --- what takes time ---
+
+
+def _bar(span: Span, scene: _Scene) -> Iterator[str]:
+    y, slot = scene.slot(span)
+    x, end_s = scene.x(span.start_s), span.start_s if span.end_s is None else span.end_s
+    width, height = max(2.0, scene.x(end_s) - x), 18 if span.lane == "agent" else slot - 8
+    place = f"x='{x:.1f}' y='{y + 4:g}' width='{width:.1f}' height='{height:g}' rx='3'"
+    yield f"<rect {place} {_fill(span)}>{_title(span)}</rect>"
+    if span.cut:
+        red = min(width, 14.0)
+        colour = _COLOURS["cut"]
+        yield f"<rect x='{x + width - red:.1f}' y='{y + 4:g}' width='{red:.1f}' height='{height:g}' fill='{colour}'/>"
+        yield f"<text x='{x + width - 3:.1f}' y='{y + 33:g}' text-anchor='end' fill='{colour}'>{span.cut}</text>"
+    yield from _bar_label(span, x, width - (14 if span.cut else 0), y + 4 + height / 2 + 4)
+
+
+def _fill(span: Span) -> str:
+    if span.tone == "quiet":
+        return "fill='none' stroke='currentColor' stroke-opacity='.5'"
+    colour = _COLOURS[span.tone]
+    if span.tone == "task":
+        return f"fill='{colour}' fill-opacity='.2' stroke='{colour}' stroke-width='1.5'"
+    return f"fill='{colour}'"
+
+
+def _bar_label(span: Span, x: float, width: float, y: float) -> Iterator[str]:
+    """Write in a bar where there is room; whose task it is, and why the gate is closed, else stands beside it."""
+    letters = int((width - 10) / _PIXELS_A_LETTER)
+    ink = "" if span.tone in {"task", "quiet"} else " fill='#fff'"
+    if (span.lane in {"tasks", "gate"}) and letters < len(span.label):
+        length = len(span.label) * _PIXELS_A_LETTER
+        left = x + width + 5 + length > _WIDTH
+        at = f"x='{x - 5:.1f}' text-anchor='end'" if left else f"x='{x + width + 5:.1f}'"
+        yield f"<text {at} y='{y:g}'>{html.escape(span.label)}</text>"
+    elif letters >= _LEAST_LETTERS and span.label:
+        yield f"<text x='{x + 5:.1f}' y='{y:g}'{ink} pointer-events='none'>{_shortened(span.label, letters)}</text>"
+
+
+# --- moments ---
+
+
+def _seen(moments: Sequence[Span], scene: _Scene) -> Iterator[Span]:
+    """Yield moments, of those that would fall on one another the first alone: a long session has thousands."""
+    drawn: set[tuple[str, int, int, bool]] = set()
+    for span in moments:
+        place = (span.lane, span.row, round(scene.x(span.start_s) / 2), span.tone in {"error", "cut"})
+        if place not in drawn:
+            drawn.add(place)
+            yield span
+
+
+def _rooms(spans: Sequence[Span], scene: _Scene) -> dict[int, float]:
+    """Return the pixels from each span's beginning to that of the next one in its lane."""
+    rooms: dict[int, float] = {}
+    ahead: dict[LaneName, float] = {}
+    for span in sorted(spans, key=lambda span: span.start_s, reverse=True):
+        x = scene.x(span.start_s)
+        rooms[id(span)] = ahead.get(span.lane, _WIDTH) - x
+        ahead[span.lane] = x
+    return rooms
+
+
+def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
+    y, slot = scene.slot(span)
+    x = scene.x(span.start_s)
+    middle = y + (29 if span.lane == "agent" else slot / 2)
+    fill = f"fill='{_COLOURS[span.tone]}'" if span.tone in _COLOURS else "opacity='.5'"
+    yield f"<path d='{_shape(span, x, middle, y, slot)}' {fill}>{_title(span)}</path>"
+    letters = int((min(room, 260) - 14) / _PIXELS_A_LETTER)
+    if span.kind == "mark" and span.label and letters >= min(_LEAST_LETTERS, len(span.label)):
+        ink = f"fill='{_COLOURS['error']}'" if span.tone == "error" else "opacity='.75'"
+        yield f"<text x='{x + 8:.1f}' y='{middle + 4:g}' {ink}>{_shortened(span.label, letters)}</text>"
+
+
+def _shape(span: Span, x: float, middle: float, y: float, slot: float) -> str:
+    """Return the outline of a moment: a cross for an error, a stroke for what belongs to something, else a diamond."""
+    if span.tone == "error":
+        across = "l1.2 1.2 -2.8 2.8 2.8 2.8 -1.2 1.2 -2.8 -2.8 -2.8 2.8 -1.2 -1.2 2.8 -2.8 -2.8 -2.8 1.2 -1.2 2.8 2.8z"
+        return f"M{x + 2.8:.1f} {middle - 4:.1f}{across}"
+    if span.kind == "tick" or span.tone == "cut":
+        return f"M{x - 1:.1f} {y + 5:g}h2v{slot - 10:g}h-2z"
+    if span.tone == "caller":
+        return f"M{x - 2:.1f} {middle - 8:g}h4v16h-4z"
+    size = 3 if span.lane == "log" else 4
+    return f"M{x:.1f} {middle - size:g}l{size} {size} -{size} {size} -{size} -{size}z"
+
+
+def _title(span: Span) -> str:
+    return f"<title>{span.start_s:.2f} s: {html.escape(span.detail)}</title>"
+
+
+def _shortened(text: str, letters: int) -> str:
+    return html.escape(text if len(text) <= letters else f"{text[: letters - 1]}…")
