@@ -3,6 +3,8 @@
 import pytest
 
 import voicelab as vl
+from voicelab.base.records import Event
+from voicelab.record.lines import lines_of
 
 AGENT = """
 from primfunctions.events import *
@@ -66,6 +68,34 @@ def test_it_shows_background_tasks_orange_with_their_name_and_escapes_everything
     assert "<b>lookup &amp; co</b>" in page
     assert "&lt;b&gt;fine&lt;/b&gt;" in page
     assert "<b>fine" not in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "data", "line"),
+    [
+        ("input", "timeout", {}, "silence: the agent is told, count ?"),
+        ("input", "dtmf", {}, "the caller presses ?"),
+        ("input", "text", {}, ""),
+        ("output", "silence", {}, "pause of ? ms"),
+        ("output", "audio", {}, "plays ?"),
+        ("output", "audio", {"path": "data:audio/wav;base64," + "A" * 1000}, "plays data:audio/wav;base64,AA…"),
+        ("output", "background_music", {"url": "data:audio/wav;base64," + "A" * 1000}, 'background_music {"url":"data:audio/wav;base64,AA…"}'),
+        ("output", "text_to_speech", {}, ""),
+        ("output", "error", {"message": "boom", "line": 3}, "boom (line 3)"),
+        ("output", "error", {"message": "boom", "line": 3, "file": "a.py"}, "boom (a.py:3)"),
+        ("output", "error", {}, ""),
+        ("system", "input_gate", {"allowed": False}, "the caller's input waits: ?"),
+        ("log", "completion", {"message": "hi"}, "? is asked '?': hi"),
+    ],
+)  # fmt: skip
+def test_a_row_of_another_system_is_shown_whatever_it_lacks(kind, name, data, line):
+    (shown,) = lines_of(Event(0, 1.0, 0, kind, name, data))
+    assert shown.text == line
+
+
+def test_sound_inside_a_tasks_event_is_named_by_its_beginning():
+    event = Event(0, 1.0, 0, "output", "audio", {"path": "data:audio/wav;base64," + "A" * 1000}, True, "music")
+    assert [line.text for line in lines_of(event)] == ["plays data:audio/wav;base64,AA…"]
 
 
 def test_its_script_gives_the_same_conversation(record):
