@@ -10,6 +10,7 @@ from voicelab import speech
 from voicelab.base.errors import InputError, MissingEngineError
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Unheard
+from voicelab.record.lanes import spans_of
 from voicelab.speech import registry
 from voicelab.world.telephone import Telephone
 
@@ -184,6 +185,20 @@ def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
     assert hashes(one) == hashes(two)
     other = vl.simulate(pizza(), PERSONA, workers=2, log=tmp_path / "other", **{**options, "seed": 6})
     assert hashes(other) != hashes(one)
+
+
+def test_the_log_and_the_timeline_have_the_length_of_the_agents_sound(tmp_path):
+    log = vl.simulate(
+        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), progress=False, workers=1, log=tmp_path / "log"
+    )  # fmt: skip
+    record = log.session(0)
+    (said,) = (event for event in record.events if event.name == "text_to_speech")
+    sound_s = speech.text_to_speech("pico").synthesize(said.data["text"], voice="nova").duration_s
+    assert said.data["duration_s"] == pytest.approx(sound_s, abs=0.001)
+    (bar,) = (
+        span for span in spans_of(record.events, record.duration_s) if (span.lane, span.kind) == ("agent", "span")
+    )
+    assert bar.end_s - bar.start_s == pytest.approx(sound_s, abs=0.001)
 
 
 def test_a_session_is_rerun_to_the_event(tmp_path):

@@ -102,7 +102,11 @@ class AgentSide:
         if data.get("replace"):
             self._turns.clear(self._now())
         telephone = self._host.telephone
-        seconds = speech_seconds(text, data.get("speed")) if telephone is None else telephone.agent_seconds(data)
+        if telephone is None:
+            seconds = speech_seconds(text, data.get("speed"))
+        else:
+            seconds = telephone.agent_seconds(data)
+            data = data | {"duration_s": round(seconds, 3)}  # of its sound, which the letters don't tell
         self._play(event, turn, task, text, seconds, data.get("interruptible") is not False, data)
 
     def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:
