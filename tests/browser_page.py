@@ -153,8 +153,8 @@ def speech_like(seconds: float, seed: int = 7):
     return (9000 * swell * wave_form / np.abs(wave_form).max() * 2).clip(-32000, 32000).astype(np.int16)
 
 
-def recorded_session():
-    """Return a session of the example clinic as the kernel sends it: its state and its events."""
+def recorded():
+    """Return the record of a session of the example clinic."""
     import voicelab as vl
 
     caller = [
@@ -163,7 +163,12 @@ def recorded_session():
     ]  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        record = vl.run(vl.load_handler(CLINIC), caller, seed=1)
+        return vl.run(vl.load_handler(CLINIC), caller, seed=1)
+
+
+def recorded_session():
+    """Return that session as the kernel sends it: its state and its events."""
+    record = recorded()
     parts = ["end of turn", "recognition", "handler", "synthesis", "playback"]
     times = [(1, [120, 88, 27, 133, 21]), (2, [118, 140, 31, 163, 22]), (3, [121, 96, 9, 96, 18])]
     state = {

@@ -5,11 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import browser_page
 import pytest
 from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, recorded_session, said, served
+
+from voicelab.base.records import Event
+from voicelab.live.view import span_view
+from voicelab.record.lanes import spans_of
 
 sync_api = pytest.importorskip("playwright.sync_api")
 LOST = "The kernel has restarted or the connection is lost: run the cell again."
@@ -315,6 +320,38 @@ def test_the_timeline_draws_interruptions_red_tasks_orange_and_the_closed_gate(p
     assert after["task"] > 100
     assert after["ground"] > 300
     assert after["gate"] > 300
+
+
+def test_the_page_draws_the_spans_that_the_saved_card_draws(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    shown = page.evaluate("""async () => {
+      const { timelineOf } = await import('./static/spans.js');
+      const { items, turns } = timelineOf(document.querySelector('.vl-console').voicelab.store.events.values());
+      return [...items, ...turns].map(({ event, ...span }) => span);
+    }""")
+    record = browser_page.recorded()
+    saved = [span_view(span) for span in spans_of(record.events, record.duration_s)]
+    assert sorted(shown, key=json.dumps) == sorted(saved, key=json.dumps)
+
+
+def test_what_goes_on_grows_with_the_pages_clock_until_the_kernel_says_when_it_ended(page, session):
+    speech = Event(0, 0.0, 0, "output", "text_to_speech", {"text": "One moment"})
+    wide = """() => {
+      const canvas = document.querySelector('.vl-stage canvas');
+      const [r, g, b] = [11, 122, 91], y = Math.round((18 + 26 + 7) * devicePixelRatio);
+      const data = canvas.getContext('2d').getImageData(0, y, canvas.width, 1).data;
+      let n = 0;
+      for (let i = 0; i < data.length; i += 4) n += Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12;
+      return n;
+    }"""
+    begin(page, session, browser_page.as_messages([speech]))
+    tell(page, "events", events=[], now_s=1.0)
+    before = page.evaluate(wide)
+    page.wait_for_function(f"before => ({wide})() > before", arg=before)
+    measured = replace(speech, data={**speech.data, "duration_s": 0.5})
+    tell(page, "events", events=browser_page.as_messages([measured]), now_s=2.0)
+    page.wait_for_function(f"before => ({wide})() < before", arg=before)
 
 
 def test_the_timeline_is_walked_by_keys_and_enter_opens_the_json(page, session):

@@ -43,11 +43,12 @@ def event_view(event: Event, spans: Iterable[Span]) -> dict[str, Any]:
             {"who": line.who, "text": line.text, "lost": line.lost, "label": line.label, "time_s": line.time_s}
             for line in lines_of(event)
         ],
-        "spans": [_span_view(span) for span in spans],
+        "spans": [span_view(span) for span in spans],
     }
 
 
-def _span_view(span: Span) -> dict[str, Any]:
+def span_view(span: Span) -> dict[str, Any]:
+    """Return a span of the timeline; its times to the millisecond."""
     end_s = None if span.end_s is None else round(span.end_s, 3)
     return asdict(span) | {"start_s": round(span.start_s, 3), "end_s": end_s}
 

@@ -30,11 +30,13 @@ class GateTimes:
         self._in_order: list[_Shut] = []
         self._open_end: _Shut | None = None
         self._speech: dict[int, tuple[float, float | None]] = {}
+        self._near: set[int] = set()  # the speech that a time yet to come may reach over
 
     def speech(self, seq: int, start_s: float, end_s: float | None, *, closes: bool) -> set[int]:
         """Take when an output plays, and whether it keeps the caller out meanwhile; return what that changes."""
         if closes:
             self._speech[seq] = (start_s, end_s)
+            self._near.add(seq)
         elif self._speech.pop(seq, None) is None:
             return set()
         return {seq}
@@ -47,6 +49,7 @@ class GateTimes:
                 return set()
             self._open_end = self._shut[event.seq] = shut = _Shut(event)
             self._in_order.append(shut)
+            self._near = {seq for seq in self._near if self._may_reach(event.time_s, seq)}
             return self._touched(shut)
         return self.end(event.time_s) if _opens(event, shut.event) else set()
 
@@ -84,7 +87,13 @@ class GateTimes:
         return [*found, (start_s, end_s, NOT_INTERRUPTIBLE)]
 
     def _touched(self, shut: _Shut) -> set[int]:
-        return {shut.event.seq} | {seq for seq, times in self._speech.items() if _overlap(shut, *times)}
+        return {shut.event.seq} | {
+            seq for seq in self._near if seq in self._speech and _overlap(shut, *self._speech[seq])
+        }
+
+    def _may_reach(self, time_s: float, seq: int) -> bool:
+        end_s = self._speech[seq][1] if seq in self._speech else time_s
+        return end_s is None or end_s > time_s
 
 
 def _overlap(shut: _Shut, start_s: float, end_s: float | None) -> bool:

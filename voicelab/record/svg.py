@@ -19,6 +19,7 @@ _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 _MOST_TICKS = 12
 _PIXELS_A_LETTER = 6.2
 _LEAST_LETTERS = 4
+_LEAST_WIDTH = 2.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ def svg(events: Sequence[Event], duration_s: float) -> str:
         return ""
     length_s = max([duration_s, *(span.end_s or span.start_s for span in spans)]) or 1.0
     scene = _scene(spans, length_s)
-    timed = sorted((span for span in spans if span.kind == "span"), key=lambda span: span.start_s)
-    moments = list(_seen([span for span in spans if span.kind in {"mark", "tick"}], scene))
+    drawn = list(_told_apart(spans, scene))
+    timed = sorted((span for span in drawn if span.kind == "span"), key=lambda span: span.start_s)
+    moments = [span for span in drawn if span.kind in {"mark", "tick"}]
     rooms = _rooms([*timed, *moments], scene)
-    parts = [*_ground(scene, length_s), *_axis(scene, length_s), *_turns(spans, scene)]
+    parts = [*_ground(scene, length_s), *_axis(scene, length_s), *_turns(drawn, scene)]
+    beside = _rooms(timed, scene)
     for span in timed:
-        parts += _bar(span, scene)
+        parts += _bar(span, scene, beside[id(span)])
     for span in moments:
         parts += _moment(span, scene, rooms[id(span)])
     height = scene.bottom + _AXIS
@@ -78,6 +81,17 @@ def _scene(spans: Sequence[Span], length_s: float) -> _Scene:
         lanes[lane] = (y, height)
         y += height
     return _Scene((_WIDTH - _LEFT - _RIGHT) / length_s, lanes, rows, y)
+
+
+def _told_apart(spans: Sequence[Span], scene: _Scene) -> Iterator[Span]:
+    """Yield spans, of those that would fall on one another the first alone: a long session has thousands."""
+    drawn: set[tuple[str, str, int, int, bool]] = set()
+    for span in spans:
+        left, right = scene.x(span.start_s), scene.x(span.start_s if span.end_s is None else span.end_s)
+        place = (span.lane, span.kind, span.row, round(left / 2), span.tone in {"error", "cut"})
+        if right - left > _LEAST_WIDTH or place not in drawn:
+            drawn.add(place)
+            yield span
 
 
 # --- what stands behind ---
@@ -116,10 +130,10 @@ def _turns(spans: Sequence[Span], scene: _Scene) -> Iterator[str]:
 # --- what takes time ---
 
 
-def _bar(span: Span, scene: _Scene) -> Iterator[str]:
+def _bar(span: Span, scene: _Scene, room: float) -> Iterator[str]:
     y, slot = scene.slot(span)
     x, end_s = scene.x(span.start_s), span.start_s if span.end_s is None else span.end_s
-    width, height = max(2.0, scene.x(end_s) - x), 18 if span.lane == "agent" else slot - 8
+    width, height = max(_LEAST_WIDTH, scene.x(end_s) - x), 18 if span.lane == "agent" else slot - 8
     place = f"x='{x:.1f}' y='{y + 4:g}' width='{width:.1f}' height='{height:g}' rx='3'"
     yield f"<rect {place} {_fill(span)}>{_title(span)}</rect>"
     if span.cut:
@@ -127,7 +141,7 @@ def _bar(span: Span, scene: _Scene) -> Iterator[str]:
         colour = _COLOURS["cut"]
         yield f"<rect x='{x + width - red:.1f}' y='{y + 4:g}' width='{red:.1f}' height='{height:g}' fill='{colour}'/>"
         yield f"<text x='{x + width - 3:.1f}' y='{y + 33:g}' text-anchor='end' fill='{colour}'>{span.cut}</text>"
-    yield from _bar_label(span, x, width - (14 if span.cut else 0), y + 4 + height / 2 + 4)
+    yield from _bar_label(span, x, width - (14 if span.cut else 0), y + 4 + height / 2 + 4, room)
 
 
 def _fill(span: Span) -> str:
@@ -139,40 +153,30 @@ def _fill(span: Span) -> str:
     return f"fill='{colour}'"
 
 
-def _bar_label(span: Span, x: float, width: float, y: float) -> Iterator[str]:
+def _bar_label(span: Span, x: float, width: float, y: float, room: float) -> Iterator[str]:
     """Write in a bar where there is room; whose task it is, and why the gate is closed, else stands beside it."""
     letters = int((width - 10) / _PIXELS_A_LETTER)
     ink = "" if span.tone in {"task", "quiet"} else " fill='#fff'"
-    if (span.lane in {"tasks", "gate"}) and letters < len(span.label):
-        length = len(span.label) * _PIXELS_A_LETTER
-        left = x + width + 5 + length > _WIDTH
+    at = f"x='{x + 5:.1f}'{ink}"
+    if span.lane in {"tasks", "gate"} and letters < len(span.label):
+        left = x + width + 5 + len(span.label) * _PIXELS_A_LETTER > _WIDTH and room == math.inf
         at = f"x='{x - 5:.1f}' text-anchor='end'" if left else f"x='{x + width + 5:.1f}'"
-        yield f"<text {at} y='{y:g}'>{html.escape(span.label)}</text>"
-    elif letters >= _LEAST_LETTERS and span.label:
-        yield f"<text x='{x + 5:.1f}' y='{y:g}'{ink} pointer-events='none'>{_shortened(span.label, letters)}</text>"
+        letters = len(span.label) if room == math.inf else int((room - width - 8) / _PIXELS_A_LETTER)
+    if letters >= _LEAST_LETTERS and span.label:
+        yield f"<text {at} y='{y:g}' pointer-events='none'>{_shortened(span.label, letters)}</text>"
 
 
 # --- moments ---
 
 
-def _seen(moments: Sequence[Span], scene: _Scene) -> Iterator[Span]:
-    """Yield moments, of those that would fall on one another the first alone: a long session has thousands."""
-    drawn: set[tuple[str, int, int, bool]] = set()
-    for span in moments:
-        place = (span.lane, span.row, round(scene.x(span.start_s) / 2), span.tone in {"error", "cut"})
-        if place not in drawn:
-            drawn.add(place)
-            yield span
-
-
 def _rooms(spans: Sequence[Span], scene: _Scene) -> dict[int, float]:
-    """Return the pixels from each span's beginning to that of the next one in its lane."""
+    """Return the pixels from each span's beginning to that of the next one in its row."""
     rooms: dict[int, float] = {}
-    ahead: dict[LaneName, float] = {}
+    ahead: dict[tuple[LaneName, int], float] = {}
     for span in sorted(spans, key=lambda span: span.start_s, reverse=True):
         x = scene.x(span.start_s)
-        rooms[id(span)] = ahead.get(span.lane, _WIDTH) - x
-        ahead[span.lane] = x
+        rooms[id(span)] = ahead.get((span.lane, span.row), float("inf")) - x
+        ahead[span.lane, span.row] = x
     return rooms
 
 

@@ -43,7 +43,9 @@ function drawItems(pen) {
   const { scene } = pen;
   const to_s = scene.from_s + scene.span_s;
   const visible = scene.items.filter(({ start_s, end_s }) => start_s <= to_s && (end_s ?? scene.now_s) >= scene.from_s);
-  for (const item of visible) if (item.kind === "span") drawSpan(pen, item);
+  const spans = visible.filter(({ kind }) => kind === "span");
+  const beside = roomsOf(pen, spans);
+  for (const item of spans) drawSpan(pen, item, beside.get(item) ?? Infinity);
   const rooms = roomsOf(pen, visible);
   for (const item of visible) {
     if (item.kind === "tick") drawTick(pen, item);
@@ -52,7 +54,7 @@ function drawItems(pen) {
 }
 
 /**
- * The room for an item's label, in pixels: up to what comes next in the same lane.
+ * The room for an item's label, in pixels: up to what comes next in the same row.
  *
  * @param {Pen} pen
  * @param {Item[]} items

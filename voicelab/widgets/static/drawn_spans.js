@@ -14,8 +14,9 @@ import { CHAR_PX, GUTTER, outline, roundedRect, slotOf } from "./pen.js";
  *
  * @param {Pen} pen
  * @param {Item} item
+ * @param {number} room pixels from its beginning to that of the next one
  */
-export function drawSpan(pen, item) {
+export function drawSpan(pen, item, room) {
   const { context, scene, colours } = pen;
   const box = boxOf(pen, item);
   const { left, top, width, tall } = box;
@@ -30,7 +31,7 @@ export function drawSpan(pen, item) {
     context.stroke();
   }
   if (item.cut) drawCut(pen, item.cut, box);
-  const shown = { from: Math.max(left, GUTTER), to: Math.min(left + width, scene.width) };
+  const shown = { from: Math.max(left, GUTTER), to: Math.min(left + width, scene.width), next: left + room };
   labelSpan(pen, item, style.ink, shown, top + tall / 2 + 0.5);
   outline(pen, item, left, top, width, tall);
 }
@@ -53,7 +54,7 @@ function boxOf(pen, item) {
  * @param {Pen} pen
  * @param {Item} item
  * @param {string} ink
- * @param {{ from: number, to: number }} shown the part of it that is in the window
+ * @param {{ from: number, to: number, next: number }} shown the part of it that is in the window, and where the next begins
  * @param {number} middle
  */
 function labelSpan({ context, scene, colours }, item, ink, shown, middle) {
@@ -61,10 +62,11 @@ function labelSpan({ context, scene, colours }, item, ink, shown, middle) {
   const named = item.lane === "tasks" || item.lane === "gate";
   context.fillStyle = ink;
   if (named && chars < item.label.length) {
+    const left = shown.next === Infinity && shown.to + 6 + item.label.length * CHAR_PX > scene.width;
+    const fits = shown.next === Infinity ? item.label.length : Math.floor((shown.next - shown.to - 10) / CHAR_PX);
     context.fillStyle = item.lane === "tasks" ? colours["task-ink"] : colours.dim;
-    const left = shown.to + 6 + item.label.length * CHAR_PX > scene.width;
     context.textAlign = left ? "right" : "left";
-    context.fillText(item.label, left ? shown.from - 6 : shown.to + 6, middle);
+    if (fits >= 4) context.fillText(shortText(item.label, fits), left ? shown.from - 6 : shown.to + 6, middle);
     context.textAlign = "left";
   } else if (chars >= 4) {
     context.fillText(shortText(item.label, chars), shown.from + 6, middle);
