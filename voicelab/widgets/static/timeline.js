@@ -59,15 +59,9 @@ export function timelineView({ store }, open) {
     hits = drawOn(parts, timeline, viewport, selection.active, store) ?? hits;
   }
 
-  watchKeys(parts.stage, viewport, selection, () => stale && rebuild(), open);
-  watchPointer({
-    stage: parts.stage, canvas: parts.canvas, viewport, hits: () => hits,
-    over: (item) => parts.read(item ?? selection.active),
-    click(item) {
-      selection.choose(item, false);
-      open(item.event, parts.stage);
-    },
-  });
+  const show = (/** @type {Item} */ item) => open(item.event, parts.stage);
+  watchKeys(parts.stage, viewport, selection, () => stale && rebuild(), show);
+  watchClicks(parts, viewport, selection, () => hits, show);
   const unwatch = watchLooks(parts.stage, store, plan);
 
   return {
@@ -180,9 +174,9 @@ function fitCanvas(canvas, width, height) {
  * @param {Viewport} viewport
  * @param {Selection} selection
  * @param {() => void} ready called before a key chooses an item
- * @param {(event: SpannedEvent, back: HTMLElement) => void} open
+ * @param {(item: Item) => void} show
  */
-function watchKeys(stage, viewport, selection, ready, open) {
+function watchKeys(stage, viewport, selection, ready, show) {
   /** @type {Record<string, () => void>} */
   const keys = {
     ArrowRight: () => selection.step(1), ArrowLeft: () => selection.step(-1),
@@ -190,7 +184,7 @@ function watchKeys(stage, viewport, selection, ready, open) {
     Home: () => selection.step(-Infinity), End: () => selection.step(Infinity),
     PageUp: () => viewport.pan(-0.8), PageDown: () => viewport.pan(0.8),
     "+": () => viewport.zoom(1 / 1.6), "=": () => viewport.zoom(1 / 1.6), "-": () => viewport.zoom(1.6), 0: () => viewport.fit(),
-    Enter: () => selection.active && open(selection.active.event, stage),
+    Enter: () => selection.active && show(selection.active),
   };
   stage.addEventListener("keydown", (event) => {
     const act = keys[event.key];
@@ -198,6 +192,24 @@ function watchKeys(stage, viewport, selection, ready, open) {
     event.preventDefault();
     ready();
     act();
+  });
+}
+
+/**
+ * @param {Parts} parts
+ * @param {Viewport} viewport
+ * @param {Selection} selection
+ * @param {() => Hit[]} hits
+ * @param {(item: Item) => void} show
+ */
+function watchClicks({ stage, canvas, read }, viewport, selection, hits, show) {
+  watchPointer({
+    stage, canvas, viewport, hits,
+    over: (item) => read(item ?? selection.active),
+    click(item) {
+      selection.choose(item, false);
+      show(item);
+    },
   });
 }
 
