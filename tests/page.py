@@ -5,8 +5,10 @@ import contextlib
 from typing import Any
 
 import numpy as np
+from protocol_check import wrong
 
 from voicelab import speech
+from voicelab.live.protocol import CONSOLE
 from voicelab.live.talk import Talk
 from voicelab.runtime.clock import VirtualLoop
 
@@ -52,6 +54,7 @@ class Page:
 
     def __init__(self, handler: Any, *, plays: bool = True, engine: str = "page", **options: Any) -> None:
         self.sent: list[tuple[dict, bytes | None]] = []
+        self.wrong: list[str] = []
         self.records = []
         self.engine = engine
         self._plays = plays
@@ -90,7 +93,7 @@ class Page:
     def sound(self, samples: np.ndarray) -> None:
         for at in range(0, len(samples), CHUNK):
             self.run(len(samples[at : at + CHUNK]) / 16000)
-            self.give(samples[at : at + CHUNK].astype("<i2").tobytes(), k="pcm", seq=at // CHUNK)
+            self.give(samples[at : at + CHUNK].astype("<i2").tobytes(), k="pcm")
         self.run(0.05)
 
     def hang_up(self) -> None:
@@ -99,10 +102,12 @@ class Page:
 
     def close(self) -> None:
         self.talk.close()
+        assert self.wrong == [], "the kernel sent what the table of messages doesn't have"
 
     # what the browser is told
 
     def _take(self, message: dict, buffer: bytes | None = None) -> None:
+        self.wrong += wrong(CONSOLE.to_page, message, buffer)
         self.sent.append((message, buffer))
         kind = message["k"]
         if kind in {"all", "state"}:

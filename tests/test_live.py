@@ -157,6 +157,35 @@ def test_typing_over_the_agent_cuts_it_and_tells_what_was_heard(page_of):
     assert page.named("text")[1]["data"]["previous_turn_interrupted"]
 
 
+def test_what_was_heard_is_what_the_page_played(page_of):
+    page = page_of(echo).connect(3)
+    page.say("a very long sentence to say back", 1.0)
+    # The page was half a second late with the sound, and has stopped by itself as the caller pressed Enter.
+    page.give(k="stopped", row=page.named("text_to_speech")[1]["seq"], played_s=0.5)
+    page.say("stop", 3)
+    cut = page.named("text_to_speech")[1]
+    assert cut["data"]["interrupted"]
+    assert cut["data"]["played_s"] == pytest.approx(0.5, abs=0.01)
+    seconds = speech.FakeTextToSpeech().synthesize(cut["data"]["text"]).duration_s
+    reached = int(len(cut["data"]["text"]) * 0.5 / seconds)
+    assert cut["data"]["heard"] == cut["data"]["text"][:reached].rpartition(" ")[0]
+    assert page.named("text")[1]["data"]["previous_turn_interrupted"]
+
+
+def test_a_row_that_the_page_never_played_was_not_heard(page_of):
+    page = page_of(echo).connect(3)
+    page.say("a very long sentence to say back", 1.0)
+    page.give(k="stopped", row=page.named("text_to_speech")[1]["seq"], played_s=0)
+    page.say("stop", 3)
+    cut = page.named("text_to_speech")[1]
+    assert cut["data"].get("heard", "") == ""
+    assert cut["end_s"] - cut["time_s"] < 0.01
+    for nonsense in (-1, 1e9, float("nan")):
+        page.give(k="stopped", row=page.named("text_to_speech")[-1]["seq"], played_s=nonsense)
+    page.run(0.1)
+    assert page.named("text_to_speech")[-1]["time_s"] > cut["time_s"]
+
+
 def test_what_may_not_be_interrupted_is_not(page_of):
     async def stubborn(event, context):
         if event.name == "start":
@@ -253,7 +282,7 @@ def test_speaking_over_the_agent_cuts_it_at_the_first_sound(page_of):
     page.give(k="set", name="mode", value="hands_free")
     page.connect(3)
     page.say("a very long sentence to say back", 0.5)
-    page.give(k="onset", t=0)
+    page.give(k="onset")
     page.run(0.1)
     assert page.named("text_to_speech")[1]["data"]["interrupted"]
     page.speak("no")
@@ -266,7 +295,7 @@ def test_a_noise_that_was_no_speech_lets_the_silence_count_again(page_of):
     page = page_of(echo)
     page.give(k="set", name="mode", value="hands_free")
     page.connect(4)
-    page.give(k="onset", t=0)
+    page.give(k="onset")
     page.run(12)
     assert page.named("timeout")
 
@@ -743,7 +772,7 @@ def test_an_engine_of_ones_own_can_be_chosen_again(page_of):
         page.give(k="set", name="tts", value=name)
     page.connect(2)
     assert page.named("text_to_speech")[0]["data"]["engine"] == "mine"
-    assert page.state["uses"] == {"stt": "fake", "tts": "mine", "pace": 1}
+    assert page.state["uses"] == {"stt": "fake", "pace": 1}
 
 
 def test_a_refused_setting_is_shown_as_it_was(page_of):

@@ -81,8 +81,8 @@ class Media:
     phrases: tuple[str, ...] = ()
 
     def view(self) -> dict[str, Any]:
-        """Return names and pace."""
-        return {"stt": self.listens, "tts": self.speaks, "pace": self.pace}
+        """Return what listens, by name, and the pace."""
+        return {"stt": self.listens, "pace": self.pace}
 
 
 class Call:

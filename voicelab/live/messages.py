@@ -1,23 +1,93 @@
-"""A front end's messages, and what each asks of the conversation (docs/console-protocol.md)."""
+"""A front end's messages, and what each asks of the conversation (the table is in `voicelab.live.protocol`)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from voicelab.live.talk import Talk
+from voicelab.live.protocol import CONSOLE
 
 Message = dict[str, Any]
+Samples = npt.NDArray[np.int16]
 
 
-def take(talk: "Talk", engine: str | None, message: Message, buffers: list[bytes]) -> None:
+class Conversation(Protocol):
+    """What a front end can ask for, and tell of its sound."""
+
+    def hello(self, engine: str) -> None:
+        """Show a page everything."""
+
+    def pong(self, engine: str) -> None:
+        """Learn that a page is still there."""
+
+    def connect(self, engine: str) -> None:
+        """Start a session, heard and spoken on a page."""
+
+    def renew(self, engine: str) -> None:
+        """End the running session and start another."""
+
+    def hang_up(self) -> None:
+        """End the running session as the caller."""
+
+    def say(self, text: Any) -> None:
+        """Say something typed."""
+
+    def press(self, digit: str) -> None:
+        """Press a key."""
+
+    def custom(self, name: Any, data: Any) -> None:
+        """Send a custom event."""
+
+    def timeout(self) -> None:
+        """Tell the handler of a silence."""
+
+    def force(self, test: str, variant: str | None) -> None:
+        """Force a variant in the next session."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Change a setting."""
+
+    def rate(self, value: Any, note: str) -> None:
+        """Take the person's verdict on a blind session."""
+
+    def download(self, what: str) -> None:
+        """Send the last session as a file."""
+
+    def replay(self, engine: str) -> None:
+        """Send a page the last session's sound."""
+
+    def microphone(self, error: str | None, *, on: bool) -> None:
+        """Be told that the microphone is open or closed."""
+
+    def hears(self, samples: Samples) -> None:
+        """Take a piece of the microphone's sound."""
+
+    def holds(self, on: bool) -> None:
+        """Push-to-talk is held, or released."""
+
+    def onset(self) -> None:
+        """The page heard the caller begin."""
+
+    def heard(self, text: str, final: bool) -> None:
+        """Take what the page's own recognition has."""
+
+    def started(self, row: int) -> None:
+        """Playback of a row began."""
+
+    def played(self, row: int) -> None:
+        """A row has been played to its end."""
+
+    def stopped(self, row: int, played_s: float) -> None:
+        """A row was cut after so many seconds."""
+
+
+def take(conversation: Conversation, engine: str | None, message: Message, buffers: list[bytes]) -> None:
     """Do what a message asks for; one that nobody knows asks for nothing.
 
     Args:
-        talk: The conversation.
-        engine: The page that has the sound: another one's sound is not taken.
+        conversation: Does it.
+        engine: The page that has the sound: what another one says of sound is not taken.
         message: The message.
         buffers: What came with it.
 
@@ -26,39 +96,40 @@ def take(talk: "Talk", engine: str | None, message: Message, buffers: list[bytes
         KeyError, TypeError, ValueError: it can't be read.
     """
     kind = message.get("k")
-    if kind in _SOUND and message.get("engine", engine) == engine:
-        _SOUND[kind](talk, message, buffers)
-    elif kind in _ASKS:
-        _ASKS[kind](talk, message)
+    known = CONSOLE.to_kernel.get(kind) if isinstance(kind, str) else None
+    if known is None or (known.of_sound and message.get("engine", engine) != engine):
+        return
+    if kind == "pcm":
+        conversation.hears(_samples(buffers))
+    else:
+        _ASKS[known.k](conversation, message)
 
 
-def _samples(buffers: list[bytes]) -> npt.NDArray[np.int16]:
+def _samples(buffers: list[bytes]) -> Samples:
     data = buffers[0] if buffers else b""
     return np.frombuffer(data[: len(data) // 2 * 2], np.dtype("<i2"))
 
 
-_ASKS: dict[str, Callable[["Talk", Message], None]] = {
-    "hello": lambda talk, m: talk.hello(str(m["engine"])),
-    "pong": lambda talk, m: talk.pong(str(m["engine"])),
-    "connect": lambda talk, m: talk.connect(str(m["engine"])),
-    "new": lambda talk, m: talk.renew(str(m["engine"])),
-    "hang_up": lambda talk, _: talk.hang_up(),
-    "say": lambda talk, m: talk.say(m["text"]),
-    "key": lambda talk, m: talk.press(str(m["digit"])),
-    "event": lambda talk, m: talk.custom(m["name"], m.get("data") or {}),
-    "timeout": lambda talk, _: talk.timeout(),
-    "force": lambda talk, m: talk.force(str(m["test"]), None if m["variant"] is None else str(m["variant"])),
-    "set": lambda talk, m: talk.set(str(m["name"]), m["value"]),
-    "rate": lambda talk, m: talk.rate(m.get("value"), str(m.get("note") or "")),
-    "download": lambda talk, m: talk.download(str(m["what"])),
-    "replay": lambda talk, m: talk.replay(str(m["engine"])),
-}
-_SOUND: dict[str, Callable[["Talk", Message, list[bytes]], None]] = {
-    "microphone": lambda talk, m, _: talk.microphone(m.get("error"), on=bool(m["on"])),
-    "pcm": lambda talk, _, buffers: talk.hears(_samples(buffers)),
-    "talk": lambda talk, m, _: talk.holds(bool(m["on"])),
-    "onset": lambda talk, *_: talk.onset(),
-    "heard": lambda talk, m, _: talk.heard(str(m["text"]), bool(m["final"])),
-    "started": lambda talk, m, _: talk.started(int(m["row"])),
-    "ended": lambda talk, m, _: talk.played(int(m["row"])),
+_ASKS: dict[str, Callable[[Conversation, Message], None]] = {
+    "hello": lambda it, m: it.hello(str(m["engine"])),
+    "pong": lambda it, m: it.pong(str(m["engine"])),
+    "connect": lambda it, m: it.connect(str(m["engine"])),
+    "new": lambda it, m: it.renew(str(m["engine"])),
+    "hang_up": lambda it, _: it.hang_up(),
+    "say": lambda it, m: it.say(m["text"]),
+    "key": lambda it, m: it.press(str(m["digit"])),
+    "event": lambda it, m: it.custom(m["name"], m.get("data") or {}),
+    "timeout": lambda it, _: it.timeout(),
+    "force": lambda it, m: it.force(str(m["test"]), None if m["variant"] is None else str(m["variant"])),
+    "set": lambda it, m: it.set(str(m["name"]), m["value"]),
+    "rate": lambda it, m: it.rate(m.get("value"), str(m.get("note") or "")),
+    "download": lambda it, m: it.download(str(m["what"])),
+    "replay": lambda it, m: it.replay(str(m["engine"])),
+    "microphone": lambda it, m: it.microphone(m.get("error"), on=bool(m["on"])),
+    "talk": lambda it, m: it.holds(bool(m["on"])),
+    "onset": lambda it, _: it.onset(),
+    "heard": lambda it, m: it.heard(str(m["text"]), bool(m["final"])),
+    "started": lambda it, m: it.started(int(m["row"])),
+    "ended": lambda it, m: it.played(int(m["row"])),
+    "stopped": lambda it, m: it.stopped(int(m["row"]), float(m["played_s"])),
 }

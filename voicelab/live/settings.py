@@ -75,9 +75,8 @@ class Settings:
         return Media(self._engines["tts"], self._engines["stt"], speaks, listens, pace, self._phrases)
 
     def uses(self) -> dict[str, Any]:
-        """Return what the next session hears and speaks with, by name, and the pace of its time."""
-        names = {kind: self._values[kind] for kind in ("stt", "tts")}
-        return names | {"pace": self._pace(names["tts"])}
+        """Return what the next session hears with, by name, and the pace of its time."""
+        return {"stt": self._values["stt"], "pace": self._pace(self._values["tts"])}
 
     def _pace(self, speaks: str) -> float:
         return float(self._values["speed"]) if speaks == engines.OFF else 1.0

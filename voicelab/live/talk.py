@@ -25,6 +25,7 @@ from voicelab.live.latest import Latest
 from voicelab.live.loop import LoopThread
 from voicelab.live.messages import take
 from voicelab.live.past import Past
+from voicelab.live.protocol import CONSOLE
 from voicelab.live.screen import Screen, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
@@ -35,7 +36,6 @@ from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
 
 _TAKE_OVER_S = 1.0
-_FOR_ONE = {"audio", "speak", "clear", "ping"}
 
 
 class Talk:
@@ -315,6 +315,11 @@ class Talk:
         if self._call is not None:
             self._call.voice.ended(row)
 
+    def stopped(self, row: int, played_s: float) -> None:
+        """A row was cut after so many seconds."""
+        if self._call is not None:
+            self._call.voice.stopped(row, played_s)
+
     # --- files ---
 
     def download(self, what: str) -> None:
@@ -339,7 +344,7 @@ class Talk:
         return self._blind and (self._call is not None or self._past.asks is not None)
 
     def state(self) -> dict[str, Any]:
-        """Return the whole state, as docs/console-protocol.md lists it."""
+        """Return the whole state, as `voicelab.live.protocol` lists it."""
         call = self.call
         return {
             **self._session_state(),
@@ -371,7 +376,7 @@ class Talk:
         self._screen.show("message", self._message)
 
     def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
-        if message["k"] in _FOR_ONE:
+        if CONSOLE.to_page[message["k"]].of_sound:
             message = {**message, "engine": self._engine}
         self._send_raw(message, buffer)
 

@@ -1,4 +1,4 @@
-"""What a front end shows of a live session, as plain data (see docs/console-protocol.md)."""
+"""What a front end shows of a live session, as plain data (`voicelab.live.protocol` lists it)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -119,10 +119,7 @@ def _outcomes(rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def _metrics(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    return [
-        {"type": kind, "name": name, "value": value, "time_s": round(time_s, 3)}
-        for _, time_s, _, kind, name, value, _ in rows
-    ]
+    return [{"type": kind, "name": name, "value": value} for _, _, _, kind, name, value, _ in rows]
 
 
 def _plain(session: Session, data: Any) -> Any:

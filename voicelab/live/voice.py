@@ -123,6 +123,18 @@ class LiveVoice:
         if playing is not None:
             self.session.playing(row, playing.start_s, self.session.now())
 
+    def stopped(self, row: int, played_s: float) -> None:
+        """The front end cut a row after so many seconds; comes before the words that interrupt it, which cut it here."""
+        playing = self._playing.get(row)
+        if playing is None or not 0 <= played_s <= self.session.now():
+            return
+        # What was heard is reckoned from when it began: the page knows that to the millisecond.
+        start_s = self.session.now() - played_s
+        queued = self.session.playing(row, start_s, start_s + playing.duration_s)
+        if queued is not None:
+            playing.start_s = queued.start_s
+            self._tape.move(row, queued.start_s)
+
     # --- the work ---
 
     async def run(self) -> None:

@@ -1,0 +1,83 @@
+"""The messages between kernel and page: one table, which both sides, the page's types and the docs are held to."""
+
+import re
+from unittest.mock import MagicMock
+
+import protocol_copies
+import pytest
+from protocol_check import wrong
+
+from voicelab.live.messages import take
+from voicelab.live.protocol import CONSOLE, RECORDS, WIDGETS
+from voicelab.widgets.esm import STATIC
+
+
+class Read(dict):
+    """A message that remembers what was read of it."""
+
+    def __init__(self, fields):
+        super().__init__(fields)
+        self.read = set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        self.read.add(name)
+        return super().get(name, default)
+
+
+def a_value_of(kind):
+    return {"string": "page", "number": 1, "boolean": True, '"json" | "wav"': "json"}.get(kind.split(" | null")[0], {})
+
+
+@pytest.mark.parametrize("message", CONSOLE.to_kernel.values(), ids=lambda message: message.k)
+def test_the_kernel_reads_each_field_of_a_pages_message_and_no_other(message):
+    given = Read({"k": message.k, **{name: a_value_of(kind) for name, kind in message.all_fields.items()}})
+    conversation = MagicMock()
+    take(conversation, "page", given, [b"\0\0"] if message.buffer else [])
+    assert given.read == {"k", *message.all_fields}
+    assert len(conversation.method_calls) == 1
+
+
+def test_what_another_page_says_of_sound_is_not_taken():
+    conversation = MagicMock()
+    take(conversation, "page", {"k": "started", "row": 1, "engine": "another"}, [])
+    assert not conversation.method_calls
+
+
+def test_the_pages_types_and_the_docs_are_written_from_the_table():
+    text = protocol_copies.DOCS.read_text(encoding="utf-8")
+    assert protocol_copies.TYPES.read_text(encoding="utf-8") == protocol_copies.types(), "run `make format`"
+    assert text == protocol_copies.docs(text), "run `make format`"
+
+
+def test_whatever_the_kernel_sends_has_a_reader_in_the_page():
+    page = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
+    code = re.sub(r"/\*.*?\*/|//[^\n]*", "", page, flags=re.DOTALL)
+    words = set(re.findall(r"\w+", code))
+    sent = {name for widget in WIDGETS for message in widget.to_page.values() for name in message.fields}
+    shown = {name for record in RECORDS for name in record.fields}
+    assert {name.removesuffix("?") for name in sent | shown} - words == set()
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"k": "nonsense"}, "no message 'nonsense'"),
+        ({"k": "partial"}, "partial.text: missing"),
+        ({"k": "partial", "text": "a", "more": 1}, "partial.more: not in the table"),
+        ({"k": "partial", "text": 7}, "partial.text: 7 is no string"),
+        ({"k": "state", "state": {"phase": "gone"}}, "is not"),
+        ({"k": "state", "state": {"gate": {"open": True}}}, "state.state.gate.reason: missing"),
+        ({"k": "state", "state": {"latency": [{"turn": None}]}}, "None is no number"),
+    ],
+)
+def test_a_message_that_the_table_does_not_have_would_be_seen(message, problem):
+    assert problem in "; ".join(wrong(CONSOLE.to_page, message))
+
+
+def test_a_message_of_the_table_is_right():
+    assert wrong(CONSOLE.to_page, {"k": "state", "state": {"log": None, "variables": {"KEY": "•"}}}) == []
+    assert wrong(CONSOLE.to_page, {"k": "clear", "engine": None}) == []

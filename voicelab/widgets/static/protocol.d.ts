@@ -1,0 +1,197 @@
+/** The messages between kernel and page. Written from voicelab/live/protocol.py: change that, and `make format`. */
+
+/** An event's data: what is in it follows from the event's name. */
+// biome-ignore lint/suspicious/noExplicitAny: events of handlers carry what they like
+export type Data = Record<string, any>;
+
+/** What there is to know of the console, key by key. */
+export interface State {
+  phase: "idle" | "live" | "ended"; // `idle`: no session yet
+  session: number; // number of the session; when it changes, conversation and timeline begin anew
+  agent: string; // the handler's name
+  log: string | null; // name of the log's folder
+  blind: boolean; // whether the variant is hidden until the session has been rated
+  tests: Test[];
+  outcomes: Record<string, unknown>; // by name
+  metrics: Metric[];
+  data: Record<string, unknown>; // what the handler keeps in its context
+  output_data: Record<string, unknown>;
+  parameters: Record<string, unknown>;
+  variables: Record<string, string>; // by name, each masked
+  notes: Note[]; // portability notes
+  engine: string | null; // id of the page that has the sound
+  settings: Settings;
+  uses: Uses; // what the running session hears with and how time passes in it, else the next one: what is set while a session runs counts from the next one on
+  engines: Engines; // to choose from
+  gate: Gate; // whether the caller's words reach the agent now
+  latency: Latency[]; // of the turns
+  status: string | null; // of the ended session
+  duration_s: number | null; // of the ended session
+  ask: Question | null; // after a blind session, what its person is asked
+  message: Notice | null; // one sentence for the user
+}
+
+/** What the person can set. */
+export interface Settings {
+  stt: string; // name of what listens: an engine, `off` or `browser`
+  tts: string; // name of what speaks
+  mode: "push" | "hands_free";
+  speed: number; // how many times as fast as real ones a session's seconds pass, where nothing speaks
+  volume: number; // 0 to 1
+  muted: boolean;
+  echo_cancellation: boolean;
+  noise_suppression: boolean;
+  auto_gain: boolean;
+}
+
+/** What a session hears with. */
+export interface Uses {
+  stt: string; // name of what listens
+  pace: number; // how many times as fast as real ones its seconds pass
+}
+
+/** What can listen and speak. */
+export interface Engines {
+  stt: SpeechEngine[];
+  tts: SpeechEngine[];
+}
+
+/** One of them. */
+export interface SpeechEngine {
+  name: string;
+  label: string;
+  offline: boolean;
+  installed: boolean;
+  note: string; // what to install, or where audio goes
+}
+
+/** An A/B test that the session reached. */
+export interface Test {
+  test: string;
+  variants: Record<string, number>; // weight by name
+  variant: string | null; // null until drawn, in blind mode until it may be shown
+  assignment: string | null; // how it was drawn
+  forced: string | null; // the variant forced for the next session
+}
+
+/** What the handler measured. */
+export interface Metric {
+  type: string;
+  name: string;
+  value: unknown;
+}
+
+/** A portability note. */
+export interface Note {
+  line: number | null;
+  rule: string;
+  text: string;
+}
+
+export interface Gate {
+  open: boolean;
+  reason: string; // why not
+}
+
+/** How long a turn's answer took. */
+export interface Latency {
+  turn: number;
+  total_ms: number; // the sum of the parts
+  parts: Part[];
+}
+
+export interface Part {
+  name: string;
+  ms: number;
+}
+
+/** The outcome that the person of a blind session is asked for. */
+export interface Question {
+  test: string;
+  outcome: string;
+  type: "boolean" | "number" | "text";
+}
+
+export interface Notice {
+  level: "info" | "warning" | "error";
+  text: string;
+}
+
+/** The record's event, and what the page needs to show it. */
+export interface Event {
+  seq: number; // its number; an amended event comes again under it
+  time_s: number;
+  turn: number;
+  kind: string;
+  name: string;
+  data: Data;
+  background: boolean;
+  task_name: string | null;
+  lines: Line[]; // the lines of conversation that it makes
+  end_s?: number | null; // of what is played: when it has been, or null while that isn't known; `data.interrupted` and `data.played_s` tell that it was cut
+}
+
+/** A line of conversation. */
+export interface Line {
+  who: string; // `agent`, `caller`, `task`, `error` or `note`
+  text: string;
+  lost: string; // what was not heard
+  label: string;
+  time_s: number;
+}
+
+export type ConsoleToPage =
+  | { k: "all"; state: State; events: Event[]; now_s?: number }
+  | { k: "state"; state: Partial<State> }
+  | { k: "events"; events: Event[]; now_s: number }
+  | { k: "partial"; text: string }
+  | { k: "audio"; row: number; rate: number; interruptible: boolean; last: boolean; engine: string | null }
+  | { k: "speak"; row: number; text: string; voice: string | null; language: string | null; speed: number | null; interruptible: boolean; engine: string | null }
+  | { k: "ping"; engine: string | null }
+  | { k: "clear"; engine: string | null }
+  | { k: "file"; name: string; mime: string }
+  | { k: "replay"; rate: number; duration_s: number; engine: string | null };
+
+export type ConsoleToKernel =
+  | { k: "hello"; engine: string }
+  | { k: "pong"; engine: string }
+  | { k: "connect"; engine: string }
+  | { k: "new"; engine: string }
+  | { k: "hang_up" }
+  | { k: "say"; text: string }
+  | { k: "key"; digit: string }
+  | { k: "event"; name: string; data: Record<string, unknown> }
+  | { k: "timeout" }
+  | { k: "force"; test: string; variant: string | null }
+  | { k: "set"; name: keyof Settings; value: unknown }
+  | { k: "rate"; value: unknown; note: string }
+  | { k: "download"; what: "json" | "wav" }
+  | { k: "replay"; engine: string }
+  | { k: "microphone"; on: boolean; error: string | null; engine: string | null }
+  | { k: "pcm"; engine: string | null }
+  | { k: "talk"; on: boolean; engine: string | null }
+  | { k: "onset"; engine: string | null }
+  | { k: "started"; row: number; engine: string | null }
+  | { k: "ended"; row: number; engine: string | null }
+  | { k: "stopped"; row: number; played_s: number; engine: string | null }
+  | { k: "heard"; text: string; final: boolean; engine: string | null };
+
+export type MicrophoneToPage =
+  | { k: "record"; seconds: number | null; engine: string }
+  | { k: "stop"; engine?: string };
+
+export type MicrophoneToKernel =
+  | { k: "hello"; engine: string }
+  | { k: "bye"; engine: string }
+  | { k: "recording"; engine: string }
+  | { k: "trouble"; text: string; engine: string }
+  | { k: "piece"; at: number; engine: string }
+  | { k: "done"; rate: number; samples: number; engine: string };
+
+export type SpeakerToPage =
+  | { k: "audio"; row: number; rate: number; text: string; interruptible: boolean; last: boolean; engine: string }
+  | { k: "speak"; row: number; text: string; interruptible: boolean; engine: string }
+  | { k: "clear"; engine: string };
+
+export type SpeakerToKernel =
+  | { k: "hello"; engine: string };
