@@ -15,6 +15,12 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_javascript.py tests/test_protocol.py
+
 # All run, also when one misses what is required; then `make` fails.
 bench: $(VENV)/.installed-test
 	@missed=; for name in $(BENCHMARKS); do \
@@ -30,6 +36,7 @@ lab: $(VENV)/.installed-lab
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python tests/protocol_copies.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
@@ -43,8 +50,10 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.made pyproject.toml
+# Beside the Python packages what checks the JavaScript: npm is in one of them, and puts it into .venv/javascript.
+$(VENV)/.installed-test: $(VENV)/.made pyproject.toml package.json
 	$(BIN)/python -m pip install --quiet -e '.[test]'
+	$(BIN)/python tests/javascript_tools.py
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-lab: $(VENV)/.made pyproject.toml

@@ -2,13 +2,11 @@
 
 import json
 import os
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import browser_page
+import javascript_tools
 import pytest
 from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, recorded_session, said, served
 
@@ -106,10 +104,7 @@ def test_it_says_hello_once_for_any_number_of_views(page, session):
     begin(page, session, [said(0, 0.0, "good morning")])
     assert len(sent(page, "hello")) == 1
     assert page.get_by_text("good morning").count() == 2
-    hello = sent(page, "hello")[0]
-    assert hello["secure"] is True
-    assert hello["microphone"] is True
-    assert hello["engine"]
+    assert sent(page, "hello")[0]["engine"]
 
 
 # --- what one does ---
@@ -189,15 +184,15 @@ def test_an_ended_session_can_be_kept_and_replayed(page, session):
     with page.expect_download() as download:
         page.evaluate("widget.tell({k: 'file', name: 'talk.json', mime: 'application/json'}, [8315, 125])")
     assert download.value.suggested_filename == "talk.json"
-    page.evaluate(
-        "widget.tell({k: 'replay', rate: 8000, duration_s: 1}, Int16Array.from({length: 16000}, (_, i) => 4000 * Math.sin(i / 9)))"
-    )
-    stop = button(page, "Stop replay")
-    stop.wait_for()
-    page.wait_for_timeout(400)
-    at_s = page.evaluate("document.querySelector('.vl-console').voicelab.store.now()")
-    assert 0.2 < at_s < 1.0
-    button(page, "Replay").wait_for(timeout=3000)
+    replay = "widget.tell({{k: 'replay', rate: 8000, duration_s: {}}}, Int16Array.from({{length: 1600}}, (_, i) => 4000 * Math.sin(i / 9)))"
+    page.evaluate(replay.format(60))
+    button(page, "Stop replay").wait_for()
+    page.wait_for_function("document.querySelector('.vl-console').voicelab.store.now() > 0.2")
+    button(page, "Stop replay").click()
+    button(page, "Replay").wait_for()
+    page.evaluate(replay.format(0.1))
+    button(page, "Stop replay").wait_for()
+    button(page, "Replay").wait_for()
 
 
 def test_an_outcome_is_asked_for_and_the_variant_hidden(page, session):
@@ -251,9 +246,11 @@ def test_numbers_that_json_would_change_are_refused(page, session):
 def test_what_is_chosen_in_a_session_counts_from_the_next_one_on(page, session):
     begin(page, session)
     tell(page, "state", state={"settings": {**session[0]["settings"], "tts": "off", "speed": 60}})
-    before_s = page.evaluate("document.querySelector('.vl-console').voicelab.store.now()")
+    times = "[document.querySelector('.vl-console').voicelab.store.now(), performance.now() / 1000]"
+    before_s, began_s = page.evaluate(times)
     page.wait_for_timeout(300)
-    assert page.evaluate("document.querySelector('.vl-console').voicelab.store.now()") - before_s < 5
+    after_s, ended_s = page.evaluate(times)
+    assert after_s - before_s < 2 * (ended_s - began_s)
 
 
 # --- what is shown ---
@@ -538,35 +535,9 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
 
 def violations(page):
     """Return what axe-core calls serious or critical."""
-    page.add_script_tag(path=str(axe()))
+    page.add_script_tag(path=str(javascript_tools.package("axe-core/axe.min.js")))
     return page.evaluate("""async () => {
       const { violations } = await axe.run('main', { resultTypes: ['violations'] });
       return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
         .map(({ id, nodes }) => [id, nodes[0].html.slice(0, 200), nodes[0].failureSummary]);
     }""")
-
-
-def axe() -> Path:
-    """Return axe-core, installed from npm beside the Python environment that runs the tests."""
-    folder = Path(sys.prefix) / "axe-core"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if script.exists():
-        return script
-    npm = shutil.which("npm")
-    if npm is None:
-        reason = "npm is needed to install axe-core, which checks accessibility."
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    folder.mkdir(exist_ok=True)
-    install = [
-        npm,
-        "install",
-        "--no-save",
-        "--no-package-lock",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(folder),
-        "axe-core@4",
-    ]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
-    return script

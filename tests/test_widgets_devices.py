@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from protocol_check import wrong
 
 speech = pytest.importorskip("voicelab.speech")
 
 from voicelab.base.errors import InputError, VoicelabError  # noqa: E402
+from voicelab.live.protocol import MICROPHONE, SPEAKER  # noqa: E402
 from voicelab.widgets.microphone import Microphone  # noqa: E402
 from voicelab.widgets.speaker import Speaker  # noqa: E402
 
@@ -16,7 +18,12 @@ class Page:
     def __init__(self, widget):
         self.sent = []
         self.widget = widget
-        widget.send = lambda content, buffers=None: self.sent.append((content, [bytes(b) for b in buffers or []]))
+        self.table = {"Microphone": MICROPHONE, "Speaker": SPEAKER}[type(widget).__name__].to_page
+        widget.send = self.take
+
+    def take(self, content, buffers=None):
+        assert wrong(self.table, content, buffers[0] if buffers else None) == []
+        self.sent.append((content, [bytes(b) for b in buffers or []]))
 
     def says(self, k, *buffers, **fields):
         self.widget._handle_custom_msg({"k": k, **fields}, [memoryview(b) for b in buffers])
@@ -108,7 +115,7 @@ def test_the_speaker_says_with_an_engine_and_plays_audio():
     page = Page(spk)
     spk.say("good morning")
     assert page.sent == [], "nobody listens yet"
-    page.says("hello", engine="tab", voices=[])
+    page.says("hello", engine="tab")
     assert {content["engine"] for content, _ in page.sent} == {"tab"}
     head, [pcm] = page.sent[-1]
     assert head["k"] == "audio"

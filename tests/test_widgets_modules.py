@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,23 +25,10 @@ def names_at_the_top(text):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_is_short_says_what_it_is_for_and_shows_texts_as_texts(path):
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("/**"), "no line says what the module is for"
+    assert text.removeprefix("// @ts-check\n\n").startswith("/**"), "no line says what the module is for"
     assert len(text.splitlines()) < 400
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
     assert not re.search(r"https?://(?!localhost)", text), "a widget loads nothing from elsewhere"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-@pytest.mark.skipif(shutil.which("node") is None, reason="node checks a module by itself; Chromium loads each as well")
-def test_node_reads_each_module_by_itself(path):
-    checked = subprocess.run(
-        ["node", "--input-type=module", "--check"],
-        input=path.read_text(encoding="utf-8"),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -93,7 +79,8 @@ def test_the_modules_ship_in_the_wheel(tmp_path):
 
 
 def test_nothing_is_installed_from_npm_to_run_the_widgets():
-    assert not [path for name in ("package.json", "package-lock.json", "node_modules") for path in ROOT.glob(name)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert not any("playwright" in needed for needed in project["dependencies"])
-    assert json.dumps(project["optional-dependencies"]["test"]).count("playwright") == 1
+    assert not any(re.match("playwright|nodejs", needed) for needed in project["dependencies"])
+    assert (
+        json.loads((ROOT / "package.json").read_text(encoding="utf-8")).keys().isdisjoint({"dependencies", "scripts"})
+    )

@@ -126,16 +126,29 @@ def hears_itself(page, act, until):
     return np.asarray(page.evaluate("tap.flat()")), page.evaluate("tapRate")
 
 
+def keep_audio_times(page):
+    """Open the sound device, and note with each message what time its clock had."""
+    page.evaluate(f"""() => {{
+      const {{ playback }} = {CONSOLE};
+      playback.wake();
+      const push = widget.sent.push.bind(widget.sent);
+      widget.sent.push = (message) => push({{ ...message, audio_s: playback.output.context.currentTime }});
+    }}""")
+
+
+def assert_heard(started, stopped):
+    """Hold what a row was heard by the clock that played it, whatever the machine did meanwhile."""
+    # A row begins up to 15 ms after it was scheduled, and its news can be late, never early.
+    least_s = stopped["audio_s"] - started["audio_s"] - 0.02
+    assert least_s <= stopped["played_s"] <= stopped["audio_s"] + 0.001
+
+
 # --- the microphone ---
 
 
 def test_hands_free_sends_what_is_heard_without_a_gap(page, spoken):
     begin(page, mode="hands_free")
     page.wait_for_function("widget.audio.length >= 75", timeout=20_000)
-    pieces = sent(page, "pcm")
-    assert [piece["seq"] for piece in pieces] == list(range(len(pieces)))
-    # The audio clock itself may jump while the device starts, so that the first step is left out.
-    assert np.allclose(np.diff([piece["t"] for piece in pieces])[1:], 0.1, atol=0.002)
     heard = captured(page)
     assert set(page.evaluate("widget.audio.map(a => a.length)")) == {RATE // 10}
     starts = (np.arange(QUIET_S + 0.5, 6.0, 1.0) * RATE).astype(int)
@@ -144,34 +157,54 @@ def test_hands_free_sends_what_is_heard_without_a_gap(page, spoken):
     assert matches[1] > 0.99
     on = [message for message in sent(page, "microphone") if message["on"]]
     assert len(on) == 1
-    assert on[0]["device"]
+    assert on[0]["error"] is None
+    assert page.evaluate(f"{CONSOLE}.store.local.devices.length") > 0
     assert page.get_by_text("microphone on").count() == 1
 
 
 def test_an_onset_stops_playback_here_and_is_reported(page):
+    keep_audio_times(page)
+    page.evaluate("widget.tone(3, 30)")
     begin(page, mode="hands_free")
-    page.evaluate("widget.tone(3, 10)")
-    page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=10_000)
-    page.wait_for_timeout(400)  # until the piece that holds the onset has come too
+    page.wait_for_function("widget.sent.some(message => message.k === 'onset')")
     told = [message["k"] for message in sent(page, "started", "stopped", "onset", "ended")]
-    assert told == ["started", "stopped", "onset"]
-    stopped, onset = sent(page, "stopped", "onset")
+    assert told == ["started", "stopped", "onset"], "what was heard is told before the words that interrupt"
+    started, stopped, _ = sent(page, "started", "stopped", "onset")
     assert stopped["row"] == 3
-    assert 0.5 < stopped["played_s"] < 3.0
-    assert onset["playing"] is True
-    # From the first loud sample that the page got until playback stopped; the bound is measured in benchmarks/.
-    pieces = sent(page, "pcm")
-    heard = captured(page)
-    loud = int(np.argmax(np.abs(heard) > 400))
-    began = pieces[loud // 1600]["t"] + loud % 1600 / RATE
-    assert abs(onset["t"] - began) < 0.05
+    assert_heard(started, stopped)
+
+
+def test_what_is_captured_has_no_gap_and_the_onset_is_where_it_is_loud(page, spoken):
+    heard = page.evaluate(
+        """async (samples) => {
+          const { Capture } = await import("./static/capture.js");
+          const rate = 48000, told = [];
+          const capture = new Capture(rate, (message) => told.push(message.k === "piece" ? { pcm: Array.from(new Int16Array(message.pcm)) } : message));
+          const sound = Float32Array.from({ length: samples.length * 3 }, (_, i) => samples[Math.floor(i / 3)] / 32768);
+          for (let at = 0; at + 128 <= sound.length; at += 128) capture.process([sound.subarray(at, at + 128)], at / rate);
+          capture.obey({ k: "flush" });
+          return told;
+        }""",
+        spoken.tolist(),
+    )
+    pieces = [message["pcm"] for message in heard if "pcm" in message]
+    assert {len(piece) for piece in pieces[:-1]} == {RATE // 10}
+    whole = np.concatenate(pieces)
+    assert abs(len(whole) - len(spoken)) <= 128 / 3
+    for start in np.arange(QUIET_S + 0.5, QUIET_S + SPEECH_S - 1, 1.0):
+        piece = whole[int(start * RATE) : int((start + 1) * RATE)].astype(float)
+        assert best_match(piece, spoken.astype(float)) > 0.99
+    onset, *_, offset = [message for message in heard if "pcm" not in message]
+    loud_s = int(np.argmax(np.abs(spoken) > 400)) / RATE
+    assert (onset["k"], offset["k"]) == ("onset", "offset")
+    assert onset["at"] == pytest.approx(loud_s, abs=0.05)
+    assert offset["at"] == pytest.approx(QUIET_S + SPEECH_S + 0.3, abs=0.1)
 
 
 def test_what_may_not_be_interrupted_is_played_on(page):
     begin(page, mode="hands_free")
-    page.evaluate("widget.tone(3, 3, { interruptible: false })")
-    page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=10_000)
-    assert sent(page, "onset")[0]["playing"] is False
+    page.evaluate("widget.tone(3, 30, { interruptible: false })")
+    page.wait_for_function("widget.sent.some(message => message.k === 'onset')")
     assert sent(page, "stopped") == []
 
 
@@ -194,8 +227,6 @@ def test_push_to_talk_is_held_by_the_button_and_by_the_space_bar(page):
     page.keyboard.up("Space")
     page.wait_for_function("widget.sent.filter(message => message.k === 'talk').length === 4")
     assert [message["on"] for message in sent(page, "talk")] == [True, False, True, False]
-    pieces = [piece["seq"] for piece in sent(page, "pcm")]
-    assert pieces == list(range(len(pieces)))
     order = [message["k"] for message in sent(page, "talk", "pcm")]
     assert order[0] == "talk"
     assert order[-1] == "talk"
@@ -333,13 +364,16 @@ def test_rows_are_played_in_order_and_without_a_gap(page):
 
 def test_clear_stops_and_reports_what_was_heard(page):
     begin(page)
-    page.evaluate("() => { widget.tone(7, 5); widget.tone(8, 2); }")
+    keep_audio_times(page)
+    page.evaluate("() => { widget.tone(7, 60); widget.tone(8, 2); }")
     page.wait_for_function("widget.sent.some(message => message.k === 'started')")
     page.wait_for_timeout(600)
     page.evaluate("widget.tell({ k: 'clear' })")
-    stopped = {message["row"]: message["played_s"] for message in sent(page, "stopped")}
-    assert 0.3 < stopped[7] < 1.2
-    assert stopped[8] == 0
+    started, stopped, behind = sent(page, "started", "stopped")
+    assert (stopped["row"], behind["row"]) == (7, 8)
+    assert_heard(started, stopped)
+    assert stopped["played_s"] > 0
+    assert behind["played_s"] == 0
     page.evaluate("widget.tone(9, 0.2)")
     page.wait_for_function("widget.sent.some(message => message.k === 'ended' && message.row === 9)")
     assert sent(page, "ended")[0]["row"] == 9
@@ -416,10 +450,12 @@ def test_the_microphone_widget_records_and_hands_over(browser, address, spoken):
     page.wait_for_timeout(200)
     assert sent(page, "recording") == []
     page.evaluate("widget.tell({ k: 'record', seconds: 3, engine: widget.sent[0].engine })")
-    page.wait_for_function("widget.sent.some(message => message.k === 'done')", timeout=10_000)
-    done = sent(page, "done")[0]
+    page.wait_for_function("widget.sent.some(message => message.k === 'done')")
+    [recording], [done] = sent(page, "recording"), sent(page, "done")
     assert done["rate"] == RATE
-    assert 2.5 < done["samples"] / RATE < 3.6
+    taken_s = (done["at"] - recording["at"]) / 1000
+    assert taken_s > 2.9, "it recorded for the three seconds that were asked for"
+    assert 0 < done["samples"] / RATE < taken_s + 0.2
     assert [message["k"] for message in sent(page, "hello", "recording", "piece", "done")] == [
         "hello",
         "recording",
@@ -455,13 +491,13 @@ def test_the_microphone_widget_takes_a_file(browser, address, spoken, tmp_path):
 
 def test_the_speaker_widget_plays_and_stops(browser, address):
     page = open_page(browser, address, "speaker_widget")
-    page.evaluate("widget.tone(1, 0.2, { text: 'Good morning!' })")
-    page.wait_for_function("widget.sent.some(message => message.k === 'ended')")
-    page.evaluate("widget.tone(2, 5, { text: 'A long story' })")
+    page.evaluate(
+        "() => { widget.tone(1, 0.2, { text: 'Good morning!' }); widget.tone(2, 60, { text: 'A long story' }); }"
+    )
     page.get_by_text("A long story").wait_for()
     page.get_by_role("button", name="Stop").click()
-    assert sent(page, "stopped")[0]["row"] == 2
-    assert page.get_by_text("silent").count() == 1
+    page.get_by_text("silent").wait_for()
+    assert [message["k"] for message in sent(page, "hello", "started", "ended", "stopped")] == ["hello"]
     assert not page.errors
     page.context.close()
 

@@ -1,17 +1,24 @@
+// @ts-check
+
 /** The console: one engine for a widget, and any number of views of it. */
 
-import { make } from "./dom.js";
+import { keepKeys, make } from "./dom.js";
 import { controlsView } from "./controls.js";
 import { conversationView } from "./conversation.js";
 import { devicesView } from "./devices.js";
-import { createEngine } from "./engine.js";
+import { Engine } from "./engine.js";
 import { headerView } from "./header.js";
 import { eventView, panesView } from "./panes.js";
 import { ratingView } from "./rating.js";
 import { timelineView } from "./timeline.js";
 
+/** @import { ConsoleToKernel, ConsoleToPage } from "./protocol.d.ts" */
+/** @import { Model, View, Widget } from "./types.d.ts" */
+
+/** @typedef {Model<ConsoleToKernel, ConsoleToPage>} ConsoleModel */
+
 /** Show an engine in an element; returns what takes it away again. */
-function showConsole(engine, model, place) {
+function showConsole(/** @type {Engine} */ engine, /** @type {ConsoleModel} */ model, /** @type {HTMLElement} */ place) {
   const detach = engine.attach();
   const event = eventView();
   const header = headerView(engine);
@@ -21,6 +28,7 @@ function showConsole(engine, model, place) {
   const panes = panesView(engine);
   const timeline = timelineView(engine, event.open);
   const devices = devicesView(engine);
+  /** @type {View[]} */
   const views = [header, conversation, rating, controls, panes, timeline, devices];
   const root = make("div", { class: "vl-console", tabindex: "-1", role: "group", "aria-label": "Voice console" },
     header.element,
@@ -30,23 +38,16 @@ function showConsole(engine, model, place) {
     timeline.element, event.element, devices.element);
 
   controls.watch(root);
-  // Keys pressed here are not the notebook's; and the first touch of the page is what lets it play sound.
-  for (const type of ["keydown", "keyup", "keypress"]) root.addEventListener(type, (pressed) => pressed.stopPropagation());
-  for (const type of ["pointerdown", "keydown"]) root.addEventListener(type, wake, true);
-  function wake() {
-    if (!engine.playback.busy) return;
-    engine.playback.wake();
-    engine.store.set({ silent: false });
-  }
-
+  keepKeys(root); // keys pressed here are not the notebook's
+  wakeOnTouch(root, engine);
   const unsubscribe = engine.store.subscribe((names) => {
     if (names.has("session")) event.hide();
     for (const view of views) view.update(names);
   });
   place.append(root);
-  for (const view of views) view.update(new Set([...Object.keys(engine.store.state), ...Object.keys(engine.store.local), "events"]));
+  for (const view of views) view.update(new Set(engine.store.names));
   const uncover = coverStatic(model);
-  root.voicelab = engine;
+  Object.assign(root, { voicelab: engine }); // for whoever looks into the page, as the tests do
 
   let shown = true;
   return function remove() {
@@ -60,27 +61,39 @@ function showConsole(engine, model, place) {
   };
 }
 
+// The first touch of a page is what lets it play sound.
+function wakeOnTouch(/** @type {HTMLElement} */ root, /** @type {Engine} */ engine) {
+  const wake = () => {
+    if (!engine.playback.busy) return;
+    engine.playback.wake();
+    engine.store.set({ silent: false });
+  };
+  for (const type of ["pointerdown", "keydown"]) root.addEventListener(type, wake, true);
+}
+
 // A saved notebook keeps a static copy of the conversation: it is hidden while the live one stands beside it.
-function coverStatic(model) {
+function coverStatic(/** @type {ConsoleModel} */ model) {
   const key = model.get("key");
-  if (!key) return () => {};
+  if (typeof key !== "string" || !key) return () => {};
   const style = make("style", {}, `.vl-static-${CSS.escape(key)} { display: none; }`);
   document.head.append(style);
   return () => style.remove();
 }
 
 export default () => {
+  /** @type {Engine | null} */
   let engine = null;
 
-  function start(model) {
+  function start(/** @type {ConsoleModel} */ model) {
     if (!engine) {
-      engine = createEngine(model);
+      engine = new Engine(model);
       engine.hello();
     }
     return engine;
   }
 
-  return {
+  /** @type {Widget<ConsoleModel>} */
+  const widget = {
     initialize({ model }) {
       start(model);
       return () => {
@@ -88,8 +101,7 @@ export default () => {
         engine = null;
       };
     },
-    render({ model, el }) {
-      return showConsole(start(model), model, el);
-    },
+    render: ({ model, el }) => showConsole(start(model), model, el),
   };
+  return widget;
 };

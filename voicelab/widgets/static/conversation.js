@@ -1,73 +1,53 @@
+// @ts-check
+
 /** The conversation: a bubble for what was said, struck where it was not heard, and rows for tasks, errors and notes. */
 
 import { button, clockText, glyph, longText, make, setText } from "./dom.js";
+import { anyOf } from "./store.js";
+
+/** @import { Engine } from "./engine.js" */
+/** @import { Event, Line } from "./protocol.d.ts" */
+/** @import { Known, View } from "./types.d.ts" */
 
 // So many lines stand in the page at once; earlier ones are a click away.
 const SHOWN_LINES = 200;
+/** @type {Record<string, string>} */
 const SIGNS = { task: "↻", error: "✗", note: "·" };
 
-/** Make the conversation of one view: `{element, update(names)}`. */
+/**
+ * A line as it is shown: `key` tells it from all others.
+ *
+ * @typedef {Line & { key: string, seq: number, played_s?: number, source?: string, voice?: string }} Shown
+ */
+
+/**
+ * Make the conversation of one view.
+ *
+ * @param {Engine} engine
+ * @returns {View}
+ */
 export function conversationView(engine) {
   const { store } = engine;
-  const shown = new Map(); // Key of a line -> its element and what it shows.
+  const lines = shownLines();
   let earlier = 0;
 
   const more = button("Show earlier lines", () => {
     earlier += SHOWN_LINES;
     draw(false);
   }, { class: "vl-more", hidden: true });
-  const log = make("div", { class: "vl-log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": "What is said" });
+  const { log } = lines;
   const partial = make("div", { class: "vl-line vl-caller vl-partial", hidden: true });
   const empty = make("div", { class: "vl-empty" });
   const scroller = make("div", { class: "vl-scroller", tabindex: "0", role: "group", "aria-label": "Conversation so far" }, more, log, partial, empty);
   const element = make("div", { class: "vl-talk" }, scroller);
 
   function draw(stick = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80) {
-    const lines = linesOf(store.events.values());
-    const first = Math.max(0, lines.length - SHOWN_LINES - earlier);
-    const visible = lines.slice(first);
+    const all = linesOf(store.events.values());
+    const first = Math.max(0, all.length - SHOWN_LINES - earlier);
     more.hidden = first === 0;
-    const keys = new Set(visible.map((line) => line.key));
-    for (const [key, { node }] of shown) {
-      if (keys.has(key)) continue;
-      node.remove();
-      shown.delete(key);
-    }
-    let before = null;
-    for (let i = visible.length - 1; i >= 0; i--) {
-      const node = nodeOf(visible[i]);
-      if (node.nextSibling !== before || node.parentNode !== log) log.insertBefore(node, before);
-      before = node;
-    }
-    drawEnd(lines.length);
+    lines.draw(all.slice(first));
+    drawEnd(empty, store.state, all.length);
     if (stick) scroller.scrollTop = scroller.scrollHeight;
-  }
-
-  // A line that was amended is drawn anew in its place; all others keep their elements.
-  function nodeOf(line) {
-    const known = shown.get(line.key);
-    const looks = JSON.stringify([line.text, line.lost, line.label, line.time_s, line.played_s]);
-    if (known?.looks === looks) return known.node;
-    const node = drawLine(line);
-    if (known) known.node.replaceWith(node);
-    shown.set(line.key, { node, looks });
-    return node;
-  }
-
-  function drawEnd(count) {
-    const { phase, agent, status, duration_s } = store.state;
-    empty.hidden = phase === "live" && count > 0;
-    if (phase === "ended") {
-      empty.hidden = !status;
-      empty.className = "vl-end";
-      setText(empty, `${status ?? "ended"} after ${clockText(duration_s)}`);
-    } else {
-      empty.className = "vl-empty";
-      empty.replaceChildren(...(phase === "live" ? ["Waiting for the agent's first words …"] : [
-        make("b", {}, `Talk to ${agent ?? "the agent"}`),
-        "Press Connect, or just type. Speak with the button held down, or hands-free: headphones keep the agent from hearing itself.",
-      ]));
-    }
   }
 
   function drawPartial() {
@@ -89,25 +69,76 @@ export function conversationView(engine) {
     element,
     update(names) {
       if (names.has("session")) earlier = 0;
-      if (["events", "phase", "agent", "status", "session"].some((name) => names.has(name))) draw();
+      if (anyOf(names, "events", "phase", "agent", "status", "session")) draw();
       if (names.has("partial")) drawPartial();
-      if (names.has("speaking") || names.has("events")) markPlaying();
+      if (anyOf(names, "speaking", "events")) markPlaying();
     },
   };
 }
 
-function linesOf(events) {
+// The lines that stand in the page: one that was amended is drawn anew in its place; all others keep their elements.
+function shownLines() {
+  const log = make("div", { class: "vl-log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": "What is said" });
+  /** @type {Map<string, { node: HTMLElement, looks: string }>} */
+  const shown = new Map();
+
+  function nodeOf(/** @type {Shown} */ line) {
+    const known = shown.get(line.key);
+    const looks = JSON.stringify([line.text, line.lost, line.label, line.time_s, line.played_s]);
+    if (known?.looks === looks) return known.node;
+    const node = drawLine(line);
+    if (known) known.node.replaceWith(node);
+    shown.set(line.key, { node, looks });
+    return node;
+  }
+
+  function draw(/** @type {Shown[]} */ lines) {
+    const keys = new Set(lines.map((line) => line.key));
+    for (const [key, { node }] of shown) {
+      if (keys.has(key)) continue;
+      node.remove();
+      shown.delete(key);
+    }
+    /** @type {HTMLElement | null} */
+    let before = null;
+    for (const line of lines.toReversed()) {
+      const node = nodeOf(line);
+      if (node.nextSibling !== before || node.parentNode !== log) log.insertBefore(node, before);
+      before = node;
+    }
+  }
+
+  return { log, draw };
+}
+
+// What stands below the lines: how it ended, or what to do.
+function drawEnd(/** @type {HTMLElement} */ place, /** @type {Known} */ { phase, agent, status, duration_s }, /** @type {number} */ count) {
+  if (phase === "ended") {
+    place.hidden = !status;
+    place.className = "vl-end";
+    setText(place, `${status ?? "ended"} after ${clockText(duration_s)}`);
+    return;
+  }
+  place.hidden = phase === "live" && count > 0;
+  place.className = "vl-empty";
+  place.replaceChildren(...(phase === "live" ? ["Waiting for the agent's first words …"] : [
+    make("b", {}, `Talk to ${agent || "the agent"}`),
+    "Press Connect, or just type. Speak with the button held down, or hands-free: headphones keep the agent from hearing itself.",
+  ]));
+}
+
+function linesOf(/** @type {Iterable<Event>} */ events) {
+  /** @type {Shown[]} */
   const lines = [];
-  for (const event of events) {
-    (event.lines ?? []).forEach((line, i) => lines.push({
-      ...line, key: `${event.seq}.${i}`, seq: event.seq, played_s: event.data?.interrupted ? event.data.played_s : undefined,
-      source: event.data?.source, voice: event.data?.voice,
-    }));
+  for (const { seq, data, lines: its } of events) {
+    its.forEach((line, i) => {
+      lines.push({ ...line, key: `${seq}.${i}`, seq, played_s: data.interrupted ? data.played_s : undefined, source: data.source, voice: data.voice });
+    });
   }
   return lines.sort((a, b) => a.time_s - b.time_s || a.seq - b.seq);
 }
 
-function drawLine(line) {
+function drawLine(/** @type {Shown} */ line) {
   const who = ["agent", "caller", "task", "error"].includes(line.who) ? line.who : "note";
   const words = make("div", { class: "vl-words" });
   if (SIGNS[who]) words.append(glyph(SIGNS[who]), " ");
@@ -121,11 +152,15 @@ function drawLine(line) {
   return make("div", { class: `vl-line vl-${who}`, "data-seq": line.seq }, words, make("div", { class: "vl-meta" }, metaOf(line, who)));
 }
 
-function metaOf(line, who) {
+/** @type {Record<string, string>} */
+const SOURCES_OF_WORDS = { speech: "spoken", text: "typed" };
+
+function metaOf(/** @type {Shown} */ line, /** @type {string} */ who) {
   if (who === "task" || who === "error" || who === "note") return clockText(line.time_s);
-  const cut = line.played_s !== undefined && line.lost;
-  const label = cut ? (line.played_s ? `interrupted after ${line.played_s.toFixed(1)} s` : "never heard") : line.label;
-  const how = who === "caller" ? { speech: "spoken", text: "typed" }[line.source] ?? "" : line.voice;
+  const { played_s } = line;
+  const cut = played_s !== undefined && line.lost;
+  const label = cut ? (played_s ? `interrupted after ${played_s.toFixed(1)} s` : "never heard") : line.label;
+  const how = who === "caller" ? SOURCES_OF_WORDS[line.source ?? ""] ?? "" : line.voice;
   const says = label === "interrupts" ? "interrupts the agent" : label;
   return [who, how, clockText(line.time_s), says].filter(Boolean).join(" · ");
 }

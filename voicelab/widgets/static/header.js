@@ -1,9 +1,21 @@
+// @ts-check
+
 /** The head of the console: whose agent, what was drawn, how the session stands, and the buttons that begin and end it. */
 
 import { allow, button, clockText, make, setText } from "./dom.js";
 import { LOST } from "./lost.js";
+import { anyOf } from "./store.js";
 
-/** Make the header of one view: `{element, update(names), remove()}`. */
+/** @import { Engine } from "./engine.js" */
+/** @import { Test } from "./protocol.d.ts" */
+/** @import { View } from "./types.d.ts" */
+
+/**
+ * Make the header of one view.
+ *
+ * @param {Engine} engine
+ * @returns {View}
+ */
 export function headerView(engine) {
   const { store } = engine;
   const name = make("span", { class: "vl-name" });
@@ -15,19 +27,18 @@ export function headerView(engine) {
   const hangUp = button("Hang up", () => engine.hangUp(), { class: "vl-stop" });
   const renew = button("New session", ({ detail }) => detail > 1 || engine.connect("new"), { title: "End the session and begin another" });
   const bar = make("header", { class: "vl-header" }, name, chips, status, time, gate, make("span", { class: "vl-buttons" }, connect, hangUp, renew));
-  const alert = make("div", { class: "vl-banner vl-error-banner", role: "alert", hidden: true });
-  const notice = make("div", { class: "vl-banner", role: "status", hidden: true });
-  const element = make("div", {}, bar, alert, notice);
+  const banners = bannersOf(engine);
+  const element = make("div", {}, bar, banners.alert, banners.notice);
 
   function draw() {
-    const { agent, phase, status: end, tests = [], blind, gate: gateNow } = store.state;
+    const { agent, phase, status: end, tests, blind, gate: gateNow } = store.state;
     const { lost, microphone } = store.local;
     const live = phase === "live" && !lost;
-    setText(name, agent ?? "console");
+    setText(name, agent || "console");
     chips.replaceChildren(...tests.filter((test) => test.variant !== null || (blind && phase !== "idle")).map(chip));
     setText(status, lost ? "connection lost" : phase === "ended" ? end ?? "ended" : phase === "live" ? "live" : "not connected");
     status.className = `vl-status vl-phase-${lost ? "lost" : phase}`;
-    const shut = live && gateNow && gateNow.open === false;
+    const shut = live && !gateNow.open;
     gate.hidden = !shut;
     if (shut) setText(gate, `gate closed: ${gateNow.reason}`);
     const open = microphone === "on" && live;
@@ -38,12 +49,28 @@ export function headerView(engine) {
     bar.classList.toggle("vl-is-live", live);
   }
 
-  function chip({ test, variant, assignment }) {
-    return make("span", { class: "vl-chip" }, `${test} `, make("b", {}, variant ?? "hidden"), variant && assignment === "forced" ? " forced" : "");
-  }
+  const tick = () => setText(time, store.state.phase === "idle" ? "" : clockText(store.now()).replace(/\.\d$/, ""));
+  const ticking = setInterval(tick, 250);
+  draw();
+  banners.draw();
+  return {
+    element,
+    update(names) {
+      if (anyOf(names, "agent", "phase", "status", "tests", "blind", "gate", "lost", "microphone", "talking", "settings")) draw();
+      if (anyOf(names, "message", "lost", "trouble", "silent", "engine", "phase")) banners.draw();
+      tick();
+    },
+    remove: () => clearInterval(ticking),
+  };
+}
 
-  // What must be read stands in one place: the lost connection first, then errors, then hints.
-  function speak() {
+// What must be read stands in one place: the lost connection first, then errors, then hints.
+function bannersOf(/** @type {Engine} */ engine) {
+  const { store } = engine;
+  const alert = make("div", { class: "vl-banner vl-error-banner", role: "alert", hidden: true });
+  const notice = make("div", { class: "vl-banner", role: "status", hidden: true });
+
+  function draw() {
     const { message, phase, engine: heard } = store.state;
     const { lost, trouble, silent } = store.local;
     const elsewhere = phase === "live" && heard && heard !== engine.id;
@@ -54,23 +81,15 @@ export function headerView(engine) {
       silent ? "The browser plays no sound before you click: click anywhere in the console." : "",
     ].filter(Boolean);
     alert.hidden = !error;
-    setText(alert, error || "");
+    setText(alert, error);
     notice.hidden = !hints.length;
     notice.classList.toggle("vl-warning-banner", message?.level === "warning");
     setText(notice, hints.join(" "));
   }
 
-  const tick = () => setText(time, store.state.phase === "idle" ? "" : clockText(store.now()).replace(/\.\d$/, ""));
-  const ticking = setInterval(tick, 250);
-  draw();
-  speak();
-  return {
-    element,
-    update(names) {
-      if (["agent", "phase", "status", "tests", "blind", "gate", "lost", "microphone", "talking", "settings"].some((key) => names.has(key))) draw();
-      if (["message", "lost", "trouble", "silent", "engine", "phase"].some((key) => names.has(key))) speak();
-      tick();
-    },
-    remove: () => clearInterval(ticking),
-  };
+  return { alert, notice, draw };
+}
+
+function chip(/** @type {Test} */ { test, variant, assignment }) {
+  return make("span", { class: "vl-chip" }, `${test} `, make("b", {}, variant ?? "hidden"), variant && assignment === "forced" ? " forced" : "");
 }

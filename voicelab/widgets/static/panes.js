@@ -1,51 +1,88 @@
+// @ts-check
+
 /** What stands beside the conversation: answer time, tests, outcomes, state, logs and notes; and an event's JSON. */
 
 import { button, clockText, lengthText, longText, make, setText, shortText, valueText } from "./dom.js";
+import { anyOf } from "./store.js";
+
+/** @import { Engine } from "./engine.js" */
+/** @import { Event, Latency, Metric, Test } from "./protocol.d.ts" */
+/** @import { Key, OpenEvent, View } from "./types.d.ts" */
 
 const SHOWN_LOGS = 200;
 const SHOWN_TURNS = 5;
 const PART_TONES = ["caller", "key", "gate", "agent", "test"];
 
-/** Make the panes of one view: `{element, update(names)}`. */
+/**
+ * What a pane shows now: its nodes are made anew when `key` differs.
+ *
+ * @typedef {{ key: string, nodes: () => (Node | string)[], hidden?: boolean }} Content
+ */
+
+/**
+ * Make the panes of one view.
+ *
+ * @param {Engine} engine
+ * @returns {View}
+ */
 export function panesView(engine) {
   const panes = [
-    pane("Answer time", ["latency"], latencyOf), pane("Tests", ["tests", "phase", "blind", "ask"], testsOf),
-    pane("Outcomes and metrics", ["outcomes", "metrics", "tests"], outcomesOf),
-    pane("State", ["data", "output_data", "parameters", "variables"], stateOf),
-    pane("Logs", ["events", "session"], logsOf), pane("Portability", ["notes"], notesOf),
+    pane(engine, "Answer time", ["latency"], latencyOf), pane(engine, "Tests", ["tests", "phase", "blind"], testsOf),
+    pane(engine, "Outcomes and metrics", ["outcomes", "metrics"], outcomesOf),
+    pane(engine, "State", ["data", "output_data", "parameters", "variables"], stateOf),
+    pane(engine, "Logs", ["events", "session"], logsOf), pane(engine, "Portability", ["notes"], notesOf),
   ];
   const element = make("aside", { class: "vl-panes", tabindex: "0", "aria-label": "Tests and state" }, ...panes.map((each) => each.element));
+  return {
+    element,
+    update(names) {
+      for (const each of panes) each.update(names);
+    },
+  };
+}
 
-  function pane(title, needs, contentOf) {
-    const body = make("div", { class: "vl-pane-body" });
-    const heading = make("h4", {}, title);
-    const section = make("section", { class: "vl-pane", "aria-label": title }, heading, body);
-    let looks = null;
-    const draw = () => {
+/**
+ * Make a pane.
+ *
+ * @param {Engine} engine
+ * @param {string} title
+ * @param {Key[]} needs What it shows.
+ * @param {(engine: Engine, heading: HTMLElement) => Content} contentOf
+ * @returns {View}
+ */
+function pane(engine, title, needs, contentOf) {
+  const body = make("div", { class: "vl-pane-body" });
+  const heading = make("h4", {}, title);
+  const section = make("section", { class: "vl-pane", "aria-label": title }, heading, body);
+  let looks = "";
+  return {
+    element: section,
+    update(names) {
+      if (!anyOf(names, ...needs)) return;
       const { key, nodes, hidden } = contentOf(engine, heading);
       section.hidden = Boolean(hidden);
       // A control that has the focus isn't replaced by the same one.
       if (key === looks) return;
       looks = key;
       keepFocus(body, () => body.replaceChildren(...nodes()));
-    };
-    draw();
-    return { element: section, update: (names) => needs.some((name) => names.has(name)) && draw() };
-  }
-
-  return { element, update: (names) => panes.forEach((each) => each.update(names)) };
+    },
+  };
 }
 
-function keepFocus(body, replace) {
-  const label = body.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+function keepFocus(/** @type {HTMLElement} */ body, /** @type {() => void} */ replace) {
+  const { activeElement } = document;
+  const label = activeElement && body.contains(activeElement) ? activeElement.getAttribute("aria-label") : null;
   replace();
-  if (label) [...body.querySelectorAll("[aria-label]")].find((element) => element.getAttribute("aria-label") === label)?.focus();
+  if (!label) return;
+  const named = /** @type {NodeListOf<HTMLElement>} */ (body.querySelectorAll("[aria-label]"));
+  for (const element of named) if (element.getAttribute("aria-label") === label) return element.focus();
 }
 
 // --- answer time ---
 
-function latencyOf({ store }, heading) {
-  const turns = (store.state.latency ?? []).filter((turn) => Number.isFinite(turn.total_ms));
+/** @returns {Content} */
+function latencyOf(/** @type {Engine} */ { store }, /** @type {HTMLElement} */ heading) {
+  const turns = store.state.latency.filter((turn) => Number.isFinite(turn.total_ms));
   const last = turns.at(-1);
   setText(heading, last ? `Answer time, last turn: ${lengthText(last.total_ms)}` : "Answer time");
   const longest = Math.max(1, ...turns.slice(-SHOWN_TURNS).map((turn) => turn.total_ms));
@@ -55,17 +92,17 @@ function latencyOf({ store }, heading) {
   ] : [quiet("From the end of the caller's words to the agent's first sound; shown with the first answer.")] };
 }
 
-function turnRow({ turn, total_ms, parts }, longest) {
-  const bars = parts.map(({ name, ms }, i) => ms > 0 && make("i", {
+function turnRow(/** @type {Latency} */ { turn, total_ms, parts }, /** @type {number} */ longest) {
+  const bars = parts.map(({ name, ms }, i) => ms > 0 ? make("i", {
     style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}`,
-  })).filter(Boolean);
+  }) : null);
   const words = parts.map(({ name, ms }) => `${name} ${lengthText(ms)}`).join(", ");
   return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim" }, `T${turn}`),
     make("div", { class: "vl-strip", role: "img", "aria-label": `Turn ${turn}: ${lengthText(total_ms)}: ${words}` }, ...bars),
     make("span", { class: "vl-number" }, lengthText(total_ms)));
 }
 
-function legendOf({ parts, total_ms }) {
+function legendOf(/** @type {Latency} */ { parts, total_ms }) {
   const legend = make("p", { class: "vl-legend" });
   parts.forEach(({ name, ms }, i) => {
     const dot = make("i", { style: `background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, "aria-hidden": "true" });
@@ -75,7 +112,7 @@ function legendOf({ parts, total_ms }) {
   return legend;
 }
 
-function median(turns) {
+function median(/** @type {Latency[]} */ turns) {
   const sorted = turns.map((turn) => turn.total_ms).sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
@@ -83,13 +120,14 @@ function median(turns) {
 
 // --- tests ---
 
-function testsOf(engine) {
-  const { tests = [], phase, blind } = engine.store.state;
+/** @returns {Content} */
+function testsOf(/** @type {Engine} */ engine) {
+  const { tests, phase, blind } = engine.store.state;
   const nodes = () => tests.length ? tests.map((test) => testCard(engine, test)) : [quiet("Tests appear here when the handler declares them.")];
   return { key: JSON.stringify([tests, phase, blind]), nodes };
 }
 
-function testCard(engine, { test, variants, variant, assignment, forced }) {
+function testCard(/** @type {Engine} */ engine, /** @type {Test} */ { test, variants, variant, assignment, forced }) {
   const { phase, blind } = engine.store.state;
   const total = Object.values(variants).reduce((sum, weight) => sum + Number(weight || 0), 0) || 1;
   const drawn = variant ?? (blind && phase !== "idle" ? "hidden until you have rated" : "not drawn yet");
@@ -107,46 +145,57 @@ function testCard(engine, { test, variants, variant, assignment, forced }) {
   return card;
 }
 
-function forceControl(engine, test, variants, forced) {
+function forceControl(/** @type {Engine} */ engine, /** @type {string} */ test, /** @type {Test["variants"]} */ variants, /** @type {Test["forced"]} */ forced) {
   const select = make("select", { "aria-label": `Force ${test}` }, make("option", { value: "" }, "drawn at random"),
     ...Object.keys(variants).map((name) => make("option", { value: `=${name}` }, `forced: ${name}`)));
   select.value = forced === null || forced === undefined ? "" : `=${forced}`;
-  select.addEventListener("change", () => engine.ask("force", { test, variant: select.value ? select.value.slice(1) : null }));
+  select.addEventListener("change", () => engine.ask({ k: "force", test, variant: select.value ? select.value.slice(1) : null }));
   return make("label", { class: "vl-force" }, "Next session ", select);
 }
 
 // --- facts ---
 
-function outcomesOf({ store }) {
-  const { outcomes = {}, metrics = [] } = store.state;
+/** @returns {Content} */
+function outcomesOf(/** @type {Engine} */ { store }) {
+  const { outcomes, metrics } = store.state;
+  /** @type {Fact[]} */
   const rows = [
-    ...Object.entries(outcomes).map(([name, value]) => [name, value === null ? "not set" : valueText(value), ""]),
-    ...latest(metrics).map(({ type, name, value }) => [name, valueText(value), type]),
+    ...Object.entries(outcomes).map(([name, value]) => factOf(name, value === null ? "not set" : value)),
+    ...latest(metrics).map(({ type, name, value }) => factOf(name, value, type)),
   ];
   return { key: JSON.stringify(rows), nodes: () => [rows.length ? table(rows, "Outcomes and metrics") : quiet("Outcomes and metrics appear here when the handler sets them.")] };
 }
 
+/** @typedef {[name: string, value: string, remark: string]} Fact */
+
+/** @returns {Fact} */
+function factOf(/** @type {string} */ name, /** @type {unknown} */ value, remark = "") {
+  return [name, valueText(value), remark];
+}
+
 // A metric that is reported often is one row: its last value.
-function latest(metrics) {
+function latest(/** @type {Metric[]} */ metrics) {
   return [...new Map(metrics.map((metric) => [`${metric.type} ${metric.name}`, metric])).values()].slice(-100);
 }
 
-function stateOf({ store }) {
-  const { data = {}, output_data = {}, parameters = {}, variables = {} } = store.state;
-  const groups = [["data", data], ["output_data", output_data], ["parameters", parameters], ["variables", variables]]
-    .filter(([, values]) => values && Object.keys(values).length);
+/** @returns {Content} */
+function stateOf(/** @type {Engine} */ { store }) {
+  const { data, output_data, parameters, variables } = store.state;
+  const groups = Object.entries({ data, output_data, parameters, variables }).filter(([, values]) => Object.keys(values).length);
   const nodes = () => groups.length
-    ? groups.map(([name, values]) => make("div", { class: "vl-group" }, make("h5", {}, name), table(Object.entries(values).map(([key, value]) => [key, valueText(value), ""]), name)))
+    ? groups.map(([name, values]) => make("div", { class: "vl-group" }, make("h5", {}, name), table(Object.entries(values).map(([key, value]) => factOf(key, value)), name)))
     : [quiet("What the handler keeps in its context appears here.")];
   return { key: JSON.stringify(groups), nodes };
 }
 
-function table(rows, name) {
+function table(/** @type {Fact[]} */ rows, /** @type {string} */ name) {
   return make("table", { "aria-label": name }, make("tbody", {}, ...rows.map(([key, value, remark]) => make("tr", {},
     make("th", { scope: "row" }, key), make("td", {}, longText(value), remark ? make("span", { class: "vl-dim" }, ` ${remark}`) : "")))));
 }
 
-function logsOf({ store }) {
+/** @returns {Content} */
+function logsOf(/** @type {Engine} */ { store }) {
+  /** @type {Event[]} */
   const logs = [];
   for (const event of store.events.values()) if (event.kind === "log") logs.push(event);
   logs.sort((a, b) => a.seq - b.seq);
@@ -158,29 +207,35 @@ function logsOf({ store }) {
   ] : [quiet("Log events and prints of the handler appear here.")] };
 }
 
-/** Where a line comes from that the handler doesn't log itself. */
+/**
+ * Where a line comes from that the handler doesn't log itself.
+ *
+ * @type {Record<string, string>}
+ */
 const SOURCES = { print: "print ", completion: "model " };
 
-function logLine({ time_s, task_name, data, name }) {
+function logLine(/** @type {Event} */ { time_s, task_name, data, name }) {
   const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name in SOURCES ? make("span", { class: "vl-dim" }, SOURCES[name]) : "";
-  return make("li", {}, make("span", { class: "vl-time" }, clockText(time_s)), make("span", {}, from, longText(valueText(data?.message ?? data ?? name))));
+  return make("li", {}, make("span", { class: "vl-time" }, clockText(time_s)), make("span", {}, from, longText(valueText(data.message ?? data))));
 }
 
-function notesOf({ store }) {
-  const { notes = [] } = store.state;
+/** @returns {Content} */
+function notesOf(/** @type {Engine} */ { store }) {
+  const { notes } = store.state;
   const nodes = () => notes.map(({ line, rule, text }) => make("p", { class: "vl-note-card" },
     make("b", {}, line === null || line === undefined ? rule : `line ${line}, ${rule}`), " ", longText(text)));
   return { key: JSON.stringify(notes), nodes, hidden: !notes.length };
 }
 
-function quiet(text) {
+function quiet(/** @type {string} */ text) {
   return make("p", { class: "vl-dim" }, text);
 }
 
 // --- an event's JSON ---
 
-/** Make the viewer of one view: `{element, open(event, back)}`; `back` gets the focus when it is closed. */
+/** Make the viewer of one view. */
 export function eventView() {
+  /** @type {HTMLElement | null} */
   let origin = null;
   const title = make("h4", {});
   const body = make("pre", { tabindex: "0", "aria-label": "JSON of the event" });
@@ -196,6 +251,7 @@ export function eventView() {
   return {
     element,
     hide: () => { element.hidden = true; },
+    /** @type {OpenEvent} */
     open(event, back) {
       origin = back;
       const { lines: _lines, spans: _spans, ...facts } = event;

@@ -1,65 +1,80 @@
+// @ts-check
+
 /** The speaker by itself: plays what the kernel sends, or says it with the page's own voice. */
 
 import { allow, button, freshId, glyph, keepKeys, make, setText } from "./dom.js";
-import { createPlayback } from "./playback.js";
-import { voiceNames } from "./voices.js";
+import { Playback } from "./playback.js";
+import { loadVoices } from "./voices.js";
 
-function createSpeaker(model) {
-  const id = freshId("speaker");
-  const listeners = new Set();
-  const state = { playing: null, text: "", trouble: "", volume: 1 };
-  const texts = new Map();
+/** @import { SpeakerToKernel, SpeakerToPage } from "./protocol.d.ts" */
+/** @import { Bytes, Model, Widget } from "./types.d.ts" */
 
-  const playback = createPlayback({
-    started: (row) => tell({ k: "started", row }),
-    ended: (row) => tell({ k: "ended", row }),
-    stopped: (row, played_s) => tell({ k: "stopped", row, played_s }),
-    changed: (row) => show({ playing: row, text: texts.get(row) ?? "" }),
-    trouble: (trouble) => show({ trouble }),
-  });
+/** @typedef {Model<SpeakerToKernel, SpeakerToPage>} SpeakerModel */
 
-  function show(values) {
-    Object.assign(state, values);
-    for (const listen of listeners) listen();
+class Speaker {
+  state = { playing: /** @type {number | null} */ (null), text: "", trouble: "", volume: 1 };
+  id = freshId("speaker");
+  /** @type {Set<() => void>} */
+  #listeners = new Set();
+  /** @type {Map<number, string>} */
+  #texts = new Map();
+  #model;
+
+  constructor(/** @type {SpeakerModel} */ model) {
+    this.#model = model;
+    this.playback = new Playback({
+      changed: (row) => this.#show({ playing: row, text: (row !== null && this.#texts.get(row)) || "" }),
+      trouble: (trouble) => this.#show({ trouble }),
+    });
+    model.on("msg:custom", (message, buffers = []) => this.#take(message, buffers[0]));
   }
 
-  function tell(message) {
+  hello() {
+    loadVoices();
     try {
-      model.send({ ...message, engine: id }, undefined, []);
+      this.#model.send({ k: "hello", engine: this.id }, undefined, []);
     } catch {
-      // The kernel is gone: what is being played is played on, and nobody needs to know.
+      // The kernel is gone: there is nothing to play, and nobody to tell.
     }
   }
 
-  const hello = () => tell({ k: "hello", voices: voiceNames() });
-  model.on("msg:custom", (message, buffers = []) => {
-    if (message.engine && message.engine !== id) return;
-    if (message.text !== undefined) texts.set(message.row, message.text);
-    if (message.k === "audio") playback.audio(message, buffers[0]);
-    if (message.k === "speak") playback.speak(message);
-    if (message.k === "clear") playback.clear();
-    show({ trouble: playback.asleep ? "The browser plays no sound before you click: click here." : "" });
-  });
-  return {
-    state, playback, hello,
-    volume(value) {
-      playback.volume(value);
-      show({ volume: value });
-    },
-    wake() {
-      if (!playback.busy) return;
-      playback.wake();
-      show({ trouble: "" });
-    },
-    close: () => playback.close(),
-    subscribe(listen) {
-      listeners.add(listen);
-      return () => listeners.delete(listen);
-    },
-  };
+  volume(/** @type {number} */ volume) {
+    this.playback.volume(volume);
+    this.#show({ volume });
+  }
+
+  wake() {
+    if (!this.playback.busy) return;
+    this.playback.wake();
+    this.#show({ trouble: "" });
+  }
+
+  close() {
+    this.playback.close();
+  }
+
+  /** Call `listen` after changes; returns what ends that. */
+  subscribe(/** @type {() => void} */ listen) {
+    this.#listeners.add(listen);
+    return () => this.#listeners.delete(listen);
+  }
+
+  #take(/** @type {SpeakerToPage} */ message, /** @type {Bytes | undefined} */ buffer) {
+    if (message.engine && message.engine !== this.id) return;
+    if ("text" in message) this.#texts.set(message.row, message.text);
+    if (message.k === "audio") this.playback.audio(message, buffer);
+    if (message.k === "speak") this.playback.speak(message);
+    if (message.k === "clear") this.playback.clear();
+    this.#show({ trouble: this.playback.asleep ? "The browser plays no sound before you click: click here." : "" });
+  }
+
+  #show(/** @type {Partial<Speaker["state"]>} */ values) {
+    Object.assign(this.state, values);
+    for (const listen of this.#listeners) listen();
+  }
 }
 
-function showSpeaker(speaker, place) {
+function showSpeaker(/** @type {Speaker} */ speaker, /** @type {HTMLElement} */ place) {
   const { state } = speaker;
   const now = make("span", { role: "status", class: "vl-readout" });
   const stop = button("Stop", () => speaker.playback.clear(), {}, "■");
@@ -89,19 +104,24 @@ function showSpeaker(speaker, place) {
 }
 
 export default () => {
+  /** @type {Speaker | null} */
   let speaker = null;
-  function begin(model) {
+
+  function begin(/** @type {SpeakerModel} */ model) {
     if (!speaker) {
-      speaker = createSpeaker(model);
+      speaker = new Speaker(model);
       speaker.hello();
     }
     return speaker;
   }
-  return {
+
+  /** @type {Widget<SpeakerModel>} */
+  const widget = {
     initialize({ model }) {
       begin(model);
       return () => speaker?.close();
     },
     render: ({ model, el }) => showSpeaker(begin(model), el),
   };
+  return widget;
 };

@@ -1,85 +1,110 @@
+// @ts-check
+
 /** What is known of the session: the kernel's state and events, and what only this page knows. Views read it. */
+
+/** @import { Event } from "./protocol.d.ts" */
+/** @import { Changed, Key, Known, Local } from "./types.d.ts" */
 
 // Older events of a very long session are dropped: the kernel's record has them all.
 const MOST_EVENTS = 20_000;
 
-/** Make the store that all views of one console share. */
-export function createStore() {
-  const listeners = new Set();
-  let changed = new Set();
-  let planned = false;
+/** Whether one of these has changed. */
+export function anyOf(/** @type {Changed} */ names, /** @type {Key[]} */ ...wanted) {
+  return wanted.some((name) => names.has(name));
+}
 
-  const store = {
-    state: { phase: "idle", session: 0, tests: [], settings: {}, uses: {}, ask: null, engines: { stt: [], tts: [] }, latency: [], notes: [] },
-    local: {
-      lost: false, partial: "", microphone: "off", level: 0, speech: false, talking: false, device: "",
-      devices: [], trouble: "", speaking: null, silent: false, replay: null,
-    },
-    events: new Map(),
-    clock: { now_s: 0, at: 0 },
+/** What all views of one console share. */
+export class Store {
+  /** @type {Set<(names: Changed) => void>} */
+  #listeners = new Set();
+  /** @type {Set<Key>} */
+  #changed = new Set();
+  #planned = false;
 
-    /** Call `listen(names)` after changes, once a frame, with the names of what changed. */
-    subscribe(listen) {
-      listeners.add(listen);
-      return () => listeners.delete(listen);
-    },
-
-    /** Merge new values of the state; a new session number begins everything anew. */
-    merge(state) {
-      if ("session" in state && state.session !== store.state.session) store.forget();
-      Object.assign(store.state, state);
-      touch(...Object.keys(state));
-    },
-
-    /** Take events that are new or have been amended. */
-    take(events, now_s) {
-      for (const event of events) store.events.set(event.seq, event);
-      if (store.events.size > MOST_EVENTS * 1.1) {
-        const oldest = [...store.events.keys()].sort((a, b) => a - b).slice(0, store.events.size - MOST_EVENTS);
-        for (const seq of oldest) store.events.delete(seq);
-      }
-      if (now_s !== undefined && now_s !== null) store.clock = { now_s, at: performance.now() };
-      touch("events");
-    },
-
-    /** Forget the events of the session before. */
-    forget() {
-      store.events.clear();
-      store.clock = { now_s: 0, at: performance.now() };
-      Object.assign(store.local, { partial: "", replay: null });
-      touch("events", "partial", "replay");
-    },
-
-    /** Set values that only this page knows. */
-    set(values) {
-      const names = Object.keys(values).filter((name) => store.local[name] !== values[name]);
-      if (!names.length) return;
-      Object.assign(store.local, values);
-      touch(...names);
-    },
-
-    /** The session's time now: while it is live, time goes on between messages. */
-    now() {
-      const { now_s, at } = store.clock;
-      if (store.local.replay) return store.local.replay.at_s();
-      if (store.state.phase !== "live") return Math.max(store.state.duration_s ?? 0, now_s);
-      const pace = store.state.uses.pace || 1;
-      return store.local.lost ? now_s : now_s + (pace * (performance.now() - at)) / 1000;
-    },
+  /** @type {Known} */
+  state = {
+    phase: "idle", session: 0, agent: "", log: null, blind: false, tests: [], outcomes: {}, metrics: [], data: {}, output_data: {},
+    parameters: {}, variables: {}, notes: [], engine: null, settings: {}, uses: {}, engines: { stt: [], tts: [] },
+    gate: { open: true, reason: "" }, latency: [], status: null, duration_s: null, ask: null, message: null,
   };
+  /** @type {Local} */
+  local = {
+    lost: false, partial: "", microphone: "off", level: 0, speech: false, talking: false, device: "",
+    devices: [], trouble: "", speaking: null, silent: false, replay: null,
+  };
+  /** @type {Map<number, Event>} */
+  events = new Map();
+  clock = { now_s: 0, at: 0 };
 
-  function touch(...names) {
-    for (const name of names) changed.add(name);
-    if (planned) return;
-    planned = true;
-    // A page in the background gets no frames; what it missed is shown with the first one.
-    requestAnimationFrame(() => {
-      planned = false;
-      const news = changed;
-      changed = new Set();
-      for (const listen of [...listeners]) listen(news);
-    });
+  /** Call `listen(names)` after changes, once a frame, with the names of what changed; returns what ends that. */
+  subscribe(/** @type {(names: Changed) => void} */ listen) {
+    this.#listeners.add(listen);
+    return () => this.#listeners.delete(listen);
   }
 
-  return store;
+  /** The names of all there is to know: for a view that begins. */
+  get names() {
+    return /** @type {Key[]} */ ([...Object.keys(this.state), ...Object.keys(this.local), "events"]);
+  }
+
+  /** Merge new values of the state; a new session number begins everything anew. */
+  merge(/** @type {Partial<Known>} */ state) {
+    if ("session" in state && state.session !== this.state.session) this.forget();
+    Object.assign(this.state, state);
+    this.#touch(/** @type {Key[]} */ (Object.keys(state)));
+  }
+
+  /**
+   * Take events that are new or have been amended.
+   *
+   * @param {Event[]} events
+   * @param {number} [now_s] The session's time now.
+   */
+  take(events, now_s) {
+    for (const event of events) this.events.set(event.seq, event);
+    if (this.events.size > MOST_EVENTS * 1.1) {
+      const oldest = [...this.events.keys()].sort((a, b) => a - b).slice(0, this.events.size - MOST_EVENTS);
+      for (const seq of oldest) this.events.delete(seq);
+    }
+    if (now_s !== undefined && now_s !== null) this.clock = { now_s, at: performance.now() };
+    this.#touch(["events"]);
+  }
+
+  /** Forget the events of the session before. */
+  forget() {
+    this.events.clear();
+    this.clock = { now_s: 0, at: performance.now() };
+    Object.assign(this.local, { partial: "", replay: null });
+    this.#touch(["events", "partial", "replay"]);
+  }
+
+  /** Set values that only this page knows. */
+  set(/** @type {Partial<Local>} */ values) {
+    const names = /** @type {(keyof Local)[]} */ (Object.keys(values)).filter((name) => this.local[name] !== values[name]);
+    if (!names.length) return;
+    Object.assign(this.local, values);
+    this.#touch(names);
+  }
+
+  /** The session's time now: while it is live, time goes on between messages. */
+  now() {
+    const { now_s, at } = this.clock;
+    if (this.local.replay) return this.local.replay.at_s();
+    if (this.state.phase !== "live") return Math.max(this.state.duration_s ?? 0, now_s);
+    const pace = this.state.uses.pace || 1;
+    return this.local.lost ? now_s : now_s + (pace * (performance.now() - at)) / 1000;
+  }
+
+  #touch(/** @type {Key[]} */ names) {
+    for (const name of names) this.#changed.add(name);
+    if (this.#planned) return;
+    this.#planned = true;
+    // A page in the background gets no frames; what it missed is shown with the first one.
+    requestAnimationFrame(() => {
+      this.#planned = false;
+      const news = this.#changed;
+      this.#changed = new Set();
+      for (const listen of [...this.#listeners]) listen(news);
+    });
+  }
 }

@@ -1,85 +1,115 @@
+// @ts-check
+
 /** The page's own voices: what speaks where no engine is installed in the kernel. */
 
 const VOICE_PATIENCE_MS = 3000;
 const SENTENCE_CHARS = 220;
 
-/** Names of the page's voices; the first question has some browsers load them, so that there are none yet. */
-export function voiceNames() {
-  return (window.speechSynthesis?.getVoices() ?? []).map((voice) => voice.name);
+/**
+ * What is to be said.
+ *
+ * @typedef {{ text: string, voice?: string | null, language?: string | null, speed?: number | null }} Speech
+ */
+
+/**
+ * What is told of it: its first sound; once its end, with what there is to say if nothing was heard.
+ *
+ * @typedef {{ started: () => void, ended: (trouble: string) => void }} Speaking
+ */
+
+/** Have the browser load its voices: some have none before the first question. */
+export function loadVoices() {
+  window.speechSynthesis?.getVoices();
 }
 
 // Browsers stall at long texts, so that sentences are given one at a time.
-function sentencesOf(text) {
+function sentencesOf(/** @type {string} */ text) {
   const parts = text.match(/[^.!?;:\n]+[.!?;:\n]*\s*/g) ?? [];
   return parts.flatMap((part) => part.match(new RegExp(`[^]{1,${SENTENCE_CHARS}}(?:\\s|$)|[^]{1,${SENTENCE_CHARS}}`, "g")) ?? []);
 }
 
-function voiceFor(name, language) {
+function voiceFor(/** @type {Speech} */ { voice: name, language }) {
   const voices = window.speechSynthesis.getVoices();
   const wanted = (language || "").toLowerCase();
   return voices.find((voice) => voice.name === name) ?? voices.find((voice) => wanted && voice.lang.toLowerCase().startsWith(wanted)) ?? null;
 }
 
-/**
- * Say a text; returns `stop()`, after which none of the listeners is called.
- *
- * `on.started()` at the first sound, `on.ended(trouble)` once at the end; `trouble` says why nothing was heard.
- */
-export function speakText({ text, voice, language, speed, volume }, on) {
-  const synthesis = window.speechSynthesis;
-  const sentences = sentencesOf(text || "");
-  let live = true;
-  let begun = false;
-  let timer = 0;
-  const held = []; // browsers forget an utterance that nobody holds, and its end is then never told
+/** One text that is being said. */
+class Saying {
+  #live = true;
+  #begun = false;
+  #timer = 0;
+  /** @type {SpeechSynthesisUtterance[]} */
+  #held = []; // browsers forget an utterance that nobody holds, and its end is then never told
+  #on;
 
-  function finish(trouble) {
-    if (!live) return;
-    live = false;
-    clearTimeout(timer);
-    on.ended(trouble ?? "");
+  constructor(/** @type {Speaking} */ on) {
+    this.#on = on;
   }
 
-  function begin() {
-    if (!live || begun) return;
-    begun = true;
-    clearTimeout(timer);
-    on.started();
-  }
-
-  if (!synthesis || !sentences.length) {
-    queueMicrotask(() => {
-      begin();
-      finish(synthesis ? "" : "This browser has no voice of its own: the agent's words are shown as text.");
-    });
-  } else {
-    timer = setTimeout(() => {
-      begin();
+  say(/** @type {Speech} */ speech, /** @type {number} */ volume) {
+    const synthesis = window.speechSynthesis;
+    const sentences = sentencesOf(speech.text || "");
+    if (!synthesis || !sentences.length) {
+      queueMicrotask(() => this.#finish(synthesis ? "" : "This browser has no voice of its own: the agent's words are shown as text."));
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#begin();
       synthesis.cancel();
-      finish("This browser has no voice that speaks: the agent's words are shown as text.");
+      this.#finish("This browser has no voice that speaks: the agent's words are shown as text.");
     }, VOICE_PATIENCE_MS);
-    sentences.forEach((sentence, i) => {
-      const words = new SpeechSynthesisUtterance(sentence);
-      words.voice = voiceFor(voice, language);
-      words.lang = words.voice?.lang || language || "";
-      words.rate = Math.min(4, Math.max(0.25, speed || 1));
-      words.volume = volume;
-      words.onstart = begin;
-      words.onend = () => i === sentences.length - 1 && (begin(), finish());
-      words.onerror = (event) => {
-        if (event.error === "canceled" || event.error === "interrupted") return;
-        begin();
-        finish(`The page's voice failed (${event.error}): the agent's words are shown as text.`);
-      };
-      held.push(words);
-      synthesis.speak(words);
-    });
+    for (const sentence of sentences) this.#held.push(this.#utterance(sentence, speech, volume));
+    for (const utterance of this.#held) synthesis.speak(utterance);
   }
 
-  return function stop() {
-    if (!live) return;
-    live = false;
-    clearTimeout(timer);
-    synthesis?.cancel();
-  };
+  stop() {
+    if (!this.#live) return;
+    this.#live = false;
+    clearTimeout(this.#timer);
+    window.speechSynthesis?.cancel();
+  }
+
+  #utterance(/** @type {string} */ sentence, /** @type {Speech} */ speech, /** @type {number} */ volume) {
+    const utterance = new SpeechSynthesisUtterance(sentence);
+    utterance.voice = voiceFor(speech);
+    utterance.lang = utterance.voice?.lang || speech.language || "";
+    utterance.rate = Math.min(4, Math.max(0.25, speech.speed || 1));
+    utterance.volume = volume;
+    utterance.onstart = () => this.#begin();
+    utterance.onend = () => utterance === this.#held.at(-1) && this.#finish("");
+    utterance.onerror = ({ error }) => {
+      if (error === "canceled" || error === "interrupted") return;
+      this.#finish(`The page's voice failed (${error}): the agent's words are shown as text.`);
+    };
+    return utterance;
+  }
+
+  #begin() {
+    if (!this.#live || this.#begun) return;
+    this.#begun = true;
+    clearTimeout(this.#timer);
+    this.#on.started();
+  }
+
+  #finish(/** @type {string} */ trouble) {
+    this.#begin();
+    if (!this.#live) return;
+    this.#live = false;
+    clearTimeout(this.#timer);
+    this.#on.ended(trouble);
+  }
+}
+
+/**
+ * Say a text; returns what stops it, after which none of the listeners is called.
+ *
+ * @param {Speech} speech
+ * @param {number} volume
+ * @param {Speaking} on
+ */
+export function speakText(speech, volume, on) {
+  const saying = new Saying(on);
+  saying.say(speech, volume);
+  return () => saying.stop();
 }

@@ -1,9 +1,18 @@
+// @ts-check
+
 /** Sound as a WAV file in the page's memory, and a sound file as samples. */
 
-/** Return mono PCM16 samples as a WAV file. */
+/**
+ * Return mono PCM16 samples as a WAV file.
+ *
+ * @param {Int16Array} samples
+ * @param {number} rate
+ */
 export function wavOf(samples, rate) {
   const bytes = new DataView(new ArrayBuffer(44 + 2 * samples.length));
-  const words = (at, text) => [...text].forEach((letter, i) => bytes.setUint8(at + i, letter.charCodeAt(0)));
+  const words = (/** @type {number} */ at, /** @type {string} */ text) => {
+    for (let i = 0; i < text.length; i++) bytes.setUint8(at + i, text.charCodeAt(i));
+  };
   words(0, "RIFF");
   bytes.setUint32(4, 36 + 2 * samples.length, true);
   words(8, "WAVEfmt ");
@@ -20,7 +29,12 @@ export function wavOf(samples, rate) {
   return new Blob([bytes.buffer], { type: "audio/wav" });
 }
 
-/** Return a sound file's samples, mono PCM16 at a rate. Rejects what the browser can't read. */
+/**
+ * Return a sound file's samples, mono PCM16 at a rate. Rejects what the browser can't read.
+ *
+ * @param {File} file
+ * @param {number} rate
+ */
 export async function samplesOf(file, rate) {
   const bytes = await file.arrayBuffer();
   if (!bytes.byteLength) throw new Error("the file is empty");
