@@ -12,9 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
-import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api")
+from playwright import sync_api
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_MS = 120_000

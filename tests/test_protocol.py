@@ -35,16 +35,23 @@ def a_value_of(kind):
 @pytest.mark.parametrize("message", CONSOLE.to_kernel.values(), ids=lambda message: message.k)
 def test_the_kernel_reads_each_field_of_a_pages_message_and_no_other(message):
     given = Read({"k": message.k, **{name: a_value_of(kind) for name, kind in message.all_fields.items()}})
-    conversation = MagicMock()
-    take(conversation, "page", given, [b"\0\0"] if message.buffer else [])
+    asked = MagicMock()
+    take(asked.conversation, asked.call, "page", given, [b"\0\0"] if message.buffer else [])
     assert given.read == {"k", *message.all_fields}
-    assert len(conversation.method_calls) == 1
+    assert len(asked.method_calls) == 1
 
 
 def test_what_another_page_says_of_sound_is_not_taken():
-    conversation = MagicMock()
-    take(conversation, "page", {"k": "started", "row": 1, "engine": "another"}, [])
-    assert not conversation.method_calls
+    asked = MagicMock()
+    for k in ("started", "microphone"):
+        take(asked.conversation, asked.call, "page", {"k": k, "row": 1, "on": False, "engine": "another"}, [])
+    assert not asked.method_calls
+
+
+def test_sound_is_not_missed_while_no_session_runs():
+    asked = MagicMock()
+    take(asked.conversation, None, "page", {"k": "started", "row": 1, "engine": "page"}, [])
+    assert not asked.method_calls
 
 
 def test_the_pages_types_and_the_docs_are_written_from_the_table():

@@ -9,12 +9,12 @@ import browser_page
 import javascript_tools
 import pytest
 from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, recorded_session, said, served
+from playwright import sync_api
 
 from voicelab.base.records import Event
 from voicelab.live.view import span_view
 from voicelab.record.lanes import spans_of
 
-sync_api = pytest.importorskip("playwright.sync_api")
 LOST = "The kernel has restarted or the connection is lost: run the cell again."
 
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from protocol_check import wrong
 
-speech = pytest.importorskip("voicelab.speech")
-
-from voicelab.base.errors import InputError, VoicelabError  # noqa: E402
-from voicelab.live.protocol import MICROPHONE, SPEAKER  # noqa: E402
-from voicelab.widgets.microphone import Microphone  # noqa: E402
-from voicelab.widgets.speaker import Speaker  # noqa: E402
+from voicelab import speech
+from voicelab.base.errors import InputError, VoicelabError
+from voicelab.live.protocol import MICROPHONE, SPEAKER
+from voicelab.widgets.microphone import Microphone
+from voicelab.widgets.speaker import Speaker
 
 
 class Page:

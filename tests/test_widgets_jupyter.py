@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from browser_page import ALLOW_MICROPHONE, FAKE_MICROPHONE, launch, write_wav
 from jupyter_page import NOT_OURS, Notebook, jupyter
+from playwright import sync_api
 
 from voicelab import speech
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.xdist_group("jupyter")
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -69,7 +69,6 @@ def test_the_style_sheet_follows_jupyters_themes_and_stays_in_its_widgets():
 
 
 def test_the_modules_ship_in_the_wheel(tmp_path):
-    pytest.importorskip("pip")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -14,8 +14,8 @@ from browser_page import (
     speech_like,
     write_wav,
 )
+from playwright import sync_api
 
-sync_api = pytest.importorskip("playwright.sync_api")
 PLAIN = {"echo_cancellation": False, "noise_suppression": False, "auto_gain": False}
 QUIET_S, SPEECH_S = 1.5, 7.0
 _BETWEEN = 8

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from voicelab.live.call import Call
 from voicelab.live.protocol import CONSOLE
 
 Message = dict[str, Any]
-Samples = npt.NDArray[np.int16]
 
 
 class Conversation(Protocol):
-    """What a front end can ask for, and tell of its sound."""
+    """What a front end can ask for."""
 
     def hello(self, engine: str) -> None:
         """Show a page everything."""
@@ -60,33 +59,15 @@ class Conversation(Protocol):
     def microphone(self, error: str | None, *, on: bool) -> None:
         """Be told that the microphone is open or closed."""
 
-    def hears(self, samples: Samples) -> None:
-        """Take a piece of the microphone's sound."""
 
-    def holds(self, on: bool) -> None:
-        """Push-to-talk is held, or released."""
-
-    def onset(self) -> None:
-        """The page heard the caller begin."""
-
-    def heard(self, text: str, final: bool) -> None:
-        """Take what the page's own recognition has."""
-
-    def started(self, row: int) -> None:
-        """Playback of a row began."""
-
-    def played(self, row: int) -> None:
-        """A row has been played to its end."""
-
-    def stopped(self, row: int, played_s: float) -> None:
-        """A row was cut after so many seconds."""
-
-
-def take(conversation: Conversation, engine: str | None, message: Message, buffers: list[bytes]) -> None:
+def take(
+    conversation: Conversation, call: Call | None, engine: str | None, message: Message, buffers: list[bytes]
+) -> None:
     """Do what a message asks for; one that nobody knows asks for nothing.
 
     Args:
         conversation: Does it.
+        call: The running session, which takes the sound; what comes when none runs is not missed.
         engine: The page that has the sound: what another one says of sound is not taken.
         message: The message.
         buffers: What came with it.
@@ -99,15 +80,17 @@ def take(conversation: Conversation, engine: str | None, message: Message, buffe
     known = CONSOLE.to_kernel.get(kind) if isinstance(kind, str) else None
     if known is None or (known.of_sound and message.get("engine", engine) != engine):
         return
-    if kind == "pcm":
-        conversation.hears(_samples(buffers))
-    else:
+    if known.k in _ASKS:
         _ASKS[known.k](conversation, message)
+    elif call is not None:
+        _TELLS[known.k](call, message, buffers)
 
 
-def _samples(buffers: list[bytes]) -> Samples:
+def _hears(call: Call, _: Message, buffers: list[bytes]) -> None:
     data = buffers[0] if buffers else b""
-    return np.frombuffer(data[: len(data) // 2 * 2], np.dtype("<i2"))
+    samples = np.frombuffer(data[: len(data) // 2 * 2], np.dtype("<i2"))
+    if len(samples):
+        call.ears.pcm(samples)
 
 
 _ASKS: dict[str, Callable[[Conversation, Message], None]] = {
@@ -126,10 +109,13 @@ _ASKS: dict[str, Callable[[Conversation, Message], None]] = {
     "download": lambda it, m: it.download(str(m["what"])),
     "replay": lambda it, m: it.replay(str(m["engine"])),
     "microphone": lambda it, m: it.microphone(m.get("error"), on=bool(m["on"])),
-    "talk": lambda it, m: it.holds(bool(m["on"])),
-    "onset": lambda it, _: it.onset(),
-    "heard": lambda it, m: it.heard(str(m["text"]), bool(m["final"])),
-    "started": lambda it, m: it.started(int(m["row"])),
-    "ended": lambda it, m: it.played(int(m["row"])),
-    "stopped": lambda it, m: it.stopped(int(m["row"]), float(m["played_s"])),
+}
+_TELLS: dict[str, Callable[[Call, Message, list[bytes]], None]] = {
+    "pcm": _hears,
+    "talk": lambda call, m, _: call.ears.talk(on=bool(m["on"])),
+    "onset": lambda call, *_: call.ears.onset(),
+    "heard": lambda call, m, _: call.ears.heard(str(m["text"]), final=bool(m["final"])),
+    "started": lambda call, m, _: call.voice.started(int(m["row"])),
+    "ended": lambda call, m, _: call.voice.ended(int(m["row"])),
+    "stopped": lambda call, m, _: call.voice.stopped(int(m["row"]), float(m["played_s"])),
 }

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from voicelab import __version__
@@ -127,7 +125,7 @@ class Talk:
 
     def _receive(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         try:
-            take(self, self._engine, message, buffers)
+            take(self, self._call, self._engine, message, buffers)
         except VoicelabError as error:
             self._tell("error", str(error))
         except (KeyError, TypeError, ValueError) as error:
@@ -282,43 +280,6 @@ class Talk:
         if self._call is None:
             raise InputError("No session is running. Press Connect first.")
         return self._call
-
-    # --- sound: what comes when no session runs is not missed ---
-
-    def hears(self, samples: npt.NDArray[np.int16]) -> None:
-        """Take a piece of the microphone's sound."""
-        if self._call is not None and len(samples):
-            self._call.ears.pcm(samples)
-
-    def holds(self, on: bool) -> None:
-        """Push-to-talk is held, or released."""
-        if self._call is not None:
-            self._call.ears.talk(on=on)
-
-    def onset(self) -> None:
-        """The page heard the caller begin, and has stopped playback."""
-        if self._call is not None:
-            self._call.ears.onset()
-
-    def heard(self, text: str, final: bool) -> None:
-        """Take what the page's own recognition has."""
-        if self._call is not None:
-            self._call.ears.heard(text, final=final)
-
-    def started(self, row: int) -> None:
-        """Playback of a row began."""
-        if self._call is not None:
-            self._call.voice.started(row)
-
-    def played(self, row: int) -> None:
-        """A row has been played to its end."""
-        if self._call is not None:
-            self._call.voice.ended(row)
-
-    def stopped(self, row: int, played_s: float) -> None:
-        """A row was cut after so many seconds."""
-        if self._call is not None:
-            self._call.voice.stopped(row, played_s)
 
     # --- files ---
 
