@@ -53,14 +53,14 @@ def _table(widget: Widget, *, to_page: bool) -> str:
 
 
 def _fields(message: Message) -> str:
-    named = [f"`{name}`: {_escaped(kind)}" for name, kind in message.all_fields.items()]
+    named = [f"`{name}: {_escaped(kind)}`" for name, kind in message.all_fields.items()]
     parts = [", ".join(named), message.buffer and f"buffer: {message.buffer}"]
     return "; ".join(part for part in parts if part)
 
 
 def _listed(record: Record) -> str:
     fields = [
-        f"- `{name}`: {kind}" + (f": {meaning}" if meaning else "") for name, (kind, meaning) in record.fields.items()
+        f"- `{name}: {kind}`" + (f": {meaning}" if meaning else "") for name, (kind, meaning) in record.fields.items()
     ]
     return "\n".join([f"### {record.name}", "", *([record.meaning, ""] if record.meaning else []), *fields, ""])
 

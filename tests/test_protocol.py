@@ -1,6 +1,7 @@
 """The messages between kernel and page: one table, which both sides, the page's types and the docs are held to."""
 
 import re
+from functools import partial
 from unittest.mock import MagicMock
 
 import protocol_copies
@@ -8,7 +9,8 @@ import pytest
 from protocol_check import wrong
 
 from voicelab.live.messages import take
-from voicelab.live.protocol import CONSOLE, RECORDS, WIDGETS
+from voicelab.live.protocol import CONSOLE, MICROPHONE, RECORDS, SPEAKER, WIDGETS
+from voicelab.widgets import Microphone, Speaker
 from voicelab.widgets.esm import STATIC
 
 
@@ -60,10 +62,32 @@ def test_the_pages_types_and_the_docs_are_written_from_the_table():
     assert text == protocol_copies.docs(text), "run `make format`"
 
 
-def test_whatever_the_kernel_sends_has_a_reader_in_the_page():
+@pytest.mark.parametrize(
+    ("widget", "table"), [(Microphone, MICROPHONE), (partial(Speaker, tts="browser"), SPEAKER)], ids=["mic", "speaker"]
+)
+def test_the_small_widgets_read_each_field_of_their_pages_messages(widget, table):
+    for message in table.to_kernel.values():
+        given = Read({"k": message.k, **{name: a_value_of(kind) for name, kind in message.all_fields.items()}})
+        widget()._receive(None, given, [b"\0\0"] if message.buffer else [])
+        assert given.read == {"k", *message.all_fields}
+
+
+def test_whatever_is_in_the_table_is_sent():
+    page = page_code()
+    folders = [STATIC.parent, STATIC.parent.parent / "live"]
+    kernel = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py"))
+    for widget in WIDGETS:
+        assert [k for k in widget.to_kernel if f'"{k}"' not in page] == []
+        assert [k for k in widget.to_page if f'"k": "{k}"' not in kernel] == []
+
+
+def page_code():
     page = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
-    code = re.sub(r"/\*.*?\*/|//[^\n]*", "", page, flags=re.DOTALL)
-    words = set(re.findall(r"\w+", code))
+    return re.sub(r"/\*.*?\*/|//[^\n]*", "", page, flags=re.DOTALL)
+
+
+def test_whatever_the_kernel_sends_has_a_reader_in_the_page():
+    words = set(re.findall(r"\w+", page_code()))
     sent = {name for widget in WIDGETS for message in widget.to_page.values() for name in message.fields}
     shown = {name for record in RECORDS for name in record.fields}
     assert {name.removesuffix("?") for name in sent | shown} - words == set()

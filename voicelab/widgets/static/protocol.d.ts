@@ -124,7 +124,7 @@ export interface Event {
   turn: number;
   kind: string;
   name: string;
-  data: Data;
+  data: Data; // the record's data, an object: what is in it follows from the name
   background: boolean;
   task_name: string | null;
   lines: Line[]; // the lines of conversation that it makes
