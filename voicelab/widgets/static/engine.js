@@ -174,7 +174,7 @@ export class Engine {
   #takeAll(/** @type {Extract<ConsoleToPage, { k: "all" }>} */ { state, events, now_s }) {
     this.store.forget();
     this.store.merge(state);
-    const last_s = events.reduce((latest, event) => Math.max(latest, event.time_s, event.end_s ?? 0), 0);
+    const last_s = events.reduce((latest, event) => Math.max(latest, event.time_s), 0);
     this.store.take(events, now_s ?? last_s);
     this.#follow(state);
   }

@@ -128,7 +128,7 @@ export interface Event {
   background: boolean;
   task_name: string | null;
   lines: Line[]; // the lines of conversation that it makes
-  end_s?: number | null; // of what is played: when it has been, or null while that isn't known; `data.interrupted` and `data.played_s` tell that it was cut
+  spans: Span[]; // what it draws on the timeline; an event whose spans change is sent again, though its data is the same
 }
 
 /** A line of conversation. */
@@ -138,6 +138,19 @@ export interface Line {
   lost: string; // what was not heard
   label: string;
   time_s: number;
+}
+
+/** One thing of the timeline, times in seconds of the session. The kernel derives spans, for the console as for the saved card; the page only draws them. */
+export interface Span {
+  lane: "caller" | "agent" | "tasks" | "gate" | "log" | "turns"; // `turns`: a mark across all lanes
+  kind: "span" | "mark" | "tick" | "turn"; // `tick`: a moment on something that takes time
+  tone: string; // what it means, and so its colour
+  start_s: number;
+  end_s: number | null; // null while it goes on: it grows with the page's clock until its end is sent
+  label: string; // what stands in it or beside it
+  detail: string; // what is read out
+  row: number; // its row in the lane, from 0
+  cut: string; // how much of it was not heard, in words; empty where all of it was
 }
 
 export type ConsoleToPage =
