@@ -98,7 +98,7 @@ def added(a, b=0):
         (vl.Script(["hi"]).begin, vl.Script(["hi"]).__repr__),
         ("1", 1),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_that_differ_have_other_fingerprints(one, other):
     assert fingerprint({"at": one}) != fingerprint({"at": other})
