@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 import voicelab as vl
-from voicelab import simulation
 from voicelab.base.errors import LogError
 from voicelab.handlers import load_handler
 from voicelab.runs.options import SessionOptions
-from voicelab.simulation.fingerprint import VERSION, fingerprint, of_options
+from voicelab.simulation import simulation_run
+from voicelab.simulation.fingerprint import VERSION, fingerprint
+from voicelab.simulation.fingerprint import of_options as fingerprints
 from voicelab.world.telephone import Telephone
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
@@ -46,6 +47,10 @@ NO_HANDLERS = {"project"}
 
 def options(**changed):
     return SessionOptions(**{"handler": load_handler(SILENT), "callers": vl.Script(["hi"]), **changed})
+
+
+def of_options(given):
+    return fingerprint(fingerprints(given))
 
 
 def test_every_option_is_known_here():
@@ -118,7 +123,7 @@ def simulated(log, **options):
 def test_a_log_of_input_data_is_not_opened_for_the_same_shared_data(tmp_path):
     log = simulated(tmp_path / "log", input_data=GOLD)
     assert simulated(tmp_path / "log", input_data=GOLD).manifest["run_id"] == log.manifest["run_id"]
-    with pytest.raises(LogError, match="holds another run"):
+    with pytest.raises(LogError, match="holds another run .*; other options: input_data, shared_data"):
         simulated(tmp_path / "log", shared_data=GOLD)
 
 
@@ -156,6 +161,6 @@ def test_a_log_of_the_version_before_with_another_seed_holds_another_run(tmp_pat
 
 def test_a_log_cut_into_other_shards_holds_another_run(tmp_path, monkeypatch):
     log = simulated(tmp_path / "log")
-    monkeypatch.setattr(simulation, "SHARD_SIZE", 3)
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 3)
     with pytest.raises(LogError, match="holds another run"):
         simulated(log.path)

@@ -15,12 +15,11 @@ import pytest
 from test_analyze import session, write_log
 
 import voicelab as vl
-from voicelab import simulation
 from voicelab.base.errors import LogError
 from voicelab.log import lock
 from voicelab.log.append import LiveLog
 from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.simulation import driver
+from voicelab.simulation import driver, simulation_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 SAYS_HI = "async def handler(event, context):\n    yield TextToSpeechEvent(text='hi')\n"
@@ -32,7 +31,7 @@ def simulate(log, sessions=40, **options):
 
 @pytest.fixture(autouse=True)
 def small_shards_and_no_patience(monkeypatch):
-    monkeypatch.setattr(simulation, "SHARD_SIZE", 10)
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
     monkeypatch.setattr(lock, "BRIEFLY_S", 0.0)
 
 

@@ -8,9 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 import voicelab as vl
-from voicelab import simulation
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import pool as pools
+from voicelab.simulation import simulation_run
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.worker import ShardReport, ShardTask
 
@@ -151,7 +151,7 @@ async def handler(event, context):
 
 
 def test_the_sessions_whose_handler_kills_its_process_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "SHARD_SIZE", 10)
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
     own = {"parameters": lambda index: {"index": index}}
     with pytest.raises(SimulationError, match="died 3 times on sessions 50 to 59, each time"):
         vl.simulate(KILLS, ["hi"], 120, log=tmp_path / "log", workers=2, progress=False, **own)

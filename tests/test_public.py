@@ -66,7 +66,7 @@ import pickle, tempfile, pathlib
 import voicelab as vl
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
-from voicelab.simulation.ship import pack
+from voicelab.simulation.pickling import pack
 from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
 prepare_process()
 handler = vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n")

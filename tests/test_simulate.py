@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 import voicelab as vl
-from voicelab import simulation
 from voicelab.base.errors import ForcedVariantError, InputError, LogError, ShippingError
+from voicelab.simulation import simulation_run
 
 SAMPLES = Path(__file__).parent / "samples"
 IMPORTS = "from primfunctions.events import *\nimport asyncio, random, time, uuid\nfrom primfunctions.metrics import metrics\n"
@@ -50,7 +50,7 @@ CALLERS = vl.mix((vl.personas.cooperative, 0.6), (vl.personas.interrupter, 0.2),
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(simulation, "SHARD_SIZE", 100)
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 100)
 
 
 def hashes(folder) -> dict[str, str]:
@@ -65,7 +65,7 @@ def simulate(log, handler=BUSY, callers=CALLERS, sessions=450, seed=3, **options
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation, "SHARD_SIZE", 100)
+        patch.setattr(simulation_run, "SHARD_SIZE", 100)
         return simulate(tmp_path_factory.mktemp("reference") / "log", workers=1, world=vl.World(0.1, (0, 0.2), 0.02))
 
 
@@ -117,9 +117,9 @@ def test_the_variants_of_the_guides_sample_have_their_shares(tmp_path):  # G14
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-import voicelab.simulation as simulation
+import voicelab.simulation.simulation_run as simulation_run
 import voicelab.simulation.driver as driver
-simulation.SHARD_SIZE = 100
+simulation_run.SHARD_SIZE = 100
 settle, calls = driver.settle_shard, []
 
 def kill_instead(root, number, tag):

@@ -29,7 +29,7 @@ _NAMES = {
     "World": "voicelab.world.world",
     "Model": "voicelab.world.model",
     "tool_call": "voicelab.world.model",
-    "simulate": "voicelab.simulation",
+    "simulate": "voicelab.simulation.simulating",
     "open_log": "voicelab.log",
     "analyze": "voicelab.analysis",
     "check_srm": "voicelab.analysis",
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from voicelab.log import open_log
     from voicelab.runs.jobs import offload, run
     from voicelab.runtime import sdk
-    from voicelab.simulation import simulate
+    from voicelab.simulation.simulating import simulate
     from voicelab.speech import PhoneLine
     from voicelab.widgets import Console, Microphone, Speaker
     from voicelab.world.model import Model, tool_call

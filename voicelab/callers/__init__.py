@@ -7,6 +7,7 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 - `actions`: what a caller can do, as data: say, press, stay silent, interrupt, hang up, at a time.
 - `script`: follows a list; `persona`: answers what it hears; `mix`: callers in proportions.
 - `own`: makes a caller of what the user gives.
+- `pace`: how long speech takes; `gate`: why the caller's words can't come in now.
 """
 
 from voicelab.callers.mix import Mix, mix

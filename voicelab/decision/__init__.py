@@ -4,7 +4,9 @@ The same `Monitor` decides a simulation on the run and a log afterwards. No pand
 
 - `rules`: `StopRule`, `StopDecision`, and the values that sessions are judged by.
 - `monitor`: watches one test session by session; open it to follow a decision from its first line to its last.
-- `evidence`: what the sessions say of each pair of variants, by the two methods.
+- `evidence`: what the sessions say of each pair of variants; `evidence_with_horizon` and `evidence_without_horizon` are
+  the two methods.
+- `stopping`: when a rule stops, given the evidence.
 - `wording`: a decision as a sentence.
 - `stats/`: the mathematics, arrays in and arrays out.
 """

@@ -1,8 +1,11 @@
 """The session log: a folder of Parquet, written in shards and read as frames.
 
+In come the rows of finished sessions; out go frames, columns and single sessions as records.
+
 - `schema` and `manifest` say what stands in it; `write` writes shards whole or not at all, `append` single sessions.
 - `read` is `Log`: frames by the SQL of `queries` over `database`'s connection, columns and single sessions from the files.
 - `late` keeps outcomes that become known after the sessions.
+- `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 """
 
 from typing import TYPE_CHECKING, Any

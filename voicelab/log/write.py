@@ -21,6 +21,8 @@ from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
 from voicelab.log.schema import SCHEMAS, columns
 
+SHARD_SIZE = 2_000
+"""Sessions a shard: part of what makes two logs byte-identical, and so not an option."""
 SPECULATIVE = "_spec"
 _SESSION_ID = column("sessions", "session_id")
 # sessions last: its presence is the mark that a shard is settled.

@@ -1,7 +1,12 @@
 """Pictures of a result: each function returns matplotlib Axes and draws into those that it is given.
 
-`result.plot(kind)` draws one of `KINDS`. The layer lies under the analysis: a result is anything with the attributes of
-`voicelab.analysis.Result`, and matplotlib is loaded with the first picture.
+`result.plot(kind)` draws one of `KINDS`. The room lies under the analysis: a result is anything with the attributes of
+`result_like`, and matplotlib is loaded with the first picture.
+
+- `by_variant`: means, shares, distributions, segments, the funnel over conversion metrics.
+- `over_sessions`: confidence, difference and statistic on the way.
+- `power`: what can be known beforehand: sessions needed, calibration.
+- `style`: colours, axes, labels; `result_like`: what is drawn from.
 """
 
 from collections.abc import Callable

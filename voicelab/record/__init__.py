@@ -7,6 +7,7 @@ timeline.
 - `session_record`: the record that `vl.run` returns and `log.session(id)` opens, and records side by side.
 - `lines`: the conversation line by line, for the card, for plain text and for the console's page.
 - `lanes`: the timeline as spans in lanes. The one derivation: the card and the console's page both draw what it says.
+  `caller_speech`, `task_rows` and `gate_times` are its three harder parts.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
 - `script`: the session's caller, as a script to be played again.
 """

@@ -58,7 +58,7 @@ class Driver:
         progress: The progress line.
         ahead: Shards that may be under way or wait for the scan.
         check: Raises if the log's folder is no longer this run's; called before each shard is settled.
-        take: Is given the report of each settled shard.
+        on_settled: Called with the report of each settled shard.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Driver:
         progress: Progress,
         ahead: int,
         check: Callable[[], None],
-        take: Callable[[ShardReport], None],
+        on_settled: Callable[[ShardReport], None],
     ) -> None:
         self._plan = plan
         self._pool = pool
@@ -77,7 +77,7 @@ class Driver:
         self._progress = progress
         self._ahead = ahead
         self._check = check
-        self._take = take
+        self._on_settled = on_settled
         self._waiting: dict[int, tuple[ShardTask, ShardReport]] = {}
 
     def run(self, first: int) -> None:
@@ -113,6 +113,6 @@ class Driver:
             return False
         self._check()
         settle_shard(self._plan.root, number, task.tag)
-        self._take(report)
+        self._on_settled(report)
         self._progress.settled(task.stop - task.first, report.n_errors, self._watch.standings())
         return True

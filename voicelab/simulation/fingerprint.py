@@ -19,8 +19,8 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 _NO_PARTS = frozenset({"seed"})
 
 
-def of_options(options: SessionOptions) -> str:
-    """Return the fingerprint of what the sessions of a run follow from, besides its seed.
+def of_options(options: SessionOptions) -> dict[str, str]:
+    """Return the fingerprint of each option that the sessions of a run follow from, besides its seed.
 
     Every field counts, also one that is new, and each by its name: the same value for two of them makes two runs.
 
@@ -28,7 +28,8 @@ def of_options(options: SessionOptions) -> str:
         options: What the sessions are made of.
     """
     parts = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in _NO_PARTS}
-    return fingerprint({**parts, "handler": _of_handler(options.handler)})
+    parts["handler"] = _of_handler(options.handler)
+    return {name: fingerprint(part) for name, part in parts.items()}
 
 
 def _of_handler(handler: Handler) -> dict[str, Any]:

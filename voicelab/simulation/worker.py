@@ -26,7 +26,7 @@ from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.driving import end_leftovers, in_own_context
-from voicelab.simulation.ship import unpack
+from voicelab.simulation.pickling import unpack
 
 _COUNTED = ("status", "n_errors", "caller", "n_replies", "n_otherwise")
 _counted = operator.itemgetter(*(column("sessions", name) for name in _COUNTED))

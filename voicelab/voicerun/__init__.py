@@ -5,6 +5,7 @@
 - `entries` makes one row of an export one event; `platform_tests` collects what a session says of its tests.
 - `gather` brings together what different files say of the same session.
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
+- `export_values` reads values as exports write them; `naming` tells which session a nameless file speaks of.
 - `report` keeps, file by file, what was not understood.
 """
 

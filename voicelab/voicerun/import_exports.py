@@ -12,13 +12,12 @@ from voicelab.log import Log, open_log
 from voicelab.log.clear import check_clear, clear, is_blank
 from voicelab.log.lock import Lock, hold
 from voicelab.log.manifest import check_run, write_manifest
-from voicelab.log.write import drop_speculative, make_folder, settle_shard, stage_shard
+from voicelab.log.write import SHARD_SIZE, drop_speculative, make_folder, settle_shard, stage_shard
 from voicelab.voicerun import files, shapes
 from voicelab.voicerun.assemble import assemble
 from voicelab.voicerun.declare import check_given
 from voicelab.voicerun.gather import Gathered, gather
 
-SHARD_SIZE = 2000
 _STAGED = "import"
 """The tag of shards that are staged."""
 

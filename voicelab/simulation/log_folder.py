@@ -1,0 +1,111 @@
+"""What lies in a simulation's folder already: nothing, this run's log, finished or not, or something else."""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab.base.errors import InputError, LogError
+from voicelab.log.clear import check_clear, is_blank
+from voicelab.log.manifest import read_manifest
+from voicelab.log.write import settled_shards
+from voicelab.simulation.fingerprint import VERSION
+from voicelab.simulation.simulation_run import SimulationRun
+
+if TYPE_CHECKING:
+    from voicelab.log.read import Log
+
+
+def log_folder(log: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    """Return the folder of a run's log, and the temporary one that it lies in if none was given.
+
+    Raises:
+        InputError: it is no path.
+    """
+    if log is None:
+        temporary = tempfile.TemporaryDirectory(prefix="voicelab-")
+        return Path(temporary.name) / "log", temporary
+    if not isinstance(log, str | Path) or not str(log):
+        raise InputError(f"log is {log!r}, must be the path of a folder, e.g. 'runs/greeting'.")
+    return Path(log), None
+
+
+def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: bool) -> "Log | None":
+    """Return the log if it is there and finished; None if the run is to go on, or to begin.
+
+    Raises:
+        LogError: the folder holds something else, or an unfinished log that is not to be resumed.
+    """
+    if is_blank(folder):
+        return None
+    if is_replaced(folder, run, resume=resume, overwrite=overwrite):
+        check_clear(folder)
+        return None
+    manifest = read_manifest(folder)
+    differing = _differing(manifest, run)
+    if differing == {"fingerprint"} and _of_another_version(manifest):
+        raise LogError(_cant_tell(folder, manifest))
+    if differing:
+        raise LogError(
+            f"{folder} holds another run ({manifest.get('sessions')} sessions of {manifest.get('handler')!r}, seed "
+            f"{manifest.get('seed')}{_other_options(manifest, run)}). Choose another folder, or replace it with "
+            "overwrite=True."
+        )
+    if manifest.get("status") == "finished":
+        sys.stderr.write(f"{folder} holds these {run.sessions:,} sessions already: it is opened, nothing is run.\n")
+        return open_folder(folder)
+    if not resume:
+        raise LogError(f"{folder} holds an unfinished log of this run. Go on with it by resume=True.")
+    return None
+
+
+def _other_options(manifest: Mapping[str, Any], run: SimulationRun) -> str:
+    """Return which options differ from this run's, for the message."""
+    known = manifest.get("options") or {}
+    names = [name for name, digest in run.fingerprints.items() if known and known.get(name) != digest]
+    return f"; other options: {', '.join(names)}" if names else ""
+
+
+def _of_another_version(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a run's log has a fingerprint that this version computes otherwise."""
+    return "fingerprint" in manifest and manifest.get("fingerprint_version", 1) != VERSION
+
+
+def _cant_tell(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """Return what there is to say of a log that may hold this run or another one."""
+    finished = manifest.get("status") == "finished"
+    return (
+        f"{folder} holds {'a finished' if finished else 'an unfinished'} log ({manifest['sessions']} sessions of "
+        f"{manifest.get('handler')!r}, seed {manifest['seed']}) that another version of voicelab wrote (its fingerprint "
+        f"is of version {manifest.get('fingerprint_version', 1)}, this voicelab's of version {VERSION}): "
+        + ("whether it is of this run can't be told. " if finished else "it can't be resumed by this version. ")
+        + f"Read it by vl.open_log({str(folder)!r}), choose another folder, or replace it with overwrite=True."
+    )
+
+
+def is_replaced(folder: Path, run: SimulationRun, *, resume: bool, overwrite: bool) -> bool:
+    """Return whether what lies in the folder makes way for the run."""
+    return overwrite and not is_blank(folder) and not (resume and not _differing(read_manifest(folder), run))
+
+
+def _differing(manifest: Mapping[str, Any], run: SimulationRun) -> set[str]:
+    """Return what of a log's identity is not this run's."""
+    return {key for key, value in run.identity().items() if manifest.get(key) != value}
+
+
+def n_settled(folder: Path) -> int:
+    """Return how many shards are settled from the first on without a gap."""
+    numbers = set(settled_shards(folder))
+    count = 0
+    while count in numbers:
+        count += 1
+    return count
+
+
+def open_folder(folder: Path) -> "Log":
+    """Return the log in a folder."""
+    # Worker processes import this package too, and must not load what reads logs.
+    from voicelab.log.read import open_log
+
+    return open_log(folder)

@@ -1,0 +1,240 @@
+"""`vl.simulate`: checks what it is given, runs the sessions and returns their log."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab.base import checks
+from voicelab.base.errors import InputError
+from voicelab.handlers import HandlerLike
+from voicelab.log.clear import clear
+from voicelab.log.lock import Lock, hold
+from voicelab.log.manifest import check_run, write_manifest
+from voicelab.log.write import drop_speculative, make_folder
+from voicelab.record.session_record import SessionRecord
+from voicelab.runs.jobs import play, warn_of_unknown_tests
+from voicelab.runs.options import SessionOptions
+from voicelab.simulation.driver import Driver
+from voicelab.simulation.log_folder import existing_log, is_replaced, log_folder, n_settled, open_folder
+from voicelab.simulation.pool import Executor, Pool, default_workers
+from voicelab.simulation.progress import Progress
+from voicelab.simulation.simulation_run import SimulationRun
+from voicelab.simulation.stops import Watch, settled_facts
+from voicelab.simulation.worker import ShardReport
+from voicelab.world.model import Model
+from voicelab.world.world import World
+
+if TYPE_CHECKING:
+    import tempfile
+
+    import pandas as pd
+
+    from voicelab.log.read import Log
+    from voicelab.speech import PhoneLine
+    from voicelab.world.telephone import Telephone
+
+
+def simulate(
+    handler: HandlerLike,
+    callers: Any,
+    sessions: int = 10_000,
+    seed: int = 0,
+    log: str | Path | None = None,
+    parameters: "Mapping[str, Any] | pd.DataFrame | Callable[[int], Mapping[str, Any]] | None" = None,
+    variables: Mapping[str, str] | str | Path | None = None,
+    environment: str | None = None,
+    variants: Mapping[str, str] | str | None = None,
+    start: datetime | str | None = None,
+    world: World | None = None,
+    stopping: bool = True,
+    audio: "PhoneLine | None" = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    resume: bool = False,
+    overwrite: bool = False,
+    configuration: Mapping[str, Any] | None = None,
+    tts: Any = "auto",
+    stt: Any = "auto",
+    phrases: Sequence[str] | None = None,
+    input_data: Mapping[str, Any] | None = None,
+    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    shared_data: Mapping[str, Any] | None = None,
+) -> "Log":
+    """Simulate sessions and return their log.
+
+    The same seed, handler, callers, world and library versions give byte-identical shards, for any number of workers.
+
+    Args:
+        handler: A handler, or what `vl.load_handler` takes.
+        callers: A caller, a mixture of them, or a list of inputs.
+        sessions: How many.
+        seed: Everything random follows from it.
+        log: Folder of the log; None for a temporary one that lives as long as the returned log.
+        parameters: What the handler reads with `context.get_data`: a dict for all sessions, a DataFrame with one row a
+            session, or a function of the session's index.
+        variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
+        environment: What it reads as `context.environment`.
+        variants: `{test: variant}` forces variants; forced sessions decide nothing.
+        start: Date and time at which every session begins.
+        world: What lies between caller and agent.
+        stopping: Honour the tests' own stop rules, as if each were decided after every session in order.
+        audio: A line, `vl.PhoneLine(...)`: callers really speak over it, are cut into turns and recognised, and what
+            was recognised reaches the handler. None for callers in text.
+        executor: Where shards run: anything with `submit(function, bytes)`, e.g. a Dask executor. None for child
+            processes.
+        workers: Child processes; None for one a processor.
+        progress: Show the progress line.
+        resume: Go on with an unfinished log, or start a new one.
+        overwrite: Replace a log of other sessions.
+        configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
+        tts: With `audio`: what speaks, `auto` for an engine that works offline.
+        stt: With `audio`: what recognises.
+        phrases: With `audio`: what the recogniser is told to expect, besides what the callers may say.
+        input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
+        model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
+        shared_data: What it reads with `primfunctions.shared_data`, by key.
+
+    Returns:
+        The log.
+
+    Raises:
+        InputError: an argument is not allowed.
+        ShippingError: something can't be sent to a worker process.
+        LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
+    """
+    checks.whole("sessions", sessions)
+    switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite}
+    for name, value in switches.items():
+        checks.switch(name, value)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise InputError(f"executor is {executor!r}, must have a method submit(function, bytes), or be None.")
+    n_workers = default_workers() if workers is None else checks.whole("workers", workers)
+    if variants == "each":
+        raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
+    options = SessionOptions.checked(
+        handler,
+        callers,
+        variables=variables,
+        environment=environment,
+        parameters=parameters,
+        sessions=sessions,
+        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
+        seed=seed,
+        variants=variants,
+        world=world,
+        start=start,
+        configuration=configuration,
+        input_data=input_data,
+        model=model,
+        shared_data=shared_data,
+    )
+    run = SimulationRun(options, sessions, stopping=stopping)
+    folder, temporary = log_folder(log)
+    finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
+    if finished is None:
+        packed = run.packed()
+        n_workers = min(n_workers, run.plan(folder).n_shards)
+        make_folder(folder)
+        with hold(folder, f"vl.simulate of {options.handler.name!r}, {sessions:,} sessions") as lock:
+            # Whoever held the lock until now may have changed what is there.
+            finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
+            if finished is None:
+                if is_replaced(folder, run, resume=resume, overwrite=overwrite):
+                    clear(folder)
+                _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
+                finished = open_folder(folder)
+    if options.variants:
+        warn_of_unknown_tests(options.variants, finished.exposures()["test"].unique().tolist())
+    return _with_rerun(finished, run, temporary)
+
+
+def _simulate(
+    run: SimulationRun,
+    folder: Path,
+    lock: Lock,
+    packed: bytes,
+    executor: Executor | None,
+    workers: int,
+    *,
+    progress: bool,
+) -> None:
+    def check() -> None:
+        lock.check()
+        check_run(folder, run.job.run_id)
+
+    plan = run.plan(folder)
+    settled = n_settled(folder)
+    manifest = run.manifest(workers)
+    write_manifest(folder, manifest)
+    drop_speculative(folder)
+    watch = Watch(stopping=run.stopping)
+    totals = _Totals()
+    for facts in settled_facts(folder, settled):
+        watch.replay(facts)
+        totals.add(facts)
+    done = min(settled * plan.shard_size, plan.sessions)
+    started = time.perf_counter()
+    pool = Pool(packed, executor, workers)
+    with Progress(plan.sessions, done, shown=progress) as line:
+
+        def count(report: ShardReport) -> None:
+            totals.add(report)
+            for note in report.notes:
+                run.options.handler.add_note(note)
+
+        try:
+            Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(settled)
+        except KeyboardInterrupt:
+            logged = min(n_settled(folder) * plan.shard_size, plan.sessions)
+            sys.stderr.write(
+                f"\nStopped: {logged:,} of {plan.sessions:,} sessions are logged in {folder}. "
+                "The same call with resume=True goes on from there.\n"
+            )
+            raise
+    check()
+    drop_speculative(folder)
+    seconds = round(time.perf_counter() - started, 3)
+    manifest |= {"status": "finished", "seconds": seconds, "decisions": watch.decisions(), **totals.manifest()}
+    write_manifest(folder, manifest)
+
+
+class _Totals:
+    """Counts over settled shards, for the manifest."""
+
+    def __init__(self) -> None:
+        self._statuses: Counter[str] = Counter()
+        self._n_errors = 0
+        self._replies: dict[str, list[int]] = {}
+
+    def add(self, report: ShardReport) -> None:
+        self._statuses.update(report.statuses)
+        self._n_errors += report.n_errors
+        for caller, (replies, otherwise) in report.replies.items():
+            counts = self._replies.setdefault(caller, [0, 0])
+            counts[0] += replies
+            counts[1] += otherwise
+
+    def manifest(self) -> dict[str, Any]:
+        shares = {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self._replies.items()}
+        return {"statuses": dict(self._statuses), "n_errors": self._n_errors, "otherwise_share": shares}
+
+
+def _telephone(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, world: World | None) -> "Telephone":
+    # Workers import this package; those of a simulation in text load no engines of speech.
+    from voicelab.world import telephone
+
+    return telephone.checked(audio, tts, stt, phrases, mishears=world is not None and world.mishears)
+
+
+def _with_rerun(log: "Log", run: SimulationRun, temporary: "tempfile.TemporaryDirectory[str] | None") -> "Log":
+    """Give a log the way to run its sessions again, and its temporary folder to keep."""
+
+    def rerun(index: int, stops: Mapping[str, int]) -> SessionRecord:
+        return play(run.job, index, {test: False for test, at in stops.items() if at < index})
+
+    return log.with_rerun(rerun, temporary)
