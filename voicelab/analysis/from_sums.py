@@ -109,7 +109,7 @@ def read_totals(
             *map(relation.one, guardrails),
         ]
         rows, unassigned = _added_up(source, variant, columns)
-        everything = sum(row[0] for row in rows.values())
+        everything = sum(row.sessions for row in rows.values())
         if not everything + unassigned:
             raise InputError("The frame is empty: there is no session to decide by.")
         most = None if rule.needs_both else rule.max_iterations
@@ -206,7 +206,31 @@ class _Relation(NamedTuple):
         return _Column(f"{base}={level}", f"({self._label(base)}) = '{escaped}'", "BOOLEAN")
 
 
-_Rows = dict[str, list[Any]]
+class _Added(NamedTuple):
+    """What the database says of one outcome's values in one variant, in the order of its columns."""
+
+    n: int
+    total: int | None
+    mean: float | None
+    variance: float | None
+    lowest: float
+    highest: float
+    whole: bool
+
+
+class _OfVariant(NamedTuple):
+    """What the database says of one variant.
+
+    Attributes:
+        sessions: Its sessions.
+        outcomes: Its values, outcome by outcome.
+    """
+
+    sessions: int
+    outcomes: list[_Added]
+
+
+_Rows = dict[str, _OfVariant]
 
 
 def _added_up(source: duckdb.DuckDBPyRelation, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
@@ -224,11 +248,13 @@ def _added_up(source: duckdb.DuckDBPyRelation, variant: str, columns: Sequence[_
         raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
     rows: _Rows = {}
     unassigned = 0
-    for name, *numbers in found:
+    width = len(_Added._fields)
+    for name, sessions, *numbers in found:
         if is_known(name):
-            rows[str(name)] = numbers
+            added = [_Added(*numbers[at : at + width]) for at in range(0, len(numbers), width)]
+            rows[str(name)] = _OfVariant(sessions, added)
         else:
-            unassigned += numbers[0]
+            unassigned += sessions
     return rows, unassigned
 
 
@@ -260,7 +286,7 @@ def _of_rows(
 ) -> Totals:
     shares, off = configured(weights, list(rows), warnings)
     outcomes = {column.name: _sums(rows, at, column, list(shares)) for at, column in enumerate(columns)}
-    counts = np.array([float(rows[name][0]) if name in rows else 0.0 for name in shares])
+    counts = np.array([float(rows[name].sessions) if name in rows else 0.0 for name in shares])
     target = columns[0].name
     data = TestData(
         test=variant,
@@ -283,23 +309,23 @@ def _of_rows(
 
 def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> OutcomeSums:
     """Return the sums of one outcome, and its kind: binary if all values are 0 or 1, count if whole and none below 0."""
-    first = 1 + 7 * at
-    own = {name: row[first : first + 7] for name, row in rows.items() if row[first]}
-    lowest = min((row[4] for row in own.values()), default=-1.0)
-    highest = max((row[5] for row in own.values()), default=0.0)
-    whole = lowest >= 0 and all(row[6] for row in own.values())
+    own = {name: row.outcomes[at] for name, row in rows.items() if row.outcomes[at].n}
+    lowest = min((added.lowest for added in own.values()), default=-1.0)
+    highest = max((added.highest for added in own.values()), default=0.0)
+    whole = lowest >= 0 and all(added.whole for added in own.values())
     kind: Kind = "float" if not whole else "binary" if highest <= 1 else "count"
     kind = as_asked(kind, column.name, column.asked)
     parts, centres = np.zeros((3, len(variants))), np.zeros(len(variants))
     for arm, name in enumerate(variants):
         if name not in own:
             continue
-        n, total, mean, variance = own[name][:4]
-        if kind == "binary" or variance is None:
+        added = own[name]
+        if kind == "binary" or added.mean is None or added.variance is None:
             # What is 0 or 1 is its own square.
-            parts[:, arm] = n, *((round(mean * n) if total is None else total),) * 2
-        elif max(abs(mean), math.sqrt(variance)) > LARGEST or not math.isfinite(variance):
-            raise too_large(column.name, mean)
+            hits = added.total if added.total is not None else round((added.mean or 0.0) * added.n)
+            parts[:, arm] = added.n, hits, hits
+        elif max(abs(added.mean), math.sqrt(added.variance)) > LARGEST or not math.isfinite(added.variance):
+            raise too_large(column.name, added.mean)
         else:
-            parts[:, arm], centres[arm] = (n, 0.0, variance * n), mean
+            parts[:, arm], centres[arm] = (added.n, 0.0, added.variance * added.n), added.mean
     return OutcomeSums(kind, parts, centres)
