@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from voicelab.base.records import Event
-from voicelab.live.view import event_view
+from voicelab.live.page_data import event_view
 from voicelab.record.lanes import Lanes
 from voicelab.widgets.esm import STATIC, css, esm
 

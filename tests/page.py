@@ -8,7 +8,7 @@ import numpy as np
 from protocol_check import wrong
 
 from voicelab import speech
-from voicelab.live.protocol import CONSOLE
+from voicelab.live.page_messages import CONSOLE
 from voicelab.live.talk import Talk
 from voicelab.runtime.clock import VirtualLoop
 

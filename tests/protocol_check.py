@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from voicelab.live.protocol import RECORDS, Message
+from voicelab.live.page_messages import RECORDS, Message
 
 _RECORDS = {record.name: {name: kind for name, (kind, _) in record.fields.items()} for record in RECORDS}
 _PLAIN = {

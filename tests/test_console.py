@@ -310,7 +310,7 @@ def talked(console):
     talk, settled = console._talk, threading.Event()
     talk._thread.post(settled.set)
     assert settled.wait(20)
-    call = talk._past.call
+    call = talk._last.call
     return [weakref.ref(one) for one in (console, talk, call, call.session.context, console.record)]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from primfunctions.experiment import Experiment
+from voicelab.simulation.card import Standing, card
 
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.decision.stats.sample_ratio import SampleRatio, fixed_p_value
-from voicelab.simulation.card import Standing, card
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 

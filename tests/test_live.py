@@ -737,7 +737,7 @@ def test_half_an_hour_of_talk_leaves_nothing_behind(page_of):
     before = living()
     assert talk(125) > 1800
     talk(1)
-    assert all(before[kind] - others[kind] == 1 for kind in ("Session", "Call", "Tape"))
+    assert all(before[kind] - others[kind] == 1 for kind in ("Session", "Call", "Recording"))
     assert living() == before
 
 

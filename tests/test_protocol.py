@@ -8,8 +8,8 @@ import protocol_copies
 import pytest
 from protocol_check import wrong
 
-from voicelab.live.messages import take
-from voicelab.live.protocol import CONSOLE, MICROPHONE, RECORDS, SPEAKER, WIDGETS
+from voicelab.live.dispatch import dispatch
+from voicelab.live.page_messages import CONSOLE, MICROPHONE, RECORDS, SPEAKER, WIDGETS
 from voicelab.widgets import Microphone, Speaker
 from voicelab.widgets.esm import STATIC
 
@@ -38,7 +38,7 @@ def a_value_of(kind):
 def test_the_kernel_reads_each_field_of_a_pages_message_and_no_other(message):
     given = Read({"k": message.k, **{name: a_value_of(kind) for name, kind in message.all_fields.items()}})
     asked = MagicMock()
-    take(asked.conversation, asked.call, "page", given, [b"\0\0"] if message.buffer else [])
+    dispatch(asked.conversation, asked.call, "page", given, [b"\0\0"] if message.buffer else [])
     assert given.read == {"k", *message.all_fields}
     assert len(asked.method_calls) == 1
 
@@ -46,13 +46,13 @@ def test_the_kernel_reads_each_field_of_a_pages_message_and_no_other(message):
 def test_what_another_page_says_of_sound_is_not_taken():
     asked = MagicMock()
     for k in ("started", "microphone"):
-        take(asked.conversation, asked.call, "page", {"k": k, "row": 1, "on": False, "engine": "another"}, [])
+        dispatch(asked.conversation, asked.call, "page", {"k": k, "row": 1, "on": False, "engine": "another"}, [])
     assert not asked.method_calls
 
 
 def test_sound_is_not_missed_while_no_session_runs():
     asked = MagicMock()
-    take(asked.conversation, None, "page", {"k": "started", "row": 1, "engine": "page"}, [])
+    dispatch(asked.conversation, None, "page", {"k": "started", "row": 1, "engine": "page"}, [])
     assert not asked.method_calls
 
 

@@ -12,7 +12,7 @@ from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, rec
 from playwright import sync_api
 
 from voicelab.base.records import Event
-from voicelab.live.view import span_view
+from voicelab.live.page_data import span_view
 from voicelab.record.lanes import spans_of
 
 LOST = "The kernel has restarted or the connection is lost: run the cell again."

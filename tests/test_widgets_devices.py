@@ -6,7 +6,7 @@ from protocol_check import wrong
 
 from voicelab import speech
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.live.protocol import MICROPHONE, SPEAKER
+from voicelab.live.page_messages import MICROPHONE, SPEAKER
 from voicelab.widgets.microphone import Microphone
 from voicelab.widgets.speaker import Speaker
 

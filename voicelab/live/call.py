@@ -1,4 +1,4 @@
-"""One live session: the engine's session with a person's voice and ears attached, and an eye on every row it logs."""
+"""One live session: the engine's session with a person at its other end, watched for every row it logs."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ import orjson
 
 from voicelab.base.records import EventRow, PortabilityNote, SessionRows
 from voicelab.callers.actions import Action, Silence
-from voicelab.live.ears import Ears
-from voicelab.live.marks import Marks
-from voicelab.live.tape import Tape
-from voicelab.live.voice import LiveVoice, Send
+from voicelab.live.answer_times import AnswerTimes
+from voicelab.live.listening import Listening
+from voicelab.live.recording import Recording
+from voicelab.live.speaking import Send, Speaking
 from voicelab.runs.jobs import Job, hosting
 from voicelab.runtime.clock import WallClock
 from voicelab.speech import SpeechToText, TextToSpeech
@@ -47,17 +47,17 @@ class Person:
 class _WatchedRows(list[EventRow]):
     """The events of a session; tells of each that is new or has changed."""
 
-    def __init__(self, rows: Iterable[EventRow], told: Callable[[int], None]) -> None:
+    def __init__(self, rows: Iterable[EventRow], on_change: Callable[[int], None]) -> None:
         super().__init__(rows)
-        self._told = told
+        self._on_change = on_change
 
     def append(self, row: EventRow) -> None:
         super().append(row)
-        self._told(len(self) - 1)
+        self._on_change(len(self) - 1)
 
     def __setitem__(self, seq: Any, row: Any) -> None:
         super().__setitem__(seq, row)
-        self._told(seq)
+        self._on_change(seq)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Call:
         index: Its index.
         media: What it hears and speaks with.
         send: Sends a message to the front end.
-        trouble: Takes a sentence for the person.
-        changed: Told that an event is new or has changed.
+        warn: Takes a sentence for the person.
+        on_change: Told that an event is new or has changed.
         watching: Names calls that hold the loop up, meanwhile.
     """
 
@@ -104,40 +104,44 @@ class Call:
         index: int,
         media: Media,
         send: Send,
-        trouble: Callable[[str], None],
-        changed: Callable[[int], None],
+        warn: Callable[[str], None],
+        on_change: Callable[[int], None],
         watching: Callable[[AddNote], contextlib.AbstractContextManager[None]],
     ) -> None:
         self._watching = watching
-        self._trouble = trouble
+        self._warn = warn
         self.notes: list[PortabilityNote] = []
         self.media = media
         self.begun = False
-        self._early: list[Action] = []
+        self._before_begin: list[Action] = []
         self._job = replace(job, options=replace(job.options, callers=Person()))
-        self._changed = changed
+        self._on_change = on_change
         self._clock = WallClock(asyncio.get_running_loop())
         self._settings = self._job.settings(self._add_note)
         self.session: Session = self._job.session(self._settings, self._clock, index)
-        self.tape, marks = Tape(), Marks()
-        self._marks = marks
-        self.voice = LiveVoice(
-            media.tts, by_browser=media.speaks == "browser", send=send, tape=self.tape, marks=marks, trouble=trouble
+        self.recording, self._answer_times = Recording(), AnswerTimes()
+        self.speaking = Speaking(
+            media.tts,
+            by_browser=media.speaks == "browser",
+            send=send,
+            recording=self.recording,
+            answer_times=self._answer_times,
+            warn=warn,
         )
-        self.voice.session = self.session
-        self.session.voice = self.voice
-        self.ears = Ears(
+        self.speaking.session = self.session
+        self.session.voice = self.speaking
+        self.listening = Listening(
             self.session,
             media.stt,
             phrases=media.phrases,
             pace=media.pace,
-            marks=marks,
-            tape=self.tape,
-            partial=lambda text: send({"k": "partial", "text": text}),
-            trouble=trouble,
+            answer_times=self._answer_times,
+            recording=self.recording,
+            show_partial=lambda text: send({"k": "partial", "text": text}),
+            warn=warn,
         )
         recorder = self.session.recorder
-        recorder.events = self.events = _WatchedRows(recorder.events, self._told)
+        recorder.events = self.events = _WatchedRows(recorder.events, self._row_changed)
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows.
@@ -146,7 +150,7 @@ class Call:
             ForcedVariantError: a variant is forced that the test doesn't have.
         """
         loop = asyncio.get_running_loop()
-        voice = loop.create_task(self.voice.run())
+        speaking = loop.create_task(self.speaking.run())
         try:
             with (
                 hosting(self._job.options.handler),
@@ -155,20 +159,20 @@ class Call:
             ):
                 session = loop.create_task(self.session.run())
                 await asyncio.sleep(0)  # now it has begun
-                for action in self._early:
+                for action in self._before_begin:
                     self.session.act(action)
                 self.begun = True
                 return await session
         finally:
-            voice.cancel()
-            self.ears.close()
+            speaking.cancel()
+            self.listening.close()
 
     def act(self, action: Action) -> None:
         """Do what the person does now; what comes before the session has begun is done as soon as it has."""
         if self.begun:
             self.session.act(action)
         else:
-            self._early.append(action)
+            self._before_begin.append(action)
 
     @property
     def known_notes(self) -> list[PortabilityNote]:
@@ -179,18 +183,18 @@ class Call:
     @property
     def source(self) -> str:
         """`spoken` if the person spoke at least once, else `typed`."""
-        return "spoken" if self.ears.spoken else "typed"
+        return "spoken" if self.listening.spoken else "typed"
 
     def _add_note(self, note: PortabilityNote) -> None:
         self.notes.append(note)
         self._job.options.handler.add_note(note)
         if note.rule == "blocking_call":
-            self._trouble(str(note))  # now: the page hears of nothing else until the call returns
+            self._warn(str(note))  # now: the page hears of nothing else until the call returns
 
-    def _told(self, seq: int) -> None:
+    def _row_changed(self, seq: int) -> None:
         time_s, turn, (kind, name, *_), data = self.events[seq]
         if kind == "input":
-            self._marks.delivered(turn, time_s)
+            self._answer_times.words_delivered(turn, time_s)
         elif name == "stt_update_settings":
-            self.ears.settings(orjson.loads(data))
-        self._changed(seq)
+            self.listening.apply_settings(orjson.loads(data))
+        self._on_change(seq)

@@ -17,14 +17,14 @@ from voicelab import __version__
 from voicelab.base import checks
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.callers import actions as inputs
-from voicelab.live import view
+from voicelab.live import page_data
 from voicelab.live.call import Call
-from voicelab.live.latest import Latest
+from voicelab.live.dispatch import dispatch
+from voicelab.live.last_session import LastSession
 from voicelab.live.loop import LoopThread
-from voicelab.live.messages import take
-from voicelab.live.past import Past
-from voicelab.live.protocol import CONSOLE
-from voicelab.live.screen import Screen, Send
+from voicelab.live.newest_handler import NewestHandler
+from voicelab.live.page_messages import CONSOLE
+from voicelab.live.page_updates import PageUpdates, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
@@ -42,7 +42,7 @@ class Talk:
     Args:
         source: The handler, or what `vl.load_handler` takes.
         send: Sends a message and its buffer to the front end.
-        ended: Told of each finished session's record.
+        on_ended: Called with each finished session's record.
         log: Folder of a log that the sessions are added to.
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
@@ -61,7 +61,7 @@ class Talk:
         self,
         source: Any,
         send: Send,
-        ended: Callable[[SessionRecord], None] = lambda _: None,
+        on_ended: Callable[[SessionRecord], None] = lambda _: None,
         *,
         log: str | Path | None = None,
         blind: bool = False,
@@ -79,38 +79,38 @@ class Talk:
             raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
         drawn = secrets.randbits(63) if seed is None else seed
         self._options = SessionOptions.checked(source, None, seed=drawn, **options)
-        self._latest = Latest(source, options.get("variables"), options.get("environment"))
+        self._newest_handler = NewestHandler(source, options.get("variables"), options.get("environment"))
         handler = self._options.handler
         self.name = handler.name
         self._notes, self._variables = handler.note_list, handler.variables
         self._variants = Variants(self._options.variants)
         self._blind = checks.switch("blind", blind)
-        self._send_raw = send
+        self._send_as_it_is = send
         self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
         self._run_id = f"{self._options.seed:016x}"
-        self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _facts(self.name))
-        self._past = Past(
+        self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _manifest_facts(self.name))
+        self._last = LastSession(
             self.name,
             log=self._log,
             blind=blind,
             keep_audio=keep_audio,
-            told=ended,
-            trouble=partial(self._tell, "error"),
+            on_ended=on_ended,
+            on_error=partial(self._show_message, "error"),
         )
         self._call: Call | None = None
         self._number = 0
         self._engine: str | None = None
-        self._answered = True
+        self._page_answered = True
         self._message: dict[str, str] | None = None
         self._thread = thread or LoopThread(f"voicelab console {self.name}")
-        self._screen = Screen(self, self._thread, send)
+        self._updates = PageUpdates(self, self._thread, send)
         if self._settings.remark:
-            self._tell("info", self._settings.remark)
+            self._show_message("info", self._settings.remark)
 
     @property
     def record(self) -> SessionRecord | None:
         """The last conversation as data; of a blind session only when it has been rated, or the question was left."""
-        return self._past.record
+        return self._last.record
 
     # --- from any thread ---
 
@@ -121,43 +121,43 @@ class Talk:
 
     def close(self) -> None:
         """End the running session, log it, and stop."""
-        self._thread.close(self._end)
+        self._thread.close(self._end_everything)
 
     def _receive(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         try:
-            take(self, self._call, self._engine, message, buffers)
+            dispatch(self, self._call, self._engine, message, buffers)
         except VoicelabError as error:
-            self._tell("error", str(error))
+            self._show_message("error", str(error))
         except (KeyError, TypeError, ValueError) as error:
-            self._tell("error", f"The page sent a message that can't be read: {message.get('k')}, {error!r}.")
-        self._screen.refresh()
+            self._show_message("error", f"The page sent a message that can't be read: {message.get('k')}, {error!r}.")
+        self._updates.send_soon()
 
     # --- the page ---
 
     def hello(self, engine: str) -> None:
         """Show a page everything; one that was loaded anew, or a second tab, may take the sound over."""
-        self._screen.show_all()
+        self._updates.send_all()
         if self._call is not None and engine != self._engine:
             # It takes over if the page that has the sound doesn't answer.
-            self._answered = False
+            self._page_answered = False
             self._send({"k": "ping"})
             asyncio.get_running_loop().call_later(_TAKE_OVER_S * self._call.media.pace, self._take_over, engine)
 
     def pong(self, engine: str) -> None:
         """Learn that a page is still there."""
-        self._answered = self._answered or engine == self._engine
+        self._page_answered = self._page_answered or engine == self._engine
 
     def _take_over(self, engine: str) -> None:
-        if not self._answered:
+        if not self._page_answered:
             self._engine = engine
-            self._screen.refresh()
+            self._updates.send_soon()
 
     def microphone(self, error: str | None, *, on: bool) -> None:
         """Be told that the microphone is open, or is closed: what was being said is over then."""
         if self._call is not None and not on:
-            self._call.ears.pause()
+            self._call.listening.pause()
         if error:
-            self._tell("warning", str(error))
+            self._show_message("warning", str(error))
 
     # --- sessions ---
 
@@ -165,9 +165,9 @@ class Talk:
         """Start a session, heard and spoken on a page."""
         if self._call is not None:
             return
-        self._past.settle()
+        self._last.close_rating()
         self._engine, self._message = engine, None
-        handler = self._latest.load()
+        handler = self._newest_handler.load()
         job = Job(
             replace(self._options, handler=handler, variants=dict(self._variants.forced)),
             run_id=self._log.run_id if self._log else self._run_id,
@@ -176,11 +176,11 @@ class Talk:
         index = self._log.claim() if self._log else self._number
         media = self._settings.media()
         self._thread.loop.set_pace(media.pace)
-        self._screen.begin()
-        self._variants.begin(handler)
-        trouble, changed = partial(self._tell, "warning"), self._screen.changed
-        self._call = Call(job, index, media, self._send, trouble, changed, self._thread.watching)
-        self._call.ears.listen(hands_free=self._settings.hands_free, muted=self._settings.muted)
+        self._updates.forget_events()
+        self._variants.begin_session(handler)
+        warn, on_change = partial(self._show_message, "warning"), self._updates.event_changed
+        self._call = Call(job, index, media, self._send, warn, on_change, self._thread.watching)
+        self._call.listening.set_mode(hands_free=self._settings.hands_free, muted=self._settings.muted)
         self._number += 1
         self._task = asyncio.get_running_loop().create_task(self._converse(self._call))
 
@@ -193,10 +193,10 @@ class Talk:
             self._task.add_done_callback(lambda _: self._begin_again(engine))
 
     def _begin_again(self, engine: str) -> None:
-        if self._past.asks is None:
+        if self._last.open_rating is None:
             self._receive({"k": "connect", "engine": engine}, [])
         else:
-            self._tell("info", "Rate the conversation first, or skip the question; then press Connect.")
+            self._show_message("info", "Rate the conversation first, or skip the question; then press Connect.")
 
     def hang_up(self) -> None:
         """End the running session as the caller."""
@@ -208,27 +208,27 @@ class Talk:
         try:
             rows = await call.run()
         except VoicelabError as error:
-            self._tell("error", str(error))
+            self._show_message("error", str(error))
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - shown; the console goes on
-            self._tell("error", f"The session could not go on: {type(error).__name__}: {error}")
+            self._show_message("error", f"The session could not go on: {type(error).__name__}: {error}")
         self._thread.loop.set_pace(1.0)
         self._call = None
         if rows is not None:
-            self._past.take(call, rows)
+            self._last.store(call, rows)
             remark = self._variants.remark(call)
             if remark and (self._message or {}).get("level") != "error":
-                self._tell("warning", remark)
-        self._screen.refresh()
+                self._show_message("warning", remark)
+        self._updates.send_soon()
 
     def rate(self, value: Any, note: str) -> None:
         """Take the person's verdict on a blind session; None for no verdict."""
-        self._past.rate(value, note)
-        self._screen.show_all()
+        self._last.rate(value, note)
+        self._updates.send_all()
 
-    def _end(self) -> None:
+    def _end_everything(self) -> None:
         """End everything: the running session is cut off where it is, and logged."""
         self.hang_up()
-        self._past.settle()
+        self._last.close_rating()
 
     # --- what the person does ---
 
@@ -266,12 +266,12 @@ class Talk:
         try:
             remark = self._settings.set(name, value, live=self._call is not None)
         except VoicelabError:
-            self._screen.forget("settings")  # the page has obeyed already
+            self._updates.send_anew("settings")  # the page has obeyed already
             raise
         if remark:
-            self._tell("info", remark)
+            self._show_message("info", remark)
         if self._call is not None:
-            self._call.ears.listen(hands_free=self._settings.hands_free, muted=self._settings.muted)
+            self._call.listening.set_mode(hands_free=self._settings.hands_free, muted=self._settings.muted)
 
     def _act(self, action: inputs.Action) -> None:
         self._running().act(action)
@@ -285,32 +285,32 @@ class Talk:
 
     def download(self, what: str) -> None:
         """Send the last session as a file: `json`, or `wav` with the caller left and the agent right."""
-        self._send_raw(*self._past.file(what))
+        self._send_as_it_is(*self._last.as_file(what))
 
     def replay(self, engine: str) -> None:
         """Send a page the last session's sound, to be played along its timeline."""
-        message, sound = self._past.sound()
-        self._send_raw(message | {"engine": engine}, sound)
+        message, sound = self._last.as_sound()
+        self._send_as_it_is(message | {"engine": engine}, sound)
 
     # --- what is shown ---
 
     @property
     def call(self) -> Call | None:
         """The running session, else the last."""
-        return self._call or (None if self._past.rows is None else self._past.call)
+        return self._call or (None if self._last.rows is None else self._last.call)
 
     @property
     def hidden(self) -> bool:
         """Whether the variant is not to be known now: in a blind session until it is rated."""
-        return self._blind and (self._call is not None or self._past.asks is not None)
+        return self._blind and (self._call is not None or self._last.open_rating is not None)
 
     def state(self) -> dict[str, Any]:
-        """Return the whole state, as `voicelab.live.protocol` lists it."""
+        """Return the whole state, as `voicelab.live.page_messages` lists it."""
         call = self.call
         return {
             **self._session_state(),
-            "notes": view.notes_view(self._notes if call is None else call.known_notes),
-            "phase": "live" if self._call else "idle" if self._past.rows is None else "ended",
+            "notes": page_data.notes_view(self._notes if call is None else call.known_notes),
+            "phase": "live" if self._call else "idle" if self._last.rows is None else "ended",
             "session": self._number,
             "engine": self._engine,
             "agent": self.name,
@@ -318,29 +318,29 @@ class Talk:
             "blind": self._blind,
             "tests": self._variants.view(call, hidden=self.hidden),
             "parameters": self._options.parameters_of(0)[0] or {},
-            "variables": view.variables_view(self._variables),
+            "variables": page_data.variables_view(self._variables),
             "settings": self._settings.view(),
             "uses": self._settings.uses() if self._call is None else self._call.media.view(),
             "engines": self._settings.engines,
-            "ask": None if self._past.asks is None or self._call else self._past.asks.question(),
+            "ask": None if self._last.open_rating is None or self._call else self._last.open_rating.question(),
             "message": self._message,
         }
 
     def _session_state(self) -> dict[str, Any]:
         if self._call is not None and self._call.begun:
-            return view.session_view(self._call.session, self._call.events, hidden=self.hidden)
-        rows = None if self._call else self._past.rows
-        return view.no_session() if rows is None else view.rows_view(rows, hidden=self.hidden)
+            return page_data.session_view(self._call.session, self._call.events, hidden=self.hidden)
+        rows = None if self._call else self._last.rows
+        return page_data.no_session() if rows is None else page_data.rows_view(rows, hidden=self.hidden)
 
-    def _tell(self, level: str, text: str) -> None:
+    def _show_message(self, level: str, text: str) -> None:
         self._message = {"level": level, "text": text}
-        self._screen.show("message", self._message)
+        self._updates.send_now("message", self._message)
 
     def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:
         if CONSOLE.to_page[message["k"]].of_sound:
             message = {**message, "engine": self._engine}
-        self._send_raw(message, buffer)
+        self._send_as_it_is(message, buffer)
 
 
-def _facts(handler: str) -> dict[str, Any]:
+def _manifest_facts(handler: str) -> dict[str, Any]:
     return {"handler": handler, "callers": "person", "world": None, "versions": {"voicelab": __version__}}

@@ -39,7 +39,7 @@ class Variants:
         if variant is not None:
             self.forced[test] = variant
 
-    def begin(self, handler: Handler) -> None:
+    def begin_session(self, handler: Handler) -> None:
         """Begin a session with a handler; another version of it may have other tests."""
         if handler.fingerprint != self._fingerprint:
             self._fingerprint, self._declared = handler.fingerprint, {}

@@ -86,7 +86,7 @@ class Console(anywidget.AnyWidget):
         talk = Talk(
             handler,
             send=weakly(self._to_page),
-            ended=weakly(self._keep_static),
+            on_ended=weakly(self._keep_static),
             log=log,
             parameters=parameters,
             variables=variables,

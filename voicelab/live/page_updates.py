@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from voicelab.live import view
+from voicelab.live import page_data
 from voicelab.live.call import Call
 from voicelab.live.loop import LoopThread
 from voicelab.record.lanes import Lanes
@@ -13,7 +13,7 @@ Send = Callable[[dict[str, Any], bytes | None], None]
 _FLUSH_S = 0.03
 
 
-class Shows(Protocol):
+class PageSource(Protocol):
     """What a screen shows."""
 
     @property
@@ -28,84 +28,84 @@ class Shows(Protocol):
         """Return the whole state."""
 
 
-class Screen:
+class PageUpdates:
     """Sends a front end what there is to see.
 
     Args:
-        shows: What it shows.
+        source: What it shows.
         thread: The loop that everything happens on.
         send: Sends a message and its buffer.
     """
 
-    def __init__(self, shows: Shows, thread: LoopThread, send: Send) -> None:
-        self._shows = shows
+    def __init__(self, source: PageSource, thread: LoopThread, send: Send) -> None:
+        self._source = source
         self._thread = thread
         self._send = send
-        self._known: dict[str, Any] = {}
-        self._dirty: set[int] = set()
+        self._sent: dict[str, Any] = {}
+        self._changed: set[int] = set()
         self._lanes = Lanes(live=True)
-        self._planned = False
+        self._will_send = False
 
-    def changed(self, seq: int) -> None:
+    def event_changed(self, seq: int) -> None:
         """Be told of an event that is new or has changed."""
-        self._dirty.add(seq)
-        self.refresh()
+        self._changed.add(seq)
+        self.send_soon()
 
-    def refresh(self) -> None:
+    def send_soon(self) -> None:
         """Send what is new in a moment: many changes are one message. May be called from any thread."""
-        if not self._planned:
-            self._planned = True
+        if not self._will_send:
+            self._will_send = True
             self._thread.post(lambda: self._thread.loop.call_later(_FLUSH_S, self._flush))
 
-    def show(self, key: str, value: Any) -> None:
+    def send_now(self, key: str, value: Any) -> None:
         """Send one key of the state at once, from any thread: a handler that blocks the loop can be complained of."""
-        if self._known:  # else a page that comes gets everything
-            self._known[key] = value
+        if self._sent:  # else a page that comes gets everything
+            self._sent[key] = value
             self._send({"k": "state", "state": {key: value}}, None)
 
-    def forget(self, key: str) -> None:
+    def send_anew(self, key: str) -> None:
         """Send a key of the state anew, though the kernel's value is the same."""
-        self._known.pop(key, None)
-        self.refresh()
+        self._sent.pop(key, None)
+        self.send_soon()
 
-    def begin(self) -> None:
+    def forget_events(self) -> None:
         """Forget the events of the session before."""
-        self._dirty.clear()
+        self._changed.clear()
         self._lanes = Lanes(live=True)
 
-    def show_all(self) -> None:
+    def send_all(self) -> None:
         """Send everything there is."""
-        call = self._shows.call
-        self.begin()
-        self._known = self._shows.state()
-        events = [] if call is None else self._news(call, range(len(call.events)))
-        now = {"now_s": call.session.now()} if call is not None and self._known["phase"] == "live" else {}
-        self._send({"k": "all", "state": self._known, "events": events, **now}, None)
+        call = self._source.call
+        self.forget_events()
+        self._sent = self._source.state()
+        events = [] if call is None else self._with_spans(call, range(len(call.events)))
+        now = {"now_s": call.session.now()} if call is not None and self._sent["phase"] == "live" else {}
+        self._send({"k": "all", "state": self._sent, "events": events, **now}, None)
 
     def _flush(self) -> None:
-        self._planned = False
-        dirty, self._dirty = sorted(self._dirty), set()
-        state = self._shows.state()
-        changed = {key: value for key, value in state.items() if self._known.get(key, _NOTHING) != value}
-        self._known |= changed
+        self._will_send = False
+        seqs, self._changed = sorted(self._changed), set()
+        state = self._source.state()
+        changed = {key: value for key, value in state.items() if self._sent.get(key, _NOTHING) != value}
+        self._sent |= changed
         if changed:
             self._send({"k": "state", "state": changed}, None)
-        call = self._shows.call
-        if call is not None and (events := self._news(call, dirty)):
+        call = self._source.call
+        if call is not None and (events := self._with_spans(call, seqs)):
             self._send({"k": "events", "events": events, "now_s": call.session.now()}, None)
 
-    def _news(self, call: Call, seqs: Iterable[int]) -> list[dict[str, Any]]:
+    def _with_spans(self, call: Call, seqs: Iterable[int]) -> list[dict[str, Any]]:
         """Return these events, and those whose spans of the timeline they change."""
-        hidden = {"log", "metric"} if self._shows.hidden else set()
+        hidden = {"log", "metric"} if self._source.hidden else set()
         for seq in seqs:
             if seq < len(call.events):
-                event = view.event_of(seq, call.events[seq])
+                event = page_data.event_of(seq, call.events[seq])
                 if event.kind not in hidden:
                     self._lanes.take(event)
         turns = call.session.turns
         if turns.ended is not None:
             self._lanes.end(turns.ended_s)
-        return [view.event_view(self._lanes.event(seq), self._lanes.spans(seq)) for seq in self._lanes.changed()]
+        return [page_data.event_view(self._lanes.event(seq), self._lanes.spans(seq)) for seq in self._lanes.changed()]
 
 
 _NOTHING = object()

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from voicelab.base.errors import VoicelabError
 from voicelab.callers.actions import Recognised
-from voicelab.live.marks import Marks
-from voicelab.live.tape import RATE, Tape
+from voicelab.live.answer_times import AnswerTimes
+from voicelab.live.recording import RATE, Recording
 from voicelab.session.runner import Session
 from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
 
@@ -23,18 +23,18 @@ _FALSE_ONSET_S = 1.5
 """A first sound after which no speech was found within this time was none."""
 
 
-class Ears:
+class Listening:
     """Turns the microphone's sound into what the caller says.
 
     Args:
         session: The session.
         engine: Recognises speech; None for the page's own recognition, or for none.
         phrases: What the recogniser is told to expect.
-        marks: Takes when speech ended.
-        tape: Takes the sound.
+        answer_times: Takes when speech ended.
+        recording: Takes the sound.
         pace: How many times as fast as real ones the session's seconds pass: sound takes real ones.
-        partial: Shows what the recogniser has so far.
-        trouble: Takes a sentence about what can't be heard.
+        show_partial: Shows what the recogniser has so far.
+        warn: Takes a sentence about what can't be heard.
     """
 
     def __init__(
@@ -43,23 +43,23 @@ class Ears:
         engine: SpeechToText | None,
         *,
         phrases: Sequence[str],
-        marks: Marks,
-        tape: Tape,
+        answer_times: AnswerTimes,
+        recording: Recording,
         pace: float,
-        partial: Callable[[str], None],
-        trouble: Callable[[str], None],
+        show_partial: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self.spoken = False
         self._session = session
         self._engine = engine
         self._phrases = list(phrases)
         self._language: str | None = None
-        self._marks = marks
-        self._tape = tape
+        self._answer_times = answer_times
+        self._recording = recording
         self._pace = pace
         self._hands_free = self._muted = False
-        self._partial = partial
-        self._trouble = trouble
+        self._show_partial = show_partial
+        self._warn = warn
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
         self._detector: str = getattr(engine, "detector", "auto")
         self._endpointer = Endpointer(detector=self._detector)
@@ -68,13 +68,13 @@ class Ears:
         self._release: asyncio.TimerHandle | None = None
         self._released_s = 0.0
         self._speaking = False
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab ears")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab listening")
         self._work: set[asyncio.Task[None]] = set()
         warm_up = getattr(engine, "warm_up", None)
         if warm_up is not None:
             self._pool.submit(warm_up)
 
-    def settings(self, data: dict[str, Any]) -> None:
+    def apply_settings(self, data: dict[str, Any]) -> None:
         """Take the agent's STTUpdateSettingsEvent: language, words to expect, and the silence that ends a turn."""
         self._language = data.get("language") or self._language
         if data.get("prompt"):
@@ -85,7 +85,7 @@ class Ears:
             self._endpointer = Endpointer(silence_s=silence_ms / 1000, detector=self._detector)
             self._fed_s = 0.0
 
-    def listen(self, *, hands_free: bool, muted: bool) -> None:
+    def set_mode(self, *, hands_free: bool, muted: bool) -> None:
         """Take how the person wants to be heard; where that changes, what was being said is over."""
         if (hands_free, muted) != (self._hands_free, self._muted):
             self.pause()
@@ -97,26 +97,26 @@ class Ears:
             self._finish_held()
         ended = self._endpointer.finish()
         if ended is not None:
-            self._detected(ended)
+            self._take_detected(ended)
         self._endpointer.reset()
         self._fed_s = 0.0
         if self._speaking:
             self._speaking = False
-            self._partial("")
+            self._show_partial("")
             self._session.hush()
 
-    def pcm(self, samples: Samples) -> None:
+    def add_sound(self, samples: Samples) -> None:
         """Take a piece of sound, 16 kHz, that ends now."""
         now = self._session.now()
-        self._tape.hear_caller(now, samples)
+        self._recording.add_caller(now, samples)
         if self._held is not None:
             self._held.append(samples)
         elif self._hands_free:
             self._fed_s += len(samples) / RATE
             for event in self._endpointer.feed(samples):
-                self._detected(event)
+                self._take_detected(event)
 
-    def talk(self, *, on: bool) -> None:
+    def hold_to_talk(self, *, on: bool) -> None:
         """Push-to-talk is held, or released."""
         if on:
             if self._release is not None:
@@ -128,24 +128,24 @@ class Ears:
             self._released_s = self._session.now()
             self._release = self._later(_LAST_CHUNK_S, self._finish_held)
 
-    def onset(self) -> None:
+    def sound_begins(self) -> None:
         """The front end heard the caller begin, before the detector here is sure."""
         if self._hands_free and not self._speaking:
             self._session.speak()
             self._later(_FALSE_ONSET_S, self._check_onset)
 
-    def heard(self, text: str, *, final: bool) -> None:
+    def add_page_words(self, text: str, *, final: bool) -> None:
         """Take what the page's own recognition has so far, or in the end."""
         if not self._speaking:
             self._begin()
         if final:
             self._speaking = False
-            self._partial("")
+            self._show_partial("")
             now = self._session.now()
-            self._marks.speech(now, now)
-            self._words(text.strip(), {"engine": "browser"})
+            self._answer_times.speech_ended(now, now)
+            self._say(text.strip(), {"engine": "browser"})
         else:
-            self._partial(text)
+            self._show_partial(text)
 
     def close(self) -> None:
         """Stop listening."""
@@ -163,7 +163,7 @@ class Ears:
         """Call a function after so many real seconds."""
         return asyncio.get_running_loop().call_later(seconds * self._pace, function)
 
-    def _detected(self, event: SpeechEvent) -> None:
+    def _take_detected(self, event: SpeechEvent) -> None:
         if event.audio is None:
             self._begin()
         else:
@@ -180,7 +180,7 @@ class Ears:
         else:
             self._speaking = False
             self._session.hush()
-            self._trouble("No sound came from the microphone while you held the button.")
+            self._warn("No sound came from the microphone while you held the button.")
 
     def _check_onset(self) -> None:
         if not self._speaking:
@@ -188,12 +188,12 @@ class Ears:
 
     def _recognise(self, audio: Audio, ended_s: float) -> None:
         self._speaking = False
-        self._marks.speech(ended_s, self._session.now())
+        self._answer_times.speech_ended(ended_s, self._session.now())
         if self._engine is None:
             self._session.hush()
-            self._trouble("You were heard, but there is no recogniser: type, or choose one under 'Listens'.")
+            self._warn("You were heard, but there is no recogniser: type, or choose one under 'Listens'.")
             return
-        self._partial("…")
+        self._show_partial("…")
         task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
@@ -212,11 +212,11 @@ class Ears:
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
             reason = str(error) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"
             facts["error"], text = reason, ""
-            self._trouble(f"{engine.name} could not recognise that: {reason}")
-        self._partial("")
-        self._words(text, facts)
+            self._warn(f"{engine.name} could not recognise that: {reason}")
+        self._show_partial("")
+        self._say(text, facts)
 
-    def _words(self, text: str, facts: dict[str, Any]) -> None:
+    def _say(self, text: str, facts: dict[str, Any]) -> None:
         session = self._session
         if session.turns.ended is not None:
             return
@@ -228,7 +228,7 @@ class Ears:
             if not self._speaking:
                 session.hush()
             if "error" not in facts:
-                self._trouble(f"{facts['engine']} heard sound, but no words. Say it again, or type.")
+                self._warn(f"{facts['engine']} heard sound, but no words. Say it again, or type.")
 
 
 _RECOGNITION = ("system", "recognition", False, None)

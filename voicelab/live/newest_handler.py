@@ -9,7 +9,7 @@ from voicelab.handlers import Handler
 from voicelab.runs.options import with_variables
 
 
-class Latest:
+class NewestHandler:
     """A handler that is looked up anew for each session.
 
     A path is read again; a function or a `%%handler` of the notebook is taken from the name that it has there.

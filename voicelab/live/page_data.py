@@ -1,4 +1,4 @@
-"""What a front end shows of a live session, as plain data (`voicelab.live.protocol` lists it)."""
+"""What a front end shows of a live session, as plain data (`voicelab.live.page_messages` lists it)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""A front end's messages, and what each asks of the conversation (the table is in `voicelab.live.protocol`)."""
+"""A front end's messages, and what each asks of the console (the table is in `voicelab.live.page_messages`)."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicelab.live.call import Call
-from voicelab.live.protocol import CONSOLE
+from voicelab.live.page_messages import CONSOLE
 
 Message = dict[str, Any]
 
 
-class Conversation(Protocol):
+class PageRequests(Protocol):
     """What a front end can ask for."""
 
     def hello(self, engine: str) -> None:
@@ -60,13 +60,13 @@ class Conversation(Protocol):
         """Be told that the microphone is open or closed."""
 
 
-def take(
-    conversation: Conversation, call: Call | None, engine: str | None, message: Message, buffers: list[bytes]
+def dispatch(
+    console: PageRequests, call: Call | None, engine: str | None, message: Message, buffers: list[bytes]
 ) -> None:
     """Do what a message asks for; one that nobody knows asks for nothing.
 
     Args:
-        conversation: Does it.
+        console: Does it.
         call: The running session, which takes the sound; what comes when none runs is not missed.
         engine: The page that has the sound: what another one says of sound is not taken.
         message: The message.
@@ -80,20 +80,20 @@ def take(
     known = CONSOLE.to_kernel.get(kind) if isinstance(kind, str) else None
     if known is None or (known.of_sound and message.get("engine", engine) != engine):
         return
-    if known.k in _ASKS:
-        _ASKS[known.k](conversation, message)
+    if known.k in _FOR_CONSOLE:
+        _FOR_CONSOLE[known.k](console, message)
     elif call is not None:
-        _TELLS[known.k](call, message, buffers)
+        _FOR_CALL[known.k](call, message, buffers)
 
 
-def _hears(call: Call, _: Message, buffers: list[bytes]) -> None:
+def _add_sound(call: Call, _: Message, buffers: list[bytes]) -> None:
     data = buffers[0] if buffers else b""
     samples = np.frombuffer(data[: len(data) // 2 * 2], np.dtype("<i2"))
     if len(samples):
-        call.ears.pcm(samples)
+        call.listening.add_sound(samples)
 
 
-_ASKS: dict[str, Callable[[Conversation, Message], None]] = {
+_FOR_CONSOLE: dict[str, Callable[[PageRequests, Message], None]] = {
     "hello": lambda it, m: it.hello(str(m["engine"])),
     "pong": lambda it, m: it.pong(str(m["engine"])),
     "connect": lambda it, m: it.connect(str(m["engine"])),
@@ -110,12 +110,12 @@ _ASKS: dict[str, Callable[[Conversation, Message], None]] = {
     "replay": lambda it, m: it.replay(str(m["engine"])),
     "microphone": lambda it, m: it.microphone(m.get("error"), on=bool(m["on"])),
 }
-_TELLS: dict[str, Callable[[Call, Message, list[bytes]], None]] = {
-    "pcm": _hears,
-    "talk": lambda call, m, _: call.ears.talk(on=bool(m["on"])),
-    "onset": lambda call, *_: call.ears.onset(),
-    "heard": lambda call, m, _: call.ears.heard(str(m["text"]), final=bool(m["final"])),
-    "started": lambda call, m, _: call.voice.started(int(m["row"])),
-    "ended": lambda call, m, _: call.voice.ended(int(m["row"])),
-    "stopped": lambda call, m, _: call.voice.stopped(int(m["row"]), float(m["played_s"])),
+_FOR_CALL: dict[str, Callable[[Call, Message, list[bytes]], None]] = {
+    "pcm": _add_sound,
+    "talk": lambda call, m, _: call.listening.hold_to_talk(on=bool(m["on"])),
+    "onset": lambda call, *_: call.listening.sound_begins(),
+    "heard": lambda call, m, _: call.listening.add_page_words(str(m["text"]), final=bool(m["final"])),
+    "started": lambda call, m, _: call.speaking.row_started(int(m["row"])),
+    "ended": lambda call, m, _: call.speaking.row_ended(int(m["row"])),
+    "stopped": lambda call, m, _: call.speaking.row_stopped(int(m["row"]), float(m["played_s"])),
 }

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import VoicelabError
 from voicelab.callers.pace import pace, speech_seconds
-from voicelab.live.marks import Marks
-from voicelab.live.tape import Tape
+from voicelab.live.answer_times import AnswerTimes
+from voicelab.live.recording import Recording
 from voicelab.runtime import sdk
 from voicelab.session.outputs import audio_seconds
 from voicelab.speech import Audio, TextToSpeech, cache, synthesize_sentences
@@ -33,7 +33,7 @@ _BROWSER_SLACK = 1.5
 
 
 @dataclass(frozen=True)
-class _Item:
+class _Output:
     """An output that is to be played."""
 
     row: int
@@ -53,16 +53,16 @@ class _Playing:
     duration_s: float
 
 
-class LiveVoice:
+class Speaking:
     """Plays the outputs of one session, one after the other.
 
     Args:
         engine: Synthesises speech; None for the page's own voices or for none.
         by_browser: Whether the page's own voices speak.
         send: Sends a message to the front end.
-        tape: Takes what is played.
-        marks: Takes when it was ready and heard.
-        trouble: Takes a sentence about what can't be spoken.
+        recording: Takes what is played.
+        answer_times: Takes when it was ready and heard.
+        warn: Takes a sentence about what can't be spoken.
     """
 
     def __init__(
@@ -71,41 +71,41 @@ class LiveVoice:
         *,
         by_browser: bool,
         send: Send,
-        tape: Tape,
-        marks: Marks,
-        trouble: Callable[[str], None],
+        recording: Recording,
+        answer_times: AnswerTimes,
+        warn: Callable[[str], None],
     ) -> None:
         self.session: Session
         self._engine = engine
         self._by_browser = by_browser
         self._send = send
-        self._tape = tape
-        self._marks = marks
-        self._trouble = trouble
-        self._waiting: asyncio.Queue[_Item] = asyncio.Queue()
+        self._recording = recording
+        self._answer_times = answer_times
+        self._warn = warn
+        self._waiting: asyncio.Queue[_Output] = asyncio.Queue()
         self._generation = 0
         self._playing: dict[int, _Playing] = {}
         # One thread: engines keep state, and sentences are needed in order.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab voice")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab speaking")
 
     # --- what the session asks ---
 
     def play(self, row: int, turn: int, event: sdk.Event) -> None:
         """Play an event of the agent when everything before it has been synthesised."""
-        self._marks.output(turn, self.session.now())
-        self._waiting.put_nowait(_Item(row, turn, event, self._generation))
+        self._answer_times.output_yielded(turn, self.session.now())
+        self._waiting.put_nowait(_Output(row, turn, event, self._generation))
 
     def clear(self) -> None:
         """Stop, and forget what waits."""
         self._generation += 1
         now = self.session.now()
-        self._tape.cut(now)
+        self._recording.silence_agent(now)
         self._playing.clear()
         self._send({"k": "clear"})
 
     # --- what the front end says ---
 
-    def started(self, row: int) -> None:
+    def row_started(self, row: int) -> None:
         """Playback of a row began now."""
         playing = self._playing.get(row)
         if playing is None:
@@ -114,16 +114,16 @@ class LiveVoice:
         queued = self.session.playing(row, now, now + playing.duration_s)
         if queued is not None:
             playing.start_s = queued.start_s
-            self._tape.move(row, queued.start_s)
-            self._sounded(playing.turn)
+            self._recording.move(row, queued.start_s)
+            self._report_first_sound(playing.turn)
 
-    def ended(self, row: int) -> None:
+    def row_ended(self, row: int) -> None:
         """A row has been played to its end now."""
         playing = self._playing.pop(row, None)
         if playing is not None:
             self.session.playing(row, playing.start_s, self.session.now())
 
-    def stopped(self, row: int, played_s: float) -> None:
+    def row_stopped(self, row: int, played_s: float) -> None:
         """The front end cut a row after so many seconds; comes before the words that interrupt it, which cut it here."""
         playing = self._playing.get(row)
         if playing is None or not 0 <= played_s <= self.session.now():
@@ -133,9 +133,9 @@ class LiveVoice:
         queued = self.session.playing(row, start_s, start_s + playing.duration_s)
         if queued is not None:
             playing.start_s = queued.start_s
-            self._tape.move(row, queued.start_s)
+            self._recording.move(row, queued.start_s)
 
-    # --- the work ---
+    # --- one output after the other ---
 
     async def run(self) -> None:
         """Play what is given, in order, until cancelled."""
@@ -147,83 +147,83 @@ class LiveVoice:
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _play(self, item: _Item) -> None:
+    async def _play(self, item: _Output) -> None:
         data = item.event.data
         if item.event.name == "silence":
-            self._pause(item, float(data["duration"]) / 1000)
+            self._play_silence(item, float(data["duration"]) / 1000)
         elif item.event.name == "audio":
-            await self._file(item)
+            await self._play_file(item)
         elif self._by_browser:
-            self._browser(item)
+            self._speak_by_browser(item)
         elif self._engine is None or not str(data["text"]).strip():
-            self._text_only(item, speech_seconds(str(data["text"]), data.get("speed")))
+            self._show_text_only(item, speech_seconds(str(data["text"]), data.get("speed")))
         else:
             await self._speak(item, self._engine)
 
-    async def _speak(self, item: _Item, engine: TextToSpeech) -> None:
+    async def _speak(self, item: _Output, engine: TextToSpeech) -> None:
         data = item.event.data
         text, speed = str(data["text"]), pace(data.get("speed"))
         pieces = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
-        loop, take = asyncio.get_running_loop(), partial(_next, pieces, kept=data.get("cache") is not False)
+        loop, next_piece = asyncio.get_running_loop(), partial(_next_piece, pieces, kept=data.get("cache") is not False)
         audio: Audio | None = None
         spoken_s = 0.0
         try:
-            while (piece := await loop.run_in_executor(self._pool, take)) is not None:
+            while (piece := await loop.run_in_executor(self._pool, next_piece)) is not None:
                 if item.generation != self._generation:
                     return
                 if audio is not None:
-                    self._audio(item, audio, max(spoken_s, speech_seconds(text, speed)), last=False)
+                    self._send_audio(item, audio, max(spoken_s, speech_seconds(text, speed)), last=False)
                 spoken_s += piece.duration_s
                 audio = piece
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
-            self._failed(item, engine.name, error, spoken_s)
+            self._show_unspoken(item, engine.name, error, spoken_s)
         if audio is not None and item.generation == self._generation:
-            self._audio(item, audio, spoken_s, engine=engine.name)
+            self._send_audio(item, audio, spoken_s, engine=engine.name)
 
-    def _failed(self, item: _Item, engine: str, error: Exception, spoken_s: float) -> None:
+    def _show_unspoken(self, item: _Output, engine: str, error: Exception, spoken_s: float) -> None:
         """Show the words as text, and say why they are not spoken."""
         reason = _reason(error)
-        self._trouble(f"{engine} could not say this: {reason}")
+        self._warn(f"{engine} could not say this: {reason}")
         if not spoken_s:
-            self._text_only(item, 0.0, engine=engine)
+            self._show_text_only(item, 0.0, engine=engine)
         self.session.recorder.amend(item.row, {"remark": f"not spoken: {reason}"})
 
-    async def _file(self, item: _Item) -> None:
+    async def _play_file(self, item: _Output) -> None:
         path = str(item.event.data.get("path"))
         try:
             audio = await asyncio.get_running_loop().run_in_executor(self._pool, _load, path)
         except Exception as error:  # noqa: BLE001 - whatever is in the file must not end the conversation
-            self._trouble(f"{path[:80]} can't be played: {_reason(error)}")
+            self._warn(f"{path[:80]} can't be played: {_reason(error)}")
             audio = None
         if audio is None:
-            self._pause(item, audio_seconds(path)[0])
+            self._play_silence(item, audio_seconds(path)[0])
         else:
-            self._audio(item, audio, audio.duration_s)
+            self._send_audio(item, audio, audio.duration_s)
 
-    def _pause(self, item: _Item, seconds: float) -> None:
-        self._audio(item, Audio.silence(seconds, _SILENCE_RATE), seconds)
+    def _play_silence(self, item: _Output, seconds: float) -> None:
+        self._send_audio(item, Audio.silence(seconds, _SILENCE_RATE), seconds)
 
-    def _text_only(self, item: _Item, seconds: float, **facts: Any) -> None:
-        self._timed(item, seconds, **facts)
-        self._sounded(item.turn)
+    def _show_text_only(self, item: _Output, seconds: float, **facts: Any) -> None:
+        self._set_times(item, seconds, **facts)
+        self._report_first_sound(item.turn)
 
-    def _browser(self, item: _Item) -> None:
+    def _speak_by_browser(self, item: _Output) -> None:
         data = item.event.data
-        self._timed(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
+        self._set_times(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
         words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
         self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})
 
-    def _audio(self, item: _Item, audio: Audio, seconds: float, *, last: bool = True, **facts: Any) -> None:
+    def _send_audio(self, item: _Output, audio: Audio, seconds: float, *, last: bool = True, **facts: Any) -> None:
         """Send a piece of a row's audio; `seconds` is how long the whole row plays, as far as that is known."""
-        self._timed(item, seconds, **facts)
+        self._set_times(item, seconds, **facts)
         playing = self._playing.get(item.row)
         if playing is None:
             return
-        self._tape.hear_agent(item.row, playing.start_s, audio)
+        self._recording.add_agent(item.row, playing.start_s, audio)
         head = {"row": item.row, "rate": audio.rate, "interruptible": item.interruptible, "last": last}
         self._send({"k": "audio", **head}, audio.pcm16().tobytes())
 
-    def _timed(self, item: _Item, seconds: float, **facts: Any) -> None:
+    def _set_times(self, item: _Output, seconds: float, **facts: Any) -> None:
         """Let a row play from now on, or as soon as those before it have been played."""
         now = self.session.now()
         known = self._playing.get(item.row)
@@ -231,11 +231,11 @@ class LiveVoice:
         queued = self.session.playing(item.row, start_s, start_s + seconds, **facts)
         if queued is not None:
             self._playing[item.row] = _Playing(item.turn, queued.start_s, queued.end_s - queued.start_s)
-            self._marks.ready(item.turn, now)
+            self._answer_times.sound_ready(item.turn, now)
 
-    def _sounded(self, turn: int) -> None:
+    def _report_first_sound(self, turn: int) -> None:
         now = self.session.now()
-        latency = self._marks.sounded(turn, now)
+        latency = self._answer_times.sound_heard(turn, now)
         if latency is not None:
             self.session.recorder.add(now, turn, _LATENCY, latency)
 
@@ -243,7 +243,7 @@ class LiveVoice:
 _LATENCY = ("system", "latency", False, None)
 
 
-def _next(pieces: Iterator[Audio], *, kept: bool) -> Audio | None:
+def _next_piece(pieces: Iterator[Audio], *, kept: bool) -> Audio | None:
     with contextlib.nullcontext() if kept else cache.bypassed():
         return next(pieces, None)
 

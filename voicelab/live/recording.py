@@ -24,23 +24,23 @@ class _Piece:
 
     start_s: float
     parts: list[Audio]
-    cut_s: float = float("inf")
+    silenced_s: float = float("inf")
 
     def samples(self) -> Samples:
         joined = np.concatenate([part.resampled(RATE).pcm16() for part in self.parts])
-        heard_s = self.cut_s - self.start_s
+        heard_s = self.silenced_s - self.start_s
         return joined if heard_s * RATE >= len(joined) else joined[: max(0, int(heard_s * RATE))]
 
 
 @dataclass
-class Tape:
+class Recording:
     """A recording in two tracks; pieces are laid down where they were heard."""
 
     _caller: list[_Piece] = field(default_factory=list)
     _agent: dict[int, _Piece] = field(default_factory=dict)
     _caller_end_s: float = -1.0
 
-    def hear_caller(self, now: float, samples: Samples) -> None:
+    def add_caller(self, now: float, samples: Samples) -> None:
         """Lay down a piece of the microphone's sound (16 kHz) that ends now; pieces that follow each other join."""
         length_s = len(samples) / RATE
         start_s = now - length_s
@@ -50,7 +50,7 @@ class Tape:
         self._caller.append(_Piece(start_s, [Audio(samples, RATE)]))
         self._caller_end_s = start_s + length_s
 
-    def hear_agent(self, row: int, start_s: float, audio: Audio) -> None:
+    def add_agent(self, row: int, start_s: float, audio: Audio) -> None:
         """Lay down what is played of an event, in one piece or several; by its row it is moved to where it really plays."""
         self._agent.setdefault(row, _Piece(start_s, [])).parts.append(audio)
 
@@ -59,10 +59,10 @@ class Tape:
         if row in self._agent:
             self._agent[row].start_s = start_s
 
-    def cut(self, now: float) -> None:
+    def silence_agent(self, now: float) -> None:
         """Silence the agent from now on: what was laid down beyond was not heard."""
         for piece in self._agent.values():
-            piece.cut_s = min(piece.cut_s, now)
+            piece.silenced_s = min(piece.silenced_s, now)
 
     @property
     def empty(self) -> bool:

@@ -13,43 +13,43 @@ class _Turn:
     done: bool = False
 
 
-class Marks:
+class AnswerTimes:
     """The moments of each turn that its latency is made of; all times in seconds of the session."""
 
     def __init__(self) -> None:
         self._turns: dict[int, _Turn] = {}
-        self._spoken: tuple[float, float] | None = None
+        self._speech_ended: tuple[float, float] | None = None
 
-    def speech(self, ended_s: float, segmented_s: float) -> None:
+    def speech_ended(self, ended_s: float, segmented_s: float) -> None:
         """The caller's last sound was at one time, and known to be the last at another."""
-        self._spoken = (ended_s, segmented_s)
+        self._speech_ended = (ended_s, segmented_s)
 
-    def delivered(self, turn: int, now: float) -> None:
+    def words_delivered(self, turn: int, now: float) -> None:
         """The words reached the handler."""
-        ended_s, segmented_s = self._spoken or (now, now)
-        self._spoken = None
+        ended_s, segmented_s = self._speech_ended or (now, now)
+        self._speech_ended = None
         self._turns[turn] = _Turn(ended_s, segmented_s, now)
 
-    def output(self, turn: int, now: float) -> None:
+    def output_yielded(self, turn: int, now: float) -> None:
         """The handler yielded something that is heard."""
-        mark = self._turns.get(turn)
-        if mark is not None and mark.output_s is None:
-            mark.output_s = now
+        times = self._turns.get(turn)
+        if times is not None and times.output_s is None:
+            times.output_s = now
 
-    def ready(self, turn: int, now: float) -> None:
+    def sound_ready(self, turn: int, now: float) -> None:
         """The first sound of it was there."""
-        mark = self._turns.get(turn)
-        if mark is not None and mark.ready_s is None:
-            mark.ready_s = now
+        times = self._turns.get(turn)
+        if times is not None and times.ready_s is None:
+            times.ready_s = now
 
-    def sounded(self, turn: int, now: float) -> dict[str, float] | None:
+    def sound_heard(self, turn: int, now: float) -> dict[str, float] | None:
         """The first sound was heard; return the turn's latency in milliseconds by part, once."""
-        mark = self._turns.get(turn)
-        if mark is None or mark.done or mark.output_s is None:
+        times = self._turns.get(turn)
+        if times is None or times.done or times.output_s is None:
             return None
-        mark.done = True
-        ready_s = min(now, mark.ready_s or now)
-        moments = [mark.ended_s, mark.segmented_s, mark.words_s, mark.output_s, ready_s, max(now, ready_s)]
+        times.done = True
+        ready_s = min(now, times.ready_s or now)
+        moments = [times.ended_s, times.segmented_s, times.words_s, times.output_s, ready_s, max(now, ready_s)]
         parts = {
             name: round(1000 * (after - before), 1)
             for name, before, after in zip(PARTS, moments, moments[1:], strict=False)
