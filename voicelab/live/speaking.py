@@ -18,7 +18,7 @@ from voicelab.callers.pace import pace, speech_seconds
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.recording import Recording
 from voicelab.runtime import sdk
-from voicelab.session.outputs import audio_seconds
+from voicelab.session.audio_length import audio_seconds
 from voicelab.speech import Audio, TextToSpeech, cache, synthesize_sentences
 
 if TYPE_CHECKING:

@@ -99,7 +99,7 @@ class Job:
             index=index,
             session_id=session_id(self.run_id, index),
             caller=caller.name,
-            weather=None if options.world is None else options.world.begin(seeds),
+            surroundings=None if options.world is None else options.world.begin(seeds),
             parameters=own,
             run_tests={**tests, **run_tests} if run_tests else tests,
             telephone=None if options.telephone is None else options.telephone.begin(seeds, caller.phrases),

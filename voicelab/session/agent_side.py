@@ -1,20 +1,23 @@
 """The agent's side of a session: what the handler and its tasks yield, recorded, queued for playback, and acted on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
 from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
 from voicelab.runtime.tracebacks import file_name
-from voicelab.session import outputs
+from voicelab.session.audio_length import audio_seconds
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.host import SessionHost
 from voicelab.session.turns import NEVER, TurnTaking
 
+Stream = AsyncIterator[object] | None
+"""What yielded an event: the handler's generator or a task's; None where the context itself sends it."""
+
 
 class AgentSide:
-    """Takes every event that the handler or a task yields.
+    """Records, queues and does what the handler and its tasks yield.
 
     Args:
         host: The session.
@@ -22,7 +25,7 @@ class AgentSide:
         caller: The caller's side, which is told when the agent begins to speak.
     """
 
-    __slots__ = ("_caller", "_host", "_left", "_now", "_recorder", "_turns")
+    __slots__ = ("_caller", "_host", "_now", "_outputs_left", "_recorder", "_turns")
 
     def __init__(self, host: SessionHost, turns: TurnTaking, caller: CallerSide) -> None:
         self._host = host
@@ -30,10 +33,10 @@ class AgentSide:
         self._caller = caller
         self._now = host.now
         self._recorder = host.recorder
-        self._left = host.settings.limits.outputs
+        self._outputs_left = host.settings.limits.outputs
 
-    def take(self, event: Any, stream: Any, turn: int, task: str | None = None) -> None:
-        """Take one event.
+    def perform(self, event: object, stream: Stream, turn: int, task: str | None = None) -> None:
+        """Do what one event asks for.
 
         Args:
             event: What was yielded.
@@ -46,9 +49,9 @@ class AgentSide:
             InputError: an event that can't be played.
         """
         if not isinstance(event, sdk.Event):
-            raise HandlerError(_no_event(event, stream))
-        self._left -= 1
-        if self._left < 0:
+            raise HandlerError(_no_event_text(event, stream))
+        self._outputs_left -= 1
+        if self._outputs_left < 0:
             self._stop_flood()
         elif self._host.terminal:
             self._after_end(event, stream, turn, task)
@@ -58,7 +61,7 @@ class AgentSide:
             if isinstance(event, sdk.AudioEvent) and not str(event.data.get("path")).startswith(_REMOTE):
                 frame = getattr(stream, "ag_frame", None)
                 self._host.note("audio_needs_url", frame, path=event.data.get("path"))
-            _act_of(type(event))(self, event, turn, task)
+            _action_of(type(event))(self, event, turn, task)
 
     def _stop_flood(self) -> None:
         if self._turns.ended is None:
@@ -66,11 +69,11 @@ class AgentSide:
             self._host.failed(TimeoutError(f"The session reached its limit of {limit} outputs"))
             self._turns.end(self._now(), "timeout")
 
-    def _after_end(self, event: sdk.Event, stream: Any, turn: int, task: str | None) -> None:
+    def _after_end(self, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
         data = event.data
         if event.name.startswith("metrics."):
             self._host.note("metric_after_end", getattr(stream, "ag_frame", None), name=event.name)
-        elif event.name not in outputs.CLEANUP_NAMES:
+        elif event.name not in _CLEANUP_NAMES:
             data = data | {"spoken": False}
         elif data.get("after_speech"):  # the platform would wait for speech that nobody speaks any more
             data = data | {"spoken": False, "dropped": "the session has ended"}
@@ -86,12 +89,12 @@ class AgentSide:
         kind = "log" if isinstance(event, sdk.LogEvent) else "output"
         self._recorder.add(time_s, turn, (kind, event.name, task is not None, task), data)
 
-    def _listening(self, event: sdk.Event, turn: int, task: str | None) -> None:
-        if self._host.telephone is not None:
-            self._host.telephone.settings(event.data)
-        self._plain(event, turn, task)
+    def _set_recogniser(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        if self._caller.telephone is not None:
+            self._caller.telephone.settings(event.data)
+        self._record_only(event, turn, task)
 
-    def _plain(self, event: sdk.Event, turn: int, task: str | None) -> None:
+    def _record_only(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
 
     def _speech(self, event: sdk.Event, turn: int, task: str | None) -> None:
@@ -101,7 +104,7 @@ class AgentSide:
             raise InputError(f"TextToSpeechEvent(text={text!r}): the text must be a str, is {type(text).__name__}.")
         if data.get("replace"):
             self._turns.clear(self._now())
-        telephone = self._host.telephone
+        telephone = self._caller.telephone
         if telephone is None:
             seconds = speech_seconds(text, data.get("speed"))
         else:
@@ -111,7 +114,7 @@ class AgentSide:
 
     def _audio(self, event: sdk.Event, turn: int, task: str | None) -> None:
         path = str(event.data.get("path"))
-        seconds, remark = outputs.audio_seconds(path)
+        seconds, remark = audio_seconds(path)
         data = event.data | {"duration_s": seconds}
         if remark:
             data["remark"] = remark
@@ -174,11 +177,13 @@ class AgentSide:
         self._turns.allow(self._now(), bool(event.data.get("allowed")))
 
 
+_CLEANUP_NAMES = frozenset({"context_patch", "context", "external_event", "log", "error", "debug"})
+"""What the platform lets through after the session has ended; anything else is recorded as not spoken."""
 _SPEECH = ("output", "text_to_speech", False, None)
 _REMOTE = ("http://", "https://", "data:")
-_Act = Callable[[AgentSide, sdk.Event, int, str | None], None]
+_Action = Callable[[AgentSide, sdk.Event, int, str | None], None]
 # By class, not by name: the name of an event is an attribute that a handler can set.
-_ACTS: Mapping[type[sdk.Event], _Act] = {
+_ACTIONS: Mapping[type[sdk.Event], _Action] = {
     sdk.TextToSpeechEvent: AgentSide._speech,
     sdk.AudioEvent: AgentSide._audio,
     sdk.SilenceEvent: AgentSide._silence,
@@ -186,16 +191,16 @@ _ACTS: Mapping[type[sdk.Event], _Act] = {
     sdk.TransferSessionEvent: AgentSide._end,
     sdk.InterruptEvent: AgentSide._interrupt,
     sdk.InputAllowedEvent: AgentSide._input_allowed,
-    sdk.STTUpdateSettingsEvent: AgentSide._listening,
+    sdk.STTUpdateSettingsEvent: AgentSide._set_recogniser,
 }
 
 
-def _act_of(kind: type[sdk.Event]) -> _Act:
+def _action_of(kind: type[sdk.Event]) -> _Action:
     """Return what a class of events does, or the nearest of the classes that it is derived from."""
-    return next((_ACTS[base] for base in kind.__mro__ if base in _ACTS), AgentSide._plain)
+    return next((_ACTIONS[base] for base in kind.__mro__ if base in _ACTIONS), AgentSide._record_only)
 
 
-def _no_event(given: Any, stream: Any) -> str:
+def _no_event_text(given: object, stream: Stream) -> str:
     frame = getattr(stream, "ag_frame", None)
     where = f"{file_name(frame.f_code.co_filename)}:{frame.f_lineno}: " if frame is not None else ""
     return (

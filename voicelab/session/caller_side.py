@@ -38,7 +38,7 @@ class SoundPath(Protocol):
         """Take the agent's settings of the recogniser."""
 
 
-def _nothing(now: float, what: Unheard) -> None:
+def _ignore_unheard(now: float, what: Unheard) -> None:
     """Take no note of sound without words."""
 
 
@@ -48,11 +48,11 @@ class CallerSide:
     Args:
         conversation: The caller in this session.
         turns: The session's turn-taking.
-        unheard: Told of sound in which no words were found.
-        hear: Returns what the agent's side makes of the caller's words; None where it gets them as they are.
+        on_unheard: Called with sound in which no words were found.
+        recognise: Returns what the agent's side makes of the caller's words; None where it gets them as they are.
+        telephone: Makes sound of the caller's words; None where they simply take time.
 
     Attributes:
-        telephone: Makes sound of the caller's words; None where words simply take time.
         heard: What was heard of the agent since the caller's last words.
         answered: Whether the agent has spoken or worked since the caller was last asked; the runner sets it.
         next_at: When the caller does something whatever the agent does, in seconds.
@@ -61,14 +61,14 @@ class CallerSide:
 
     __slots__ = (
         "_cut_in_at",
-        "_hear",
         "_interrupts_after",
+        "_on_unheard",
         "_plan",
+        "_recognise",
         "_reply",
         "_saying",
         "_timed",
         "_turns",
-        "_unheard",
         "answered",
         "heard",
         "next_at",
@@ -80,11 +80,12 @@ class CallerSide:
         self,
         conversation: Conversation,
         turns: TurnTaking,
-        unheard: Callable[[float, Unheard], None] = _nothing,
-        hear: Callable[[Say | Interrupt], Action | Recognised | Unheard] | None = None,
+        on_unheard: Callable[[float, Unheard], None] = _ignore_unheard,
+        recognise: Callable[[Say | Interrupt], Action | Recognised | Unheard] | None = None,
+        telephone: SoundPath | None = None,
     ) -> None:
-        self._unheard = unheard
-        self._hear = hear
+        self._on_unheard = on_unheard
+        self._recognise = recognise
         self._reply = conversation.reply
         self._interrupts_after = conversation.interrupts_after
         self._turns = turns
@@ -95,7 +96,7 @@ class CallerSide:
         self._plan: Action | None = None
         # What is being said reaches the agent at these times.
         self._saying: list[tuple[float, Action | Recognised | Unheard | None]] = []
-        self.telephone: SoundPath | None = None
+        self.telephone = telephone
         self._cut_in_at = NEVER
         # What happens at fixed times, known from the start.
         timed = getattr(conversation, "timed", ())
@@ -209,7 +210,7 @@ class CallerSide:
             if self.telephone is not None:
                 self._speak(self.telephone.say(action.text), now)
                 return True
-            what = action if self._hear is None else self._hear(action)
+            what = action if self._recognise is None else self._recognise(action)
             if action.source == "speech":
                 self._saying.append((now + speech_seconds(action.text), what))
                 self._schedule()
@@ -241,7 +242,7 @@ class CallerSide:
             self._turns.speak(now)
         elif isinstance(what, Unheard):
             self._turns.hush(now)
-            self._unheard(now, what)
+            self._on_unheard(now, what)
         else:
             self._turns.offer(now, what, speech=True)
 

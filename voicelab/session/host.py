@@ -24,7 +24,6 @@ from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import describe, users_frame, waiting_at
-from voicelab.session.caller_side import SoundPath  # noqa: TC001 - annotates an attribute
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
 
@@ -150,7 +149,7 @@ class SessionHost:
         seeds: The session's streams of chance.
         index: Index of the session in its run.
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
-        weather: What lies between caller and agent; None for nothing.
+        surroundings: What lies between caller and agent; None for nothing.
     """
 
     __slots__ = (
@@ -161,7 +160,7 @@ class SessionHost:
         "_printed",
         "_random",
         "_seeds",
-        "_weather",
+        "_surroundings",
         "context",
         "forced",
         "index",
@@ -169,7 +168,6 @@ class SessionHost:
         "recorder",
         "run_tests",
         "settings",
-        "telephone",
         "terminal",
         "turns",
         "uniform",
@@ -184,12 +182,11 @@ class SessionHost:
         seeds: Seeds,
         index: int,
         run_tests: Mapping[str, bool],
-        weather: Surroundings | None,
+        surroundings: Surroundings | None,
     ) -> None:
         self.turns: TurnTaking
         self.context: SessionContext
         self.voice: Voice | None = None
-        self.telephone: SoundPath | None
         self.settings = settings
         self.index = index
         self.recorder = Recorder(settings.masker)
@@ -202,7 +199,7 @@ class SessionHost:
         self.now = clock.now
         self._function = settings.function
         self._seeds = seeds
-        self._weather = weather
+        self._surroundings = surroundings
         self._random: random.Random | None = None
         self._printed = ""
         self._dated_s, self._date = -1.0, ""
@@ -259,9 +256,9 @@ class SessionHost:
             self.note("metric_after_end", sys._getframe(1), name=name)
         self.recorder.add_metric(self.now(), self.turn, type, name, value, tags)
 
-    def logged(self, level: str, message: Any, attributes: Any) -> None:
+    def logged(self, level: str, message: object, attributes: Mapping[str, Any] | None) -> None:
         """Record a line of the SDK's logger or a call of a traced tool."""
-        data = {"message": str(message), "level": level}
+        data: dict[str, Any] = {"message": str(message), "level": level}
         if attributes:
             data["attributes"] = attributes
         self.recorder.add(self.now(), self.turn, _of_task(_LOG), data)
@@ -315,7 +312,7 @@ class SessionHost:
 
     def fault(self, task: str) -> BaseException | None:
         """Return what the world raises in a background task, or None."""
-        return self._weather.fault(task) if self._weather is not None else None
+        return self._surroundings.fault(task) if self._surroundings is not None else None
 
     # --- the process's own, as `voicelab.runtime.isolation` asks for it ---
 

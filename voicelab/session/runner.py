@@ -22,7 +22,7 @@ from voicelab.runtime.context import Services
 from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work
 from voicelab.runtime.isolation import SCOPE
 from voicelab.runtime.tracebacks import waiting_at
-from voicelab.session.agent_side import AgentSide
+from voicelab.session.agent_side import AgentSide, Stream
 from voicelab.session.caller_side import CallerSide, SoundPath
 from voicelab.session.effects import START, SessionEffects
 from voicelab.session.host import RunSettings, Surroundings
@@ -48,7 +48,7 @@ class Session(SessionEffects):
         index: Index of the session in its run.
         session_id: The session's id.
         caller: Name of the caller.
-        weather: What lies between caller and agent; None for nothing.
+        surroundings: What lies between caller and agent; None for nothing.
         parameters: What the handler reads with `get_data`.
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
         telephone: Makes sound of the caller's words; None where they are text.
@@ -60,8 +60,8 @@ class Session(SessionEffects):
         "_conversation",
         "_limit_s",
         "_parameters",
+        "_perform",
         "_services",
-        "_take",
         "_task",
         "_work",
         "session_id",
@@ -77,23 +77,22 @@ class Session(SessionEffects):
         index: int = 0,
         session_id: str = "",
         caller: str = "script",
-        weather: Surroundings | None = None,
+        surroundings: Surroundings | None = None,
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
         telephone: SoundPath | None = None,
         services: Services | None = None,
     ) -> None:
-        super().__init__(settings, clock, seeds, index, run_tests or _NONE, weather)
+        super().__init__(settings, clock, seeds, index, run_tests or _NONE, surroundings)
         self.session_id = session_id
         self._caller_name = caller
         self._conversation = conversation
         self._parameters = parameters
         self._services = services
         self.turns = turns = TurnTaking(self, settings.timeout_s)
-        hear = partial(_heard_as, weather) if weather is not None and weather.mishears else None
-        self._caller = CallerSide(conversation, turns, self.unheard, hear)
-        self.telephone = self._caller.telephone = telephone
-        self._take: Callable[..., None] = AgentSide(self, turns, self._caller).take
+        recognise = partial(_heard_as, surroundings) if surroundings is not None and surroundings.mishears else None
+        self._caller = CallerSide(conversation, turns, self.unheard, recognise, telephone)
+        self._perform: Callable[..., None] = AgentSide(self, turns, self._caller).perform
         self._inbox = []
         self._limit_s = settings.limits.seconds
         self._work = Work(self._give_up, CLEANUP_S)
@@ -126,7 +125,7 @@ class Session(SessionEffects):
         """
         self.turns.forget()
         self.recorder = Recorder(self.settings.masker)  # the rows of the one before are in the log
-        self._take = _take_nothing
+        self._perform = _perform_nothing
         del self.context, self._caller, self._work, self._services
 
     # --- what a live caller and a voice do, on the session's own loop ---
@@ -228,10 +227,10 @@ class Session(SessionEffects):
         work.cut = work.given_up = False
         self._clock.changed()
         try:
-            fault = None if self._weather is None else await self._fault_after_delay(self._weather)
+            fault = None if self._surroundings is None else await self._fault_after_delay(self._surroundings)
             answer = self._function(event, self.context)
             if hasattr(answer, "__aiter__"):
-                await work.hear(answer, self._take, event.turn, None, fault)
+                await work.hear(answer, self._perform, event.turn, None, fault)
             elif hasattr(answer, "__await__"):
                 await work.wait(answer, fault)
             else:
@@ -245,21 +244,21 @@ class Session(SessionEffects):
             self.failed(error)
         finally:
             if self._task.cancelling():
-                await self._take_back()
+                await self._take_cancellation_back()
 
-    async def _take_back(self) -> None:
+    async def _take_cancellation_back(self) -> None:
         """Make the session's Task one that nobody has asked to cancel."""
         while self._task.cancelling():
             self._task.uncancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # a handler that cancels its own Task and returns leaves the cancellation to come
 
-    async def _fault_after_delay(self, weather: Surroundings) -> BaseException | None:
+    async def _fault_after_delay(self, surroundings: Surroundings) -> BaseException | None:
         """Let the world's delay pass, and return what it raises inside the handler, or None."""
-        delay_s = weather.delay_s()
+        delay_s = surroundings.delay_s()
         if delay_s:
             await asyncio.sleep(delay_s)
-        return weather.fault("handler")
+        return surroundings.fault("handler")
 
     # --- the end ---
 
@@ -277,8 +276,8 @@ class Session(SessionEffects):
         await self._answer(stop)
         if self.context.running:
             await self._finish_tasks()
-        if self._weather is not None:
-            self._apply_truth(self._weather)
+        if self._surroundings is not None:
+            self._apply_truth(self._surroundings)
         if self._printed:
             self.print("\n")
 
@@ -299,10 +298,10 @@ class Session(SessionEffects):
         if context.running:
             await asyncio.wait(context.running)
 
-    def _apply_truth(self, weather: Surroundings) -> None:
+    def _apply_truth(self, surroundings: Surroundings) -> None:
         experiments = self.context.experiments
         variants = {name: str(test.value) for name, test in experiments.experiments.items()}
-        for name, value in weather.outcomes(variants):
+        for name, value in surroundings.outcomes(variants):
             if name not in experiments.outcomes:
                 experiments.add_manual_outcome(name, "boolean" if isinstance(value, bool) else "float")
             experiments.set_outcome(name, value)
@@ -329,13 +328,13 @@ class Session(SessionEffects):
 
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context sends by itself."""
-        self._take(event, None, self.turn)
+        self._perform(event, None, self.turn)
 
-    def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
+    def task_emitted(self, event: object, stream: Stream, turn: int, task: str) -> None:
         """Take what a background task yields."""
         if isinstance(event, sdk.Event):
             event.background, event.background_task_name, event.turn = True, task, turn
-        self._take(event, stream, turn, task)
+        self._perform(event, stream, turn, task)
         self._clock.wake()
 
     def _rows(self) -> SessionRows:
@@ -371,13 +370,13 @@ class Session(SessionEffects):
         )
 
 
-def _take_nothing(event: Any, stream: Any, turn: int, task: str | None = None) -> None:
+def _perform_nothing(event: object, stream: Stream, turn: int, task: str | None = None) -> None:
     """Stand in for the agent's side of a session that is over."""
 
 
-def _heard_as(weather: Surroundings, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
+def _heard_as(surroundings: Surroundings, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
     """Return the caller's words as the world's recogniser gives them to the agent."""
-    text = weather.recognised(said.text)
+    text = surroundings.recognised(said.text)
     if text == said.text:
         return said
     return Recognised(text, said.text, {}, said.source) if text else Unheard({"said": said.text})

@@ -1,17 +1,13 @@
-"""What a handler yields: how long it takes, and which event does what."""
+"""How long an audio file, a data URI or a URL plays."""
 
 import base64
 import functools
 import io
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 ASSUMED_AUDIO_S = 2.0
 """How long audio is taken to play that can't be looked at: a URL, or a file that isn't there."""
-
-CLEANUP_NAMES = frozenset({"context_patch", "context", "external_event", "log", "error", "debug"})
-"""What the platform lets through after the session has ended; anything else is recorded as not spoken."""
 
 
 def audio_seconds(path: str) -> tuple[float, str]:
@@ -29,7 +25,7 @@ def audio_seconds(path: str) -> tuple[float, str]:
     return _file_seconds(path, Path(path).stat().st_mtime_ns)
 
 
-def _decoded(uri: str) -> Any:
+def _decoded(uri: str) -> io.BytesIO:
     head, _, body = uri.partition(",")
     data = base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
     return io.BytesIO(data)
@@ -41,7 +37,7 @@ def _file_seconds(path: str, changed: int) -> tuple[float, str]:
     return _measured(path, "a placeholder: the file holds no audio that can be read")
 
 
-def _measured(source: Any, otherwise: str) -> tuple[float, str]:
+def _measured(source: str | io.BytesIO, otherwise: str) -> tuple[float, str]:
     import soundfile
 
     try:
