@@ -3,7 +3,7 @@
 - `source` turns text into code: the margin taken off, fragments wrapped, line numbers kept.
 - `names` finds the names that code uses and nowhere defines, and supplies those that the notebook or the SDK knows.
 - `workspace` runs the modules of one handler apart from those of all others.
-- `check` says whether the result is a handler; `fingerprint` hashes what it is made of.
+- `check` says whether the result is a handler; `source_hash` hashes what it is made of.
 - `project` reads a project folder of the platform and the variables.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
 - `magic` is the notebook's `%%handler NAME`.

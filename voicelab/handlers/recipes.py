@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any, Protocol
 
 from voicelab.base.errors import HandlerError
-from voicelab.handlers import check, fingerprint, names, project, source
+from voicelab.handlers import check, names, project, source, source_hash
 from voicelab.handlers.source import Note
 from voicelab.handlers.workspace import Workspace
 
@@ -72,10 +72,10 @@ class FunctionRecipe:
         plain = check.plain_function(self.function)
         modules: set[str] = set()
         if isinstance(plain, FunctionType):
-            for function in fingerprint.functions_of(plain):
-                modules |= {names.module_of(value) for value in fingerprint.references(function).values()}
+            for function in source_hash.functions_of(plain):
+                modules |= {names.module_of(value) for value in source_hash.references(function).values()}
                 modules |= _note_imports_of(function, note)
-        return Loaded(self.function, lambda: fingerprint.of_function(self.function), names.draws_from_numpy(modules))
+        return Loaded(self.function, lambda: source_hash.of_function(self.function), names.draws_from_numpy(modules))
 
     def shipped(self, loaded: Loaded) -> "FunctionRecipe":  # noqa: ARG002 - as the protocol has it
         """Return itself."""
@@ -104,7 +104,7 @@ class TextRecipe:
 
     def load(self, note: Note, *, strict: bool, expected: str | None) -> Loaded:
         """Compile and run the text."""
-        own = fingerprint.of_texts({"handler": self.text})
+        own = source_hash.of_texts({"handler": self.text})
         space = Workspace(own, strict=strict, notebook=self.notebook, note=note)
         function, prepared = _opened(space, "handler", self.file, self.text)
 
@@ -112,7 +112,7 @@ class TextRecipe:
             space.refresh()
             values = space.from_notebook()
             return (
-                fingerprint.of_texts({"handler": self.text, "notebook": fingerprint.of_values(values)})
+                source_hash.of_texts({"handler": self.text, "notebook": source_hash.of_values(values)})
                 if values
                 else own
             )
@@ -150,9 +150,9 @@ class PathRecipe:
         """Read, compile and run the file."""
         if not self.file.is_file():
             raise HandlerError(f"{self.file} isn't there any more, or not on this machine.")
-        sources = fingerprint.reachable_sources(self.file)
-        texts = fingerprint.project_sources(self.folder) if self.folder else sources
-        found = fingerprint.of_texts(texts)
+        sources = source_hash.reachable_sources(self.file)
+        texts = source_hash.project_sources(self.folder) if self.folder else sources
+        found = source_hash.of_texts(texts)
         if expected not in {None, found}:
             raise HandlerError(f"{self.file} or a module of it has changed since it was loaded. Load it again.")
         space = Workspace(found, self.file.parent, texts, strict=strict, note=note)
@@ -189,7 +189,7 @@ def _note_imports_of(function: FunctionType, note: Note) -> set[str]:
     file = PurePath(code.co_filename).name
     found = [
         (value.__name__, code.co_firstlineno)
-        for value in fingerprint.references(function).values()
+        for value in source_hash.references(function).values()
         if inspect.ismodule(value)
     ]
     try:

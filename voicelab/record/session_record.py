@@ -19,9 +19,9 @@ from voicelab.base.records import (
     SessionRows,
     event_rows,
 )
+from voicelab.record.caller_as_script import script_of
 from voicelab.record.html import card
 from voicelab.record.lines import Line, lines_of, text_line
-from voicelab.record.script import script_of
 from voicelab.record.svg import svg
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from voicelab.handlers import Handler
-from voicelab.handlers.fingerprint import of_function
+from voicelab.handlers.source_hash import of_function
 from voicelab.runs.options import SessionOptions
 
 VERSION = 2
