@@ -424,4 +424,4 @@ def test_intervals_hold_at_every_look(rule, kind):
 
 def test_one_p_value_is_that_of_an_array():
     c = np.linspace(0, 9, 500)
-    assert [boundary.p_value_of(value) for value in c.tolist()] == boundary.p_value(c).tolist()
+    assert [boundary.p_value_of(value) for value in c.tolist()] == boundary.crossing_p_value(c).tolist()

@@ -21,7 +21,7 @@ from harness import EPOCH_NS, agent, play, play_many
 
 from voicelab.base.errors import VirtualTimeError
 from voicelab.runtime import isolation
-from voicelab.runtime.isolation import SCOPE, hosted
+from voicelab.runtime.isolation import SCOPE, isolated
 
 UNTOUCHED = {
     "time.time": lambda: time.time,
@@ -220,7 +220,7 @@ def test_sessions_that_overlap_in_wall_time_draw_from_their_own_seeds():
     ],
 )
 def test_the_shared_generator_draws_what_the_sessions_own_would(draw):
-    with hosted():
+    with isolated():
         scope = Scope(seed=5)
         drawn = [within(scope, draw) for _ in range(3)]
     random.seed(5)
@@ -237,13 +237,13 @@ def test_a_session_can_seed_and_restore_its_own_generator():
 
     random.seed(1)
     before = random.getstate()
-    with hosted():
+    with isolated():
         assert len(set(within(Scope(), draw))) == 1
     assert random.getstate() == before
 
 
 def test_half_a_gaussian_pair_never_crosses_from_one_session_to_another():
-    with hosted():
+    with isolated():
         one, other = Scope(1), Scope(2)
         within(one, random.gauss, 0, 1)
         assert within(other, random.gauss, 0, 1) == random.Random(2).gauss(0, 1)
@@ -255,7 +255,7 @@ def test_half_a_gaussian_pair_never_crosses_from_one_session_to_another():
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_the_process_is_as_it_was_afterwards(name):
     before = UNTOUCHED[name]()
-    with hosted():
+    with isolated():
         pass
     play(agent("context.set_data('x', random.random())"))
     now = UNTOUCHED[name]()
@@ -268,20 +268,20 @@ def test_the_processs_own_chance_goes_on_as_if_there_had_been_no_session():
     expected = [random.random() for _ in range(4)], random.gauss(0, 1), random.gauss(0, 1)
     random.seed(3)
     drawn = [random.random()]
-    with hosted():
+    with isolated():
         drawn.append(random.random())
         play(agent("context.set_data('x', [random.random(), random.gauss(0, 1)])"))
         drawn.append(random.random())
     drawn.append(random.random())
     first = random.gauss(0, 1)
-    with hosted():
+    with isolated():
         second = random.gauss(0, 1)
     assert (drawn, first, second) == expected
 
 
 def test_code_outside_a_session_keeps_its_own_clock_while_hosted():
     real = time.time()
-    with hosted():
+    with isolated():
         assert abs(time.time() - real) < AN_HOUR
         assert abs(datetime.datetime.now().timestamp() - real) < AN_HOUR
         assert abs(time.time_ns() / 1e9 - real) < AN_HOUR
@@ -314,7 +314,7 @@ def test_another_thread_keeps_the_processs_clock_chance_and_output(capsys):
         assert looked.wait(120)
         return time.time()
 
-    with hosted():
+    with isolated():
         scope = Scope()
         virtual = within(scope, session)
     thread.join()
@@ -329,14 +329,14 @@ def test_another_thread_keeps_the_processs_clock_chance_and_output(capsys):
 
 
 def test_a_sleep_outside_a_session_is_a_sleep():
-    with hosted():
+    with isolated():
         began = time.perf_counter()
         time.sleep(0.02)
         assert time.perf_counter() - began >= 0.015
 
 
 def test_a_sleep_in_a_wall_clock_session_is_a_sleep_and_reported():
-    with hosted():
+    with isolated():
         scope = Scope(virtual=False)
         began = time.perf_counter()
         within(scope, time.sleep, 0.02)
@@ -346,20 +346,20 @@ def test_a_sleep_in_a_wall_clock_session_is_a_sleep_and_reported():
 
 
 def test_a_negative_sleep_is_the_same_error_as_ever():
-    with hosted(), pytest.raises(ValueError, match="non-negative"):
+    with isolated(), pytest.raises(ValueError, match="non-negative"):
         within(Scope(), time.sleep, -1)
 
 
 def test_a_session_in_wall_time_sees_the_real_clock():
     real = time.time()
-    with hosted():
+    with isolated():
         assert abs(within(Scope(virtual=False), time.time) - real) < AN_HOUR
 
 
 def test_output_that_was_redirected_meanwhile_stays_redirected():
     before = sys.stdout
     mine = io.StringIO()
-    with hosted():
+    with isolated():
         sys.stdout = mine
     try:
         assert sys.stdout is mine
@@ -372,9 +372,9 @@ def test_output_that_was_redirected_meanwhile_stays_redirected():
 
 def test_hosts_nest_and_the_last_one_undoes():
     original = time.sleep
-    with hosted():
+    with isolated():
         patched = time.sleep
-        with hosted():
+        with isolated():
             assert time.sleep is patched
         assert time.sleep is patched
         assert within(Scope(), time.time) == EPOCH_NS / 1e9
@@ -383,7 +383,7 @@ def test_hosts_nest_and_the_last_one_undoes():
 
 def test_hosts_overlap_in_any_order():
     original = time.monotonic, type(random._inst), sys.stdout
-    first, second = hosted(), hosted()
+    first, second = isolated(), isolated()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
@@ -416,7 +416,7 @@ def test_hosts_in_many_threads_leave_nothing_behind():
 
 def test_an_error_inside_undoes_the_patches():
     original = time.sleep
-    with pytest.raises(ZeroDivisionError), hosted():
+    with pytest.raises(ZeroDivisionError), isolated():
         raise ZeroDivisionError
     assert time.sleep is original
 
@@ -455,7 +455,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_the_network_is_refused_in_virtual_time_naming_the_call_and_a_way_out(call):
     function, named = CALLS[call]
-    with hosted(), pytest.raises(VirtualTimeError, match=named) as caught:
+    with isolated(), pytest.raises(VirtualTimeError, match=named) as caught:
         within(Scope(), function)
     assert "clock='wall'" in str(caught.value)
 
@@ -484,7 +484,7 @@ def test_the_network_is_open_outside_sessions_and_in_wall_time():
             socket.create_connection(server.getsockname(), 5).close()
             return True
 
-        with hosted():
+        with isolated():
             assert reach()
             assert within(Scope(virtual=False), reach)
 
@@ -528,13 +528,13 @@ def test_the_module_random_still_has_the_private_name(name):
 def test_the_shared_generators_class_can_be_swapped():
     assert isinstance(random._inst, random.Random)
     assert isolation.shared_random is random._inst
-    with hosted():
+    with isolated():
         assert type(random._inst) is not random.Random
 
 
 def test_sleeping_tasks_of_the_process_are_left_alone():
     async def main():
-        with hosted():
+        with isolated():
             await asyncio.sleep(0.01)
             return asyncio.get_running_loop().time()
 

@@ -1,6 +1,8 @@
 """Imports run one way, from room to room; no room hides a public function; heavy libraries stay where they belong."""
 
+import ast
 import re
+from collections import defaultdict
 
 import pytest
 
@@ -66,6 +68,26 @@ def test_a_room_has_no_circle_of_imports(room):
     }
     circles = sorted(module for module in inside if module in reachable(inside, module))
     assert not circles
+
+
+def test_each_modules_name_exists_once():
+    paths = defaultdict(list)
+    for name, path in MODULES.items():
+        if path.name != "__init__.py":
+            paths[path.stem].append(name)
+    assert not {stem: names for stem, names in paths.items() if len(names) > 1}
+
+
+def test_each_public_class_and_function_stands_in_one_module():
+    places = defaultdict(set)
+    for module, path in MODULES.items():
+        if room_of(module) in DOORS:  # they pass on what a room has, by its name
+            continue
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                places[statement.name].add(module)
+    public = {name: modules for name, modules in places.items() if not name.startswith("_")}
+    assert not {name: modules for name, modules in public.items() if len(modules) > 1}
 
 
 def test_a_circle_would_be_seen():

@@ -18,14 +18,14 @@ def arm(n, hits):
 
 @pytest.mark.parametrize(("c", "p"), [(1.95996, 0.10), (2.2414027, 0.05), (2.80703, 0.01), (3.48076, 0.001)])
 def test_the_largest_excursion_of_brownian_motion_has_its_known_quantiles(c, p):
-    assert float(boundary.p_value(c)) == pytest.approx(p, rel=2e-5)
+    assert float(boundary.crossing_p_value(c)) == pytest.approx(p, rel=2e-5)
     assert boundary.threshold(p) == pytest.approx(c, abs=2e-5)
 
 
 @given(st.floats(0, 8), st.floats(0, 8))
 def test_a_larger_excursion_never_has_a_larger_p_value(a, b):
     low, high = sorted((a, b))
-    assert boundary.p_value(low) >= boundary.p_value(high) - 1e-12
+    assert boundary.crossing_p_value(low) >= boundary.crossing_p_value(high) - 1e-12
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_early_horizon_is_never_more_certain_than_one_look():
         # The running maximum may have been larger before; at the horizon itself the bound is strict.
         a, b = target.moments
         z = float(compare.difference(a, b) / compare.standard_error(a, b, "binary"))
-        assert float(boundary.p_value(abs(z))) >= one_look - 1e-9
+        assert float(boundary.crossing_p_value(abs(z))) >= one_look - 1e-9
         assert 0 <= peaks <= 1
 
 

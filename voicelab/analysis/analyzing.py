@@ -28,7 +28,7 @@ from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import Kind, StopDecision, StopRule, check_weights, switched_on
+from voicelab.decision.rules import Kind, StopDecision, StopRule, switched_on, weight_shares
 from voicelab.decision.stats import fixed, sample_ratio
 from voicelab.decision.stats.compare import Moments, means
 from voicelab.log import Log
@@ -137,7 +137,7 @@ def check_srm(counts: Mapping[Any, int], weights: Mapping[Any, float]) -> dict[s
     Raises:
         InputError: counts and weights name different variants, or a value is not allowed.
     """
-    shares = check_weights(weights)
+    shares = weight_shares(weights)
     given = {str(variant): count for variant, count in counts.items()}
     if set(given) != set(shares):
         raise InputError(f"counts names {sorted(given)}, weights {sorted(shares)}: name the same variants.")

@@ -12,7 +12,7 @@ import pandas as pd
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import StopRule, check_weights, switched_on
+from voicelab.decision.rules import StopRule, switched_on, weight_shares
 from voicelab.decision.stats import boundary, fixed
 from voicelab.handlers import HandlerLike
 
@@ -165,7 +165,7 @@ def _crossing(drift: float, c: float, ndtr: Callable[[float], float]) -> float:
 
 def _shares(weights: Mapping[Any, float] | int) -> Floats:
     if isinstance(weights, Mapping):
-        shares = np.array(list(switched_on(check_weights(weights)).values()))
+        shares = np.array(list(switched_on(weight_shares(weights)).values()))
     else:
         shares = np.full(checks.whole("weights", weights), 1.0 / weights)
     if len(shares) < 2:  # noqa: PLR2004 - a comparison needs two
@@ -266,7 +266,7 @@ def _subject(
         raise InputError(
             f"The rule has no max_confidence, so that it never names a winner: there is nothing to calibrate.{remarks}"
         )
-    return rule, switched_on(check_weights(given))
+    return rule, switched_on(weight_shares(given))
 
 
 def _declared(handler: HandlerLike, test: str | None) -> tuple[StopRule, dict[str, float]]:

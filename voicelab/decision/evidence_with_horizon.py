@@ -58,7 +58,7 @@ class Horizon:
         self.peaks = peaks[-1].copy()
         # The p-value is costly and the maximum moves at few sessions: it is asked for there alone. The two-sided one, though
         # it is of one direction: each pair is looked at from both sides, and whoever leads was chosen by looking.
-        pairs = boundary.p_value(peaks[at])
+        pairs = boundary.crossing_p_value(peaks[at])
         self._p = pairs[-1].tolist()
         k = len(self._weights)
         best = closed.beats_all({(i, j): pairs[:, i, j] for i in range(k) for j in range(k) if i != j}, k)

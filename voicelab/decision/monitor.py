@@ -16,7 +16,7 @@ from voicelab.decision import stopping
 from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Sums
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
-from voicelab.decision.rules import Conclusion, Kind, Reason, StopDecision, StopRule, check_weights
+from voicelab.decision.rules import Conclusion, Kind, Reason, StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Moments, means
 from voicelab.decision.stats.sample_ratio import SampleRatio
@@ -60,7 +60,7 @@ class Monitor:
 
     def __init__(self, test: str, weights: Mapping[Any, Any], rule: StopRule, *, trace: bool = False) -> None:
         self.test = test
-        self.weights = check_weights(weights)
+        self.weights = weight_shares(weights)
         self.rule = rule
         self.kind: Kind | None = None
         self.sessions = 0
@@ -120,7 +120,7 @@ class Monitor:
 
         Sessions are compared within their epoch; see `voicelab.decision.stats.compare.stratum`.
         """
-        shares = check_weights(weights)
+        shares = weight_shares(weights)
         array = np.array([shares[variant] for variant in self.variants])
         self.ratio.new_epoch(array)
         if self.evidence is not None:

@@ -193,7 +193,7 @@ def _check_choice(what: str, given: Any, allowed: tuple[str, ...]) -> None:
         raise InputError(f"{what} is {given!r}, must be {' or '.join(map(repr, allowed))}.")
 
 
-def check_weights(weights: Mapping[Any, Any]) -> dict[str, float]:
+def weight_shares(weights: Mapping[Any, Any]) -> dict[str, float]:
     """Return weights that sum to 1; a variant of weight 0 is switched off.
 
     Args:

@@ -94,7 +94,7 @@ def _blocks(code: CodeType) -> Iterator[CodeType]:
             yield from _blocks(constant)
 
 
-def supply(names: Names, known: set[str], notebook: Mapping[str, Any]) -> Supplied:
+def supply_missing(names: Names, known: set[str], notebook: Mapping[str, Any]) -> Supplied:
     """Return values for a module's missing names: from the notebook, then from the SDK; what nobody knows is left out.
 
     Args:

@@ -66,7 +66,7 @@ class Prepared:
     is_fragment: bool = False
 
 
-def read(path: Path) -> str:
+def read_source(path: Path) -> str:
     """Return the text of a Python file, in the encoding that it declares.
 
     Raises:

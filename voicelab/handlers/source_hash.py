@@ -44,7 +44,7 @@ def project_sources(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*.py")):
         relative = path.relative_to(folder)
         if not any(part.startswith(".") or part in _SKIPPED for part in relative.parts):
-            found[relative.as_posix()] = source.read(path)
+            found[relative.as_posix()] = source.read_source(path)
     return found
 
 
@@ -57,7 +57,7 @@ def reachable_sources(file: Path) -> dict[str, str]:
         path = waiting.pop()
         name = path.relative_to(folder).as_posix()
         if name not in found:
-            found[name] = source.read(path)
+            found[name] = source.read_source(path)
             tree = source.parse(found[name])
             waiting += _imported_files(tree, path, folder) if tree else []
     return found

@@ -113,7 +113,7 @@ class Workspace:
         supplied = names.Supplied()
         if not self._strict:
             known = self._starred(prepared, made)
-            supplied = names.supply(names.global_names(prepared.code), known, self._notebook)
+            supplied = names.supply_missing(names.global_names(prepared.code), known, self._notebook)
             values.update(supplied.values)
         for name, line in names.imported(prepared.tree):
             rejected = None if self._owns(name) else names.sandbox_note(name, place.file, line)
@@ -220,7 +220,7 @@ class Workspace:
                 loaded = self._keep(module, path)
             else:
                 place = Place(path.relative_to(self._folder).as_posix(), self.key)
-                text = self._texts[place.file] if place.file in self._texts else source.read(path)
+                text = self._texts[place.file] if place.file in self._texts else source.read_source(path)
                 prepared = source.prepare(text, place, self._note, strict=self._strict, entry=False)
                 loaded = self._run(module, prepared, place, path, package=path.name == "__init__.py")
             setattr(above, leaf, loaded)

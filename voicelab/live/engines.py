@@ -32,7 +32,7 @@ def pickers() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def choose(kind: str, given: Any) -> tuple[str, Any, str]:
+def choose_engine(kind: str, given: Any) -> tuple[str, Any, str]:
     """Return an engine's name, the engine (None for the page's own, or none), and a remark for the person.
 
     Args:

@@ -96,7 +96,9 @@ class Settings:
         return dict(self._values)
 
     def _choose(self, kind: str, given: Any) -> str:
-        name, engine, remark = engines.choose(kind, self._own.get((kind, given), given) if _is_name(given) else given)
+        name, engine, remark = engines.choose_engine(
+            kind, self._own.get((kind, given), given) if _is_name(given) else given
+        )
         if engine is not None and not _is_name(given):
             # An engine that was given stays to choose from, by its name.
             self._own[kind, name] = engine

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FOLDER = "late"
 
 
-def read(root: Path) -> pa.Table:
+def read_late(root: Path) -> pa.Table:
     """Return all late outcomes of a log, as rows of its table `outcomes`."""
     tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in parts(root)]
     return pa.concat_tables(tables) if tables else SCHEMAS["outcomes"].empty_table()
@@ -30,7 +30,7 @@ def parts(root: Path) -> list[Path]:
 
 def outcome_names(root: Path) -> list[str]:
     """Return the names of a log's late outcomes."""
-    return sorted(read(root).column("outcome").unique().to_pylist())
+    return sorted(read_late(root).column("outcome").unique().to_pylist())
 
 
 def add(root: Path, frame: "pd.DataFrame", known: "pd.DataFrame", taken: Sequence[str]) -> None:

@@ -163,7 +163,9 @@ class Log:
             The rows in order of session_index, of one session as they were written.
         """
         try:
-            parts = [late.read(self.path)] if table == "late" else [self._part(table, n, names) for n in self._shards]
+            parts = (
+                [late.read_late(self.path)] if table == "late" else [self._part(table, n, names) for n in self._shards]
+            )
         except (OSError, pa.ArrowException) as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
         found = pa.concat_tables([part.select(names) for part in parts or [SCHEMAS[table].empty_table()]])

@@ -17,7 +17,7 @@ from voicelab.callers.gate import in_words
 from voicelab.callers.pace import speech_seconds
 from voicelab.record.caller_speech import CallerSpeech
 from voicelab.record.gate_times import GateTimes
-from voicelab.record.lines import shown
+from voicelab.record.lines import shown_value
 from voicelab.record.task_rows import TaskRows
 
 LaneName = Literal["caller", "agent", "tasks", "gate", "log", "turns"]
@@ -161,7 +161,7 @@ class Lanes:
 
     def _playing(self, event: Event) -> Span:
         data, name = event.data, event.name
-        text = {"audio": f"plays {shown(data.get('path') or 'audio')}", "silence": "pause"}.get(name)
+        text = {"audio": f"plays {shown_value(data.get('path') or 'audio')}", "silence": "pause"}.get(name)
         label = str(data.get("text", "")) if text is None else text
         tone = {"audio": "audio", "silence": "quiet"}.get(name, "agent")
         cut = _cut(event) if data.get("interrupted") else ""
@@ -239,7 +239,7 @@ def _moment(event: Event) -> Span:
     if event.kind == "output":
         more = data.get("closing_speech") or data.get("message") or data.get("phone_number") or ""
         if name in _PLAYED:
-            more = f"not spoken: {shown(data.get('text') or data.get('path') or '')}"
+            more = f"not spoken: {shown_value(data.get('text') or data.get('path') or '')}"
         tone = "end" if name == "stop" or name.startswith("transfer") else "output"
         return Span("agent", "mark", tone, time_s, time_s, words, f"{words} {more}".strip())
     if name == "turn_interrupted":

@@ -68,13 +68,13 @@ class _Shown(dict[str, Any]):
     """An event's data as a sentence shows it."""
 
     def __getitem__(self, key: str) -> Any:
-        return shown(super().__getitem__(key))
+        return shown_value(super().__getitem__(key))
 
     def __missing__(self, key: str) -> str:
         return "?"
 
 
-def shown(value: Any) -> Any:
+def shown_value(value: Any) -> Any:
     """Return a value as people read it: of sound that stands in the event itself, its beginning alone."""
     return f"{value[:24]}…" if isinstance(value, str) and value.startswith("data:") else value
 
@@ -84,7 +84,7 @@ def _note(event: Event) -> str:
     if event.name in _NOTES:
         # Not `format(**...)`, which copies into a plain dict and so asks neither for what is missing nor for what is long.
         return _NOTES[event.name].format_map(_Shown(data))
-    facts = {key: shown(value) for key, value in data.items()}
+    facts = {key: shown_value(value) for key, value in data.items()}
     return f"{event.name} {data.get('message') or orjson.dumps(facts).decode()}"
 
 

@@ -1,6 +1,6 @@
 """What belongs to the whole process and must belong to one session: the time, chance, print, sleep and the network.
 
-A handler calls `time.time()`, `random.random()`, `uuid.uuid4()`, `print()`. While `hosted()` is entered these look at
+A handler calls `time.time()`, `random.random()`, `uuid.uuid4()`, `print()`. While `isolated()` is entered these look at
 the ContextVar `SCOPE`: inside a session they use that session's clock, seeds and log; everywhere else in the process
 (another cell, another thread, a live console) they stay what they were.
 
@@ -97,7 +97,7 @@ class SharedPatches:
                     self._stack.close()
 
 
-def hosted() -> contextlib.AbstractContextManager[None]:
+def isolated() -> contextlib.AbstractContextManager[None]:
     """Make the process ready to host sessions; nested and concurrent uses share one set of patches."""
     return _process.applied()
 

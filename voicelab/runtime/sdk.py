@@ -356,7 +356,7 @@ def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[
 @contextlib.contextmanager
 def hosted() -> Iterator[None]:
     """Make the SDK and the process ready to host sessions (see `voicelab.runtime.isolation`); nests and overlaps freely."""
-    with isolation.hosted(), _sdk.applied():
+    with isolation.isolated(), _sdk.applied():
         yield
 
 

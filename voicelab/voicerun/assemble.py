@@ -9,7 +9,7 @@ from voicelab.base.plain_json import encode
 from voicelab.base.records import EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
-from voicelab.voicerun.event_order import OrderedEvents, in_order
+from voicelab.voicerun.event_order import OrderedEvents, events_in_order
 from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of, wall_seconds
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
 
@@ -65,7 +65,7 @@ def assemble(
 
 
 def _settled(draft: Draft) -> _Session:
-    events = in_order(draft)
+    events = events_in_order(draft)
     for entry in events.entries:
         draft.tests.see(entry)
     said = text_of(first(draft.facts, ("status",)) or "").lower()

@@ -9,7 +9,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
 from voicelab.base.records import Row, column, table_row, unwritten_value
-from voicelab.decision.rules import StopRule, check_weights
+from voicelab.decision.rules import StopRule, weight_shares
 from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
@@ -230,7 +230,7 @@ def check_given(weights: Mapping[str, Mapping[str, float]] | None) -> dict[str, 
             f"weights is {weights!r}, must be {{test: {{variant: weight}}}}, e.g. {{'greeting': {{'a': 0.5, 'b': 0.5}}}}."
         )
     for given in weights.values():
-        check_weights(given)
+        weight_shares(given)
     return {str(test): {str(name): float(weight) for name, weight in given.items()} for test, given in weights.items()}
 
 

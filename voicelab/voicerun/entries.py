@@ -16,7 +16,7 @@ from voicelab.voicerun.export_values import (
     text_of,
     unpacked,
     wall_seconds,
-    whole,
+    whole_number,
 )
 from voicelab.voicerun.report import FileReport
 
@@ -172,7 +172,7 @@ def _read_background(entry: Entry, facts: Mapping[str, Any]) -> None:
 
 
 def _read_times(entry: Entry, facts: Mapping[str, Any], extra: dict[str, Any], report: FileReport) -> None:
-    turn = whole(facts.get("turn"))
+    turn = whole_number(facts.get("turn"))
     entry.turn = turn if turn is not None and turn >= 0 else None
     entry.client_s = number(facts.get("_client_time"))
     entry.wall_s = wall_seconds(facts.get("timestamp"))
@@ -205,7 +205,12 @@ def _tidy(entry: Entry, extra: dict[str, Any]) -> None:
     if entry.name == "log" and "message" not in data and isinstance(data.get("value"), str):
         data["message"] = data.pop("value")
     for name, key in (("turn_end", "duration"), ("error", "line")):
-        if entry.name == name and data.get(key) is not None and whole(data[key]) is None and number(data[key]) is None:
+        if (
+            entry.name == name
+            and data.get(key) is not None
+            and whole_number(data[key]) is None
+            and number(data[key]) is None
+        ):
             extra[key] = data.pop(key)
 
 

@@ -40,7 +40,7 @@ class OrderedEvents:
         return self.times[-1] if timed else None
 
 
-def in_order(draft: Draft) -> OrderedEvents:
+def events_in_order(draft: Draft) -> OrderedEvents:
     """Return the events of a session in order."""
     entries, n_twice = _merged(draft)
     offset = _offset(entries)

@@ -58,7 +58,7 @@ def number(value: Json) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def whole(value: Json) -> int | None:
+def whole_number(value: Json) -> int | None:
     """Return a whole number that 32 bits hold; None for anything else."""
     found = number(value)
     return int(found) if found is not None and found == int(found) and abs(found) < 2**31 else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
-from voicelab.voicerun.export_values import first, snake_keys, unpacked, whole
+from voicelab.voicerun.export_values import first, snake_keys, unpacked, whole_number
 
 Record = Mapping[str, Any]
 
@@ -86,8 +86,8 @@ def _export(file: Path, kind: str, rows: list[Any], envelope: Record) -> Export:
         kind,
         rows,
         None if named is None else str(named),
-        whole(metadata.get("page")),
-        whole(metadata.get("total")),
+        whole_number(metadata.get("page")),
+        whole_number(metadata.get("total")),
     )
 
 

@@ -45,7 +45,7 @@ def confidence(value: float) -> str:
     return f"{min(value, 99.99):.2f} %" if value > 99.9 else f"{value:.1f} %"  # noqa: PLR2004 - a second decimal there
 
 
-def p_value(value: float) -> str:
+def p_value_text(value: float) -> str:
     """Return a p-value to four decimals, never as 0."""
     return "< .0001" if value < 0.0001 else f"{value:.4f}"  # noqa: PLR2004 - four decimals
 
@@ -59,7 +59,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.{2 if 0 < value < 0.01 else 1}f} %"  # noqa: PLR2004 - rare
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """Return a number to three digits, without an exponent where it can be read without."""
     size = abs(value)
     if size >= 1000:  # noqa: PLR2004 - no decimals from here
@@ -69,7 +69,7 @@ def number(value: float) -> str:
 
 def signed(value: float) -> str:
     """Return a difference to three digits, with its sign."""
-    return f"+{number(value)}" if value > 0 else number(value + 0.0)
+    return f"+{number_text(value)}" if value > 0 else number_text(value + 0.0)
 
 
 def points(value: float) -> str:
@@ -79,7 +79,7 @@ def points(value: float) -> str:
     return f"{rounded:+.1f} points" if rounded else "0.0 points"
 
 
-def lift(value: float) -> str:
+def lift_text(value: float) -> str:
     """Return a relative difference in percent, with its sign."""
     return f"{round(100 * value, 1) + 0.0:+,.1f} %"
 
@@ -88,11 +88,11 @@ STYLES: dict[str, Callable[[Any], str]] = {
     "text": str,
     "count": "{:,.0f}".format,
     "percent": percent,
-    "number": number,
+    "number": number_text,
     "signed": signed,
     "points": points,
-    "lift": lift,
+    "lift": lift_text,
     "confidence": confidence,
-    "p": p_value,
+    "p": p_value_text,
     "flag": lambda value: "yes" if value else "no",
 }

@@ -34,12 +34,12 @@ def dim(content: str) -> str:
     return f'<span class="dim">{content}</span>'
 
 
-def name(variant: Cell, role: str = "") -> str:
+def name_html(variant: Cell, role: str = "") -> str:
     """Return a name that a person gave, cut where it is too long."""
     return f'<span class="name {role}" title="{attribute(variant)}">{text(variant)}</span>'
 
 
-def in_words(value: float | None, low: float | None, high: float | None, style: str) -> str:
+def estimate_in_words(value: float | None, low: float | None, high: float | None, style: str) -> str:
     """Return a value and its interval in words."""
     if not is_known(value):
         return "no value"

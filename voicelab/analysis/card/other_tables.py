@@ -5,15 +5,26 @@ from typing import Any
 
 import pandas as pd
 
-from voicelab.analysis.card.formats import MISSING, is_known, lift, styles_of, written
-from voicelab.analysis.card.markup import MOST_ROWS, Head, dim, figure, in_words, name, scale_of, section, table, text
+from voicelab.analysis.card.formats import MISSING, is_known, lift_text, styles_of, written
+from voicelab.analysis.card.markup import (
+    MOST_ROWS,
+    Head,
+    dim,
+    estimate_in_words,
+    figure,
+    name_html,
+    scale_of,
+    section,
+    table,
+    text,
+)
 from voicelab.base.accepted_types import Cell
 from voicelab.plots.result_like import ResultLike
 
 _ENDS = ("", "_cs_lower", "_cs_upper")
 
 
-def outcomes(result: ResultLike) -> str:
+def outcomes_table(result: ResultLike) -> str:
     """Return the other outcomes, each pair with the default (all pairs without one), on a scale for each outcome."""
     frame = getattr(result, "outcomes", None)
     if frame is None or not len(frame) or "difference" not in frame.columns:
@@ -31,7 +42,7 @@ def outcomes(result: ResultLike) -> str:
         Head("confidence"),
     ]
     body = [
-        ("two", [name(outcome) if at == 0 else "", *cells])
+        ("two", [name_html(outcome) if at == 0 else "", *cells])
         for outcome, own in by_outcome.items()
         for at, cells in enumerate(_compared(own))
     ]
@@ -54,13 +65,13 @@ def _compared(rows: list[dict[str, Any]]) -> list[list[str]]:
     cells = []
     for row in rows:
         value, low, high = (row.get(f"difference{end}") for end in _ENDS)
-        relative = f"<br>{dim(figure(lift(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
+        relative = f"<br>{dim(figure(lift_text(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
         ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
         cells.append(
             [
-                f"{name(row['variant'])}<br>{dim('over ' + name(row['baseline'], 'rival'))}",
+                f"{name_html(row['variant'])}<br>{dim('over ' + name_html(row['baseline'], 'rival'))}",
                 figure(written(value, style)) + relative,
-                scale.draw(value, low, high, in_words(value, low, high, style)),
+                scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
                 ends if is_known(low) or is_known(high) else dim(MISSING),
                 text(written(row.get("confidence"), "confidence")),
             ]
@@ -76,7 +87,7 @@ def guardrails(frame: pd.DataFrame | None) -> str:
     return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
 
 
-def segments(result: ResultLike) -> str:
+def segments_table(result: ResultLike) -> str:
     """Return each variant against the default within each segment."""
     frame = getattr(result, "segments", None)
     if frame is None or not len(frame) or "difference" not in frame.columns:
@@ -95,10 +106,10 @@ def segments(result: ResultLike) -> str:
     body = []
     for row in rows[:MOST_ROWS]:
         value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
-        drawn = scale.draw(value, low, high, in_words(value, low, high, styles["difference"]))
-        over = f" {dim('over ' + name(row['baseline']))}" if is_known(row.get("baseline")) else ""
+        drawn = scale.draw(value, low, high, estimate_in_words(value, low, high, styles["difference"]))
+        over = f" {dim('over ' + name_html(row['baseline']))}" if is_known(row.get("baseline")) else ""
         difference = figure(written(value, styles["difference"]))
-        body.append(("", [name(row["segment"]), name(row["variant"]) + over, difference, drawn]))
+        body.append(("", [name_html(row["segment"]), name_html(row["variant"]) + over, difference, drawn]))
     rest = len(rows) - len(body)
     return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
 
@@ -138,7 +149,7 @@ def _title(column: str, lows: set[str]) -> str:
 def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
     value = row.get(column)
     if isinstance(value, str):
-        return name(value)
+        return name_html(value)
     style = _style(column, value, row.get("kind"))
     if column in lows:
         upper = written(row.get(f"{column[:-6]}_upper"), style)

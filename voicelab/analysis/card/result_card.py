@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicelab.analysis.card import other_tables
-from voicelab.analysis.card.formats import MISSING, is_known, lift, styles_of, written
+from voicelab.analysis.card.formats import MISSING, is_known, lift_text, styles_of, written
 from voicelab.analysis.card.formats import confidence as as_confidence
 from voicelab.analysis.card.markup import (
     MOST_ROWS,
@@ -18,9 +18,9 @@ from voicelab.analysis.card.markup import (
     attribute,
     bar,
     dim,
+    estimate_in_words,
     figure,
-    in_words,
-    name,
+    name_html,
     scale_of,
     section,
     table,
@@ -45,9 +45,9 @@ def result_card(result: ResultLike) -> str:
         _variants(result),
         "".join(f'<div class="warn">{text(warning)}</div>' for warning in result.warnings),
         _pairs(result),
-        other_tables.outcomes(result),
+        other_tables.outcomes_table(result),
         other_tables.guardrails(getattr(result, "guardrails", None)),
-        other_tables.segments(result),
+        other_tables.segments_table(result),
         other_tables.platform(getattr(result, "platform", None)),
         _footer(result),
     ]
@@ -127,7 +127,7 @@ def _leader(result: ResultLike) -> str:
 
 
 def _plain(relative: float) -> str:
-    return lift(relative).replace("-", "−")
+    return lift_text(relative).replace("-", "−")
 
 
 # --- variants --------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def _variants(result: ResultLike) -> str:
     ]
     against = _against_default(result)
     if against:
-        heads.append(Head(f"against {name(default)}"))
+        heads.append(Head(f"against {name_html(default)}"))
     shown = _shown(result, list(frame.to_dict("records")))
     rows = []
     for row in shown:
@@ -162,7 +162,7 @@ def _variants(result: ResultLike) -> str:
             written(row["sessions"], "count"),
             f"{written(row['share'], 'percent').removesuffix(' %')} / {written(row['weight'], 'percent')}",
             figure(written(value, styles["value"])),
-            scale.draw(value, low, high, in_words(value, low, high, styles["value"])),
+            scale.draw(value, low, high, estimate_in_words(value, low, high, styles["value"])),
         ]
         if against:
             cells.append(figure(written(against.get(row["variant"]), styles["difference"])))
@@ -188,7 +188,7 @@ def _named(result: ResultLike, variant: str) -> str:
     tags = [role for role, who in roles.items() if who == variant]
     if "winner" in tags:
         tags.remove("leads")
-    return name(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
+    return name_html(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
@@ -255,12 +255,12 @@ def _pairs(result: ResultLike) -> str:
 def _pair(row: Mapping[str, Any], scale: Scale, styles: Mapping[str, str]) -> list[str]:
     value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
     style = styles["difference"]
-    relative = f"<br>{dim(figure(lift(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
+    relative = f"<br>{dim(figure(lift_text(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
     ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
     return [
-        f"{name(row['variant'])}<br>{dim('over ' + name(row['baseline'], 'rival'))}",
+        f"{name_html(row['variant'])}<br>{dim('over ' + name_html(row['baseline'], 'rival'))}",
         figure(written(value, style)) + relative,
-        scale.draw(value, low, high, in_words(value, low, high, style)),
+        scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
         ends if is_known(low) or is_known(high) else dim(MISSING),
         f"<b>{text(written(row.get('confidence'), 'confidence'))}</b>",
         dim(text(written(row.get("p_value_fixed"), "p"))),

@@ -32,7 +32,7 @@ _CERTAIN = 0.2
 # why counts and floats have a burn-in, see `compare.BURN_IN`). The boundary |B| >= c asks |z| >= c / sqrt(tau): hardly
 # to be reached early, when estimates are wild, and close to the fixed-sample 1.96 at the end (2.24). That is the shape
 # of O'Brien & Fleming, and the reason why little power is lost.
-def p_value(c: Any) -> Floats:
+def crossing_p_value(c: Any) -> Floats:
     """Return the probability that |B| exceeds c somewhere on [0, 1], for a standard Brownian motion.
 
     The alternating sum over normal tails converges fast for large c, its Fourier dual for small c.
@@ -84,7 +84,7 @@ def thresholds(alphas: Any) -> Floats:
     # Bisection, since there is no inverse in closed form and p falls strictly: it can't miss, nor leave the bracket.
     for _ in range(44):  # down to 1e-12, below what a float can tell apart
         middle = (low + high) / 2
-        above = p_value(middle) > alphas
+        above = crossing_p_value(middle) > alphas
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return (low + high) / 2
 
