@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voicelab.session.turns import NEVER, Timeout, TurnTaking
+from voicelab.session.inputs import Timeout
+from voicelab.session.turns import NEVER, TurnTaking
 
 TEN = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10"
 BEGIN = ("begin", 0.0, "start")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import orjson
 
 from voicelab.base.records import EventRow, PortabilityNote, SessionRows
 from voicelab.callers.actions import Action, Silence
+from voicelab.callers.protocol import Heard
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.listening import Listening
 from voicelab.live.recording import Recording
@@ -30,12 +32,12 @@ class Person:
 
     name = "person"
 
-    def begin(self, rng: Any) -> "Person":
+    def begin(self, rng: random.Random) -> "Person":
         """Return itself: there is nothing to draw."""
         del rng
         return self
 
-    def reply(self, heard: Any) -> Silence:
+    def reply(self, heard: Heard) -> Silence:
         """Wait: what the person does comes by itself."""
         del heard
         return Silence()

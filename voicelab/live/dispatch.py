@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from voicelab.live.call import Call
-from voicelab.live.page_messages import CONSOLE
+from voicelab.live.page_messages import CONSOLE, Json
 
 Message = dict[str, Any]
 
@@ -29,13 +29,13 @@ class PageRequests(Protocol):
     def hang_up(self) -> None:
         """End the running session as the caller."""
 
-    def say(self, text: Any) -> None:
+    def say(self, text: Json) -> None:
         """Say something typed."""
 
     def press(self, digit: str) -> None:
         """Press a key."""
 
-    def custom(self, name: Any, data: Any) -> None:
+    def custom(self, name: Json, data: Json) -> None:
         """Send a custom event."""
 
     def timeout(self) -> None:
@@ -44,10 +44,10 @@ class PageRequests(Protocol):
     def force(self, test: str, variant: str | None) -> None:
         """Force a variant in the next session."""
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: Json) -> None:
         """Change a setting."""
 
-    def rate(self, value: Any, note: str) -> None:
+    def rate(self, value: Json, note: str) -> None:
         """Take the person's verdict on a blind session."""
 
     def download(self, what: str) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 from voicelab import speech
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
+from voicelab.live.page_messages import Json
+from voicelab.speech import SpeechToText, TextToSpeech
 
 OFF, BROWSER, AUTO = "off", "browser", "auto"
 
@@ -11,6 +13,10 @@ _BROWSER_VOICE = "the page's own voices; some browsers send the text to a servic
 _BROWSER_EARS = "the page's own recognition: most browsers send your voice to their maker's servers"
 _NO_VOICE = "text only"
 _NO_EARS = "type; the microphone is not used"
+
+
+GivenEngine = str | TextToSpeech | SpeechToText | None
+"""What names an engine, or is one; None for none."""
 
 
 def pickers() -> dict[str, list[dict[str, Any]]]:
@@ -32,7 +38,7 @@ def pickers() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def choose_engine(kind: str, given: Any) -> tuple[str, Any, str]:
+def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
     """Return an engine's name, the engine (None for the page's own, or none), and a remark for the person.
 
     Args:

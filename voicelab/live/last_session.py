@@ -7,6 +7,7 @@ from typing import Any
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.live.call import Call
+from voicelab.live.page_messages import Json
 from voicelab.live.rating import Rating, rating_of
 from voicelab.live.recording import RATE
 from voicelab.log.append import LiveLog
@@ -57,12 +58,12 @@ class LastSession:
 
     def store(self, call: Call, rows: SessionRows) -> None:
         """Take a session that has just ended."""
-        self.call, self.rows = call, _with_source(rows, source=call.source)
+        self.call, self.rows = call, _with_source(rows, call.source)
         self.open_rating = rating_of(rows) if self._blind else None
         if self.open_rating is None:
             self._publish(self.rows)
 
-    def rate(self, value: Any, note: str) -> None:
+    def rate(self, value: Json, note: str) -> None:
         """Take the person's verdict; None for no verdict.
 
         Raises:
@@ -71,7 +72,7 @@ class LastSession:
         if self.open_rating is None or self.rows is None:
             return
         if value is not None:
-            self.rows = _with_source(self.open_rating.rated(self.rows, value, note), source="rated")
+            self.rows = _with_source(self.open_rating.rated(self.rows, value, note), "rated")
         self.close_rating()
 
     def close_rating(self) -> None:
@@ -129,6 +130,6 @@ class LastSession:
         return self.record
 
 
-def _with_source(rows: SessionRows, **values: Any) -> SessionRows:
-    session = [values.get(name, value) for name, value in zip(SESSIONS, rows.session, strict=True)]
+def _with_source(rows: SessionRows, source: str) -> SessionRows:
+    session = [source if name == "source" else value for name, value in zip(SESSIONS, rows.session, strict=True)]
     return replace(rows, session=tuple(session))

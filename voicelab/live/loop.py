@@ -6,7 +6,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from voicelab.base.records import PortabilityNote
 from voicelab.runtime import sdk
@@ -15,6 +15,8 @@ from voicelab.runtime.watchdog import watching
 
 _LONGEST_END_S = CLEANUP_S + 5.0
 """When a session's end and cleanup are over by themselves."""
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class _PacedSelector(selectors.DefaultSelector):
@@ -55,7 +57,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def post(self, function: Callable[..., object], *args: Any) -> None:
+    def post(self, function: Callable[[*Arguments], object], *args: *Arguments) -> None:
         """Call a function on the loop, soon; after `close`, do nothing."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(function, *args)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voicelab.handlers import Handler
+from voicelab.handlers import Handler, HandlerLike
 from voicelab.runs.options import with_variables
 
 
@@ -24,7 +24,9 @@ class NewestHandler:
         InputError: it is no handler.
     """
 
-    def __init__(self, source: Any, variables: Mapping[str, str] | str | Path | None, environment: str | None) -> None:
+    def __init__(
+        self, source: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
+    ) -> None:
         self._source = source
         self._options = (variables, environment)
 
@@ -32,13 +34,13 @@ class NewestHandler:
         """Return the handler as it is now."""
         return with_variables(self._newest(), *self._options)
 
-    def _newest(self) -> Any:
+    def _newest(self) -> HandlerLike:
         given = self._source
         if isinstance(given, str | Path):
             return given
         notebook = vars(sys.modules["__main__"])
         name = given.name if isinstance(given, Handler) else getattr(given, "__name__", "")
-        found = notebook.get(name)
+        found: Any = notebook.get(name)
         if isinstance(given, Handler):
             return found if isinstance(found, Handler) and given.project is None else given
         same = callable(found) and getattr(given, "__module__", "") == "__main__" and not isinstance(found, type)

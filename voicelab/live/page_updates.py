@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from voicelab.live import page_data
 from voicelab.live.call import Call
 from voicelab.live.loop import LoopThread
+from voicelab.live.page_messages import Json
 from voicelab.record.lanes import Lanes
 
 Send = Callable[[dict[str, Any], bytes | None], None]
@@ -57,7 +58,7 @@ class PageUpdates:
             self._will_send = True
             self._thread.post(lambda: self._thread.loop.call_later(_FLUSH_S, self._flush))
 
-    def send_now(self, key: str, value: Any) -> None:
+    def send_now(self, key: str, value: Json) -> None:
         """Send one key of the state at once, from any thread: a handler that blocks the loop can be complained of."""
         if self._sent:  # else a page that comes gets everything
             self._sent[key] = value

@@ -1,12 +1,12 @@
 """The person's own verdict on a blind session, written as the outcome that its test is decided by."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
 from voicelab.base.errors import InputError
 from voicelab.base.records import SessionRows, column, table_row
+from voicelab.live.page_messages import Json
 
 _TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
 _NAME, _TYPE = (column("outcomes", name) for name in ("outcome", "type"))
@@ -31,7 +31,7 @@ class Rating:
         """Return what the front end asks."""
         return {"test": self.test, "outcome": self.outcome, "type": self.type}
 
-    def rated(self, rows: SessionRows, value: Any, note: str) -> SessionRows:
+    def rated(self, rows: SessionRows, value: Json, note: str) -> SessionRows:
         """Return the session's rows with the person's verdict as the outcome's value.
 
         Args:
@@ -52,12 +52,12 @@ class Rating:
         text = orjson.dumps({"outcome": self.outcome, "value": value, "note": note}).decode()
         return replace(rows, outcomes=[*outcomes, row], events=[*rows.events, (time_s, turn, _RATING, text)])
 
-    def _written(self, value: Any) -> tuple[str, float | None, str | None]:
+    def _written(self, value: Json) -> tuple[str, float | None, str | None]:
         if self.type == "boolean" and isinstance(value, bool):
             return "boolean", float(value), None
-        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-        if self.type == "number" and number:
-            return ("integer" if isinstance(value, int) else "float"), float(value), None
+        number = None if isinstance(value, bool) or not isinstance(value, int | float) else value
+        if self.type == "number" and number is not None and abs(number) < float("inf"):
+            return ("integer" if isinstance(number, int) else "float"), float(number), None
         if self.type == "text" and isinstance(value, str) and value.strip():
             return "string", None, value.strip()
         allowed = {"boolean": "yes or no", "number": "a number", "text": "some text"}[self.type]

@@ -7,6 +7,8 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.live import engines
 from voicelab.live.call import Media
+from voicelab.live.engines import GivenEngine
+from voicelab.live.page_messages import Json
 
 _FASTEST = 60.0
 _SWITCHES = ("muted", "echo_cancellation", "noise_suppression", "auto_gain")
@@ -28,7 +30,7 @@ class Settings:
         VoicelabError: there is no such engine, or it isn't installed.
     """
 
-    def __init__(self, stt: Any, tts: Any, phrases: tuple[str, ...]) -> None:
+    def __init__(self, stt: GivenEngine, tts: GivenEngine, phrases: tuple[str, ...]) -> None:
         self._phrases = phrases
         self._values: dict[str, Any] = {
             "mode": "push",
@@ -45,7 +47,7 @@ class Settings:
         self._own: dict[tuple[str, str], Any] = {}
         self.remark = " ".join(filter(None, (self._choose("tts", tts), self._choose("stt", stt))))
 
-    def set(self, name: str, value: Any, *, live: bool) -> str:
+    def set(self, name: str, value: Json, *, live: bool) -> str:
         """Change a setting and return a remark for the person, or an empty text.
 
         Args:
@@ -95,11 +97,11 @@ class Settings:
         """Return all settings, engines by name."""
         return dict(self._values)
 
-    def _choose(self, kind: str, given: Any) -> str:
+    def _choose(self, kind: str, given: GivenEngine | Json) -> str:
         name, engine, remark = engines.choose_engine(
-            kind, self._own.get((kind, given), given) if _is_name(given) else given
+            kind, self._own.get((kind, given), given) if isinstance(given, str) else given
         )
-        if engine is not None and not _is_name(given):
+        if engine is not None and not isinstance(given, str):
             # An engine that was given stays to choose from, by its name.
             self._own[kind, name] = engine
             others = [other for other in self.engines[kind] if other["name"] != name]
@@ -108,18 +110,14 @@ class Settings:
         return remark
 
 
-def _is_name(given: Any) -> bool:
-    return given is None or isinstance(given, str)
-
-
-def _mode(name: str, value: Any) -> Any:
+def _mode(name: str, value: Json) -> Json:
     if value not in {"push", "hands_free"}:
         raise InputError(f"{name} is {value!r}, must be 'push' or 'hands_free'.")
     return value
 
 
-def _between(lowest: float, highest: float) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> Any:
+def _between(lowest: float, highest: float) -> Callable[[str, Json], Json]:
+    def check(name: str, value: Json) -> Json:
         if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
             raise InputError(f"{name} is {value!r}, must be a number from {lowest:g} to {highest:g}.")
         return float(value)
@@ -127,7 +125,7 @@ def _between(lowest: float, highest: float) -> Callable[[str, Any], Any]:
     return check
 
 
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+_CHECKS: dict[str, Callable[[str, Json], Json]] = {
     "mode": _mode,
     "speed": _between(0.1, _FASTEST),
     "volume": _between(0.0, 1.0),

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicelab.base.errors import VoicelabError
 from voicelab.callers.pace import pace, speech_seconds
@@ -203,7 +203,7 @@ class Speaking:
     def _play_silence(self, item: _Output, seconds: float) -> None:
         self._send_audio(item, Audio.silence(seconds, _SILENCE_RATE), seconds)
 
-    def _show_text_only(self, item: _Output, seconds: float, **facts: Any) -> None:
+    def _show_text_only(self, item: _Output, seconds: float, **facts: str) -> None:
         self._set_times(item, seconds, **facts)
         self._report_first_sound(item.turn)
 
@@ -213,7 +213,7 @@ class Speaking:
         words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
         self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})
 
-    def _send_audio(self, item: _Output, audio: Audio, seconds: float, *, last: bool = True, **facts: Any) -> None:
+    def _send_audio(self, item: _Output, audio: Audio, seconds: float, *, last: bool = True, **facts: str) -> None:
         """Send a piece of a row's audio; `seconds` is how long the whole row plays, as far as that is known."""
         self._set_times(item, seconds, **facts)
         playing = self._playing.get(item.row)
@@ -223,7 +223,7 @@ class Speaking:
         head = {"row": item.row, "rate": audio.rate, "interruptible": item.interruptible, "last": last}
         self._send({"k": "audio", **head}, audio.pcm16().tobytes())
 
-    def _set_times(self, item: _Output, seconds: float, **facts: Any) -> None:
+    def _set_times(self, item: _Output, seconds: float, **facts: str) -> None:
         """Let a row play from now on, or as soon as those before it have been played."""
         now = self.session.now()
         known = self._playing.get(item.row)

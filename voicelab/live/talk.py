@@ -17,13 +17,15 @@ from voicelab import __version__
 from voicelab.base import checks
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.callers import actions as inputs
+from voicelab.handlers import HandlerLike
 from voicelab.live import page_data
 from voicelab.live.call import Call
 from voicelab.live.dispatch import dispatch
+from voicelab.live.engines import GivenEngine
 from voicelab.live.last_session import LastSession
 from voicelab.live.loop import LoopThread
 from voicelab.live.newest_handler import NewestHandler
-from voicelab.live.page_messages import CONSOLE
+from voicelab.live.page_messages import CONSOLE, Json
 from voicelab.live.page_updates import PageUpdates, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
@@ -59,14 +61,14 @@ class Talk:
 
     def __init__(
         self,
-        source: Any,
+        source: HandlerLike,
         send: Send,
         on_ended: Callable[[SessionRecord], None] = lambda _: None,
         *,
         log: str | Path | None = None,
         blind: bool = False,
-        stt: Any = "auto",
-        tts: Any = "auto",
+        stt: GivenEngine = "auto",
+        tts: GivenEngine = "auto",
         phrases: Sequence[str] | None = None,
         keep_audio: bool = False,
         seed: int | None = None,
@@ -114,7 +116,7 @@ class Talk:
 
     # --- from any thread ---
 
-    def receive(self, message: Any, buffers: Sequence[Any] = ()) -> None:
+    def receive(self, message: Json, buffers: Sequence[Any] = ()) -> None:
         """Take a message of the front end."""
         if isinstance(message, dict):
             self._thread.post(self._receive, message, [bytes(buffer) for buffer in buffers])
@@ -220,7 +222,7 @@ class Talk:
                 self._show_message("warning", remark)
         self._updates.send_soon()
 
-    def rate(self, value: Any, note: str) -> None:
+    def rate(self, value: Json, note: str) -> None:
         """Take the person's verdict on a blind session; None for no verdict."""
         self._last.rate(value, note)
         self._updates.send_all()
@@ -232,7 +234,7 @@ class Talk:
 
     # --- what the person does ---
 
-    def say(self, text: Any) -> None:
+    def say(self, text: Json) -> None:
         """Say something typed."""
         self._act(inputs.Say(inputs.words(text)))
 
@@ -240,7 +242,7 @@ class Talk:
         """Press a key."""
         self._act(inputs.press(digit))
 
-    def custom(self, name: Any, data: Any) -> None:
+    def custom(self, name: Json, data: Json) -> None:
         """Send a custom event."""
         if not isinstance(name, str) or not name.strip() or not isinstance(data, dict):
             raise InputError(f"A custom event needs a name and a JSON object as data; got {name!r} and {data!r}.")
@@ -260,7 +262,7 @@ class Talk:
         """Force a variant in the next session; None draws it."""
         self._variants.force(test, variant)
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: Json) -> None:
         """Change a setting."""
         self._message = None
         try:

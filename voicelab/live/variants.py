@@ -1,5 +1,6 @@
 """The tests that a handler is known to have, and the variants that the person forces."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ class Variants:
         InputError: forced is no dict.
     """
 
-    def __init__(self, forced: Any) -> None:
+    def __init__(self, forced: Mapping[str, str] | None) -> None:
         self.forced = forced_variants(forced or {})
         self._declared: dict[str, Any] = {}
         self._fingerprint = ""

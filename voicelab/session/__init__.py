@@ -6,6 +6,7 @@ In come a handler, a caller's conversation and a clock; out come the rows of one
 - `turns`: turn-taking: who has the floor, what was heard, when silence counts. No clock, no handler: it is told the time.
 - `caller_side`: what the caller plans, and when it is due; `agent_side`: what each yielded event does.
 - `audio_length`: how long an audio file plays; `utterance`: what is said, as queued and as heard.
+- `inputs`: what is put before the handler besides what the caller does: the start, and silence.
 - `effects`: carries out what turn-taking decides: inputs for the handler, rows of the log.
 - `host`: what the session is to the code that runs in it: tests, outcomes, metrics, prints, notes; what a run has in
   common (`RunSettings`), and what may stand around a session (`Voice`, `Surroundings`).

@@ -6,14 +6,14 @@ The methods are those of `voicelab.session.turns.Effects`; the runner adds the o
 from collections.abc import Mapping
 from typing import Any
 
-from voicelab.callers.actions import Action, Custom, Interrupt, Press, Recognised, Say, Unheard
+from voicelab.callers.actions import Custom, Interrupt, Press, Recognised, Say, Unheard
 from voicelab.runtime import sdk
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.host import SessionHost
-from voicelab.session.turns import Timeout
+from voicelab.session.inputs import Given, Start, Timeout
 from voicelab.session.utterance import Utterance
 
-START = object()
+START = Start()
 """The first input of every session."""
 
 # Labels of the events that the engine records.
@@ -37,7 +37,7 @@ class SessionEffects(SessionHost):
     _transcript: list[dict[str, Any]]
     """The context's transcript, as the SDK keeps it."""
 
-    def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
+    def deliver(self, time_s: float, turn: int, given: Given, heard: str | None) -> None:
         """Record an input and put it before the handler."""
         if type(given) is Say:
             event, known = sdk.TextEvent(given.source, given.text), None
@@ -92,7 +92,7 @@ class SessionEffects(SessionHost):
         """Record sound in which no words were found."""
         self.recorder.add(time_s, self.turn, _UNHEARD, what.facts)
 
-    def dropped(self, time_s: float, turn: int, given: Any) -> None:
+    def dropped(self, time_s: float, turn: int, given: Given) -> None:
         """Record an input that nobody will hear."""
         data = {"reason": "the session has ended", "input": str(given)}
         self.recorder.add(time_s, turn, _INPUT_DROPPED, data)
@@ -116,7 +116,7 @@ class SessionEffects(SessionHost):
         self.context.cancel_interruptible_tasks()
 
 
-def _event_of(given: Action | Timeout | object) -> tuple[sdk.Event, Mapping[str, Any] | None]:
+def _event_of(given: Given) -> tuple[sdk.Event, Mapping[str, Any] | None]:
     """Return the SDK's event for an input, and what the log says besides: what was said if it was misheard."""
     if isinstance(given, Interrupt):
         return sdk.TextEvent(given.source, given.text), None
@@ -131,4 +131,4 @@ def _event_of(given: Action | Timeout | object) -> tuple[sdk.Event, Mapping[str,
         return sdk.DTMFEvent(given.digits), None
     if isinstance(given, Custom):
         return sdk.CustomEvent(given.name, dict(given.data)), None
-    return sdk.deliverable(given.event), None  # type: ignore[attr-defined]
+    return sdk.deliverable(given.event), None  # type: ignore[union-attr]

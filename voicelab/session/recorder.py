@@ -32,7 +32,7 @@ class Recorder:
         self._masker = masker
         self._masks = bool(masker)
 
-    def add(self, time_s: float, turn: int, label: Label, data: Any) -> None:
+    def add(self, time_s: float, turn: int, label: Label, data: Mapping[str, Any]) -> None:
         """Record an event."""
         text = encode(data)
         if self._masks:

@@ -148,7 +148,7 @@ class Session(SessionEffects):
             self.turns.hush(self.now())
             self._look_again()
 
-    def playing(self, row: int, start_s: float, end_s: float, **facts: Any) -> Utterance | None:
+    def playing(self, row: int, start_s: float, end_s: float, **facts: str | float) -> Utterance | None:
         """Be told by the voice when an event plays; return it as it is queued now, or None if it has been cut.
 
         Args:

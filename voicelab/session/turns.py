@@ -4,10 +4,10 @@ It knows no event loop, no SDK and no clock. Every method takes the time in seco
 (`Effects`: the runner, or a test that writes them down) in the order in which they are to happen.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from voicelab.callers.gate import closed_because
+from voicelab.session.inputs import Given, Timeout
 from voicelab.session.utterance import Utterance, joined
 
 NEVER = float("inf")
@@ -16,7 +16,7 @@ NEVER = float("inf")
 class Effects(Protocol):
     """What turn-taking decides, performed by somebody else."""
 
-    def deliver(self, time_s: float, turn: int, given: Any, heard: str | None) -> None:
+    def deliver(self, time_s: float, turn: int, given: Given, heard: str | None) -> None:
         """Call the handler with an input; `heard` is what was heard of the turn that the input interrupted, or None."""
 
     def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
@@ -34,7 +34,7 @@ class Effects(Protocol):
     def held(self, time_s: float, turn: int, reason: str) -> None:
         """Note that the caller's input waits."""
 
-    def dropped(self, time_s: float, turn: int, given: Any) -> None:
+    def dropped(self, time_s: float, turn: int, given: Given) -> None:
         """Note an input that came after the end, or still waited at it."""
 
     def cancel_turn(self, time_s: float, turn: int) -> None:
@@ -42,19 +42,6 @@ class Effects(Protocol):
 
     def cancel_tasks(self, time_s: float, turn: int) -> None:
         """Stop the interruptible background tasks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeout:
-    """The silence that the handler is told of.
-
-    Attributes:
-        count: How many in a row.
-        ms_since_input: Milliseconds since the caller's last input, or since the session began.
-    """
-
-    count: int
-    ms_since_input: int
 
 
 class TurnTaking:
@@ -101,8 +88,8 @@ class TurnTaking:
         self._effects = effects
         self._timeout_s = timeout_s or NEVER
         self.queue: list[Utterance] = []
-        self._held: list[Any] = []
-        self._signals: list[Any] = []
+        self._held: list[Given] = []
+        self._signals: list[Given] = []
         self._said: list[str] = []
         self.turn = -1
         self.running = False
@@ -151,7 +138,7 @@ class TurnTaking:
 
     # What the caller does.
 
-    def offer(self, now: float, given: Any, *, speech: bool) -> None:
+    def offer(self, now: float, given: Given, *, speech: bool) -> None:
         """Take an input: the caller's words or keys (`speech`), which may interrupt, or a signal, which never does.
 
         Words that may not interrupt now wait until the agent has finished; a signal waits until the handler has.
@@ -199,7 +186,7 @@ class TurnTaking:
 
     # What the agent does.
 
-    def begin(self, now: float, given: Any) -> None:
+    def begin(self, now: float, given: Given) -> None:
         """Deliver the first input of the session."""
         self._deliver(now, given)
 
@@ -382,7 +369,7 @@ class TurnTaking:
         for turn in [turn for turn in self._open if turn not in speaking]:
             self._close(now, turn)
 
-    def _deliver(self, now: float, given: Any, *, speech: bool = False) -> None:
+    def _deliver(self, now: float, given: Given, *, speech: bool = False) -> None:
         if speech:
             self.timeouts = 0
             self._last_input_s = now
