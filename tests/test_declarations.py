@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from primfunctions.experiment import Experiment
-from voicelab.simulation.card import Standing, card
+from voicelab.simulation.card import Standing
 
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.decision.stats.sample_ratio import SampleRatio, fixed_p_value
+from voicelab.simulation.progress_card import Standing, as_html
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
@@ -260,7 +261,7 @@ def test_where_both_conditions_are_asked_for_one_that_cant_be_met_lets_the_test_
     monitor = _fed(rule, 400)
     assert not monitor.stopped
     assert "nothing stops the test" in monitor.decision().sentence
-    shown = card([Standing(monitor.decision(), rule, "binary", (("a", 200, 0.1), ("b", 200, 0.9)))])
+    shown = as_html([Standing(monitor.decision(), rule, "binary", (("a", 200, 0.1), ("b", 200, 0.9)))])
     assert "be met" in shown
 
 

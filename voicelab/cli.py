@@ -5,13 +5,19 @@ import dataclasses
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab import __version__
 from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
+
+if TYPE_CHECKING:
+    from voicelab.base.accepted_types import LogLike
+    from voicelab.callers import CallerLike
+
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLES = """examples:
   voicelab demo
@@ -65,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, function: Any, description: str, example: str) -> argparse.ArgumentParser:
+def _command(
+    commands: "Commands", name: str, function: Callable[[argparse.Namespace], None], description: str, example: str
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=description,
@@ -92,7 +100,7 @@ def _add_handler(parser: argparse.ArgumentParser) -> None:
 # --- demo ------------------------------------------------------------------------------------------------------------
 
 
-def _add_demo(commands: Any) -> None:
+def _add_demo(commands: "Commands") -> None:
     parser = _command(
         commands, "demo", _demo, "Talk to a sample agent, simulate its callers, decide its test.", "voicelab demo"
     )
@@ -141,7 +149,7 @@ def sample(name: str) -> Path:
     raise InputError(f"The sample {name!r} isn't part of this installation; give the path of a handler of your own.")
 
 
-def _counts(log: Any) -> str:
+def _counts(log: "LogLike") -> str:
     sessions = log.sessions()
     by_caller = sessions.groupby("caller", observed=True).agg(
         sessions=("session_id", "size"),
@@ -156,7 +164,7 @@ def _counts(log: Any) -> str:
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
-def _add_run(commands: Any) -> None:
+def _add_run(commands: "Commands") -> None:
     parser = _command(
         commands, "run", _run, "Run one conversation and print it.", 'voicelab run handler.py --say "hello" --say "bye"'
     )
@@ -192,7 +200,7 @@ def _run(options: argparse.Namespace) -> None:
 # --- simulate --------------------------------------------------------------------------------------------------------
 
 
-def _add_simulate(commands: Any) -> None:
+def _add_simulate(commands: "Commands") -> None:
     parser = _command(
         commands,
         "simulate",
@@ -240,7 +248,7 @@ def _simulate(options: argparse.Namespace) -> None:
     _say(f"{log!r}\n{_counts(log)}")
 
 
-def _callers(options: argparse.Namespace) -> Any:
+def _callers(options: argparse.Namespace) -> "CallerLike":
     import voicelab as vl
 
     if options.script and options.caller:
@@ -260,7 +268,7 @@ def _callers(options: argparse.Namespace) -> Any:
 # --- analyze ---------------------------------------------------------------------------------------------------------
 
 
-def _add_analyze(commands: Any) -> None:
+def _add_analyze(commands: "Commands") -> None:
     parser = _command(
         commands, "analyze", _analyze, "Decide a test of a log.", "voicelab analyze runs/first greeting_variant"
     )
@@ -298,7 +306,7 @@ def _analyze(options: argparse.Namespace) -> None:
     _say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
 
 
-def _add_import(commands: Any) -> None:
+def _add_import(commands: "Commands") -> None:
     parser = _command(
         commands, "import", _import, "Read exports of VoiceRun into a log.", "voicelab import exports/ --log runs/live"
     )

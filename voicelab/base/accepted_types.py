@@ -35,5 +35,8 @@ FrameLike: TypeAlias = "pd.DataFrame | ArrowLike | str | Path"
 Cell: TypeAlias = bool | float | str | None
 """A value of a frame's row; numbers may be numpy's, and what is missing may be NaN or pandas' NA too."""
 
+Given: TypeAlias = object
+"""Anything: what somebody gave, before the function has looked at it and said what is allowed."""
+
 Json: TypeAlias = bool | float | str | list[Any] | Mapping[str, Any] | None
 """A value that was parsed from JSON."""

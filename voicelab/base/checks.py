@@ -2,17 +2,18 @@
 
 import math
 import operator
-from typing import Any
+from typing import SupportsIndex, TypeGuard
 
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Given) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def name(what: str, value: Any) -> str:
+def name(what: str, value: Given) -> str:
     """Return a name.
 
     Raises:
@@ -23,7 +24,7 @@ def name(what: str, value: Any) -> str:
     return value
 
 
-def names(what: str, value: Any) -> list[str]:
+def names(what: str, value: Given) -> list[str]:
     """Return a list of names.
 
     Raises:
@@ -34,7 +35,7 @@ def names(what: str, value: Any) -> list[str]:
     return list(value)
 
 
-def probability(what: str, value: Any) -> float:
+def probability(what: str, value: Given) -> float:
     """Return a probability.
 
     Raises:
@@ -45,7 +46,7 @@ def probability(what: str, value: Any) -> float:
     return float(value)
 
 
-def seconds(what: str, value: Any) -> float:
+def seconds(what: str, value: Given) -> float:
     """Return a length of time in seconds.
 
     Raises:
@@ -56,7 +57,7 @@ def seconds(what: str, value: Any) -> float:
     return float(value)
 
 
-def span(what: str, value: Any) -> tuple[float, float]:
+def span(what: str, value: Given) -> tuple[float, float]:
     """Return a range of seconds; a single number stands for itself.
 
     Raises:
@@ -68,7 +69,7 @@ def span(what: str, value: Any) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def whole(what: str, value: Any, *, least: int = 1) -> int:
+def whole(what: str, value: Given, *, least: int = 1) -> int:
     """Return a whole number.
 
     Raises:
@@ -79,7 +80,7 @@ def whole(what: str, value: Any, *, least: int = 1) -> int:
     return value
 
 
-def seed(value: Any) -> int:
+def seed(value: SupportsIndex) -> int:
     """Return a seed.
 
     Raises:
@@ -94,7 +95,7 @@ def seed(value: Any) -> int:
     return whole
 
 
-def switch(what: str, value: Any) -> bool:
+def switch(what: str, value: Given) -> bool:
     """Return True or False.
 
     Raises:
@@ -105,7 +106,7 @@ def switch(what: str, value: Any) -> bool:
     return value
 
 
-def weight(what: str, value: Any) -> float:
+def weight(what: str, value: Given) -> float:
     """Return a weight.
 
     Raises:

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cached_property, lru_cache
 from html.entities import codepoint2name
-from typing import Any
 
 import orjson
 
+from voicelab.base.accepted_types import Given, Json
 from voicelab.base.plain_json import encode, whole_characters
 
 MASK = "••••••"
@@ -72,7 +72,7 @@ class Masker:
                 return True
         return False
 
-    def _data(self, value: Any) -> Any:
+    def _data(self, value: Json) -> Json:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -101,7 +101,7 @@ def hiding(values: Iterable[str]) -> Iterator[None]:
         _hidden.reset(token)
 
 
-def shown(value: Any) -> str:
+def shown(value: Given) -> str:
     """Return a wrong argument as an error quotes it: on one line, masked, and then cut to a length that can be read."""
     text = _hidden.get().text(repr(value))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"

@@ -6,13 +6,15 @@ from typing import Any
 
 import orjson
 
+from voicelab.base.accepted_types import Given
+
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _DEEPEST = 50
 """Deeper than anybody nests on purpose: a structure that contains itself."""
 
 
-def encode(value: Any) -> str:
+def encode(value: Given) -> str:
     """Return a value as JSON text; what JSON doesn't know is written as text."""
     try:
         return orjson.dumps(value, _plain).decode()
@@ -30,7 +32,7 @@ def whole_characters(text: str) -> str:
     return text if text.isascii() else _HALF_A_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Given) -> Any:
     """Return a form of a value that JSON can hold and that is the same in every process (no addresses, sets sorted)."""
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
@@ -43,7 +45,7 @@ def _plain(value: Any) -> Any:
     return _ADDRESS.sub("", str(value))
 
 
-def _with_text_keys(value: Any, depth: int = 0) -> Any:
+def _with_text_keys(value: Given, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, Mapping):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from voicelab.base.accepted_types import Cell
+
 SCHEMA_VERSION = 1
 
 EventKind = Literal["input", "output", "log", "metric", "system"]
@@ -95,7 +97,7 @@ EventRow = tuple[float, int, Label, str]
 """An event while its session is in memory: time_s, turn, label and data; its place in the list is its seq."""
 
 
-def table_row(table: str, /, **cells: Any) -> Row:
+def table_row(table: str, /, **cells: Cell) -> Row:
     """Return a row of a table from its cells by name, in any order.
 
     Raises:

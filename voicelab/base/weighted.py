@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from voicelab.base import checks
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 
 
@@ -45,7 +46,7 @@ AsReply = Callable[[Any, str], Any]
 """Returns a reply as it is kept, given it as it was written and what it belongs to, for messages."""
 
 
-def weighted(given: Any, what: str, as_reply: AsReply) -> Choice:
+def weighted(given: Given, what: str, as_reply: AsReply) -> Choice:
     """Return the choice among `{reply: weight}`, or the one reply that is given.
 
     Raises:
@@ -72,7 +73,7 @@ class Replies:
         InputError: a pattern is no regular expression, or replies have no weights.
     """
 
-    def __init__(self, replies: Any, what: str, as_reply: AsReply, heard: str) -> None:
+    def __init__(self, replies: Given, what: str, as_reply: AsReply, heard: str) -> None:
         if replies is not None and not isinstance(replies, Mapping):
             raise InputError(f"{what}: replies is {replies!r}, must be {{pattern on {heard}: {{reply: weight}}}}.")
         self._choices = [
@@ -93,7 +94,7 @@ class Replies:
         return [item for _, choice in self._choices for item in choice.items]
 
 
-def _pattern(what: str, pattern: Any) -> re.Pattern[str]:
+def _pattern(what: str, pattern: Given) -> re.Pattern[str]:
     if not isinstance(pattern, str):
         raise InputError(f"{what}: the pattern {pattern!r} must be text, a regular expression.")
     try:

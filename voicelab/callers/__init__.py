@@ -13,7 +13,7 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 from voicelab.callers.mix import Mix, mix
 from voicelab.callers.own import as_caller
 from voicelab.callers.persona import Persona, personas
-from voicelab.callers.protocol import Heard, KnownCaller
+from voicelab.callers.protocol import CallerLike, Heard, KnownCaller
 from voicelab.callers.script import Script
 
-__all__ = ["Heard", "KnownCaller", "Mix", "Persona", "Script", "as_caller", "mix", "personas"]
+__all__ = ["CallerLike", "Heard", "KnownCaller", "Mix", "Persona", "Script", "as_caller", "mix", "personas"]

@@ -6,7 +6,7 @@ The session engine turns them into the SDK's events.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
@@ -142,6 +142,8 @@ class At:
 
 Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom
 Input = Action | At
+InputLike: TypeAlias = str | SdkEvent | Input
+"""An input as people write it: text, an input event of the SDK, or what `vl.silence()` and its like return."""
 
 
 def silence(seconds: float | None = None) -> Silence:
@@ -190,7 +192,7 @@ def hang_up() -> HangUp:
     return HangUp()
 
 
-def at(time_s: float, input: object) -> At:
+def at(time_s: float, input: InputLike) -> At:
     """Return an input that happens at a fixed time of the session, whatever the agent is doing then.
 
     Args:
@@ -208,7 +210,7 @@ def at(time_s: float, input: object) -> At:
     return At(checks.seconds("time_s", time_s), action)
 
 
-def as_input(given: object) -> Input:
+def as_input(given: InputLike) -> Input:
     """Return what was given as an input: text becomes `Say`, an event of the SDK what it stands for.
 
     Raises:
@@ -226,7 +228,7 @@ def as_input(given: object) -> Input:
     )
 
 
-def texts_of(actions: Iterable[object]) -> list[str]:
+def texts_of(actions: Iterable[Input]) -> list[str]:
     """Return the texts among what callers do."""
     return [action.text for action in actions if isinstance(action, Say | Interrupt)]
 
@@ -236,7 +238,7 @@ def in_order(timed: Iterable[At]) -> tuple[At, ...]:
     return tuple(sorted(timed, key=lambda at: at.time_s))
 
 
-def words(text: object) -> str:
+def words(text: str) -> str:
     """Return the text if a caller can say it.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 from voicelab.base.errors import InputError
 from voicelab.base.weighted import Choice
 from voicelab.callers.own import as_caller
-from voicelab.callers.protocol import KnownCaller
+from voicelab.callers.protocol import CallerLike, KnownCaller
 
 
 class Mix(KnownCaller):
@@ -18,7 +18,7 @@ class Mix(KnownCaller):
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        self.callers: tuple[Any, ...] = choice.items
+        self.callers: tuple[KnownCaller, ...] = choice.items
         self.name = " + ".join(caller.name for caller in self.callers)
 
     def draw(self, rng: random.Random) -> Any:
@@ -29,7 +29,7 @@ class Mix(KnownCaller):
         return f"mix of {self.name}"
 
 
-def mix(*weighted: tuple[Any, float]) -> Mix:
+def mix(*weighted: tuple[CallerLike, float]) -> Mix:
     """Return a mixture of callers, e.g. `vl.mix((vl.personas.impatient, .3), (vl.Script(["hello"]), .7))`.
 
     Args:

@@ -2,16 +2,17 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from voicelab.base import checks
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.callers.actions import At, Input, as_input, in_order
-from voicelab.callers.protocol import Heard, KnownCaller
+from voicelab.callers.protocol import CallerLike, Heard, KnownCaller, OwnCaller, OwnConversation
 from voicelab.callers.script import Script
 
 
-def as_caller(given: Any) -> KnownCaller:
+def as_caller(given: CallerLike) -> KnownCaller:
     """Return a caller: a list becomes a script; anything with a `name` and `begin(rng)` is one.
 
     Raises:
@@ -24,17 +25,17 @@ def as_caller(given: Any) -> KnownCaller:
     if isinstance(given, KnownCaller):
         return given
     if callable(getattr(given, "begin", None)) and isinstance(getattr(given, "name", None), str):
-        return OwnCaller(given)
+        return WrappedCaller(cast("OwnCaller", given))
     raise InputError(
         f"{given!r} is no caller. Give a list of inputs, vl.Script(), vl.Persona(), vl.mix(), or an object with a "
         "`name` and `begin(rng)`."
     )
 
 
-class OwnCaller(KnownCaller):
+class WrappedCaller(KnownCaller):
     """A caller of the user's: what it says may be plain text, or an event, and it need not know of interruptions."""
 
-    def __init__(self, caller: Any) -> None:
+    def __init__(self, caller: OwnCaller) -> None:
         self.caller = caller
         self.name: str = caller.name
 
@@ -49,7 +50,7 @@ class OwnCaller(KnownCaller):
 
 
 class _OwnCall:
-    def __init__(self, conversation: Any) -> None:
+    def __init__(self, conversation: OwnConversation) -> None:
         self._conversation = conversation
         self._interrupts_after = getattr(conversation, "interrupts_after", None)
         self.timed = _timed(getattr(conversation, "timed", ()))
@@ -63,7 +64,7 @@ class _OwnCall:
         return None if after is None else checks.seconds("interrupts_after()", after)
 
 
-def _timed(given: Any) -> tuple[At, ...]:
+def _timed(given: Given) -> tuple[At, ...]:
     items: list[Any] = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     for item in items:
         if not isinstance(item, At):

@@ -3,13 +3,16 @@
 import random
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.weighted import Choice, Replies, weighted
-from voicelab.callers.actions import Action, At, HangUp, Input, Press, Say, Silence, as_input, texts_of
+from voicelab.callers.actions import Action, At, HangUp, Input, InputLike, Press, Say, Silence, as_input, texts_of
 from voicelab.callers.protocol import Heard, KnownCaller
+
+RepliesLike: TypeAlias = InputLike | Mapping[Any, float]
+"""One reply, or `{reply: weight}`, where each reply is an input."""
 
 
 class Persona(KnownCaller):
@@ -35,9 +38,9 @@ class Persona(KnownCaller):
     def __init__(
         self,
         name: str,
-        opening: Any = None,
-        replies: Mapping[str, Any] | None = None,
-        otherwise: Any = None,
+        opening: RepliesLike | None = None,
+        replies: Mapping[str, RepliesLike] | None = None,
+        otherwise: RepliesLike | None = None,
         patience: int = 2,
         max_turns: int = 20,
         reaction_s: tuple[float, float] = (0.4, 1.2),
@@ -129,7 +132,7 @@ def _delayed(action: Action, after_s: float) -> Action:
     return action
 
 
-def _reply(given: Any, what: str) -> Action:
+def _reply(given: InputLike, what: str) -> Action:
     action = as_input(given)
     if isinstance(action, At):
         raise InputError(f"{what}: vl.at() is for scripts; a persona answers when the agent has finished.")

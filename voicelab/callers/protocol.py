@@ -7,9 +7,9 @@ whenever the agent has finished, and `interrupts_after()`, asked whenever the ag
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from voicelab.callers.actions import Input
+from voicelab.callers.actions import Input, InputLike
 
 
 @dataclass(slots=True)
@@ -61,6 +61,24 @@ class Caller(Protocol):
         """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
 
 
+class OwnConversation(Protocol):
+    """What a caller of the user's own begins; it need not know of interruptions, nor of `timed`."""
+
+    def reply(self, heard: Heard) -> InputLike | None:
+        """Return what the caller does next, or None when it has nothing more to do."""
+
+
+class OwnCaller(Protocol):
+    """A caller of the user's own."""
+
+    @property
+    def name(self) -> str:
+        """Stands in the log's column `caller`."""
+
+    def begin(self, rng: random.Random) -> OwnConversation:
+        """Return a new conversation that draws from `rng` alone, so that it can be repeated."""
+
+
 class KnownCaller:
     """A caller of this package: it is asked as it is, where one of the user's is wrapped first (see `own`).
 
@@ -74,3 +92,7 @@ class KnownCaller:
     def phrases(self) -> Sequence[str]:
         """What the caller may say, as far as it is known beforehand: what a recogniser is told to expect."""
         return ()
+
+
+CallerLike: TypeAlias = KnownCaller | OwnCaller | Sequence[InputLike]
+"""Who calls: `vl.Script(...)`, a persona, `vl.mix(...)`, a caller of one's own, or a list of inputs."""

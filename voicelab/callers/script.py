@@ -4,11 +4,10 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
-from voicelab.callers.actions import Action, At, Input, Interrupt, as_input, in_order, texts_of
+from voicelab.callers.actions import Action, At, Input, InputLike, Interrupt, as_input, in_order, texts_of
 from voicelab.callers.protocol import Heard, KnownCaller
 
 
@@ -25,7 +24,7 @@ class Script(KnownCaller):
         InputError: the script is empty, or an entry is no input, or the name is no text.
     """
 
-    def __init__(self, inputs: Sequence[Any], name: str = "script") -> None:
+    def __init__(self, inputs: Sequence[InputLike], name: str = "script") -> None:
         if isinstance(inputs, str) or not isinstance(inputs, Iterable):
             raise InputError(f"A script is a list of inputs, e.g. vl.Script(['hello', 'book it']); this is {inputs!r}.")
         given = [as_input(item) for item in inputs]

@@ -20,7 +20,7 @@ from voicelab.handlers.project import Variables, VariablesLike, project_name, pr
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
 from voicelab.handlers.source import ROOT
 
-__all__ = ["ROOT", "Handler", "Variables", "load_cell", "load_handler", "notes_html"]
+__all__ = ["ROOT", "Handler", "HandlerLike", "Variables", "VariablesLike", "load_cell", "load_handler", "notes_html"]
 
 HandlerLike = Handler | Callable[[Any, Any], Any] | str | Path
 _DEVELOPMENT = "development"

@@ -4,8 +4,10 @@ import ast
 import functools
 import inspect
 from pathlib import PurePath
+from types import CellType
 from typing import Any
 
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import HandlerError
 from voicelab.handlers.source import Definition, definitions
 
@@ -40,7 +42,7 @@ def check_found(values: dict[str, Any], tree: ast.Module, file: str) -> Any:
     return check_handler(values["handler"], f"{file}:{lines[0]}" if lines else file)
 
 
-def check_handler(handler: Any, where: str = "") -> Any:
+def check_handler(handler: Given, where: str = "") -> Any:
     """Return a handler if it can be called with an event and a context and is asynchronous.
 
     Args:
@@ -69,14 +71,14 @@ def check_handler(handler: Any, where: str = "") -> Any:
     return handler
 
 
-def name_of(handler: Any) -> str:
+def name_of(handler: Given) -> str:
     """Return a function's name, also of one that is wrapped or an object."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     return str(getattr(handler, "__name__", None) or type(handler).__name__)
 
 
-def plain_function(handler: Any) -> Any:
+def plain_function(handler: Given) -> Any:
     """Return the innermost function that was written with `def`."""
     for _ in range(_MOST_WRAPPERS):  # an object may claim to have any attribute
         if isinstance(handler, functools.partial):
@@ -85,20 +87,20 @@ def plain_function(handler: Any) -> Any:
             handler = handler.__func__
         elif hasattr(handler, "__wrapped__"):
             handler = handler.__wrapped__
-        elif not inspect.isfunction(handler) and inspect.ismethod(getattr(handler, "__call__", None)):  # noqa: B004
-            handler = handler.__call__
+        elif not inspect.isfunction(handler) and inspect.ismethod(call := getattr(handler, "__call__", None)):  # noqa: B004
+            handler = call
         else:
             break
     return handler
 
 
-def place_of(handler: Any) -> str:
+def place_of(handler: Given) -> str:
     """Return the file and line of a function, or an empty string."""
     code = getattr(plain_function(handler), "__code__", None)
     return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
 
 
-def _may_be_async(handler: Any) -> bool:
+def _may_be_async(handler: Given) -> bool:
     function = plain_function(handler)
     if inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function):
         return True
@@ -109,7 +111,7 @@ def _may_be_async(handler: Any) -> bool:
     return (wraps or function.__name__ == "<lambda>") and not inspect.isgeneratorfunction(function)
 
 
-def _is_filled(cell: Any) -> bool:
+def _is_filled(cell: CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018 - reading it is the test
     except ValueError:

@@ -12,6 +12,7 @@ from voicelab.base.masking import hiding
 from voicelab.base.records import PortabilityNote
 from voicelab.handlers.project import Variables
 from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.runtime.sdk import Context, Event
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ class Handler:
         with hiding(self.variables.values()):
             self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
 
-    def __call__(self, event: Any, context: Any) -> Any:
+    def __call__(self, event: Event, context: Context) -> Any:
         """Answer an event."""
         return self.function(event, context)
 

@@ -8,11 +8,14 @@ import re
 import shlex
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.base.records import PortabilityNote
 from voicelab.handlers import ROOT, load_cell, notes_html
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 _USAGE = "The cell's first line is `%%handler NAME`, or `%%handler NAME --strict`"
 
@@ -20,7 +23,7 @@ _USAGE = "The cell's first line is `%%handler NAME`, or `%%handler NAME --strict
 _OF_IPYTHON = re.compile(r"_+|_i*\d*|_[dio]h")
 
 
-def load_ipython_extension(ipython: Any) -> None:
+def load_ipython_extension(ipython: "InteractiveShell") -> None:
     """Register `%%handler` (IPython calls this at `%load_ext voicelab`)."""
     ipython.register_magic_function(_magic(ipython), magic_kind="cell", magic_name="handler")
 
@@ -59,7 +62,7 @@ class _Visible(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
-def _magic(ipython: Any) -> Callable[[str, str], None]:
+def _magic(ipython: "InteractiveShell") -> Callable[[str, str], None]:
     def handler(line: str, cell: str) -> None:
         """Make the cell's code a handler and bind it to NAME: %%handler NAME [--strict]."""
         from IPython.display import display

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 from typing import Any
 
+from voicelab.base.accepted_types import Given
 from voicelab.base.records import PortabilityNote
 from voicelab.runtime import sdk
 
@@ -150,7 +151,7 @@ def _are(names: list[str], what: str) -> str:
     return f"{', '.join(sorted(names))} {'are' if len(names) > 1 else 'is'} {what}"
 
 
-def _import_of(name: str, value: object) -> str:
+def _import_of(name: str, value: Given) -> str:
     """Return the import statement that gives a name its value; without the name where several can share it."""
     if name in sdk.NAMES and value is sdk.supply(name):
         return f"from {sdk.NAMES[name]} import"
@@ -198,7 +199,7 @@ def draws_from_numpy(modules: set[str]) -> bool:
     return bool({name.partition(".")[0] for name in modules} & NUMPY_RANDOM)
 
 
-def module_of(value: object) -> str:
+def module_of(value: Given) -> str:
     """Return the name of the module that a value is or comes from."""
     if isinstance(value, ModuleType):
         return value.__name__

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from dotenv.parser import parse_stream
 
+from voicelab.base.accepted_types import Cell, Json
 from voicelab.base.errors import HandlerError, InputError, did_you_mean
 
 VariablesLike = Mapping[str, Any] | str | Path
@@ -84,13 +85,13 @@ def read_variables(given: VariablesLike | None, folder: Path | None = None) -> V
     raise InputError(f"variables is a {type(given).__name__}, must be a dict or the path of a .env file.")
 
 
-def _name(name: object) -> str:
+def _name(name: str) -> str:
     if not isinstance(name, str) or not name:
         raise InputError(f"variables has a name of type {type(name).__name__}, must be text such as 'OPENAI_API_KEY'.")
     return name
 
 
-def _text(name: object, value: object) -> str:
+def _text(name: str, value: Cell) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
@@ -152,5 +153,5 @@ def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
     return loaded
 
 
-def _kind(value: object) -> str:
+def _kind(value: Json) -> str:
     return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "single value"

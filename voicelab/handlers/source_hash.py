@@ -12,6 +12,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from voicelab.base.accepted_types import Given
 from voicelab.handlers import names, source, workspace
 from voicelab.handlers.check import plain_function
 
@@ -33,7 +34,7 @@ def of_values(values: Mapping[str, Any]) -> str:
     return of_texts({name: _described(value, seen) for name, value in values.items()})
 
 
-def of_function(function: Any) -> str:
+def of_function(function: Callable[..., Any]) -> str:
     """Return the fingerprint of a function: its source, its defaults, its closure and the globals that it names."""
     return of_values({"handler": function})
 
@@ -82,7 +83,7 @@ def _imported_files(tree: ast.Module, path: Path, folder: Path) -> list[Path]:
     return files
 
 
-def _described(value: Any, seen: set[int]) -> str:
+def _described(value: Given, seen: set[int]) -> str:
     """Describe a value in a way that is the same in every process."""
     if isinstance(value, _PLAIN):
         return repr(value)
@@ -102,7 +103,7 @@ def _described_class(value: type, seen: set[int]) -> str:  # noqa: ARG001 - has 
     return _source(value) if value.__module__ == "__main__" else f"class {value.__module__}.{value.__qualname__}"
 
 
-def _described_object(value: object) -> str:
+def _described_object(value: Given) -> str:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     try:
         return f"{kind} {hashlib.sha256(pickle.dumps(value, protocol=5)).hexdigest()}"
@@ -180,7 +181,7 @@ def globals_of(function: FunctionType) -> dict[str, Any]:
     return {name: function.__globals__[name] for name in named if name in function.__globals__}
 
 
-def _source(value: Any) -> str:
+def _source(value: FunctionType | type) -> str:
     try:
         return textwrap.dedent(inspect.getsource(value))
     except (OSError, TypeError):

@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import itertools
+import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
-from voicelab.callers import Mix
-from voicelab.handlers import Handler, HandlerLike
+from voicelab.callers import CallerLike, Heard, Mix
+from voicelab.handlers import Handler, HandlerLike, VariablesLike
 from voicelab.record.session_record import SessionRecord, SideBySide
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
@@ -24,10 +24,11 @@ from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.watchdog import watching
 from voicelab.session.host import RunSettings
 from voicelab.session.runner import Session
-from voicelab.world.model import Model
+from voicelab.world.model import ModelLike
 from voicelab.world.world import World
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,10 @@ class Job:
 
 def run(
     handler: HandlerLike,
-    inputs: Any = (),
+    inputs: CallerLike = (),
     seed: int = 0,
     parameters: Mapping[str, Any] | None = None,
-    variables: Mapping[str, str] | str | Path | None = None,
+    variables: VariablesLike | None = None,
     environment: str | None = None,
     variants: Mapping[str, str] | Literal["each"] | None = None,
     run_test: Mapping[str, bool] | None = None,
@@ -127,7 +128,7 @@ def run(
     clock: Literal["virtual", "wall"] = "virtual",
     configuration: Mapping[str, Any] | None = None,
     input_data: Mapping[str, Any] | None = None,
-    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
@@ -235,7 +236,7 @@ def play(
     )
 
 
-async def offload(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work beside the conversation: `result = await vl.offload(function, ...)`.
 
     In real time it runs in a thread, with the session's context; in virtual time at once and in place, at no cost of
@@ -254,11 +255,11 @@ class _Opening:
 
     name = "script"
 
-    def begin(self, rng: Any) -> "_Opening":
+    def begin(self, rng: random.Random) -> "_Opening":
         del rng
         return self
 
-    def reply(self, heard: Any) -> None:
+    def reply(self, heard: Heard) -> None:
         del heard
 
     def interrupts_after(self) -> None:

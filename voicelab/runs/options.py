@@ -8,21 +8,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import orjson
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.masking import hiding, shown, without_hidden
-from voicelab.callers import as_caller
-from voicelab.handlers import Handler, HandlerLike, load_handler
+from voicelab.callers import CallerLike, as_caller
+from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
 from voicelab.runtime import sdk
 from voicelab.world.model import Model, as_model
 from voicelab.world.world import World
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from voicelab.world.telephone import Telephone
 
 EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -31,9 +32,11 @@ EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 Rows = Sequence[Mapping[str, Any]]
 """Parameters of single sessions, one dict each."""
 Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | Rows
+ParametersLike: TypeAlias = "Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | pd.DataFrame | None"
+"""Parameters as they are given: one dict for all sessions or none, a function of the index, or a frame with one row a session."""
 
 
-def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
+def checked_dict(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return a dict of data for the handler, or None.
 
     Raises:
@@ -44,7 +47,7 @@ def checked_dict(what: str, given: Any) -> Mapping[str, Any] | None:
     raise InputError(f"{what} is {shown(given)}, must be a dict whose keys are text, e.g. {{'order': 17}}.")
 
 
-def forced_variants(variants: Any) -> dict[str, str]:
+def forced_variants(variants: Mapping[str, str] | None) -> dict[str, str]:
     """Return forced variants as text.
 
     Raises:
@@ -57,7 +60,7 @@ def forced_variants(variants: Any) -> dict[str, str]:
     return {str(test): str(variant) for test, variant in variants.items()}
 
 
-def _checked_configuration(given: Any) -> Mapping[str, Any]:
+def _checked_configuration(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     try:
         sdk.Configuration(**(given or {}))
     except (TypeError, ValueError) as error:
@@ -83,7 +86,7 @@ def _start_of(start: datetime | str | None) -> datetime:
         raise InputError(f"start is {shown(start)}, must be a datetime or text such as '2026-01-05T09:00'.") from None
 
 
-def _checked_world(world: Any) -> World | None:
+def _checked_world(world: World | None) -> World | None:
     if world is not None and not isinstance(world, World):
         raise InputError(f"world is {shown(world)}, must be vl.World(...).")
     return world
@@ -141,11 +144,11 @@ class SessionOptions:
     def checked(
         cls,
         handler: HandlerLike,
-        callers: Any,
+        callers: CallerLike | None,
         *,
-        variables: Mapping[str, str] | str | Path | None = None,
+        variables: VariablesLike | None = None,
         environment: str | None = None,
-        parameters: Any = None,
+        parameters: ParametersLike = None,
         run_test: Mapping[str, bool] | None = None,
         sessions: int | None = None,
         telephone: "Telephone | None" = None,
@@ -194,9 +197,7 @@ class SessionOptions:
         return own, {**self.run_test, **tests}
 
 
-def with_variables(
-    handler: HandlerLike, variables: Mapping[str, str] | str | Path | None, environment: str | None
-) -> Handler:
+def with_variables(handler: HandlerLike, variables: VariablesLike | None, environment: str | None) -> Handler:
     """Return the loaded handler with variables and environment on top of its own."""
     if environment is not None and (not isinstance(environment, str) or not environment):
         raise InputError(f"environment is {shown(environment)}, must be the name of an environment, e.g. 'production'.")
@@ -219,7 +220,7 @@ def parameters_at(parameters: Callable[[int], Any], index: int) -> Mapping[str, 
 
 
 def _checked_parameters(
-    given: Any, run_test: Mapping[str, bool] | None, sessions: int | None
+    given: ParametersLike, run_test: Mapping[str, bool] | None, sessions: int | None
 ) -> tuple[Parameters | None, dict[str, bool]]:
     """Return parameters as the options hold them, and the tests that have stopped.
 
@@ -240,7 +241,7 @@ def _checked_parameters(
     )
 
 
-def _rows(frame: Any, sessions: int) -> tuple[dict[str, Any], ...]:
+def _rows(frame: "pd.DataFrame", sessions: int) -> tuple[dict[str, Any], ...]:
     if len(frame) != sessions:
         raise InputError(f"parameters has {len(frame)} rows and sessions is {sessions}: give one row a session.")
     rows = tuple({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
@@ -250,7 +251,9 @@ def _rows(frame: Any, sessions: int) -> tuple[dict[str, Any], ...]:
     return rows
 
 
-def _split(parameters: Any, run_test: Mapping[str, bool] | None) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
+def _split(
+    parameters: ParametersLike, run_test: Mapping[str, bool] | None
+) -> tuple[Mapping[str, Any] | None, dict[str, bool]]:
     """Return parameters without the SDK's own keys, and the tests that have stopped."""
     tests = _run_tests("run_test", run_test or {})
     if parameters is None:
@@ -266,8 +269,8 @@ def _split(parameters: Any, run_test: Mapping[str, bool] | None) -> tuple[Mappin
     return rest, tests
 
 
-def _run_tests(what: str, given: Any) -> dict[str, bool]:
-    tests = given
+def _run_tests(what: str, given: Mapping[str, bool] | str) -> dict[str, bool]:
+    tests: Any = given
     if isinstance(given, str):
         try:
             tests = orjson.loads(given)

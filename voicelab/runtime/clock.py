@@ -26,8 +26,9 @@ import asyncio
 import contextvars
 import heapq
 from collections import deque  # noqa: TC003 - annotates an attribute
-from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Executor
+from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from voicelab.base.errors import SimulationError, VirtualTimeError
 
@@ -40,6 +41,8 @@ _INSTEAD = (
 )
 
 Callback = Callable[[], None]
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def refuse(call: str) -> NoReturn:
@@ -49,6 +52,13 @@ def refuse(call: str) -> NoReturn:
         call: The call that was attempted, for the message.
     """
     raise VirtualTimeError(f"{call} was called in virtual time. {_INSTEAD}")
+
+
+def _refusing(call: str) -> Any:
+    async def refused(*_: Any, **__: Any) -> NoReturn:
+        refuse(call)
+
+    return refused
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -90,12 +100,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle.cancel()
         self._due, self._ring, self._context = _never, _nothing, None
 
-    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: Any = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
         """Return a Task for a coroutine; there are no task factories and no debug mode here."""
         return asyncio.Task(coro, loop=self, name=name, context=context)
 
-    def call_soon(  # type: ignore[override]
-        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Run a callback at the next turn of the loop."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -167,10 +183,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _process_events(self, event_list: list[Any]) -> None:
         """Do nothing: there is no selector."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run the function at once and in place: a thread would take real time and make runs differ."""
         del executor
-        future: asyncio.Future[Any] = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
         except (SystemExit, KeyboardInterrupt):
@@ -179,29 +195,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
             future.set_exception(error)
         return future
 
-    async def sock_connect(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A socket connection")
-
-    async def create_connection(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A network connection")
-
-    async def create_datagram_endpoint(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A datagram socket")
-
-    async def create_server(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A network server")
-
-    async def subprocess_exec(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A subprocess")
-
-    async def subprocess_shell(self, *_: Any, **__: Any) -> Any:
-        """Refuse."""
-        refuse("A subprocess")
+    sock_connect = _refusing("A socket connection")
+    create_connection = _refusing("A network connection")
+    create_datagram_endpoint = _refusing("A datagram socket")
+    create_server = _refusing("A network server")
+    subprocess_exec = _refusing("A subprocess")
+    subprocess_shell = _refusing("A subprocess")
 
 
 class Clock(Protocol):

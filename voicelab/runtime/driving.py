@@ -17,8 +17,11 @@ import asyncio
 import contextvars
 import ctypes
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
+
+Background: TypeAlias = Awaitable[Any] | AsyncIterable[Any]
+"""What can run beside a conversation: a coroutine, an async generator, or what else awaits or yields."""
 
 CLEANUP_S = 30.0
 """How long a cancelled turn or task may clean up, and how long a session may at its end, in seconds."""
@@ -66,7 +69,7 @@ class Work:
     @types.coroutine
     def hear(
         self,
-        stream: Any,
+        stream: AsyncIterable[Any],
         take: Callable[..., None],
         turn: int,
         task: str | None = None,
@@ -96,9 +99,15 @@ class Work:
                 self._forget_timer()
 
     async def _listen(
-        self, stream: Any, take: Callable[..., None], turn: int, task: str | None, fault: BaseException | None
+        self,
+        stream: AsyncIterable[Any],
+        take: Callable[..., None],
+        turn: int,
+        task: str | None,
+        fault: BaseException | None,
     ) -> None:
-        events, finished = stream if fault is None else _faulty(stream, fault), False
+        events: AsyncIterable[Any] = stream if fault is None else _faulty(stream, fault)
+        finished = False
         try:
             async for event in events:
                 if self.cut:
@@ -115,7 +124,7 @@ class Work:
                 await events.aclose()
 
     @types.coroutine
-    def wait(self, work: Any, fault: BaseException | None = None) -> Generator[Any, Any, Any]:
+    def wait(self, work: Awaitable[Any], fault: BaseException | None = None) -> Generator[Any, Any, Any]:
         """Await something that is not to be waited for at any price, and return its value.
 
         Args:
@@ -133,7 +142,7 @@ class Work:
             if self._timer is not None:
                 self._forget_timer()
 
-    def _whole(self, work: Any) -> Generator[Any, Any, Any]:
+    def _whole(self, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
         step = work.__await__()
         try:
             waiting = next(step)
@@ -141,7 +150,7 @@ class Work:
             return done.value
         return (yield from self._rest(step, waiting))
 
-    def _rest(self, step: Any, waiting: Any) -> Generator[Any, Any, Any]:
+    def _rest(self, step: Generator[Any, Any, Any], waiting: "asyncio.Future[Any] | None") -> Generator[Any, Any, Any]:
         """Go on with a step that has begun to wait, and return its value."""
         try:
             while True:
@@ -186,7 +195,7 @@ class Work:
 
 
 @types.coroutine
-def in_own_context(work: Any) -> Generator[Any, Any, Any]:
+def in_own_context(work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Await a coroutine in a copy of the present context, as a Task of its own would run it, without the Task."""
     # A Task of its own would do the same, and cost every session its making and its callbacks.
     context = contextvars.copy_context()
@@ -221,7 +230,7 @@ async def end_leftovers(grace_s: float = 1.0) -> None:
         _keep_for_ever(task)
 
 
-async def _faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> AsyncIterator[Any]:
+async def _faulty(stream: Any, fault: BaseException) -> AsyncIterator[Any]:
     """Yield what a generator yields, raising a fault inside it at its first `yield`, where its own code can catch it."""
     try:
         async for event in stream:
@@ -238,13 +247,13 @@ async def _faulty(stream: AsyncGenerator[Any, None], fault: BaseException) -> As
         await stream.aclose()
 
 
-async def _faulty_work(work: Any, fault: BaseException) -> None:
+async def _faulty_work(work: Awaitable[Any], fault: BaseException) -> None:
     """Run a coroutine, raising a fault inside it at its first `await` that waits, or at its end if it never waits."""
     await _faulty_steps(work.__await__(), fault)
 
 
 @types.coroutine
-def _faulty_steps(work: Any, fault: BaseException) -> Generator[Any, Any, None]:
+def _faulty_steps(work: Generator[Any, Any, Any], fault: BaseException) -> Generator[Any, Any, None]:
     try:
         waited_for = next(work)
     except StopIteration:

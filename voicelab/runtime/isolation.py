@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import _time_machine
 import time_machine
@@ -237,7 +237,7 @@ class _SessionRandom(random.Random):
 shared_random: random.Random = random._inst
 
 
-def binds_shared_random(function: Any) -> bool:
+def binds_shared_random(function: Callable[..., Any]) -> bool:
     """Return whether a function's module holds a C function of the shared generator (`from random import random`).
 
     Those were bound to the generator itself and can't be led to a session's.
@@ -246,7 +246,7 @@ def binds_shared_random(function: Any) -> bool:
     return any(isinstance(v, BuiltinFunctionType) and getattr(v, "__self__", None) is shared_random for v in values)
 
 
-def shared_generators(function: Any) -> list[str]:
+def shared_generators(function: Callable[..., Any]) -> list[str]:
     """Return the names of the generators that a function's module holds: what they give depends on the sessions before."""
     values = getattr(function, "__globals__", {})
     return [
@@ -299,13 +299,13 @@ class _SessionOutput:
 
     # Not `print` itself: libraries and `logging` write to the stream without it.
 
-    def __init__(self, original: Any) -> None:
+    def __init__(self, original: TextIO) -> None:
         self._original = original
 
     def write(self, text: str) -> int:
         scope = SCOPE.get()
         if scope is None:
-            return self._original.write(text)  # type: ignore[no-any-return]
+            return self._original.write(text)
         scope.print(text)
         return len(text)
 

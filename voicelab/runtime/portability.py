@@ -1,8 +1,8 @@
 """Portability notes that only show at run time: what a handler wrote, what the SDK spells, what the platform does."""
 
 from types import FrameType
-from typing import Any
 
+from voicelab.base.accepted_types import Cell
 from voicelab.base.records import PortabilityNote
 from voicelab.runtime.sdk import VERSION
 from voicelab.runtime.tracebacks import file_name, users_frame
@@ -107,7 +107,7 @@ RULES: dict[str, tuple[str, str, str]] = {
 }
 
 
-def make_note(rule: str, frame: FrameType | None, **facts: Any) -> PortabilityNote:
+def make_note(rule: str, frame: FrameType | None, **facts: Cell) -> PortabilityNote:
     """Return the note of a rule for the user's line that a frame is at, or was called from.
 
     Args:

@@ -18,10 +18,10 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
 import primfunctions.completions.client as _completions
 import primfunctions.events as sdk_events
@@ -52,8 +52,11 @@ from primfunctions.metrics import Metrics, metrics
 from primfunctions.tracer import Tracer
 from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
+from voicelab.base.accepted_types import Cell, Given
 from voicelab.runtime import isolation
 from voicelab.runtime.clock import refuse
+
+P = ParamSpec("P")
 
 __all__ = [
     "CONTEXT",
@@ -127,10 +130,10 @@ class CurrentContext(Protocol):
     def record_metric(self, type: str, name: str, value: float, tags: Mapping[str, str] | None) -> None:
         """Take a metric."""
 
-    def logged(self, level: str, message: Any, attributes: Any) -> None:
+    def logged(self, level: str, message: Given, attributes: Mapping[str, Any] | None) -> None:
         """Take a line of the SDK's logger, or the call of a traced tool."""
 
-    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+    def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
         """Take a portability note about the line that a frame is at."""
 
 
@@ -170,14 +173,14 @@ class _SessionDatetime:
     An event asks for `now(...)` and then for `isoformat()`, which the session itself answers.
     """
 
-    def now(self, tz: Any = None) -> Any:
+    def now(self, tz: tzinfo | None = None) -> Any:
         scope = isolation.SCOPE.get()
         return datetime.now(tz) if scope is None or not scope.virtual else scope
 
 
 def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, interruptable: Any = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
+    def __init__(self: TextToSpeechEvent, *args: Any, interruptable: bool = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
         if interruptable is not _UNSET:
             context = CONTEXT.get()
             if context is not None and context.knows_guide:
@@ -197,7 +200,7 @@ _UNSET: Any = object()
 
 
 class _MetricsRouter:
-    def record(self, type: Any, name: str, value: float, tags: Mapping[str, str] | None) -> None:
+    def record(self, type: str, name: str, value: float, tags: Mapping[str, str] | None) -> None:
         context = CONTEXT.get()
         if context is None:
             sys.stdout.write(f"[metric:{type}] {name}={value}{f' {tags}' if tags else ''}\n")
@@ -207,7 +210,7 @@ class _MetricsRouter:
 
 class _LoggerRouter:
     def __getattr__(self, level: str) -> Callable[..., None]:
-        def log(message: Any, attributes: Any = None) -> None:
+        def log(message: Given, attributes: Mapping[str, Any] | None = None) -> None:
             context = CONTEXT.get()
             if context is None:
                 sys.stdout.write(f"[{level}] {message}\n")
@@ -230,19 +233,19 @@ def _log_tool(label: str) -> None:
 # Outside sessions its functions just run, as the SDK's own do, and the tracer itself stays free for whoever uses it.
 
 
-def _logging_calls(function: Callable[..., Any], label: str) -> Callable[..., Any]:
+def _logging_calls(function: Callable[P, Any], label: str) -> Callable[P, Any]:
     """Return a function that logs each call in the session that makes it."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
-        async def traced_async(*args: Any, **kwargs: Any) -> Any:
+        async def traced_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             _log_tool(label)
             return await function(*args, **kwargs)
 
         return traced_async
 
     @functools.wraps(function)
-    def traced(*args: Any, **kwargs: Any) -> Any:
+    def traced(*args: P.args, **kwargs: P.kwargs) -> Any:
         _log_tool(label)
         return function(*args, **kwargs)
 
@@ -253,7 +256,9 @@ def _decorating(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return the method `Tracer.tool` with the calls of what it decorates logged."""
 
     @functools.wraps(original)
-    def tool(self: Any, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+    def tool(
+        self: Tracer, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
+    ) -> Any:
         decorate = original(self, name=name, **options)
 
         def decorated(function: Callable[..., Any]) -> Any:
@@ -292,7 +297,28 @@ _served: ContextVar[Mapping[Any, Any]] = ContextVar("voicelab_services", default
 _connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
-def serve(*, completions: Any, shared_data: Any) -> None:
+class Posting(Protocol):
+    """As much of a connection of aiohttp as the SDK's client of language models uses."""
+
+    def post(self, url: str, *, json: Mapping[str, Any]) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Send a request."""
+
+
+class Getting(Protocol):
+    """As much of one as its client of shared data uses."""
+
+    def get(self, url: str) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Ask for what lies there."""
+
+
+class _Client(Protocol):
+    """One of the SDK's clients: a module that keeps one connection."""
+
+    _session: Any
+    _ensure_session: Callable[[], Any]
+
+
+def serve(*, completions: Posting | None, shared_data: Getting | None) -> None:
     """Let objects answer what the calling context and the tasks that it makes ask the platform for.
 
     Args:
@@ -306,7 +332,7 @@ def serve(*, completions: Any, shared_data: Any) -> None:
         client.configure("", "")
 
 
-def _connecting(client: Any) -> Callable[[], Any]:
+def _connecting(client: _Client) -> Callable[[], Any]:
     """Return what the SDK's client shall call for its connection: it keeps one a process, and each loop needs its own.
 
     A connection that failed needs no other in its place: aiohttp opens a new socket for the next request.

@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import traceback
+from collections.abc import AsyncIterable, Awaitable
 from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
@@ -80,18 +81,18 @@ def describe(error: BaseException) -> dict[str, Any]:
     return data
 
 
-def waiting_at(work: Any) -> str:
+def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:
     """Return ` while it waited at file:line` for a suspended handler, or an empty string.
 
     Args:
         work: The handler's generator or coroutine.
     """
-    found = None
-    while work is not None:
-        frame = next((f for f in (getattr(work, name, None) for name in _FRAMES) if f is not None), None)
+    found, waiting = None, work
+    while waiting is not None:
+        frame = next((f for f in (getattr(waiting, name, None) for name in _FRAMES) if f is not None), None)
         if frame is not None and is_users(frame.f_code):
             found = frame
-        work = next((w for w in (getattr(work, name, None) for name in _AWAITED) if w is not None), None)
+        waiting = next((w for w in (getattr(waiting, name, None) for name in _AWAITED) if w is not None), None)
     return f" while it waited at {file_name(found.f_code.co_filename)}:{found.f_lineno}" if found is not None else ""
 
 

@@ -19,7 +19,7 @@ from voicelab.base.seeds import Seeds
 from voicelab.decision.rules import StopRule, why_unmet
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
-from voicelab.runtime.context import Contexts, SessionContext, check_weights
+from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
 from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
@@ -226,7 +226,7 @@ class SessionHost:
         self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, line: FrameType | None
     ) -> None:
         """Refuse a declaration that can't be meant, and note at its line what of it won't do what it seems to."""
-        check_weights(test, variants)
+        refuse_undrawable(test, variants)
         for key, value in StopRule.from_stop(stop).unmet if stop else ():
             self.note(f"unmet_{key}", line, name=test, value=value, why=why_unmet(key, value))
         if stop and stop.get("default") not in variants:

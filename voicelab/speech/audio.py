@@ -243,7 +243,7 @@ class Audio:
         return f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px'></audio>"
 
 
-def _one_channel(samples: Any) -> Samples:
+def _one_channel(samples: npt.ArrayLike) -> Samples:
     array = np.asarray(samples)
     if array.ndim != 1:
         raise AudioError(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import InputError, MissingEngineError, did_you_mean
-from voicelab.speech.audio import Audio
+from voicelab.speech.audio import Audio, Samples
 
 RATE = 16_000
 FRAME = 512
@@ -160,7 +160,7 @@ class Endpointer:
         """Return the turn that still goes on as the stream ends, or None."""
         return None if self._kept is None else self._end()
 
-    def feed(self, samples: Any) -> list[SpeechEvent]:
+    def feed(self, samples: Samples) -> list[SpeechEvent]:
         """Take a piece of sound, 16 kHz, and return what was found in it.
 
         Args:

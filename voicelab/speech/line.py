@@ -239,7 +239,7 @@ _PROFILES = {
 }
 
 
-def _check(name: str, value: Any, lowest: float, highest: float) -> float:
+def _check(name: str, value: float | None, lowest: float, highest: float) -> float:
     if value is None and name in {"snr_db", "noise_dbfs"}:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:

@@ -1,7 +1,7 @@
 """What an engine is: two small protocols."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from voicelab.speech.audio import Audio
 from voicelab.speech.transcript import Transcript
@@ -52,3 +52,9 @@ class SpeechToText(Protocol):
         Raises:
             SpeechError: it can't be recognised.
         """
+
+
+TextToSpeechLike: TypeAlias = str | TextToSpeech
+"""What speaks: a name of `speech.engines()`, `auto`, or an engine of one's own."""
+SpeechToTextLike: TypeAlias = str | SpeechToText
+"""What recognises: a name of `speech.engines()`, `auto`, or an engine of one's own."""

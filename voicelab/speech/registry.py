@@ -2,14 +2,15 @@
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, MissingEngineError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio, recognise_by
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
-from voicelab.speech.protocols import SpeechToText, TextToSpeech
+from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.voices import NAMES, local_voice
 
@@ -29,7 +30,7 @@ class Browser:
         del text, voice, language, speed
         self._refuse("speak")
 
-    def transcribe(self, audio: Audio, phrases: Any = None, language: str | None = None) -> Transcript:
+    def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
         """Refuse."""
         del audio, phrases, language
         self._refuse("listen")
@@ -103,7 +104,7 @@ _STT: dict[str, Engine] = {
 _AUTO = {"tts": ("pico", "espeak"), "stt": ("sphinx",)}
 
 
-def text_to_speech(engine: Any = "auto", **options: Any) -> TextToSpeech:
+def text_to_speech(engine: TextToSpeechLike = "auto", **options: Any) -> TextToSpeech:
     """Return what speaks.
 
     Args:
@@ -119,7 +120,7 @@ def text_to_speech(engine: Any = "auto", **options: Any) -> TextToSpeech:
     return found
 
 
-def speech_to_text(engine: Any = "auto", **options: Any) -> SpeechToText:
+def speech_to_text(engine: SpeechToTextLike = "auto", **options: Any) -> SpeechToText:
     """Return what recognises.
 
     Args:
@@ -168,14 +169,14 @@ def voices() -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _recognise(audio: Audio, engine: Any, phrases: list[str] | None) -> Transcript:
+def _recognise(audio: Audio, engine: SpeechToTextLike, phrases: list[str] | None) -> Transcript:
     return speech_to_text(engine).transcribe(audio, phrases=phrases)
 
 
 recognise_by(_recognise)
 
 
-def _find(kind: str, known: Mapping[str, Engine], given: Any, verb: str, options: dict[str, Any]) -> Any:
+def _find(kind: str, known: Mapping[str, Engine], given: Given, verb: str, options: dict[str, Any]) -> Any:
     if not isinstance(given, str):
         if not callable(getattr(given, verb, None)) or not isinstance(getattr(given, "name", None), str):
             raise InputError(

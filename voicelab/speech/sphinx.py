@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized
+
+if TYPE_CHECKING:
+    from pocketsphinx import Decoder
 
 _RATE = 16_000
 
@@ -58,7 +61,7 @@ class Sphinx:
             ) from None
         # Its log goes to the terminal unless it is told otherwise.
         self._make = functools.partial(pocketsphinx.Decoder, loglevel="FATAL")
-        self._decoder: Any = None
+        self._decoder: Decoder | None = None
         self._grammars: dict[tuple[str, ...], str] = {}
         self._unknown: set[str] = set()
         self._lock = threading.Lock()
@@ -105,13 +108,13 @@ class Sphinx:
         confidence = float(np.clip(decoder.get_logmath().exp(found.prob), 0.0, 1.0)) if written is None else None
         return _as_written(found.hypstr, written or {}), confidence
 
-    def _ready(self) -> Any:
+    def _ready(self) -> "Decoder":
         if self._decoder is None:
             self._decoder = self._make()
             self._decoder.add_jsgf_string(_NOISE, "#JSGF V1.0; grammar noise; public <noise> = a ;")
         return self._decoder
 
-    def _activate(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str] | None:
+    def _activate(self, decoder: "Decoder", phrases: tuple[str, ...]) -> dict[str, str] | None:
         """Choose the grammar of the phrases, or free form; return the phrases as they were written, by their words."""
         if not phrases:
             if not self._warned:
@@ -133,7 +136,7 @@ class Sphinx:
         decoder.activate_search(self._grammars[lines])
         return written
 
-    def _speakable(self, decoder: Any, phrases: tuple[str, ...]) -> dict[str, str]:
+    def _speakable(self, decoder: "Decoder", phrases: tuple[str, ...]) -> dict[str, str]:
         """Return the phrases that the dictionary has all words of, by those words; the others are said once."""
         written: dict[str, str] = {}
         for phrase in phrases:
@@ -157,7 +160,7 @@ class Sphinx:
             )
 
 
-def _hear(decoder: Any, data: bytes) -> None:
+def _hear(decoder: "Decoder", data: bytes) -> None:
     decoder.start_utt()
     decoder.process_raw(data, full_utt=True)
     decoder.end_utt()

@@ -4,11 +4,13 @@ import sys
 import weakref
 from typing import Any
 
+import anywidget
+
 # By cell: the run that made them, and what it made.
-_by_cell: dict[str, tuple[int | None, list[weakref.ref[Any]]]] = {}
+_by_cell: dict[str, tuple[int | None, list[weakref.ref[anywidget.AnyWidget]]]] = {}
 
 
-def close_former(widget: Any) -> None:
+def close_former(widget: anywidget.AnyWidget) -> None:
     """Close the widgets that an earlier run of the same cell made, so that no microphone stays on behind them."""
     cell = _cell_id()
     if cell is None:
@@ -23,7 +25,7 @@ def close_former(widget: Any) -> None:
     _by_cell[cell] = (_run_count(), [*made, weakref.ref(widget)])
 
 
-def reach_during_cells(widget: Any) -> None:
+def reach_during_cells(widget: anywidget.AnyWidget) -> None:
     """Have the front end's messages taken beside a running cell, where the kernel can (ipykernel 7 and its subshells).
 
     The kernel answers on the shell that a widget last sent on; a message sent from a cell would pin it to the shell

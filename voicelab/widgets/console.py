@@ -12,12 +12,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from voicelab.base.accepted_types import Json
+from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.live.talk import Talk
 from voicelab.record.session_record import SessionRecord
+from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.widgets.cell import close_former, reach_during_cells
 from voicelab.widgets.esm import css, esm
 from voicelab.widgets.holding import hold_weakly, hold_while_shown, weakly
-from voicelab.world.model import Model
+from voicelab.world.model import ModelLike
 
 
 class Console(anywidget.AnyWidget):
@@ -64,21 +67,21 @@ class Console(anywidget.AnyWidget):
 
     def __init__(
         self,
-        handler: Any,
+        handler: HandlerLike,
         log: str | Path | None = None,
         parameters: Mapping[str, Any] | None = None,
-        variables: Mapping[str, str] | str | Path | None = None,
+        variables: VariablesLike | None = None,
         environment: str | None = None,
         variants: Mapping[str, str] | None = None,
         blind: bool = False,
-        stt: Any = "auto",
-        tts: Any = "auto",
+        stt: SpeechToTextLike = "auto",
+        tts: TextToSpeechLike = "auto",
         phrases: Sequence[str] | None = None,
         *,
         keep_audio: bool = False,
         seed: int | None = None,
         input_data: Mapping[str, Any] | None = None,
-        model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+        model: ModelLike | None = None,
         shared_data: Mapping[str, Any] | None = None,
     ) -> None:
         # First, so that an argument that is refused leaves no session running behind the cell.
@@ -171,9 +174,9 @@ class _Static:
         return self._body
 
 
-def _receiver(talk: Talk) -> Any:
+def _receiver(talk: Talk) -> Callable[[Console, Json, Sequence[memoryview]], None]:
     # A closure over `talk` rather than a method: a bound method would keep the console alive for ever.
-    def receive(_: Any, content: Any, buffers: Sequence[Any]) -> None:
+    def receive(_: Console, content: Json, buffers: Sequence[memoryview]) -> None:
         talk.receive(content, buffers)
 
     return receive

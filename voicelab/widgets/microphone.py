@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import numpy as np
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.widgets.esm import css, esm
 
@@ -85,7 +86,7 @@ class Microphone(anywidget.AnyWidget):
         else:
             self._waiting = message
 
-    def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
+    def _receive(self, _: anywidget.AnyWidget, content: Json, buffers: Sequence[memoryview]) -> None:
         if not isinstance(content, dict):
             return
         kind, page = content.get("k"), str(content.get("engine"))

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.widgets.esm import css, esm
 
 if TYPE_CHECKING:
-    from voicelab.speech import Audio
+    from pathlib import Path
+
+    from voicelab.speech import Audio, TextToSpeech
+    from voicelab.speech.protocols import TextToSpeechLike
 
 _PIECE_S = 10.0
 _BROWSER = "browser"
@@ -35,7 +39,7 @@ class Speaker(anywidget.AnyWidget):
     _esm = esm("speaker_widget")
     _css = css()
 
-    def __init__(self, tts: Any = "auto") -> None:
+    def __init__(self, tts: "TextToSpeechLike" = "auto") -> None:
         super().__init__()
         self._engine = _engine(tts)
         self._page: str | None = None
@@ -66,7 +70,7 @@ class Speaker(anywidget.AnyWidget):
         else:
             self._play(self._engine.synthesize(text), text)
 
-    def play(self, audio: Any) -> None:
+    def play(self, audio: "Audio | str | Path | bytes") -> None:
         """Play audio after what is being played.
 
         Args:
@@ -107,7 +111,7 @@ class Speaker(anywidget.AnyWidget):
         else:
             self.send({**message, "engine": self._page}, None if buffer is None else [buffer])
 
-    def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
+    def _receive(self, _: anywidget.AnyWidget, content: Json, buffers: Sequence[memoryview]) -> None:
         del buffers
         if isinstance(content, dict) and content.get("k") == "hello":
             # The page that was opened last is the one that is heard, so that a second tab doesn't double it.
@@ -120,7 +124,7 @@ class Speaker(anywidget.AnyWidget):
         return f"Speaker(tts={self.tts!r})"
 
 
-def _engine(tts: Any) -> Any:
+def _engine(tts: "TextToSpeechLike") -> "TextToSpeech | None":
     if tts == _BROWSER:
         return None
     from voicelab.speech import text_to_speech

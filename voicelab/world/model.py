@@ -2,8 +2,8 @@
 
 import inspect
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
@@ -12,6 +12,13 @@ from voicelab.base.weighted import Replies, weighted
 from voicelab.runtime.context import Completion, ToolCall, last_message
 
 _FAULT = "a fault of the simulated language model"
+
+Reply: TypeAlias = str | ToolCall | Sequence[str | ToolCall]
+"""What a model answers: text, a call of a tool, or several of these."""
+ReplyFunction: TypeAlias = Callable[[dict[str, Any]], Reply | Awaitable[Reply]]
+"""Returns the reply to a request: a dict of provider, model, messages, tools, ..."""
+RepliesLike: TypeAlias = str | ToolCall | ReplyFunction | Mapping[Any, float]
+"""One reply or a function that returns it, or `{reply: weight}` of such."""
 
 
 class Model:
@@ -42,8 +49,8 @@ class Model:
 
     def __init__(
         self,
-        replies: Mapping[str, Any] | None = None,
-        otherwise: Any = "I see. How can I help you with that?",
+        replies: Mapping[str, RepliesLike] | None = None,
+        otherwise: RepliesLike = "I see. How can I help you with that?",
         latency_s: float | tuple[float, float] = (0.3, 0.9),
         words_per_s: float = 40.0,
         faults: float = 0.0,
@@ -62,6 +69,10 @@ class Model:
         return f"Model({len(self.replies)} patterns)"
 
 
+ModelLike: TypeAlias = Model | ReplyFunction
+"""What answers a handler's completion requests: a model, or a function of the request."""
+
+
 def tool_call(name: str, /, **arguments: Any) -> ToolCall:
     """Return a reply of a language model that calls one of the handler's tools.
 
@@ -75,7 +86,7 @@ def tool_call(name: str, /, **arguments: Any) -> ToolCall:
     return ToolCall(checks.name("tool_call()", name), arguments)
 
 
-def as_model(given: Any) -> Model | None:
+def as_model(given: ModelLike | None) -> Model | None:
     """Return what stands in for the language models; a function becomes a model that takes no time of its own.
 
     Raises:
@@ -119,13 +130,13 @@ class _ModelInSession:
         return Completion(" ".join(texts) if texts else None, tuple(calls), latency_s, model.words_per_s)
 
 
-def _reply(given: Any, what: str) -> Any:
+def _reply(given: str | ToolCall | ReplyFunction, what: str) -> Any:
     if isinstance(given, str | ToolCall) or callable(given):
         return given
     raise InputError(f"{what}: {shown(given)} is no reply. Give text, vl.tool_call(...), or a function of the request.")
 
 
-def _parts(reply: Any) -> tuple[list[str], list[ToolCall]]:
+def _parts(reply: Reply) -> tuple[list[str], list[ToolCall]]:
     parts = reply if isinstance(reply, list | tuple) else [reply]
     for part in parts:
         if not isinstance(part, str | ToolCall):

@@ -13,6 +13,7 @@ from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
 from voicelab.callers.pace import pace, speech_seconds
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE
+from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.speech.voices import NAMES
 from voicelab.speech.words import normalized, word_errors
 
@@ -34,8 +35,8 @@ class Telephone:
     """
 
     line: PhoneLine = field(default_factory=PhoneLine)
-    tts: Any = "auto"
-    stt: Any = "auto"
+    tts: TextToSpeechLike = "auto"
+    stt: SpeechToTextLike = "auto"
     phrases: tuple[str, ...] = ()
     silence_s: float = 0.7
 
@@ -176,7 +177,9 @@ def _facts(engine: str, said: str, heard: str) -> dict[str, Any]:
     return {"engine": engine, "words": len(normalized(said)), "word_errors": word_errors(said, heard), "said": said}
 
 
-def checked(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, *, mishears: bool) -> Telephone:
+def checked(
+    audio: PhoneLine, tts: TextToSpeechLike, stt: SpeechToTextLike, phrases: Sequence[str] | None, *, mishears: bool
+) -> Telephone:
     """Return the telephone of an audio simulation.
 
     Raises:

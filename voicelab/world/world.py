@@ -2,11 +2,20 @@
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from voicelab.base.accepted_types import Cell
 from voicelab.base.checks import probability, span
 from voicelab.base.errors import InputError
 from voicelab.base.seeds import Seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Effect: TypeAlias = float | Callable[[random.Random], Cell]
+"""How probable a true outcome is, or a function that draws its value."""
+Truth: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Effect]]]
+"""Effects by test, outcome and variant."""
 
 # What a recogniser makes of a word that it mishears: words that sound alike.
 _SOUND_ALIKES = {
@@ -22,6 +31,13 @@ _VOWELS = str.maketrans("aeiou", "eaoie")
 
 class SimulatedFault(RuntimeError):  # noqa: N818 - a fault, as `handler_faults` says
     """Raised inside a handler or a background task by `World(handler_faults=...)`."""
+
+
+class SpokenLog(Protocol):
+    """The log of an audio simulation, or of spoken sessions whose words are known."""
+
+    def utterances(self) -> "pd.DataFrame":
+        """Return what was said and what was heard, one row an utterance: said, heard, words, word_errors."""
 
 
 class World:
@@ -47,7 +63,7 @@ class World:
         recognition_errors: float = 0.0,
         handler_delay_s: float | tuple[float, float] = 0.0,
         handler_faults: float = 0.0,
-        truth: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+        truth: Truth | None = None,
         confusions: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self.recognition_errors = probability("recognition_errors", recognition_errors)
@@ -57,7 +73,7 @@ class World:
         self.confusions = _checked_confusions(confusions or {})
 
     @classmethod
-    def fit(cls, log: Any, **others: Any) -> "World":
+    def fit(cls, log: "SpokenLog", **others: Any) -> "World":
         """Return a world in text that mishears as the recogniser of an audio simulation did.
 
         What was said there is heard as it was there, as often; other words err at the same rate.
@@ -159,7 +175,7 @@ class _WorldInSession:
                     drawn.append((outcome, self._draw(test, outcome, by_variant[variants[test]])))
         return drawn
 
-    def _draw(self, test: str, outcome: str, effect: float | Callable[[random.Random], Any]) -> Any:
+    def _draw(self, test: str, outcome: str, effect: Effect) -> Any:
         stream = f"world:truth:{test}:{outcome}"
         if callable(effect):
             return effect(self._seeds.random(stream))
@@ -182,11 +198,11 @@ def _misheard(word: str, rng: random.Random) -> str:
     return changed if changed != bare else f"{bare}s"
 
 
-def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
+def _checked_truth(truth: Truth) -> dict[str, dict[str, dict[str, Effect]]]:
     shape = '{"greeting_variant": {"user_satisfied": {"formal": 0.30, "casual": 0.36}}}'
     if not isinstance(truth, Mapping):
         raise InputError(f"truth is {truth!r}, must be {{test: {{outcome: {{variant: probability}}}}}}, e.g. {shape}.")
-    checked: dict[str, dict[str, dict[str, Any]]] = {}
+    checked: dict[str, dict[str, dict[str, Effect]]] = {}
     for test, effects in truth.items():
         if not isinstance(effects, Mapping) or not all(isinstance(v, Mapping) and v for v in effects.values()):
             raise InputError(f"truth of {test!r} must be {{outcome: {{variant: probability}}}}, e.g. {shape}.")
@@ -202,7 +218,7 @@ def _checked_truth(truth: Any) -> dict[str, dict[str, dict[str, Any]]]:
     return checked
 
 
-def _checked_confusions(given: Any) -> dict[str, dict[str, float]]:
+def _checked_confusions(given: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     checked: dict[str, dict[str, float]] = {}
     if not isinstance(given, Mapping):
         raise InputError(f"confusions is {given!r}, must be {{what was said: {{what was recognised: weight}}}}.")

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from voicelab.runtime.context.experiments import SessionExperiments, check_weights
+from voicelab.runtime.context.experiments import SessionExperiments, refuse_undrawable
 from voicelab.runtime.context.lab_context import LabContext
 from voicelab.runtime.context.ports import Host
 from voicelab.runtime.context.services import Completion, Services, ToolCall, last_message
@@ -22,8 +22,8 @@ __all__ = [
     "Services",
     "SessionContext",
     "ToolCall",
-    "check_weights",
     "last_message",
+    "refuse_undrawable",
 ]
 
 

@@ -4,11 +4,15 @@ import bisect
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import ForcedVariantError, InputError, did_you_mean
 from voicelab.runtime.context.ports import Host
 from voicelab.runtime.sdk import Experiment, ExperimentContext
+
+OutcomeValue: TypeAlias = bool | float | str
+"""What an outcome is set to."""
 
 
 class SessionExperiments(ExperimentContext):
@@ -24,7 +28,7 @@ class SessionExperiments(ExperimentContext):
         name: str,
         variants: dict[Any, float],
         conversion_metrics: list[str] | None = None,
-        description: str = "",
+        description: str | dict[str, Any] = "",
         stop: dict[str, Any] | None = None,
     ) -> Any:
         """Declare a test, draw its variant and report both; later declarations of the same test change nothing."""
@@ -52,7 +56,7 @@ class SessionExperiments(ExperimentContext):
         experiment.value = list(experiment.variants)[index]
         return "random"
 
-    def set_outcome(self, name: str, value: Any) -> Any:
+    def set_outcome(self, name: str, value: OutcomeValue) -> Any:
         """Set an outcome."""
         previous = super().set_outcome(name, value)
         self.written.add(name)
@@ -76,7 +80,7 @@ class SessionExperiments(ExperimentContext):
         self.written.add(metric_name)
 
 
-def check_weights(name: str, variants: Any) -> None:
+def refuse_undrawable(name: str, variants: Given) -> None:
     """Refuse variants that can't be drawn from.
 
     Raises:

@@ -4,7 +4,9 @@ import sys
 from typing import Any
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.runtime.context.experiments import OutcomeValue
 from voicelab.runtime.context.session_context import TASK_TIMEOUT_S, SessionContext
+from voicelab.runtime.driving import Background
 
 
 class LabContext(SessionContext):
@@ -12,7 +14,13 @@ class LabContext(SessionContext):
 
     knows_guide = True
 
-    def add_test(self, name: str, options: dict[Any, float], description: Any = "", stop: Any = None) -> Any:
+    def add_test(
+        self,
+        name: str,
+        options: dict[Any, float],
+        description: str | dict[str, Any] = "",
+        stop: dict[str, Any] | None = None,
+    ) -> Any:
         """Declare a test, as the guide does."""
         self._host.note("add_test", sys._getframe(1))
         if isinstance(description, dict):
@@ -40,7 +48,7 @@ class LabContext(SessionContext):
         self._host.note("add_outcome", sys._getframe(1))
         self._experiments.add_manual_outcome(name, type, description)
 
-    def get_outcome(self, name: str, default: Any = None) -> Any:
+    def get_outcome(self, name: str, default: OutcomeValue | None = None) -> Any:
         """Return an outcome's value, or the default before it was set for the first time."""
         if default is not None:
             self._host.note("get_outcome_default", sys._getframe(1))
@@ -48,7 +56,7 @@ class LabContext(SessionContext):
                 return default
         return self._experiments.get_outcome(name)
 
-    def set_outcome(self, name: str, value: Any) -> Any:
+    def set_outcome(self, name: str, value: OutcomeValue) -> Any:
         """Set an outcome; the first time declares it by the type of its value."""
         if name not in self._experiments.outcomes:
             self._host.note("undeclared_outcome", sys._getframe(1), name=name)
@@ -66,7 +74,7 @@ class LabContext(SessionContext):
 
     def create_task(
         self,
-        handler: Any,
+        handler: Background,
         name: str | None = None,
         interruptible: bool = False,
         timeout: float | None = TASK_TIMEOUT_S,
@@ -80,7 +88,7 @@ class LabContext(SessionContext):
         return super().create_task(handler, name or background_task_name, interruptible, timeout)
 
 
-def _type_of(value: Any) -> str:
+def _type_of(value: OutcomeValue) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):

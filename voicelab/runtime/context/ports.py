@@ -1,9 +1,10 @@
 """What a context reports to."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Hashable, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
+from voicelab.base.accepted_types import Cell, Given
 from voicelab.runtime import sdk
 from voicelab.runtime.driving import Work
 
@@ -22,16 +23,20 @@ class Host(Protocol):
     def uniform(self, stream: str) -> float:
         """Return the session's number from [0, 1) for a stream."""
 
-    def declare(self, test: str, variants: Mapping[Any, float], stop: Any, metrics: list[str]) -> str:
+    def declare(
+        self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, metrics: list[str]
+    ) -> str:
         """Check a test's declaration and return it as JSON text; raise InputError if it can't be meant."""
 
-    def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
+    def expose(
+        self, test: str, variant: Hashable, weights: Mapping[Any, float], assignment: str, declaration: str
+    ) -> None:
         """Take the variant that the session got."""
 
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context itself sends (output data, log lines)."""
 
-    def task_emitted(self, event: Any, stream: Any, turn: int, task: str) -> None:
+    def task_emitted(self, event: Given, stream: AsyncIterable[Any], turn: int, task: str) -> None:
         """Take what a background task yields from its stream."""
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
@@ -46,10 +51,10 @@ class Host(Protocol):
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Take a metric."""
 
-    def logged(self, level: str, message: Any, attributes: Any) -> None:
+    def logged(self, level: str, message: Given, attributes: Mapping[str, Any] | None) -> None:
         """Take a line of the SDK's logger."""
 
-    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+    def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
         """Take a portability note about the line that a frame is at."""
 
     def fault(self, task: str) -> BaseException | None:

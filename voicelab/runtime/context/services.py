@@ -111,7 +111,7 @@ class _Completions:
         self._model = model
         self._numbers = itertools.count(1)
 
-    def post(self, url: str, *, json: Any, **_: Any) -> "_Exchange":
+    def post(self, url: str, *, json: Mapping[str, Any], **_: Any) -> "_Exchange":
         """Send a request."""
         if url.endswith("/v1/completions"):
             return _Exchange(partial(self._complete, json))
@@ -120,7 +120,7 @@ class _Completions:
         error = f"{url} has no stand-in: only completions and shared data can be called here."
         return _Exchange(partial(_response, 501, {"error": error, "error_type": "NotSimulated"}))
 
-    async def _complete(self, given: Any) -> "_Response":
+    async def _complete(self, given: Mapping[str, Any]) -> "_Response":
         body = json.loads(json.dumps(given))  # as it would arrive: what JSON can't hold is an error here too
         for attempt in ({}, *body.pop("fallbacks", ())):
             request = {**body, **attempt}

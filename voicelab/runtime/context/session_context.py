@@ -4,14 +4,15 @@ import asyncio
 import copy
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from types import FrameType
 from typing import Any
 
+from voicelab.base.accepted_types import Cell, Given
 from voicelab.runtime import isolation
 from voicelab.runtime.context.experiments import SessionExperiments
 from voicelab.runtime.context.ports import Host
-from voicelab.runtime.driving import CLEANUP_S, Work
+from voicelab.runtime.driving import CLEANUP_S, Background, Work
 from voicelab.runtime.sdk import Configuration, Context, LogEvent
 
 TASK_TIMEOUT_S = 30
@@ -106,18 +107,22 @@ class SessionContext(Context):
         if name in self._conversions:
             self._experiments.record_conversion(name, type, value)
 
-    def logged(self, level: str, message: Any, attributes: Any) -> None:
+    def logged(self, level: str, message: Given, attributes: Mapping[str, Any] | None) -> None:
         """Take a line of the SDK's logger, or the call of a traced tool."""
         self._host.logged(level, message, attributes)
 
-    def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
+    def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
         """Take a portability note about the line that a frame is at."""
         self._host.note(rule, frame, **facts)
 
     # Background tasks: named readably, stamped with the turn that made them, never silent about their end.
 
     def create_task(
-        self, handler: Any, name: str | None = None, interruptible: bool = False, timeout: float | None = TASK_TIMEOUT_S
+        self,
+        handler: Background,
+        name: str | None = None,
+        interruptible: bool = False,
+        timeout: float | None = TASK_TIMEOUT_S,
     ) -> dict[str, Any]:
         """Run a coroutine or async generator beside the conversation.
 
@@ -144,7 +149,7 @@ class SessionContext(Context):
             timeout, self._time_out, name, task, timeout, turn
         )
 
-        def ended(_: Any) -> None:
+        def ended(_: asyncio.Task[None]) -> None:
             del self.running[task]
             if timer:
                 timer.cancel()
@@ -158,17 +163,17 @@ class SessionContext(Context):
         self.tasks[name] = entry
         return entry
 
-    def _free_name(self, handler: Any) -> str:
+    def _free_name(self, handler: Background) -> str:
         base = getattr(handler, "__name__", None) or type(handler).__name__
         names = itertools.chain([base], (f"{base}-{n}" for n in itertools.count(2)))
         return next(name for name in names if name not in self.tasks)
 
-    async def _run_task(self, work: Work, handler: Any, name: str, turn: int) -> None:
+    async def _run_task(self, work: Work, handler: Background, name: str, turn: int) -> None:
         host = self._host
         isolation.TASK.set(name)
         try:
             fault = host.fault(name)
-            if hasattr(handler, "__aiter__"):
+            if isinstance(handler, AsyncIterable):
                 await work.hear(handler, host.task_emitted, turn, name, fault)
             else:
                 await work.wait(handler, fault)
@@ -191,7 +196,7 @@ class SessionContext(Context):
             entry["task"].cancel()
 
 
-def _check_task(handler: Any, timeout: Any) -> None:
+def _check_task(handler: Given, timeout: float | None) -> None:
     """Refuse what `create_task` can't run, before anything of it runs."""
     if not (hasattr(handler, "__await__") or hasattr(handler, "__aiter__")):
         raise TypeError(
