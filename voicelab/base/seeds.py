@@ -2,6 +2,11 @@
 
 A stream's seed is a keyed hash of (run seed, session index, stream name). So sessions can run in any order on any
 machine, a test that stops shifts nothing else, and two versions of a handler meet the same callers.
+
+Why not one generator that all draw from in turn: what a session met would then depend on how often every other drew. Why
+not `random.Random(seed + index)`: session 1 of seed 7 would meet what session 0 of seed 8 meets, so that two runs were no
+two samples. A keyed hash (blake2b) gives neighbouring seeds, sessions and names numbers that have nothing to do with each
+other; Python's own `hash` of text differs from process to process.
 """
 
 import random
@@ -37,6 +42,7 @@ class Seeds:
 
     def uniform(self, stream: str) -> float:
         """Return one number from [0, 1) that belongs to the stream; the same at each call."""
+        # As many bits as a float holds: with all 64 the largest would be rounded up to 1.
         return (self.seed(stream) >> 11) * 2.0**-53
 
     def lazy_random(self, stream: str) -> random.Random:
@@ -49,6 +55,8 @@ class Seeds:
 
 
 class _LazyRandom:
+    # Seeding fills 624 words each time, and most sessions have streams that nobody draws from.
+
     __slots__ = ("_random", "_seeds", "_stream")
 
     def __init__(self, seeds: Seeds, stream: str) -> None:

@@ -36,9 +36,11 @@ class Choice:
 
     def pick(self, rng: random.Random) -> Any:
         """Return one item."""
+        # Most choices are of one item: they cost no random number.
         if len(self.items) == 1:
             return self.items[0]
         at = bisect.bisect_right(self._bounds, rng.random() * self._bounds[-1])
+        # The product may be rounded up to the last bound itself, behind which there is no item.
         return self.items[min(at, len(self.items) - 1)]
 
 

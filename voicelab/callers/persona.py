@@ -14,6 +14,9 @@ from voicelab.callers.protocol import Heard, KnownCaller
 RepliesLike: TypeAlias = InputLike | Mapping[Any, float]
 """One reply, or `{reply: weight}`, where each reply is an input."""
 
+_CUTS_IN_S = (0.3, 2.0)
+"""Earliest and latest time at which a persona cuts in, in seconds into the agent's speech."""
+
 
 class Persona(KnownCaller):
     """A caller that answers what it hears, by patterns and weights.
@@ -96,18 +99,23 @@ class _PersonaCall:
             return Silence()
         self.n_replies += 1
         low, high = persona.reaction_s
+        # When to cut in has been drawn by `interrupts_after`; it doesn't think about it twice.
         after_s = 0.0 if heard.interrupted else low + (high - low) * self._rng.random()
         return _delayed(choice.pick(self._rng), after_s)
 
     def interrupts_after(self) -> float | None:
         """Return when to cut into the agent's answer, or None to hear it out."""
         persona = self._persona
+        # Nothing is drawn for who never cuts in: its stream of chance is as long as its replies are many.
         if not persona.barge_in or self._rng.random() >= persona.barge_in:
             return None
-        return 0.3 + 1.7 * self._rng.random()
+        earliest, latest = _CUTS_IN_S
+        return earliest + (latest - earliest) * self._rng.random()
 
     def _choose(self, text: str) -> Choice | None:
         persona = self._persona
+        # Patterns before the opening: an agent that begins with a question gets its answer, and the opening is not said
+        # later, out of place.
         choice = persona.replies.to(text)
         if choice is not None:
             self._opened = True

@@ -74,6 +74,7 @@ def global_names(code: CodeType) -> Names:
     rebound: set[str] = set()
     for block in _blocks(code):
         instructions = list(dis.get_instructions(block))
+        # A class's body stores and reads by the same instructions as a module's, but what it binds is its own.
         stored = {i.argval for i in instructions if i.opname in _STORES}
         is_function = bool(block.co_flags & inspect.CO_OPTIMIZED)
         if block is code:
@@ -107,8 +108,10 @@ def supply_missing(names: Names, known: set[str], notebook: Mapping[str, Any]) -
     for name, line in names.missing.items():
         if name in known:
             continue
+        # The notebook first, also for a name of the SDK: it is what the user sees there.
         if name in notebook:
             supplied.values[name] = notebook[name]
+            # Looked up again, a name that a function rebinds would lose what the handler has counted in it.
             if name not in names.rebound:
                 supplied.live.add(name)
         elif name in sdk.NAMES:

@@ -126,11 +126,11 @@ def _values(path: Path, folder: Path) -> Variables:
     variables = _yaml_map(path, folder).get("variables") or {}
     if not isinstance(variables, dict):
         raise HandlerError(
-            f"{shown}: `variables` is a {_kind(variables)}, must be a map: one `NAME: value` a line, indented."
+            f"{shown}: `variables` is a {_in_words(variables)}, must be a map: one `NAME: value` a line, indented."
         )
     for name, value in variables.items():
         if not isinstance(value, str):
-            raise HandlerError(f"{shown}: the variable {name!r} is a {_kind(value)}, must be a single value.")
+            raise HandlerError(f"{shown}: the variable {name!r} is a {_in_words(value)}, must be a single value.")
     return Variables(variables)
 
 
@@ -149,9 +149,9 @@ def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
     if not loaded:
         return {}
     if not isinstance(loaded, dict):
-        raise HandlerError(f"{shown} holds a {_kind(loaded)}, must be a map of names to values.")
+        raise HandlerError(f"{shown} holds a {_in_words(loaded)}, must be a map of names to values.")
     return loaded
 
 
-def _kind(value: Json) -> str:
+def _in_words(value: Json) -> str:
     return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "single value"

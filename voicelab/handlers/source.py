@@ -93,6 +93,7 @@ def prepare(text: str, place: Place, note: Note, *, strict: bool, entry: bool) -
     Raises:
         HandlerError: it is no Python (SyntaxError if strict).
     """
+    # Before anything can go wrong, so that Python's own message can quote the line.
     _register(text, place)
     if strict:
         return Prepared(compile(text, place.filename, "exec", dont_inherit=True), ast.parse(text), text)
@@ -140,6 +141,8 @@ def _parse(text: str, place: Place) -> tuple[ast.Module, str, str]:
             _refuse(error, text, place)
     except (SyntaxError, ValueError) as error:
         _refuse(error, text, place)
+    # Lines get shorter and none is dropped or joined, so that each keeps its number. A line that has less of a margin stays
+    # as it is: inside a text of several lines that is right, and elsewhere Python says what is wrong with it.
     text = "".join(line.removeprefix(margin) for line in text.splitlines(keepends=True))
     try:
         return ast.parse(text, place.filename), text, margin
@@ -209,8 +212,10 @@ def _wrapped(tree: ast.Module) -> ast.Module:
         must_stay = isinstance(node, ast.ImportFrom) and (node.module == "__future__" or node.names[0].name == "*")
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
         (imports if must_stay or (is_import and not body) else body).append(node)
+    # The tree is wrapped and not the text, which would move every line down.
     mentions_event = any(isinstance(node, ast.Name) and node.id == "event" for node in ast.walk(tree))
     handler = ast.parse(_AT_EVERY_EVENT if mentions_event else _AT_START).body[0]
+    # What is made needs some place: that of the first statement, which an error in the handler's head would be about.
     for made in ast.walk(handler):
         ast.copy_location(made, body[0])
     assert isinstance(handler, ast.AsyncFunctionDef)  # noqa: S101 - tells the type checker
@@ -257,5 +262,4 @@ def _refuse(error: SyntaxError | ValueError, text: str, place: Place, margin: st
     if isinstance(error, IndentationError) and margin:
         hint += f" (A margin of {len(margin)} characters was taken off.)"
     shown = f"\n    {without_hidden(line.strip())}\n    {' ' * caret}^" if line.strip() else ""
-    kind = type(error).__name__
-    raise HandlerError(f"{place.file}:{error.lineno}: {kind}: {error.msg}.{hint}{shown}") from None
+    raise HandlerError(f"{place.file}:{error.lineno}: {type(error).__name__}: {error.msg}.{hint}{shown}") from None

@@ -90,8 +90,8 @@ def _described(value: Given, seen: set[int]) -> str:
     if id(value) in seen:
         return "again"
     seen.add(id(value))
-    for kind, describe in _DESCRIBED.items():
-        if isinstance(value, kind):
+    for classes, describe in _DESCRIBED.items():
+        if isinstance(value, classes):
             return describe(value, seen)
     function = plain_function(value)
     if isinstance(function, FunctionType):
@@ -104,11 +104,11 @@ def _described_class(value: type, seen: set[int]) -> str:  # noqa: ARG001 - has 
 
 
 def _described_object(value: Given) -> str:
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
     try:
-        return f"{kind} {hashlib.sha256(pickle.dumps(value, protocol=5)).hexdigest()}"
+        return f"{name} {hashlib.sha256(pickle.dumps(value, protocol=5)).hexdigest()}"
     except Exception:  # noqa: BLE001 - a connection, a lock: nothing that could be the same elsewhere
-        return kind
+        return name
 
 
 def _described_partial(value: functools.partial[Any], seen: set[int]) -> str:

@@ -54,6 +54,7 @@ class Workspace:
         self._strict = strict
         self._notebook = notebook or {}
         self._note = note
+        # For imports inside functions, which threads of the handler may run at once; one import may begin another.
         self._lock = threading.RLock()
         self._modules: dict[str, ModuleType] = {}
         self._outsiders: dict[str, bool] = {}
@@ -108,6 +109,7 @@ class Workspace:
     ) -> ModuleType:
         made = self._made(module, path, package=package)
         values = made.__dict__
+        # Text has no modules of its own: its imports go straight to Python.
         if self._folder is not None:
             values["__builtins__"] = self._builtins
         supplied = names.Supplied()
@@ -119,6 +121,8 @@ class Workspace:
             rejected = None if self._owns(name) else names.sandbox_note(name, place.file, line)
             if rejected:
                 self._note(rejected)
+        # Known before it runs, as in Python, so that modules that import each other find one another half made; forgotten if
+        # it fails, so that the next import says again what is wrong.
         self._modules[module] = sys.modules[made.__name__] = made
         try:
             exec(prepared.code, values)  # noqa: S102 - running the user's handler is what it is for
@@ -207,6 +211,7 @@ class Workspace:
         with self._lock:
             if module in self._modules:
                 return self._modules[module]
+            # Packages first, from the outside inwards: what is in them hangs on them as an attribute.
             parent, _, leaf = module.rpartition(".")
             if not module:
                 return self._keep("", self._folder)
@@ -240,13 +245,13 @@ class Workspace:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(prefix)]
         where, line = (frames[-1].filename.removeprefix(prefix), frames[-1].line) if frames else (file, None)
         number = f":{frames[-1].lineno}" if frames else ""
-        kind, message, hint = type(error).__name__, str(error), ""
+        error_name, message, hint = type(error).__name__, str(error), ""
         if isinstance(error, NameError) and error.name:
             hint = self._hint_for(error.name, prepared)
         elif isinstance(error, ModuleNotFoundError) and error.name and self._folder is not None:
             hint = did_you_mean(error.name, modules_in(self._folder))
         shown = f"\n    {line}" if line else ""
-        return f"{where}{number}: {kind}{': ' if message else ''}{message}{hint}{shown}"
+        return f"{where}{number}: {error_name}{': ' if message else ''}{message}{hint}{shown}"
 
     def _hint_for(self, name: str, prepared: Prepared) -> str:
         if name in {"event", "context"}:

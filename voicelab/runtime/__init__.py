@@ -7,6 +7,7 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 - `driving`: handlers and tasks step by step, so that they can be cut short, given up, or made to fail.
 - `own_loop`: an event loop of one's own, also where one runs already.
 - `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.
+- `current_context`: which session the calling code belongs to.
 - `context/`: what a handler gets as `context`.
 - `watchdog`: names the call that holds a live conversation up.
 - `tracebacks`: what went wrong, in the user's own lines.

@@ -70,26 +70,26 @@ class Work:
     def hear(
         self,
         stream: AsyncIterable[Any],
-        take: Callable[..., None],
+        on_event: Callable[..., None],
         turn: int,
         task: str | None = None,
         fault: BaseException | None = None,
     ) -> Generator[Any, Any, None]:
-        """Hand each event that an async generator yields to `take`, until it ends or is cut.
+        """Hand each event that an async generator yields to `on_event`, until it ends or is cut.
 
         Args:
             stream: The generator, or what else `async for` takes.
-            take: Takes an event, `stream`, `turn` and `task`.
+            on_event: Takes an event, `stream`, `turn` and `task`.
             turn: The turn that the events belong to.
             task: Name of the background task, None for the handler.
             fault: Raised inside the generator at its first `yield`; None for nothing.
 
         Raises:
             CancelledError: the work was cancelled, or given up.
-            BaseException: whatever the generator, or `take`, raises.
+            BaseException: whatever the generator, or `on_event`, raises.
         """
         self.running = stream
-        steps = self._listen(stream, take, turn, task, fault).__await__()
+        steps = self._listen(stream, on_event, turn, task, fault).__await__()
         try:
             for waiting in steps:  # most work never waits
                 yield from self._rest(steps, waiting)
@@ -101,7 +101,7 @@ class Work:
     async def _listen(
         self,
         stream: AsyncIterable[Any],
-        take: Callable[..., None],
+        on_event: Callable[..., None],
         turn: int,
         task: str | None,
         fault: BaseException | None,
@@ -112,7 +112,7 @@ class Work:
             async for event in events:
                 if self.cut:
                     break
-                take(event, stream, turn, task)
+                on_event(event, stream, turn, task)
             else:
                 finished = True
         except GeneratorExit:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from types import FrameType
 from typing import Any, ParamSpec, Protocol
 
 import primfunctions.completions.client as _completions
@@ -52,14 +51,14 @@ from primfunctions.metrics import Metrics, metrics
 from primfunctions.tracer import Tracer
 from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
-from voicelab.base.accepted_types import Cell, Given
+from voicelab.base.accepted_types import Given
 from voicelab.runtime import isolation
 from voicelab.runtime.clock import refuse
+from voicelab.runtime.current_context import CONTEXT, log_tool
 
 P = ParamSpec("P")
 
 __all__ = [
-    "CONTEXT",
     "FOLDER",
     "NAMES",
     "VERSION",
@@ -122,25 +121,6 @@ def supply(name: str) -> Any:
     return getattr(importlib.import_module(NAMES[name]), name)
 
 
-class CurrentContext(Protocol):
-    """What the SDK's process-wide objects report to: the context of the session that calls them."""
-
-    knows_guide: bool
-
-    def record_metric(self, type: str, name: str, value: float, tags: Mapping[str, str] | None) -> None:
-        """Take a metric."""
-
-    def logged(self, level: str, message: Given, attributes: Mapping[str, Any] | None) -> None:
-        """Take a line of the SDK's logger, or the call of a traced tool."""
-
-    def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
-        """Take a portability note about the line that a frame is at."""
-
-
-CONTEXT: ContextVar[CurrentContext | None] = ContextVar("voicelab_context", default=None)
-"""The context of the session that the calling code belongs to."""
-
-
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +179,10 @@ _UNSET: Any = object()
 # --- process-wide state ----------------------------------------------------------------------------------------------
 
 
+# `metrics` and `logger` hand on to an `_impl` where the platform has set one, and print where it has not. What stands there
+# meanwhile asks at each call whose code is calling: with an `_impl` for each session the last one to begin would get all.
+
+
 class _MetricsRouter:
     def record(self, type: str, name: str, value: float, tags: Mapping[str, str] | None) -> None:
         context = CONTEXT.get()
@@ -220,12 +204,6 @@ class _LoggerRouter:
         return log
 
 
-def _log_tool(label: str) -> None:
-    context = CONTEXT.get()
-    if context is not None:
-        context.logged("tool", label, None)
-
-
 # --- traced tools ----------------------------------------------------------------------------------------------------
 
 # `tracer.tool` decorates while code loads: in a notebook's cell long before any session, in a module that others have
@@ -239,14 +217,14 @@ def _logging_calls(function: Callable[P, Any], label: str) -> Callable[P, Any]:
 
         @functools.wraps(function)
         async def traced_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            _log_tool(label)
+            log_tool(label)
             return await function(*args, **kwargs)
 
         return traced_async
 
     @functools.wraps(function)
     def traced(*args: P.args, **kwargs: P.kwargs) -> Any:
-        _log_tool(label)
+        log_tool(label)
         return function(*args, **kwargs)
 
     return traced
@@ -278,6 +256,7 @@ def _log_decorated_before() -> None:
     async def awaited() -> None:
         """Stand for all coroutine functions."""
 
+    # The SDK keeps no list of what it has decorated; the garbage collector knows who holds its code.
     samples = [Tracer().tool(_log_decorated_before), Tracer().tool(awaited)]
     for wrapper in gc.get_referrers(*(sample.__code__ for sample in samples)):
         if inspect.isfunction(wrapper):
@@ -300,15 +279,13 @@ _connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any
 class Posting(Protocol):
     """As much of a connection of aiohttp as the SDK's client of language models uses."""
 
-    def post(self, url: str, *, json: Mapping[str, Any]) -> contextlib.AbstractAsyncContextManager[Any]:
-        """Send a request."""
+    def post(self, url: str, *, json: Mapping[str, Any]) -> contextlib.AbstractAsyncContextManager[Any]: ...
 
 
 class Getting(Protocol):
     """As much of one as its client of shared data uses."""
 
-    def get(self, url: str) -> contextlib.AbstractAsyncContextManager[Any]:
-        """Ask for what lies there."""
+    def get(self, url: str) -> contextlib.AbstractAsyncContextManager[Any]: ...
 
 
 class _Client(Protocol):
@@ -329,6 +306,7 @@ def serve(*, completions: Posting | None, shared_data: Getting | None) -> None:
     served = {_completions: completions, _shared_data: shared_data}
     _served.set({client: connection for client, connection in served.items() if connection is not None})
     for client in _served.get():
+        # Otherwise the SDK says that it is not configured, before it asks for a connection at all.
         client.configure("", "")
 
 
@@ -337,6 +315,7 @@ def _connecting(client: _Client) -> Callable[[], Any]:
 
     A connection that failed needs no other in its place: aiohttp opens a new socket for the next request.
     """
+    # The original, although `hosted` puts the result in its place: it makes the real connections of wall-clock sessions.
     make = client._ensure_session
 
     def connection() -> Any:
@@ -346,6 +325,7 @@ def _connecting(client: _Client) -> Callable[[], Any]:
         if scope is not None and scope.virtual:
             refuse("A service of the platform, with no model= or shared_data= to answer for it,")
         of_loop = _connections.setdefault(asyncio.get_running_loop(), {})
+        # The client reuses what stands in its own global variable: the present loop's, however the loops take turns.
         client._session = of_loop.get(client)
         of_loop[client] = client_session = make()  # the same again, unless it is closed
         return client_session
@@ -395,6 +375,7 @@ _sdk = isolation.SharedPatches(
         replaced(metrics, _impl=_MetricsRouter()),
         replaced(logger, _impl=_LoggerRouter()),
         *(
+            # The client calls the one before a first attempt, the other before the next.
             replaced(client, _ensure_session=connection, _reset_session=connection)
             for client, connection in ((client, _connecting(client)) for client in (_completions, _shared_data))
         ),

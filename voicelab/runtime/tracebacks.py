@@ -87,6 +87,8 @@ def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:
     Args:
         work: The handler's generator or coroutine.
     """
+    # From the handler inwards, along what each awaits: the last of the user's lines is the one to look at, where what it
+    # awaits there is a library's.
     found, waiting = None, work
     while waiting is not None:
         frame = next((f for f in (getattr(waiting, name, None) for name in _FRAMES) if f is not None), None)

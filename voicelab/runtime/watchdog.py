@@ -38,6 +38,8 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
 
     def watch() -> None:
         while not stop.wait(PATIENCE_S / 2):
+            # Through the loop's own queue: it comes late only where the loop runs nothing else meanwhile. A lock or a flag
+            # that the handler sets would need the handler's help.
             beat = threading.Event()
             used_s = cpu_s()
             with contextlib.suppress(RuntimeError):  # the loop is closed: the session is over
@@ -45,6 +47,7 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
             if beat.wait(PATIENCE_S):
                 continue
             while not beat.wait(PATIENCE_S / 2) and not stop.is_set():
+                # Looked at again and again: one call after another may hold the loop up, and each is named.
                 if is_held_up(cpu_s() - used_s, starved=_wants_processor(native)):
                     name(users_frame(sys._current_frames().get(thread)))
 
@@ -59,7 +62,7 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
         yield
     finally:
         stop.set()
-        watcher.join()
+        watcher.join()  # a note that came later would miss the session's record
 
 
 def is_held_up(used_s: float, *, starved: bool) -> bool:
@@ -77,6 +80,7 @@ def is_held_up(used_s: float, *, starved: bool) -> bool:
 
 def _stopwatch(thread: int) -> Callable[[], float]:
     """Return what reads a thread's processor time in seconds; where the system has none, every look counts."""
+    # Of that thread alone: the process's own time counts numpy's and other sessions' threads as well.
     if not hasattr(time, "pthread_getcpuclockid"):
         return time.monotonic
     clock = time.pthread_getcpuclockid(thread)

@@ -14,6 +14,7 @@ from voicelab.base.errors import AudioError, SpeechWarning
 from voicelab.speech.audio import Audio
 
 LARGEST_BYTES = 500_000_000
+# Below what is allowed, or every write would sweep again; and seldom, since to list the folder takes longer than to write.
 _SWEEP_TO = 0.8
 _EVERY = 200
 _state = {"writes": 0, "warned": False}
@@ -63,13 +64,14 @@ def audio(name: str, make: Callable[[], Audio]) -> Audio:
     path = folder() / name[:2] / f"{name}.wav"
     try:
         if path.is_file():
-            os.utime(path)
+            os.utime(path)  # for `sweep`: few systems note by themselves when a file was read
             return Audio.load(path)
     except (OSError, AudioError):
         path.unlink(missing_ok=True)  # it is made again
     made = make()
     try:
         _write(path, made.wav())
+        # What is kept and not what was made: another process may have written first, and its samples may differ.
         return Audio.load(path)
     except OSError as error:
         if not _state["warned"]:

@@ -11,7 +11,7 @@ from voicelab.base.errors import SpeechError, SpeechWarning, VoicelabError
 T = TypeVar("T")
 
 DEADLINE_S = 10.0
-_told: set[str] = set()
+_announced: set[str] = set()
 
 
 def within(seconds: float, work: Callable[[], T], failed: Callable[[str], str]) -> T:
@@ -27,6 +27,8 @@ def within(seconds: float, work: Callable[[], T], failed: Callable[[str], str]) 
     Raises:
         SpeechError: it raised anything, or took longer.
     """
+    # A thread, though the libraries have timeouts: those count from one packet to the next, and none of them covers the
+    # look-up of a name, which waits longest where there is no network. A daemon, so that it doesn't keep the process alive.
     outcome: list[T] = []
     errors: list[BaseException] = []
     done = threading.Event()
@@ -54,6 +56,6 @@ def within(seconds: float, work: Callable[[], T], failed: Callable[[str], str]) 
 
 def tell_once(engine: str, sentence: str) -> None:
     """Say what leaves the machine, before an engine is first used in this process."""
-    if engine not in _told:
-        _told.add(engine)
+    if engine not in _announced:
+        _announced.add(engine)
         warnings.warn(sentence, SpeechWarning, stacklevel=3)

@@ -17,6 +17,7 @@ from voicelab.speech.audio import Audio, Samples
 RATE = 16_000
 FRAME = 512
 _FRAME_S = FRAME / RATE
+# Two thresholds: what makes a turn begin must be surely a voice, and a voice that gets softer within a word must not end it.
 _BEGINS, _GOES_ON = 0.5, 0.35
 
 Floats = npt.NDArray[np.float32]
@@ -140,6 +141,7 @@ class Endpointer:
         self._quiet = _frames("silence_s", silence_s)
         self._needed = _frames("speech_s", speech_s)
         self._longest = _frames("longest_s", longest_s)
+        # The frames that begin a turn are known for such only when there have been enough of them, so they are kept as well.
         self._before: deque[Floats] = deque(maxlen=_frames("before_s", before_s) + self._needed)
         self._detector = _detector(detector)
         self._rest: Floats = np.zeros(0, np.float32)
@@ -171,13 +173,13 @@ class Endpointer:
         found: list[SpeechEvent] = []
         while len(self._rest) >= FRAME:
             frame, self._rest = self._rest[:FRAME].copy(), self._rest[FRAME:]
-            event = self._take(frame)
+            event = self._turn_at(frame)
             self._frame += 1
             if event is not None:
                 found.append(event)
         return found
 
-    def _take(self, frame: Floats) -> SpeechEvent | None:
+    def _turn_at(self, frame: Floats) -> SpeechEvent | None:
         probability = self._detector.probability(frame)
         if self._kept is None:
             return self._listen(frame, probability)

@@ -73,7 +73,7 @@ class Espeak:
         pieces: list[bytes] = []
 
         @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-        def take(samples: Any, count: int, _: Any) -> int:
+        def keep(samples: Any, count: int, _: Any) -> int:
             if samples and count:
                 pieces.append(ctypes.string_at(samples, count * 2))
             return 0
@@ -84,7 +84,7 @@ class Espeak:
                 raise SpeechError(
                     f"espeak doesn't have the language {voice.partition('+')[0]!r}; e.g. en, de, pt, ru, zh."
                 )
-            library.espeak_SetSynthCallback(take)
+            library.espeak_SetSynthCallback(keep)
             library.espeak_SetParameter(_RATE, round(min(max(_WORDS_A_MINUTE * speed, 80), 450)), 0)
             library.espeak_SetParameter(_PITCH, round(min(max(50 * pitch, 0), 99)), 0)
             data = text.encode()

@@ -73,6 +73,7 @@ class _Studio:
         return audio
 
 
+# By what a telephone names and not by the object, which comes to a worker process anew with each shard.
 _studios: dict[str, _Studio] = {}
 
 
@@ -130,8 +131,9 @@ class PhoneCall:
         )
         heard = self._telephone.line.apply(before + clean + after, self._rng).resampled(RATE)
         ear = studio.endpointer
-        ear.reset()
+        ear.reset()  # it serves all sessions of the process, and goes by what it heard before
         found = ear.feed(heard.pcm16())
+        # Noise may keep a turn open after the last word; the words are heard all the same.
         if (rest := ear.finish()) is not None:
             found.append(rest)
         sounds: list[Sound] = []

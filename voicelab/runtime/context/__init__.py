@@ -1,6 +1,12 @@
 """What a handler gets as `context`: the SDK's own, made safe for many sessions, and tolerant of the guide's spellings.
 
 `Contexts` makes one for each session. A context talks to a `Host`, which is the session engine.
+
+- `ports`: what a context asks of its host.
+- `session_context`: the SDK's context for one session: its experiments, its configuration, its background tasks.
+- `lab_context`: the Developer Guide's spellings on top, left out where the handler is strict.
+- `experiments`: how a session draws the variants of its tests, and keeps its outcomes.
+- `services`: answers in the platform's place for language models and shared data.
 """
 
 import copy
@@ -12,7 +18,8 @@ from voicelab.runtime.context.lab_context import LabContext
 from voicelab.runtime.context.ports import Host
 from voicelab.runtime.context.services import Completion, Services, ToolCall, last_message
 from voicelab.runtime.context.session_context import SessionContext
-from voicelab.runtime.sdk import CONTEXT, Event
+from voicelab.runtime.current_context import CONTEXT
+from voicelab.runtime.sdk import Event
 
 __all__ = [
     "Completion",
@@ -65,11 +72,14 @@ class Contexts:
             session_id: The session's id.
             data: Its parameters; copied.
         """
+        # Without `__init__`: the SDK's is slow, and what it sets is the same for all sessions of a run.
         context = object.__new__(self._class)
         own = context.__dict__
         own.update(self._rest)
+        # Shallow copies do: in the prototype the containers are empty, or hold text. What holds more is copied below.
         for name, value in self._containers.items():
             own[name] = value.copy()
+        # Two names of one list, of which the loop above has made two.
         context.transcript_parts = context._transcript
         context.session_id = session_id
         context.on_event = host.emitted
