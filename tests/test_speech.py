@@ -25,7 +25,7 @@ from voicelab.speech.voices import NAMES, local_voice
 def _own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(cache._state, "warned", False)
-    monkeypatch.setattr(deadline, "_told", set())
+    monkeypatch.setattr(deadline, "_announced", set())
 
 
 def tone(seconds=0.5, hz=440, rate=16000, level=0.5):
