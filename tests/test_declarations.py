@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from primfunctions.experiment import Experiment
-from voicelab.simulation.card import Standing
 
 import voicelab as vl
 from voicelab.base.errors import InputError

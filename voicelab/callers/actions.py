@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from voicelab.base import checks
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import has_half_a_character
 
@@ -238,7 +239,7 @@ def in_order(timed: Iterable[At]) -> tuple[At, ...]:
     return tuple(sorted(timed, key=lambda at: at.time_s))
 
 
-def words(text: str) -> str:
+def words(text: Given) -> str:
     """Return the text if a caller can say it.
 
     Raises:

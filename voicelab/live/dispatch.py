@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from voicelab.base.accepted_types import Json
 from voicelab.live.call import Call
-from voicelab.live.page_messages import CONSOLE, Json
+from voicelab.live.page_messages import CONSOLE
 
 Message = dict[str, Any]
 

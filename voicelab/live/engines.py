@@ -1,10 +1,11 @@
 """The engines a console can hear and speak with, and what each means."""
 
+from collections.abc import Callable
 from typing import Any
 
 from voicelab import speech
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
-from voicelab.live.page_messages import Json
 from voicelab.speech import SpeechToText, TextToSpeech
 
 OFF, BROWSER, AUTO = "off", "browser", "auto"
@@ -38,6 +39,9 @@ def pickers() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+_MAKERS: dict[str, Callable[[Any], Any]] = {"tts": speech.text_to_speech, "stt": speech.speech_to_text}
+
+
 def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
     """Return an engine's name, the engine (None for the page's own, or none), and a remark for the person.
 
@@ -52,7 +56,8 @@ def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
         return OFF, None, ""
     if given == BROWSER:
         return BROWSER, None, _BROWSER_VOICE if kind == "tts" else _BROWSER_EARS
-    make = speech.text_to_speech if kind == "tts" else speech.speech_to_text
+    # The registry refuses what is no engine, and says what it was given.
+    make: Callable[[Any], TextToSpeech | SpeechToText] = _MAKERS[kind]
     if given == AUTO:
         try:
             engine = make(AUTO)

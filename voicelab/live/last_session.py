@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.live.call import Call
-from voicelab.live.page_messages import Json
 from voicelab.live.rating import Rating, rating_of
 from voicelab.live.recording import RATE
 from voicelab.log.append import LiveLog

@@ -7,12 +7,8 @@ Types are written as the page has them: `string`, `number`, `boolean`, `unknown`
 name, `X[]`, `Record<string, X>`, `Partial<X>`, and alternatives with ` | `. A `?` after a field's name: it may be missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
-
-Json = Union[str, float, bool, None, Sequence["Json"], Mapping[str, "Json"]]  # noqa: UP007 - it names itself
-"""What a field of a message may hold, before anybody has looked at it."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from voicelab.base.accepted_types import Json
 from voicelab.live import page_data
 from voicelab.live.call import Call
 from voicelab.live.loop import LoopThread
-from voicelab.live.page_messages import Json
 from voicelab.record.lanes import Lanes
 
 Send = Callable[[dict[str, Any], bytes | None], None]

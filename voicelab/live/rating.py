@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
 from voicelab.base.records import SessionRows, column, table_row
-from voicelab.live.page_messages import Json
 
 _TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
 _NAME, _TYPE = (column("outcomes", name) for name in ("outcome", "type"))

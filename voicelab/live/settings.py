@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from voicelab.base import checks
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.live import engines
 from voicelab.live.call import Media
 from voicelab.live.engines import GivenEngine
-from voicelab.live.page_messages import Json
 
 _FASTEST = 60.0
 _SWITCHES = ("muted", "echo_cancellation", "noise_suppression", "auto_gain")

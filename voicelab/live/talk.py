@@ -15,6 +15,7 @@ import orjson
 
 from voicelab import __version__
 from voicelab.base import checks
+from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.callers import actions as inputs
 from voicelab.handlers import HandlerLike
@@ -25,7 +26,7 @@ from voicelab.live.engines import GivenEngine
 from voicelab.live.last_session import LastSession
 from voicelab.live.loop import LoopThread
 from voicelab.live.newest_handler import NewestHandler
-from voicelab.live.page_messages import CONSOLE, Json
+from voicelab.live.page_messages import CONSOLE
 from voicelab.live.page_updates import PageUpdates, Send
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants

@@ -6,7 +6,6 @@
 - `export_values` reads single values as exports write them; `naming` tells from a file's name which session it speaks of.
 - `gather` brings together what different files say of the same session.
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
-- `export_values` reads values as exports write them; `naming` tells which session a nameless file speaks of.
 - `report` keeps, file by file, what was not understood.
 """
 

@@ -1,6 +1,6 @@
 """What a context reports to."""
 
-from collections.abc import AsyncIterable, Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ class Host(Protocol):
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context itself sends (output data, log lines)."""
 
-    def task_emitted(self, event: Given, stream: AsyncIterable[Any], turn: int, task: str) -> None:
+    def task_emitted(self, event: Given, stream: AsyncIterator[object] | None, turn: int, task: str) -> None:
         """Take what a background task yields from its stream."""
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
