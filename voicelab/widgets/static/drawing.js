@@ -1,5 +1,6 @@
-/** Draws the timeline on a canvas, lane by lane: only what falls into the window. */
 // @ts-check
+
+/** Draws the timeline on a canvas, lane by lane: only what falls into the window. */
 
 import { drawMark, drawTick } from "./drawn_marks.js";
 import { drawSpan } from "./drawn_spans.js";
@@ -7,7 +8,7 @@ import { CHAR_PX, GUTTER, TOP, penOf, plotOf } from "./pen.js";
 import { LANES, LANE_NAMES } from "./spans.js";
 
 /** @import { Colours, Pen, Scene } from "./pen.js" */
-/** @import { Item } from "./spans.js" */
+/** @import { Item } from "./types.d.ts" */
 
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 

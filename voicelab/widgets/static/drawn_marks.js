@@ -1,11 +1,12 @@
-/** Draws moments: what comes in, errors, logs, and ticks on what takes time; one of many that share a pixel. */
 // @ts-check
+
+/** Draws moments: what comes in, errors, logs, and ticks on what takes time; one of many that share a pixel. */
 
 import { shortText } from "./dom.js";
 import { CHAR_PX, cross, outline, slotOf } from "./pen.js";
 
 /** @import { Colours, Pen } from "./pen.js" */
-/** @import { Item } from "./spans.js" */
+/** @import { Item } from "./types.d.ts" */
 
 /**
  * Draw a mark of a lane.

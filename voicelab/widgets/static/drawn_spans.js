@@ -1,11 +1,12 @@
-/** Draws what takes time: speech and what is lost of it, tasks, the closed gate. */
 // @ts-check
+
+/** Draws what takes time: speech and what is lost of it, tasks, the closed gate. */
 
 import { shortText } from "./dom.js";
 import { CHAR_PX, GUTTER, outline, roundedRect, slotOf } from "./pen.js";
 
 /** @import { Colours, Pen } from "./pen.js" */
-/** @import { Item } from "./spans.js" */
+/** @import { Item } from "./types.d.ts" */
 
 /** @typedef {{ left: number, top: number, width: number, tall: number }} Box */
 

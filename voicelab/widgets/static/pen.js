@@ -1,9 +1,10 @@
-/** What everything on the timeline's canvas is drawn with: where lanes and times stand, colours, the few shapes. */
 // @ts-check
+
+/** What everything on the timeline's canvas is drawn with: where lanes and times stand, colours, the few shapes. */
 
 import { LANES } from "./spans.js";
 
-/** @import { Item, Lane, Timeline } from "./spans.js" */
+/** @import { Item, Lane, Timeline } from "./types.d.ts" */
 
 export const GUTTER = 58;
 export const TOP = 18;

@@ -1,10 +1,11 @@
-/** The pointer on the timeline: point at an item, click it, drag the time along, zoom and pan with the wheel. */
 // @ts-check
+
+/** The pointer on the timeline: point at an item, click it, drag the time along, zoom and pan with the wheel. */
 
 import { GUTTER, plotOf } from "./pen.js";
 
 /** @import { Hit } from "./pen.js" */
-/** @import { Item } from "./spans.js" */
+/** @import { Item } from "./types.d.ts" */
 /** @import { Viewport } from "./viewport.js" */
 
 /**

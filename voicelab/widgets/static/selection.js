@@ -1,10 +1,11 @@
-/** Which item of the timeline is looked at: from one to the next in time, and from lane to lane. */
 // @ts-check
+
+/** Which item of the timeline is looked at: from one to the next in time, and from lane to lane. */
 
 import { clockText, shortText } from "./dom.js";
 import { LANES } from "./spans.js";
 
-/** @import { Item } from "./spans.js" */
+/** @import { Item } from "./types.d.ts" */
 /** @typedef {ReturnType<typeof createSelection>} Selection */
 
 /**

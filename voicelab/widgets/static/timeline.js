@@ -1,5 +1,6 @@
-/** The timeline: lanes to scale, zoom and pan, by pointer, wheel, keys and buttons; Enter or a click opens an event. */
 // @ts-check
+
+/** The timeline: lanes to scale, zoom and pan, by pointer, wheel, keys and buttons; Enter or a click opens an event. */
 
 import { button, freshId, make, setAttribute, setText } from "./dom.js";
 import { drawTimeline } from "./drawing.js";
@@ -9,24 +10,18 @@ import { createSelection, describe } from "./selection.js";
 import { LANE_NAMES, timelineOf } from "./spans.js";
 import { createViewport } from "./viewport.js";
 
+/** @import { Engine } from "./engine.js" */
 /** @import { Hit } from "./pen.js" */
 /** @import { Selection } from "./selection.js" */
-/** @import { Item, SpannedEvent, Timeline } from "./spans.js" */
+/** @import { Store } from "./store.js" */
+/** @import { Changed, Item, OpenEvent, Timeline } from "./types.d.ts" */
 /** @import { Viewport } from "./viewport.js" */
-
-/**
- * @typedef {object} SessionStore What the timeline reads of the store.
- * @property {Map<number, SpannedEvent>} events
- * @property {{ phase: string }} state
- * @property {{ lost: boolean, replay: object | null }} local
- * @property {() => number} now
- */
 
 /**
  * Make the timeline of one view.
  *
- * @param {{ store: SessionStore }} engine
- * @param {(event: SpannedEvent, back: HTMLElement) => void} open shows an event
+ * @param {Engine} engine
+ * @param {OpenEvent} open
  */
 export function timelineView({ store }, open) {
   let timeline = timelineOf([]);
@@ -66,7 +61,7 @@ export function timelineView({ store }, open) {
 
   return {
     element: parts.element,
-    /** @param {Set<string>} names */
+    /** @param {Changed} names */
     update(names) {
       if (names.has("session")) {
         viewport.begin();
@@ -135,7 +130,7 @@ function partsOf(viewport) {
  * @param {Timeline} timeline
  * @param {Viewport} viewport
  * @param {Item | null} active
- * @param {SessionStore} store
+ * @param {Store} store
  */
 function drawOn(parts, timeline, viewport, active, store) {
   const width = parts.stage.clientWidth;
@@ -217,7 +212,7 @@ function watchClicks({ stage, canvas, read }, viewport, selection, hits, show) {
  * Have the timeline drawn anew when its place, the theme or the present changes; returns what ends that.
  *
  * @param {HTMLElement} stage
- * @param {SessionStore} store
+ * @param {Store} store
  * @param {() => void} plan
  */
 function watchLooks(stage, store, plan) {

@@ -1,6 +1,6 @@
 /** What the modules of the page give each other, beside the messages (protocol.d.ts). */
 
-import type { Event, Settings, State } from "./protocol.d.ts";
+import type { Event, Settings, Span, State } from "./protocol.d.ts";
 
 /** A message's buffer: in a notebook a view into a larger one. */
 export type Bytes = ArrayBuffer | ArrayBufferView<ArrayBuffer>;
@@ -57,3 +57,17 @@ export interface View {
 
 /** Opens the viewer of an event; `back` gets the focus when it is closed. */
 export type OpenEvent = (event: Event, back: HTMLElement) => void;
+
+/** What spans of the timeline stand in. */
+export type Lane = Exclude<Span["lane"], "turns">;
+
+/** A span in its lane, and the event that it belongs to. */
+export type Item = Span & { lane: Lane; event: Event };
+
+/** A session as the timeline draws it. */
+export interface Timeline {
+  items: Item[]; // in order of time
+  turns: Span[]; // in order of time
+  end_s: number;
+  taskRows: number;
+}

@@ -1,5 +1,6 @@
-/** Which part of the session's time the timeline shows: zoom, pan, and keeping up with the present. */
 // @ts-check
+
+/** Which part of the session's time the timeline shows: zoom, pan, and keeping up with the present. */
 
 const LEAST_SPAN_S = 0.25;
 const FIRST_SPAN_S = 20;
