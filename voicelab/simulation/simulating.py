@@ -3,21 +3,22 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
-from voicelab.handlers import HandlerLike
+from voicelab.callers import CallerLike
+from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.log.clear import clear
 from voicelab.log.lock import Lock, hold
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import drop_speculative, make_folder
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.jobs import play, warn_of_unknown_tests
-from voicelab.runs.options import SessionOptions
+from voicelab.runs.options import ParametersLike, SessionOptions
 from voicelab.simulation.driver import Driver
 from voicelab.simulation.log_folder import existing_log, is_replaced, log_folder, n_settled, open_folder
 from voicelab.simulation.pool import Executor, Pool, default_workers
@@ -25,27 +26,26 @@ from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
 from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.worker import ShardReport
-from voicelab.world.model import Model
+from voicelab.world.model import ModelLike
 from voicelab.world.world import World
 
 if TYPE_CHECKING:
     import tempfile
 
-    import pandas as pd
-
     from voicelab.log.read import Log
     from voicelab.speech import PhoneLine
+    from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
     from voicelab.world.telephone import Telephone
 
 
 def simulate(
     handler: HandlerLike,
-    callers: Any,
+    callers: CallerLike,
     sessions: int = 10_000,
     seed: int = 0,
     log: str | Path | None = None,
-    parameters: "Mapping[str, Any] | pd.DataFrame | Callable[[int], Mapping[str, Any]] | None" = None,
-    variables: Mapping[str, str] | str | Path | None = None,
+    parameters: ParametersLike = None,
+    variables: VariablesLike | None = None,
     environment: str | None = None,
     variants: Mapping[str, str] | str | None = None,
     start: datetime | str | None = None,
@@ -58,11 +58,11 @@ def simulate(
     resume: bool = False,
     overwrite: bool = False,
     configuration: Mapping[str, Any] | None = None,
-    tts: Any = "auto",
-    stt: Any = "auto",
+    tts: "TextToSpeechLike" = "auto",
+    stt: "SpeechToTextLike" = "auto",
     phrases: Sequence[str] | None = None,
     input_data: Mapping[str, Any] | None = None,
-    model: Model | Callable[[Mapping[str, Any]], Any] | None = None,
+    model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
@@ -224,7 +224,13 @@ class _Totals:
         return {"statuses": dict(self._statuses), "n_errors": self._n_errors, "otherwise_share": shares}
 
 
-def _telephone(audio: Any, tts: Any, stt: Any, phrases: Sequence[str] | None, world: World | None) -> "Telephone":
+def _telephone(
+    audio: "PhoneLine",
+    tts: "TextToSpeechLike",
+    stt: "SpeechToTextLike",
+    phrases: Sequence[str] | None,
+    world: World | None,
+) -> "Telephone":
     # Workers import this package; those of a simulation in text load no engines of speech.
     from voicelab.world import telephone
 
