@@ -64,7 +64,7 @@ def edges_between_modules() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, path in known.items():
         found = {module_of(name, known) for name in imported(path)}
-        graph[module] = {other for other in found if other is not None and other not in {module, "voicelab"}}
+        graph[module] = {other for other in found if other is not None and other != module}
     return graph
 
 

@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from voicelab.base.version import __version__
 
 # Public name -> the module that has it.
 _NAMES = {

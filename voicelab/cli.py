@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voicelab import __version__
 from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
+from voicelab.base.version import __version__
 
 if TYPE_CHECKING:
     from voicelab.base.accepted_types import LogLike

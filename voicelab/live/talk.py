@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from voicelab import __version__
 from voicelab.base import checks
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
+from voicelab.base.version import __version__
 from voicelab.callers import actions as inputs
 from voicelab.handlers import HandlerLike
 from voicelab.live import page_data

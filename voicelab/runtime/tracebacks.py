@@ -12,14 +12,11 @@ from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
-import voicelab
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.runtime.sdk import FOLDER
 
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
-_OURS = tuple(
-    folder + os.sep for folder in (str(Path(voicelab.__file__).parent), FOLDER, str(Path(os.__file__).parent))
-)
+_OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
 _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
     (

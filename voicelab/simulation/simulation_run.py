@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from voicelab import __version__
+from voicelab.base.version import __version__
 from voicelab.log.write import SHARD_SIZE
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import Rows, SessionOptions
