@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := engine scale calibration analysis speech console talk
 
-.PHONY: demo test format bench bench-quick lab clean
+.PHONY: demo test lint format bench bench-quick lab clean
 
 demo: $(VENV)/.installed
 	$(BIN)/voicelab demo
