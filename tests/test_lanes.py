@@ -339,6 +339,24 @@ def test_the_picture_draws_every_span_that_can_be_told_apart():
     assert len(drawn) >= 0.8 * len(places)
 
 
+def test_a_mark_at_the_end_is_labelled_inside_the_picture():
+    drawing = svg(events_of((0.0, "input:start", {}), (9.0, "input:stop", {})), 9.0)
+    assert re.search(r"text-anchor='end'[^>]*>stop<", drawing)
+    assert re.search(r"<text x='[^']*' y='[^']*' opacity='.75'>start<", drawing)
+
+
+def test_a_mark_where_speech_begins_keeps_its_label():
+    drawing = svg(
+        events_of(
+            (0.0, "output:text_to_speech", {"text": "You are booked", "duration_s": 4.0}),
+            (0.0, "output:stop", {}),
+            (5.0, "output:text_to_speech", {"text": "Goodbye", "duration_s": 1.0}),
+        ),
+        6.0,
+    )
+    assert ">stop</text>" in drawing
+
+
 def test_the_drawing_is_escaped_and_named():
     drawing = vl.run(talker, ["<script>alert(1)</script>"])._repr_html_()
     assert "<script>" not in drawing

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from voicelab.record.lines import Line, clock_text
 
-_INK = "var(--jp-ui-font-color1, CanvasText)"
+_INK = "var(--jp-ui-font-color1, inherit)"
 _DIM = "opacity:.65;font-size:85%"
 _STYLES = {
     "agent": "align-self:flex-start;background:rgba(15,143,108,.13);border-radius:12px 12px 12px 3px;max-width:85%",

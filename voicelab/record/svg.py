@@ -173,9 +173,11 @@ def _rooms(spans: Sequence[Span], scene: _Scene) -> dict[int, float]:
     """Return the pixels from each span's beginning to that of the next one in its row."""
     rooms: dict[int, float] = {}
     ahead: dict[tuple[LaneName, int], float] = {}
-    for span in sorted(spans, key=lambda span: span.start_s, reverse=True):
+    # Of what begins at the same time the last has the room: what takes time, before it, is labelled inside.
+    in_time = sorted(spans, key=lambda span: span.start_s)
+    for span in reversed(in_time):
         x = scene.x(span.start_s)
-        rooms[id(span)] = ahead.get((span.lane, span.row), float("inf")) - x
+        rooms[id(span)] = ahead.get((span.lane, span.row), math.inf) - x
         ahead[span.lane, span.row] = x
     return rooms
 
@@ -189,7 +191,9 @@ def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
     letters = int((min(room, 260) - 14) / _PIXELS_A_LETTER)
     if span.kind == "mark" and span.label and letters >= min(_LEAST_LETTERS, len(span.label)):
         ink = f"fill='{_COLOURS['error']}'" if span.tone == "error" else "opacity='.75'"
-        yield f"<text x='{x + 8:.1f}' y='{middle + 4:g}' {ink}>{_shortened(span.label, letters)}</text>"
+        left = room == math.inf and x + 8 + len(span.label) * _PIXELS_A_LETTER > _WIDTH
+        at = f"x='{x - 8:.1f}' text-anchor='end'" if left else f"x='{x + 8:.1f}'"
+        yield f"<text {at} y='{middle + 4:g}' {ink}>{_shortened(span.label, letters)}</text>"
 
 
 def _shape(span: Span, x: float, middle: float, y: float, slot: float) -> str:

@@ -2,7 +2,7 @@
 
 /** Draws the timeline on a canvas, lane by lane: only what falls into the window. */
 
-import { drawMark, drawTick } from "./drawn_marks.js";
+import { drawMark, drawTick, toldApart } from "./drawn_marks.js";
 import { drawSpan } from "./drawn_spans.js";
 import { CHAR_PX, GUTTER, TOP, penOf, plotOf } from "./pen.js";
 import { LANES, LANE_NAMES } from "./spans.js";
@@ -43,7 +43,8 @@ export function drawTimeline(context, scene, colours) {
 function drawItems(pen) {
   const { scene } = pen;
   const to_s = scene.from_s + scene.span_s;
-  const visible = scene.items.filter(({ start_s, end_s }) => start_s <= to_s && (end_s ?? scene.now_s) >= scene.from_s);
+  const inWindow = scene.items.filter(({ start_s, end_s }) => start_s <= to_s && (end_s ?? scene.now_s) >= scene.from_s);
+  const visible = toldApart(pen, inWindow);
   const spans = visible.filter(({ kind }) => kind === "span");
   const beside = roomsOf(pen, spans);
   for (const item of spans) drawSpan(pen, item, beside.get(item) ?? Infinity);

@@ -20,7 +20,6 @@ export function drawMark(pen, item, room) {
   const { y, height } = layout.lanes[item.lane];
   const at = pen.x(item.start_s);
   const middle = y + (item.lane === "agent" ? 28 : height / 2);
-  if (isTaken(pen, item, at)) return;
   drawShape(pen, item, at, middle);
   pen.hits.push({ x0: at - 6, x1: at + 6, y0: y, y1: y + height, item });
   const chars = Math.floor((Math.min(room, 260) - 14) / CHAR_PX);
@@ -41,7 +40,6 @@ export function drawTick(pen, item) {
   const { context, colours } = pen;
   const { top, slot } = slotOf(pen, item);
   const at = pen.x(item.start_s);
-  if (isTaken(pen, item, at)) return;
   if (item.tone === "error") cross(context, at, top + slot / 2, colours.cut);
   else {
     context.fillStyle = item.tone === "task" ? colours.task : colours.gate;
@@ -52,17 +50,20 @@ export function drawTick(pen, item) {
 }
 
 /**
- * Thousands of marks fall on one pixel when all of a long session is in view: one of them is drawn.
+ * Thousands of moments fall on one pixel when all of a long session is in view: leave one of them.
  *
  * @param {Pen} pen
- * @param {Item} item
- * @param {number} at
+ * @param {Item[]} items
  */
-function isTaken({ taken }, { lane, row, tone }, at) {
-  const pixel = `${lane}${row} ${Math.round(at / 2)} ${tone === "error"}`;
-  if (taken.has(pixel)) return true;
-  taken.add(pixel);
-  return false;
+export function toldApart({ x }, items) {
+  const taken = new Set();
+  return items.filter(({ kind, lane, row, tone, start_s }) => {
+    const pixel = `${lane}${row} ${Math.round(x(start_s) / 2)} ${tone === "error"}`;
+    if (kind === "span") return true;
+    if (taken.has(pixel)) return false;
+    taken.add(pixel);
+    return true;
+  });
 }
 
 /**

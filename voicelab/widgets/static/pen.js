@@ -40,7 +40,6 @@ const COLOURS = /** @type {const} */ (["bg", "panel", "ink", "dim", "line", "cal
  * @property {Layout} layout
  * @property {(time_s: number) => number} x
  * @property {Hit[]} hits what can be clicked
- * @property {Set<string>} taken pixels that have a mark already
  */
 
 /**
@@ -54,7 +53,7 @@ const COLOURS = /** @type {const} */ (["bg", "panel", "ink", "dim", "line", "cal
 export function penOf(context, scene, colours) {
   const plot = plotOf(scene.width);
   const x = (/** @type {number} */ time_s) => GUTTER + PAD + ((time_s - scene.from_s) / scene.span_s) * plot;
-  return { context, scene, colours, layout: layoutOf(scene.taskRows), x, hits: [], taken: new Set() };
+  return { context, scene, colours, layout: layoutOf(scene.taskRows), x, hits: [] };
 }
 
 /**
