@@ -111,18 +111,20 @@ def hears_itself(page, act, until):
       engine.playback.wake();
       const gain = engine.playback.output;
       const source = `registerProcessor("tap", class extends AudioWorkletProcessor {{
-        process([input]) {{ if (input[0]) this.port.postMessage(input[0].slice()); return true; }}
+        process([input]) {{ this.port.postMessage([currentTime, input[0]?.slice() ?? []]); return true; }}
       }});`;
       await gain.context.audioWorklet.addModule(URL.createObjectURL(new Blob([source], {{ type: "text/javascript" }})));
       window.tap = [];
       const node = new AudioWorkletNode(gain.context, "tap", {{ numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" }});
-      node.port.onmessage = ({{ data }}) => tap.push(Array.from(data));
+      node.port.onmessage = ({{ data: [time_s, samples] }}) => {{ tap.push(Array.from(samples)); window.tapped_s = time_s; }};
       gain.connect(node);
       window.tapRate = gain.context.sampleRate;
     }}""")
     page.evaluate(act)
     page.wait_for_function(until)
-    page.wait_for_timeout(150)
+    # The audio thread's news can be late: all of it until now.
+    now_s = page.evaluate(f"{CONSOLE}.playback.output.context.currentTime")
+    page.wait_for_function("now_s => tapped_s > now_s", arg=now_s)
     return np.asarray(page.evaluate("tap.flat()")), page.evaluate("tapRate")
 
 
