@@ -9,7 +9,6 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `weighted`: choices by weight, and which of them a text calls for.
 - `records`: the log's tables and columns, and the rows that a finished session hands over.
 - `masking`: hides the values of variables, however a text has encoded them.
-- `accepted_types`: what public arguments take, where it is more than one class.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
 - `version`: the version of the package.
 """

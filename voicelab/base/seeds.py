@@ -37,7 +37,7 @@ class Seeds:
         self._prefix = f"{index}:".encode()
 
     def seed(self, stream: str) -> int:
-        """Return the 64-bit seed of a stream, such as `caller`, `handler`, `world` or `test:greeting`."""
+        """Return the 64-bit seed of a stream, such as `caller`, `handler`, `world:delay` or `test:greeting`."""
         return int.from_bytes(blake2b(self._prefix + stream.encode(), key=self._key, digest_size=8).digest(), "little")
 
     def uniform(self, stream: str) -> float:

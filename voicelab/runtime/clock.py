@@ -2,8 +2,8 @@
 
 `VirtualLoop` is an event loop whose time stands still while code runs and jumps, when nothing is left to run, exactly
 to the next timer. It has no selector, no sockets and no threads; work sent to an executor runs at once, in place.
-A session knows neither kind of loop: it asks its `Clock` for `now`, waits with `wait_until` (until that time or until
-somebody calls `wake`), and sets one alarm for the time that it spends inside the handler.
+A session knows neither kind of loop: it tells its `Clock` what to ask for the next time that matters (`attend`), asks it
+for `now`, and waits with `wait`, until that time has come or somebody calls `wake`.
 
 How virtual time works. asyncio keeps two lists: `_ready`, what can run now, and `_scheduled`, a heap of timers. An
 ordinary loop that has nothing ready sleeps in its selector until the first timer is due. This one has nothing to sleep

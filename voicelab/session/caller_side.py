@@ -54,7 +54,7 @@ class CallerSide:
 
     Attributes:
         heard: What was heard of the agent since the caller's last words.
-        answered: Whether the agent has spoken or worked since the caller was last asked; the runner sets it.
+        answered: Whether the agent has spoken or worked since the caller was last asked; the session sets it.
         next_at: When the caller does something whatever the agent does, in seconds.
         plan_at: When it does what it has planned for the agent's silence.
     """
