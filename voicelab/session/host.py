@@ -25,7 +25,7 @@ from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generat
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import describe, users_frame, waiting_at
 from voicelab.session.recorder import Recorder
-from voicelab.session.turns import TurnTaking  # noqa: TC001 - annotates an attribute
+from voicelab.session.turns import SILENCE_S, TurnTaking
 
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
@@ -122,7 +122,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         self.masker = Masker(self.variables.values())
-        self.timeout_s = float(self.configuration.get("timeout", 5))
+        self.timeout_s = float(self.configuration.get("timeout", SILENCE_S))
         self.contexts = Contexts(
             strict=self.strict,
             variables=self.variables,

@@ -11,6 +11,8 @@ from voicelab.session.inputs import Given, Timeout
 from voicelab.session.utterance import Utterance, joined
 
 NEVER = float("inf")
+SILENCE_S = 5.0
+"""Silence after which the handler gets a timeout, where the SDK's `Configuration` gives no `timeout`, in seconds."""
 
 
 class Effects(Protocol):
@@ -84,7 +86,7 @@ class TurnTaking:
         "turn",
     )
 
-    def __init__(self, effects: Effects, timeout_s: float = 5.0) -> None:
+    def __init__(self, effects: Effects, timeout_s: float = SILENCE_S) -> None:
         self._effects = effects
         self._timeout_s = timeout_s or NEVER
         self.queue: list[Utterance] = []
