@@ -6,6 +6,7 @@ import orjson
 
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
+from voicelab.base.plain_json import encode
 from voicelab.base.records import SessionRows, column, table_row
 
 _TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
@@ -49,7 +50,7 @@ class Rating:
             "outcomes", session_index=index, outcome=self.outcome, type=kind, value=number, text=words, written=True
         )
         time_s, turn, *_ = rows.events[-1] if rows.events else (0.0, 0)
-        text = orjson.dumps({"outcome": self.outcome, "value": value, "note": note}).decode()
+        text = encode({"outcome": self.outcome, "value": value, "note": note})
         return replace(rows, outcomes=[*outcomes, row], events=[*rows.events, (time_s, turn, _RATING, text)])
 
     def _written(self, value: Json) -> tuple[str, float | None, str | None]:

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from voicelab.base.plain_json import encode
 from voicelab.base.records import Event
 
 
@@ -85,7 +84,7 @@ def _note(event: Event) -> str:
         # Not `format(**...)`, which copies into a plain dict and so asks neither for what is missing nor for what is long.
         return _NOTES[event.name].format_map(_Shown(data))
     facts = {key: shown_value(value) for key, value in data.items()}
-    return f"{event.name} {data.get('message') or orjson.dumps(facts).decode()}"
+    return f"{event.name} {data.get('message') or encode(facts)}"
 
 
 def _where(data: Mapping[str, Any]) -> str:

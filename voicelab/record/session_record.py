@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from voicelab.base.plain_json import encode
 from voicelab.base.records import (
     EXPOSURES,
     METRICS,
@@ -168,7 +169,7 @@ class SessionRecord:
         parts = {
             "tests": ", ".join(f"{test} = {variant}{forced.get(test, '')}" for test, variant in self.variants.items()),
             "outcomes": ", ".join(f"{name} = {value}" for name, value in self.outcomes.items()),
-            "output": "" if not self.output_data else orjson.dumps(self.output_data).decode(),
+            "output": "" if not self.output_data else encode(self.output_data),
             "ended": f"{self.status} after {self.duration_s:.1f} s, {self.n_turns} turns, {_errors(self.n_errors)}",
         }
         return {name: text for name, text in parts.items() if text}

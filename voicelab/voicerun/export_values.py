@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from voicelab.base.accepted_types import Json
+from voicelab.base.plain_json import encode
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_MILLISECONDS = 1e11
@@ -80,4 +81,4 @@ def wall_seconds(value: Json) -> float | None:
 
 def text_of(value: Json) -> str:
     """Return a scalar as the text that JSON makes of it, without quotes."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else encode(value)
