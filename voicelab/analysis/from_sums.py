@@ -21,6 +21,7 @@ from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
+from voicelab.log.queries import quoted
 
 Floats = npt.NDArray[np.float64]
 
@@ -114,7 +115,7 @@ def read_totals(
             raise InputError("The frame is empty: there is no session to decide by.")
         most = None if rule.needs_both else rule.max_iterations
         if most is not None and everything > most:
-            there = f"NOT isnan({_quoted(variant)})" if types[variant] in _FLOATS else f"{_quoted(variant)} IS NOT NULL"
+            there = f"NOT isnan({quoted(variant)})" if types[variant] in _FLOATS else f"{quoted(variant)} IS NOT NULL"
             rows, _ = _added_up(source.filter(there).limit(most), variant, columns)
     totals = _of_rows(rows, variant, columns, weights, rule, warnings)
     counted = int(totals.counts.sum())
@@ -127,13 +128,9 @@ def read_totals(
     return totals
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _read(name: str) -> str:
     """Return the expression of the number that a column's text stands for; NULL where it is none."""
-    text = f"lower(trim({_quoted(name)}::VARCHAR))"
+    text = f"lower(trim({quoted(name)}::VARCHAR))"
     return f"CASE {text} WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE TRY_CAST({text} AS DOUBLE) END"
 
 
@@ -165,7 +162,7 @@ class _Relation(NamedTuple):
             return self._level(base, level)
         if self._is_text(base):
             raise needs_level(base, self._levels(base))
-        number, type_ = (_quoted(base), self.types[base]) if self.types[base] in _NUMBERS else (_read(base), "DOUBLE")
+        number, type_ = (quoted(base), self.types[base]) if self.types[base] in _NUMBERS else (_read(base), "DOUBLE")
         if self.asked.get(base) == "binary" and type_ != "BOOLEAN":
             finite = f"CASE WHEN isfinite({number}) THEN {number} > 0 END"
             return _Column(name, finite if type_ in _FLOATS else f"{number} > 0", "BOOLEAN")
@@ -187,11 +184,11 @@ class _Relation(NamedTuple):
             return asked == "string"
         if self.types[base] not in _TEXTS:
             return True
-        words = self.source.filter(f"{_quoted(base)} IS NOT NULL AND {_read(base)} IS NULL")
+        words = self.source.filter(f"{quoted(base)} IS NOT NULL AND {_read(base)} IS NULL")
         return bool(words.limit(1).fetchall())
 
     def _label(self, base: str) -> str:
-        column = _quoted(base)
+        column = quoted(base)
         if self.types[base] in _FLOATS:
             return f"CASE WHEN {column} = floor({column}) THEN {column}::HUGEINT::VARCHAR ELSE {column}::VARCHAR END"
         return f"{column}::VARCHAR"
@@ -236,7 +233,7 @@ _Rows = dict[str, _OfVariant]
 def _added_up(source: duckdb.DuckDBPyRelation, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
     """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
     first = source.limit(_SAMPLE).project(", ".join(column.value for column in columns)).fetchall()
-    values, parts = [f"{_quoted(variant)} AS variant"], ["count(*)"]
+    values, parts = [f"{quoted(variant)} AS variant"], ["count(*)"]
     for at, (_, value, type_, _) in enumerate(columns):
         x = f"x{at}"
         finite = f"CASE WHEN isfinite({value}) THEN {value} END" if type_ in _FLOATS else f"({value})"

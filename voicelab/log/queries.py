@@ -103,21 +103,21 @@ def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[s
         outcomes: Names of the outcomes, and `string` for those that hold text.
         late: Names of the outcomes that were added late.
     """
-    variants = [f"max(variant) FILTER (test = {_text(test)}) AS {_name(f'variant.{test}')}" for test in tests]
+    variants = [f"max(variant) FILTER (test = {_text(test)}) AS {quoted(f'variant.{test}')}" for test in tests]
     values = [
         f"{'max(text)' if kind == 'string' else 'max(value)'} FILTER (outcome = {_text(name)} AND written) "
-        f"AS {_name(f'outcome.{name}')}"
+        f"AS {quoted(f'outcome.{name}')}"
         for name, kind in outcomes.items()
     ]
-    values += [f"bool_or(written) FILTER (outcome = {_text(name)}) AS {_name(f'written.{name}')}" for name in outcomes]
+    values += [f"bool_or(written) FILTER (outcome = {_text(name)}) AS {quoted(f'written.{name}')}" for name in outcomes]
     added = [
         f"coalesce(CAST(max(value) FILTER (outcome = {_text(name)}) AS VARCHAR), max(text) FILTER (outcome = {_text(name)})) "
-        f"AS {_name(f'outcome.{name}')}"
+        f"AS {quoted(f'outcome.{name}')}"
         for name in late
     ]
-    shown = [f"v.{_name(f'variant.{test}')}" for test in tests]
+    shown = [f"v.{quoted(f'variant.{test}')}" for test in tests]
     shown += [_filled(name, kind) for name, kind in outcomes.items()]
-    shown += [f"TRY_CAST(l.{_name(f'outcome.{name}')} AS DOUBLE) AS {_name(f'outcome.{name}')}" for name in late]
+    shown += [f"TRY_CAST(l.{quoted(f'outcome.{name}')} AS DOUBLE) AS {quoted(f'outcome.{name}')}" for name in late]
     return f"""
 WITH v AS (SELECT session_id{_list(variants)} FROM exposures GROUP BY session_id),
     o AS (SELECT session_id{_list(values)} FROM outcomes GROUP BY session_id),
@@ -129,20 +129,21 @@ ORDER BY session_index
 
 
 def _filled(name: str, kind: str) -> str:
-    column = f"o.{_name(f'outcome.{name}')}"
+    column = f"o.{quoted(f'outcome.{name}')}"
     unwritten = unwritten_value(kind, crashed=False)
     if unwritten is None:
         return column
     # One that was written as None is missing. What a crashed session counts as is for the analysis, which knows the kind.
-    as_it_is = f"s.status = 'error' OR o.{_name(f'written.{name}')}"
-    return f"CASE WHEN {as_it_is} THEN {column} ELSE coalesce({column}, {unwritten}) END AS {_name(f'outcome.{name}')}"
+    as_it_is = f"s.status = 'error' OR o.{quoted(f'written.{name}')}"
+    return f"CASE WHEN {as_it_is} THEN {column} ELSE coalesce({column}, {unwritten}) END AS {quoted(f'outcome.{name}')}"
 
 
 def _list(parts: Sequence[str]) -> str:
     return "".join(f", {part}" for part in parts)
 
 
-def _name(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return the name of a column as SQL writes it, whatever it holds."""
     return '"' + name.replace('"', '""') + '"'
 
 
