@@ -185,15 +185,15 @@ def _sessions_of(exports: Sequence[Export], gathered: Gathered, reports: Mapping
     for report in reports.values():
         if report.kind == shapes.SESSIONS:
             named[report.file] = set(report.sessions)
-    beside = naming.only_ids(nameless, named)
-    rest = [export for export in nameless if export.file not in beside]
+    by_neighbours = naming.only_ids(nameless, named)
+    rest = [export for export in nameless if export.file not in by_neighbours]
     found = {
-        **beside,
+        **by_neighbours,
         **naming.name_sessions(rest, {*gathered.drafts, *(name for names in named.values() for name in names)}),
     }
     for export in nameless:
         reports[export.file].session_id_from = "file name"
-        if export.file in beside:
+        if export.file in by_neighbours:
             reports[export.file].session_id_from = "the files beside it"
     return {file: session_id if session_id is not None else found[file] for file, session_id in own.items()}
 

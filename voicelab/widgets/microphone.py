@@ -35,7 +35,7 @@ class Microphone(anywidget.AnyWidget):
     def __init__(self) -> None:
         super().__init__()
         self._audio: Audio | None = None
-        self._trouble = ""
+        self._error = ""
         # The pages that show it, the last used one last: that one records when a cell asks for it.
         self._pages: list[str] = []
         self._waiting: dict[str, Any] | None = None
@@ -51,7 +51,7 @@ class Microphone(anywidget.AnyWidget):
         """
         if self._audio is None:
             raise VoicelabError(
-                self._trouble or "Nothing has been recorded yet: show the microphone in a cell and press Record."
+                self._error or "Nothing has been recorded yet: show the microphone in a cell and press Record."
             )
         return self._audio
 
@@ -96,9 +96,9 @@ class Microphone(anywidget.AnyWidget):
             waiting, self._waiting = self._waiting, None
             self._tell(waiting)
         elif kind == "recording":
-            self._trouble = ""
+            self._error = ""
         elif kind == "trouble":
-            self._trouble = str(content.get("text"))
+            self._error = str(content.get("text"))
         elif kind == "piece" and buffers:
             pieces = self._pieces.setdefault(page, [])
             if content.get("at") == 0:
@@ -114,7 +114,7 @@ class Microphone(anywidget.AnyWidget):
         samples = np.frombuffer(b"".join(piece for _, piece in sorted(pieces)), np.dtype("<i2"))
         if len(samples) != n_samples:
             self._audio = None
-            self._trouble = f"Only {len(samples)} of {n_samples} samples arrived from the page. Record again."
+            self._error = f"Only {len(samples)} of {n_samples} samples arrived from the page. Record again."
         else:
             self._audio = Audio(samples.astype(np.int16), rate)
 
