@@ -16,6 +16,7 @@ from dotenv.parser import parse_stream
 
 from voicelab.base.accepted_types import Cell, Json
 from voicelab.base.errors import HandlerError, InputError, did_you_mean
+from voicelab.base.masking import MASK
 
 VariablesLike = Mapping[str, Any] | str | Path
 
@@ -24,7 +25,7 @@ class Variables(dict[str, str]):
     """Variables by name; shows the names and never a value, since most are keys and passwords."""
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{name!r}: '***'" for name in self) + "}"
+        return "{" + ", ".join(f"{name!r}: {MASK!r}" for name in self) + "}"
 
     __str__ = __repr__
 

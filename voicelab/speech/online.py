@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from voicelab.base.errors import InputError, SpeechError, did_you_mean
+from voicelab.base.masking import Masker
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
 from voicelab.speech.transcript import Transcript
@@ -92,8 +93,7 @@ class OnlineRecogniser:
         return str(heard[0] if isinstance(heard, tuple) else heard)
 
     def _failed(self, what: str) -> str:
-        for value in self._options.values():
-            what = what.replace(str(value), "••••••") if len(str(value)) > 3 else what  # noqa: PLR2004 - too short to be a key
+        what = Masker(map(str, self._options.values())).text(what)
         return (
             f"The recogniser {self.name!r} needs the internet and could not reach its service ({what}). Nothing was "
             "recognised. Use stt='sphinx' (works offline) or reconnect."
