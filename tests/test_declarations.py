@@ -186,7 +186,7 @@ def test_a_session_of_a_variant_that_is_off_contradicts_the_weights():
     with np.errstate(all="raise", under="ignore"):
         whole.extend(arms)
         for arm in arms:
-            single.take(int(arm))
+            single.add(int(arm))
         looked.look(np.bincount(arms).astype(float))
     assert whole.alarm
     assert single.alarm

@@ -68,11 +68,11 @@ class Evidence(Protocol):
         """Judge by the moments alone, for many sessions that are added at once: one look, at their end."""
 
     @property
-    def takes_singly(self) -> bool:
-        """Whether `take` will do."""
+    def adds_singly(self) -> bool:
+        """Whether `add` will do."""
 
-    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
-        """Take one session; the same floats as `extend` without arrays of one element, which cost ten times as much.
+    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+        """Add one session; the same floats as `extend` without arrays of one element, which cost ten times as much.
 
         Args:
             arm: Its arm.

@@ -65,11 +65,11 @@ class Horizon:
         return Path(at, pairs, np.broadcast_to(best.T, (len(at), k)))
 
     @property
-    def takes_singly(self) -> bool:
-        """Whether `take` will do: a binary outcome without margin and without epochs."""
+    def adds_singly(self) -> bool:
+        """Whether `add` will do: a binary outcome without margin and without epochs."""
         return self._kind == "binary" and not self._margin and not self._strata
 
-    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session."""
         del hit
         n, hits = parts[0].tolist(), parts[1].tolist()

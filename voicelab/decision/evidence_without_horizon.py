@@ -46,25 +46,25 @@ class EProcess:
         """Take sessions in order."""
         # Rates have a bet that is exact in every sample. A margin leaves it no equality to be fair under, so there, and for
         # counts and floats, the evidence is that of the means.
-        return self._told(self._exact_path(arms, values)) if self._exact else self.look(sums)
+        return self._reported(self._exact_path(arms, values)) if self._exact else self.look(sums)
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments: by means, also where the outcome is binary, since exact bets need every session."""
-        return self._told(self._mean_path(sums))
+        return self._reported(self._mean_path(sums))
 
-    def _told(self, log_e: Floats) -> Path:
+    def _reported(self, log_e: Floats) -> Path:
         self._now = log_e[-1].tolist()
         self._bounds.clear()
-        # What is told is the largest so far, of every intersection: it moves at few sessions, and only those are told.
+        # What is reported is the largest so far, of every intersection: it moves at few sessions, and only those are reported.
         running = closed.running_e(log_e, self._peaks)
         moved = np.zeros(len(log_e), dtype=np.bool_)
         moved[0] = True
         for path in running.values():
             moved[1:] |= path[1:] != path[:-1]
         at = np.flatnonzero(moved)
-        told = {members: path[at] for members, path in running.items()}
+        reported = {members: path[at] for members, path in running.items()}
         k = len(self._weights)
-        return Path(at, closed.pairs_by_e(told, k), closed.best_by_e(told, k))
+        return Path(at, closed.pairs_by_e(reported, k), closed.best_by_e(reported, k))
 
     def _exact_path(self, arms: Ints, values: Floats) -> Floats:
         """Return log E of every ordered pair after each session, shape (T, k, k)."""
@@ -90,18 +90,18 @@ class EProcess:
         return log_e
 
     @property
-    def takes_singly(self) -> bool:
-        """Whether `take` will do: exact bets, among few enough arms to go through their intersections."""
+    def adds_singly(self) -> bool:
+        """Whether `add` will do: exact bets, among few enough arms to go through their intersections."""
         return self._exact and len(self._weights) <= closed.MOST_ENUMERATED
 
-    def take(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
-        """Take one session; what it is worth is averaged over the priors only when some evidence may have grown."""
+    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+        """Add one session; what it is worth is averaged over the priors only when some evidence may have grown."""
         del parts
         if hit is None:
             return None
         mine, is_second = _pairs_of(len(self._weights), arm)
         bets = [self._bets[pair] for pair in mine]
-        gains = eprocess.take(bets, is_second, hit, [self._shares[pair] for pair in mine])
+        gains = eprocess.add_session(bets, is_second, hit, [self._shares[pair] for pair in mine])
         by_pair = {}
         for (i, j), (first, second) in zip(mine, gains, strict=True):
             forward, back = (first, second) if self._sign > 0 else (second, first)

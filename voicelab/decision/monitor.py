@@ -139,8 +139,8 @@ class Monitor:
             index: Its index; by default one session after the other.
         """
         arm = self._arms[variant]
-        if self._takes_singly and not self.stopped:
-            return self._take(arm, value, self.sessions if index is None else index)
+        if self._adds_singly and not self.stopped:
+            return self._add_binary(arm, value, self.sessions if index is None else index)
         return self.extend(
             np.array([arm]),
             np.array([np.nan if value is None else float(value)]),
@@ -150,10 +150,10 @@ class Monitor:
         )
 
     @property
-    def _takes_singly(self) -> bool:
-        return self.kind == "binary" and self.trace is None and bool(self.evidence and self.evidence.takes_singly)
+    def _adds_singly(self) -> bool:
+        return self.kind == "binary" and self.trace is None and bool(self.evidence and self.evidence.adds_singly)
 
-    def _take(self, arm: int, value: float | None, index: int) -> int | None:
+    def _add_binary(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
         assert self.evidence is not None  # noqa: S101 - the caller has asked
         self.recorded = self.recorded or value is not None
@@ -164,11 +164,11 @@ class Monitor:
             if hit:
                 epoch[1, arm] += 1.0
                 epoch[2, arm] += 1.0
-            path = self.evidence.take(arm, hit, epoch)
+            path = self.evidence.add(arm, hit, epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
                 self._p = min(self._p, float(self._criterion(path)[0]))
-        self.ratio.take(arm)
+        self.ratio.add(arm)
         self.sessions += 1
         if stopping.is_fulfilled(self.rule, self.sessions, self._p):
             self.stopped, self.stopped_index = True, index
@@ -193,15 +193,15 @@ class Monitor:
             # No evidence without a value, but the declared number may stop the test; kept, since they will count as 0.
             nothing = np.array([0]), np.ones(1)
             stop = stopping.first_stop(self.rule, self.sessions, len(arms), *nothing)
-            take = min(len(arms), stop + 1)
-            self._held.append((arms[:take].copy(), crashed[:take].copy()))
+            n_taken = min(len(arms), stop + 1)
+            self._held.append((arms[:n_taken].copy(), crashed[:n_taken].copy()))
         else:
             stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
-            take = min(len(arms), stop + 1)
-            self.recorded = self.recorded or bool(written[:take].any())
+            n_taken = min(len(arms), stop + 1)
+            self.recorded = self.recorded or bool(written[:n_taken].any())
         # All of them, also those that the outcome leaves out: the assignment doesn't hang on what came of it.
-        self.ratio.extend(arms[:take])
-        self.sessions += take
+        self.ratio.extend(arms[:n_taken])
+        self.sessions += n_taken
         if stop >= len(arms):
             return None
         self.stopped, self.stopped_index = True, int(indexes[stop])

@@ -132,10 +132,10 @@ class Watch:
         indexes = rows["indexes"]
         if not len(indexes):
             return
-        take = len(indexes) if end is None else int(np.searchsorted(indexes, end, side="right"))
-        watched.monitor.extend(**{name: values[:take] for name, values in rows.items()})
-        if take:
-            watched.seen = int(indexes[take - 1]) + 1
+        n_taken = len(indexes) if end is None else int(np.searchsorted(indexes, end, side="right"))
+        watched.monitor.extend(**{name: values[:n_taken] for name, values in rows.items()})
+        if n_taken:
+            watched.seen = int(indexes[n_taken - 1]) + 1
 
 
 def _standing(monitor: Monitor) -> Standing:

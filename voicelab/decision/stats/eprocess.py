@@ -144,10 +144,10 @@ def _before(counts: Any, start: float) -> Floats:
     return carried
 
 
-def take(
+def add_session(
     pairs: Sequence[PairBets], second: Sequence[bool], hit: float, weights: Sequence[tuple[float, float]]
 ) -> list[tuple[float | None, float | None]]:
-    """Take one session that belongs to several pairs: what `extend` does, to the last digit.
+    """Add one session that belongs to several pairs: what `extend` does, to the last digit.
 
     Plain numbers are ten times as fast as arrays of one element. Only the logarithms are numpy's, whose last digit
     need not be that of `math.log`.

@@ -70,8 +70,8 @@ class SampleRatio:
             self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
         return log_e
 
-    def take(self, arm: int) -> None:
-        """Take one session; the same floats as `extend`, at a tenth of its cost."""
+    def add(self, arm: int) -> None:
+        """Add one session; the same floats as `extend`, at a tenth of its cost."""
         counts = self.counts.tolist()
         w, t = float(self._weights[arm]), sum(counts)
         if w:
