@@ -113,6 +113,10 @@ def test_a_number_that_is_a_secret_is_masked_and_the_text_stays_json():
     assert orjson.loads(Masker(["482913"]).json('{"pin":482913,"near":4829130}')) == {"pin": MASK, "near": 4829130}
 
 
+def test_a_secret_that_was_read_as_a_number_with_decimals_is_masked_too():
+    assert orjson.loads(Masker(["482913"]).json('{"pin":482913.0,"near":482913.5}')) == {"pin": MASK, "near": 482913.5}
+
+
 def test_the_longest_of_several_secrets_is_masked_first():
     assert Masker(["secret", "secret-and-more"]).text("secret-and-more, secret") == f"{MASK}, {MASK}"
 

@@ -79,8 +79,13 @@ class Masker:
             return {self.text(key): self._data(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._data(item) for item in value]
-        is_secret = type(value) in {int, float} and self._pattern.fullmatch(repr(value))
-        return MASK if is_secret else value
+        return MASK if self._is_secret_number(value) else value
+
+    def _is_secret_number(self, value: Json) -> bool:
+        if type(value) not in {int, float}:
+            return False
+        # A PIN that a program has read as a number may stand there as 482913.0.
+        return any(self._pattern.fullmatch(text) for text in (repr(value), repr(value).removesuffix(".0")))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
