@@ -19,6 +19,7 @@ from voicelab.base.errors import LogError
 from voicelab.log import lock
 from voicelab.log.append import LiveLog
 from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.write import stage_shard
 from voicelab.simulation import driver, simulation_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
@@ -33,6 +34,7 @@ def simulate(log, sessions=40, **options):
 def small_shards_and_no_patience(monkeypatch):
     monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
     monkeypatch.setattr(lock, "BRIEFLY_S", 0.0)
+    monkeypatch.setattr(lock, "ENDING_S", 0.0)
 
 
 @pytest.fixture
@@ -123,7 +125,17 @@ def test_another_machines_lock_is_never_taken_over_and_how_to_remove_it_is_said(
         pass
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": '])
+def test_a_run_waits_for_a_killed_process_that_has_not_ended_yet(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "ENDING_S", 60.0)
+    (tmp_path / "log").mkdir()
+    ending = lock.hold(tmp_path / "log", "a run that was killed")
+    ending.__enter__()
+    # The moment at which the run looks again is that at which the other has ended.
+    monkeypatch.setattr(lock.time, "sleep", lambda _: ending.__exit__(None, None, None))
+    assert len(simulate(tmp_path / "log").sessions()) == 40
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": ', '{"pid": 1}', '{"host": null}'])
 def test_a_torn_lock_that_nobody_holds_is_no_lock(log, text):
     (log / "_lock").write_text(text)
     with lock.hold(log, "mine"):
@@ -263,6 +275,12 @@ def test_a_run_whose_folder_was_replaced_never_ends_in_success(tmp_path, monkeyp
     if replace is another_folder:
         assert len(vl.open_log(folder).sessions()) == 1
     assert not folder.exists() or read_manifest(folder)["status"] == "running" or replace is another_folder
+
+
+def test_a_folder_that_was_removed_is_not_made_again_by_a_shard_that_comes_late(tmp_path):
+    with pytest.raises(LogError, match="can't be written"):
+        stage_shard(tmp_path / "log", 0, "all", [session(0)])
+    assert not (tmp_path / "log").exists()
 
 
 def test_a_console_whose_log_was_replaced_keeps_out_of_the_new_one(tmp_path):

@@ -29,6 +29,8 @@ else:
 NAME = "_lock"
 BRIEFLY_S = 10.0
 """How long single sessions and late outcomes wait for each other: each is written in a moment."""
+ENDING_S = 1.0
+"""How long a run waits for another holder: a process that was killed keeps its files for a moment."""
 _POLL_S = 0.05
 # Windows locks bytes against reading too; one far behind the text leaves that readable.
 _LOCKED_BYTE = 1 << 30
@@ -201,7 +203,7 @@ def _holder(path: Path) -> dict[str, Any]:
         facts = json.loads(_text(path))
     except ValueError:
         return {}  # it died between locking and writing
-    return facts if isinstance(facts, dict) else {}
+    return facts if isinstance(facts, dict) and facts.get("host") else {}
 
 
 def _who(path: Path) -> str:

@@ -57,7 +57,9 @@ def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRow
     unfinished = folder.with_name(folder.name + ".tmp")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        # Never the log's folder itself: one that was removed meanwhile would come back with nothing but this in it.
+        folder.parent.mkdir(exist_ok=True)
+        unfinished.mkdir()
         for table in TABLES:
             _write(_arrow(table, sessions), unfinished / f"{table}.parquet")
         shutil.rmtree(folder, ignore_errors=True)

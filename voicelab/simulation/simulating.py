@@ -12,8 +12,9 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.callers import CallerLike
 from voicelab.handlers import HandlerLike, VariablesLike
+from voicelab.log import lock as locks
 from voicelab.log.clear import clear
-from voicelab.log.lock import Lock, hold
+from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import drop_speculative, make_folder
 from voicelab.record.session_record import SessionRecord
@@ -140,7 +141,8 @@ def simulate(
         packed = run.packed()
         n_workers = min(n_workers, run.plan(folder).n_shards)
         make_folder(folder)
-        with hold(folder, f"vl.simulate of {options.handler.name!r}, {sessions:,} sessions") as lock:
+        what = f"vl.simulate of {options.handler.name!r}, {sessions:,} sessions"
+        with locks.hold(folder, what, locks.ENDING_S) as lock:
             # Whoever held the lock until now may have changed what is there.
             finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
             if finished is None:

@@ -9,8 +9,9 @@ from typing import Any
 from voicelab.base.errors import InputError, LogError
 from voicelab.base.records import SessionRows
 from voicelab.log import Log, open_log
+from voicelab.log import lock as locks
 from voicelab.log.clear import check_clear, clear, is_blank
-from voicelab.log.lock import Lock, hold
+from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import SHARD_SIZE, drop_speculative, make_folder, settle_shard, stage_shard
 from voicelab.voicerun import files, shapes
@@ -66,7 +67,7 @@ def read(
     sessions, declarations = assemble(gathered, given, list(conversions), run_id)
     gathered.report.close()
     make_folder(folder)
-    with hold(folder, f"voicerun.read of {len(sessions):,} sessions") as lock:
+    with locks.hold(folder, f"voicerun.read of {len(sessions):,} sessions", locks.ENDING_S) as lock:
         _check_free(folder, overwrite=overwrite)
         _write(folder, lock, sessions, _manifest(gathered, sessions, declarations.summary(), run_id))
     gathered.report.say(stacklevel=2)
