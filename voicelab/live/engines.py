@@ -1,6 +1,5 @@
 """The engines a console can hear and speak with, and what each means."""
 
-from collections.abc import Callable
 from typing import Any
 
 from voicelab import speech
@@ -39,7 +38,9 @@ def pickers() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-_MAKERS: dict[str, Callable[[Any], Any]] = {"tts": speech.text_to_speech, "stt": speech.speech_to_text}
+def _made(kind: str, given: Any) -> TextToSpeech | SpeechToText:
+    """Return an engine; the registry refuses what is none, and says what it was given."""
+    return speech.text_to_speech(given) if kind == "tts" else speech.speech_to_text(given)
 
 
 def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
@@ -56,11 +57,9 @@ def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
         return OFF, None, ""
     if given == BROWSER:
         return BROWSER, None, _BROWSER_VOICE if kind == "tts" else _BROWSER_EARS
-    # The registry refuses what is no engine, and says what it was given.
-    make: Callable[[Any], TextToSpeech | SpeechToText] = _MAKERS[kind]
     if given == AUTO:
         try:
-            engine = make(AUTO)
+            engine = _made(kind, AUTO)
         except VoicelabError as error:
             # No engine that works offline: the page speaks, which it can everywhere; it listens only when asked to.
             name = BROWSER if kind == "tts" else OFF
@@ -69,9 +68,9 @@ def choose_engine(kind: str, given: GivenEngine | Json) -> tuple[str, Any, str]:
         known = [engine["name"] for engine in pickers()[kind]] + ["fake"]
         if given not in known:
             raise InputError(f"{kind} is {given!r}, must be one of {', '.join(known)}.{did_you_mean(given, known)}")
-        engine = make(given)
+        engine = _made(kind, given)
     else:
-        engine = make(given)
+        engine = _made(kind, given)
     return engine.name, engine, ""
 
 
