@@ -1,5 +1,6 @@
 """Handlers load from text, files, folders and functions; every mistake is named with its file and line."""
 
+import ast
 import asyncio
 import functools
 import inspect
@@ -11,6 +12,7 @@ import textwrap
 import traceback
 import types
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cloudpickle
@@ -829,3 +831,29 @@ def test_a_file_that_has_changed_is_refused_in_the_worker(tmp_path):
     (tmp_path / "handler.py").unlink()
     with pytest.raises(HandlerError, match="isn't there any more"):
         pickle.loads(shipped)
+
+
+def test_handlers_are_loaded_in_several_threads_at_once():
+    text = (
+        "async def handler(event, context):\n"
+        + "".join(f"    x{n} = [{n}, ({n},)]\n" for n in range(300))
+        + "    return\n    yield\n"
+    )
+    with ThreadPoolExecutor(4) as threads:
+        loaded = list(threads.map(lambda _: load_handler(text), range(40)))
+    assert len({handler.fingerprint for handler in loaded}) == 1
+
+
+def test_a_tree_is_made_again_where_other_threads_disturbed_it(monkeypatch):
+    from voicelab.handlers import source
+
+    refusals = iter([SystemError("AST constructor recursion depth mismatch")] * 3)
+    parse = ast.parse
+
+    def disturbed(*args, **options):
+        for error in refusals:
+            raise error
+        return parse(*args, **options)
+
+    monkeypatch.setattr(source.ast, "parse", disturbed)
+    assert source.parse("x = 1") is not None

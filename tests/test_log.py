@@ -34,6 +34,7 @@ def log(tmp_path):
 
 def test_equal_sessions_are_equal_bytes(tmp_path):
     for name in ("one", "two"):
+        (tmp_path / name).mkdir()
         stage_shard(tmp_path / name, 0, "all", rows(0, 50))
     files = [sorted((tmp_path / name).rglob("*.parquet")) for name in ("one", "two")]
     one, two = [[hashlib.sha256(f.read_bytes()).hexdigest() for f in found] for found in files]

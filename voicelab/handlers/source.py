@@ -1,9 +1,11 @@
 """Text to code: margins, fragments and errors of handler source, with every line number kept as the user sees it."""
 
 import ast
+import contextlib
 import importlib.util
 import linecache
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -96,7 +98,7 @@ def prepare(text: str, place: Place, note: Note, *, strict: bool, entry: bool) -
     # Before anything can go wrong, so that Python's own message can quote the line.
     _register(text, place)
     if strict:
-        return Prepared(compile(text, place.filename, "exec", dont_inherit=True), ast.parse(text), text)
+        return Prepared(compile(text, place.filename, "exec", dont_inherit=True), _tree(text), text)
     tree, text, margin = _parse(text.removeprefix("\ufeff"), place)
     if margin:
         _register(text, place)
@@ -130,11 +132,29 @@ def definitions(tree: ast.Module) -> list[Definition]:
 # --- margin ----------------------------------------------------------------------------------------------------------
 
 
+_one_at_a_time = threading.Lock()
+_MOST_TRIES = 5
+
+
+def _tree(text: str, filename: str = "<unknown>") -> ast.Module:
+    """Return the syntax tree of a text.
+
+    CPython (3.11 at least) counts the depth of all trees that are being made in one place for all threads, and two at once
+    end with "AST constructor recursion depth mismatch": a console loads its handler while another thread loads one. Other
+    code of the process may make trees too, and knows nothing of the lock: then it is tried again.
+    """
+    with _one_at_a_time:
+        for _ in range(_MOST_TRIES - 1):
+            with contextlib.suppress(SystemError):
+                return ast.parse(text, filename)
+        return ast.parse(text, filename)
+
+
 def _parse(text: str, place: Place) -> tuple[ast.Module, str, str]:
     """Return the tree, the text that it was read from, and the margin that was taken off."""
     margin = ""
     try:
-        return ast.parse(text, place.filename), text, margin
+        return _tree(text, place.filename), text, margin
     except IndentationError as error:
         margin = _margin(text)
         if not margin:
@@ -145,7 +165,7 @@ def _parse(text: str, place: Place) -> tuple[ast.Module, str, str]:
     # as it is: inside a text of several lines that is right, and elsewhere Python says what is wrong with it.
     text = "".join(line.removeprefix(margin) for line in text.splitlines(keepends=True))
     try:
-        return ast.parse(text, place.filename), text, margin
+        return _tree(text, place.filename), text, margin
     except (SyntaxError, ValueError) as error:
         _refuse(error, text, place, margin)
 
@@ -214,7 +234,7 @@ def _wrapped(tree: ast.Module) -> ast.Module:
         (imports if must_stay or (is_import and not body) else body).append(node)
     # The tree is wrapped and not the text, which would move every line down.
     mentions_event = any(isinstance(node, ast.Name) and node.id == "event" for node in ast.walk(tree))
-    handler = ast.parse(_AT_EVERY_EVENT if mentions_event else _AT_START).body[0]
+    handler = _tree(_AT_EVERY_EVENT if mentions_event else _AT_START).body[0]
     # What is made needs some place: that of the first statement, which an error in the handler's head would be about.
     for made in ast.walk(handler):
         ast.copy_location(made, body[0])
