@@ -295,8 +295,9 @@ def test_a_console_that_nobody_holds_ends():
     del one
     gc.collect()
     thread.join(PATIENCE_S)
+    gc.collect()
     assert not thread.is_alive()
-    assert gone is not None
+    assert gone() is None
 
 
 def talked(console):

@@ -427,7 +427,6 @@ def test_h7_twenty_virtual_seconds_are_twenty_for_the_handler():
 
 
 def test_h8_a_session_runs_where_a_loop_runs_already():
-    pytest.importorskip("voicelab.runs.jobs")
     import voicelab as vl
 
     async def cell():
