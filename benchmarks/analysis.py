@@ -127,7 +127,7 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     arms = rng.integers(0, 3, SINGLES)
     hits = rng.random(SINGLES) < np.array(rates)[arms]
     rule = StopRule(max_iterations=horizon, default="formal")
-    single, batch = (Monitor("t", WEIGHTS, rule) for _ in range(2))
+    single, batch = (Monitor(rule, WEIGHTS, test="t") for _ in range(2))
     for monitor in (single, batch):
         monitor.know("binary")
     sessions = [(list(WEIGHTS)[arm], hit) for arm, hit in zip(arms, hits.tolist(), strict=True)]
@@ -135,7 +135,7 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     base = cpu_us(lambda: plain_sums(sessions))
     one_by_one = cpu_us(lambda: [single.update(variant, hit) for variant, hit in sessions])
     together = cpu_us(lambda: batch.extend(arms, hits.astype(float), everywhere, ~everywhere, np.arange(SINGLES)))
-    assert single.decision() == batch.decision()
+    assert single.decision == batch.decision
     return one_by_one / base, together / base
 
 

@@ -76,12 +76,12 @@ def runs(rule, weights, draw, kind, length, replications, seed):
     names = [f"v{arm}" for arm in range(len(weights))]
     everywhere = np.ones(length, dtype=np.bool_)
     for _ in range(replications):
-        monitor = Monitor("t", dict(zip(names, weights, strict=True)), rule)
+        monitor = Monitor(rule, dict(zip(names, weights, strict=True)), test="t")
         monitor.know(kind)
         arms = rng.choice(len(weights), length, p=np.array(weights) / sum(weights))
         values = np.asarray(draw(rng, arms), dtype=np.float64)
         monitor.extend(arms, values, everywhere, ~everywhere, np.arange(length))
-        yield monitor.decision()
+        yield monitor.decision
 
 
 def error_of(percent, replications):
@@ -105,13 +105,13 @@ def changed_weights(figures, replications):
     half = np.ones(500, dtype=np.bool_)
     stops = 0
     for _ in range(replications):
-        monitor = Monitor("t", {"a": 0.5, "b": 0.5}, StopRule(max_iterations=1_000, max_confidence=95))
+        monitor = Monitor(StopRule(max_iterations=1_000, max_confidence=95), {"a": 0.5, "b": 0.5}, test="t")
         monitor.know("binary")
         monitor.extend(rng.choice(2, 500), (rng.random(500) < 0.3) * 1.0, half, ~half, np.arange(500))
         monitor.new_weights({"a": 0.1, "b": 0.9})
         arms = rng.choice(2, 500, p=[0.1, 0.9])
         monitor.extend(arms, (rng.random(500) < 0.5) * 1.0, half, ~half, np.arange(500, 1_000))
-        stops += monitor.decision().winner is not None
+        stops += monitor.decision.winner is not None
     name = "false: weights .5/.5 to .1/.9, the rate .3 to .5"
     false_share(figures, name, stops / replications, 7.0, replications)
 

@@ -160,7 +160,7 @@ def test_weights_may_switch_variants_on_and_off_from_session_to_session(tmp_path
 def test_a_variant_that_is_switched_on_and_off_while_the_test_runs_is_compared(method, kind, weights):
     rule = StopRule(max_iterations=1000, max_confidence=95, method="e-process" if method == "e-process" else "auto")
     rng = np.random.default_rng(1)
-    monitor = Monitor("e", weights, rule)
+    monitor = Monitor(rule, weights, test="e")
     monitor.know(kind)
     epochs = [weights, {"a": 0.2, "b": 0.4, "c": 0.4}, {"a": 0.0, "b": 0.5, "c": 0.5}]
     with np.errstate(all="raise", under="ignore"):
@@ -176,7 +176,7 @@ def test_a_variant_that_is_switched_on_and_off_while_the_test_runs_is_compared(m
                 assert low <= high
     assert monitor.sessions == 600
     assert not monitor.ratio.alarm
-    assert monitor.decision().conclusion == "continue"
+    assert monitor.decision.conclusion == "continue"
 
 
 def test_a_session_of_a_variant_that_is_off_contradicts_the_weights():
@@ -248,8 +248,8 @@ def _saying(result, key):
 def test_what_can_be_met_still_stops_a_test():
     rule = StopRule.from_stop({"max_iterations": 50, "max_confidence": 100, "target_metric": "sold", "default": "a"})
     monitor = _fed(rule, 60)
-    assert monitor.decision().stopped_at == 50
-    assert "sessions are done" in monitor.decision().sentence
+    assert monitor.decision.stopped_at == 50
+    assert "sessions are done" in monitor.decision.sentence
 
 
 @pytest.mark.parametrize(
@@ -259,13 +259,13 @@ def test_where_both_conditions_are_asked_for_one_that_cant_be_met_lets_the_test_
     rule = StopRule.from_stop({**stop, "stop_on": 2, "target_metric": "sold", "default": "a"})
     monitor = _fed(rule, 400)
     assert not monitor.stopped
-    assert "nothing stops the test" in monitor.decision().sentence
-    shown = as_html([Standing(monitor.decision(), rule, "binary", (("a", 200, 0.1), ("b", 200, 0.9)))])
+    assert "nothing stops the test" in monitor.decision.sentence
+    shown = as_html([Standing(monitor.decision, rule, "binary", (("a", 200, 0.1), ("b", 200, 0.9)))])
     assert "be met" in shown
 
 
 def _fed(rule, sessions):
-    monitor = Monitor("e", {"a": 0.5, "b": 0.5}, rule)
+    monitor = Monitor(rule, {"a": 0.5, "b": 0.5}, test="e")
     monitor.know("binary")
     for at in range(sessions):
         monitor.update("ab"[at % 2], float(at % 2 and at % 10 > 1))

@@ -82,11 +82,10 @@ def feed(monitor, arms, values, written=True, crashed=False):
 
 
 def test_iterations_stop_where_they_say_and_serve_the_default():  # G18, G20, G22
-    monitor = Monitor(
-        "button", {"red": 0.5, "blue": 0.5}, StopRule(max_iterations=4, target_outcome="x", default="blue")
-    )
+    rule = StopRule(max_iterations=4, target_outcome="x", default="blue")
+    monitor = Monitor(rule, {"red": 0.5, "blue": 0.5}, test="button")
     assert feed(monitor, [0, 1, 0, 1, 0, 1], [np.nan] * 6, written=False) == 3
-    decision = monitor.decision()
+    decision = monitor.decision
     assert (decision.should_stop, decision.reason, decision.stopped_at, decision.stopped_session_index) == (
         True,
         "iterations",
@@ -100,37 +99,36 @@ def test_iterations_stop_where_they_say_and_serve_the_default():  # G18, G20, G2
 
 def test_a_winner_that_is_not_the_default_is_said_to_be_so():
     rule = StopRule(max_iterations=400, max_confidence=90, target_outcome="x", default="red")
-    monitor = Monitor("button", {"red": 0.5, "blue": 0.5}, rule)
+    monitor = Monitor(rule, {"red": 0.5, "blue": 0.5}, test="button")
     monitor.know("binary")
     feed(monitor, [0, 1] * 200, [0, 1] * 200)
-    decision = monitor.decision()
+    decision = monitor.decision
     assert (decision.conclusion, decision.reason, decision.winner) == ("winner", "confidence", "blue")
     assert "change it to blue" in decision.sentence
 
 
 def test_less_is_better_where_the_rule_says_so():
     rule = StopRule(max_iterations=400, max_confidence=90, target_outcome="x", default="a", direction="minimize")
-    monitor = Monitor("t", {"a": 0.5, "b": 0.5}, rule)
+    monitor = Monitor(rule, {"a": 0.5, "b": 0.5}, test="t")
     monitor.know("float")
     rng = np.random.default_rng(1)
     feed(monitor, [0, 1] * 200, rng.normal([5, 9] * 200, 1))
-    assert monitor.decision().winner == "a"
+    assert monitor.decision.winner == "a"
 
 
 def test_no_variation_is_no_confidence():
-    monitor = Monitor(
-        "t", {"a": 0.5, "b": 0.5}, StopRule(max_iterations=50, max_confidence=95, target_outcome="x", default="a")
-    )
+    rule = StopRule(max_iterations=50, max_confidence=95, target_outcome="x", default="a")
+    monitor = Monitor(rule, {"a": 0.5, "b": 0.5}, test="t")
     monitor.know("binary")
     feed(monitor, [0, 1] * 10, [1.0] * 20)
-    assert monitor.decision().confidence == 0.0
-    assert monitor.decision().leader is None
+    assert monitor.decision.confidence == 0.0
+    assert monitor.decision.leader is None
 
 
 def test_sessions_from_before_the_kind_was_known_count():
     rule = StopRule(max_iterations=50, target_outcome="x", default="a")
     for kind, expected in (("binary", 4), ("float", 2)):
-        monitor = Monitor("t", {"a": 0.5, "b": 0.5}, rule)
+        monitor = Monitor(rule, {"a": 0.5, "b": 0.5}, test="t")
         feed(monitor, [0, 1], [np.nan] * 2, written=False)
         feed(monitor, [0, 1], [np.nan] * 2, written=False, crashed=True)
         monitor.know(kind)
@@ -139,10 +137,10 @@ def test_sessions_from_before_the_kind_was_known_count():
 
 
 def test_shares_that_disagree_with_the_weights_invalidate_the_test():
-    monitor = Monitor("t", {"a": 0.5, "b": 0.5}, StopRule(max_iterations=5000, target_outcome="x", default="a"))
+    monitor = Monitor(StopRule(max_iterations=5000, target_outcome="x", default="a"), {"a": 0.5, "b": 0.5}, test="t")
     monitor.know("binary")
     feed(monitor, [0] * 200 + [1] * 60, [0, 1] * 130)
-    assert monitor.decision().conclusion == "invalid_srm"
+    assert monitor.decision.conclusion == "invalid_srm"
 
 
 @pytest.mark.parametrize(

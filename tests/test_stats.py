@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
-from voicelab.decision.stats import boundary, closed, compare, fixed, sample_ratio
+from voicelab.decision.stats import boundary, closed, compare, fixed, moments, sample_ratio
 
 
 def arm(n, hits):
@@ -91,7 +91,7 @@ RULE = StopRule(max_iterations=200, max_confidence=95, target_outcome="x", defau
 
 
 def monitor(kind="binary", rule=RULE, weights=None):
-    made = Monitor("t", weights or {"a": 0.5, "b": 0.5}, rule)
+    made = Monitor(rule, weights or {"a": 0.5, "b": 0.5}, test="t")
     if kind:
         made.know(kind)
     return made
@@ -120,22 +120,21 @@ def test_one_by_one_in_chunks_and_all_at_once_decide_the_same(sessions, cut, kin
     feed(chunks, arms[cut:], values[cut:], start=cut)
     for index, (one, value) in enumerate(sessions):
         feed(single, [one], [value], start=index)
-    assert whole.decision() == chunks.decision() == single.decision()
+    assert whole.decision == chunks.decision == single.decision
     assert whole.ratio.p_value == chunks.ratio.p_value == single.ratio.p_value
 
 
 def test_the_confidence_never_falls_and_never_reaches_100():
     rng = np.random.default_rng(5)
-    target = Monitor(
-        "t", {"a": 0.5, "b": 0.5}, StopRule(max_iterations=3000, target_outcome="x", default="a"), trace=True
-    )
+    rule = StopRule(max_iterations=3000, target_outcome="x", default="a")
+    target = Monitor(rule, {"a": 0.5, "b": 0.5}, test="t", trace=True)
     target.know("binary")
     arms = rng.integers(0, 2, 3000)
     feed(target, arms, rng.random(3000) < np.where(arms, 0.9, 0.1))
     sessions, p = (np.concatenate(parts) for parts in zip(*target.trace, strict=True))
     assert (np.diff(sessions) > 0).all()
     assert (np.diff(p) <= 0).all()
-    assert target.decision().confidence < 100
+    assert target.decision.confidence < 100
 
 
 def test_an_early_horizon_is_never_more_certain_than_one_look():
@@ -150,7 +149,7 @@ def test_an_early_horizon_is_never_more_certain_than_one_look():
         peaks = min(target.pairs[0, 1], target.pairs[1, 0])
         # The running maximum may have been larger before; at the horizon itself the bound is strict.
         a, b = target.moments
-        z = float(compare.difference(a, b) / compare.standard_error(a, b, "binary"))
+        z = float(moments.difference(a, b) / compare.standard_error(a, b, "binary"))
         assert float(boundary.crossing_p_value(abs(z))) >= one_look - 1e-9
         assert 0 <= peaks <= 1
 
@@ -163,7 +162,7 @@ def test_false_stops_without_any_effect_stay_near_their_bound(weights, rate):
     for _ in range(400):
         target = monitor("binary", rule, dict(zip("ab", weights, strict=True)))
         feed(target, rng.choice(2, 500, p=weights), rng.random(500) < rate)
-        stops += target.decision().conclusion == "winner"
+        stops += target.decision.conclusion == "winner"
     assert stops / 400 <= 0.06 + 0.03  # the bound, and two and a half Monte-Carlo errors
 
 
@@ -175,7 +174,7 @@ def test_a_real_effect_is_found_as_often_as_the_method_promises():
         target = monitor("binary", rule)
         arms = rng.integers(0, 2, 712)
         feed(target, arms, rng.random(712) < np.where(arms, 0.4, 0.3))
-        won += target.decision().winner == "b"
-        wrong += target.decision().winner == "a"
+        won += target.decision.winner == "b"
+        wrong += target.decision.winner == "a"
     assert won / 300 == pytest.approx(0.74, abs=0.08)
     assert wrong <= 2

@@ -30,7 +30,7 @@ from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopDecision, StopRule, switched_on, weight_shares
 from voicelab.decision.stats import fixed, sample_ratio
-from voicelab.decision.stats.compare import Moments, means
+from voicelab.decision.stats.moments import Moments, means
 from voicelab.log import Log
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
         rule: When to stop.
         trace: Keep the path.
     """
-    monitor = Monitor(data.test, data.weights, rule, trace=trace)
+    monitor = Monitor(rule, data.weights, test=data.test, trace=trace)
     if values.kind is not None:
         monitor.know(values.kind)
     begins = dict(data.epochs)
@@ -236,7 +236,7 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
 
 
 def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen) -> Result:
-    decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision()
+    decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision
     harms = guardrail_frame(data, guardrails, seen)
     warnings = [*data.warnings, *_warnings(monitor, data, decision), *harm_warnings(harms, decision)]
     return Result(
@@ -259,7 +259,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
 
 def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
     """Return the decision of one look with the fixed-sample test."""
-    decision = monitor.decision()
+    decision = monitor.decision
     if data.kind is None or monitor.leader is None:
         return decision
     leader = monitor.variants.index(monitor.leader)
@@ -347,7 +347,7 @@ def _too_small(monitor: Monitor, data: TestData) -> list[str]:
 
 def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
     rows = []
-    counts = monitor.ratio.counts
+    counts = monitor.counts
     total = max(1, int(counts.sum()))
     for arm, (name, weight) in enumerate(monitor.weights.items()):
         moments = monitor.moments[arm]

@@ -1,7 +1,7 @@
 """The pairs of variants compared: difference, lift and their intervals, valid at every look; and how they went."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind
 from voicelab.decision.stats import compare, fixed
 from voicelab.decision.stats.boundary import thresholds
-from voicelab.decision.stats.compare import Moments
+from voicelab.decision.stats.compare import Contrast, Stratum
+
+Floats = npt.NDArray[np.float64]
 
 _PATH_POINTS = 400
 _COLUMNS = (
@@ -40,76 +42,60 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
     """Return the comparison of an arm with a baseline."""
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
-    a, b = monitor.moments[arm], monitor.moments[baseline]
-    if kind is None or monitor.evidence is None or min(float(a[0]), float(b[0])) < 2:  # noqa: PLR2004 - a variance needs two values
+    strata = monitor.strata(arm, baseline)
+    contrast = None if kind is None else compare.contrast(strata, kind)
+    if kind is None or contrast is None or monitor.evidence is None or not compare.is_burnt_in(strata, 2):
         return row
-    difference = float(compare.difference(a, b))
-    p_fixed = fixed.p_value(a, b, kind)
-    low, high = fixed.difference_interval(a, b, kind)
-    row |= {
-        "difference": difference,
-        "p_value_fixed": p_fixed,
-        "confidence_fixed": 100 * (1 - p_fixed),
-        "difference_ci_lower": finite(low),
-        "difference_ci_upper": finite(high),
-    }
     # Of the two directions the one that the data points to; adjusted as the rule's criterion asks.
     adjusted = monitor.pair_p_value_adjusted(arm, baseline)
     row |= {
+        "difference": contrast.difference,
         "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
         "p_value_adjusted": adjusted,
-        "confidence": min(100 * (1 - adjusted), math.nextafter(100.0, 0.0)),
+        "confidence": percent(adjusted),
     }
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    n = float(a.n), float(b.n)
-
-    def reach(estimate: float, se: float) -> tuple[float, float]:
-        return monitor.evidence.interval(estimate, se, n, (arm, baseline), alpha)  # type: ignore[union-attr]
-
-    return row | interval(a, b, kind, reach) | lift(a, b, kind, reach)
+    low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)
+    row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
+    return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
 
 
-Reach = Callable[[float, float], tuple[float, float]]
-"""The interval that holds at every look, of an estimate and its standard error."""
+def percent(p: float) -> float:
+    """Return the confidence that goes with a p-value, in percent: always below 100."""
+    return min(100 * (1 - p), math.nextafter(100.0, 0.0))
 
 
-def interval(a: Moments, b: Moments, kind: Kind, reach: Reach) -> dict[str, float | None]:
-    """Return the interval of a difference."""
-    if kind == "binary":
-        centre, se = compare.agresti_caffo(a, b)
+def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> dict[str, float | None]:
+    """Return the fixed-sample companions, which hold for one look alone."""
+    (a, b), *more = strata
+    if more or a.units is not None:
+        # Over epochs, and of units, by the same difference and errors as the confidence.
+        freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
+        p, (low, high) = fixed.by_error(contrast.difference, contrast.null_se, contrast.centre, contrast.se, freedom)
     else:
-        centre = float(compare.difference(a, b))
-        se = float(compare.standard_error(a, b, kind))
-    low, high = reach(centre, se)
-    if kind == "binary":
-        low, high = max(low, -1.0), min(high, 1.0)
-    return {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
+        p, (low, high) = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
+    return {
+        "p_value_fixed": p,
+        "confidence_fixed": percent(p),
+        "difference_ci_lower": finite(low),
+        "difference_ci_upper": finite(high),
+    }
 
 
-def lift(a: Moments, b: Moments, kind: Kind, reach: Reach) -> dict[str, float | None]:
+def _lift(monitor: Monitor, contrast: Contrast, pair: tuple[int, int], alpha: float) -> dict[str, float | None]:
     """Return the relative difference and its interval, on the scale of the logarithm of the ratio (delta method).
 
     None where the baseline's mean is not above 0: there is no relative difference then.
     """
-    nothing = dict.fromkeys(("lift", "lift_cs_lower", "lift_cs_upper"))
-    mean_a, mean_b = float(compare.means(a)), float(compare.means(b))
-    if mean_b <= 0:
-        return nothing
-    row: dict[str, float | None] = nothing | {"lift": mean_a / mean_b - 1}
-    if mean_a <= 0:
+    row: dict[str, float | None] = dict.fromkeys(("lift", "lift_cs_lower", "lift_cs_upper"))
+    if contrast.mean_b <= 0:
         return row
-    variance = sum(_relative_variance(arm, kind) for arm in (a, b))
-    low, high = reach(math.log(mean_a / mean_b), math.sqrt(variance))
+    row["lift"] = finite(contrast.mean_a / contrast.mean_b - 1)
+    assert monitor.evidence is not None  # noqa: S101 - the caller has asked
+    low, high = monitor.evidence.lift_interval(monitor.strata(*pair), pair, alpha)
     if high - low > 100:  # noqa: PLR2004 - beyond this the interval says nothing, and its end is no number
         return row
     return row | {"lift_cs_lower": math.exp(low) - 1, "lift_cs_upper": math.exp(high) - 1}
-
-
-def _relative_variance(arm: Moments, kind: Kind) -> float:
-    """Return the variance of an arm's mean over the square of the mean."""
-    n, mean = float(arm.n), float(compare.means(arm))
-    variance = mean * (1 - mean) if kind == "binary" else float(arm.within) / max(n - 1, 1)
-    return variance / n / mean**2
 
 
 # --- how it went -----------------------------------------------------------------------------------------------------
@@ -126,12 +112,12 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
         return pd.DataFrame(columns=columns, dtype=np.float64)
     changes = np.concatenate([at for at, _ in monitor.trace])
     p = np.concatenate([values for _, values in monitor.trace])
-    kept = _thinned([n for n, _ in monitor.snapshots.kept if n <= monitor.sessions], changes)
-    confidence = 100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1])
+    kept = _thinned([n for n, *_ in monitor.snapshots.kept if n <= monitor.sessions], changes)
+    confidence = np.minimum(100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1]), math.nextafter(100.0, 0.0))
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = _deciding_pair(monitor)
-    moments = dict(monitor.snapshots.kept)
+    moments = {n: (parts, n_past) for n, parts, n_past in monitor.snapshots.kept}
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     rows = [_difference(monitor, kind, moments.get(int(n)), (arm, baseline), alpha) for n in kept]
     frame[columns[3:]] = pd.DataFrame(rows, columns=columns[3:], dtype=np.float64)
@@ -156,18 +142,16 @@ def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
 
 
 def _difference(
-    monitor: Monitor, kind: Kind, moments: npt.NDArray[np.float64] | None, pair: tuple[int, int], alpha: float
+    monitor: Monitor, kind: Kind, kept: tuple[Floats, int] | None, pair: tuple[int, int], alpha: float
 ) -> tuple[Any, ...]:
-    if moments is None or moments[0, list(pair)].min() < 2 or monitor.evidence is None:  # noqa: PLR2004 - a variance needs two values
+    if kept is None or monitor.evidence is None:
         return (None, None, None)
-    arms = monitor.moments_of(moments)
-    a, b = arms[pair[0]], arms[pair[1]]
-    n = float(a.n), float(b.n)
-
-    def reach(estimate: float, se: float) -> tuple[float, float]:
-        return monitor.evidence.interval(estimate, se, n, pair, alpha)  # type: ignore[union-attr]
-
-    return (float(compare.difference(a, b)), *interval(a, b, kind, reach).values())
+    strata = monitor.tally.strata(*pair, *kept)
+    contrast = compare.contrast(strata, kind)
+    if contrast is None or not compare.is_burnt_in(strata, 2):
+        return (None, None, None)
+    low, high = monitor.evidence.interval(strata, pair, alpha)
+    return contrast.difference, finite(low), finite(high)
 
 
 def method_sentence(monitor: Monitor, data: TestData) -> str:

@@ -67,10 +67,10 @@ class Totals:
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look at an outcome, after all sessions."""
         sums = self.outcomes[outcome]
-        monitor = Monitor(self.data.test, self.data.weights, rule)
+        monitor = Monitor(rule, self.data.weights, test=self.data.test)
         monitor.know(sums.kind)
         monitor.ratio.look(self.counts)
-        monitor.look(sums.parts, sums.centres, int(self.counts.sum()))
+        monitor.look(sums.parts, sums.centres, self.counts)
         monitor.settle()
         return monitor
 

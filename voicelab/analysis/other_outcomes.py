@@ -23,7 +23,7 @@ _LOOKS = 500
 
 def seen_through(data: TestData, values: Values, rule: StopRule, mine: npt.NDArray[np.bool_] | None = None) -> Monitor:
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
-    monitor = Monitor(data.test, data.weights, rule)
+    monitor = Monitor(rule, data.weights, test=data.test)
     if values.kind is not None:
         monitor.know(values.kind)
     sessions = None if mine is None else np.flatnonzero(mine)

@@ -293,12 +293,11 @@ def _one_run(
     kind: Literal["binary", "float"],
     rng: np.random.Generator,
 ) -> tuple[str | None, int]:
-    monitor = Monitor("calibration", shares, rule)
-    monitor.know(kind)
+    monitor = Monitor(rule, shares, kind=kind)
     arms = rng.choice(len(shares), length, p=list(shares.values()))
     means = levels[arms]
     values = (rng.random(length) < means).astype(np.float64) if kind == "binary" else rng.normal(means, 1.0)
     everywhere = np.ones(length, dtype=np.bool_)
     monitor.extend(arms, values, everywhere, ~everywhere, np.arange(length))
-    decision = monitor.decision()
+    decision = monitor.decision
     return (decision.winner if decision.should_stop else None), decision.sessions

@@ -1,22 +1,54 @@
-"""What the sessions of a test say about each pair of variants, at every look: what the two methods have in common.
+"""What the sessions of a test say about each pair of variants, at every look: what the methods have in common.
 
 `evidence_with_horizon.Horizon` is the group-sequential boundary over a declared number of sessions;
-`evidence_without_horizon.EProcess` needs no number. Both are fed chunk by chunk and give the same floats as if they had
-been fed one by one: a decision on the run and one afterwards must not differ in the last digit, or a test might stop at
-one session in the one and at another in the other.
+`evidence_without_horizon.EProcess` needs no number, or has bounds to bet by. Both are fed chunk by chunk and give the same
+floats as if they had been fed one by one: a decision on the run and one afterwards must not differ in the last digit, or
+a test might stop at one session in the one and at another in the other.
 """
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.decision.stats import compare, eprocess
-from voicelab.decision.stats.compare import Moments
+from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.stats import eprocess
+from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.moments import Moments, means
+from voicelab.decision.tally import Sums
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What evidence is gathered under.
+
+    Attributes:
+        rule: The stop rule.
+        kind: Kind of the outcome.
+        with_units: Whether sessions belong to units that may come again.
+        bounds: Lowest and highest value of the outcome, where they are declared.
+    """
+
+    rule: StopRule
+    kind: Kind
+    with_units: bool = False
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def sign(self) -> float:
+        """1 where more is better, else -1."""
+        return 1.0 if self.rule.direction == "maximize" else -1.0
+
+    @property
+    def plain_rates(self) -> bool:
+        """Whether sessions are independent successes and failures."""
+        return self.kind == "binary" and not self.with_units
 
 
 class Path(NamedTuple):
@@ -33,35 +65,19 @@ class Path(NamedTuple):
     best: Floats
 
 
-class Sums(NamedTuple):
-    """Moments of all arms, one look after the other.
-
-    Attributes:
-        parts: Number, sum and sum of squares, shape (3, T, k).
-        centres: What each arm's values are measured from, shape (k,).
-    """
-
-    parts: Floats
-    centres: Floats
-
-    def of(self, arm: int) -> Moments:
-        """Return the moments of an arm at every look, each shape (T,)."""
-        n, total, squares = self.parts[:, :, arm]
-        return Moments(n, total, squares, self.centres[arm])
-
-
 class Evidence(Protocol):
     """The evidence of one method, O(k^2) numbers."""
 
     method: str
 
-    def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
+    def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order.
 
         Args:
             arms: Arm of each session, shape (T,).
-            values: What it counts as; NaN for one that is left out.
+            values: What it counts as; NaN for one that is left out, and for all but the first of a unit.
             sums: Moments of the epoch's arms after each session.
+            probabilities: Probability of every arm in each session, shape (T, k); by default the weights.
         """
 
     def look(self, sums: Sums) -> Path:
@@ -86,13 +102,26 @@ class Evidence(Protocol):
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Be told that the weights change: the moments of the epoch that ends are complete."""
 
-    def interval(
-        self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
-    ) -> tuple[float, float]:
-        """Return the interval of a comparison of two arms of n sessions that holds at every look."""
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+        """Return the interval of the difference of two arms that holds at every look; infinite before it can be told.
+
+        Args:
+            strata: The moments of both arms in each epoch.
+            pair: The arms.
+            alpha: Error probability.
+        """
+
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+        """Return that of the logarithm of the ratio of their means."""
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the interval of an arm's mean that holds at every look; infinite before it can be told."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON's types."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `to_json` wrote."""
 
 
 def mean_and_error(moments: Moments) -> tuple[float, float]:
@@ -100,7 +129,7 @@ def mean_and_error(moments: Moments) -> tuple[float, float]:
 
     Of rare values a few sessions show none, or too few to tell how much they vary.
     """
-    n = float(moments.n)
     # Below the burn-in the variance is a guess, and an interval made of it would promise more than it holds.
-    within = float(moments.within) if n >= eprocess.BURN_IN else 0.0
-    return float(compare.means(moments)), math.sqrt(within / (n - 1) / n) if within > 0 else math.inf
+    known = float(moments.independent) >= eprocess.BURN_IN
+    variance = float(moments.variance_of_mean) if known else 0.0
+    return float(means(moments)), math.sqrt(variance) if variance > 0 else math.inf

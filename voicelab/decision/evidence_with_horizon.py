@@ -5,13 +5,16 @@ from the sums, and what counts is only how far B ever came.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from voicelab.decision.evidence import Floats, Ints, Path, Sums, mean_and_error
-from voicelab.decision.rules import Kind, StopRule
-from voicelab.decision.stats import boundary, closed, compare
-from voicelab.decision.stats.compare import Moments
+from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
+from voicelab.decision.stats import boundary, closed, compare, scores
+from voicelab.decision.stats.compare import Contrast, Stratum
+from voicelab.decision.stats.moments import Moments
+from voicelab.decision.tally import Sums
 
 
 class Horizon:
@@ -19,31 +22,28 @@ class Horizon:
 
     Args:
         weights: Weights of the arms, shape (k,).
-        rule: The stop rule, with its `max_iterations`.
-        kind: Kind of the outcome.
+        setting: What is judged, and by which rule, with its `max_iterations`.
     """
 
     method = "horizon"
 
-    def __init__(self, weights: Floats, rule: StopRule, kind: Kind) -> None:
+    def __init__(self, weights: Floats, setting: Setting) -> None:
         k = len(weights)
-        assert rule.max_iterations is not None  # noqa: S101 - the monitor chooses this method only then
+        assert setting.rule.max_iterations is not None  # noqa: S101 - the monitor chooses this method only then
         # An arm that is switched off at first, with weight 0, may be on later. A weight of 1 plans more information for
         # it than any number of sessions holds, so that its evidence is never taken for more than it is.
         self._weights = np.where(weights > 0, weights, 1.0)
-        self._horizon = rule.max_iterations
-        self._kind = kind
-        self._sign = 1.0 if rule.direction == "maximize" else -1.0
-        self._margin = rule.margin
+        self._horizon = setting.rule.max_iterations
+        self._setting = setting
         self.peaks = np.zeros((k, k))
         self._p = [[1.0] * k for _ in range(k)]
         # Of the epochs that are over, for each pair: sum of I d, of (I se)^2 and of I (Cochran, Mantel & Haenszel).
         self._past = np.zeros((3, k, k))
         self._strata = False
 
-    def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
+    def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order."""
-        del arms, values
+        del arms, values, probabilities
         return self.look(sums)
 
     def look(self, sums: Sums) -> Path:
@@ -66,8 +66,8 @@ class Horizon:
 
     @property
     def adds_singly(self) -> bool:
-        """Whether `add` will do: a binary outcome without margin and without epochs."""
-        return self._kind == "binary" and not self._margin and not self._strata
+        """Whether `add` will do: a binary outcome without margin, epochs and units."""
+        return self._setting.plain_rates and not self._setting.rule.margin and not self._strata
 
     def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session."""
@@ -78,13 +78,12 @@ class Horizon:
             i, j = (arm, other) if arm < other else (other, arm)
             if i == j or not n[i] or not n[j]:
                 continue
-            rate = (hits[i] + hits[j]) / (n[i] + n[j])
-            se = math.sqrt(max(rate * (1 - rate), 0.0) * (1 / n[i] + 1 / n[j]))
-            if not se:
+            z = scores.rate_score_of(n[i], hits[i], n[j], hits[j])
+            if not z:
                 continue
             w_i, w_j = float(self._weights[i]), float(self._weights[j])
             share = n[i] * n[j] / (n[i] + n[j]) / (self._horizon * w_i * w_j / (w_i + w_j))
-            b = self._sign * ((hits[i] / n[i] - hits[j] / n[j]) / se) * math.sqrt(min(1.0, share))
+            b = self._setting.sign * z * math.sqrt(min(1.0, share))
             for a, c, value in ((i, j, b), (j, i, -b)):
                 if value > self.peaks[a, c]:
                     self.peaks[a, c] = value
@@ -98,43 +97,39 @@ class Horizon:
         """Return B of every ordered pair after each session, shape (T, k, k)."""
         k = len(self._weights)
         b = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
+        margin = self._setting.rule.margin
         for i in range(k):
             for j in range(i + 1, k):
                 one, other = sums.of(i), sums.of(j)
-                root = np.sqrt(self._share(one[0], other[0], i, j))
-                z, per_margin = self._z(one, other, i, j)
-                z *= self._sign
-                # A margin moves the hypothesis: better by more than that, so z is reduced by the margin in standard errors.
-                b[:, i, j] = (z - self._margin * per_margin) * root
-                b[:, j, i] = (-z - self._margin * per_margin) * root
+                root = np.sqrt(self._share(one.n, other.n, i, j))
+                ahead = self._score(one, other, (i, j), margin * self._setting.sign)
+                # A margin asks both directions for more: without one they are one statistic, looked at from both sides.
+                behind = self._score(one, other, (i, j), -margin * self._setting.sign) if margin else ahead
+                b[:, i, j] = self._setting.sign * ahead * root
+                b[:, j, i] = -self._setting.sign * behind * root
         return b
 
-    def _share(self, n_i: Floats, n_j: Floats, i: int, j: int) -> Floats:
-        past = self._past[2, i, j]
-        w = self._weights
-        # After a change of weights what the epochs before have brought counts on; the goal stays what was declared.
-        if not past:
-            return boundary.information_share(n_i, n_j, w[i], w[j], self._horizon)
-        share: Floats = np.minimum(
-            1.0, (past + compare.information(n_i, n_j)) * (w[i] + w[j]) / (self._horizon * w[i] * w[j])
-        )
-        return share
-
-    def _z(self, one: Moments, other: Moments, i: int, j: int) -> tuple[Floats, Floats]:
-        """Return z of the difference, and the reciprocal of its standard error: both 0 where nothing can be said."""
-        if self._past[2, i, j]:
-            difference, se = compare.stratified(one, other, self._kind, self._past[:, i, j])
+    def _score(self, one: Moments, other: Moments, pair: tuple[int, int], margin: float) -> Floats:
+        """Return the normal score of "the difference is above the margin" at every look; 0 where nothing can be said."""
+        kind = self._setting.kind
+        if self._past[2][pair]:
+            difference, se = compare.stratified(one, other, kind, self._past[:, pair[0], pair[1]])
             # As much information as two arms hold at the end of the burn-in.
-            enough = self._past[2, i, j] + compare.information(one[0], other[0]) >= compare.BURN_IN[self._kind] / 2
-            ready = enough & (se > 0)
-        else:
-            # Before the burn-in, and where nothing varies, B stays where it is: no statement rather than a wild one.
-            se = compare.standard_error(one, other, self._kind)
-            ready = (np.minimum(one[0], other[0]) >= compare.BURN_IN[self._kind]) & (se > 0)
-            difference = compare.difference(one, other)
-        z = np.divide(difference, se, out=np.zeros_like(difference), where=ready)
-        per_margin = np.divide(1.0, se, out=np.zeros_like(difference), where=ready) if self._margin else z * 0.0
-        return z, per_margin
+            ready = self._past[2][pair] + compare.information(one.n, other.n) >= compare.BURN_IN[kind] / 2
+            return np.divide(difference - margin, se, out=np.zeros_like(difference), where=ready & (se > 0))
+        if not self._setting.plain_rates:
+            return scores.mean_score(one, other, margin)
+        if margin:
+            return scores.rate_score_beyond(one, other, margin)
+        return scores.rate_score(one.n, one.total, other.n, other.total)
+
+    def _share(self, n_i: Floats, n_j: Floats, i: int, j: int) -> Floats:
+        """Return the share of the horizon's information; after a change of weights the goal stays what was declared."""
+        return self._share_of(self._past[2, i, j] + compare.information(n_i, n_j), (i, j))
+
+    def _share_of(self, information: Any, pair: tuple[int, int]) -> Floats:
+        w_i, w_j = (float(self._weights[arm]) for arm in pair)
+        return boundary.share_of(information, w_i, w_j, self._horizon)
 
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Close an epoch; the horizon's information stays that of the first weights, as it was declared."""
@@ -144,20 +139,56 @@ class Horizon:
         for i in range(k):
             for j in range(k):
                 if i != j:
-                    self._past[:, i, j] += compare.stratum(sums.of(i), sums.of(j), self._kind)[:, -1]
+                    self._past[:, i, j] += compare.stratum(sums.of(i), sums.of(j), self._setting.kind)[:, -1]
 
-    def interval(
-        self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
-    ) -> tuple[float, float]:
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
         """Return the repeated interval."""
-        share = float(self._share(np.asarray(n[0]), np.asarray(n[1]), *pair))
-        return boundary.repeated_interval(estimate, se, share, alpha)
+        contrast = compare.contrast(strata, self._setting.kind)
+        reach = self._reach(contrast, pair, alpha)
+        if contrast is None or not contrast.se:
+            return -math.inf, math.inf
+        if len(strata) == 1 and not self._setting.plain_rates:
+            low, high = scores.mean_reach(*strata[0], reach)
+        elif compare.is_burnt_in(strata, compare.BURN_IN[self._setting.kind]):
+            low, high = contrast.centre - reach * contrast.se, contrast.centre + reach * contrast.se
+        else:
+            return -math.inf, math.inf
+        return (max(low, -1.0), min(high, 1.0)) if self._setting.kind == "binary" else (low, high)
+
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+        """Return the repeated interval of the logarithm of the ratio."""
+        contrast = compare.contrast(strata, self._setting.kind)
+        if not compare.is_burnt_in(strata, compare.BURN_IN[self._setting.kind]):
+            return -math.inf, math.inf
+        return compare.log_ratio_interval(contrast, self._reach(contrast, pair, alpha))
+
+    def _reach(self, contrast: Contrast | None, pair: tuple[int, int], alpha: float) -> float:
+        """Return how many standard errors an interval reaches to each side."""
+        share = 0.0 if contrast is None else float(self._share_of(contrast.information, pair))
+        return boundary.threshold(alpha) / math.sqrt(share) if share else math.inf
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""
         n = float(moments.n)
         share = min(1.0, n / (self._horizon * float(self._weights[arm])))
-        if self._kind == "binary" and n:
+        if self._setting.plain_rates and n:
             return compare.score_interval(float(moments.total), n, boundary.threshold(alpha) / math.sqrt(share))
         mean, se = mean_and_error(moments)
         return boundary.repeated_interval(mean, se, share, alpha)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON's types."""
+        return {
+            "weights": self._weights.tolist(),
+            "peaks": self.peaks.tolist(),
+            "past": self._past.tolist(),
+            "strata": self._strata,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `to_json` wrote."""
+        self._weights, self.peaks, self._past = (
+            np.array(state[name], dtype=np.float64) for name in ("weights", "peaks", "past")
+        )
+        self._strata = state["strata"]
+        self._p = [[boundary.p_value_of(b) if b > 0 else 1.0 for b in row] for row in self.peaks.tolist()]

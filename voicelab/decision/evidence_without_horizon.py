@@ -1,17 +1,24 @@
 """The evidence of a test that may go on for as long as it likes: see `voicelab.decision.stats.eprocess` for the mathematics.
 
+Rates and means with declared bounds have bets that are exact (`voicelab.decision.stats.betting`), for which every session
+is needed, and only the first of a unit counts; other means are judged by their moments.
+
 For every pair of variants it keeps the stakes of its bets, and for every intersection of hypotheses (see
 `voicelab.decision.stats.closed`) the largest average of e-values so far.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from voicelab.decision.evidence import Floats, Ints, Path, Sums, mean_and_error
-from voicelab.decision.rules import Kind, StopRule
-from voicelab.decision.stats import closed, eprocess
-from voicelab.decision.stats.compare import Moments
+from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
+from voicelab.decision.stats import closed, compare, eprocess
+from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.moments import Moments
+from voicelab.decision.tally import Sums
 
 
 class EProcess:
@@ -19,34 +26,38 @@ class EProcess:
 
     Args:
         weights: Weights of the arms, shape (k,).
-        rule: The stop rule.
-        kind: Kind of the outcome.
+        setting: What is judged, and by which rule.
     """
 
     method = "e-process"
 
-    def __init__(self, weights: Floats, rule: StopRule, kind: Kind) -> None:
+    def __init__(self, weights: Floats, setting: Setting) -> None:
         k = len(weights)
+        rule = setting.rule
         self._weights = weights
-        self._binary = kind == "binary"
-        self._exact = self._binary and rule.margin == 0
-        self._sign = 1.0 if rule.direction == "maximize" else -1.0
-        self._margin = rule.margin
-        self._bets = {(i, j): eprocess.PairBets() for i in range(k) for j in range(i + 1, k)} if self._exact else {}
+        self._setting = setting
+        self._exact = rule.margin == 0 and (setting.kind == "binary" or setting.bounds is not None)
+        self._pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
+        self._bets = {pair: self._new_bets(pair) for pair in self._pairs} if self._exact else {}
         self.g = eprocess.prior_weight(rule.max_iterations or eprocess.EXPECTED_STOP)
         # Log E of the ordered pairs, but of those that are stale: it is averaged over the priors when it is needed.
         self._now = [[0.0] * k for _ in range(k)]
         self._stale: set[tuple[int, int]] = set()
         self._shares = self._shares_of_pairs()
-        self._past = np.zeros((3, k))
+        # Evidence of the means in the epochs that are over: sessions are compared with others of their epoch alone, and
+        # the product of bets on different sessions is a bet.
+        self._past = np.zeros((k, k))
         self._peaks: closed.Peaks = {}
         self._bounds: closed.Peaks = {}
 
-    def extend(self, arms: Ints, values: Floats, sums: Sums) -> Path:
+    def _new_bets(self, pair: tuple[int, int]) -> eprocess.PairBets:
+        return eprocess.PairBets()
+
+    def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order."""
         # Rates have a bet that is exact in every sample. A margin leaves it no equality to be fair under, so there, and for
         # counts and floats, the evidence is that of the means.
-        return self._reported(self._exact_path(arms, values)) if self._exact else self.look(sums)
+        return self._reported(self._exact_path(arms, values, probabilities)) if self._exact else self.look(sums)
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments: by means, also where the outcome is binary, since exact bets need every session."""
@@ -66,7 +77,7 @@ class EProcess:
         k = len(self._weights)
         return Path(at, closed.pairs_by_e(reported, k), closed.best_by_e(reported, k))
 
-    def _exact_path(self, arms: Ints, values: Floats) -> Floats:
+    def _exact_path(self, arms: Ints, values: Floats, probabilities: Floats | None) -> Floats:
         """Return log E of every ordered pair after each session, shape (T, k, k)."""
         k = len(self._weights)
         self._refresh()
@@ -81,8 +92,9 @@ class EProcess:
             mine = np.flatnonzero(ours)
             if not len(mine):
                 continue
-            both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], np.array(self._shares[i, j]))
-            first, second = both if self._sign > 0 else both[::-1]
+            shares = np.array(self._shares[i, j]) if probabilities is None else _of_two(probabilities[mine], i, j)
+            both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], shares)
+            first, second = both if self._setting.sign > 0 else both[::-1]
             # Each session sees the evidence of the pair's last one.
             last, start = np.cumsum(ours)[mine[0] :] - 1, mine[0]
             log_e[start:, i, j] = first[last]
@@ -92,7 +104,7 @@ class EProcess:
     @property
     def adds_singly(self) -> bool:
         """Whether `add` will do: exact bets, among few enough arms to go through their intersections."""
-        return self._exact and len(self._weights) <= closed.MOST_ENUMERATED
+        return self._exact and self._setting.plain_rates and len(self._weights) <= closed.MOST_ENUMERATED
 
     def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Add one session; what it is worth is averaged over the priors only when some evidence may have grown."""
@@ -104,7 +116,7 @@ class EProcess:
         gains = eprocess.add_session(bets, is_second, hit, [self._shares[pair] for pair in mine])
         by_pair = {}
         for (i, j), (first, second) in zip(mine, gains, strict=True):
-            forward, back = (first, second) if self._sign > 0 else (second, first)
+            forward, back = (first, second) if self._setting.sign > 0 else (second, first)
             if forward is not None:
                 by_pair[i, j] = forward
             if back is not None:
@@ -129,47 +141,98 @@ class EProcess:
             found = eprocess.means_of_e([log_e for pair in stale for log_e in self._bets[pair].log_e])
             for at, (i, j) in enumerate(stale):
                 first, second = found[2 * at : 2 * at + 2]
-                self._now[i][j], self._now[j][i] = (first, second) if self._sign > 0 else (second, first)
+                self._now[i][j], self._now[j][i] = (first, second) if self._setting.sign > 0 else (second, first)
 
     def _mean_path(self, sums: Sums) -> Floats:
+        log_e = self._epoch_path(sums)
+        return log_e + self._past
+
+    def _epoch_path(self, sums: Sums) -> Floats:
+        """Return the evidence of the present epoch alone, shape (T, k, k)."""
         k = len(self._weights)
-        total = Sums(sums.parts + self._past[:, np.newaxis], sums.centres)
         log_e = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
-        for i in range(k):
-            for j in range(i + 1, k):
-                both = eprocess.mean_log_e(total.of(i), total.of(j), self.g, self._margin)
-                log_e[:, i, j], log_e[:, j, i] = both if self._sign > 0 else both[::-1]
+        for i, j in self._pairs:
+            both = eprocess.mean_log_e(sums.of(i), sums.of(j), self.g, self._setting.rule.margin)
+            log_e[:, i, j], log_e[:, j, i] = both if self._setting.sign > 0 else both[::-1]
         return log_e
 
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Bet with the new weights from now on."""
         self._weights = weights
         self._shares = self._shares_of_pairs()
-        # Exact bets need no strata: each was placed with the weights of its moment. Means keep the sums of all epochs.
-        self._past = self._past + sums.parts[:, -1]
+        # Exact bets need no strata: each was placed with the weights of its moment.
+        self._past = self._past + self._epoch_path(sums)[-1]
 
     def _shares_of_pairs(self) -> dict[tuple[int, int], tuple[float, float]]:
         """Return the probability of either arm of a pair among the sessions of the two."""
         w = self._weights.tolist()
         # Of two arms that are both switched off there are no sessions, whatever their shares.
-        return {(i, j): (w[i] / (w[i] + w[j] or 1.0), w[j] / (w[i] + w[j] or 1.0)) for i, j in self._bets}
+        return {(i, j): (w[i] / (w[i] + w[j] or 1.0), w[j] / (w[i] + w[j] or 1.0)) for i, j in self._pairs}
 
-    def interval(
-        self, estimate: float, se: float, n: tuple[float, float], pair: tuple[int, int], alpha: float
-    ) -> tuple[float, float]:
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
         """Return the confidence sequence."""
         del pair
-        return eprocess.confidence_sequence(estimate, se, sum(n), self.g, alpha)
+        contrast = compare.contrast(strata, self._setting.kind)
+        if contrast is None or not contrast.se or not self._is_burnt_in(strata):
+            return -math.inf, math.inf
+        half = self._reach(strata, alpha) * contrast.se
+        low, high = contrast.centre - half, contrast.centre + half
+        return (max(low, -1.0), min(high, 1.0)) if self._setting.kind == "binary" else (low, high)
+
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+        """Return the confidence sequence of the logarithm of the ratio."""
+        del pair
+        if not self._is_burnt_in(strata):
+            return -math.inf, math.inf
+        contrast = compare.contrast(strata, self._setting.kind)
+        return compare.log_ratio_interval(contrast, self._reach(strata, alpha))
+
+    def _is_burnt_in(self, strata: Sequence[Stratum]) -> bool:
+        # As for the evidence; a rate's error is known by its rate.
+        enough = compare.BURN_IN["binary"] if self._setting.plain_rates else eprocess.BURN_IN
+        return compare.is_burnt_in(strata, enough)
+
+    def _reach(self, strata: Sequence[Stratum], alpha: float) -> float:
+        """Return how many standard errors an interval reaches to each side."""
+        n = sum(float(a.n) + float(b.n) for a, b in strata)
+        return eprocess.reach(n, self.g, alpha)
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the confidence sequence; an exact one for a rate."""
         n = float(moments.n)
-        if self._binary:
+        if self._setting.plain_rates:
             return eprocess.rate_sequence(float(moments.total), n, alpha)
         mean, se = mean_and_error(moments)
         # Of an arm that is switched off by now, any weight of the prior holds.
         weight = float(self._weights[arm]) or 1 / len(self._weights)
         return eprocess.confidence_sequence(mean, se, n, self.g * weight, alpha)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON's types."""
+        self._refresh()
+        return {
+            "weights": self._weights.tolist(),
+            "bets": [self._bets[pair].to_json() for pair in self._pairs] if self._exact else None,
+            "now": self._now,
+            "past": self._past.tolist(),
+            "peaks": [[sorted(members), peak] for members, peak in self._peaks.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `to_json` wrote."""
+        self._weights, self._past = (np.array(state[name], dtype=np.float64) for name in ("weights", "past"))
+        self._shares = self._shares_of_pairs()
+        self._now = [list(row) for row in state["now"]]
+        self._peaks = {frozenset(map(tuple, members)): peak for members, peak in state["peaks"]}
+        for pair, bets in zip(self._pairs, state["bets"] or (), strict=False):
+            self._bets[pair].restore(bets)
+
+
+def _of_two(probabilities: Floats, i: int, j: int) -> Floats:
+    """Return the probabilities of two arms among the sessions of the two, shape (T, 2)."""
+    own = probabilities[:, [i, j]]
+    shares: Floats = own / own.sum(axis=1, keepdims=True)
+    return shares
 
 
 @lru_cache(maxsize=64)

@@ -1,90 +1,162 @@
 """Watches one test session by session; the same state decides a simulation on the run and a log afterwards.
 
-Feeding sessions one by one, in chunks or all at once gives exactly the same state: sums are carried on by adding to the
-first value of the next chunk, as one long cumulative sum would.
+Feeding sessions one by one, in chunks or all at once gives exactly the same state.
 """
 
 import copy
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.decision import stopping
-from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Sums
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision import stopping, verdict
+from voicelab.decision.drift import Drift
+from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Setting
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
-from voicelab.decision.rules import Conclusion, Kind, Reason, StopDecision, StopRule, weight_shares
+from voicelab.decision.limits import Limits
+from voicelab.decision.rules import Kind, StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import criteria
-from voicelab.decision.stats.compare import Moments, means
+from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.moments import Moments
 from voicelab.decision.stats.sample_ratio import SampleRatio
 from voicelab.decision.stats.snapshots import Snapshots
 from voicelab.decision.stats.values import session_values
-from voicelab.decision.wording import sentence
+from voicelab.decision.tally import Sums, Tally
 
 Bools = npt.NDArray[np.bool_]
+
+
+_KINDS = ("binary", "count", "float")
+_VERSION = 1
+"""Format of `to_json`."""
+_PLAIN = ("sessions", "stopped", "stopped_index", "recorded", "_p")
+"""Attributes that JSON takes as they are."""
+
+
+class Fed(NamedTuple):
+    """Counted sessions in order.
+
+    Attributes:
+        arms: Arm of each session, shape (T,).
+        crashed: Whether it ended with status `error`.
+        units: Its unit, a whole number from 0 on; None without units.
+        probabilities: The probability of every arm in it, shape (T, k); None where the weights say it.
+    """
+
+    arms: Ints
+    crashed: Bools
+    units: Ints | None = None
+    probabilities: Floats | None = None
+
+    def first(self, n: int) -> "Fed":
+        """Return the first n of them."""
+        return Fed(*(None if part is None else part[:n] for part in self))  # type: ignore[arg-type]  # as they were
 
 
 class _Weighed(NamedTuple):
     """What weighing sessions changes: kept before a chunk, to go back to where the rule stops in its middle."""
 
     evidence: Evidence | None
-    epoch: Floats
-    centres: Floats
-    centred: Bools
+    tally: Tally
+    drift: Drift
     pairs: Floats
     best: Floats
     p: float
 
 
 class Monitor:
-    """The state of one test, O(k^2) for k variants; it can be pickled and copied.
+    """Decides one test as its sessions end, one by one: for services that stop a test while it runs.
+
+    The state is O(k^2) numbers for k variants; it can be pickled, copied and written as JSON.
 
     Args:
-        test: The test's name.
-        weights: Its variants and their weights.
         rule: When it stops.
+        weights: Its variants and their weights.
+        kind: Kind of the outcome, `binary`, `count` or `float`; None until it is known (`know`).
+        test: The test's name.
+        bounds: Lowest and highest value that the outcome can have: means are then judged by bets that are exact for any
+            distribution within them.
+        cap: Value above which the outcome counts as this one, and 0 below which it counts as 0; or both ends. The effect
+            is then that on the capped outcome.
+        with_units: Whether sessions belong to units, such as callers who call again, which `update` is told.
+        with_probabilities: Whether each session has probabilities of its own, which `update` is told; `weights` are then
+            what they are expected to be.
         trace: Keep how confidence and moments went, for a plot.
 
+    Raises:
+        InputError: a value is not allowed.
+
     Attributes:
-        kind: Kind of the target outcome, None until it is known (`know`).
+        kind: Kind of the outcome, None until it is known.
         sessions: Counted sessions so far.
+        counts: Counted sessions of each arm, shape (k,).
         stopped_index: Index of the session that stopped the test, None before.
         stopped: Whether the rule is fulfilled.
         recorded: Whether any session wrote the target outcome.
         pairs: p-value of "the first beats the second" for every ordered pair, valid at every look, shape (k, k).
         best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
+
+    Example:
+        >>> import voicelab as vl
+        >>> rule = vl.StopRule(max_iterations=400, max_confidence=95, default="a")
+        >>> monitor = vl.Monitor(rule, {"a": 0.5, "b": 0.5}, kind="binary")
+        >>> for n in range(200):
+        ...     monitor.update("ab"[n % 2], n % 2 == 1)
+        >>> monitor.decision.winner
+        'b'
+        >>> vl.Monitor.from_json(monitor.to_json()).decision == monitor.decision
+        True
     """
 
-    def __init__(self, test: str, weights: Mapping[Any, Any], rule: StopRule, *, trace: bool = False) -> None:
+    def __init__(
+        self,
+        rule: StopRule,
+        weights: Mapping[Any, Any],
+        *,
+        kind: Kind | None = None,
+        test: str = "test",
+        bounds: tuple[float, float] | None = None,
+        cap: float | tuple[float, float] | None = None,
+        with_units: bool = False,
+        with_probabilities: bool = False,
+        trace: bool = False,
+    ) -> None:
+        if not isinstance(rule, StopRule):
+            raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")
         self.test = test
         self.weights = weight_shares(weights)
         self.rule = rule
+        self.limits = Limits(bounds, cap)
         self.kind: Kind | None = None
         self.sessions = 0
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self.stopped_index: int | None = None
         self.stopped = False
         k = len(self.weights)
+        self.counts = np.zeros(k)
         self.ratio = SampleRatio(np.array(list(self.weights.values())))
         self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
         self.snapshots = Snapshots()
         self.pairs = np.ones((k, k))
         self.best = np.ones(k)
         self.evidence: Evidence | None = None
+        self.tally = Tally(k, "binary")
+        self.drift = Drift()
         # The p-value that the rule stops by: the smallest so far, since evidence once had stays had.
         self._p = 1.0
-        # Sums of the present epoch of weights apart from those of the epochs before: comparisons stay inside an epoch.
-        self._epoch = np.zeros((3, k))
-        self._past = np.zeros((3, k))
-        # What an arm's values are measured from: its first one; 0 for binary outcomes.
-        self._centres = np.zeros(k)
-        self._centred = np.zeros(k, dtype=np.bool_)
         self.recorded = False
+        self._with_units, self._with_probabilities = with_units, with_probabilities
+        self._codes: dict[Hashable, int] = {}
         # Sessions from before the kind was known: none of them wrote the outcome.
-        self._held: list[tuple[Ints, Bools]] = []
+        self._held: list[Fed] = []
+        if kind is not None:
+            self.know(kind)
 
     @property
     def variants(self) -> list[str]:
@@ -93,26 +165,39 @@ class Monitor:
 
     @property
     def moments(self) -> list[Moments]:
-        """Number, sum and sum of squares of each arm, measured from its centre."""
-        return self.moments_of(self._past + self._epoch)
+        """Number, sum and sum of squares of each arm over all epochs: for counting; `strata` are what is compared."""
+        return self.tally.arms()
 
-    def moments_of(self, parts: Floats) -> list[Moments]:
-        """Return the moments of each arm from their parts, shape (3, k), such as those of a snapshot."""
-        return [
-            Moments(n, total, squares, centre) for n, total, squares, centre in zip(*parts, self._centres, strict=True)
-        ]
+    def strata(self, arm: int, baseline: int) -> list[Stratum]:
+        """Return the moments of two arms in each epoch of constant weights."""
+        return self.tally.strata(arm, baseline)
 
     def know(self, kind: Kind) -> None:
-        """Learn the kind of the target outcome, before the first session that declares or writes it is fed."""
+        """Learn the kind of the target outcome, before the first session that declares or writes it is fed.
+
+        Raises:
+            InputError: sessions with probabilities of their own have an outcome that only a comparison of means can judge.
+        """
         if self.kind is not None:
             return
+        if kind not in _KINDS:
+            raise InputError(f"kind is {kind!r}, must be {' or '.join(map(repr, _KINDS))}.")
         self.kind = kind
+        bounds = None if kind == "binary" else self.limits.ends
+        if self._with_probabilities and (bounds is None and kind != "binary" or self.rule.margin):
+            raise InputError(
+                "Probabilities of each session are for rates, and for means with bounds=(lowest, highest) or cap=..., without "
+                "a margin: other means are only compared under weights that stay, epoch by epoch."
+            )
+        setting = Setting(self.rule, kind, self._with_units, bounds)
         weights = np.array(list(self.weights.values()))
-        method = Horizon if self.rule.has_horizon else EProcess
-        self.evidence = method(weights, self.rule, kind)
-        for arms, crashed in self._held:
-            nothing = np.zeros(len(arms))
-            self._weigh(arms, session_values(nothing, nothing > 0, crashed, kind))
+        # Bets need no horizon, and hold under any probabilities and any values within the bounds.
+        method = Horizon if self.rule.has_horizon and bounds is None and not self._with_probabilities else EProcess
+        self.evidence = method(weights, setting)
+        self.tally = Tally(len(self.weights), kind, with_units=self._with_units)
+        for held in self._held:
+            nothing = np.zeros(len(held.arms))
+            self._weigh(held, session_values(nothing, nothing > 0, held.crashed, kind))
         self._held.clear()
 
     def new_weights(self, weights: Mapping[Any, Any]) -> None:
@@ -124,30 +209,67 @@ class Monitor:
         array = np.array([shares[variant] for variant in self.variants])
         self.ratio.new_epoch(array)
         if self.evidence is not None:
-            self.evidence.new_epoch(array, Sums(self._epoch[:, np.newaxis], self._centres))
-        self._past, self._epoch = self._past + self._epoch, np.zeros_like(self._epoch)
+            self.evidence.new_epoch(array, Sums(self.tally.epoch[:, np.newaxis], self.tally.centres))
+        self.tally.new_epoch()
 
     def update(
-        self, variant: str, value: float | None, *, crashed: bool = False, index: int | None = None
+        self,
+        variant: Hashable,
+        value: float | bool | None,
+        *,
+        unit: Hashable = None,
+        probabilities: Mapping[Any, float] | None = None,
+        crashed: bool = False,
+        index: int | None = None,
     ) -> int | None:
-        """Take one session; see `extend`.
+        """Take one session, as it ends.
 
         Args:
             variant: The variant it got.
             value: What it wrote as the target outcome, None for nothing.
+            unit: Its unit, such as the caller; only `with_units`.
+            probabilities: The probability of each variant in this session; only `with_probabilities`.
             crashed: Whether it ended with status `error`.
             index: Its index; by default one session after the other.
+
+        Returns:
+            0 if it stops the test or came after the stop, else None.
+
+        Raises:
+            InputError: a variant that there isn't, a value that is no number or lies beyond the bounds, or a unit or
+                probabilities that are missing.
         """
-        arm = self._arms[variant]
-        if self._adds_singly and not self.stopped:
-            return self._add_binary(arm, value, self.sessions if index is None else index)
+        arm = self._arms.get(variant if isinstance(variant, str) else str(variant))
+        if arm is None:
+            near = did_you_mean(str(variant), self.weights)
+            raise InputError(f"There is no variant {variant!r}; weights names {', '.join(self.weights)}.{near}")
+        if self.stopped:
+            return None
+        at = self.sessions if index is None else index
+        if self._adds_singly and (value is None or isinstance(value, int | float)):
+            return self._add_binary(arm, value, at)
+        if self.kind is None and value is not None:
+            raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
         return self.extend(
             np.array([arm]),
-            np.array([np.nan if value is None else float(value)]),
+            np.array([np.nan if value is None else _as_number(value)]),
             np.array([value is not None]),
             np.array([crashed]),
-            np.array([self.sessions if index is None else index]),
+            np.array([at]),
+            units=self._code_of(unit) if self._with_units else None,
+            probabilities=self._row_of(probabilities) if self._with_probabilities else None,
         )
+
+    def _code_of(self, unit: Hashable) -> Ints:
+        if unit is None:
+            raise InputError("The session has no unit: give unit=..., such as the caller's id.")
+        return np.array([self._codes.setdefault(unit, len(self._codes))])
+
+    def _row_of(self, probabilities: Mapping[Any, float] | None) -> Floats:
+        named = {str(variant): p for variant, p in (probabilities or {}).items()}
+        if set(named) != set(self.weights):
+            raise InputError(f"probabilities names {sorted(named)}: name each variant ({', '.join(self.weights)}).")
+        return np.array([[named[variant] for variant in self.weights]], dtype=np.float64)
 
     @property
     def _adds_singly(self) -> bool:
@@ -159,22 +281,29 @@ class Monitor:
         self.recorded = self.recorded or value is not None
         if value is None or math.isfinite(value):
             hit = 1.0 if value is not None and value > 0 else 0.0
-            epoch = self._epoch
-            epoch[0, arm] += 1.0
-            if hit:
-                epoch[1, arm] += 1.0
-                epoch[2, arm] += 1.0
-            path = self.evidence.add(arm, hit, epoch)
+            self.tally.add_hit(arm, hit)
+            path = self.evidence.add(arm, hit, self.tally.epoch)
             if path is not None:
                 self.pairs, self.best = path.pairs[-1], path.best[-1]
                 self._p = min(self._p, float(self._criterion(path)[0]))
         self.ratio.add(arm)
+        self.counts[arm] += 1
         self.sessions += 1
         if stopping.is_fulfilled(self.rule, self.sessions, self._p):
             self.stopped, self.stopped_index = True, index
         return 0 if self.stopped else None
 
-    def extend(self, arms: Ints, values: Floats, written: Bools, crashed: Bools, indexes: Ints) -> int | None:
+    def extend(
+        self,
+        arms: Ints,
+        values: Floats,
+        written: Bools,
+        crashed: Bools,
+        indexes: Ints,
+        *,
+        units: Ints | None = None,
+        probabilities: Floats | None = None,
+    ) -> int | None:
         """Take counted sessions in order, through the one that stops the test.
 
         Args:
@@ -183,109 +312,128 @@ class Monitor:
             written: Whether the session wrote it.
             crashed: Whether it ended with status `error`.
             indexes: Its index in the run.
+            units: Its unit, a whole number from 0 on; only `with_units`.
+            probabilities: The probability of every arm in it, shape (T, k); only `with_probabilities`.
 
         Returns:
             The position of the session that stops the test, or None.
         """
         if self.stopped or not len(arms):
             return None
+        fed = Fed(arms, crashed, units, probabilities)
+        new = None if units is None or self.tally.units is None else self.tally.units.are_new(units)
         if self.kind is None:
             # No evidence without a value, but the declared number may stop the test; kept, since they will count as 0.
             nothing = np.array([0]), np.ones(1)
             stop = stopping.first_stop(self.rule, self.sessions, len(arms), *nothing)
             n_taken = min(len(arms), stop + 1)
-            self._held.append((arms[:n_taken].copy(), crashed[:n_taken].copy()))
+            self._held.append(Fed(*(None if part is None else part.copy() for part in fed.first(n_taken))))  # type: ignore[arg-type]
         else:
-            stop = self._extend_known(arms, session_values(values, written, crashed, self.kind))
+            stop = self._extend_known(fed, self.limits.applied(session_values(values, written, crashed, self.kind)))
             n_taken = min(len(arms), stop + 1)
             self.recorded = self.recorded or bool(written[:n_taken].any())
-        # All of them, also those that the outcome leaves out: the assignment doesn't hang on what came of it.
-        self.ratio.extend(arms[:n_taken])
-        self.sessions += n_taken
+        self._drawn(fed.first(n_taken), None if new is None else new[:n_taken])
         if stop >= len(arms):
             return None
         self.stopped, self.stopped_index = True, int(indexes[stop])
         return stop
 
-    def skim(self, arms: Ints, values: Floats, written: Bools, crashed: Bools) -> None:
-        """Take many sessions with one look at their end, for what never stops a test.
+    def _drawn(self, fed: Fed, new: Bools | None) -> None:
+        """Watch the shares of the variants, and count the sessions.
+
+        All of them, also those that the outcome leaves out: the assignment doesn't hang on what came of it. A unit is
+        assigned once, at its first session.
+        """
+        drawn, probabilities = fed.arms, fed.probabilities
+        if new is not None:
+            drawn, probabilities = drawn[new], None if probabilities is None else probabilities[new]
+        self.ratio.extend(drawn) if probabilities is None else self.ratio.extend(drawn, probabilities)
+        self.counts = self.counts + np.bincount(fed.arms, minlength=len(self.weights))
+        self.sessions += len(fed.arms)
+
+    def skim(
+        self,
+        arms: Ints,
+        values: Floats,
+        written: Bools,
+        crashed: Bools,
+        *,
+        units: Ints | None = None,
+        probabilities: Floats | None = None,
+    ) -> None:
+        """Take many sessions with one look at their end, for what never stops a test; arguments as for `extend`.
 
         Evidence that is looked at more seldom is no larger than it could be. The shares of the variants are not watched.
-
-        Args:
-            arms: Arm of each session, shape (T,).
-            values: Value of the outcome.
-            written: Whether the session wrote it.
-            crashed: Whether it ended with status `error`.
         """
         assert self.kind is not None  # noqa: S101 - asked of outcomes that were written
-        k = len(self.weights)
+        assert self.evidence is not None  # noqa: S101 - as above
+        del probabilities
         counted = session_values(values, written, crashed, self.kind)
-        worth = self._centre(arms, counted)
-        valid = ~np.isnan(worth)
-        if not valid.all():
-            arms, worth = arms[valid], worth[valid]
-        sums = [np.bincount(arms, part, k) for part in (None, worth, worth**2)]
-        self.look(self._epoch + np.array(sums, dtype=np.float64), self._centres, len(counted))
+        self.tally.add_up(arms, counted, units)
+        self.sessions += len(counted)
+        self._look()
         self.recorded = self.recorded or bool(written.any())
 
-    def look(self, parts: Floats, centres: Floats, sessions: int) -> None:
+    def look(self, parts: Floats, centres: Floats, sessions: Floats) -> None:
         """Judge by the moments of all sessions of the epoch, whatever led to them: one look, with no path before it.
 
         Args:
-            parts: Number, sum and sum of squares of each arm, shape (3, k).
+            parts: Moments of each arm (see `voicelab.decision.stats.moments`), shape (rows, k).
             centres: What the values of each arm are measured from, shape (k,).
-            sessions: Counted sessions that have joined.
+            sessions: Counted sessions of each arm that have joined, shape (k,).
         """
-        assert self.evidence is not None  # noqa: S101 - as above
-        self._epoch, self._centres = parts, centres
-        self.sessions += sessions
-        if len(self.weights) > 1:
-            self._judged(self.evidence.look(Sums(parts[:, np.newaxis], centres)))
+        self.tally.epoch, self.tally.centres = parts, centres
+        self.counts = self.counts + sessions
+        self.sessions += int(sessions.sum())
+        self._look()
+
+    def _look(self) -> None:
+        if len(self.weights) > 1 and self.evidence is not None:
+            self._judged(self.evidence.look(Sums(self.tally.epoch[:, np.newaxis], self.tally.centres)))
 
     def settle(self) -> None:
         """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
         self.recorded = self.sessions > 0
         self.stopped = stopping.is_fulfilled(self.rule, self.sessions, self._p)
 
-    def _extend_known(self, arms: Ints, counted: Floats) -> int:
+    def _extend_known(self, fed: Fed, counted: Floats) -> int:
         """Weigh sessions through the one that stops the test; return its position, or a number beyond the last."""
         # A single session is never taken in part, and a rule that never stops takes every chunk whole.
-        in_part = len(arms) > 1 and stopping.can_stop(self.rule)
+        in_part = len(counted) > 1 and stopping.can_stop(self.rule)
         # Weighed whole, and again up to the stop if there is one: nothing of what came after is in the evidence.
-        before = copy.deepcopy(self._weighed) if in_part else None
-        at, p = self._weigh(arms, counted)
-        stop = stopping.first_stop(self.rule, self.sessions, len(arms), at, p)
-        if before is not None and stop + 1 < len(arms):
-            self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p = before
-            arms, counted = arms[: stop + 1], counted[: stop + 1]
-            at, p = self._weigh(arms, counted)
+        before = self._weighed() if in_part else None
+        units = self.tally.units
+        of_units = units.state_of(fed.units) if in_part and units is not None and fed.units is not None else None
+        at, p = self._weigh(fed, counted)
+        stop = stopping.first_stop(self.rule, self.sessions, len(counted), at, p)
+        if before is not None and stop + 1 < len(counted):
+            self.evidence, self.tally, self.drift, self.pairs, self.best, self._p = before
+            if units is not None and of_units is not None:
+                units.restore(of_units)
+            at, p = self._weigh(fed.first(stop + 1), counted[: stop + 1])
         if self.trace is not None:
             self.trace.append((self.sessions + at + 1, p))
         return stop
 
-    @property
     def _weighed(self) -> _Weighed:
-        return _Weighed(self.evidence, self._epoch, self._centres, self._centred, self.pairs, self.best, self._p)
+        evidence = copy.deepcopy(self.evidence)
+        return _Weighed(evidence, self.tally.copy(), self.drift.copy(), self.pairs, self.best, self._p)
 
-    def _weigh(self, arms: Ints, counted: Floats) -> tuple[Ints, Floats]:
+    def _weigh(self, fed: Fed, counted: Floats) -> tuple[Ints, Floats]:
         """Add sessions to the evidence; return where the stopping p-value changes, and what it is from there on."""
         assert self.evidence is not None  # noqa: S101 - the kind is known
-        k = len(self.weights)
-        valid = ~np.isnan(counted)
-        worth = np.where(valid, self._centre(arms, counted), 0.0)
-        # A session adds to the sums of its own arm: one cumulative sum gives the moments after every session at once.
-        steps = np.zeros((3, k, len(arms))).transpose(0, 2, 1)
-        steps[:, np.arange(len(arms)), arms] = valid, worth, worth**2
-        # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-        steps[:, 0] += self._epoch
-        sums = np.cumsum(steps, axis=1, out=steps)
-        self._epoch = sums[:, -1].copy()
+        bets = counted
+        if self.tally.units is not None and fed.units is not None:
+            # Bets are fair session by session, and a unit that comes again is no new draw: its first session alone.
+            bets = np.where(self.tally.units.are_new(fed.units), counted, np.nan)
+        sums = self.tally.extend(fed.arms, counted, fed.units)
+        if self.kind != "binary":
+            self.drift.extend(counted)
         if self.trace is not None:
-            self.snapshots.extend(self.sessions + 1, sums, self._past)
-        if k == 1:
+            self.snapshots.extend(self.sessions + 1, sums.parts, len(self.tally.past))
+        if len(self.weights) == 1:
             return np.zeros(1, dtype=np.int64), np.ones(1)
-        path = self.evidence.extend(arms, counted, Sums(sums, self._centres))
+        path = self.evidence.extend(fed.arms, bets, sums, fed.probabilities)
         return path.at, self._judged(path)
 
     def _judged(self, path: Path) -> Floats:
@@ -299,17 +447,6 @@ class Monitor:
 
     def _criterion(self, path: Path) -> Floats:
         return criteria.stopping_p_value(path.pairs, path.best, self.rule.criterion, self.default_arm)
-
-    def _centre(self, arms: Ints, counted: Floats) -> Floats:
-        """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
-        # A rate's squares are its sums, exactly, as long as 0 and 1 are measured from 0.
-        if self.kind == "binary":
-            return counted
-        for arm in np.flatnonzero(~self._centred):
-            first = np.flatnonzero((arms == arm) & ~np.isnan(counted))[:1]
-            if len(first):
-                self._centres[arm], self._centred[arm] = counted[first[0]], True
-        return counted - self._centres[arms]
 
     @property
     def default_arm(self) -> int:
@@ -326,73 +463,114 @@ class Monitor:
     @property
     def varied(self) -> bool:
         """Whether the values differ at all."""
-        n, total, squares = self._past + self._epoch
-        if self.kind == "binary":
-            return bool(0 < total.sum() < n.sum())
-        # Measured from an arm's first value, values that never vary have no squares.
-        return bool((squares > 0).any() or len(np.unique(self._centres[n > 0])) > 1)
+        return self.tally.varied
 
     @property
-    def confidence(self) -> float | None:
-        """Percent, below 100; None if the target was never recorded."""
-        if not self.recorded:
-            return None
-        # No amount of data gives certainty; p may be too small for a float to tell 1 - p from 1.
-        return min(100 * (1 - self._p), float(np.nextafter(100.0, 0.0)))
+    def p_value(self) -> float:
+        """The p-value that the rule stops by, valid at every look."""
+        return self._p
 
     @property
     def leader(self) -> str | None:
-        """The variant with the best mean, None before there are values that differ."""
-        if not self.recorded or not self.varied:
-            return None
-        return self.variants[self._leading(range(len(self.weights)))]
-
-    def _leading(self, arms: Iterable[int]) -> int:
-        sign = 1.0 if self.rule.direction == "maximize" else -1.0
-        n, total, squares = self._past + self._epoch
-        moments = Moments(n, total, squares, self._centres)
-        scores = np.where(moments.n > 0, sign * means(moments), -np.inf)
-        return max(arms, key=lambda arm: float(scores[arm]))
+        """The variant that is ahead of every other, None before there are values that differ."""
+        return verdict.leader_of(self)
 
     @property
     def winner(self) -> str | None:
         """The variant that the rule's criterion names with the rule's confidence, or None."""
-        if self.rule.max_confidence is None or not self.recorded:
-            return None
-        alpha = 1 - self.rule.max_confidence / 100
-        if self.rule.criterion == "vs_default":
-            arms = criteria.winners_against_default(self.pairs, self.default_arm, alpha)
-            return self.variants[self._leading(arms)] if arms else None
-        # One difference among several says nothing of the leader: it must still beat every rival.
-        sure = np.flatnonzero(self.best <= alpha)
-        return self.variants[self._leading(map(int, sure))] if len(sure) else None
+        return verdict.winner_of(self)
 
+    @property
     def decision(self) -> StopDecision:
-        """Return the decision of the present state."""
-        stopped, winner = self.stopped, self.winner
-        full = stopping.is_full(self.rule, self.sessions)
-        sure = self.recorded and stopping.is_sure(self.rule, self._p)
-        reason: Reason = "none"
-        if stopped:
-            reason = "both" if full and sure else "iterations" if full else "confidence"
-        conclusion: Conclusion = "continue"
-        # First of all: where variants don't get their shares, sessions are lost, and no comparison of the rest holds.
-        if self.ratio.alarm:
-            conclusion = "invalid_srm"
-        elif stopped:
-            conclusion = "winner" if winner else "inconclusive"
-        return StopDecision(
-            test=self.test,
-            should_stop=stopped,
-            conclusion=conclusion,
-            reason=reason,
-            winner=winner,
-            leader=self.leader,
-            confidence=self.confidence,
-            stopped_at=self.sessions if stopped else None,
-            stopped_session_index=self.stopped_index,
-            sessions=self.sessions,
-            serve=self.rule.default if stopped else None,
-            run_test={self.test: not stopped},
-            sentence=sentence(self, conclusion, winner),
+        """The decision of the present state."""
+        return verdict.decision_of(self)
+
+    # --- as JSON ---
+
+    def to_json(self) -> str:
+        """Return the state as JSON text, for `from_json`; without the path that `trace` keeps."""
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "rule": asdict(self.rule),
+                "weights": self.weights,
+                "made_with": {
+                    "test": self.test,
+                    "bounds": self.limits.bounds,
+                    "cap": self.limits.cap,
+                    "with_units": self._with_units,
+                    "with_probabilities": self._with_probabilities,
+                },
+                "kind": self.kind,
+                **{name: getattr(self, name) for name in _PLAIN},
+                "counts": self.counts.tolist(),
+                "pairs": self.pairs.tolist(),
+                "best": self.best.tolist(),
+                "codes": list(self._codes),
+                "held": [[None if part is None else part.tolist() for part in fed] for fed in self._held],
+                "ratio": self.ratio.to_json(),
+                "tally": self.tally.to_json(),
+                "drift": self.drift.to_json(),
+                "evidence": None if self.evidence is None else self.evidence.to_json(),
+            }
         )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Monitor":
+        """Return the monitor that `to_json` wrote; it goes on as if it had never stopped running.
+
+        Raises:
+            InputError: the text is none of `to_json`, or was written by another version.
+        """
+        state = _read(text)
+        given = state["made_with"]
+        made = cls(
+            StopRule(**{name: _tuples(value) for name, value in state["rule"].items()}),
+            state["weights"],
+            kind=state["kind"],
+            **{name: _tuples(value) for name, value in given.items()},
+        )
+        # As they were, without being made to sum to 1 once more.
+        made.weights = state["weights"]
+        for name in _PLAIN:
+            setattr(made, name, state[name])
+        made.counts, made.pairs, made.best = (
+            np.array(state[name], dtype=np.float64) for name in ("counts", "pairs", "best")
+        )
+        made._codes = {_tuples(unit): code for code, unit in enumerate(state["codes"])}
+        made._held = [_fed(parts) for parts in state["held"]]
+        made.ratio.restore(state["ratio"])
+        made.tally, made.drift = Tally.from_json(state["tally"]), Drift.from_json(state["drift"])
+        if made.evidence is not None:
+            made.evidence.restore(state["evidence"])
+        return made
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        state = json.loads(text)
+        version = state["version"]
+    except (TypeError, ValueError, KeyError):
+        raise InputError("This is no monitor: give the text that monitor.to_json() returned.") from None
+    if version != _VERSION:
+        raise InputError(
+            f"The monitor was written by another version of voicelab (format {version}, this one reads {_VERSION}): "
+            "begin a new one with the sessions so far, by update()."
+        )
+    return dict(state)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _fed(parts: list[Any]) -> Fed:
+    types = (np.int64, np.bool_, np.int64, np.float64)
+    return Fed(*(None if part is None else np.array(part, dtype=of) for part, of in zip(parts, types, strict=True)))  # type: ignore[arg-type]
+
+
+def _as_number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"The value is {value!r}, must be a number, a boolean or None.") from None

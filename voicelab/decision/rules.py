@@ -5,7 +5,7 @@ The rule is the stop dict of the Developer Guide and the SDK; `voicelab.decision
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from voicelab.base import checks
@@ -241,7 +241,8 @@ class StopDecision:
         sessions: Counted sessions so far.
         serve: The variant that sessions get after the stop.
         run_test: The SDK's `runTest` that makes it so.
-        sentence: What to do next.
+        sentence: What to do next, the doubts first.
+        doubts: What makes it doubtful, a sentence each: to be read before the winner.
     """
 
     test: str
@@ -257,6 +258,17 @@ class StopDecision:
     serve: str | None
     run_test: dict[str, bool]
     sentence: str
+    doubts: tuple[str, ...] = ()
+
+    def with_doubts(self, *doubts: str) -> "StopDecision":
+        """Return the decision with more doubts, before those that it has."""
+        together = (*doubts, *self.doubts)
+        return replace(self, doubts=together, sentence=" ".join([*together, self.verdict]))
+
+    @property
+    def verdict(self) -> str:
+        """The sentence without the doubts."""
+        return self.sentence.removeprefix(" ".join([*self.doubts, ""]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the decision as JSON's types."""
@@ -265,7 +277,7 @@ class StopDecision:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "StopDecision":
         """Return the decision that `to_json` wrote."""
-        return cls(**data)
+        return cls(**{**data, "doubts": tuple(data.get("doubts", ()))})
 
 
 _KINDS: dict[str, Kind] = {"boolean": "binary", "integer": "count", "float": "float"}

@@ -13,7 +13,7 @@ import numpy as np
 from voicelab.base.records import EXPOSURES, OUTCOMES, column
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, Target, switched_on
-from voicelab.decision.stats.compare import means
+from voicelab.decision.stats.moments import means
 from voicelab.log.write import shard_path
 from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
@@ -82,7 +82,7 @@ class Watch:
 
     def decisions(self) -> dict[str, Any]:
         """Return the decision of each test that has a stop rule."""
-        return {test: watched.monitor.decision().to_json() for test, watched in self._tests.items()}
+        return {test: watched.monitor.decision.to_json() for test, watched in self._tests.items()}
 
     def _by_test(self, report: ShardReport) -> dict[str, dict[str, Any]]:
         rows: dict[str, list[Any]] = {}
@@ -94,7 +94,7 @@ class Watch:
             if test not in self._tests and declaration["stop"]:
                 rule = StopRule.from_stop(declaration["stop"])
                 target = Target(rule.target_outcome, declaration["conversion_metrics"])
-                self._tests[test] = _Watched(Monitor(test, switched_on(declaration["variants"]), rule), target)
+                self._tests[test] = _Watched(Monitor(rule, switched_on(declaration["variants"]), test=test), target)
             if test in self._tests and test not in self.stops:
                 data[test] = self._arrays(test, exposures, report)
         return data
@@ -143,7 +143,7 @@ def _standing(monitor: Monitor) -> Standing:
         (name, int(moments.n), float(means(moments)) if moments.n else math.nan)
         for name, moments in zip(monitor.variants, monitor.moments, strict=True)
     )
-    return Standing(monitor.decision(), monitor.rule, monitor.kind, variants)
+    return Standing(monitor.decision, monitor.rule, monitor.kind, variants)
 
 
 def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:

@@ -99,22 +99,18 @@ def threshold(alpha: float) -> float:
     return float(thresholds(alpha))
 
 
-def information_share(n_a: Any, n_b: Any, w_a: float, w_b: float, horizon: int) -> Floats:
+def share_of(information: Any, w_a: float, w_b: float, horizon: int) -> Floats:
     """Return tau: the share of the horizon's information that two arms hold, at most 1.
 
     Args:
-        n_a: Sessions of the first arm, any shape.
-        n_b: Sessions of the second arm, the same shape.
+        information: n_a n_b / (n_a + n_b) of their sessions, added up over epochs; any shape.
         w_a: Weight of the first arm; the weights of all arms sum to 1.
         w_b: Weight of the second arm.
         horizon: Declared number of sessions, over all arms.
     """
-    n_a, n_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
-    both = n_a + n_b
-    now = np.divide(n_a * n_b, both, out=np.zeros_like(both), where=both > 0)
     # The horizon's information is what the declared sessions bring if they are shared out as the weights say. Chance may
     # share them out better than that: beyond 1 Brownian motion on [0, 1] says nothing any more, so tau stops there.
-    share: Floats = np.minimum(1.0, now / (horizon * w_a * w_b / (w_a + w_b)))
+    share: Floats = np.minimum(1.0, np.asarray(information, dtype=np.float64) / (horizon * w_a * w_b / (w_a + w_b)))
     return share
 
 

@@ -1,60 +1,33 @@
-"""Comparing two arms by their counts, sums and sums of squares: difference, standard error, z."""
+"""Comparing two arms by their moments: standard error, information, and the sum over epochs of constant weights."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from voicelab.decision.stats.moments import Moments, difference, means
+
 Floats = npt.NDArray[np.float64]
-
-
-class Moments(NamedTuple):
-    """What an arm's values come to; a plain tuple of the first three will do wherever moments are taken.
-
-    Values far from 0 (seconds since 1970) would leave no digits for their variance: what is summed is their distance
-    from a value near them. An arm's first value is near enough whatever follows, since it is part of the variance.
-
-    Attributes:
-        n: Number of values, any shape.
-        total: Sum of their distances from the centre, the same shape.
-        squares: Sum of the squares of these.
-        centre: What they are measured from.
-    """
-
-    n: Any
-    total: Any
-    squares: Any
-    centre: Any = 0.0
-
-    @property
-    def within(self) -> Any:
-        """Sum of squares around the mean; anything where there is no value."""
-        # Rounding can leave it a hair below 0 where the values hardly differ.
-        return np.maximum(self.squares - self.total**2 / self.n, 0.0)
-
+Stratum = tuple[Moments, Moments]
+"""The moments of two arms within one epoch of constant weights."""
 
 BURN_IN = {"binary": 1, "count": 10, "float": 10}
-"""Sessions an arm needs before it is compared."""
+"""Sessions (with units: units) an arm needs before it is compared."""
 
 
-def means(arm: Moments) -> Floats:
-    """Return the mean of an arm, 0 where it is empty."""
-    n, total, _, centre = Moments(*arm)
-    mean: Floats = _mean_distance(n, total) + np.where(np.asarray(n) > 0, centre, 0.0)
-    return mean
+def pooled_and_welch(a: Moments, b: Moments) -> tuple[Floats, Floats]:
+    """Return the squared standard error of a difference of means, with one common variance and with two.
 
-
-def difference(a: Moments, b: Moments) -> Floats:
-    """Return mean of a minus mean of b, to more digits than the means have where they are far from 0."""
+    Anything where an arm has less than two values; with units both are robust against their values going together.
+    """
     a, b = Moments(*a), Moments(*b)
-    apart: Floats = (_mean_distance(a.n, a.total) - _mean_distance(b.n, b.total)) + (a.centre - b.centre)
-    return apart
-
-
-def _mean_distance(n: Any, total: Any) -> Floats:
-    mean: Floats = np.divide(total, n, out=np.zeros_like(total, dtype=np.float64), where=np.asarray(n) > 0)
-    return mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n, g = a.n + b.n, a.independent + b.independent
+        # Plain sessions: (sum of squares within) / (n - 2) * (1 / n_a + 1 / n_b).
+        common = (a.within + b.within) / n * (g / (g - 2)) * (1 / a.n + 1 / b.n)
+        return common, a.variance_of_mean + b.variance_of_mean
 
 
 def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
@@ -66,21 +39,18 @@ def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
     Args:
         a: Moments of the first arm.
         b: Moments of the second arm.
-        kind: `binary`, `count` or `float`.
+        kind: `binary`, `count` or `float`; rates of units, whose sessions go together, are compared as floats are.
     """
     a, b = Moments(*a), Moments(*b)
-    n_a, n_b = a.n, b.n
     # Pooled for rates: were the variants equal, they would have one rate, and the error is that of a test of equality.
     # Estimated apart it would be 0 while an arm has no success at all, and any difference infinitely sure.
     with np.errstate(divide="ignore", invalid="ignore"):
-        if kind == "binary":
-            rate = (a.total + b.total) / (n_a + n_b)
-            se = np.sqrt(np.maximum(rate * (1 - rate), 0.0) * (1 / n_a + 1 / n_b))
+        if kind == "binary" and a.units is None:
+            rate = (a.total + b.total) / (a.n + b.n)
+            se = np.sqrt(np.maximum(rate * (1 - rate), 0.0) * (1 / a.n + 1 / b.n))
         else:
-            pooled = (a.within + b.within) / (n_a + n_b - 2) * (1 / n_a + 1 / n_b)
-            welch = a.within / (n_a - 1) / n_a + b.within / (n_b - 1) / n_b
             # fmax takes the one that is a number, where an arm with a single value has no variance of its own.
-            se = np.sqrt(np.fmax(pooled, welch))
+            se = np.sqrt(np.fmax(*pooled_and_welch(a, b)))
     # 0 says "not known": whoever divides by it asks first.
     return np.where(np.isfinite(se), se, 0.0)
 
@@ -133,11 +103,15 @@ def stratum(a: Moments, b: Moments, kind: str) -> Floats:
     Within an epoch the base rate may be anything: only differences inside it count. Source: Cochran 1954; Mantel &
     Haenszel 1959.
     """
-    # A difference of numbers has no error that is known before each arm has two of them.
-    known = np.minimum(a[0], b[0]) >= (1 if kind == "binary" else 2)
-    share = np.where(known, information(a[0], b[0]), 0.0)
+    share = np.where(_known(a, b, kind), information(a[0], b[0]), 0.0)
     apart = np.where(share > 0, difference(a, b), 0.0)
     return np.stack([share * apart, (share * standard_error(a, b, kind)) ** 2, share])
+
+
+def _known(a: Moments, b: Moments, kind: str) -> Floats:
+    # A difference of numbers has no error that is known before each arm has two of them.
+    known: Floats = np.minimum(Moments(*a).independent, Moments(*b).independent) >= (1 if kind == "binary" else 2)
+    return known
 
 
 def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats, Floats]:
@@ -154,3 +128,85 @@ def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats,
     apart = np.divide(weighted, share, out=np.zeros_like(weighted), where=share > 0)
     se = np.divide(np.sqrt(variance), share, out=np.zeros_like(weighted), where=share > 0)
     return apart, se
+
+
+class Contrast(NamedTuple):
+    """Two arms compared over all epochs, at one look.
+
+    Attributes:
+        difference: Difference of the means: the average over epochs, weighted by the information that each brings.
+        centre: What an interval for it is built around: for rates that of Agresti & Caffo.
+        se: Standard error of the centre; 0 where it is not known.
+        null_se: Standard error were the arms equal, by which they are tested.
+        mean_a: Mean of the first arm, averaged in the same way.
+        mean_b: Mean of the second.
+        relative_variance: Variance of the logarithm of mean_a / mean_b (delta method); infinite where a mean is 0.
+        information: n_a n_b / (n_a + n_b), added up.
+    """
+
+    difference: float
+    centre: float
+    se: float
+    null_se: float
+    mean_a: float
+    mean_b: float
+    relative_variance: float
+    information: float
+
+
+def contrast(strata: Sequence[Stratum], kind: str) -> Contrast | None:
+    """Return the comparison of two arms over all epochs, or None where no epoch has both of them.
+
+    Args:
+        strata: The moments of both arms in each epoch.
+        kind: Kind of the outcome.
+    """
+    known = [(Moments(*a), Moments(*b)) for a, b in strata if _known(a, b, kind) and float(a[0]) and float(b[0])]
+    if not known:
+        return None
+    weights = np.array([float(information(a.n, b.n)) for a, b in known])
+    weights, total = weights / weights.sum(), float(weights.sum())
+    rates = kind == "binary" and known[0][0].units is None
+    apart = np.array([float(difference(a, b)) for a, b in known])
+    null = np.array([float(standard_error(a, b, kind)) for a, b in known])
+    centres, errors = zip(*(agresti_caffo(a, b) for a, b in known), strict=True) if rates else (apart, null)
+    means_a, means_b = (np.array([float(means(pair[at])) for pair in known]) for at in (0, 1))
+    errors_a, errors_b = (np.array([_variance(pair[at], rates=rates) for pair in known]) for at in (0, 1))
+    mean_a, mean_b = float(weights @ means_a), float(weights @ means_b)
+    return Contrast(
+        float(weights @ apart),
+        float(weights @ np.array(centres)),
+        math.sqrt(float(weights**2 @ np.array(errors) ** 2)),
+        math.sqrt(float(weights**2 @ null**2)),
+        mean_a,
+        mean_b,
+        _relative(float(weights**2 @ errors_a), mean_a) + _relative(float(weights**2 @ errors_b), mean_b),
+        total,
+    )
+
+
+def _variance(arm: Moments, *, rates: bool) -> float:
+    """Return the variance of an arm's mean, infinite where a single value can't tell."""
+    if rates:
+        rate = float(arm.total) / float(arm.n)
+        return rate * (1 - rate) / float(arm.n)
+    return float(arm.variance_of_mean) if float(arm.independent) > 1 else math.inf
+
+
+def _relative(variance: float, mean: float) -> float:
+    # By the standard error over the mean: the square of a tiny mean is 0.
+    return (math.sqrt(variance) / mean) ** 2 if mean else math.inf
+
+
+def is_burnt_in(strata: Sequence[Stratum], enough: int) -> bool:
+    """Return whether each of two arms has enough sessions (with units: units), over all epochs; 2 at least."""
+    n = [sum(float(Moments(*pair[at]).independent) for pair in strata) for at in (0, 1)]
+    return min(n) >= max(enough, 2)
+
+
+def log_ratio_interval(compared: Contrast | None, reach: float) -> tuple[float, float]:
+    """Return the logarithms of the ratios of two means that are at most some standard errors away; else infinite."""
+    if compared is None or min(compared.mean_a, compared.mean_b) <= 0 or not 0 < compared.relative_variance < math.inf:
+        return -math.inf, math.inf
+    middle, half = math.log(compared.mean_a / compared.mean_b), reach * math.sqrt(compared.relative_variance)
+    return middle - half, middle + half

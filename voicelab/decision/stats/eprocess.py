@@ -10,7 +10,7 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, log_ndtr, xlog1py, xlogy
 
-from voicelab.decision.stats.compare import Moments, difference
+from voicelab.decision.stats.compare import pooled_and_welch
+from voicelab.decision.stats.moments import Moments, difference
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -106,6 +107,14 @@ class PairBets:
         self.log_e = paths[:, :, -1].T.tolist()
         self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
         return mean_of_e(list(paths))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON's types."""
+        return {"n": self.n, "s": self.s, "log_e": self.log_e}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `to_json` wrote."""
+        self.n, self.s, self.log_e = list(state["n"]), list(state["s"]), [list(part) for part in state["log_e"]]
 
     def gain(self, leads: Sequence[float], steps: Sequence[float]) -> tuple[float | None, float | None]:
         """Add a session's log bets to the direction that each is placed on; return the largest gain of either, if any.
@@ -220,30 +229,25 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
         Log E of both directions, of that shape; 0 during the burn-in and without variation.
     """
     a, b = Moments(*a), Moments(*b)
-    n_a, n_b = a.n, b.n
-    n = n_a + n_b
-    with np.errstate(divide="ignore", invalid="ignore"):
-        within_a, within_b = a.within, b.within
-        pooled = (within_a + within_b) / (n - 2) * (1 / n_a + 1 / n_b)
-        welch = within_a / (n_a - 1) / n_a + within_b / (n_b - 1) / n_b
-    ready = (np.minimum(n_a, n_b) >= BURN_IN) & (pooled > 0) & (welch > 0)
+    n, units = a.n + b.n, a.independent + b.independent
+    pooled, welch = pooled_and_welch(a, b)
+    ready = (np.minimum(a.independent, b.independent) >= BURN_IN) & (pooled > 0) & (welch > 0)
     log_e = np.zeros((2, *np.shape(n)))
-    n, pooled, welch = (np.asarray(part)[ready] for part in (n, pooled, welch))
+    n, units, pooled, welch = (np.asarray(part)[ready] for part in (n, units, pooled, welch))
     apart = np.asarray(difference(a, b))[ready]
     shifts = (apart - margin, -apart - margin)
     two_sided = None
     # Against a margin the two directions test two different hypotheses, each with a statistic of its own.
     for direction, shifted in enumerate(shifts):
         if two_sided is None or margin:
-            two_sided = _two_sided_log_e(shifted**2, n, pooled, welch, g)
+            two_sided = _two_sided_log_e(shifted**2, n, units - 2, pooled, welch, g)
         z = shifted / np.sqrt(np.maximum(welch, pooled))
         log_e[direction, ready] = two_sided + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
     return log_e[0], log_e[1]
 
 
-def _two_sided_log_e(squared: Floats, n: Floats, pooled: Floats, welch: Floats, g: float) -> Floats:
+def _two_sided_log_e(squared: Floats, n: Floats, v: Floats, pooled: Floats, welch: Floats, g: float) -> Floats:
     shrink = g / (g + n)
-    v = n - 2
     t2 = squared / pooled / v
     # log1p, since t2 is tiny for most sessions and 1 + t2 would round it away.
     by_t = (v + 1) / 2 * (np.log1p(t2) - np.log1p(shrink * t2))
@@ -267,8 +271,13 @@ def confidence_sequence(estimate: float, se: float, n: float, g: float, alpha: f
     """
     if n <= 0 or not math.isfinite(se):
         return -math.inf, math.inf
-    half = math.sqrt((n + g) / n * (2 * math.log(1 / alpha) + math.log((n + g) / g))) * se
+    half = reach(n, g, alpha) * se
     return estimate - half, estimate + half
+
+
+def reach(n: float, g: float, alpha: float) -> float:
+    """Return how many standard errors a confidence sequence of n sessions reaches to each side."""
+    return math.sqrt((n + g) / n * (2 * math.log(1 / alpha) + math.log((n + g) / g)))
 
 
 def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from voicelab.decision.stats.compare import Moments
+from voicelab.decision.stats.moments import Moments
 
 _SMALL = 5
 
@@ -43,6 +43,26 @@ def two_means(a: Moments, b: Moments) -> float:
 def p_value(a: Moments, b: Moments, kind: str) -> float:
     """Return the two-sided fixed-sample p-value of two arms, for outcomes of a kind."""
     return two_rates(a, b) if kind == "binary" else two_means(a, b)
+
+
+def by_error(
+    difference: float, null_se: float, centre: float, se: float, freedom: float, alpha: float = 0.05
+) -> tuple[float, tuple[float, float]]:
+    """Return the two-sided p-value and the interval of a difference whose standard error is known: over epochs, of units.
+
+    Args:
+        difference: Difference of the means.
+        null_se: Its standard error were they equal.
+        centre: What the interval is built around.
+        se: Standard error of that.
+        freedom: Degrees of freedom of Student's t.
+        alpha: Error probability of the interval.
+    """
+    from scipy.stats import t
+
+    p = float(2 * t.sf(abs(difference) / null_se, max(freedom, 1.0))) if null_se else 1.0
+    half = float(t.ppf(1 - alpha / 2, max(freedom, 1.0))) * se
+    return p, (centre - half, centre + half) if se else (-np.inf, np.inf)
 
 
 def several_rates(hits: list[float], n: list[float]) -> float:
@@ -91,6 +111,6 @@ def difference_interval(a: Moments, b: Moments, kind: str, alpha: float = 0.05) 
 
 
 def _mean_sd(arm: Moments) -> tuple[float, float]:
-    arm = Moments(*map(float, arm))
+    arm = Moments(*map(float, Moments(*arm)[:4]))
     variance = float(arm.within) / (arm.n - 1) if arm.n > 1 else 0.0
     return arm.total / arm.n + arm.centre, float(np.sqrt(variance))

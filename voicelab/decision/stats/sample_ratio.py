@@ -4,6 +4,9 @@ The sequential check may be looked at after every session. Source: Lindon & Male
 multinomial count data": E_t is the product of ((kappa w_a + n_a) / (kappa + t - 1)) / w_a over the arms drawn.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
@@ -101,6 +104,20 @@ class SampleRatio:
         if t >= FIRST_SHOWN:
             self.peak = max(0.0, self._log_e)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON's types."""
+        return {
+            "weights": self._weights.tolist(),
+            "counts": self.counts.tolist(),
+            "log_e": _written(self._log_e),
+            "peak": _written(self.peak),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `to_json` wrote."""
+        self._weights, self.counts = (np.array(state[name], dtype=np.float64) for name in ("weights", "counts"))
+        self._log_e, self.peak = (np.inf if state[name] is None else state[name] for name in ("log_e", "peak"))
+
     @property
     def p_value(self) -> float:
         """The p-value that is valid at every look: 1 / the largest E so far, at most 1."""
@@ -110,6 +127,11 @@ class SampleRatio:
     def alarm(self) -> bool:
         """Whether the shares can't be trusted."""
         return bool(self.peak >= np.log(ALARM))
+
+
+def _written(log_e: float) -> float | None:
+    """Return a number that JSON has: no infinity."""
+    return float(log_e) if np.isfinite(log_e) else None
 
 
 def fixed_p_value(counts: Floats, weights: Floats) -> float:
