@@ -1,6 +1,5 @@
 """`vl.analyze`: the decision of a test, with everything that it rests on."""
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -163,18 +162,13 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
         rule: When to stop.
         trace: Keep the path.
     """
-    monitor = Monitor(rule, data.weights, test=data.test, trace=trace)
-    if values.kind is not None:
-        monitor.know(values.kind)
-    begins = dict(data.epochs)
-    step = chunk_of(len(monitor.variants))
-    edges = sorted({*range(0, len(data.arms), step), *begins, len(data.arms)})
-    for first, end in itertools.pairwise(edges):
-        if first in begins:
-            monitor.new_weights(begins[first])
-        position = data.shown_to(monitor, values, slice(first, end))
+    monitor = data.new_monitor(rule, values.kind, limits=data.limits, trace=trace)
+    for weights, part in data.parts(chunk_of(len(monitor.variants))):
+        if weights is not None:
+            monitor.new_weights(weights)
+        position = data.shown_to(monitor, values, part)
         if position is not None:
-            return monitor, first + position
+            return monitor, part.start + position  # type: ignore[union-attr]  # a slice, since all sessions are asked for
     return monitor, None
 
 

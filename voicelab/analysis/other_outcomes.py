@@ -23,18 +23,17 @@ _LOOKS = 500
 
 def seen_through(data: TestData, values: Values, rule: StopRule, mine: npt.NDArray[np.bool_] | None = None) -> Monitor:
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
-    monitor = Monitor(rule, data.weights, test=data.test)
-    if values.kind is not None:
-        monitor.know(values.kind)
+    monitor = data.new_monitor(rule, values.kind)
     sessions = None if mine is None else np.flatnonzero(mine)
     n = len(data.arms) if sessions is None else len(sessions)
-    # Looked at a few hundred times, evidence is hardly smaller than after every session.
-    many = n >= _MANY and values.kind is not None
+    # Looked at a few hundred times, evidence is hardly smaller than after every session; bets need every session.
+    many = n >= _MANY and values.kind is not None and data.probabilities is None
     step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
-    for first in range(0, n, step):
-        part = slice(first, first + step) if sessions is None else sessions[first : first + step]
+    for weights, part in data.parts(step, sessions):
+        if weights is not None:
+            monitor.new_weights(weights)
         if many:
-            monitor.skim(*data.seen(values, part))
+            monitor.skim(*data.seen(values, part), **data.drawn(part))
         else:
             data.shown_to(monitor, values, part)
     return monitor

@@ -3,7 +3,8 @@
 `from_frame` makes it from a DataFrame, `from_log` from a session log, `from_sums` from sums that DuckDB adds up.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.decision.limits import Limits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
 
@@ -61,6 +63,10 @@ class TestData:
         warnings: What needs care.
         source: Where the sessions are from.
         switched_off: Variants of weight 0 without a session; they are not among those that are compared.
+        units: Unit of each session, such as its caller, a whole number from 0 on; None where each is its own.
+        unit: What the units are called.
+        probabilities: The probability of every arm in each session, shape (T, k); None where the weights say it.
+        limits: Declared bounds or cap of the outcome it is judged by.
     """
 
     test: str
@@ -80,6 +86,49 @@ class TestData:
     warnings: list[str] = field(default_factory=list)
     source: str = ""
     switched_off: list[str] = field(default_factory=list)
+    units: npt.NDArray[np.int64] | None = None
+    unit: str | None = None
+    probabilities: npt.NDArray[np.float64] | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def new_monitor(self, rule: StopRule, kind: Kind | None, *, limits: Limits | None = None, trace: bool = False) -> Monitor:
+        """Return a monitor of the test that has seen no session.
+
+        Args:
+            rule: When it stops.
+            kind: Kind of the outcome that it watches.
+            limits: Its declared bounds or cap.
+            trace: Keep the path.
+        """
+        limits = limits or Limits()
+        return Monitor(
+            rule,
+            self.weights,
+            kind=kind,
+            test=self.test,
+            bounds=limits.bounds,
+            cap=limits.cap,
+            with_units=self.units is not None,
+            with_probabilities=self.probabilities is not None,
+            trace=trace,
+        )
+
+    def parts(
+        self, step: int, mine: npt.NDArray[np.integer] | None = None
+    ) -> Iterator[tuple[Mapping[str, float] | None, slice | npt.NDArray[np.integer]]]:
+        """Yield the sessions in order, some at a time and none of two epochs, with the weights where an epoch begins.
+
+        Args:
+            step: How many at most.
+            mine: Positions of those that are chosen, in order; by default all.
+        """
+        n = len(self.arms) if mine is None else len(mine)
+        begins = {(at if mine is None else int(np.searchsorted(mine, at))): weights for at, weights in self.epochs}
+        edges = sorted({0, *(at for at in begins if at < n), n})
+        for start, end in itertools.pairwise(edges):
+            for first in range(start, end, step):
+                part = slice(first, min(first + step, end))
+                yield begins.get(first) if first == start else None, part if mine is None else mine[part]
 
     def leave_out_unwritten(self) -> None:
         """Have sessions that didn't write the outcome left out, instead of counting as 0."""
@@ -96,7 +145,14 @@ class TestData:
     ) -> int | None:
         """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
         indexes: npt.NDArray[np.int64] = self.indexes[part]  # type: ignore[assignment]  # a monitor takes smaller ones too
-        return monitor.extend(*self.seen(values, part), indexes)
+        return monitor.extend(*self.seen(values, part), indexes, **self.drawn(part))
+
+    def drawn(self, part: slice | npt.NDArray[np.integer]) -> dict[str, Any]:
+        """Return unit and probabilities of some of the sessions, as a monitor takes them."""
+        return {
+            "units": None if self.units is None else self.units[part],
+            "probabilities": None if self.probabilities is None else self.probabilities[part],
+        }
 
     def seen(self, values: Values, part: slice | npt.NDArray[np.integer]) -> tuple[Any, Any, Any, Any]:
         """Return arm, value of an outcome, whether it was written and whether it crashed, of some of the sessions."""
@@ -107,7 +163,10 @@ class TestData:
         """Keep the sessions before a position alone."""
         for name in ("arms", "values", "written", "crashed", "indexes"):
             setattr(self, name, getattr(self, name)[:end])
-        self.segments = None if self.segments is None else self.segments[:end]
+        for name in ("segments", "units", "probabilities"):
+            kept = getattr(self, name)
+            setattr(self, name, None if kept is None else kept[:end])
+        self.epochs = [(at, weights) for at, weights in self.epochs if at < end]
         self.others = {
             name: Values(others.values[:end], others.written[:end], others.kind) for name, others in self.others.items()
         }
