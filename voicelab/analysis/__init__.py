@@ -2,7 +2,8 @@
 
 - `analyzing` is `vl.analyze`: it has a `voicelab.decision.monitor.Monitor` watch the sessions and puts the result together.
 - `sessions` is what an analysis is made of; `from_log`, `from_frame` and `from_sums` make it, `logged_outcomes`
-  and `kinds` read outcomes.
+  and `kinds` read outcomes; `frame_columns` checks a DataFrame's columns and hands them to DuckDB, `numerals` reads
+  numbers in text.
 - `comparing` has the pairs of variants and how they went; `other_outcomes` and `segments` what never decides.
 - `result` is what comes out, `card/` how a notebook shows it.
 - `planning` answers beforehand: how many sessions, which effect, does the rule keep its bound.

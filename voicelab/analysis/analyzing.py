@@ -259,7 +259,7 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
     leader = monitor.variants.index(monitor.leader)
     rivals = [arm for arm in range(len(monitor.variants)) if arm != leader]
     p = max(fixed.p_value(monitor.moments[leader], monitor.moments[arm], data.kind) for arm in rivals)
-    confidence = 100 * (1 - p)
+    confidence = fixed.confidence_of(p)
     reached = data.rule.max_confidence is not None and confidence >= data.rule.max_confidence
     if not reached:
         return replace(decision, confidence=confidence)
@@ -284,6 +284,11 @@ def _warnings(monitor: Monitor, data: TestData, decision: StopDecision) -> list[
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
+    elif data.kind != "binary" and not any(float(arm.n) and float(arm.within) for arm in monitor.moments):
+        found.append(
+            "Within each variant the outcome never varies: the difference is a fact about these sessions, and how far it "
+            "may be from that of others can't be said. There is no interval and no p-value for it."
+        )
     found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
         found.append("After an early stop the difference is overestimated on average: trust the interval.")

@@ -52,17 +52,12 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
         "difference": contrast.difference,
         "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
         "p_value_adjusted": adjusted,
-        "confidence": percent(adjusted),
+        "confidence": fixed.confidence_of(adjusted),
     }
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)
     row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
     return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
-
-
-def percent(p: float) -> float:
-    """Return the confidence that goes with a p-value, in percent: always below 100."""
-    return min(100 * (1 - p), math.nextafter(100.0, 0.0))
 
 
 def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> dict[str, float | None]:
@@ -76,7 +71,7 @@ def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> d
         p, (low, high) = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
     return {
         "p_value_fixed": p,
-        "confidence_fixed": percent(p),
+        "confidence_fixed": fixed.confidence_of(p),
         "difference_ci_lower": finite(low),
         "difference_ci_upper": finite(high),
     }
@@ -93,7 +88,8 @@ def _lift(monitor: Monitor, contrast: Contrast, pair: tuple[int, int], alpha: fl
     row["lift"] = finite(contrast.mean_a / contrast.mean_b - 1)
     assert monitor.evidence is not None  # noqa: S101 - the caller has asked
     low, high = monitor.evidence.lift_interval(monitor.strata(*pair), pair, alpha)
-    if high - low > 100:  # noqa: PLR2004 - beyond this the interval says nothing, and its end is no number
+    # Beyond these the interval says nothing, and its end is no number.
+    if high - low > 100 or high > 700:  # noqa: PLR2004
         return row
     return row | {"lift_cs_lower": math.exp(low) - 1, "lift_cs_upper": math.exp(high) - 1}
 

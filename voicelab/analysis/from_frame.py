@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.frame_columns import (
+    as_weighed,
+    checked_columns,
+    column_of,
+    more_than_one_row,
+    no_variants,
+    variants_in,
+)
 from voicelab.analysis.kinds import Read, read_all, read_one, split
 from voicelab.analysis.sessions import TestData, all_written, everywhere
-from voicelab.base.accepted_types import Cell, FrameLike
+from voicelab.base import checks
+from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.decision.rules import StopRule, switched_on
+from voicelab.decision.rules import StopRule, switched_on, weight_shares
+from voicelab.log.queries import quoted
 
 
 def from_frame(
@@ -46,39 +55,31 @@ def from_frame(
         InputError: a column is missing, or holds something else; a variant without a weight.
     """
     outcome, kinds = outcomes[0], kinds or {}
-    columns = {name: split(name, frame.columns)[0] for name in [*outcomes, *guardrails]}
-    for column in (variant, *columns.values(), *([] if by is None else [by])):
-        if column not in frame.columns:
-            raise InputError(f"The frame has no column {column!r}.{did_you_mean(str(column), map(str, frame.columns))}")
-    for column in (variant, *columns.values()):
-        if int((frame.columns == column).sum()) > 1:
-            raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
-    if not len(frame):
-        raise InputError("The frame is empty: there is no session to decide by.")
-    ids = frame["session_id"].dropna() if "session_id" in frame.columns else pd.Series(dtype=object)
-    if (twice := ids.duplicated()).any():
-        raise _twice(int(twice.sum()), ids[twice].iloc[0])
+    columns = checked_columns(frame, variant, [*outcomes, *guardrails], by)
     warnings: list[str] = []
-    names = frame[variant]
-    assigned = names.notna().to_numpy()
-    found = [str(name) for name in pd.unique(names[assigned])]
-    shares, off = configured(weights, found, warnings)
+    codes, names = variants_in(column_of(frame, variant))
+    assigned = codes >= 0
     kept = frame if assigned.all() else frame[assigned]
-    values, kind = read_one(kept[columns[outcome]], outcome, kinds, warnings)
+    codes = codes[assigned]
+    found = sorted({names[code] for code in np.flatnonzero(np.bincount(codes, minlength=len(names)))})
+    weighed = as_weighed(found, weights)
+    shares, off = configured(weights, list(weighed.values()), warnings)
+    values, kind = read_one(column_of(kept, columns[outcome]), outcome, kinds, warnings)
     arm_of = {name: arm for arm, name in enumerate(shares)}
-    missing_values = int(kept[columns[outcome]].isna().sum())
+    # A category may have no session, and no weight then.
+    arms = np.array([arm_of.get(weighed.get(name, name), 0) for name in names], dtype=np.min_scalar_type(-len(arm_of)))
     others: dict[str, Read] = {}
     for name in outcomes[1:]:
-        others |= read_all(kept[columns[name]], name, kinds, warnings)
+        others |= read_all(column_of(kept, columns[name]), name, kinds, warnings)
     for name in guardrails:
-        others[name] = read_one(kept[columns[name]], name, kinds, warnings)
+        others[name] = read_one(column_of(kept, columns[name]), name, kinds, warnings)
     data = TestData(
         test=variant,
         weights=shares,
         rule=rule or StopRule(),
         outcome=outcome,
         kind=kind,
-        arms=_arms(kept[variant], arm_of),
+        arms=arms[codes],
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
         written=everywhere(True, len(kept)),
@@ -92,12 +93,19 @@ def from_frame(
     )
     if not assigned.all():
         data.excluded["no variant found"] = int((~assigned).sum())
-    infinite = int(np.isinf(values).sum()) if values.dtype.kind == "f" else 0
-    if missing_values:
-        data.excluded["the outcome is missing"] = missing_values
+    missing, infinite = (int(test(values).sum()) if values.dtype.kind == "f" else 0 for test in (np.isnan, np.isinf))
+    if missing:
+        data.excluded["the outcome is missing"] = missing
     if infinite:
         data.excluded["the outcome is infinite: left out"] = infinite
+    read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
+    warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
     return data
+
+
+def no_value(name: str) -> str:
+    """Return the warning that an outcome or guardrail has no value at all."""
+    return f"{name!r} has no value in any session: nothing can be said of it."
 
 
 def configured(
@@ -111,6 +119,10 @@ def configured(
     if weights is None:
         weights = dict.fromkeys(sorted(found), 1.0)
         warnings.append("No weights were given: equal ones are assumed. Give weights={variant: weight}.")
+    if not isinstance(weights, Mapping):
+        raise InputError(f"weights is {weights!r}, must be a dict such as {{'a': 0.5, 'b': 0.5}}.")
+    if found:
+        weight_shares(weights)
     missing = sorted(set(found) - {str(name) for name in weights})
     if missing:
         raise InputError(f"The variant {missing[0]!r} has no weight; weights names {', '.join(map(str, weights))}.")
@@ -125,38 +137,59 @@ def configured(
     return on, off
 
 
-def _arms(names: pd.Series, arm_of: Mapping[str, int]) -> npt.NDArray[np.integer]:
-    """Return the arm of each name; each different name is looked up once."""
-    if isinstance(names.dtype, pd.CategoricalDtype):
-        codes, different = names.cat.codes.to_numpy(), names.cat.categories
-    else:
-        codes, different = pd.factorize(names)
-    # A category may have no session, and no weight then.
-    arms = np.array([arm_of.get(str(name), 0) for name in different], dtype=np.min_scalar_type(-len(arm_of)))
-    return np.asarray(arms[codes])
-
-
 def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame:
     """Return columns of whatever DuckDB reads, in its order of rows.
 
     Args:
         data: A path, or an object such as a Polars or pyarrow table.
-        columns: The columns; None is left out.
+        columns: The columns, that of the variant first; None is left out.
 
     Raises:
         InputError: DuckDB can't read it, or a column is missing.
     """
     import duckdb
 
-    named = [column for column in columns if column is not None]
+    variant = columns[0]
+    named = [checks.name("The name of a column", column) for column in columns if column is not None]
     with duckdb.connect() as connection:
         source = opened(connection, data, named)
+        types = types_of(source)
         wanted = dict.fromkeys(split(column, source.columns)[0] for column in named)
-        names = ", ".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in wanted)
-        table = source.project(names).to_arrow_table()
+        names = [f"{variant_sql(c, types[c]) if c == variant else quoted(c)} AS {quoted(c)}" for c in wanted]
+        table = source.project(", ".join(names)).to_arrow_table()
         # Names of variants repeat: as categories ten million of them take a number each.
         frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
-        return frame
+    if variant is not None and types[variant] in INTEGERS:
+        frame[variant] = frame[variant].astype("Int64")  # floats where one is missing
+    return frame
+
+
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+            "UHUGEINT"}  # fmt: skip
+
+
+def types_of(source: "duckdb.DuckDBPyRelation") -> dict[str, str]:
+    """Return the type of each column of a relation, by the name that DuckDB gives it; of lists `LIST`."""
+    names = {name: str(type_) for name, type_ in zip(source.columns, source.types, strict=True)}
+    return {name: "LIST" if type_.endswith("]") else type_.partition("(")[0] for name, type_ in names.items()}
+
+
+def variant_sql(column: str, type_: str) -> str:
+    """Return the SQL expression of the names of variants, or of a value whose text is the name: as `variants_in`.
+
+    Raises:
+        InputError: no variants are called by such values.
+    """
+    if type_ in {"LIST", "STRUCT", "MAP", "UNION"}:
+        raise no_variants(column, type_.lower())
+    name = quoted(column)
+    if type_ in {"VARCHAR", "ENUM", "BOOLEAN", *INTEGERS}:
+        return name
+    if type_ in {"FLOAT", "DOUBLE"}:
+        return f"CASE WHEN NOT isnan({name}) THEN {name}::VARCHAR END"
+    # Not in the time zone of whoever looks.
+    zoned = f"make_timestamp(epoch_us({name}))::VARCHAR || '+00:00'"
+    return zoned if type_ == "TIMESTAMP WITH TIME ZONE" else f"{name}::VARCHAR"
 
 
 def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Sequence[str]) -> Any:
@@ -186,7 +219,7 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
             "Parquet or CSV file."
         ) from None
     for name in columns:
-        column, _ = split(name, source.columns)
+        column, _ = split(checks.name("The name of a column", name), source.columns)
         if column not in source.columns:
             raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
     if "session_id" in source.columns:
@@ -195,13 +228,5 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
         )
         n, example = more.aggregate("sum(more), any_value(session_id)").fetchall()[0]
         if n:
-            raise _twice(int(n), example)
+            raise more_than_one_row(int(n), example)
     return source
-
-
-def _twice(n: int, example: Cell) -> InputError:
-    """Return the error that sessions have more than one row."""
-    return InputError(
-        f"{n:,} session ids stand more than once, e.g. {example!r}. Give one row a session; of a DataFrame "
-        "frame.drop_duplicates('session_id', keep='last')."
-    )

@@ -12,10 +12,24 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from voicelab.analysis.card.formats import is_known
-from voicelab.analysis.from_frame import configured, opened
-from voicelab.analysis.kinds import LARGEST, MOST_LEVELS, as_asked, more_levels, needs_level, split, too_large
+from voicelab.analysis.frame_columns import as_weighed, handed_over
+from voicelab.analysis.from_frame import INTEGERS, configured, no_value, opened, types_of, variant_sql
+from voicelab.analysis.kinds import (
+    LARGEST,
+    MOST_LEVELS,
+    SMALLEST,
+    as_asked,
+    check_size,
+    check_types,
+    holds_words,
+    more_levels,
+    needs_level,
+    split,
+)
+from voicelab.analysis.numerals import sql_is_number, sql_label, sql_number
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError, did_you_mean
@@ -25,11 +39,12 @@ from voicelab.log.queries import quoted
 
 Floats = npt.NDArray[np.float64]
 
-_NUMBERS = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
-            "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}  # fmt: skip
 _FLOATS = {"FLOAT", "DOUBLE"}
-_TEXTS = {"VARCHAR", "ENUM"}
+_NUMBERS = {"BOOLEAN", "DECIMAL", *INTEGERS, *_FLOATS}
+_TEXTS = {"VARCHAR", "ENUM", "UUID"}
 _SAMPLE = 1024
+_HARDLY = 1e-9
+"""Standard deviation, as a share of the mean, below which values may be one and the same."""
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
 _NO_ARMS = np.zeros(0, dtype=np.int64)
@@ -99,9 +114,12 @@ def read_totals(
         InputError: it can't be read; a column is missing, or holds something else; a variant without a weight.
     """
     rule, warnings = rule or StopRule(), list[str]()
+    names = [*outcomes, *guardrails]
+    if isinstance(data, pd.DataFrame):
+        data = handed_over(data, variant, names, kinds or {}, warnings)
     with duckdb.connect() as connection:
-        source = opened(connection, data, [variant, *outcomes, *guardrails])
-        types = dict(zip(source.columns, (str(type_).partition("(")[0] for type_ in source.types), strict=True))
+        source = opened(connection, data, [variant, *names])
+        types = types_of(source)
         relation = _Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
         columns = [
@@ -109,14 +127,14 @@ def read_totals(
             *(c for name in rest for c in relation.all_of(name)),
             *map(relation.one, guardrails),
         ]
-        rows, unassigned = _added_up(source, variant, columns)
+        drawn = variant_sql(variant, types[variant])
+        rows, unassigned = _added_up(source, drawn, columns)
         everything = sum(row.sessions for row in rows.values())
         if not everything + unassigned:
             raise InputError("The frame is empty: there is no session to decide by.")
         most = None if rule.needs_both else rule.max_iterations
         if most is not None and everything > most:
-            there = f"NOT isnan({quoted(variant)})" if types[variant] in _FLOATS else f"{quoted(variant)} IS NOT NULL"
-            rows, _ = _added_up(source.filter(there).limit(most), variant, columns)
+            rows, _ = _added_up(source.filter(f"({drawn}) IS NOT NULL").limit(most), drawn, columns)
     totals = _of_rows(rows, variant, columns, weights, rule, warnings)
     counted = int(totals.counts.sum())
     left_out = {
@@ -125,13 +143,8 @@ def read_totals(
         "after the declared number of sessions": everything - counted,
     }
     totals.data.excluded |= {reason: n for reason, n in left_out.items() if n}
+    warnings += [no_value(name) for name, sums in totals.outcomes.items() if not sums.parts[0].any()]
     return totals
-
-
-def _read(name: str) -> str:
-    """Return the expression of the number that a column's text stands for; NULL where it is none."""
-    text = f"lower(trim({quoted(name)}::VARCHAR))"
-    return f"CASE {text} WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE TRY_CAST({text} AS DOUBLE) END"
 
 
 class _Column(NamedTuple):
@@ -154,15 +167,16 @@ class _Relation(NamedTuple):
     def one(self, name: str) -> _Column:
         """Return an outcome of numbers, or a level of one."""
         base, level = split(name, self.types)
+        is_text = self._is_text(base)
         if level is not None:
             known = self._levels(base)
             if level not in known:
                 near = did_you_mean(level, known)
                 raise InputError(f"The outcome {base!r} has no level {level!r}. It has: {', '.join(known[:20])}.{near}")
             return self._level(base, level)
-        if self._is_text(base):
+        if is_text:
             raise needs_level(base, self._levels(base))
-        number, type_ = (quoted(base), self.types[base]) if self.types[base] in _NUMBERS else (_read(base), "DOUBLE")
+        number, type_ = self._number(base)
         if self.asked.get(base) == "binary" and type_ != "BOOLEAN":
             finite = f"CASE WHEN isfinite({number}) THEN {number} > 0 END"
             return _Column(name, finite if type_ in _FLOATS else f"{number} > 0", "BOOLEAN")
@@ -178,20 +192,33 @@ class _Relation(NamedTuple):
             self.warnings.append(more_levels(base, len(known) - MOST_LEVELS))
         return [self._level(base, level) for level in known[:MOST_LEVELS]]
 
+    def _number(self, base: str) -> tuple[str, str]:
+        """Return the expression of a column's numbers, and their type."""
+        if self.types[base] in _NUMBERS:
+            return quoted(base), self.types[base]
+        if self.types[base] not in _TEXTS:
+            return "NULL::DOUBLE", "DOUBLE"  # nothing at all, since `_is_text` refuses anything else
+        if self.asked.get(base) and (word := self._a_word(base)) is not None:
+            raise holds_words(base, word)
+        return sql_number(quoted(base)), "DOUBLE"
+
+    def _a_word(self, base: str) -> str | None:
+        """Return a text of a column that is no number."""
+        words = self.source.filter(f"{quoted(base)} IS NOT NULL AND NOT {sql_is_number(quoted(base))}")
+        found = words.limit(1).project(f"{quoted(base)}::VARCHAR").fetchall()
+        return str(found[0][0]) if found else None
+
     def _is_text(self, base: str) -> bool:
+        if self.types[base] not in _NUMBERS | _TEXTS:
+            some = self.source.filter(f"{quoted(base)} IS NOT NULL").limit(1).project(quoted(base))
+            check_types(some.to_arrow_table().to_pandas()[base], base)
         asked = self.asked.get(base)
         if asked or self.types[base] in _NUMBERS:
             return asked == "string"
-        if self.types[base] not in _TEXTS:
-            return True
-        words = self.source.filter(f"{quoted(base)} IS NOT NULL AND {_read(base)} IS NULL")
-        return bool(words.limit(1).fetchall())
+        return self.types[base] in _TEXTS and self._a_word(base) is not None
 
     def _label(self, base: str) -> str:
-        column = quoted(base)
-        if self.types[base] in _FLOATS:
-            return f"CASE WHEN {column} = floor({column}) THEN {column}::HUGEINT::VARCHAR ELSE {column}::VARCHAR END"
-        return f"{column}::VARCHAR"
+        return sql_label(quoted(base), is_float=self.types[base] in _FLOATS)
 
     def _levels(self, base: str) -> list[str]:
         labels = self.source.project(f"{self._label(base)} AS level")
@@ -210,8 +237,8 @@ class _Added(NamedTuple):
     total: int | None
     mean: float | None
     variance: float | None
-    lowest: float
-    highest: float
+    lowest: float | None
+    highest: float | None
     whole: bool
 
 
@@ -230,29 +257,56 @@ class _OfVariant(NamedTuple):
 _Rows = dict[str, _OfVariant]
 
 
-def _added_up(source: duckdb.DuckDBPyRelation, variant: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
+def _added_up(source: duckdb.DuckDBPyRelation, drawn: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
     """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
     first = source.limit(_SAMPLE).project(", ".join(column.value for column in columns)).fetchall()
-    values, parts = [f"{quoted(variant)} AS variant"], ["count(*)"]
+    values, parts = [f"{drawn} AS variant"], ["count(*)"]
     for at, (_, value, type_, _) in enumerate(columns):
         x = f"x{at}"
         finite = f"CASE WHEN isfinite({value}) THEN {value} END" if type_ in _FLOATS else f"({value})"
         values.append(f"{finite}{'::INTEGER' if type_ == 'BOOLEAN' else '::DOUBLE'} AS {x}")
         parts += [f"count({x})", *_aggregates(x, type_, [row[at] for row in first])]
     try:
-        found = source.project(", ".join(values)).aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
+        finite_values = source.project(", ".join(values))
+        found = finite_values.aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
     except duckdb.Error as error:
         raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
     rows: _Rows = {}
     unassigned = 0
     width = len(_Added._fields)
     for name, sessions, *numbers in found:
-        if is_known(name):
+        if name is not None:
             added = [_Added(*numbers[at : at + width]) for at in range(0, len(numbers), width)]
             rows[str(name)] = _OfVariant(sessions, added)
         else:
             unassigned += sessions
+    for at in range(len(columns)):
+        if any(_hides_its_size(row.outcomes[at]) for row in rows.values()):
+            _look_for_extremes(finite_values, at, rows)
     return rows, unassigned
+
+
+def _hides_its_size(added: _Added) -> bool:
+    """Return whether the least and the largest value must be known besides mean and variance.
+
+    DuckDB's average of values that never vary isn't exactly that value, and of very large or small ones the squares
+    overflow or are 0. Rare, so that millions of other values aren't asked for their extremes.
+    """
+    if not added.n or added.mean is None or added.variance is None or added.lowest is not None:
+        return False
+    if not math.isfinite(added.mean) or not math.isfinite(added.variance):
+        return True
+    size = math.hypot(added.mean, math.sqrt(added.variance))
+    varies = math.sqrt(added.variance) > _HARDLY * abs(added.mean)
+    return not varies or not SMALLEST < size < LARGEST / math.sqrt(added.n)
+
+
+def _look_for_extremes(values: duckdb.DuckDBPyRelation, at: int, rows: _Rows) -> None:
+    found = values.aggregate(f"variant, min(x{at}), max(x{at})", "variant").fetchall()
+    for name, lowest, highest in found:
+        if name is not None:
+            outcomes = rows[str(name)].outcomes
+            outcomes[at] = outcomes[at]._replace(lowest=lowest, highest=highest)
 
 
 def _aggregates(x: str, type_: str, first: Sequence[Any]) -> tuple[str, ...]:
@@ -269,7 +323,7 @@ def _aggregates(x: str, type_: str, first: Sequence[Any]) -> tuple[str, ...]:
     if type_ not in {*_FLOATS, "DECIMAL"}:
         return "NULL", *moments, f"min({x})", f"max({x})", "true"
     if any(is_known(value) and (value < 0 or value != math.floor(value)) for value in first):
-        return "NULL", *moments, "0", "2", "false"
+        return "NULL", *moments, "NULL", "NULL", "false"
     return "NULL", *moments, f"min({x})", f"max({x})", f"bool_and({x} = floor({x}))"
 
 
@@ -281,6 +335,8 @@ def _of_rows(
     rule: StopRule,
     warnings: list[str],
 ) -> Totals:
+    weighed = as_weighed(list(rows), weights)
+    rows = {weighed[name]: row for name, row in rows.items()}
     shares, off = configured(weights, list(rows), warnings)
     outcomes = {column.name: _sums(rows, at, column, list(shares)) for at, column in enumerate(columns)}
     counts = np.array([float(rows[name].sessions) if name in rows else 0.0 for name in shares])
@@ -307,10 +363,11 @@ def _of_rows(
 def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> OutcomeSums:
     """Return the sums of one outcome, and its kind: binary if all values are 0 or 1, count if whole and none below 0."""
     own = {name: row.outcomes[at] for name, row in rows.items() if row.outcomes[at].n}
-    lowest = min((added.lowest for added in own.values()), default=-1.0)
-    highest = max((added.highest for added in own.values()), default=0.0)
-    whole = lowest >= 0 and all(added.whole for added in own.values())
-    kind: Kind = "float" if not whole else "binary" if highest <= 1 else "count"
+    extremes = [size for added in own.values() for size in (added.lowest, added.highest) if size is not None]
+    if extremes and column.type_ != "BOOLEAN":
+        check_size(column.name, max(map(abs, extremes)))
+    whole = bool(own) and all(added.whole and (added.lowest or 0) >= 0 for added in own.values())
+    kind: Kind = "float" if not whole else "binary" if max(extremes) <= 1 else "count"
     kind = as_asked(kind, column.name, column.asked)
     parts, centres = np.zeros((3, len(variants))), np.zeros(len(variants))
     for arm, name in enumerate(variants):
@@ -321,8 +378,8 @@ def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Out
             # What is 0 or 1 is its own square.
             hits = added.total if added.total is not None else round((added.mean or 0.0) * added.n)
             parts[:, arm] = added.n, hits, hits
-        elif max(abs(added.mean), math.sqrt(added.variance)) > LARGEST or not math.isfinite(added.variance):
-            raise too_large(column.name, added.mean)
+        elif added.lowest is not None and added.lowest == added.highest:
+            parts[0, arm], centres[arm] = added.n, added.lowest
         else:
             parts[:, arm], centres[arm] = (added.n, 0.0, added.variance * added.n), added.mean
     return OutcomeSums(kind, parts, centres)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.numerals import label_of, number_in, number_of
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.rules import Kind
 
@@ -24,7 +25,8 @@ _OUTCOME_TYPES = (str, bool, np.bool_, Real, Decimal)
 _AT_ONCE = 1 << 18
 LARGEST = 1e150
 """Numbers beyond have no square."""
-_TRUTHS = {"true": 1.0, "false": 0.0}
+SMALLEST = 1e-140
+"""The squares of smaller numbers, or of their last digits, are 0."""
 
 _KINDS: dict[str, Kind] = {"binary": "binary", "count": "count", "float": "float"}
 
@@ -74,11 +76,11 @@ def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
         InputError: it holds text and no level is named, or there is no such level, or not the kind that is asked for.
     """
     base, level = split(name, [values.name])
-    _check_types(values, base)
+    check_types(values, base)
     if level is not None:
-        return _has_level(_labels(values), base, level), "binary"
+        return _has_level(labels_of(values), base, level), "binary"
     if is_text(values, asked.get(base)):
-        raise needs_level(base, _most_frequent(_labels(values))[0])
+        raise needs_level(base, _most_frequent(labels_of(values))[0])
     numbers, found = numbers_of(values, name, warnings)
     return numbers, as_asked(found, name, asked.get(base))
 
@@ -86,17 +88,17 @@ def read_one(values: pd.Series, name: str, asked: Mapping[str, str], warnings: l
 def read_all(values: pd.Series, name: str, asked: Mapping[str, str], warnings: list[str]) -> dict[str, Read]:
     """Return an outcome by its name; of one that holds text each of its most frequent levels. Arguments: `read_one`."""
     base, level = split(name, [values.name])
-    _check_types(values, base)
+    check_types(values, base)
     if level is not None or not is_text(values, asked.get(base)):
         return {name: read_one(values, name, asked, warnings)}
-    labels = _labels(values)
+    labels = labels_of(values)
     shown, rest = _most_frequent(labels)
     if rest:
         warnings.append(more_levels(base, rest))
     return {f"{base}={level}": (_has_level(labels, base, level), "binary") for level in shown}
 
 
-def _check_types(values: pd.Series, name: str) -> None:
+def check_types(values: pd.Series, name: str) -> None:
     """Refuse what is neither a number nor text, such as dates and lists.
 
     Raises:
@@ -123,16 +125,13 @@ def is_text(values: pd.Series, asked: str | None) -> bool:
         return asked == "string"
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         return False
-    known = pd.Series(values.dropna().unique())
-    return any(
-        isinstance(value, str) and value.strip().lower() not in _TRUTHS and not _is_number(value) for value in known
-    )
+    return any(isinstance(value, str) and number_in(value) is None for value in values.dropna().unique())
 
 
 def _most_frequent(labels: pd.Series) -> tuple[list[str], int]:
     """Return the most frequent levels of an outcome, and how many others there are."""
     found = labels.value_counts()
-    names = [str(name) for name in found.index]
+    names = sorted((str(name) for name in found.index), key=lambda name: (-int(found[name]), name))
     return names[:MOST_LEVELS], max(0, len(names) - MOST_LEVELS)
 
 
@@ -141,9 +140,21 @@ def more_levels(name: str, rest: int) -> str:
     return f"The outcome {name!r} has {rest:,} more levels than the {MOST_LEVELS} most frequent, which are shown."
 
 
-def too_large(name: str, value: float) -> InputError:
-    """Return the error that numbers are too large for a variance."""
-    return InputError(f"The outcome {name!r} has values about {value:.1e}, too large to compare: give a larger unit.")
+def check_size(name: str, largest: float) -> None:
+    """Refuse numbers whose variance no float can hold.
+
+    Args:
+        name: The outcome.
+        largest: Its value that is farthest from 0, without sign.
+
+    Raises:
+        InputError: they are too large, or too small.
+    """
+    if largest > LARGEST or 0 < largest < SMALLEST:
+        size, unit = ("large", "larger") if largest > LARGEST else ("small", "smaller")
+        raise InputError(
+            f"The outcome {name!r} has values about {largest:.1e}, too {size} to compare: give a {unit} unit."
+        )
 
 
 def needs_level(name: str, known: list[str]) -> InputError:
@@ -162,17 +173,11 @@ def _has_level(labels: pd.Series, base: str, level: str) -> npt.NDArray[np.float
     return np.asarray((labels == level).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def _labels(values: pd.Series) -> pd.Series:
+def labels_of(values: pd.Series) -> pd.Series:
     """Return values as text: whole numbers without a point, true and false."""
-    known = values.dropna().unique()
-    written = {value: _label(value) for value in known}
-    return values.map(written).astype("string")
-
-
-def _label(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    return f"{value:.15g}" if isinstance(value, float | np.floating) else str(value)
+    codes, different = pd.factorize(values)
+    written = np.array([*map(label_of, different), None], dtype=object)
+    return pd.Series(written[codes], index=values.index, name=values.name, dtype="string")
 
 
 def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) -> Read:
@@ -180,33 +185,23 @@ def numbers_of(values: pd.Series, name: str, warnings: list[str] | None = None) 
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
         numbers = values.to_numpy()
         return numbers, "binary" if values.dtype.kind == "b" else kind_of(numbers, name)
-    known = values.dropna()
-    if pd.api.types.is_bool_dtype(known):
+    if pd.api.types.is_bool_dtype(values.dtype):
         return values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), "binary"
-    types = {type(value) for value in known} if known.dtype == object else set()
+    types = {type(value) for value in values.dropna()} if values.dtype == object else set()
     if len(types & {bool, np.bool_, str}) and len(types) > 1 and warnings is not None:
         names = ", ".join(sorted(type_.__name__ for type_ in types))
         warnings.append(f"The outcome {name!r} holds values of several types ({names}); all are read as numbers.")
-    try:
-        numbers = pd.to_numeric(values.map(_number, na_action="ignore")).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError):
-        raise InputError(f"The outcome {name!r} holds text, must hold numbers or booleans.") from None
+    # Each different value is read once.
+    codes, different = pd.factorize(values)
+    if words := [value for value in different if isinstance(value, str) and number_in(value) is None]:
+        raise holds_words(name, words[0])
+    numbers = np.array([*map(number_of, different), np.nan], dtype=np.float64)[codes]
     return numbers, kind_of(numbers, name)
 
 
-def _number(value: Any) -> Any:
-    """Return a value with true and false, in letters too, as 1 and 0."""
-    if isinstance(value, str):
-        return _TRUTHS.get(value.strip().lower(), value)
-    return float(value) if isinstance(value, bool | np.bool_) else value
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+def holds_words(name: str, word: str) -> InputError:
+    """Return the error that numbers are asked for of an outcome that holds text."""
+    return InputError(f"The outcome {name!r} holds text, e.g. {word!r}; must hold numbers or booleans.")
 
 
 def as_asked(found: Kind, name: str, asked: str | None) -> Kind:
@@ -226,7 +221,7 @@ def kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
     """Return the kind of numbers: binary if all are 0 or 1, count if all are whole and none below 0.
 
     Raises:
-        InputError: a number is so large that its square is none.
+        InputError: numbers are so large or so small that their squares are none.
     """
     least, largest, whole = math.inf, -math.inf, True
     for first in range(0, len(numbers), _AT_ONCE):
@@ -236,6 +231,6 @@ def kind_of(numbers: npt.NDArray[Any], name: str) -> Kind:
             whole = whole and bool((part == np.floor(part)).all())
         if len(part):
             least, largest = min(least, float(part.min())), max(largest, float(part.max()))
-    if max(-least, largest) > LARGEST and least <= largest:
-        raise too_large(name, max(-least, largest))
+    if least <= largest:
+        check_size(name, max(-least, largest))
     return "float" if not whole or not 0 <= least <= largest else "binary" if largest <= 1 else "count"

@@ -15,6 +15,7 @@ import pandas as pd
 from voicelab import plots
 from voicelab.analysis.card.formats import confidence, styles_of, written
 from voicelab.analysis.card.result_card import result_card
+from voicelab.base.plain_json import encode
 from voicelab.decision.rules import Kind, StopDecision, StopRule
 
 
@@ -114,7 +115,7 @@ class Result:
             name: getattr(self, name)
             for name in ("variants", "comparisons", "excluded", "outcomes", "guardrails", "segments")
         }
-        return {
+        result = {
             "test": self.decision.test,
             "outcome": self.outcome,
             "kind": self.kind,
@@ -125,10 +126,13 @@ class Result:
             "warnings": self.warnings,
             "srm": self.srm,
             **{
-                name: None if frame is None else json.loads(frame.to_json(orient="records"))
+                name: None if frame is None else frame.astype(object).where(frame.notna(), None).to_dict("records")
                 for name, frame in frames.items()
             },
         }
+        # Every digit of a float, so that what is below 100 % stays so; what is no number becomes null.
+        written: dict[str, Any] = json.loads(encode(result))
+        return written
 
     @property
     def head(self) -> list[str]:

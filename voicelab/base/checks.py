@@ -2,6 +2,8 @@
 
 import math
 import operator
+from decimal import Decimal
+from numbers import Real
 from typing import SupportsIndex, TypeGuard
 
 from voicelab.base.accepted_types import Given
@@ -112,6 +114,22 @@ def weight(what: str, value: Given) -> float:
     Raises:
         InputError: it is not a number above 0.
     """
-    if not _is_number(value) or value <= 0:
+    number = _as_float(value)
+    if not 0 < number < math.inf:
         raise InputError(f"{what} is {shown(value)}, must be a number above 0.")
-    return float(value)
+    return number
+
+
+def is_zero(value: Given) -> bool:
+    """Return whether a value is the number 0, of any type of numbers."""
+    return _as_float(value) == 0
+
+
+def _as_float(value: Given) -> float:
+    """Return a number of any type (numpy's, decimals, fractions) as a float; NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError):  # a whole number beyond the floats; a signalling NaN
+        return math.nan

@@ -204,19 +204,24 @@ def weight_shares(weights: Mapping[Any, Any]) -> dict[str, float]:
     """
     if not weights:
         raise InputError("weights is empty, must name at least one variant and its weight.")
-    checked = {
-        str(variant): 0.0 if is_off(weight) else checks.weight(f"The weight of {variant!r}", weight)
-        for variant, weight in weights.items()
-    }
+    checked: dict[str, float] = {}
+    for variant, weight in weights.items():
+        if str(variant) in checked:
+            raise InputError(
+                f"weights names the variant {str(variant)!r} twice, as a number and as text: name it once."
+            )
+        checked[str(variant)] = 0.0 if is_off(weight) else checks.weight(f"The weight of {variant!r}", weight)
     total = sum(checked.values())
     if not total:
         raise InputError(f"Every weight is 0 ({', '.join(checked)}): give at least one variant a weight above 0.")
+    if math.isinf(total):
+        raise InputError(f"The weights ({', '.join(checked)}) add up to more than a float holds: give smaller ones.")
     return {variant: weight / total for variant, weight in checked.items()}
 
 
 def is_off(weight: Any) -> bool:
     """Return whether a weight switches its variant off."""
-    return isinstance(weight, int | float) and not isinstance(weight, bool) and weight == 0
+    return checks.is_zero(weight)
 
 
 def switched_on(weights: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -1,8 +1,11 @@
 """Fixed-sample companions: right for one look at a number of sessions that was settled beforehand, wrong for peeking."""
 
+import math
+
 import numpy as np
 
-from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats import compare
+from voicelab.decision.stats.moments import Moments, difference
 
 _SMALL = 5
 
@@ -28,16 +31,26 @@ def two_rates(a: Moments, b: Moments) -> float:
 
 
 def two_means(a: Moments, b: Moments) -> float:
-    """Return the two-sided p-value of Welch's t test for two means."""
-    from scipy.stats import ttest_ind_from_stats
+    """Return the two-sided p-value of Welch's t test for two means; 1 where neither arm's values vary."""
+    from scipy.special import stdtr
 
     if min(float(a[0]), float(b[0])) < 2:  # noqa: PLR2004 - a variance needs two values
         return 1.0
-    (mean_a, sd_a), (mean_b, sd_b) = _mean_sd(a), _mean_sd(b)
-    if sd_a == sd_b == 0:
-        return 1.0
-    test = ttest_ind_from_stats(mean_a, sd_a, float(a[0]), mean_b, sd_b, float(b[0]), equal_var=False)
-    return float(test.pvalue)
+    apart, se, df = _welch(a, b)
+    return min(1.0, 2 * float(stdtr(df, -abs(apart) / se))) if se else 1.0
+
+
+def _welch(a: Moments, b: Moments) -> tuple[float, float, float]:
+    """Return difference, standard error and degrees of freedom (Welch & Satterthwaite) of two means."""
+    (_, sd_a), (_, sd_b) = _mean_sd(a), _mean_sd(b)
+    n_a, n_b = float(a[0]), float(b[0])
+    of_a, of_b = sd_a / math.sqrt(n_a), sd_b / math.sqrt(n_b)
+    apart, se = float(difference(a, b)), math.hypot(of_a, of_b)
+    if not se:
+        return apart, 0.0, n_a + n_b - 2
+    # By shares of the variance: its square, the fourth power of the values, is beyond the floats from 1e77 on.
+    share = (of_a / se) ** 2
+    return apart, se, 1 / (share**2 / (n_a - 1) + (1 - share) ** 2 / (n_b - 1))
 
 
 def p_value(a: Moments, b: Moments, kind: str) -> float:
@@ -46,23 +59,24 @@ def p_value(a: Moments, b: Moments, kind: str) -> float:
 
 
 def by_error(
-    difference: float, null_se: float, centre: float, se: float, freedom: float, alpha: float = 0.05
+    apart: float, null_se: float, centre: float, se: float, freedom: float, alpha: float = 0.05
 ) -> tuple[float, tuple[float, float]]:
     """Return the two-sided p-value and the interval of a difference whose standard error is known: over epochs, of units.
 
     Args:
-        difference: Difference of the means.
+        apart: Difference of the means.
         null_se: Its standard error were they equal.
         centre: What the interval is built around.
         se: Standard error of that.
         freedom: Degrees of freedom of Student's t.
         alpha: Error probability of the interval.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
-    p = float(2 * t.sf(abs(difference) / null_se, max(freedom, 1.0))) if null_se else 1.0
-    half = float(t.ppf(1 - alpha / 2, max(freedom, 1.0))) * se
-    return p, (centre - half, centre + half) if se else (-np.inf, np.inf)
+    freedom = max(freedom, 1.0)
+    p = min(1.0, 2 * float(stdtr(freedom, -abs(apart) / null_se))) if null_se else 1.0
+    half = float(stdtrit(freedom, 1 - alpha / 2)) * se if se else math.inf
+    return p, (centre - half, centre + half)
 
 
 def several_rates(hits: list[float], n: list[float]) -> float:
@@ -84,30 +98,39 @@ def wilson(hits: float, n: float, alpha: float = 0.05) -> tuple[float, float]:
 
 
 def mean_interval(arm: Moments, alpha: float = 0.05) -> tuple[float, float]:
-    """Return the t interval for a mean; infinite with fewer than two values."""
+    """Return the t interval for a mean; infinite with fewer than two values, or where they don't vary."""
     from scipy.stats import t
 
     n = float(arm[0])
     if n < 2:  # noqa: PLR2004 - a variance needs two values
         return -np.inf, np.inf
     mean, sd = _mean_sd(arm)
+    if not sd:
+        return -np.inf, np.inf
     half = float(t.ppf(1 - alpha / 2, n - 1)) * sd / np.sqrt(n)
     return mean - half, mean + half
 
 
 def difference_interval(a: Moments, b: Moments, kind: str, alpha: float = 0.05) -> tuple[float, float]:
-    """Return the fixed-sample interval for mean(a) - mean(b): Agresti-Caffo for rates, Welch for numbers."""
-    from scipy.stats import norm
+    """Return the fixed-sample interval for mean(a) - mean(b): Agresti-Caffo for rates, Welch's t for numbers.
 
-    from voicelab.decision.stats.compare import agresti_caffo
+    The latter excludes 0 exactly where `two_means` is below alpha; infinite where neither arm's values vary.
+    """
+    from scipy.special import ndtri, stdtrit
 
     if kind == "binary":
-        difference, se = agresti_caffo(a, b)
+        apart, se = compare.agresti_caffo(a, b)
+        reach = float(ndtri(1 - alpha / 2))
     else:
-        (mean_a, sd_a), (mean_b, sd_b) = _mean_sd(a), _mean_sd(b)
-        difference, se = mean_a - mean_b, float(np.sqrt(sd_a**2 / float(a[0]) + sd_b**2 / float(b[0])))
-    half = float(norm.ppf(1 - alpha / 2)) * se
-    return difference - half, difference + half
+        apart, se, df = _welch(a, b)
+        reach = float(stdtrit(df, 1 - alpha / 2)) if se else math.inf
+    half = reach * se if se else math.inf
+    return apart - half, apart + half
+
+
+def confidence_of(p_value: float) -> float:
+    """Return the confidence of a p-value in percent: below 100, since no amount of data gives certainty."""
+    return min(100 * (1 - p_value), math.nextafter(100.0, 0.0))
 
 
 def _mean_sd(arm: Moments) -> tuple[float, float]:

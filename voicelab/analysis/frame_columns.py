@@ -1,0 +1,162 @@
+"""The columns of a DataFrame, checked, and handed over to DuckDB so that it reads them as pandas does.
+
+DuckDB knows no complex numbers, periods, sparse columns or categories of anything but text, and guesses the type of a
+column of objects from a sample. What it would read otherwise, or not at all, is read here, by the functions that read
+the sessions one after the other: both ways of an analysis then see the same values.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from voicelab.analysis.kinds import check_types, is_text, labels_of, numbers_of, split
+from voicelab.base import checks
+from voicelab.base.accepted_types import Cell
+from voicelab.base.errors import InputError, did_you_mean
+
+_AS_IT_IS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
+
+
+def checked_columns(frame: pd.DataFrame, variant: str, names: Iterable[str], by: str | None = None) -> dict[str, str]:
+    """Return the column of each outcome, after a look at all columns that are asked for, and at the ids of sessions.
+
+    Args:
+        frame: The sessions.
+        variant: Column of the variant.
+        names: Columns of outcomes, or `column=level`.
+        by: Column to report segments of.
+
+    Raises:
+        InputError: a column is missing or stands there twice, there is no session, or one has several rows.
+    """
+    checks.name("variant", variant)
+    columns = {name: split(name, frame.columns)[0] for name in names}
+    wanted = [variant, *columns.values(), *([] if by is None else [checks.name("by", by)])]
+    for column in wanted:
+        if column not in frame.columns:
+            raise InputError(f"The frame has no column {column!r}.{did_you_mean(column, map(str, frame.columns))}")
+    for column in (*wanted, "session_id"):
+        if int((frame.columns == column).sum()) > 1:
+            raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
+    if not len(frame):
+        raise InputError("The frame is empty: there is no session to decide by.")
+    if "session_id" in frame.columns:
+        _check_ids(frame["session_id"].dropna())
+    return columns
+
+
+def _check_ids(ids: pd.Series) -> None:
+    try:
+        twice = ids.duplicated()
+    except TypeError:  # lists and the like
+        twice = ids.astype(str).duplicated()
+    if twice.any():
+        raise more_than_one_row(int(twice.sum()), ids[twice].iloc[0])
+
+
+def more_than_one_row(n: int, example: Cell) -> InputError:
+    """Return the error that sessions have more than one row."""
+    return InputError(
+        f"{n:,} session ids stand more than once, e.g. {example!r}. Give one row a session; of a DataFrame "
+        "frame.drop_duplicates('session_id', keep='last')."
+    )
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column; a sparse one, or one of floats that have no index in pandas, as plain numbers."""
+    column = frame[name]
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f" and column.dtype.itemsize not in {4, 8}:
+        with np.errstate(over="ignore"):
+            column = column.astype(np.float64)
+    return column
+
+
+def variants_in(column: pd.Series) -> tuple[npt.NDArray[np.integer], list[str]]:
+    """Return the code of each session's variant, -1 where it has none, and the name of each code.
+
+    Raises:
+        InputError: it holds lists or other things that can't be told apart.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(), list(map(str, column.cat.categories))
+    try:
+        codes, different = pd.factorize(column)
+    except TypeError:
+        raise no_variants(str(column.name), type(next(iter(column.dropna()), None)).__name__) from None
+    return codes, list(map(str, different))
+
+
+def no_variants(column: str, type_: str) -> InputError:
+    """Return the error that a column holds nothing that variants could be called by."""
+    return InputError(
+        f"The column {column!r} holds values of type {type_}; the name of a variant must be text or a number."
+    )
+
+
+def as_weighed(found: Sequence[str], weights: Mapping[Any, Any] | None) -> dict[str, str]:
+    """Return the name under which each variant that was found is weighed.
+
+    pandas turns whole numbers into 1.0, 2.0 where one is missing: they are the variants 1 and 2 of the weights.
+    """
+    weighed = set(map(str, weights)) if isinstance(weights, Mapping) else set()
+    names = {}
+    for name in found:
+        other = name[:-2] if name.endswith(".0") else f"{name}.0"
+        names[name] = other if name not in weighed and other in weighed and other not in found else name
+    return names
+
+
+def handed_over(
+    frame: pd.DataFrame, variant: str, names: Sequence[str], asked: Mapping[str, str], warnings: list[str]
+) -> pd.DataFrame:
+    """Return the columns of a DataFrame that an analysis asks for, as DuckDB reads them.
+
+    Args:
+        frame: The sessions.
+        variant: Column of the variant.
+        names: Columns of outcomes, or `column=level`.
+        asked: Kinds that are asked for, by column.
+        warnings: Gets what needs care.
+
+    Raises:
+        InputError: see `checked_columns`; or a column holds neither numbers nor text.
+    """
+    columns = checked_columns(frame, variant, names)
+    by_level = {column for name, column in columns.items() if name != column}
+    handed = {variant: _named(column_of(frame, variant))}
+    for column in dict.fromkeys(columns.values()):
+        values = column_of(frame, column)
+        check_types(values, column)
+        if column == variant:
+            continue
+        if not _is_as_it_is(values):
+            if column in by_level or is_text(values, asked.get(column)):
+                values = labels_of(values)
+            else:
+                values = pd.Series(numbers_of(values, column, warnings)[0], index=values.index)
+        handed[column] = values
+    return pd.DataFrame(handed, copy=False)
+
+
+def _named(column: pd.Series) -> pd.Series:
+    """Return a column of variants by their names, unless DuckDB calls them the same."""
+    if _is_as_it_is(column) and not (isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"):
+        return column
+    codes, names = variants_in(column)
+    return pd.Series(pd.Series([*names, None], dtype="str").array.take(codes), index=column.index)
+
+
+def _is_as_it_is(column: pd.Series) -> bool:
+    """Return whether DuckDB reads a column as pandas does."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return isinstance(dtype.categories.dtype, pd.StringDtype)
+    if isinstance(dtype, np.dtype):
+        return dtype.str[1:] in _AS_IT_IS and dtype.isnative
+    is_number = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
+    return isinstance(dtype, pd.StringDtype) or is_number
