@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from voicelab.analysis.comparing import comparisons, finite, method_sentence, path_frame
+from voicelab.analysis.cautions import warnings_of
+from voicelab.analysis.comparing import comparisons, method_sentence, path_frame
+from voicelab.analysis.drawing import Weights, read_drawing
 from voicelab.analysis.from_frame import from_frame, read_columns
 from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
 from voicelab.analysis.kinds import AskedKind, asked_kinds
+from voicelab.analysis.missing import Missing, missing_doubt, missing_in
 from voicelab.analysis.other_outcomes import (
     Seen,
     guardrail_frame,
@@ -20,26 +23,22 @@ from voicelab.analysis.other_outcomes import (
     outcome_frame,
     seen_in,
 )
-from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.result import Result
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
+from voicelab.analysis.variants import variant_frame
 from voicelab.base import checks
 from voicelab.base.errors import InputError
+from voicelab.decision.limits import Limits
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import Kind, StopDecision, StopRule, switched_on, weight_shares
+from voicelab.decision.rules import StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import fixed, sample_ratio
-from voicelab.decision.stats.moments import Moments, means
 from voicelab.log import Log
 
 if TYPE_CHECKING:
     from voicelab.base.accepted_types import FrameLike, LogLike
 
 _MOST_VARIANTS = 100
-_UNEVEN = 0.001
-"""p-value from which crashes are said to differ between variants."""
-_HARDLY = 0.3
-"""Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
 
 
 def analyze(
@@ -48,7 +47,7 @@ def analyze(
     *,
     variant: str = "variant",
     outcome: str | Sequence[str] | None = None,
-    weights: Mapping[Any, Any] | None = None,
+    weights: Weights | None = None,
     rule: StopRule | None = None,
     by: str | None = None,
     guardrails: Sequence[str] = (),
@@ -56,6 +55,9 @@ def analyze(
     mix: bool = False,
     path: bool = True,
     kind: AskedKind | Mapping[str, AskedKind] | None = None,
+    unit: str | None = None,
+    bounds: tuple[float, float] | None = None,
+    cap: float | tuple[float, float] | None = None,
 ) -> Result:
     """Decide a test.
 
@@ -71,7 +73,9 @@ def analyze(
         outcome: The outcome to judge by, or several, of which the others are reported; for logs the test's own target
             unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns. Text
             is judged by one of its levels, `ending=booked`, and reported by each of them.
-        weights: Configured weights of the variants (frames).
+        weights: Configured weights of the variants (frames), `{"a": 0.5, "b": 0.5}`. Where they changed, epochs by their
+            first row, `[(0, {...}), (1200, {...})]`: sessions are compared within their epoch. Where each session had
+            probabilities of its own, the columns that hold them, `{"a": "p_a", "b": "p_b"}` (of two variants one is enough).
         rule: The stop rule; for logs the test's own unless given.
         by: Column to report segments of; they never decide.
         guardrails: Numeric columns of the sessions, or outcomes, that must not grow (n_errors, duration_s, ...).
@@ -82,6 +86,12 @@ def analyze(
             test, and `path` and `values` of the result stay empty. For frames and files, without `by`.
         kind: Read the outcome as `binary` (above 0 or not), `count`, `float` or `string` (level by level) instead of by
             what it holds; a dict gives kinds by outcome.
+        unit: What sessions belong to, such as `caller_id`: a column of frames; of logs a key of the session's data, a
+            parameter or a column of `log.sessions()`. Sessions of one unit don't count as many.
+        bounds: Lowest and highest value that the outcome can have, for means: the confidence then holds for any
+            distribution within them.
+        cap: Value above which the outcome counts as this one (and as 0 below 0), or both ends: as `bounds`, and the effect
+            is that on the capped outcome.
 
     Returns:
         The result; it shows itself.
@@ -105,20 +115,30 @@ def analyze(
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
+    limits = Limits(bounds, cap)
     if not path:
-        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind)
+        if limits.ends is not None:
+            raise InputError(
+                "bounds= and cap= bet on every session, which path=False doesn't read: leave out path=False, or the limits."
+            )
+        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind, unit)
     if isinstance(data, Log):
-        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind)
+        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit)
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
-        frame = data if isinstance(data, pd.DataFrame) else read_columns(data, [variant, *outcomes, *guardrails, by])
+        drawn = read_drawing(weights).columns.values()
+        wanted = [variant, *outcomes, *guardrails, by, unit, *drawn]
+        frame = data if isinstance(data, pd.DataFrame) else read_columns(data, wanted)
         if not outcomes:
             raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, frame.columns))}.")
         asked = asked_kinds(kind, outcomes[0])
-        sessions = from_frame(frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails, kinds=asked)
+        sessions = from_frame(
+            frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails, kinds=asked, unit=unit
+        )
         platform = None
     if missing == "exclude":
         sessions.leave_out_unwritten()
+    sessions.limit(limits)
     return _decided(sessions, guardrails, platform)
 
 
@@ -176,11 +196,12 @@ def _at_one_look(
     data: "LogLike | FrameLike",
     variant: str,
     outcomes: Sequence[str],
-    weights: Mapping[Any, Any] | None,
+    weights: Weights | None,
     rule: StopRule | None,
     by: str | None,
     guardrails: Sequence[str],
     kind: AskedKind | Mapping[str, AskedKind] | None,
+    unit: str | None,
 ) -> Result:
     """Decide by the sums of the sessions."""
     if isinstance(data, Log):
@@ -189,9 +210,11 @@ def _at_one_look(
         raise InputError("path=False adds up whole variants, so that by= can't be reported: leave out one of them.")
     if not outcomes:
         raise InputError("Name the column of the outcome: outcome='...'.")
-    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked_kinds(kind, outcomes[0]))
+    asked = asked_kinds(kind, outcomes[0])
+    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked, unit=unit)
     _check_variants(totals.data)
-    return _result(totals.monitor(outcomes[0], totals.data.rule), totals.data, guardrails, totals.monitor)
+    monitor = totals.monitor(outcomes[0], totals.data.rule)
+    return _result(monitor, totals.data, guardrails, totals.monitor, totals.missing)
 
 
 def _check_variants(data: TestData) -> None:
@@ -225,17 +248,21 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
     if after:
         data.excluded["after the rule was fulfilled"] = after
         data.cut(position + 1)  # type: ignore[operator]
-    result = _result(monitor, data, guardrails, seen_in(data))
+    result = _result(monitor, data, guardrails, seen_in(data), missing_in(data))
     return replace(result, platform=platform, segments=segment_frame(data), values=data.value_counts())
 
 
-def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen) -> Result:
+def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen, missing: Missing | None) -> Result:
     decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision
+    compared = comparisons(monitor, data.kind, missing)
+    # Before a winner is: what makes the comparison itself doubtful.
+    doubt = missing_doubt(missing, monitor.variants, compared)
+    decision = decision.with_doubts(doubt) if doubt else decision
     harms = guardrail_frame(data, guardrails, seen)
-    warnings = [*data.warnings, *_warnings(monitor, data, decision), *harm_warnings(harms, decision)]
+    warnings = [*data.warnings, *warnings_of(monitor, data, decision), *harm_warnings(harms, decision)]
     return Result(
-        variants=_variants(monitor, data),
-        comparisons=comparisons(monitor, data.kind),
+        variants=variant_frame(monitor, data),
+        comparisons=compared,
         srm=_srm(monitor),
         decision=decision,
         path=path_frame(monitor, data.kind),
@@ -276,117 +303,6 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
         run_test={data.test: False},
         sentence=f"Stop: {monitor.leader} beats every other variant, if this was the only look at the data.",
     )
-
-
-def _warnings(monitor: Monitor, data: TestData, decision: StopDecision) -> list[str]:
-    found = [f"The rule's {remark}" for remark in data.rule.remarks]
-    if data.outcome is not None and not monitor.recorded:
-        found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
-    elif not monitor.varied:
-        found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
-    elif data.kind != "binary" and not any(float(arm.n) and float(arm.within) for arm in monitor.moments):
-        found.append(
-            "Within each variant the outcome never varies: the difference is a fact about these sessions, and how far it "
-            "may be from that of others can't be said. There is no interval and no p-value for it."
-        )
-    found += _too_small(monitor, data) + _uneven_crashes(data)
-    if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
-        found.append("After an early stop the difference is overestimated on average: trust the interval.")
-    if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
-        found.append("criterion='any_difference' finds that variants differ; it does not license serving the leader.")
-    if data.rule.method == "fixed":
-        found.append(
-            "method='fixed' holds for one look at a number of sessions settled beforehand. Looked at after every session "
-            "it stops falsely in a third to two thirds of tests without any effect."
-        )
-    return found
-
-
-def _uneven_crashes(data: TestData) -> list[str]:
-    """Return a warning if sessions crash more often with one variant than with another: then leaving them out misleads."""
-    if not data.crashed.any():
-        return []
-    sessions = np.bincount(data.arms, minlength=len(data.weights)).astype(float)
-    crashed = np.bincount(data.arms[data.crashed], minlength=len(data.weights)).astype(float)
-    reached = sessions > 0
-    if reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
-        return []
-    p = fixed.several_rates(list(crashed[reached]), list(sessions[reached]))
-    if p > _UNEVEN:
-        return []
-    shares = ", ".join(
-        f"{name} {crashes / n:.1%}" for name, crashes, n in zip(data.weights, crashed, sessions, strict=True) if n
-    )
-    return [f"Sessions crash unevenly ({shares}; p {p:.2g}): look at log.errors() before reading the outcomes."]
-
-
-def _too_small(monitor: Monitor, data: TestData) -> list[str]:
-    """Return a warning if the declared number of sessions can hardly decide."""
-    n, total = (float(sum(part)) for part in zip(*(moments[:2] for moments in monitor.moments), strict=True))
-    rule = data.rule
-    if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
-        return []
-    if len(switched_on(monitor.weights)) < 2:  # noqa: PLR2004 - the others were switched on later
-        return []
-    rate = total / n
-    effect = minimum_detectable_effect(
-        rate, rule.max_iterations or 1, weights=monitor.weights, max_confidence=rule.max_confidence
-    )
-    if effect <= _HARDLY * rate:
-        return []
-    found = "no difference at all" if effect == float("inf") else f"only a difference of {100 * effect:.1f} points"
-    return [
-        f"At a rate of {100 * rate:.1f} % the declared {rule.max_iterations:,} sessions find {found} in 8 of 10 tests. "
-        "vl.required_sessions(...) says how many a smaller one needs."
-    ]
-
-
-# --- frames ----------------------------------------------------------------------------------------------------------
-
-
-def _variants(monitor: Monitor, data: TestData) -> pd.DataFrame:
-    rows = []
-    counts = monitor.counts
-    total = max(1, int(counts.sum()))
-    for arm, (name, weight) in enumerate(monitor.weights.items()):
-        moments = monitor.moments[arm]
-        n = float(moments.n)
-        low, high = _interval(moments, data.kind)
-        always_low, always_high = _interval_at_every_look(monitor, arm)
-        rows.append(
-            {
-                "variant": name,
-                "sessions": int(counts[arm]),
-                "weight": weight,
-                "share": counts[arm] / total,
-                "n": int(n),
-                "conversions": int(moments.total) if data.kind == "binary" else None,
-                "mean": float(means(moments)) if n else None,
-                "mean_cs_lower": always_low,
-                "mean_cs_upper": always_high,
-                "mean_ci_lower": low,
-                "mean_ci_upper": high,
-                "is_default": name == data.rule.default,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _interval(moments: Moments, kind: Kind | None) -> tuple[float | None, float | None]:
-    n = float(moments[0])
-    if kind is None or n == 0:
-        return None, None
-    low, high = fixed.wilson(float(moments[1]), n) if kind == "binary" else fixed.mean_interval(moments)
-    return finite(low), finite(high)
-
-
-def _interval_at_every_look(monitor: Monitor, arm: int) -> tuple[float | None, float | None]:
-    moments = monitor.moments[arm]
-    if monitor.evidence is None or float(moments.n) == 0:
-        return None, None
-    alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    low, high = monitor.evidence.mean_interval(moments, arm, alpha)
-    return finite(low), finite(high)
 
 
 def _srm(monitor: Monitor) -> dict[str, Any]:

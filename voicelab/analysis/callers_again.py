@@ -44,7 +44,7 @@ def units_of(column: pd.Series, name: str, warnings: list[str]) -> Ints:
         codes = np.where(unknown, len(different) + np.cumsum(unknown) - 1, codes)
     if len(codes) and int(codes.max()) + 1 == len(codes):
         warnings.append(f"No {name} comes twice: unit={name!r} changes nothing, if it isn't the id of the session.")
-    return codes.astype(np.int64)
+    return np.asarray(codes, dtype=np.int64)
 
 
 def as_first_assigned(

@@ -1,5 +1,6 @@
 """The pairs of variants compared: difference, lift and their intervals, valid at every look; and how they went."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.missing import Missing
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind
@@ -21,7 +23,7 @@ _PATH_POINTS = 400
 _COLUMNS = (
     "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "lift_cs_lower",
     "lift_cs_upper", "p_value", "p_value_adjusted", "confidence", "p_value_fixed", "confidence_fixed",
-    "difference_ci_lower", "difference_ci_upper",
+    "difference_ci_lower", "difference_ci_upper", "difference_worst_lower", "difference_worst_upper",
 )  # fmt: skip
 
 
@@ -30,11 +32,15 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def comparisons(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
+def comparisons(monitor: Monitor, kind: Kind | None, missing: Missing | None = None) -> pd.DataFrame:
     """Return one row a pair of variants, those against the default first; columns as `Result.comparisons` says."""
     k = len(monitor.variants)
     order = sorted(range(k), key=lambda arm: arm != monitor.default_arm)
-    rows = [compared(monitor, kind, a, b) for at, a in enumerate(order) for b in order[at + 1 :]]
+    pairs = [(b, a) for at, a in enumerate(order) for b in order[at + 1 :]]
+    rows = [compared(monitor, kind, baseline, arm) for arm, baseline in pairs]
+    for row, pair in zip(rows, pairs, strict=True):
+        worst = None if missing is None else missing.worst_case(*pair)
+        row["difference_worst_lower"], row["difference_worst_upper"] = worst or (None, None)
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
@@ -43,17 +49,22 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
     strata = monitor.strata(arm, baseline)
-    contrast = None if kind is None else compare.contrast(strata, kind)
-    if kind is None or contrast is None or monitor.evidence is None or not compare.is_burnt_in(strata, 2):
+    if kind is None or monitor.evidence is None or not compare.is_burnt_in(strata, 2):
+        return row
+    contrast = compare.contrast(strata, kind)
+    if not contrast.information:
         return row
     # Of the two directions the one that the data points to; adjusted as the rule's criterion asks.
     adjusted = monitor.pair_p_value_adjusted(arm, baseline)
     row |= {
-        "difference": contrast.difference,
+        "difference": float(contrast.difference),
         "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
         "p_value_adjusted": adjusted,
         "confidence": fixed.confidence_of(adjusted),
     }
+    if monitor.with_probabilities:
+        # Nothing pooled is shown: sessions of different probabilities are only compared by bets.
+        return row
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)
     row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
@@ -66,7 +77,9 @@ def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> d
     if more or a.units is not None:
         # Over epochs, and of units, by the same difference and errors as the confidence.
         freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
-        p, (low, high) = fixed.by_error(contrast.difference, contrast.null_se, contrast.centre, contrast.se, freedom)
+        p, (low, high) = fixed.by_error(
+            *map(float, (contrast.difference, contrast.null_se, contrast.centre, contrast.se)), freedom
+        )
     else:
         p, (low, high) = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
     return {
@@ -85,7 +98,7 @@ def _lift(monitor: Monitor, contrast: Contrast, pair: tuple[int, int], alpha: fl
     row: dict[str, float | None] = dict.fromkeys(("lift", "lift_cs_lower", "lift_cs_upper"))
     if contrast.mean_b <= 0:
         return row
-    row["lift"] = finite(contrast.mean_a / contrast.mean_b - 1)
+    row["lift"] = finite(float(contrast.mean_a) / float(contrast.mean_b) - 1)
     assert monitor.evidence is not None  # noqa: S101 - the caller has asked
     low, high = monitor.evidence.lift_interval(monitor.strata(*pair), pair, alpha)
     # Beyond these the interval says nothing, and its end is no number.
@@ -113,10 +126,9 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = _deciding_pair(monitor)
-    moments = {n: (parts, n_past) for n, parts, n_past in monitor.snapshots.kept}
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    rows = [_difference(monitor, kind, moments.get(int(n)), (arm, baseline), alpha) for n in kept]
-    frame[columns[3:]] = pd.DataFrame(rows, columns=columns[3:], dtype=np.float64)
+    for name, values in _differences(monitor, kind, (arm, baseline), alpha).items():
+        frame[name] = frame["sessions"].map(values)
     frame.attrs["pair"] = (monitor.variants[arm], monitor.variants[baseline])
     return frame
 
@@ -137,17 +149,20 @@ def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
     return leader, max(rivals, key=lambda arm: float(monitor.pairs[leader, arm]))
 
 
-def _difference(
-    monitor: Monitor, kind: Kind, kept: tuple[Floats, int] | None, pair: tuple[int, int], alpha: float
-) -> tuple[Any, ...]:
-    if kept is None or monitor.evidence is None:
-        return (None, None, None)
-    strata = monitor.tally.strata(*pair, *kept)
-    contrast = compare.contrast(strata, kind)
-    if contrast is None or not compare.is_burnt_in(strata, 2):
-        return (None, None, None)
-    low, high = monitor.evidence.interval(strata, pair, alpha)
-    return contrast.difference, finite(low), finite(high)
+def _differences(monitor: Monitor, kind: Kind, pair: tuple[int, int], alpha: float) -> dict[str, dict[int, float]]:
+    """Return difference and interval of a pair by number of sessions, where they can be told: all looks of an epoch at once."""
+    found: dict[str, dict[int, float]] = {"difference": {}, "difference_cs_lower": {}, "difference_cs_upper": {}}
+    for n_past, kept in itertools.groupby(monitor.snapshots.kept, key=lambda snapshot: snapshot[2]):
+        looks = [(n, parts) for n, parts, _ in kept]
+        strata = monitor.tally.strata(*pair, np.stack([parts for _, parts in looks], axis=1), n_past)
+        contrast = compare.contrast(strata, kind)
+        shown = compare.is_burnt_in(strata, 2) & (contrast.information > 0)
+        ends = (None, None) if monitor.with_probabilities else monitor.evidence.interval(strata, pair, alpha)  # type: ignore[union-attr]
+        for name, values in zip(found, (contrast.difference, *ends), strict=True):
+            if values is not None:
+                told = shown & np.isfinite(values)
+                found[name] |= {n: float(value) for (n, _), value, ok in zip(looks, values, told, strict=True) if ok}
+    return found
 
 
 def method_sentence(monitor: Monitor, data: TestData) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.rules import is_off
 
 Floats = npt.NDArray[np.float64]
 Weights = Mapping[Any, Any] | Sequence[tuple[int, Mapping[Any, Any]]]
@@ -33,6 +34,35 @@ class Drawing:
     weights: Mapping[Any, Any] | None
     epochs: list[tuple[int, Mapping[Any, Any]]] = field(default_factory=list)
     columns: dict[Any, str] = field(default_factory=dict)
+
+    def any_weights(self, found: Sequence[str]) -> Mapping[Any, Any] | None:
+        """Return a weight of each variant, above 0 if it was ever switched on; None where nothing is known.
+
+        Raises:
+            InputError: a variant that was found has no column of probabilities.
+        """
+        if self.columns:
+            unnamed = [name for name in found if name not in set(map(str, self.columns))]
+            if len(unnamed) > 1 or (unnamed and len(self.columns) > 1):
+                raise InputError(
+                    f"weights names no column of probabilities for the variant {unnamed[0]!r}: name one for each variant; of "
+                    "two variants one column alone will do."
+                )
+            return dict.fromkeys([*map(str, self.columns), *unnamed], 1.0)
+        if self.weights is None or not self.epochs:
+            return self.weights
+        later = [weights for _, weights in self.epochs]
+        return {
+            variant: next((own[variant] for own in (self.weights, *later) if not is_off(own.get(variant, 0))), 0)
+            for variant in self.weights
+        }
+
+    def first_weights(self, compared: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the weights that the variants that are compared have at first."""
+        if not self.epochs or self.weights is None:
+            return dict(compared)
+        first = {str(variant): weight for variant, weight in self.weights.items()}
+        return {name: first[name] for name in compared}
 
 
 def read_drawing(given: Weights | None) -> Drawing:
@@ -62,7 +92,7 @@ def read_drawing(given: Weights | None) -> Drawing:
 def _is_epoch(item: Any) -> bool:
     if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[1], Mapping):  # noqa: PLR2004 - a pair
         return False
-    return isinstance(item[0], int | np.integer) and not isinstance(item[0], bool) and item[0] >= 0
+    return bool(isinstance(item[0], int | np.integer) and not isinstance(item[0], bool) and item[0] >= 0)
 
 
 def _of_epochs(epochs: list[tuple[int, Mapping[Any, Any]]]) -> Drawing:
@@ -83,8 +113,8 @@ def _of_epochs(epochs: list[tuple[int, Mapping[Any, Any]]]) -> Drawing:
     return Drawing(epochs[0][1], epochs=epochs[1:])
 
 
-def checked_epochs(drawing: Drawing, rows: int) -> list[tuple[int, Mapping[Any, Any]]]:
-    """Return the epochs after the first, for a frame of so many rows.
+def checked_epochs(drawing: Drawing, rows: int, compared: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the epochs after the first, for a frame of so many rows: first row, and weights of the variants compared.
 
     Raises:
         InputError: one begins beyond the last row, or is too short to compare anything within it.
@@ -98,7 +128,8 @@ def checked_epochs(drawing: Drawing, rows: int) -> list[tuple[int, Mapping[Any, 
                 f"The epoch of weights from row {first:,} has {then - first} sessions, and sessions are compared within their "
                 f"epoch: at least {_LEAST} are needed. Leave so few of them out, or join them to the epoch of the same weights."
             )
-    return drawing.epochs
+    epochs = [(row, {str(variant): weight for variant, weight in own.items()}) for row, own in drawing.epochs]
+    return [(row, {name: own[name] for name in compared}) for row, own in epochs]
 
 
 def probabilities_in(frame: pd.DataFrame, columns: Mapping[Any, str], variants: Sequence[str]) -> Floats:
@@ -107,7 +138,7 @@ def probabilities_in(frame: pd.DataFrame, columns: Mapping[Any, str], variants: 
     Raises:
         InputError: a column is missing or holds something else than probabilities, or they don't add up to 1.
     """
-    own = {}
+    own: dict[str, Floats] = {}
     for variant, column in columns.items():
         if column not in frame.columns:
             near = did_you_mean(column, map(str, frame.columns))
@@ -119,11 +150,8 @@ def probabilities_in(frame: pd.DataFrame, columns: Mapping[Any, str], variants: 
                 "must be a number from 0 to 1."
             )
         own[str(variant)] = p
-    missing = [name for name in variants if name not in own]
-    if len(missing) == 1 and len(variants) == 2:  # noqa: PLR2004 - one column says both
-        own[missing[0]] = 1 - own[next(name for name in variants if name in own)]
-    elif missing:
-        raise InputError(f"weights names no column of probabilities for the variant {missing[0]!r}.")
+    if missing := [name for name in variants if name not in own]:
+        own[missing[0]] = 1 - next(iter(own.values()))
     table = np.stack([own[name] for name in variants], axis=1)
     total = table.sum(axis=1)
     if (off := np.abs(total - 1) > _ROUNDING).any():

@@ -20,7 +20,9 @@ from voicelab.base.errors import InputError, did_you_mean
 _AS_IT_IS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
 
 
-def checked_columns(frame: pd.DataFrame, variant: str, names: Iterable[str], by: str | None = None) -> dict[str, str]:
+def checked_columns(
+    frame: pd.DataFrame, variant: str, names: Iterable[str], by: str | None = None, unit: str | None = None
+) -> dict[str, str]:
     """Return the column of each outcome, after a look at all columns that are asked for, and at the ids of sessions.
 
     Args:
@@ -28,13 +30,15 @@ def checked_columns(frame: pd.DataFrame, variant: str, names: Iterable[str], by:
         variant: Column of the variant.
         names: Columns of outcomes, or `column=level`.
         by: Column to report segments of.
+        unit: Column of what sessions belong to.
 
     Raises:
         InputError: a column is missing or stands there twice, there is no session, or one has several rows.
     """
     checks.name("variant", variant)
     columns = {name: split(name, frame.columns)[0] for name in names}
-    wanted = [variant, *columns.values(), *([] if by is None else [checks.name("by", by)])]
+    named = [checks.name(what, name) for what, name in (("by", by), ("unit", unit)) if name is not None]
+    wanted = [variant, *columns.values(), *named]
     for column in wanted:
         if column not in frame.columns:
             raise InputError(f"The frame has no column {column!r}.{did_you_mean(column, map(str, frame.columns))}")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voicelab.analysis.callers_again import as_first_assigned, looks_like_callers, units_of
+from voicelab.analysis.drawing import Weights, check_drawn, checked_epochs, probabilities_in, read_drawing
 from voicelab.analysis.frame_columns import (
     as_weighed,
     checked_columns,
@@ -32,12 +34,13 @@ def from_frame(
     frame: pd.DataFrame,
     variant: str,
     outcomes: Sequence[str],
-    weights: Mapping[Any, Any] | None,
+    weights: Weights | None,
     rule: StopRule | None,
     *,
     by: str | None = None,
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
+    unit: str | None = None,
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
@@ -45,25 +48,28 @@ def from_frame(
         frame: The sessions.
         variant: Column of the variant.
         outcomes: Columns of outcomes, or `column=level`: the first is judged by, the others are reported.
-        weights: Configured weights; None for equal ones, with a warning.
+        weights: Configured weights, epochs of them, or columns of probabilities; None for equal ones, with a warning.
         rule: The stop rule.
         by: Column to report segments of.
         guardrails: Numeric columns that must not get worse.
         kinds: Kinds that are asked for, by column.
+        unit: Column of what sessions belong to, such as the caller.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
     """
     outcome, kinds = outcomes[0], kinds or {}
-    columns = checked_columns(frame, variant, [*outcomes, *guardrails], by)
+    columns = checked_columns(frame, variant, [*outcomes, *guardrails], by, unit)
+    drawing = read_drawing(weights)
     warnings: list[str] = []
     codes, names = variants_in(column_of(frame, variant))
     assigned = codes >= 0
     kept = frame if assigned.all() else frame[assigned]
     codes = codes[assigned]
     found = sorted({names[code] for code in np.flatnonzero(np.bincount(codes, minlength=len(names)))})
-    weighed = as_weighed(found, weights)
-    shares, off = configured(weights, list(weighed.values()), warnings)
+    configured_weights = drawing.any_weights(found)
+    weighed = as_weighed(found, configured_weights)
+    shares, off = configured(configured_weights, list(weighed.values()), warnings)
     values, kind = read_one(column_of(kept, columns[outcome]), outcome, kinds, warnings)
     arm_of = {name: arm for arm, name in enumerate(shares)}
     # A category may have no session, and no weight then.
@@ -73,13 +79,25 @@ def from_frame(
         others |= read_all(column_of(kept, columns[name]), name, kinds, warnings)
     for name in guardrails:
         others[name] = read_one(column_of(kept, columns[name]), name, kinds, warnings)
+    arms = arms[codes]
+    probabilities = None
+    if drawing.columns:
+        probabilities = probabilities_in(kept, drawing.columns, list(shares))
+        check_drawn(arms, probabilities, list(shares))
+        shares = dict(zip(shares, probabilities.mean(axis=0).tolist(), strict=True))
+    units = None
+    if unit is not None:
+        units = units_of(column_of(kept, unit), unit, warnings)
+        arms = as_first_assigned(arms, units, unit, warnings)
+    elif callers := looks_like_callers(kept, [variant, by, *columns.values(), *drawing.columns.values()]):
+        warnings.append(callers)
     data = TestData(
         test=variant,
-        weights=shares,
+        weights=drawing.first_weights(shares),
         rule=rule or StopRule(),
         outcome=outcome,
         kind=kind,
-        arms=arms[codes],
+        arms=arms,
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
         written=everywhere(True, len(kept)),
@@ -90,6 +108,13 @@ def from_frame(
         warnings=warnings,
         source="your data",
         switched_off=off,
+        epochs=[
+            (int(np.searchsorted(np.flatnonzero(assigned), row)), own)
+            for row, own in checked_epochs(drawing, len(frame), list(shares))
+        ],
+        units=units,
+        unit=unit,
+        probabilities=probabilities,
     )
     if not assigned.all():
         data.excluded["no variant found"] = int((~assigned).sum())

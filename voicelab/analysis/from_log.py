@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from voicelab.analysis.callers_again import as_first_assigned, units_of
 from voicelab.analysis.kinds import AskedKind, asked_kinds, split
-from voicelab.analysis.logged_outcomes import Categories, OutcomeReader, Outcomes
+from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReader, Outcomes
 from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import SESSIONS, unwritten_value
@@ -38,6 +39,7 @@ def from_log(
     guardrails: Sequence[str] = (),
     mix: bool = False,
     kind: AskedKind | Mapping[str, AskedKind] | None = None,
+    unit: str | None = None,
 ) -> TestData:
     """Return a test's sessions from a session log.
 
@@ -50,6 +52,7 @@ def from_log(
         guardrails: Numeric columns of `log.sessions()`, or outcomes.
         mix: Allow sessions of several sources.
         kind: Kind that is asked for of the target, or kinds by outcome.
+        unit: What sessions belong to: a column of `log.sessions()`, or a key of the session's data or parameters.
 
     Raises:
         InputError: the log has no such test, outcome or column, or sessions of several sources.
@@ -64,7 +67,7 @@ def from_log(
     recorded = Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
     outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(recorded)
     sessions = log.columns(
-        "sessions", ["session_index", "status", "source", *_stored(by, guardrails, outcomes, outcome)]
+        "sessions", ["session_index", "status", "source", *_stored(by, guardrails, outcomes, outcome, unit)]
     )
     _check_sources(sessions, mix)
     assignment = Categories(exposures.column("assignment"))
@@ -79,13 +82,17 @@ def from_log(
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     if log.manifest.get("has_truth"):
         source += ", effects you specified"
+    arms: npt.NDArray[np.integer] = _arms(test, random, weights)
+    units = None if unit is None else units_of(reading.units(unit), unit, warnings)
+    if unit is not None and units is not None:
+        arms = as_first_assigned(arms, units, unit, warnings)
     data = TestData(
         test=test,
         weights=weights,
         rule=rule,
         outcome=outcome,
         kind=found,
-        arms=_arms(test, random, weights),
+        arms=arms,
         values=values,
         written=written,
         crashed=Categories(reading.session_column("status")).are("error"),
@@ -97,6 +104,8 @@ def from_log(
         warnings=warnings,
         source=source,
         switched_off=off,
+        units=units,
+        unit=unit,
     )
     _count_values(data)
     return data
@@ -129,9 +138,13 @@ def _not_drawn(assignment: Categories, drawn: Bools) -> dict[str, int]:
     return {_REASONS.get(str(reason), str(reason)): int(n) for reason, n in reasons.items()}
 
 
-def _stored(by: str | None, guardrails: Sequence[str], outcomes: Sequence[str], target: str | None) -> list[str]:
+def _stored(
+    by: str | None, guardrails: Sequence[str], outcomes: Sequence[str], target: str | None, unit: str | None
+) -> list[str]:
     """Return which columns of the table of sessions are asked for."""
     asked = [name for name in (by, *guardrails, *outcomes, target) if name is not None]
+    if unit is not None:
+        asked += [unit] if unit in SESSIONS else UNITS_IN
     stored = dict.fromkeys(split(name, SESSIONS)[0] for name in asked)
     return [name for name in stored if name in SESSIONS and name not in {"session_index", "status", "source"}]
 

@@ -29,6 +29,7 @@ from voicelab.analysis.kinds import (
     needs_level,
     split,
 )
+from voicelab.analysis.missing import Missing
 from voicelab.analysis.numerals import sql_is_number, sql_label, sql_number
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.base.accepted_types import FrameLike
@@ -78,6 +79,7 @@ class Totals:
     data: TestData
     counts: Floats
     outcomes: dict[str, OutcomeSums]
+    missing: Missing | None = None
 
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look at an outcome, after all sessions."""
@@ -98,6 +100,7 @@ def read_totals(
     rule: StopRule | None,
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
+    unit: str | None = None,
 ) -> Totals:
     """Return the sums of whatever DuckDB reads, one row a session, in order of completion.
 
@@ -369,7 +372,7 @@ def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Out
     whole = bool(own) and all(added.whole and (added.lowest or 0) >= 0 for added in own.values())
     kind: Kind = "float" if not whole else "binary" if max(extremes) <= 1 else "count"
     kind = as_asked(kind, column.name, column.asked)
-    parts, centres = np.zeros((3, len(variants))), np.zeros(len(variants))
+    parts, centres = np.zeros((3 if kind == "binary" else 4, len(variants))), np.zeros(len(variants))
     for arm, name in enumerate(variants):
         if name not in own:
             continue
@@ -377,9 +380,9 @@ def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> Out
         if kind == "binary" or added.mean is None or added.variance is None:
             # What is 0 or 1 is its own square.
             hits = added.total if added.total is not None else round((added.mean or 0.0) * added.n)
-            parts[:, arm] = added.n, hits, hits
+            parts[:3, arm] = added.n, hits, hits
         elif added.lowest is not None and added.lowest == added.highest:
             parts[0, arm], centres[arm] = added.n, added.lowest
         else:
-            parts[:, arm], centres[arm] = (added.n, 0.0, added.variance * added.n), added.mean
+            parts[:, arm], centres[arm] = (added.n, 0.0, added.variance * added.n, 0.0), added.mean
     return OutcomeSums(kind, parts, centres)

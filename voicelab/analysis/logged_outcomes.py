@@ -1,5 +1,6 @@
 """What the sessions of a log wrote: read by outcome, in the order of a test's counted sessions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import SESSIONS
 from voicelab.decision.rules import Target
 from voicelab.log import Log
+
+UNITS_IN = ["data", "parameters"]
+"""Columns of the table of sessions in whose keys a unit is looked for."""
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -179,6 +183,29 @@ class OutcomeReader:
         index = self.sessions.column("session_index").to_numpy()
         column = self.sessions.column(name).take(np.searchsorted(index, self.indexes))
         return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+    def units(self, unit: str) -> pd.Series:
+        """Return what each counted session belongs to, None where it says nothing.
+
+        Raises:
+            InputError: no session has such a column or key.
+        """
+        if unit in SESSIONS:
+            return self.session_column(unit).to_pandas()
+        found: npt.NDArray[np.object_] = np.full(len(self.indexes), None, dtype=object)
+        keys: set[str] = set()
+        for column in UNITS_IN:
+            for at, text in enumerate(self.session_column(column).to_pylist()):
+                held = json.loads(text) if text else None
+                if isinstance(held, dict):
+                    keys |= held.keys()
+                    if found[at] is None and held.get(unit) is not None:
+                        found[at] = str(held[unit])
+        if all(own is None for own in found):
+            known = sorted(keys)
+            has = f"They have: {', '.join(known[:20])}." if known else "They hold nothing."
+            raise InputError(f"No session has {unit!r} in its data or parameters. {has}{did_you_mean(unit, known)}")
+        return pd.Series(found, name=unit)
 
     def segments(self, by: str) -> npt.NDArray[np.object_]:
         """Return the segment of each counted session."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.base.errors import InputError
 from voicelab.decision.limits import Limits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
@@ -91,7 +92,9 @@ class TestData:
     probabilities: npt.NDArray[np.float64] | None = None
     limits: Limits = field(default_factory=Limits)
 
-    def new_monitor(self, rule: StopRule, kind: Kind | None, *, limits: Limits | None = None, trace: bool = False) -> Monitor:
+    def new_monitor(
+        self, rule: StopRule, kind: Kind | None, *, limits: Limits | None = None, trace: bool = False
+    ) -> Monitor:
         """Return a monitor of the test that has seen no session.
 
         Args:
@@ -139,6 +142,32 @@ class TestData:
             del self.excluded[reason]
         if unwritten.any():
             self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
+
+    def limit(self, limits: Limits) -> None:
+        """Have the outcome it is judged by lie within declared bounds, or cut it at a cap.
+
+        Raises:
+            InputError: values lie beyond the bounds, or a cap would cut most of them.
+        """
+        if limits.ends is None or self.kind is None:
+            return
+        if self.kind == "binary":
+            self.warnings.append(f"{self.outcome!r} is a rate, which has its bounds: bounds= and cap= change nothing.")
+            return
+        values = self.values.astype(np.float64)
+        counted = np.isfinite(values) & self.written
+        cut = int((counted & ((values < limits.ends[0]) | (values > limits.ends[1]))).sum()) if limits.cap else 0
+        if cut > counted.sum() / 2:
+            raise InputError(
+                f"cap={limits.cap!r} lies inside most of the data: {cut:,} of {int(counted.sum()):,} values of {self.outcome!r} "
+                "lie beyond it. Give one that few values reach, or judge by the rate of those that do."
+            )
+        self.values = np.where(counted, limits.applied(np.where(counted, values, np.nan)), values)
+        if cut:
+            self.warnings.append(
+                f"{cut:,} values of {self.outcome!r} lie beyond the cap: the effect is that on the capped outcome."
+            )
+        self.outcome, self.limits = f"{self.outcome}{limits.words}", limits
 
     def shown_to(
         self, monitor: Monitor, values: Values, part: slice | npt.NDArray[np.integer] = slice(None)

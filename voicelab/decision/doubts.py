@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from voicelab.decision.monitor import Monitor
 
 _REMEDY = "declare what a value can be at most (cap=..., or bounds=(lowest, highest)), or judge by a rate"
-_TIME = "give epochs, weights=[(0, {...}), (first row, {...}), ...], so that sessions are compared with those of their time"
+_TIME = (
+    "give epochs, weights=[(0, {...}), (first row, {...}), ...], so that sessions are compared with those of their time"
+)
 
 
 def doubts_of(monitor: "Monitor") -> list[str]:

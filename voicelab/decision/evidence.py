@@ -102,16 +102,16 @@ class Evidence(Protocol):
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Be told that the weights change: the moments of the epoch that ends are complete."""
 
-    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the interval of the difference of two arms that holds at every look; infinite before it can be told.
 
         Args:
-            strata: The moments of both arms in each epoch.
+            strata: The moments of both arms in each epoch; each number may be an array over looks.
             pair: The arms.
             alpha: Error probability.
         """
 
-    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return that of the logarithm of the ratio of their means."""
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:

@@ -141,31 +141,27 @@ class Horizon:
                 if i != j:
                     self._past[:, i, j] += compare.stratum(sums.of(i), sums.of(j), self._setting.kind)[:, -1]
 
-    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the repeated interval."""
-        contrast = compare.contrast(strata, self._setting.kind)
+        kind = self._setting.kind
+        contrast = compare.contrast(strata, kind)
         reach = self._reach(contrast, pair, alpha)
-        if contrast is None or not contrast.se:
-            return -math.inf, math.inf
         if len(strata) == 1 and not self._setting.plain_rates:
             low, high = scores.mean_reach(*strata[0], reach)
-        elif compare.is_burnt_in(strata, compare.BURN_IN[self._setting.kind]):
-            low, high = contrast.centre - reach * contrast.se, contrast.centre + reach * contrast.se
         else:
-            return -math.inf, math.inf
-        return (max(low, -1.0), min(high, 1.0)) if self._setting.kind == "binary" else (low, high)
+            low, high = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
+        return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if kind == "binary" else (low, high)
 
-    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the repeated interval of the logarithm of the ratio."""
         contrast = compare.contrast(strata, self._setting.kind)
-        if not compare.is_burnt_in(strata, compare.BURN_IN[self._setting.kind]):
-            return -math.inf, math.inf
-        return compare.log_ratio_interval(contrast, self._reach(contrast, pair, alpha))
+        ready = compare.is_burnt_in(strata, compare.BURN_IN[self._setting.kind])
+        return compare.log_ratio_interval(contrast, self._reach(contrast, pair, alpha), ready)
 
-    def _reach(self, contrast: Contrast | None, pair: tuple[int, int], alpha: float) -> float:
+    def _reach(self, contrast: Contrast, pair: tuple[int, int], alpha: float) -> Floats:
         """Return how many standard errors an interval reaches to each side."""
-        share = 0.0 if contrast is None else float(self._share_of(contrast.information, pair))
-        return boundary.threshold(alpha) / math.sqrt(share) if share else math.inf
+        with np.errstate(divide="ignore"):
+            return boundary.threshold(alpha) / np.sqrt(self._share_of(contrast.information, pair))
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""

@@ -7,7 +7,6 @@ For every pair of variants it keeps the stakes of its bets, and for every inters
 `voicelab.decision.stats.closed`) the largest average of e-values so far.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -169,33 +168,27 @@ class EProcess:
         # Of two arms that are both switched off there are no sessions, whatever their shares.
         return {(i, j): (w[i] / (w[i] + w[j] or 1.0), w[j] / (w[i] + w[j] or 1.0)) for i, j in self._pairs}
 
-    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the confidence sequence."""
         del pair
         contrast = compare.contrast(strata, self._setting.kind)
-        if contrast is None or not contrast.se or not self._is_burnt_in(strata):
-            return -math.inf, math.inf
-        half = self._reach(strata, alpha) * contrast.se
-        low, high = contrast.centre - half, contrast.centre + half
-        return (max(low, -1.0), min(high, 1.0)) if self._setting.kind == "binary" else (low, high)
+        low, high = compare.interval(contrast, self._reach(strata, alpha), self._is_burnt_in(strata))
+        return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if self._setting.kind == "binary" else (low, high)
 
-    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[float, float]:
+    def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the confidence sequence of the logarithm of the ratio."""
         del pair
-        if not self._is_burnt_in(strata):
-            return -math.inf, math.inf
         contrast = compare.contrast(strata, self._setting.kind)
-        return compare.log_ratio_interval(contrast, self._reach(strata, alpha))
+        return compare.log_ratio_interval(contrast, self._reach(strata, alpha), self._is_burnt_in(strata))
 
-    def _is_burnt_in(self, strata: Sequence[Stratum]) -> bool:
+    def _is_burnt_in(self, strata: Sequence[Stratum]) -> Any:
         # As for the evidence; a rate's error is known by its rate.
         enough = compare.BURN_IN["binary"] if self._setting.plain_rates else eprocess.BURN_IN
         return compare.is_burnt_in(strata, enough)
 
-    def _reach(self, strata: Sequence[Stratum], alpha: float) -> float:
+    def _reach(self, strata: Sequence[Stratum], alpha: float) -> Any:
         """Return how many standard errors an interval reaches to each side."""
-        n = sum(float(a.n) + float(b.n) for a, b in strata)
-        return eprocess.reach(n, self.g, alpha)
+        return eprocess.reach(sum(a.n + b.n for a, b in strata), self.g, alpha)
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the confidence sequence; an exact one for a rate."""

@@ -96,6 +96,7 @@ class Monitor:
         kind: Kind of the outcome, None until it is known.
         sessions: Counted sessions so far.
         counts: Counted sessions of each arm, shape (k,).
+        with_probabilities: Whether each session has probabilities of its own.
         stopped_index: Index of the session that stopped the test, None before.
         stopped: Whether the rule is fulfilled.
         recorded: Whether any session wrote the target outcome.
@@ -151,7 +152,7 @@ class Monitor:
         # The p-value that the rule stops by: the smallest so far, since evidence once had stays had.
         self._p = 1.0
         self.recorded = False
-        self._with_units, self._with_probabilities = with_units, with_probabilities
+        self._with_units, self.with_probabilities = with_units, with_probabilities
         self._codes: dict[Hashable, int] = {}
         # Sessions from before the kind was known: none of them wrote the outcome.
         self._held: list[Fed] = []
@@ -184,7 +185,7 @@ class Monitor:
             raise InputError(f"kind is {kind!r}, must be {' or '.join(map(repr, _KINDS))}.")
         self.kind = kind
         bounds = None if kind == "binary" else self.limits.ends
-        if self._with_probabilities and (bounds is None and kind != "binary" or self.rule.margin):
+        if self.with_probabilities and ((bounds is None and kind != "binary") or self.rule.margin):
             raise InputError(
                 "Probabilities of each session are for rates, and for means with bounds=(lowest, highest) or cap=..., without "
                 "a margin: other means are only compared under weights that stay, epoch by epoch."
@@ -192,7 +193,7 @@ class Monitor:
         setting = Setting(self.rule, kind, self._with_units, bounds)
         weights = np.array(list(self.weights.values()))
         # Bets need no horizon, and hold under any probabilities and any values within the bounds.
-        method = Horizon if self.rule.has_horizon and bounds is None and not self._with_probabilities else EProcess
+        method = Horizon if self.rule.has_horizon and bounds is None and not self.with_probabilities else EProcess
         self.evidence = method(weights, setting)
         self.tally = Tally(len(self.weights), kind, with_units=self._with_units)
         for held in self._held:
@@ -257,7 +258,7 @@ class Monitor:
             np.array([crashed]),
             np.array([at]),
             units=self._code_of(unit) if self._with_units else None,
-            probabilities=self._row_of(probabilities) if self._with_probabilities else None,
+            probabilities=self._row_of(probabilities) if self.with_probabilities else None,
         )
 
     def _code_of(self, unit: Hashable) -> Ints:
@@ -426,7 +427,9 @@ class Monitor:
         if self.tally.units is not None and fed.units is not None:
             # Bets are fair session by session, and a unit that comes again is no new draw: its first session alone.
             bets = np.where(self.tally.units.are_new(fed.units), counted, np.nan)
-        sums = self.tally.extend(fed.arms, counted, fed.units)
+        # Weighed by what they were likely to be (Hajek 1971), what is shown of them is not what the draws favoured.
+        weights = None if fed.probabilities is None else 1 / fed.probabilities[np.arange(len(fed.arms)), fed.arms]
+        sums = self.tally.extend(fed.arms, counted, fed.units, weights)
         if self.kind != "binary":
             self.drift.extend(counted)
         if self.trace is not None:
@@ -499,7 +502,7 @@ class Monitor:
                     "bounds": self.limits.bounds,
                     "cap": self.limits.cap,
                     "with_units": self._with_units,
-                    "with_probabilities": self._with_probabilities,
+                    "with_probabilities": self.with_probabilities,
                 },
                 "kind": self.kind,
                 **{name: getattr(self, name) for name in _PLAIN},

@@ -75,13 +75,13 @@ class Tally:
         Args:
             arm: One arm.
             baseline: The other.
-            epoch: Moments of the last epoch, as they were at some session; by default as they are now.
+            epoch: Moments of the last epoch, as they were at some session or, shape (rows, T, k), at many; by default as now.
             n_past: Epochs before that one; by default all.
         """
         past = self.past if n_past is None else self.past[:n_past]
         last = self.epoch if epoch is None else epoch
         return [
-            (moments_of(parts[:, arm], self.centres[arm]), moments_of(parts[:, baseline], self.centres[baseline]))
+            (moments_of(parts[..., arm], self.centres[arm]), moments_of(parts[..., baseline], self.centres[baseline]))
             for parts in (*past, last)
         ]
 
@@ -105,13 +105,14 @@ class Tally:
             self.epoch[1, arm] += 1.0
             self.epoch[2, arm] += 1.0
 
-    def extend(self, arms: Ints, counted: Floats, units: Ints | None = None) -> Sums:
+    def extend(self, arms: Ints, counted: Floats, units: Ints | None = None, weights: Floats | None = None) -> Sums:
         """Add sessions in order.
 
         Args:
             arms: Arm of each session, shape (T,).
             counted: What it counts as; NaN for one that is left out.
             units: Unit of each session, a whole number from 0 on.
+            weights: What each session counts for, by default 1.
 
         Returns:
             The moments of the present epoch after each session.
@@ -125,7 +126,7 @@ class Tally:
         if self.units is not None and units is not None:
             valid, added = self.units.add(units, worth, valid)
         for row, step in enumerate(added):
-            steps[row, np.arange(len(arms)), arms] = step * valid
+            steps[row, np.arange(len(arms)), arms] = step * valid if weights is None else step * valid * weights
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         steps[:, 0] += self.epoch
         sums = np.cumsum(steps, axis=1, out=steps)

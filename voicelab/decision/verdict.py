@@ -44,7 +44,7 @@ def _lead(monitor: "Monitor", arm: int, sign: float) -> float:
     """Return how far an arm is ahead of its nearest rival: over epochs means are not compared, differences are."""
     kind, rivals = monitor.kind or "float", range(len(monitor.weights))
     found = [compare.contrast(monitor.strata(arm, rival), kind) for rival in rivals if rival != arm]
-    return min((sign * contrast.difference for contrast in found if contrast is not None), default=-math.inf)
+    return min((sign * float(own.difference) for own in found if own.information > 0), default=-math.inf)
 
 
 def winner_of(monitor: "Monitor") -> str | None:

@@ -1,8 +1,8 @@
 """Comparing two arms by their moments: standard error, information, and the sum over epochs of constant weights."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,15 +55,15 @@ def standard_error(a: Moments, b: Moments, kind: str) -> Floats:
     return np.where(np.isfinite(se), se, 0.0)
 
 
-def agresti_caffo(a: Moments, b: Moments) -> tuple[float, float]:
+def agresti_caffo(a: Moments, b: Moments) -> tuple[Any, Any]:
     """Return difference and standard error of two rates after adding one success and one failure to each arm.
 
     Source: Agresti & Caffo 2000; without it intervals near 0 and 1 cover far too seldom.
     """
     # The four sessions that are made up pull both rates to one half: where there was no success yet, the error isn't 0.
-    n_a, n_b = float(a[0]) + 2, float(b[0]) + 2
-    p_a, p_b = (float(a[1]) + 1) / n_a, (float(b[1]) + 1) / n_b
-    return p_a - p_b, float(np.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b))
+    n_a, n_b = a[0] + 2, b[0] + 2
+    p_a, p_b = (a[1] + 1) / n_a, (b[1] + 1) / n_b
+    return p_a - p_b, np.sqrt(p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b)
 
 
 def score_interval(hits: float, n: float, reach: float) -> tuple[float, float]:
@@ -131,7 +131,7 @@ def stratified(a: Moments, b: Moments, kind: str, past: Floats) -> tuple[Floats,
 
 
 class Contrast(NamedTuple):
-    """Two arms compared over all epochs, at one look.
+    """Two arms compared over all epochs, at one look or at many: numbers, or arrays of one shape.
 
     Attributes:
         difference: Difference of the means: the average over epochs, weighted by the information that each brings.
@@ -141,72 +141,87 @@ class Contrast(NamedTuple):
         mean_a: Mean of the first arm, averaged in the same way.
         mean_b: Mean of the second.
         relative_variance: Variance of the logarithm of mean_a / mean_b (delta method); infinite where a mean is 0.
-        information: n_a n_b / (n_a + n_b), added up.
+        information: n_a n_b / (n_a + n_b), added up; 0 where nothing can be compared.
     """
 
-    difference: float
-    centre: float
-    se: float
-    null_se: float
-    mean_a: float
-    mean_b: float
-    relative_variance: float
-    information: float
+    difference: Floats
+    centre: Floats
+    se: Floats
+    null_se: Floats
+    mean_a: Floats
+    mean_b: Floats
+    relative_variance: Floats
+    information: Floats
 
 
-def contrast(strata: Sequence[Stratum], kind: str) -> Contrast | None:
-    """Return the comparison of two arms over all epochs, or None where no epoch has both of them.
+def contrast(strata: Sequence[Stratum], kind: str) -> Contrast:
+    """Return the comparison of two arms over all epochs.
 
     Args:
-        strata: The moments of both arms in each epoch.
+        strata: The moments of both arms in each epoch; each number may be an array over looks.
         kind: Kind of the outcome.
     """
-    known = [(Moments(*a), Moments(*b)) for a, b in strata if _known(a, b, kind) and float(a[0]) and float(b[0])]
-    if not known:
-        return None
-    weights = np.array([float(information(a.n, b.n)) for a, b in known])
-    weights, total = weights / weights.sum(), float(weights.sum())
-    rates = kind == "binary" and known[0][0].units is None
-    apart = np.array([float(difference(a, b)) for a, b in known])
-    null = np.array([float(standard_error(a, b, kind)) for a, b in known])
-    centres, errors = zip(*(agresti_caffo(a, b) for a, b in known), strict=True) if rates else (apart, null)
-    means_a, means_b = (np.array([float(means(pair[at])) for pair in known]) for at in (0, 1))
-    errors_a, errors_b = (np.array([_variance(pair[at], rates=rates) for pair in known]) for at in (0, 1))
-    mean_a, mean_b = float(weights @ means_a), float(weights @ means_b)
+    pairs = [(Moments(*a), Moments(*b)) for a, b in strata]
+    rates = kind == "binary" and pairs[0][0].units is None
+    known = [_known(a, b, kind) for a, b in pairs]
+    brought = [np.where(there, information(a.n, b.n), 0.0) for (a, b), there in zip(pairs, known, strict=True)]
+    total = np.asarray(sum(brought), dtype=np.float64)
+    shares = [np.divide(own, total, out=np.zeros_like(total), where=total > 0) for own in brought]
+
+    def averaged(of: Callable[[Moments, Moments], Any], power: int = 1) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts = [
+                np.where(share > 0, share**power * of(a, b), 0.0) for share, (a, b) in zip(shares, pairs, strict=True)
+            ]
+        return np.asarray(sum(parts), dtype=np.float64)
+
+    null_variance = averaged(lambda a, b: standard_error(a, b, kind) ** 2, 2)
+    apart = averaged(difference)
+    mean_a, mean_b = averaged(lambda a, _: means(a)), averaged(lambda _, b: means(b))
+    variance_a, variance_b = (averaged(lambda *pair, at=at: _variance(pair[at], rates=rates), 2) for at in (0, 1))
     return Contrast(
-        float(weights @ apart),
-        float(weights @ np.array(centres)),
-        math.sqrt(float(weights**2 @ np.array(errors) ** 2)),
-        math.sqrt(float(weights**2 @ null**2)),
+        apart,
+        averaged(lambda a, b: agresti_caffo(a, b)[0]) if rates else apart,
+        np.sqrt(averaged(lambda a, b: agresti_caffo(a, b)[1] ** 2, 2) if rates else null_variance),
+        np.sqrt(null_variance),
         mean_a,
         mean_b,
-        _relative(float(weights**2 @ errors_a), mean_a) + _relative(float(weights**2 @ errors_b), mean_b),
+        _relative(variance_a, mean_a) + _relative(variance_b, mean_b),
         total,
     )
 
 
-def _variance(arm: Moments, *, rates: bool) -> float:
+def _variance(arm: Moments, *, rates: bool) -> Floats:
     """Return the variance of an arm's mean, infinite where a single value can't tell."""
     if rates:
-        rate = float(arm.total) / float(arm.n)
-        return rate * (1 - rate) / float(arm.n)
-    return float(arm.variance_of_mean) if float(arm.independent) > 1 else math.inf
+        rate = arm.total / arm.n
+        return np.asarray(rate * (1 - rate) / arm.n)
+    return np.where(np.asarray(arm.independent) > 1, arm.variance_of_mean, np.inf)
 
 
-def _relative(variance: float, mean: float) -> float:
+def _relative(variance: Floats, mean: Floats) -> Floats:
     # By the standard error over the mean: the square of a tiny mean is 0.
-    return (math.sqrt(variance) / mean) ** 2 if mean else math.inf
+    error = np.sqrt(variance)
+    return np.divide(error, mean, out=np.full_like(error, np.inf), where=mean != 0) ** 2
 
 
-def is_burnt_in(strata: Sequence[Stratum], enough: int) -> bool:
+def is_burnt_in(strata: Sequence[Stratum], enough: int) -> Any:
     """Return whether each of two arms has enough sessions (with units: units), over all epochs; 2 at least."""
-    n = [sum(float(Moments(*pair[at]).independent) for pair in strata) for at in (0, 1)]
-    return min(n) >= max(enough, 2)
+    n = [sum(np.asarray(Moments(*pair[at]).independent) for pair in strata) for at in (0, 1)]
+    return np.minimum(*n) >= max(enough, 2)
 
 
-def log_ratio_interval(compared: Contrast | None, reach: float) -> tuple[float, float]:
-    """Return the logarithms of the ratios of two means that are at most some standard errors away; else infinite."""
-    if compared is None or min(compared.mean_a, compared.mean_b) <= 0 or not 0 < compared.relative_variance < math.inf:
-        return -math.inf, math.inf
-    middle, half = math.log(compared.mean_a / compared.mean_b), reach * math.sqrt(compared.relative_variance)
+def interval(contrast: Contrast, reach: Any, ready: Any) -> tuple[Any, Any]:
+    """Return the differences at most so many standard errors away; infinite where it isn't ready or nothing is known."""
+    known = np.asarray(ready) & (contrast.se > 0)
+    half = np.where(known, np.where(known, reach, 1.0) * contrast.se, np.inf)
+    return contrast.centre - half, contrast.centre + half
+
+
+def log_ratio_interval(contrast: Contrast, reach: Any, ready: Any) -> tuple[Any, Any]:
+    """Return the logarithms of the ratios of two means at most so many standard errors away; else infinite."""
+    mean_a, mean_b, variance = contrast.mean_a, contrast.mean_b, contrast.relative_variance
+    known = np.asarray(ready) & (np.minimum(mean_a, mean_b) > 0) & (variance > 0) & np.isfinite(variance)
+    middle = np.log(np.where(known, mean_a, 1.0)) - np.log(np.where(known, mean_b, 1.0))
+    half = np.where(known, np.where(known, reach, 1.0) * np.sqrt(np.where(known, variance, 1.0)), np.inf)
     return middle - half, middle + half

@@ -275,9 +275,10 @@ def confidence_sequence(estimate: float, se: float, n: float, g: float, alpha: f
     return estimate - half, estimate + half
 
 
-def reach(n: float, g: float, alpha: float) -> float:
+def reach(n: Any, g: float, alpha: float) -> Any:
     """Return how many standard errors a confidence sequence of n sessions reaches to each side."""
-    return math.sqrt((n + g) / n * (2 * math.log(1 / alpha) + math.log((n + g) / g)))
+    n = np.maximum(n, 1.0)
+    return np.sqrt((n + g) / n * (2 * math.log(1 / alpha) + np.log((n + g) / g)))
 
 
 def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """The normal score of a difference."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,13 +40,13 @@ def mean_score(a: Moments, b: Moments, margin: float = 0.0) -> Floats:
     return np.divide(apart, se, out=np.zeros_like(apart), where=ready)
 
 
-def mean_reach(a: Moments, b: Moments, z: float) -> tuple[float, float]:
+def mean_reach(a: Moments, b: Moments, z: Any) -> tuple[Any, Any]:
     """Return the interval."""
-    se = float(compare.standard_error(a, b, "float"))
-    if min(float(a.independent), float(b.independent)) < compare.BURN_IN["float"] or not se:
-        return -math.inf, math.inf
-    middle = float(difference(a, b))
-    return middle - z * se, middle + z * se
+    se = compare.standard_error(a, b, "float")
+    known = (np.minimum(a.independent, b.independent) >= compare.BURN_IN["float"]) & (se > 0)
+    half = np.where(known, np.where(known, z, 1.0) * se, np.inf)
+    middle = difference(a, b)
+    return middle - half, middle + half
 
 
 def doubt(arm: Moments) -> str | None:

@@ -1,0 +1,78 @@
+"""What needs care in a result: a sentence each, for `Result.warnings`."""
+
+import numpy as np
+
+from voicelab.analysis.planning import minimum_detectable_effect
+from voicelab.analysis.sessions import TestData
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.rules import StopDecision, switched_on
+from voicelab.decision.stats import fixed
+
+_UNEVEN = 0.001
+"""p-value from which crashes are said to differ between variants."""
+_HARDLY = 0.3
+"""Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
+
+
+def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision) -> list[str]:
+    """Return what needs care, a sentence each."""
+    found = [f"The rule's {remark}" for remark in data.rule.remarks]
+    if data.outcome is not None and not monitor.recorded:
+        found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
+    elif not monitor.varied:
+        found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
+    elif data.kind != "binary" and not any(float(arm.n) and float(arm.within) for arm in monitor.moments):
+        found.append(
+            "Within each variant the outcome never varies: the difference is a fact about these sessions, and how far it "
+            "may be from that of others can't be said. There is no interval and no p-value for it."
+        )
+    found += _too_small(monitor, data) + _uneven_crashes(data)
+    if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
+        found.append("After an early stop the difference is overestimated on average: trust the interval.")
+    if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
+        found.append("criterion='any_difference' finds that variants differ; it does not license serving the leader.")
+    if data.rule.method == "fixed":
+        found.append(
+            "method='fixed' holds for one look at a number of sessions settled beforehand. Looked at after every session "
+            "it stops falsely in a third to two thirds of tests without any effect."
+        )
+    return found
+
+
+def _uneven_crashes(data: TestData) -> list[str]:
+    """Return a warning if sessions crash more often with one variant than with another: then leaving them out misleads."""
+    if not data.crashed.any():
+        return []
+    sessions = np.bincount(data.arms, minlength=len(data.weights)).astype(float)
+    crashed = np.bincount(data.arms[data.crashed], minlength=len(data.weights)).astype(float)
+    reached = sessions > 0
+    if reached.sum() < 2:  # noqa: PLR2004 - a comparison needs two
+        return []
+    p = fixed.several_rates(list(crashed[reached]), list(sessions[reached]))
+    if p > _UNEVEN:
+        return []
+    shares = ", ".join(
+        f"{name} {crashes / n:.1%}" for name, crashes, n in zip(data.weights, crashed, sessions, strict=True) if n
+    )
+    return [f"Sessions crash unevenly ({shares}; p {p:.2g}): look at log.errors() before reading the outcomes."]
+
+
+def _too_small(monitor: Monitor, data: TestData) -> list[str]:
+    """Return a warning if the declared number of sessions can hardly decide."""
+    n, total = (float(sum(part)) for part in zip(*(moments[:2] for moments in monitor.moments), strict=True))
+    rule = data.rule
+    if data.kind != "binary" or not rule.has_horizon or rule.max_confidence is None or not 0 < total < n:
+        return []
+    if len(switched_on(monitor.weights)) < 2:  # noqa: PLR2004 - the others were switched on later
+        return []
+    rate = total / n
+    effect = minimum_detectable_effect(
+        rate, rule.max_iterations or 1, weights=monitor.weights, max_confidence=rule.max_confidence
+    )
+    if effect <= _HARDLY * rate:
+        return []
+    found = "no difference at all" if effect == float("inf") else f"only a difference of {100 * effect:.1f} points"
+    return [
+        f"At a rate of {100 * rate:.1f} % the declared {rule.max_iterations:,} sessions find {found} in 8 of 10 tests. "
+        "vl.required_sessions(...) says how many a smaller one needs."
+    ]
