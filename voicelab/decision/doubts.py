@@ -22,11 +22,7 @@ def doubts_of(monitor: "Monitor") -> list[str]:
     """Return a sentence for what makes the comparison of means approximate; none for rates and bounded outcomes."""
     if monitor.kind in {None, "binary"} or monitor.limits.ends is not None or not monitor.varied:
         return []
-    found: dict[str, list[str]] = {}
-    for variant, arm in zip(monitor.variants, monitor.moments, strict=True):
-        if arm.n and (reason := scores.doubt(arm)) is not None:
-            found.setdefault(reason, []).append(variant)
-    reasons = [f"{_WORDS[reason]} ({', '.join(variants)})" for reason, variants in found.items()]
+    reasons = _reasons(monitor)
     sentences = [f"Approximate: {' and '.join(reasons)}. The promise holds if you {_REMEDY}."] if reasons else []
     if monitor.drift.share > DOUBTFUL:
         sentences.append(
@@ -36,7 +32,20 @@ def doubts_of(monitor: "Monitor") -> list[str]:
     return sentences
 
 
-_WORDS = {
-    "few": "there are few sessions for a mean",
-    "skewed": "the values are too skewed for so many sessions",
-}
+def _reasons(monitor: "Monitor") -> list[str]:
+    """Return what is to be said of the variants that the leader is compared with."""
+    leader = monitor.variants.index(monitor.leader) if monitor.leader else 0
+    moments = monitor.moments
+    with_values = [arm for arm, own in enumerate(moments) if arm != leader and own.n]
+    if not moments[leader].n or not with_values:
+        return []
+    bits = 0
+    for arm in with_values:
+        bits |= int(scores.doubt(moments[leader], moments[arm]))
+    fewest = min([leader, *with_values], key=lambda arm: float(moments[arm].independent))
+    few = f"{monitor.variants[fewest]} has {int(moments[fewest].independent):,} {_counted(monitor)}, few for a mean"
+    return [words for bit, words in ((1, few), (2, "the values are too skewed for so few sessions")) if bits & bit]
+
+
+def _counted(monitor: "Monitor") -> str:
+    return "sessions" if monitor.tally.units is None else "units"
