@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 from scipy.stats import hypergeom, norm, t
 
-from voicelab.decision.stats import boundary, scores
+from voicelab.decision.stats import boundary, compare, scores
 from voicelab.decision.stats.moments import Moments
 
 TABLES = st.tuples(st.integers(1, 400), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1)).map(
     lambda drawn: (drawn[0], round(drawn[0] * drawn[2]), drawn[1], round(drawn[1] * drawn[3]))
 )
+
+
+def boundary_share(n_a, n_b, w_a, w_b, horizon):
+    return boundary.share_of(compare.information(n_a, n_b), w_a, w_b, horizon)
 
 
 def arm_of(n, total, squares, cubes, centre=0.0):
@@ -82,7 +86,7 @@ def false_stops(rate_a, rate_b, weight, horizon, replications, seed):
     hits = rng.random((replications, horizon)) < np.where(mine, rate_b, rate_a)
     n_b, hits_b = np.cumsum(mine, axis=1), np.cumsum(mine & hits, axis=1)
     n_a, hits_a = np.cumsum(~mine, axis=1), np.cumsum(~mine & hits, axis=1)
-    tau = boundary.information_share(n_a, n_b, 1 - weight, weight, horizon)
+    tau = boundary_share(n_a, n_b, 1 - weight, weight, horizon)
     b = np.abs(scores.rate_score(n_b, hits_b, n_a, hits_a) * np.sqrt(tau)).max(axis=1)
     return [(b >= boundary.threshold(alpha)).mean() for alpha in (0.05, 0.01)]
 
@@ -159,7 +163,7 @@ def stops_of_means(a_drawn, b_drawn, weight, horizon, replications, seed):
     mine = rng.random(size) < weight
     values = np.where(mine, b_drawn(rng, size), a_drawn(rng, size))
     a, b = path(values, ~mine), path(values, mine)
-    share = boundary.information_share(a.n, b.n, 1 - weight, weight, horizon)
+    share = boundary_share(a.n, b.n, 1 - weight, weight, horizon)
     crossed = np.abs(scores.mean_score(b, a) * np.sqrt(share)) >= boundary.threshold(0.05)
     at = np.where(crossed.any(axis=1), crossed.argmax(axis=1), horizon - 1)
     doubted = np.take_along_axis(scores.doubt(b, a) > 0, at[:, None], axis=1)[:, 0]

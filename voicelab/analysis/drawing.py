@@ -1,5 +1,6 @@
 """How a frame's variants were drawn: under weights that stay, by epochs of weights, or with probabilities of each session."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,16 +100,17 @@ def _of_epochs(epochs: list[tuple[int, Mapping[Any, Any]]]) -> Drawing:
     if epochs[0][0] != 0:
         raise InputError(f"The first epoch of weights begins at row {epochs[0][0]:,}, must begin at row 0.")
     names = set(map(str, epochs[0][1]))
-    for (first, _), (then, weights) in zip(epochs, epochs[1:], strict=False):
+    for (first, _), (then, weights) in itertools.pairwise(epochs):
         if then <= first:
             raise InputError(
                 f"The epochs of weights overlap or are out of order: row {then:,} comes after row {first:,}. Give the first "
                 "row of each, in order."
             )
         if set(map(str, weights)) != names:
+            own, first_own = (", ".join(map(str, named)) for named in (weights, epochs[0][1]))
             raise InputError(
-                f"The epoch from row {then:,} names {', '.join(map(str, weights))}, the first {', '.join(map(str, epochs[0][1]))}: "
-                "name the same variants, those that got no sessions with weight 0."
+                f"The epoch from row {then:,} names {own}, the first {first_own}: name the same variants, those that got no "
+                "sessions with weight 0."
             )
     return Drawing(epochs[0][1], epochs=epochs[1:])
 
@@ -120,7 +122,7 @@ def checked_epochs(drawing: Drawing, rows: int, compared: Sequence[str]) -> list
         InputError: one begins beyond the last row, or is too short to compare anything within it.
     """
     starts = [0, *(first for first, _ in drawing.epochs)]
-    for first, then in zip(starts, starts[1:], strict=False):
+    for first, then in itertools.pairwise(starts):
         if then >= rows:
             raise InputError(f"An epoch of weights begins at row {then:,}, and there are {rows:,} rows.")
         if then - first < _LEAST:

@@ -70,7 +70,8 @@ class Moments(NamedTuple):
         """Sum of third powers around the mean, of the units' sums; 0 where cubes are not known."""
         if self.cubes is None:
             return np.zeros_like(self.total)
-        mean = self.total / self.independent
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = self.total / self.independent
         return self.cubes - 3 * mean * self.squares + 3 * mean**2 * self.total - mean**3 * self.independent
 
 
