@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
-from voicelab.decision.stats import closed, compare, eprocess
+from voicelab.decision.stats import closed, compare, eprocess, scores
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import Moments
 from voicelab.decision.tally import Sums
@@ -172,7 +172,11 @@ class EProcess:
         """Return the confidence sequence."""
         del pair
         contrast = compare.contrast(strata, self._setting.kind)
-        low, high = compare.interval(contrast, self._reach(strata, alpha), self._is_burnt_in(strata))
+        reach, ready = self._reach(strata, alpha), self._is_burnt_in(strata)
+        if len(strata) == 1 and not self._setting.plain_rates:
+            low, high = scores.mean_reach(*strata[0], np.where(ready, reach, np.inf))
+        else:
+            low, high = compare.interval(contrast, reach, ready)
         return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if self._setting.kind == "binary" else (low, high)
 
     def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:

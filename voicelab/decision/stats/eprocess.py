@@ -20,6 +20,7 @@ from scipy.special import betaln, log_ndtr, xlog1py, xlogy
 
 from voicelab.decision.stats.compare import pooled_and_welch
 from voicelab.decision.stats.moments import Moments, difference
+from voicelab.decision.stats.scores import mean_score
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -215,8 +216,8 @@ def prior_weight(expected_stop: float) -> float:
 def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[Floats, Floats]:
     """Return log E against "a is not above b by more than the margin", and the same the other way round.
 
-    The two-sided e-value is the smaller of the g-prior's with the pooled variance and a normal mixture over Welch's
-    statistic. The direction is brought in by giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n +
+    The two-sided e-value is the smallest of the g-prior's with the pooled variance and normal mixtures over Welch's
+    statistic and over the score of `scores.mean_score`, which takes skewness into account. The direction is brought in by giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n +
     g))): the e-values of both directions have the two-sided one as their average.
 
     Args:
@@ -233,6 +234,7 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
     pooled, welch = pooled_and_welch(a, b)
     ready = (np.minimum(a.independent, b.independent) >= BURN_IN) & (pooled > 0) & (welch > 0)
     log_e = np.zeros((2, *np.shape(n)))
+    scored = [np.asarray(mean_score(a, b, margin))[ready], -np.asarray(mean_score(a, b, -margin))[ready]]
     n, units, pooled, welch = (np.asarray(part)[ready] for part in (n, units, pooled, welch))
     apart = np.asarray(difference(a, b))[ready]
     shifts = (apart - margin, -apart - margin)
@@ -242,8 +244,18 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
         if two_sided is None or margin:
             two_sided = _two_sided_log_e(shifted**2, n, units - 2, pooled, welch, g)
         z = shifted / np.sqrt(np.maximum(welch, pooled))
-        log_e[direction, ready] = two_sided + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+        by_error = two_sided + _one_side(z, n, g)
+        by_score = (
+            0.5 * np.log(g / (g + n)) + 0.5 * scored[direction] ** 2 * n / (n + g) + _one_side(scored[direction], n, g)
+        )
+        log_e[direction, ready] = np.minimum(by_error, by_score)
     return log_e[0], log_e[1]
+
+
+def _one_side(z: Floats, n: Floats, g: float) -> Floats:
+    """Return by how much log E of a direction is more than that of both."""
+    more: Floats = math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+    return more
 
 
 def _two_sided_log_e(squared: Floats, n: Floats, v: Floats, pooled: Floats, welch: Floats, g: float) -> Floats:
