@@ -3,6 +3,7 @@
 - `boundary`: a declared horizon watched continuously; the method where `max_iterations` is given.
 - `eprocess`: evidence without a horizon; the method where it is not.
 - `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed.
+- `betting`: the same for means of outcomes with declared bounds, exact for every distribution.
 - `closed`: closed testing over pairs of variants; `criteria` says which pairs a rule asks for.
 - `compare`: two arms by counts, sums and sums of squares; `fixed` has the companions for one look.
 - `sample_ratio`: whether the variants got the shares that their weights promise.

@@ -80,14 +80,16 @@ class PairBets:
         Args:
             second: 1 for a session of the second arm, 0 for the first, shape (T,).
             hits: Outcomes, shape (T,).
-            weights: Probabilities of the two arms among the two, shape (2,).
+            weights: Probabilities of the two arms among the two, shape (2,), or of each session, known before its draw,
+                shape (T, 2).
 
         Returns:
             Log E of both directions after each session, shape (2, T).
         """
+        w_0, w_1 = weights[..., 0], weights[..., 1]
         of_second = second > 0
-        n_1, s_1 = _before(of_second * 1.0, self.n[1]), _before(of_second * hits, self.s[1])
-        n_0, s_0 = _before(1.0 - of_second, self.n[0]), _before(hits - of_second * hits, self.s[0])
+        n_1, s_1 = sums_before(of_second * 1.0, self.n[1]), sums_before(of_second * hits, self.s[1])
+        n_0, s_0 = sums_before(1.0 - of_second, self.n[0]), sums_before(hits - of_second * hits, self.s[0])
         # Sums before the session: a bet that knew its own outcome would not be fair.
         common = (s_0[:-1] + s_1[:-1] + 0.5) / (n_0[:-1] + n_1[:-1] + 1)
         hit = hits > 0
@@ -97,7 +99,7 @@ class PairBets:
         for at, prior in enumerate(PRIORS):
             rate_0 = (s_0[:-1] + prior * common) / (n_0[:-1] + prior)
             rate_1 = (s_1[:-1] + prior * common) / (n_1[:-1] + prior)
-            predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * weights[0] + rate_1 * weights[1]
+            predicted, mixture = np.where(of_second, rate_1, rate_0), rate_0 * w_0 + rate_1 * w_1
             bets = np.log(np.where(hit, predicted, 1 - predicted) / np.where(hit, mixture, 1 - mixture))
             # One-sided by placing the bet only while the past says "the first is better": to skip a bet is fair too.
             for direction, placed in enumerate((rate_0 > rate_1, rate_1 > rate_0)):
@@ -145,12 +147,13 @@ def _largest(steps: list[float]) -> float | None:
     return max(steps) if len(steps) == len(PRIORS) else max(0.0, *steps)
 
 
-def _before(counts: Any, start: float) -> Floats:
-    """Return how many there were before each session, and after the last, shape (T + 1,)."""
-    carried = np.empty(len(counts) + 1)
+def sums_before(steps: Any, start: Any) -> Floats:
+    """Return the sums before each session, and after the last, from a start, shape (T + 1, ...)."""
+    # Added one after the other from the start on, so that chunks and single sessions give the same floats.
+    carried = np.empty((len(steps) + 1, *np.shape(steps)[1:]))
     carried[0] = start
-    np.cumsum(counts, out=carried[1:])
-    carried[1:] += start
+    carried[1:] = steps
+    np.cumsum(carried, axis=0, out=carried)
     return carried
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from voicelab.decision.stats.eprocess import sums_before
+
 Floats = npt.NDArray[np.float64]
 
 KAPPA = 100.0
@@ -36,42 +38,81 @@ class SampleRatio:
     def __init__(self, weights: Floats) -> None:
         self._weights = np.asarray(weights, dtype=np.float64)
         self.counts = np.zeros(len(self._weights))
+        # Sessions that each arm was to get until these weights, and how many there were under them.
+        self._promised = np.zeros(len(self._weights))
+        self._since = 0
         self._log_e = 0.0
         self.peak = 0.0
 
     def new_epoch(self, weights: Floats) -> None:
         """Bet against other weights from now on."""
+        self._settle()
         self._weights = np.asarray(weights, dtype=np.float64)
 
-    def extend(self, arms: npt.NDArray[np.int64]) -> Floats:
+    def _settle(self) -> None:
+        self._promised = self._promised + self._since * self._weights
+        self._since = 0
+
+    def extend(self, arms: npt.NDArray[np.int64], probabilities: Floats | None = None) -> Floats:
         """Take sessions in order and return log E after each.
 
         Args:
             arms: The arm of each session, shape (T,).
+            probabilities: Of each session, what the arms' probabilities were, known before its draw, shape (T, k); None
+                where they are the configured weights.
         """
-        k = len(self._weights)
-        drawn = np.bincount(arms, minlength=k)
-        # Of each session, how many its arm had before: without a loop over the sessions.
-        before = np.empty(len(arms))
-        for arm in np.flatnonzero(drawn):
-            before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
         t = self.counts.sum() + np.arange(len(arms))
-        on = self._weights[arms] > 0
-        w = np.where(on, self._weights[arms], 1.0)
-        steps = np.log(KAPPA * w + before) - np.log(KAPPA + t)
+        steps = self._steps(arms, t) if probabilities is None else self._steps_by_session(arms, probabilities)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
-        steps -= np.log(w)
-        steps[~on] = np.inf
         if len(steps):
             steps[0] += self._log_e
         log_e = np.cumsum(steps)
-        self.counts = self.counts + drawn
+        self.counts = self.counts + np.bincount(arms, minlength=len(self._weights))
         if len(log_e):
             self._log_e = float(log_e[-1])
             # E of the first sessions is no evidence yet, and would be the peak for ever.
             shown = log_e[t + 1 >= FIRST_SHOWN]
             self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
         return log_e
+
+    def _steps(self, arms: npt.NDArray[np.int64], t: Floats) -> Floats:
+        k = len(self._weights)
+        drawn = np.bincount(arms, minlength=k)
+        # Of each session, how many its arm had before: without a loop over the sessions.
+        before = np.empty(len(arms))
+        for arm in np.flatnonzero(drawn):
+            before[arms == arm] = np.arange(drawn[arm]) + self.counts[arm]
+        on = self._weights[arms] > 0
+        w = np.where(on, self._weights[arms], 1.0)
+        steps = np.log(KAPPA * w + before) - np.log(KAPPA + t)
+        steps -= np.log(w)
+        steps[~on] = np.inf
+        self._since += len(arms)
+        return steps
+
+    # With probabilities of each session's own, an arm's share is measured by what it was promised: (kappa w + n) / (kappa w
+    # + sum of its past probabilities), which is (kappa w + n) / (kappa + t) / w where they never change. The prediction
+    # is w times that, made to sum to 1, so that the factor, prediction over w, is a fair bet all the same.
+    def _steps_by_session(self, arms: npt.NDArray[np.int64], probabilities: Floats) -> Floats:
+        self._settle()
+        w, rows = np.asarray(probabilities, dtype=np.float64), np.arange(len(arms))
+        drawn = np.zeros(w.shape)
+        drawn[rows, arms] = 1.0
+        n = sums_before(drawn, self.counts)
+        promised = sums_before(w, self._promised)
+        self._promised = promised[-1]
+        # Of an arm that has been off so far and is still, anything: it is predicted with probability 0.
+        started = w + promised[:-1] > 0
+        got = (KAPPA * w + n[:-1]) / np.where(started, KAPPA * w + promised[:-1], 1.0)
+        # Added one arm after the other, as `sum` would for few but not for many.
+        total = np.zeros(len(arms))
+        for arm in range(w.shape[1]):
+            total += w[:, arm] * got[:, arm]
+        own = got[rows, arms]
+        on = w[rows, arms] > 0
+        steps = np.log(np.where(on, own, 1.0)) - np.log(np.where(total > 0, total, 1.0))
+        steps[~on] = np.inf
+        return steps
 
     def add(self, arm: int) -> None:
         """Add one session; the same floats as `extend`, at a tenth of its cost."""
@@ -83,6 +124,7 @@ class SampleRatio:
         else:
             self._log_e = np.inf
         self.counts[arm] += 1
+        self._since += 1
         if t + 1 >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
 
@@ -94,6 +136,7 @@ class SampleRatio:
         """
         # A product of (kappa w + 0) (kappa w + 1) ... is a quotient of gamma functions: the order of the sessions cancels out.
         self.counts = np.asarray(counts, dtype=np.float64)
+        self._since = int(self.counts.sum())
         on = self._weights > 0
         w, drawn = self._weights[on], self.counts[on]
         t = float(self.counts.sum())
