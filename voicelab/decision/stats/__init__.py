@@ -1,6 +1,8 @@
 """The mathematics of the decisions: arrays in, arrays out. No pandas, no session.
 
 - `boundary`: a declared horizon watched continuously; the method where `max_iterations` is given.
+- `stagewise`: the estimate of a test that stopped there, which flatters less; `forecast` how much longer one may take.
+- `passage`: when Brownian motion with drift first leaves a band, which both rest on.
 - `eprocess`: evidence without a horizon; the method where it is not.
 - `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed.
 - `betting`: the same for means of outcomes with declared bounds, exact for every distribution.
