@@ -47,6 +47,13 @@ def test_with_a_horizon_it_is_what_simulation_finds(b, tau, horizon, n, drift):
     agrees(forecast.with_horizon(b, tau, C, horizon, n, drift), continued(b, tau, horizon, n, drift))
 
 
+def test_what_happens_between_two_sessions_is_seen_by_nobody():
+    # Few sessions, so large steps: without the correction 3 of 100 more would be thought decided.
+    b, tau, horizon, n, drift = 0.6, 0.3, 50, 15, 2.5
+    sessions = continued(b, tau, horizon, n, drift, tests=40_000)
+    agrees(forecast.with_horizon(b, tau, C, horizon, n, drift), sessions, within_look=0.0)
+
+
 def test_with_a_horizon_it_holds_for_sessions_that_succeed_or_fail():
     random = np.random.default_rng(3)
     n, horizon, tests = np.array([100.0, 100.0]), 800, 1500
@@ -136,3 +143,15 @@ def test_without_a_horizon_it_is_what_simulation_finds(estimate, se, n, differen
 
 def test_without_a_horizon_the_same_state_has_the_same_forecast():
     assert forecast.without_horizon(0.1, 0.1, 100, G, 0.05) == forecast.without_horizon(0.1, 0.1, 100, G, 0.05)
+
+
+def test_without_a_horizon_evidence_that_is_behind_takes_longer():
+    n, z = 100, 2.0
+    mixture = 0.5 * (math.log(G / (G + n)) + z**2 * n / (n + G))
+    plain = forecast.without_horizon(0.2, 0.1, n, G, 0.05, 0.2)
+    assert forecast.without_horizon(0.2, 0.1, n, G, 0.05, 0.2, log_e=mixture) == plain
+    behind = forecast.without_horizon(0.2, 0.1, n, G, 0.05, 0.2, log_e=mixture - 1)
+    # As if the test were to be e times surer.
+    assert behind == forecast.without_horizon(0.2, 0.1, n, G, 0.05 / math.e, 0.2)
+    assert behind.median > plain.median
+    assert forecast.without_horizon(0.2, 0.1, n, G, 0.05, 0.2, log_e=math.log(20) + 1e-9) == (0, 0, 0, 0.0)

@@ -43,13 +43,13 @@ ends = st.tuples(st.floats(-40, 40), st.floats(1e-4, 1), st.booleans())
 def test_every_end_has_a_finite_estimate_inside_its_interval_and_the_same_from_the_other_side(end, c):
     b, tau, crossed = end
     value = float(stagewise.median_unbiased(b, tau, c, crossed))
-    lower, upper = stagewise.interval(b, tau, c, crossed, 0.05)
+    lower, upper = stagewise.drift_interval(b, tau, c, crossed, 0.05)
     assert np.isfinite([lower, value, upper]).all()
     assert lower < value < upper
     scale = 1e-6 * (1 + abs(value))
     if b:
         assert stagewise.median_unbiased(-b, tau, c, crossed) == pytest.approx(-value, abs=scale)
-        assert stagewise.interval(-b, tau, c, crossed, 0.05) == pytest.approx((-upper, -lower), abs=scale)
+        assert stagewise.drift_interval(-b, tau, c, crossed, 0.05) == pytest.approx((-upper, -lower), abs=scale)
     # It is never further from 0 than the plain estimate, of what the path was taken for.
     plain = max(c, abs(b)) if crossed else abs(b)
     assert abs(value) <= plain / tau + scale
@@ -65,17 +65,17 @@ def test_an_earlier_crossing_says_more_and_a_crossing_more_than_an_end_inside():
 
 
 def test_where_the_boundary_is_out_of_reach_it_is_the_fixed_sample_interval():
-    lower, upper = stagewise.interval(1.2, 1.0, 9.0, False, 0.05)
+    lower, upper = stagewise.drift_interval(1.2, 1.0, 9.0, False, 0.05)
     assert (lower, upper) == pytest.approx((1.2 + ndtri(0.025), 1.2 + ndtri(0.975)), abs=1e-6)
     assert stagewise.median_unbiased(1.2, 1.0, 9.0, False) == pytest.approx(1.2, abs=1e-6)
 
 
 def test_the_lower_end_is_above_zero_where_the_two_sided_test_rejects():
     # Crossing at the very last moment is what the whole error of 5 % is spent by: half of it above, so the end is at 0.
-    lower, _ = stagewise.interval(C, 1.0, C, True, 0.05)
+    lower, _ = stagewise.drift_interval(C, 1.0, C, True, 0.05)
     assert lower == pytest.approx(0, abs=1e-9)
-    assert stagewise.interval(C, 0.9, C, True, 0.05)[0] > 0
-    assert stagewise.interval(0.99 * C, 1.0, C, False, 0.05)[0] < 0
+    assert stagewise.drift_interval(C, 0.9, C, True, 0.05)[0] > 0
+    assert stagewise.drift_interval(0.99 * C, 1.0, C, False, 0.05)[0] < 0
 
 
 def test_nothing_to_measure_by_is_no_estimate_of_infinite_precision():
@@ -169,7 +169,7 @@ def test_of_three_variants_each_pair_is_judged_at_its_own_crossing():
         at = np.minimum(own, best)
         b_at = b[pair][np.arange(tests), at]
         value = stagewise.median_unbiased(b_at, tau[at], C, np.abs(b_at) >= C)
-        lower, upper = stagewise.interval(b_at, tau[at], C, np.abs(b_at) >= C, 0.05)
+        lower, upper = stagewise.drift_interval(b_at, tau[at], C, np.abs(b_at) >= C, 0.05)
         truth = (drifts[pair[1]] - drifts[pair[0]]) / np.sqrt(2)
         assert 0.45 < (value > truth).mean() < 0.55
         assert ((lower <= truth) & (truth <= upper)).mean() > 0.935

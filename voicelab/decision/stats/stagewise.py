@@ -6,6 +6,10 @@ possible is known, though: B crosses the boundary at some moment, or the test en
 estimated by that under which an end at least as extreme as the one seen has a chance of one half. So the estimate is too high
 in half of all tests. Chances of alpha / 2 and 1 - alpha / 2 give an interval, narrower than the one that holds at every look.
 
+With three variants and more each pair ends for itself, where it first crosses its own (unadjusted) threshold, and else with
+the test: that is a stop of its own whatever the test goes on to do. Taken at the test's stop instead, where pairs that crossed
+long ago have gone on, the estimate is too high in as few as 40 % of tests (50 % at their own crossing).
+
 It flatters less; it doesn't remove the winner's curse: among the tests that found a winner it is still too high on average.
 Sources: Siegmund 1978; Tsiatis, Rosner & Mehta 1984; Emerson & Fleming 1990.
 """
@@ -86,7 +90,7 @@ def median_unbiased(b: Any, tau: Any, c: Any, crossed: Any) -> Floats:
     return _drift(b, tau, c, crossed, 0.5)
 
 
-def interval(b: Any, tau: Any, c: Any, crossed: Any, alpha: float) -> tuple[Floats, Floats]:
+def drift_interval(b: Any, tau: Any, c: Any, crossed: Any, alpha: float) -> tuple[Floats, Floats]:
     """Return the drifts between which the true one lies with probability 1 - alpha, where the test has ended.
 
     Args:
