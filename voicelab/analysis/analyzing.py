@@ -26,10 +26,10 @@ from voicelab.analysis.other_outcomes import (
 from voicelab.analysis.result import Result
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
-from voicelab.analysis.variants import variant_frame
+from voicelab.analysis.variant_rows import variant_frame
 from voicelab.base import checks
 from voicelab.base.errors import InputError
-from voicelab.decision.limits import Limits
+from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import fixed, sample_ratio
@@ -115,7 +115,7 @@ def analyze(
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
-    limits = Limits(bounds, cap)
+    limits = OutcomeLimits(bounds, cap)
     if not path:
         if limits.ends is not None:
             raise InputError(

@@ -62,12 +62,14 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
         "p_value_adjusted": adjusted,
         "confidence": fixed.confidence_of(adjusted),
     }
-    if monitor.with_probabilities:
+    if monitor.with_probabilities and monitor.evidence.by_moments:
         # Nothing pooled is shown: sessions of different probabilities are only compared by bets.
         return row
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)
     row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
+    if monitor.with_probabilities:
+        return row
     return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
 
 
@@ -77,8 +79,9 @@ def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> d
     if more or a.units is not None:
         # Over epochs, and of units, by the same difference and errors as the confidence.
         freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
+        errors = float(contrast.null_se), float(contrast.se)
         p, (low, high) = fixed.by_error(
-            *map(float, (contrast.difference, contrast.null_se, contrast.centre, contrast.se)), freedom
+            float(contrast.difference), errors[0], float(contrast.centre), errors[1], freedom
         )
     else:
         p, (low, high) = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
@@ -151,13 +154,14 @@ def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
 
 def _differences(monitor: Monitor, kind: Kind, pair: tuple[int, int], alpha: float) -> dict[str, dict[int, float]]:
     """Return difference and interval of a pair by number of sessions, where they can be told: all looks of an epoch at once."""
+    by_moments = not monitor.with_probabilities and monitor.evidence is not None and monitor.evidence.by_moments
     found: dict[str, dict[int, float]] = {"difference": {}, "difference_cs_lower": {}, "difference_cs_upper": {}}
     for n_past, kept in itertools.groupby(monitor.snapshots.kept, key=lambda snapshot: snapshot[2]):
         looks = [(n, parts) for n, parts, _ in kept]
         strata = monitor.tally.strata(*pair, np.stack([parts for _, parts in looks], axis=1), n_past)
         contrast = compare.contrast(strata, kind)
         shown = compare.is_burnt_in(strata, 2) & (contrast.information > 0)
-        ends = (None, None) if monitor.with_probabilities else monitor.evidence.interval(strata, pair, alpha)  # type: ignore[union-attr]
+        ends = monitor.evidence.interval(strata, pair, alpha) if by_moments else (None, None)  # type: ignore[union-attr]
         for name, values in zip(found, (contrast.difference, *ends), strict=True):
             if values is not None:
                 told = shown & np.isfinite(values)
@@ -178,7 +182,10 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
         "" if pairs == 1 else f", closed over {pairs} pairs" if rule.criterion == "best" else ", Holm's adjustment"
     )
     epochs = f", stratified over {len(data.epochs) + 1} epochs of weights" if data.epochs else ""
-    if monitor.evidence.method == "horizon":
+    if monitor.evidence.method == "bounded-mean bets":
+        low, high = monitor.limits.ends or (0.0, 1.0)
+        name = f"bets on means between {low:g} and {high:g}, exact for any distribution within them"
+    elif monitor.evidence.method == "horizon":
         name = f"group-sequential boundary over the declared {rule.max_iterations:,} sessions"
     else:
         why = (

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.card.formats import is_known
+from voicelab.analysis.drawing import Weights
 from voicelab.analysis.frame_columns import as_weighed, handed_over
 from voicelab.analysis.from_frame import INTEGERS, configured, no_value, opened, types_of, variant_sql
 from voicelab.analysis.kinds import (
@@ -96,7 +97,7 @@ def read_totals(
     data: FrameLike,
     variant: str,
     outcomes: Sequence[str],
-    weights: Mapping[Any, Any] | None,
+    weights: Weights | None,
     rule: StopRule | None,
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
@@ -116,6 +117,8 @@ def read_totals(
     Raises:
         InputError: it can't be read; a column is missing, or holds something else; a variant without a weight.
     """
+    if unit is not None or (weights is not None and not isinstance(weights, Mapping)):
+        raise InputError("path=False with epochs or units: not yet.")
     rule, warnings = rule or StopRule(), list[str]()
     names = [*outcomes, *guardrails]
     if isinstance(data, pd.DataFrame):

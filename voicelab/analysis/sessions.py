@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from voicelab.base.errors import InputError
-from voicelab.decision.limits import Limits
+from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
 
@@ -90,10 +90,10 @@ class TestData:
     units: npt.NDArray[np.int64] | None = None
     unit: str | None = None
     probabilities: npt.NDArray[np.float64] | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: OutcomeLimits = field(default_factory=OutcomeLimits)
 
     def new_monitor(
-        self, rule: StopRule, kind: Kind | None, *, limits: Limits | None = None, trace: bool = False
+        self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False
     ) -> Monitor:
         """Return a monitor of the test that has seen no session.
 
@@ -103,7 +103,7 @@ class TestData:
             limits: Its declared bounds or cap.
             trace: Keep the path.
         """
-        limits = limits or Limits()
+        limits = limits or OutcomeLimits()
         return Monitor(
             rule,
             self.weights,
@@ -143,7 +143,7 @@ class TestData:
         if unwritten.any():
             self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
 
-    def limit(self, limits: Limits) -> None:
+    def limit(self, limits: OutcomeLimits) -> None:
         """Have the outcome it is judged by lie within declared bounds, or cut it at a cap.
 
         Raises:

@@ -4,9 +4,12 @@ The same `Monitor` decides a simulation on the run and a log afterwards. No pand
 
 - `rules`: `StopRule`, `StopDecision`, and the values that sessions are judged by.
 - `monitor`: watches one test session by session; open it to follow a decision from its first line to its last.
+- `tally`: what the sessions of each arm come to, epoch by epoch; `units`: callers who call again; `limits`: bounds and caps;
+  `drift`: whether the level changes over the test.
 - `evidence`: what the sessions say of each pair of variants; `evidence_with_horizon` and `evidence_without_horizon` are
   the two methods.
 - `stopping`: when a rule stops, given the evidence.
-- `wording`: a decision as a sentence.
+- `verdict`: leader, winner and decision; `doubts`: what makes it approximate; `wording`: it as a sentence; `state`: what
+  these three need to know.
 - `stats/`: the mathematics, arrays in and arrays out.
 """

@@ -4,13 +4,9 @@ No method holds for every distribution of an unbounded mean: however many sessio
 that outweighs them all (Bahadur & Savage 1956). Rates, and means with declared bounds or a cap, are exact.
 """
 
-from typing import TYPE_CHECKING
-
 from voicelab.decision.drift import DOUBTFUL
+from voicelab.decision.state import State
 from voicelab.decision.stats import scores
-
-if TYPE_CHECKING:
-    from voicelab.decision.monitor import Monitor
 
 _REMEDY = "declare what a value can be at most (cap=..., or bounds=(lowest, highest)), or judge by a rate"
 _TIME = (
@@ -18,9 +14,10 @@ _TIME = (
 )
 
 
-def doubts_of(monitor: "Monitor") -> list[str]:
+def doubts_of(monitor: State) -> list[str]:
     """Return a sentence for what makes the comparison of means approximate; none for rates and bounded outcomes."""
-    if monitor.kind in {None, "binary"} or monitor.limits.ends is not None or not monitor.varied:
+    exact = monitor.limits.ends is not None and not monitor.rule.margin
+    if monitor.kind in {None, "binary"} or exact or not monitor.varied:
         return []
     reasons = _reasons(monitor)
     sentences = [f"Approximate: {' and '.join(reasons)}. The promise holds if you {_REMEDY}."] if reasons else []
@@ -32,7 +29,7 @@ def doubts_of(monitor: "Monitor") -> list[str]:
     return sentences
 
 
-def _reasons(monitor: "Monitor") -> list[str]:
+def _reasons(monitor: State) -> list[str]:
     """Return what is to be said of the variants that the leader is compared with."""
     leader = monitor.variants.index(monitor.leader) if monitor.leader else 0
     moments = monitor.moments
@@ -47,5 +44,5 @@ def _reasons(monitor: "Monitor") -> list[str]:
     return [words for bit, words in ((1, few), (2, "the values are too skewed for so few sessions")) if bits & bit]
 
 
-def _counted(monitor: "Monitor") -> str:
+def _counted(monitor: State) -> str:
     return "sessions" if monitor.tally.units is None else "units"

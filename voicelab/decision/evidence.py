@@ -69,6 +69,8 @@ class Evidence(Protocol):
     """The evidence of one method, O(k^2) numbers."""
 
     method: str
+    by_moments: bool
+    """Whether `interval` follows from moments alone, so that it can be told of any session of the past."""
 
     def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order.

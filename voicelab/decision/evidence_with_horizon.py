@@ -26,6 +26,7 @@ class Horizon:
     """
 
     method = "horizon"
+    by_moments = True
 
     def __init__(self, weights: Floats, setting: Setting) -> None:
         k = len(weights)

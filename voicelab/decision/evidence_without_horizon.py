@@ -15,6 +15,7 @@ import numpy as np
 
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
 from voicelab.decision.stats import closed, compare, eprocess, scores
+from voicelab.decision.stats.betting import BoundedPairBets
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import Moments
 from voicelab.decision.tally import Sums
@@ -28,8 +29,6 @@ class EProcess:
         setting: What is judged, and by which rule.
     """
 
-    method = "e-process"
-
     def __init__(self, weights: Floats, setting: Setting) -> None:
         k = len(weights)
         rule = setting.rule
@@ -37,7 +36,12 @@ class EProcess:
         self._setting = setting
         self._exact = rule.margin == 0 and (setting.kind == "binary" or setting.bounds is not None)
         self._pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
-        self._bets = {pair: self._new_bets(pair) for pair in self._pairs} if self._exact else {}
+        self._bets: dict[tuple[int, int], Any] = (
+            {pair: self._new_bets(pair) for pair in self._pairs} if self._exact else {}
+        )
+        self._bounded = self._exact and setting.bounds is not None
+        self.by_moments = not self._bounded
+        self.method = "bounded-mean bets" if self._bounded else "e-process"
         self.g = eprocess.prior_weight(rule.max_iterations or eprocess.EXPECTED_STOP)
         # Log E of the ordered pairs, but of those that are stale: it is averaged over the priors when it is needed.
         self._now = [[0.0] * k for _ in range(k)]
@@ -49,8 +53,15 @@ class EProcess:
         self._peaks: closed.Peaks = {}
         self._bounds: closed.Peaks = {}
 
-    def _new_bets(self, pair: tuple[int, int]) -> eprocess.PairBets:
-        return eprocess.PairBets()
+    def _new_bets(self, pair: tuple[int, int]) -> Any:
+        rule, k = self._setting.rule, len(self._weights)
+        if self._setting.bounds is None:
+            return eprocess.PairBets()
+        # Several variants share what they can be sure of, so that each pair has further to go.
+        target = 2 / (1 - (rule.max_confidence or 95.0) / 100) * (k - 1)
+        share = float(sum(self._weights[arm] for arm in pair))
+        expected = rule.max_iterations * share if rule.max_iterations and share else None
+        return BoundedPairBets(self._setting.bounds, expected, target)
 
     def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order."""
@@ -170,7 +181,10 @@ class EProcess:
 
     def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the confidence sequence."""
-        del pair
+        if self._bounded:
+            first, second = pair
+            low, high = self._bets[min(pair), max(pair)].interval(alpha)
+            return (low, high) if first < second else (-high, -low)
         contrast = compare.contrast(strata, self._setting.kind)
         reach, ready = self._reach(strata, alpha), self._is_burnt_in(strata)
         if len(strata) == 1 and not self._setting.plain_rates:
@@ -182,6 +196,8 @@ class EProcess:
     def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the confidence sequence of the logarithm of the ratio."""
         del pair
+        if self._bounded:
+            return -np.inf, np.inf
         contrast = compare.contrast(strata, self._setting.kind)
         return compare.log_ratio_interval(contrast, self._reach(strata, alpha), self._is_burnt_in(strata))
 
@@ -209,7 +225,7 @@ class EProcess:
         self._refresh()
         return {
             "weights": self._weights.tolist(),
-            "bets": [self._bets[pair].to_json() for pair in self._pairs] if self._exact else None,
+            "bets": [self._bets[pair].state() for pair in self._pairs] if self._exact else None,
             "now": self._now,
             "past": self._past.tolist(),
             "peaks": [[sorted(members), peak] for members, peak in self._peaks.items()],
@@ -222,7 +238,7 @@ class EProcess:
         self._now = [list(row) for row in state["now"]]
         self._peaks = {frozenset(map(tuple, members)): peak for members, peak in state["peaks"]}
         for pair, bets in zip(self._pairs, state["bets"] or (), strict=False):
-            self._bets[pair].restore(bets)
+            self._bets[pair] = type(self._bets[pair]).from_state(bets)
 
 
 def _of_two(probabilities: Floats, i: int, j: int) -> Floats:

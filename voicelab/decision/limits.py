@@ -15,7 +15,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Limits:
+class OutcomeLimits:
     """Declared limits of an outcome.
 
     Args:

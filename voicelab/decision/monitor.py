@@ -19,7 +19,7 @@ from voicelab.decision.drift import Drift
 from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Setting
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
-from voicelab.decision.limits import Limits
+from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.rules import Kind, StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Stratum
@@ -133,7 +133,7 @@ class Monitor:
         self.test = test
         self.weights = weight_shares(weights)
         self.rule = rule
-        self.limits = Limits(bounds, cap)
+        self.limits = OutcomeLimits(bounds, cap)
         self.kind: Kind | None = None
         self.sessions = 0
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
@@ -274,7 +274,8 @@ class Monitor:
 
     @property
     def _adds_singly(self) -> bool:
-        return self.kind == "binary" and self.trace is None and bool(self.evidence and self.evidence.adds_singly)
+        plain = self.kind == "binary" and self.trace is None and not self.with_probabilities
+        return plain and bool(self.evidence and self.evidence.adds_singly)
 
     def _add_binary(self, arm: int, value: float | None, index: int) -> int | None:
         """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""

@@ -2,37 +2,26 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voicelab.decision import stopping
 from voicelab.decision.doubts import doubts_of
 from voicelab.decision.rules import Conclusion, Reason, StopDecision
-from voicelab.decision.stats import compare, criteria
+from voicelab.decision.state import State
+from voicelab.decision.stats import compare, criteria, fixed
 from voicelab.decision.stats.moments import means
 from voicelab.decision.wording import sentence
 
-if TYPE_CHECKING:
-    from voicelab.decision.monitor import Monitor
 
-
-def confidence_of(monitor: "Monitor") -> float | None:
-    """Return the confidence in percent, below 100; None if the target was never recorded."""
-    if not monitor.recorded:
-        return None
-    # No amount of data gives certainty; p may be too small for a float to tell 1 - p from 1.
-    return min(100 * (1 - monitor.p_value), float(np.nextafter(100.0, 0.0)))
-
-
-def leader_of(monitor: "Monitor") -> str | None:
+def leader_of(monitor: State) -> str | None:
     """Return the variant that is ahead of every other, None before there are values that differ."""
     if not monitor.recorded or not monitor.varied:
         return None
     return monitor.variants[_leading(monitor, range(len(monitor.weights)))]
 
 
-def _leading(monitor: "Monitor", arms: Iterable[int]) -> int:
+def _leading(monitor: State, arms: Iterable[int]) -> int:
     sign = 1.0 if monitor.rule.direction == "maximize" else -1.0
     if monitor.tally.past:
         return max(arms, key=lambda arm: _lead(monitor, arm, sign))
@@ -40,14 +29,14 @@ def _leading(monitor: "Monitor", arms: Iterable[int]) -> int:
     return max(arms, key=lambda arm: sign * float(means(moments[arm])) if moments[arm].n else -math.inf)
 
 
-def _lead(monitor: "Monitor", arm: int, sign: float) -> float:
+def _lead(monitor: State, arm: int, sign: float) -> float:
     """Return how far an arm is ahead of its nearest rival: over epochs means are not compared, differences are."""
     kind, rivals = monitor.kind or "float", range(len(monitor.weights))
     found = [compare.contrast(monitor.strata(arm, rival), kind) for rival in rivals if rival != arm]
     return min((sign * float(own.difference) for own in found if own.information > 0), default=-math.inf)
 
 
-def winner_of(monitor: "Monitor") -> str | None:
+def winner_of(monitor: State) -> str | None:
     """Return the variant that the rule's criterion names with the rule's confidence, or None."""
     rule = monitor.rule
     if rule.max_confidence is None or not monitor.recorded:
@@ -61,7 +50,7 @@ def winner_of(monitor: "Monitor") -> str | None:
     return monitor.variants[_leading(monitor, map(int, sure))] if len(sure) else None
 
 
-def decision_of(monitor: "Monitor") -> StopDecision:
+def decision_of(monitor: State) -> StopDecision:
     """Return the decision of the present state."""
     rule, stopped, winner = monitor.rule, monitor.stopped, winner_of(monitor)
     full = stopping.is_full(rule, monitor.sessions)
@@ -82,7 +71,7 @@ def decision_of(monitor: "Monitor") -> StopDecision:
         reason=reason,
         winner=winner,
         leader=leader_of(monitor),
-        confidence=confidence_of(monitor),
+        confidence=fixed.confidence_of(monitor.p_value) if monitor.recorded else None,
         stopped_at=monitor.sessions if stopped else None,
         stopped_session_index=monitor.stopped_index,
         sessions=monitor.sessions,

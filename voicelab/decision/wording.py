@@ -1,28 +1,7 @@
 """What a test's decision says in a sentence: what to do next."""
 
-from typing import Protocol
-
-from voicelab.decision.rules import Conclusion, StopRule
-
-
-class State(Protocol):
-    """What a sentence needs to know of a test; `voicelab.decision.monitor.Monitor` has it."""
-
-    rule: StopRule
-    sessions: int
-    recorded: bool
-
-    @property
-    def variants(self) -> list[str]:
-        """The variants."""
-
-    @property
-    def default_arm(self) -> int:
-        """Position of the one that the others are compared with."""
-
-    @property
-    def leader(self) -> str | None:
-        """The variant with the best mean, if any."""
+from voicelab.decision.rules import Conclusion
+from voicelab.decision.state import State
 
 
 def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:

@@ -7,7 +7,8 @@
 - `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed.
 - `betting`: the same for means of outcomes with declared bounds, exact for every distribution.
 - `closed`: closed testing over pairs of variants; `criteria` says which pairs a rule asks for.
-- `compare`: two arms by counts, sums and sums of squares; `fixed` has the companions for one look.
+- `moments`: what the values of an arm come to; `compare`: two arms by their moments, over epochs; `fixed` has the
+  companions for one look.
 - `sample_ratio`: whether the variants got the shares that their weights promise.
 - `values`: what a session counts as; `snapshots` keeps a long path small.
 """

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -207,8 +208,8 @@ def _relative(variance: Floats, mean: Floats) -> Floats:
 
 def is_burnt_in(strata: Sequence[Stratum], enough: int) -> Any:
     """Return whether each of two arms has enough sessions (with units: units), over all epochs; 2 at least."""
-    n = [sum(np.asarray(Moments(*pair[at]).independent) for pair in strata) for at in (0, 1)]
-    return np.minimum(*n) >= max(enough, 2)
+    of_a, of_b = (reduce(np.add, [np.asarray(pair[at].independent) for pair in strata]) for at in (0, 1))
+    return np.minimum(of_a, of_b) >= max(enough, 2)
 
 
 def interval(contrast: Contrast, reach: Any, ready: Any) -> tuple[Any, Any]:

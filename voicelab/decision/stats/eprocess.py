@@ -10,7 +10,7 @@ Counts and floats: the g-prior t statistic and a normal mixture over Welch's sta
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -111,13 +111,16 @@ class PairBets:
         self.n, self.s = [float(n_0[-1]), float(n_1[-1])], [float(s_0[-1]), float(s_1[-1])]
         return mean_of_e(list(paths))
 
-    def to_json(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return the state as JSON's types."""
         return {"n": self.n, "s": self.s, "log_e": self.log_e}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the state that `to_json` wrote."""
-        self.n, self.s, self.log_e = list(state["n"]), list(state["s"]), [list(part) for part in state["log_e"]]
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "PairBets":
+        """Return the bets that `state` was of."""
+        made = cls()
+        made.n, made.s, made.log_e = list(state["n"]), list(state["s"]), [list(part) for part in state["log_e"]]
+        return made
 
     def gain(self, leads: Sequence[float], steps: Sequence[float]) -> tuple[float | None, float | None]:
         """Add a session's log bets to the direction that each is placed on; return the largest gain of either, if any.
@@ -220,8 +223,9 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
     """Return log E against "a is not above b by more than the margin", and the same the other way round.
 
     The two-sided e-value is the smallest of the g-prior's with the pooled variance and normal mixtures over Welch's
-    statistic and over the score of `scores.mean_score`, which takes skewness into account. The direction is brought in by giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n +
-    g))): the e-values of both directions have the two-sided one as their average.
+    statistic and over the score of `scores.mean_score`, which takes skewness into account. The direction is brought in by
+    giving the prior one side alone, which multiplies by 2 Phi(z sqrt(n / (n + g))): the e-values of both directions have
+    the two-sided one as their average.
 
     Args:
         a: Moments of the first arm, arrays of one shape.

@@ -62,8 +62,9 @@ class Moments(NamedTuple):
     @property
     def variance_of_mean(self) -> Any:
         """Squared standard error of the mean, robust against units whose values go together (CR1); NaN for one unit."""
-        g = self.independent
-        return self.within / self.n**2 * (g / (g - 1))
+        g = np.asarray(self.independent)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.within / self.n**2 * (g / (g - 1))
 
     @property
     def third(self) -> Any:
