@@ -12,6 +12,7 @@ import pandas as pd
 from voicelab.analysis.missing import Missing
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
+from voicelab.decision.outlook import deciding_pair
 from voicelab.decision.rules import Kind
 from voicelab.decision.stats import compare, fixed
 from voicelab.decision.stats.boundary import thresholds
@@ -24,6 +25,7 @@ _COLUMNS = (
     "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "lift_cs_lower",
     "lift_cs_upper", "p_value", "p_value_adjusted", "confidence", "p_value_fixed", "confidence_fixed",
     "difference_ci_lower", "difference_ci_upper", "difference_worst_lower", "difference_worst_upper",
+    "difference_mue", "difference_mue_lower", "difference_mue_upper",
 )  # fmt: skip
 
 
@@ -70,6 +72,13 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
     row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
     if monitor.with_probabilities:
         return row
+    ended = monitor.evidence.estimate(strata, (arm, baseline), alpha) if monitor.stopped else None
+    if ended is not None and monitor.rule.max_confidence is not None:
+        row |= {
+            "difference_mue": finite(float(ended.value)),
+            "difference_mue_lower": finite(float(ended.lower)),
+            "difference_mue_upper": finite(float(ended.upper)),
+        }
     return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
 
 
@@ -128,7 +137,7 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     confidence = np.minimum(100 * (1 - p[np.searchsorted(changes, kept, side="right") - 1]), math.nextafter(100.0, 0.0))
     frame = pd.DataFrame({"sessions": kept, "confidence": confidence})
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
-    arm, baseline = _deciding_pair(monitor)
+    arm, baseline = deciding_pair(monitor)
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
     for name, values in _differences(monitor, kind, (arm, baseline), alpha).items():
         frame[name] = frame["sessions"].map(values)
@@ -141,15 +150,6 @@ def _thinned(snapshots: list[int], changes: npt.NDArray[np.int64]) -> npt.NDArra
     picked = changes[np.unique(np.linspace(0, len(changes) - 1, min(len(changes), _PATH_POINTS)).astype(int))]
     kept = np.unique(np.concatenate([np.array(snapshots, dtype=np.int64), picked, [last]]))
     return kept[kept > 0]
-
-
-def _deciding_pair(monitor: Monitor) -> tuple[int, int]:
-    """Return the leader, and the rival that it is hardest to beat; the default where that is the criterion."""
-    leader = monitor.variants.index(monitor.leader) if monitor.leader else 0
-    rivals = [arm for arm in range(len(monitor.variants)) if arm != leader]
-    if monitor.rule.criterion == "vs_default" and leader != monitor.default_arm:
-        return leader, monitor.default_arm
-    return leader, max(rivals, key=lambda arm: float(monitor.pairs[leader, arm]))
 
 
 def _differences(monitor: Monitor, kind: Kind, pair: tuple[int, int], alpha: float) -> dict[str, dict[int, float]]:

@@ -9,7 +9,7 @@ The same `Monitor` decides a simulation on the run and a log afterwards. No pand
 - `evidence`: what the sessions say of each pair of variants; `evidence_with_horizon` and `evidence_without_horizon` are
   the two methods.
 - `stopping`: when a rule stops, given the evidence.
-- `verdict`: leader, winner and decision; `doubts`: what makes it approximate; `wording`: it as a sentence; `state`: what
-  these three need to know.
+- `verdict`: leader, winner and decision; `doubts`: what makes it approximate; `wording`: it as a sentence; `outlook`:
+  how much longer it may take; `state`: what these need to know.
 - `stats/`: the mathematics, arrays in and arrays out.
 """

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.decision.stats import eprocess
 from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.forecast import Forecast
 from voicelab.decision.stats.moments import Moments, means
+from voicelab.decision.stats.stagewise import Estimate
 from voicelab.decision.tally import Sums
 
 Floats = npt.NDArray[np.float64]
@@ -115,6 +117,21 @@ class Evidence(Protocol):
 
     def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return that of the logarithm of the ratio of their means."""
+
+    def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
+        """Return the median-unbiased estimate of a test that has stopped, or None where there is no such estimate."""
+
+    def forecast(
+        self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None
+    ) -> Forecast:
+        """Return how much longer the comparison is expected to take.
+
+        Args:
+            strata: The moments of both arms in each epoch.
+            pair: The arms.
+            alpha: Error probability.
+            difference: The true difference that is supposed; None for the estimate so far, with its uncertainty.
+        """
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the interval of an arm's mean that holds at every look; infinite before it can be told."""

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
-from voicelab.decision.stats import boundary, closed, compare, scores
+from voicelab.decision.stats import boundary, closed, compare, scores, stagewise
 from voicelab.decision.stats.compare import Contrast, Stratum
+from voicelab.decision.stats.forecast import Forecast, drift_of, with_horizon
 from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats.stagewise import Estimate
 from voicelab.decision.tally import Sums
 
 
@@ -163,6 +165,42 @@ class Horizon:
         """Return how many standard errors an interval reaches to each side."""
         with np.errstate(divide="ignore"):
             return boundary.threshold(alpha) / np.sqrt(self._share_of(contrast.information, pair))
+
+    def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
+        """Return the median-unbiased estimate and its interval, by stagewise ordering."""
+        if len(self._weights) > 2 or self._setting.rule.margin:  # noqa: PLR2004 - of several, other pairs may have stopped it
+            return None
+        contrast = compare.contrast(strata, self._setting.kind)
+        score, share = self._standing(strata, pair)
+        if not score or not contrast.se:
+            return None
+        # The error that the test was made with, so that its threshold is met by the score itself.
+        tested = abs(float(contrast.difference) / score)
+        c = boundary.threshold(alpha)
+        crossed = abs(score) * math.sqrt(share) >= c
+        return stagewise.estimate(float(contrast.difference), float(contrast.se), tested, share, c, crossed, alpha)
+
+    def forecast(
+        self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None
+    ) -> Forecast:
+        """Return how much longer the comparison is expected to take."""
+        contrast = compare.contrast(strata, self._setting.kind)
+        score, share = self._standing(strata, pair)
+        # All sessions, since that is what the horizon counts: at the pace at which information has come so far.
+        n = round(share * self._horizon)
+        drift = None
+        if difference is not None and contrast.se and share:
+            drift = drift_of(difference, float(contrast.se), share)
+        return with_horizon(score * math.sqrt(share), share, boundary.threshold(alpha), self._horizon, n, drift)
+
+    def _standing(self, strata: Sequence[Stratum], pair: tuple[int, int]) -> tuple[float, float]:
+        """Return the score of a pair, and its share of the horizon's information."""
+        one, other = strata[-1]
+        at_one_look = [
+            Moments(*(None if part is None else np.atleast_1d(part) for part in arm)) for arm in (one, other)
+        ]
+        score = float(self._score(at_one_look[0], at_one_look[1], pair, 0.0)[0])
+        return score, float(self._share(one.n, other.n, *pair))
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""

@@ -17,7 +17,9 @@ from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_err
 from voicelab.decision.stats import closed, compare, eprocess, scores
 from voicelab.decision.stats.betting import BoundedPairBets
 from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.forecast import Forecast, without_horizon
 from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats.stagewise import Estimate
 from voicelab.decision.tally import Sums
 
 
@@ -209,6 +211,24 @@ class EProcess:
     def _reach(self, strata: Sequence[Stratum], alpha: float) -> Any:
         """Return how many standard errors an interval reaches to each side."""
         return eprocess.reach(sum(a.n + b.n for a, b in strata), self.g, alpha)
+
+    def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
+        """Return None: without a horizon there is no order of ends, and the confidence sequence is all there is."""
+        del strata, pair, alpha
+        return None
+
+    def forecast(
+        self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None
+    ) -> Forecast:
+        """Return how much longer the comparison is expected to take."""
+        contrast = compare.contrast(strata, self._setting.kind)
+        n = round(float(sum(a.n + b.n for a, b in strata)))
+        log_e = None
+        if self._exact:
+            self._refresh()
+            (i, j) = pair
+            log_e = float(np.logaddexp(self._now[i][j], self._now[j][i]) - np.log(2))
+        return without_horizon(float(contrast.difference), float(contrast.null_se), n, self.g, alpha, difference, log_e)
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the confidence sequence; an exact one for a rate."""

@@ -20,6 +20,7 @@ from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Setting
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
 from voicelab.decision.limits import OutcomeLimits
+from voicelab.decision.outlook import Outlook, outlook_of
 from voicelab.decision.rules import Kind, StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Stratum
@@ -483,6 +484,16 @@ class Monitor:
     def winner(self) -> str | None:
         """The variant that the rule's criterion names with the rule's confidence, or None."""
         return verdict.winner_of(self)
+
+    def outlook(self, smallest: float | None = None) -> list[Outlook]:
+        """Return how much longer the test may take, under the estimate so far and under the smallest difference that matters.
+
+        Reading it changes no validity.
+
+        Args:
+            smallest: That difference, in the outcome's units; None for the estimate so far alone.
+        """
+        return outlook_of(self, smallest)
 
     @property
     def decision(self) -> StopDecision:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.decision.drift import Drift
+from voicelab.decision.evidence import Evidence
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.decision.stats.compare import Stratum
@@ -31,6 +32,8 @@ class State(Protocol):
     ratio: SampleRatio
     tally: Tally
     drift: Drift
+    evidence: Evidence | None
+    counts: npt.NDArray[np.float64]
 
     @property
     def variants(self) -> list[str]:
