@@ -6,6 +6,7 @@ the sessions one after the other: both ways of an analysis then see the same val
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,27 @@ def more_than_one_row(n: int, example: Cell) -> InputError:
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column; a sparse one, or one of floats that have no index in pandas, as plain numbers."""
+    """Return a column; a sparse one, or one of numbers that pandas can't tell apart, as plain numbers.
+
+    Raises:
+        InputError: it holds a signalling NaN, which nothing can be done with.
+    """
     column = frame[name]
     if isinstance(column.dtype, pd.SparseDtype):
         column = column.sparse.to_dense()
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f" and column.dtype.itemsize not in {4, 8}:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.str[1:] not in _AS_IT_IS:
         with np.errstate(over="ignore"):
-            column = column.astype(np.float64)
+            return column.astype(np.float64)
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        return column.astype(dtype.newbyteorder("="))
+    if pd.api.types.is_object_dtype(dtype):
+        try:
+            column.isna()
+        except InvalidOperation:
+            raise InputError(
+                f"The column {name!r} holds Decimal('sNaN'): write None where a value is missing."
+            ) from None
     return column
 
 
@@ -162,5 +177,5 @@ def _is_as_it_is(column: pd.Series) -> bool:
         return isinstance(dtype.categories.dtype, pd.StringDtype)
     if isinstance(dtype, np.dtype):
         return dtype.str[1:] in _AS_IT_IS and dtype.isnative
-    is_number = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
-    return isinstance(dtype, pd.StringDtype) or is_number
+    as_numpy = getattr(dtype, "numpy_dtype", None)  # of pandas' own and of Arrow's numbers
+    return isinstance(dtype, pd.StringDtype) or (as_numpy is not None and as_numpy.str[1:] in _AS_IT_IS)

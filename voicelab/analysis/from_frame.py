@@ -145,7 +145,7 @@ def configured(
         weights = dict.fromkeys(sorted(found), 1.0)
         warnings.append("No weights were given: equal ones are assumed. Give weights={variant: weight}.")
     if not isinstance(weights, Mapping):
-        raise InputError(f"weights is {weights!r}, must be a dict such as {{'a': 0.5, 'b': 0.5}}.")
+        raise InputError(f"weights is a {type(weights).__name__}, must be a dict such as {{'a': 0.5, 'b': 0.5}}.")
     if found:
         weight_shares(weights)
     missing = sorted(set(found) - {str(name) for name in weights})
@@ -174,7 +174,7 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame
     """
     import duckdb
 
-    variant = columns[0]
+    variant = checks.name("variant", columns[0])
     named = [checks.name("The name of a column", column) for column in columns if column is not None]
     with duckdb.connect() as connection:
         source = opened(connection, data, named)
@@ -184,7 +184,7 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame
         table = source.project(", ".join(names)).to_arrow_table()
         # Names of variants repeat: as categories ten million of them take a number each.
         frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
-    if variant is not None and types[variant] in INTEGERS:
+    if types[variant] in INTEGERS:
         frame[variant] = frame[variant].astype("Int64")  # floats where one is missing
     return frame
 
@@ -211,7 +211,7 @@ def variant_sql(column: str, type_: str) -> str:
     if type_ in {"VARCHAR", "ENUM", "BOOLEAN", *INTEGERS}:
         return name
     if type_ in {"FLOAT", "DOUBLE"}:
-        return f"CASE WHEN NOT isnan({name}) THEN {name}::VARCHAR END"
+        return f"nullif({name}::VARCHAR, 'nan')"
     # Not in the time zone of whoever looks.
     zoned = f"make_timestamp(epoch_us({name}))::VARCHAR || '+00:00'"
     return zoned if type_ == "TIMESTAMP WITH TIME ZONE" else f"{name}::VARCHAR"
@@ -232,17 +232,7 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
         else:
             source = connection.sql("SELECT * FROM data")
     except duckdb.Error as error:
-        # Of an object DuckDB says where in this file it stands, which helps nobody.
-        named = isinstance(data, str | Path)
-        what = (
-            f"{str(data)!r}, which can't be read ({str(error).splitlines()[0]})"
-            if named
-            else f"a {type(data).__name__}"
-        )
-        raise InputError(
-            f"data is {what}. Give a session log (vl.open_log), a DataFrame, a Polars or pyarrow table, or the path of a "
-            "Parquet or CSV file."
-        ) from None
+        raise _unreadable(data, error) from None
     for name in columns:
         column, _ = split(checks.name("The name of a column", name), source.columns)
         if column not in source.columns:
@@ -255,3 +245,19 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
         if n:
             raise more_than_one_row(int(n), example)
     return source
+
+
+def _unreadable(data: object, error: Exception) -> InputError:
+    """Return the error that DuckDB can't read something."""
+    reason = str(error).splitlines()[0]
+    kind = type(data).__name__
+    if isinstance(data, str | Path):
+        what = f"{str(data)!r}, which can't be read ({reason})"
+    elif hasattr(data, "__arrow_c_stream__"):
+        return InputError(f"A column of the {kind} can't be read ({reason}): leave it out, or convert it.")
+    else:
+        what = f"a value of type {kind}"
+    return InputError(
+        f"data is {what}. Give a session log (vl.open_log), a DataFrame, a Polars or pyarrow table, or the path of a "
+        "Parquet or CSV file."
+    )

@@ -28,13 +28,15 @@ from voicelab.analysis.kinds import (
     holds_words,
     more_levels,
     needs_level,
+    no_level,
     split,
 )
 from voicelab.analysis.missing import Missing
 from voicelab.analysis.numerals import sql_is_number, sql_label, sql_number
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
+from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
-from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.log.queries import quoted
@@ -121,6 +123,7 @@ def read_totals(
         raise InputError("path=False with epochs or units: not yet.")
     rule, warnings = rule or StopRule(), list[str]()
     names = [*outcomes, *guardrails]
+    checks.name("variant", variant)
     if isinstance(data, pd.DataFrame):
         data = handed_over(data, variant, names, kinds or {}, warnings)
     with duckdb.connect() as connection:
@@ -177,8 +180,7 @@ class _Relation(NamedTuple):
         if level is not None:
             known = self._levels(base)
             if level not in known:
-                near = did_you_mean(level, known)
-                raise InputError(f"The outcome {base!r} has no level {level!r}. It has: {', '.join(known[:20])}.{near}")
+                raise no_level(base, level, known)
             return self._level(base, level)
         if is_text:
             raise needs_level(base, self._levels(base))
@@ -224,7 +226,7 @@ class _Relation(NamedTuple):
         return self.types[base] in _TEXTS and self._a_word(base) is not None
 
     def _label(self, base: str) -> str:
-        return sql_label(quoted(base), is_float=self.types[base] in _FLOATS)
+        return sql_label(quoted(base), self.types[base])
 
     def _levels(self, base: str) -> list[str]:
         labels = self.source.project(f"{self._label(base)} AS level")

@@ -111,7 +111,10 @@ def check_types(values: pd.Series, name: str) -> None:
     if isinstance(dtype, pd.StringDtype):
         return
     known = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values.dropna()
-    for kind, value in {type(value): value for value in known}.items():
+    first: dict[type, Any] = {}
+    for value in known:
+        first.setdefault(type(value), value)
+    for kind, value in first.items():
         if not issubclass(kind, _OUTCOME_TYPES):
             raise InputError(
                 f"The outcome {name!r} holds values of type {kind.__name__}, e.g. {value!r}; must hold numbers, "
@@ -165,18 +168,23 @@ def needs_level(name: str, known: list[str]) -> InputError:
     )
 
 
+def no_level(base: str, level: str, known: Iterable[str]) -> InputError:
+    """Return the error that an outcome has no such level."""
+    some = ", ".join(sorted(known)[:MOST_LEVELS])
+    return InputError(f"The outcome {base!r} has no level {level!r}. It has: {some}.{did_you_mean(level, known)}")
+
+
 def _has_level(labels: pd.Series, base: str, level: str) -> npt.NDArray[np.float64]:
     known = {str(label) for label in labels.dropna().unique()}
     if level not in known:
-        some = ", ".join(sorted(known)[:MOST_LEVELS])
-        raise InputError(f"The outcome {base!r} has no level {level!r}. It has: {some}.{did_you_mean(level, known)}")
+        raise no_level(base, level, known)
     return np.asarray((labels == level).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def labels_of(values: pd.Series) -> pd.Series:
     """Return values as text: whole numbers without a point, true and false."""
     codes, different = pd.factorize(values)
-    written = np.array([*map(label_of, different), None], dtype=object)
+    written = np.array([*map(label_of, np.asarray(different)), None], dtype=object)
     return pd.Series(written[codes], index=values.index, name=values.name, dtype="string")
 
 

@@ -138,8 +138,9 @@ class OutcomeReader:
             warnings.append(f"The outcome {name!r} holds values of several types ({counts}); it is read as {kind}.")
         at = own.at(self.indexes)
         values = own.rows.column("value").take(at).to_numpy().astype(np.float64, copy=False)
+        found = kind_of(values, name)  # which refuses numbers that have no variance
         if (asked := self.asked.get(name)) is not None:
-            kind = as_asked(kind_of(values, name), name, asked)
+            kind = as_asked(found, name, asked)
         if own.late:
             # Unknown, not zero: the outcome was added afterwards for the sessions in which it was known.
             return all_written(values, kind)
@@ -161,7 +162,12 @@ class OutcomeReader:
                     levels = read_all(column, name, {name: "string"}, warnings)
                     found |= {level: all_written(*read) for level, read in levels.items() if level != target}
             elif name != target:
-                found[name] = self.outcome(name, [])
+                try:
+                    found[name] = self.outcome(name, [])
+                except InputError as error:
+                    if named:
+                        raise
+                    warnings.append(f"{error} It is left out.")
         return found | {name: self.outcome(name, []) for name in guardrails}
 
     @property

@@ -7,10 +7,14 @@ around it don't count, nor does case. Neither reads all that the other would: `1
 import math
 import re
 
+import numpy as np
+
 _SPACES = " \t\n\r\f"
 _NUMERAL = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)|true|false"
 _IS_NUMERAL = re.compile(_NUMERAL)
 _TRUTHS = {"true": 1.0, "false": 0.0}
+_DIGITS = {"FLOAT": 7, "DOUBLE": 15}
+"""Digits that a level is named by: as many as its type keeps of any decimal number."""
 
 
 def number_in(text: str) -> float | None:
@@ -50,20 +54,19 @@ def sql_number(column: str) -> str:
     return f"CASE {text} WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE TRY_CAST({text} AS DOUBLE) END"
 
 
-def sql_label(column: str, *, is_float: bool) -> str:
+def sql_label(column: str, type_: str) -> str:
     """Return the SQL expression of a level's name, NULL where there is none: as `label_of`."""
-    if not is_float:
+    if type_ not in _DIGITS:
         return f"{column}::VARCHAR"
-    return f"CASE WHEN NOT isnan({column}) THEN printf('%.15g', {column}::DOUBLE + 0.0) END"
+    # Of a Parquet file isnan() may trust statistics that leave NaN out.
+    return f"nullif(printf('%.{_DIGITS[type_]}g', {column}::DOUBLE + 0.0), 'nan')"
 
 
 def label_of(value: object) -> str:
     """Return the name of the level that a value stands for: whole numbers without a point, true and false."""
-    if isinstance(value, bool) or type(value).__name__ in {"bool", "bool_"}:
+    if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
-    try:
-        is_float = value.dtype.kind == "f"  # type: ignore[attr-defined]  # a number of numpy's, of any size
-    except AttributeError:
-        is_float = isinstance(value, float)
-    # Adding 0 turns -0.0 into 0.0.
-    return f"{float(value) + 0.0:.15g}" if is_float else str(value)  # type: ignore[arg-type]
+    if isinstance(value, float | np.floating):
+        digits = _DIGITS["FLOAT" if isinstance(value, np.float32) else "DOUBLE"]
+        return f"{float(value) + 0.0:.{digits}g}"  # adding 0 turns -0.0 into 0.0
+    return str(value)

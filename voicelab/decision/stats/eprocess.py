@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, log_ndtr, xlog1py, xlogy
 
-from voicelab.decision.stats.compare import pooled_and_welch
+from voicelab.decision.stats.compare import pooled_and_welch, standard_error
 from voicelab.decision.stats.moments import Moments, difference
-from voicelab.decision.stats.scores import mean_score
+from voicelab.decision.stats.scores import mean_score, rate_score_beyond
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -219,7 +219,7 @@ def prior_weight(expected_stop: float) -> float:
     return 0.1218 * expected_stop
 
 
-def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[Floats, Floats]:
+def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0, kind: str = "float") -> tuple[Floats, Floats]:
     """Return log E against "a is not above b by more than the margin", and the same the other way round.
 
     The two-sided e-value is the smallest of the g-prior's with the pooled variance and normal mixtures over Welch's
@@ -232,29 +232,33 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0) -> tuple[F
         b: Moments of the second arm.
         g: Weight of the prior in sessions.
         margin: Smallest superiority that counts.
+        kind: Kind of the outcome.
 
     Returns:
         Log E of both directions, of that shape; 0 during the burn-in and without variation.
     """
     a, b = Moments(*a), Moments(*b)
     n, units = a.n + b.n, a.independent + b.independent
-    pooled, welch = pooled_and_welch(a, b)
+    rates = kind == "binary" and a.units is None
+    # Rates have the error that they would have were they equal: their own is 0 while an arm has no success, or no failure.
+    pooled, welch = (standard_error(a, b, kind) ** 2,) * 2 if rates else pooled_and_welch(a, b)
     ready = (np.minimum(a.independent, b.independent) >= BURN_IN) & (pooled > 0) & (welch > 0)
     log_e = np.zeros((2, *np.shape(n)))
-    scored = [np.asarray(mean_score(a, b, margin))[ready], -np.asarray(mean_score(a, b, -margin))[ready]]
+    score_of = rate_score_beyond if rates else mean_score
+    scored = [np.asarray(score_of(a, b, margin))[ready], -np.asarray(score_of(a, b, -margin))[ready]]
     n, units, pooled, welch = (np.asarray(part)[ready] for part in (n, units, pooled, welch))
     apart = np.asarray(difference(a, b))[ready]
-    shifts = (apart - margin, -apart - margin)
+    se = np.sqrt(np.maximum(welch, pooled))
+    # A margin of any size: a thousand standard errors say all that there is to say, and their squares stay numbers.
+    shifts = [np.clip(shift - margin, -1000 * se, 1000 * se) for shift in (apart, -apart)]
     two_sided = None
     # Against a margin the two directions test two different hypotheses, each with a statistic of its own.
     for direction, shifted in enumerate(shifts):
         if two_sided is None or margin:
             two_sided = _two_sided_log_e(shifted**2, n, units - 2, pooled, welch, g)
-        z = shifted / np.sqrt(np.maximum(welch, pooled))
-        by_error = two_sided + _one_side(z, n, g)
-        by_score = (
-            0.5 * np.log(g / (g + n)) + 0.5 * scored[direction] ** 2 * n / (n + g) + _one_side(scored[direction], n, g)
-        )
+        score = np.clip(scored[direction], -1000.0, 1000.0)
+        by_error = two_sided + _one_side(shifted / se, n, g)
+        by_score = 0.5 * np.log(g / (g + n)) + 0.5 * score**2 * n / (n + g) + _one_side(score, n, g)
         log_e[direction, ready] = np.minimum(by_error, by_score)
     return log_e[0], log_e[1]
 
