@@ -102,12 +102,18 @@ def variants_in(column: pd.Series) -> tuple[npt.NDArray[np.integer], list[str]]:
         InputError: it holds lists or other things that can't be told apart.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(), list(map(str, column.cat.categories))
+        return column.cat.codes.to_numpy(), _written(column.cat.categories)
     try:
         codes, different = pd.factorize(column)
     except TypeError:
         raise no_variants(str(column.name), type(next(iter(column.dropna()), None)).__name__) from None
-    return codes, list(map(str, different))
+    return codes, _written(different)
+
+
+def _written(different: Any) -> list[str]:
+    # An index hands out float32 as Python's floats, which have more digits.
+    is_float = isinstance(different.dtype, np.dtype) and different.dtype.kind == "f"
+    return list(map(str, np.asarray(different) if is_float else different))
 
 
 def no_variants(column: str, type_: str) -> InputError:
