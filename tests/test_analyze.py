@@ -208,7 +208,7 @@ def test_a_frame_without_rule_has_a_confidence_that_needs_no_horizon():
         (lambda f: f, {"weights": {"a": 1.0}}, "variant 'b' has no weight"),
         (lambda f: f, {"weights": {"a": 0.5, "b": 0}}, "weight of 'b' is 0"),
         (lambda f: f[f["variant"] == "a"], {"weights": {"a": 1}}, "one variant"),
-        (lambda _: 5, {}, "data is a int. Give a session log"),
+        (lambda _: 5, {}, "data is a value of type int. Give a session log"),
         (lambda f: f.assign(bought=pd.Timestamp("2026-01-01")), {}, "of type Timestamp"),
         (lambda f: f.assign(bought=1j), {}, "of type complex"),
         (lambda f: f.assign(bought=[[1]] * len(f)), {}, "of type list"),
