@@ -157,7 +157,7 @@ def test_one_look_is_the_decision_as_of_now(frame):
     [
         ({"by": "caller"}, "by= can't be reported"),
         ({"outcome": "caller"}, "holds text, which has no mean: name the level"),
-        ({"outcome": "caller=angry"}, "no level 'angry'. It has: patient, hurried"),
+        ({"outcome": "caller=angry"}, "no level 'angry'. It has: hurried, patient"),
         ({"outcome": "buys"}, "no column 'buys'"),
         ({"outcome": "duration_s", "kind": "count"}, "has values below 0 or with a fraction"),
         ({"outcome": []}, "Name the column"),
