@@ -24,6 +24,8 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
+PATIENCE_MS = 120_000
+"""How long a page is waited for: on a busy machine everything takes longer, and nothing else goes wrong."""
 FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
 RATE = 16_000
@@ -78,6 +80,33 @@ window.widget = await window.makeWidget("one");
 window.removeView = await window.widget.show();
 window.ready = true;
 </script></body></html>"""
+
+# In the microphone's place a person who is silent until the test says `speak`, and then says the words again and again,
+# with pauses, until the test says `hush`. A file that plays from when the microphone is asked for doesn't wait for the
+# test: on a slow machine its words are over before anything listens. Only the device is replaced: what it gives is a
+# stream as any other.
+PERSON = """([samples, rate, pause_s]) => {
+  const room = new AudioContext();
+  const air = room.createMediaStreamDestination();
+  const words = room.createBuffer(1, samples.length + pause_s * rate, rate);
+  words.copyToChannel(Float32Array.from(samples, (sample) => sample / 32768), 0);
+  let voice = null;
+  window.person = {
+    speak() {
+      voice = new AudioBufferSourceNode(room, { buffer: words, loop: true });
+      voice.connect(air);
+      voice.start();
+    },
+    hush: () => voice?.stop(),
+    leave() {
+      delete navigator.mediaDevices.getUserMedia;
+      return room.close();
+    },
+  };
+  // A copy, because whoever has asked for the microphone ends the stream.
+  navigator.mediaDevices.getUserMedia = async () => air.stream.clone();
+  return room.resume();
+}"""
 
 
 CHROMIUMS = [

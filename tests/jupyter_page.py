@@ -12,10 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import numpy as np
+from browser_page import PATIENCE_MS, PERSON, RATE
 from playwright import sync_api
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_MS = 120_000
 _READY = """() => {
   const shown = window.jupyterapp?.shell?.currentWidget;
   return Boolean(shown?.content?.widgets?.length && shown.sessionContext?.session?.kernel
@@ -32,6 +33,16 @@ _START = """(at) => {
   window.jupyterapp.shell.currentWidget.content.activeCellIndex = at;
   window.jupyterapp.commands.execute("notebook:run-cell");
 }"""
+_OPEN = """(path) => window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }).then(() => null)"""
+# The kernel ends and nothing is asked: what is shown of the notebook goes with its tab.
+_LEAVE = """async () => {
+  const shown = window.jupyterapp.shell.currentWidget;
+  await window.jupyterapp.commands.execute("docmanager:save");
+  await shown.sessionContext.shutdown();
+  shown.close();
+}"""
+_SPEAKS = "() => document.querySelector('.vl-console').voicelab.store.local.speaking !== null"
+_VOICE = "() => document.querySelector('.vl-console').voicelab.store.local.speech"
 _OUTPUTS = "(at) => window.jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getOutputs()"
 
 
@@ -80,23 +91,43 @@ def _await(address: str, log: Path) -> None:
     raise AssertionError(f"Jupyter did not start: {log.read_text()[-2000:]}")
 
 
-class Notebook:
-    """A notebook that is open in a browser."""
+class Window:
+    """A page of JupyterLab or Notebook 7; JupyterLab's takes one notebook after the other."""
 
-    def __init__(self, context, address: str, folder: Path, name: str, cells: list[str], app: str = "lab") -> None:
-        book = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        )
-        nbformat.write(book, folder / f"{name}.ipynb")
-        self.path = folder / f"{name}.ipynb"
+    def __init__(self, context, address: str, folder: Path) -> None:
+        self.context, self.address, self.folder = context, address, folder
         self.errors: list[str] = []
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.app = app
-        where = f"lab/tree/{name}.ipynb?reset" if app == "lab" else f"notebooks/{name}.ipynb"
-        self.page.goto(f"{address}/{where}")
+
+    def goto(self, where: str) -> None:
+        self.page.goto(f"{self.address}/{where}")
+
+    def open(self, name: str) -> None:
+        """Open a notebook as one more tab of JupyterLab, whose page takes longer to load than most tests."""
+        if not self.page.url.startswith(self.address):
+            self.goto("lab?reset")
+            self.page.wait_for_function("() => window.jupyterapp?.shell && window.jupyterapp.restored.then(() => true)")
+        self.page.evaluate(_OPEN, f"{name}.ipynb")
+
+
+class Notebook:
+    """A notebook that is open in a browser."""
+
+    def __init__(self, window: Window, name: str, cells: list[str], app: str | None = None) -> None:
+        book = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        self.path = window.folder / f"{name}.ipynb"
+        nbformat.write(book, self.path)
+        self.page = window.page
+        self._has_person = False
+        if app is None:
+            window.open(name)
+        else:
+            window.goto(f"lab/tree/{name}.ipynb?reset" if app == "lab" else f"notebooks/{name}.ipynb")
         self.ready()
 
     def ready(self) -> None:
@@ -120,6 +151,12 @@ class Notebook:
 
     def command(self, name: str) -> None:
         self.page.evaluate("(name) => window.jupyterapp.commands.execute(name).then(() => null)", name)
+
+    def leave(self) -> None:
+        """Close it, with its kernel and whoever was at the microphone."""
+        if self._has_person:
+            self.page.evaluate("person.leave()")
+        self.page.evaluate(_LEAVE)
 
     # --- the console in it ---
 
@@ -146,3 +183,27 @@ class Notebook:
 
     def sees(self, text: str, at: int = 0, timeout: float = PATIENCE_MS) -> None:
         self.conversation(at).get_by_text(text).first.wait_for(timeout=timeout)
+
+    # --- a person at the microphone ---
+
+    def seat_person(self, words: np.ndarray) -> None:
+        """Put a person in the microphone's place, who has words to say."""
+        self.page.evaluate(PERSON, [words.tolist(), RATE, 4])
+        self._has_person = True
+
+    def agent_speaks(self) -> None:
+        """Wait until the agent is heard."""
+        self.page.wait_for_function(_SPEAKS)
+
+    def speak_until_seen(self, text: str) -> None:
+        """Say the words until the conversation shows a text."""
+        self.page.evaluate("person.speak()")
+        self.sees(text)
+        self.page.evaluate("person.hush()")
+
+    def speak_once(self) -> None:
+        """Say the words once, and return when the page has heard that they are over."""
+        self.page.evaluate("person.speak()")
+        self.page.wait_for_function(_VOICE)
+        self.page.wait_for_function(f"() => !({_VOICE})()")
+        self.page.evaluate("person.hush()")

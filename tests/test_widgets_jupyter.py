@@ -5,10 +5,9 @@ import os
 from pathlib import Path
 
 import browser_page
-import numpy as np
 import pytest
-from browser_page import ALLOW_MICROPHONE, FAKE_MICROPHONE, launch, write_wav
-from jupyter_page import NOT_OURS, Notebook, jupyter
+from browser_page import ALLOW_MICROPHONE, FAKE_MICROPHONE, PATIENCE_MS, launch
+from jupyter_page import NOT_OURS, Notebook, Window, jupyter
 from playwright import sync_api
 
 from voicelab import speech
@@ -59,13 +58,10 @@ def address(folder, cache):
 
 
 @pytest.fixture(scope="module")
-def buyer(tmp_path_factory, cache):
-    """Return a file in which somebody says what buys, after a second of a quiet room."""
+def words(cache):
+    """Return how somebody says what buys."""
     os.environ["VOICELAB_CACHE"] = str(cache)
-    words = speech.text_to_speech("pico").synthesize("I want to buy it", voice="brooke").pcm16()
-    room = np.random.default_rng(0)
-    quiet = [room.integers(-20, 20, int(16000 * seconds)).astype(np.int16) for seconds in (1.0, 30.0)]
-    return write_wav(tmp_path_factory.mktemp("caller") / "buy.wav", np.concatenate([quiet[0], words, quiet[1]]))
+    return speech.text_to_speech("pico").synthesize("I want to buy it", voice="brooke").pcm16()
 
 
 @pytest.fixture(scope="module")
@@ -75,46 +71,58 @@ def playwright():
 
 
 @pytest.fixture(scope="module")
-def chromium(playwright, address, buyer):
-    capture = f"--use-file-for-fake-audio-capture={buyer}%noloop"
-    browser = launch(playwright, FAKE_MICROPHONE, ALLOW_MICROPHONE, capture)
-    yield browser
-    browser.close()
+def new_window(playwright, address, folder):
+    """Open windows in browsers with the given flags; they stay open for the whole module."""
+    browsers = []
+
+    def make(*flags, microphone=True):
+        browsers.append(launch(playwright, *flags))
+        context = browsers[-1].new_context(viewport={"width": 1400, "height": 1250})
+        if microphone:
+            context.grant_permissions(["microphone"], origin=address)
+        return Window(context, address, folder)
+
+    yield make
+    for browser in browsers:
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(new_window):
+    return new_window(FAKE_MICROPHONE, ALLOW_MICROPHONE)
 
 
 @pytest.fixture
-def open_book(chromium, address, folder, request):
+def open_book(lab, request):
     books = []
 
-    def make(*cells, app="lab", browser=chromium, microphone=True):
-        context = browser.new_context(viewport={"width": 1400, "height": 1250})
-        if microphone:
-            context.grant_permissions(["microphone"], origin=address)
+    def make(*cells, app=None, window=lab):
         name = f"book{abs(hash(request.node.name)) % 10**8}{len(books)}"
-        book = Notebook(context, address, folder, name, [IMPORT, *cells], app)
-        books.append((context, book))
+        book = Notebook(window, name, [IMPORT, *cells], app)
+        books.append((window, book))
         book.run(0)
         return book
 
     yield make
     shots = os.environ.get("VOICELAB_SCREENSHOTS")
-    for context, book in books:
+    for window, book in books:
         if shots:
             book.page.screenshot(path=str(Path(shots) / f"{request.node.name.replace('/', '-')}.png"))
-        book.page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
-        context.close()
-        assert [error for error in book.errors if not any(known in error for known in NOT_OURS)] == []
+        book.leave()
+        errors, window.errors = window.errors, []
+        assert [error for error in errors if not any(known in error for known in NOT_OURS)] == []
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_conversation_in_a_notebook(open_book, app):
-    book = open_book(GREETER, "console = vl.Console(greeter, tts='pico', stt='off', seed=1)\nconsole", RECORD, app=app)
+def test_a_conversation_in_a_notebook(open_book, new_window, app):
+    window = new_window(FAKE_MICROPHONE, ALLOW_MICROPHONE)
+    book = open_book(
+        GREETER, "console = vl.Console(greeter, tts='pico', stt='off', seed=1)\nconsole", RECORD, app=app, window=window
+    )
     book.run(1)
     book.run(2)
     book.connect()
-    book.sees("you called", timeout=15_000) if book.conversation().get_by_text(
-        "you called"
-    ).count() else book.page.wait_for_timeout(1)
+    book.agent_speaks()
     book.say("hello there")
     book.sees("You said hello there.")
     book.button("7").click()
@@ -146,23 +154,23 @@ def test_a_forced_variant_is_the_next_sessions(open_book):
         assert (record["variants"], record["assignments"]) == ({"greeting": variant}, {"greeting": "forced"})
 
 
-def test_spoken_words_reach_the_guides_outcomes_sample(open_book):
+def test_spoken_words_reach_the_guides_outcomes_sample(open_book, words):
     sample = "%%handler outcomes\n" + (SAMPLES / "05_outcomes.py").read_text()
     book = open_book(
         sample, f"console = vl.Console(outcomes, tts='pico', stt='sphinx', phrases={PHRASES})\nconsole", RECORD
     )
     book.run(1)
     book.run(2)
+    book.seat_person(words)
     book.connect()
     talk = book.button("Push to talk")
-    book.page.wait_for_function(
-        "() => !document.querySelector('.vl-console button[disabled][aria-label=\"Push to talk\"]')"
-    )
+    sync_api.expect(talk).to_be_enabled(timeout=PATIENCE_MS)
     talk.scroll_into_view_if_needed()
     box = talk.bounding_box()
     book.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     book.page.mouse.down()
-    book.page.wait_for_timeout(3200)  # as long as a person holds it: the file speaks in real time
+    book.page.get_by_text("microphone on").wait_for()
+    book.speak_once()
     book.page.mouse.up()
     book.sees("I want to buy it")
     book.hang_up()
@@ -173,11 +181,11 @@ def test_spoken_words_reach_the_guides_outcomes_sample(open_book):
     assert record["source"] == "spoken"
 
 
-def test_speaking_over_the_agent_cuts_it(open_book):
+def test_speaking_over_the_agent_cuts_it(open_book, words):
     talker = """
 async def talker(event, context):
     if event.name == "start":
-        yield vl.sdk.TextToSpeechEvent(text="Let me tell you a long story about the price of tea in every town that I know. " * 3, voice="nova")
+        yield vl.sdk.TextToSpeechEvent(text="Let me tell you a long story about the price of tea in every town that I know. " * 12, voice="nova")
     elif event.name == "text":
         yield vl.sdk.TextToSpeechEvent(text="Very well.", voice="nova")
 """
@@ -185,14 +193,17 @@ async def talker(event, context):
     book = open_book(talker, console, RECORD)
     book.run(1)
     book.run(2)
+    book.seat_person(words)
     book.button("Hands-free").click()
     book.connect()
-    book.sees("Very well.")
+    book.agent_speaks()
+    book.page.get_by_text("microphone on").wait_for()
+    book.speak_until_seen("Very well.")
     book.hang_up()
     record = book.value(3)
     first = record["spoken"][0]
     assert first["interrupted"]
-    assert first["played_s"] < 6
+    assert 0 < first["played_s"] < first["duration_s"] / 2
     assert record["texts"][0]["previous_turn_interrupted"]
     assert record["texts"][0]["source"] == "speech"
 
@@ -243,7 +254,9 @@ def test_two_consoles_at_once(open_book):
 
 def test_the_console_is_alive_while_a_cell_runs(open_book):
     book = open_book(
-        GREETER, "console = vl.Console(greeter, tts='off', stt='off', seed=1)\nconsole", "import time; time.sleep(60)"
+        GREETER,
+        "console = vl.Console(greeter, tts='off', stt='off', seed=1)\nconsole",
+        "import threading; threading.Event().wait()",
     )
     book.run(1)
     book.run(2)
@@ -252,7 +265,7 @@ def test_the_console_is_alive_while_a_cell_runs(open_book):
     book.sees("You said before.")
     book.start(3)
     book.say("meanwhile")
-    book.sees("You said meanwhile.", timeout=20_000)
+    book.sees("You said meanwhile.")
     still_running = "() => window.jupyterapp.shell.currentWidget.content.widgets[3].model.executionCount === null"
     assert book.page.evaluate(still_running)
     book.page.evaluate(
@@ -299,11 +312,10 @@ def test_a_saved_notebook_keeps_the_conversation(open_book):
     [((FAKE_MICROPHONE,), "did not allow the microphone"), ((ALLOW_MICROPHONE,), "No microphone was found")],
     ids=["denied", "missing"],
 )
-def test_without_a_microphone_one_sentence_says_why_and_typing_works(open_book, playwright, flags, hint):
-    browser = launch(playwright, *flags)
+def test_without_a_microphone_one_sentence_says_why_and_typing_works(open_book, new_window, flags, hint):
     book = open_book(
         GREETER, "console = vl.Console(greeter, tts='off', stt='sphinx', phrases=['hi'], seed=1)\nconsole",
-        browser=browser, microphone=False,
+        app="lab", window=new_window(*flags, microphone=False),
     )  # fmt: skip
     book.run(1)
     book.run(2)
