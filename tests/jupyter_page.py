@@ -34,12 +34,11 @@ _START = """(at) => {
   window.jupyterapp.commands.execute("notebook:run-cell");
 }"""
 _OPEN = """(path) => window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }).then(() => null)"""
-# The kernel ends and nothing is asked: what is shown of the notebook goes with its tab.
+# Disposed of, not closed: nobody is asked whether to save.
 _LEAVE = """async () => {
   const shown = window.jupyterapp.shell.currentWidget;
-  await window.jupyterapp.commands.execute("docmanager:save");
   await shown.sessionContext.shutdown();
-  shown.close();
+  shown.dispose();
 }"""
 _SPEAKS = "() => document.querySelector('.vl-console').voicelab.store.local.speaking !== null"
 _VOICE = "() => document.querySelector('.vl-console').voicelab.store.local.speech"
@@ -131,7 +130,7 @@ class Notebook:
         self.ready()
 
     def ready(self) -> None:
-        self.page.wait_for_function(_READY, timeout=2 * PATIENCE_MS)
+        self.page.wait_for_function(_READY)
 
     def run(self, at: int) -> None:
         self.page.evaluate(_RUN, at)
