@@ -8,7 +8,7 @@ from pathlib import Path
 import browser_page
 import javascript_tools
 import pytest
-from browser_page import FAKE_MICROPHONE, engine, launch, live, many_events, recorded_session, said, served
+from browser_page import FAKE_MICROPHONE, PATIENCE_MS, engine, launch, live, many_events, recorded_session, said, served
 from playwright import sync_api
 
 from voicelab.base.records import Event
@@ -50,6 +50,7 @@ def open_page(browser, address, name="console", **options):
     page = browser.new_context(viewport={"width": 1264, "height": 900}, **options).new_page()
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{address}/{name}.html")
     page.wait_for_function("window.ready")
     return page
@@ -58,6 +59,11 @@ def open_page(browser, address, name="console", **options):
 def tell(page, k, **fields):
     """Send a message as the kernel, and wait until it is drawn."""
     page.evaluate("message => widget.tell(message)", {"k": k, **fields})
+    drawn(page)
+
+
+def drawn(page):
+    """Wait until what is known is drawn: parts of the page are drawn in the next frame, the timeline in the one after."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -190,8 +196,10 @@ def test_an_ended_session_can_be_kept_and_replayed(page, session):
     page.wait_for_function("document.querySelector('.vl-console').voicelab.store.now() > 0.2")
     button(page, "Stop replay").click()
     button(page, "Replay").wait_for()
-    page.evaluate(replay.format(0.1))
-    button(page, "Stop replay").wait_for()
+    # So short that it can be over before one asks for its button.
+    replays = "document.querySelector('.vl-console').voicelab.store.local.replay !== null"
+    assert page.evaluate(f"() => {{ {replay.format(0.1)}; return {replays}; }}")
+    page.wait_for_function(f"!({replays})")
     button(page, "Replay").wait_for()
 
 
@@ -307,10 +315,8 @@ def test_the_timeline_draws_interruptions_red_tasks_orange_and_the_closed_gate(p
     state, events = session
     quiet = [event for event in events if not event["data"].get("interrupted") and event["name"] != "turn_interrupted"]
     tell(page, "all", state=state, events=quiet)
-    page.wait_for_timeout(100)
     before = colours(page)
     tell(page, "all", state=state, events=events)
-    page.wait_for_timeout(100)
     after = colours(page)
     assert before["cut"] < 30
     assert after["cut"] > 150
@@ -376,7 +382,6 @@ def test_the_timeline_is_walked_by_keys_and_enter_opens_the_json(page, session):
 def test_a_click_on_the_timeline_opens_the_event(page, session):
     state, events = session
     tell(page, "all", state=state, events=events)
-    page.wait_for_timeout(100)
     box = page.locator(".vl-stage canvas").bounding_box()
     page.mouse.click(box["x"] + 90, box["y"] + 18 + 26 + 12)
     facts = json.loads(page.get_by_role("region", name="Event", exact=True).locator("pre").inner_text())
@@ -524,7 +529,7 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
     found["blind"] = violations(page)
     shoot(page, f"blind{theme}", tmp_path)
     page.set_viewport_size({"width": 600, "height": 900})
-    page.wait_for_timeout(100)
+    drawn(page)
     found["narrow"] = violations(page)
     shoot(page, f"narrow{theme}", tmp_path)
     assert page.evaluate("document.documentElement.scrollWidth") <= 600

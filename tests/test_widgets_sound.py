@@ -6,6 +6,7 @@ import pytest
 from browser_page import (
     ALLOW_MICROPHONE,
     FAKE_MICROPHONE,
+    PATIENCE_MS,
     RATE,
     launch,
     live,
@@ -37,7 +38,8 @@ def playwright(address):
 
 @pytest.fixture(scope="module")
 def spoken():
-    """What the fake microphone plays: silence first, so that the onset is known."""
+    """What the fake microphone plays, again and again: it begins when the microphone is asked for, and on a slow machine
+    its first round is over before anything listens. Silence first, so that the onset is known."""
     quiet = np.zeros(int(QUIET_S * RATE), np.int16)
     return np.concatenate([quiet, speech_like(SPEECH_S), quiet])
 
@@ -45,7 +47,7 @@ def spoken():
 @pytest.fixture(scope="module")
 def browser(playwright, spoken, tmp_path_factory):
     wav = write_wav(tmp_path_factory.mktemp("wav") / "spoken.wav", spoken)
-    flags = [FAKE_MICROPHONE, ALLOW_MICROPHONE, f"--use-file-for-fake-audio-capture={wav}%noloop"]
+    flags = [FAKE_MICROPHONE, ALLOW_MICROPHONE, f"--use-file-for-fake-audio-capture={wav}"]
     browser = launch(playwright, *flags)
     yield browser
     browser.close()
@@ -63,6 +65,7 @@ def open_page(browser, address, name="console"):
     page = browser.new_context(viewport={"width": 1264, "height": 900}).new_page()
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{address}/{name}.html")
     page.wait_for_function("window.ready")
     return page
@@ -155,11 +158,15 @@ def assert_heard(page, started, stopped):
 
 def test_hands_free_sends_what_is_heard_without_a_gap(page, spoken):
     begin(page, mode="hands_free")
-    page.wait_for_function("widget.audio.length >= 75", timeout=20_000)
+    # One round of what is played and a little more, from wherever it is heard: most of its seconds are loud.
+    n_seconds = int(2 * QUIET_S + SPEECH_S) + 1
+    page.wait_for_function(f"widget.audio.length >= {10 * n_seconds}")
     heard = captured(page)
     assert set(page.evaluate("widget.audio.map(a => a.length)")) == {RATE // 10}
-    starts = (np.arange(QUIET_S + 0.5, 6.0, 1.0) * RATE).astype(int)
-    matches = sorted(best_match(heard[at : at + RATE].astype(float), spoken.astype(float)) for at in starts)
+    seconds = heard[: n_seconds * RATE].astype(float).reshape(n_seconds, 10, -1)
+    loud = seconds[(np.abs(seconds).max(axis=2) > 400).all(axis=1)].reshape(-1, RATE)
+    assert len(loud) >= SPEECH_S - 2
+    matches = sorted(best_match(second, spoken.astype(float)) for second in loud)
     # A gap between pieces would stand in every second; a busy machine's sound device may stumble in one.
     assert matches[1] > 0.99
     on = [message for message in sent(page, "microphone") if message["on"]]
@@ -211,8 +218,9 @@ def test_what_is_captured_has_no_gap_and_the_onset_is_where_it_is_loud(page, spo
 
 def test_what_may_not_be_interrupted_is_played_on(page):
     begin(page, mode="hands_free")
-    page.evaluate("widget.tone(3, 30, { interruptible: false })")
+    page.evaluate("widget.tone(3, 60, { interruptible: false })")
     page.wait_for_function("widget.sent.some(message => message.k === 'onset')")
+    assert page.evaluate(f"{CONSOLE}.playback.busy"), "it is played on"
     assert sent(page, "stopped") == []
 
 
@@ -440,7 +448,7 @@ def test_the_pages_own_voice_takes_its_turn_and_can_be_cut(page):
 def test_a_page_without_a_voice_says_so_and_goes_on(page):
     begin(page, tts="browser")
     page.evaluate("widget.tell({ k: 'speak', row: 1, text: 'Hello.', interruptible: true })")
-    page.wait_for_function("widget.sent.some(message => message.k === 'ended')", timeout=10_000)
+    page.wait_for_function("widget.sent.some(message => message.k === 'ended')")
     assert sent(page, "ended")[0]["row"] == 1
 
 
