@@ -109,7 +109,7 @@ def long_talk_mb(browser, url, turns: int) -> tuple[float, float]:
     """Return how much more memory a page holds after three times so many turns than after them, and after five, in MB."""
     page = new_page(browser, url)
     page.evaluate("state => widget.tell({ k: 'all', state, events: [] })", live(recorded_session()[0]))
-    event = many_events(1)[0]
+    event = many_events(range(1))[0]
     held = [page.evaluate(TALK, [event, turns * n, turns]) for n in range(5)]
     page.context.close()
     return held[2] - held[0], held[4] - held[2]
@@ -126,7 +126,7 @@ def main() -> int:
         )  # fmt: skip
         cut = [barge_in_ms(browser, url) for _ in range(given.rounds)]
         page = new_page(browser, url)
-        events = many_events(N_EVENTS)
+        events = many_events(range(N_EVENTS))
         page.evaluate(
             "([state, events]) => widget.tell({ k: 'all', state, events })", [live(recorded_session()[0]), events]
         )

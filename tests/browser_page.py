@@ -261,10 +261,10 @@ def _said(seq, time_s, text, who, **data):
     return Event(seq, time_s, seq, kind, name, {"text": text, **data})
 
 
-def many_events(n: int):
+def many_events(seqs: range):
     """Return events of a very long session: what two people say, tasks, metrics, logs."""
     events = []
-    for seq in range(n):
+    for seq in seqs:
         turn, part = divmod(seq, 5)
         event = replace(_said(seq, turn * 2.0 + 0.3 * part, f"line {seq}", "agent" if part else "caller"), turn=turn)
         if part == 2:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from voicelab.widgets.esm import STATIC
+
 ROOT = Path(__file__).parent.parent
 HOOKS = "import sys, hatchling.build as b; print(getattr(b, 'build_' + sys.argv[1])(sys.argv[2]))"
 
@@ -56,6 +58,11 @@ def test_the_wheel_carries_all_that_the_package_needs(wheel):
     assert samples
     assert samples <= names
     assert "voicelab/py.typed" in names
+    # A module of the page that is gone must not come along from an older build.
+    static = "voicelab/widgets/static/"
+    assert {name.removeprefix(static) for name in names if name.startswith(static)} == {
+        p.name for p in STATIC.iterdir()
+    }
 
 
 def test_an_installed_voicelab_runs_far_from_the_checkout(wheel, tmp_path):

@@ -1,11 +1,8 @@
-"""The browser half of the widgets as text: modules that stand alone, join into one, and ship in the wheel."""
+"""The browser half of the widgets as text: modules that stand alone and join into one."""
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -66,15 +63,6 @@ def test_the_style_sheet_follows_jupyters_themes_and_stays_in_its_widgets():
         assert wanted in style
     bare = [line for line in style.splitlines() if re.match(r"(button|input|table|th|td|tr|h4|p)\b[^{]*\{", line)]
     assert not bare, "a rule for a bare tag would change the notebook around it"
-
-
-def test_the_modules_ship_in_the_wheel(tmp_path):
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        shipped = {Path(name).name for name in wheel.namelist() if "widgets/static/" in name}
-    assert shipped == {path.name for path in STATIC.iterdir()}
 
 
 def test_nothing_is_installed_from_npm_to_run_the_widgets():

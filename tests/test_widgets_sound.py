@@ -18,7 +18,7 @@ from browser_page import (
 from playwright import sync_api
 
 PLAIN = {"echo_cancellation": False, "noise_suppression": False, "auto_gain": False}
-QUIET_S, SPEECH_S = 1.5, 7.0
+QUIET_S, SPEECH_S = 1.5, 5.0
 _BETWEEN = 8
 CONSOLE = "document.querySelector('.vl-console').voicelab"
 
