@@ -44,6 +44,7 @@ _NAMES = {
     "voicerun": "voicelab",
     "plots": "voicelab",
     "StopRule": "voicelab.decision.rules",
+    "Monitor": "voicelab.decision.monitor",
     "VoicelabError": "voicelab.base.errors",
     "sdk": "voicelab",
 }
@@ -51,6 +52,7 @@ __all__ = [
     "Console",
     "Microphone",
     "Model",
+    "Monitor",
     "Persona",
     "PhoneLine",
     "Script",
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from voicelab.base.errors import VoicelabError
     from voicelab.callers import Persona, Script, mix, personas
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
+    from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule
     from voicelab.handlers import load_handler
     from voicelab.log import open_log

@@ -14,6 +14,7 @@ from voicelab.analysis.drawing import Weights, read_drawing
 from voicelab.analysis.from_frame import from_frame, read_columns
 from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
+from voicelab.analysis.how_much_longer import outlook_frame
 from voicelab.analysis.kinds import AskedKind, asked_kinds
 from voicelab.analysis.missing import Missing, missing_doubt, missing_in
 from voicelab.analysis.other_outcomes import (
@@ -274,6 +275,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
         rule=data.rule,
         method=method_sentence(monitor, data),
         guardrails=harms,
+        outlook=outlook_frame(monitor),
         outcomes=outcome_frame(data, guardrails, seen),
     )
 

@@ -57,8 +57,10 @@ class Result:
             that holds at every look (`_cs_`, at the rule's confidence or 95 %; for the means of rare values only after
             hundreds of sessions) and for one look (`_ci_`, 95 %), is_default.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
-            (`_cs_`), lift, p_value and p_value_adjusted (both valid at every look), confidence in percent, and the
-            fixed-sample companions (`_fixed`, `_ci_`), which hold for one look alone.
+            (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test of two
+            variants that has stopped at its boundary the median-unbiased estimate with its interval (`difference_mue`),
+            which flatters less than the difference itself; lift, p_value and p_value_adjusted (both valid at every look),
+            confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold for one look alone.
         srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm.
         decision: What to do.
         path: The confidence after so many sessions, thinned for display.
@@ -73,6 +75,10 @@ class Result:
         segments: Each variant against the default within each segment; None unless `by` asked for it.
         outcomes: The other outcomes and the levels of those that hold text, each pair a row as in `comparisons`, with the
             outcome and its kind; adjusted by Holm's method over all of them.
+        outlook: How much longer the test may take, a row each for the estimate `so far` and for the smallest difference
+            that `matters` (the rule's `smallest`): supposed, difference, sessions still to come (median, and low and high
+            in 8 of 10 cases; None beyond the end) and undecided, the chance that the test ends without a decision. None
+            once it has stopped. Reading it changes no validity.
         platform: The platform's own numbers, for imported sessions.
         values: How often each variant has each value: variant, value, sessions.
     """
@@ -92,6 +98,7 @@ class Result:
     guardrails: pd.DataFrame | None = None
     segments: pd.DataFrame | None = None
     outcomes: pd.DataFrame | None = None
+    outlook: pd.DataFrame | None = None
     platform: dict[str, Any] | None = None
     values: pd.DataFrame | None = None
 
@@ -113,7 +120,7 @@ class Result:
         """Return the result as JSON's types: no NaN, no infinity."""
         frames = {
             name: getattr(self, name)
-            for name in ("variants", "comparisons", "excluded", "outcomes", "guardrails", "segments")
+            for name in ("variants", "comparisons", "excluded", "outcomes", "guardrails", "segments", "outlook")
         }
         result = {
             "test": self.decision.test,

@@ -11,7 +11,8 @@ from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
 
 
-def _is_number(value: Given) -> TypeGuard[float]:
+def is_number(value: Given) -> TypeGuard[float]:
+    """Return whether a value is a finite number, and no boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -43,7 +44,7 @@ def probability(what: str, value: Given) -> float:
     Raises:
         InputError: it is not a number from 0 to 1.
     """
-    if not _is_number(value) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise InputError(f"{what} is {shown(value)}, must be a number from 0 to 1.")
     return float(value)
 
@@ -54,7 +55,7 @@ def seconds(what: str, value: Given) -> float:
     Raises:
         InputError: it is not a number from 0 on.
     """
-    if not _is_number(value) or value < 0:
+    if not is_number(value) or value < 0:
         raise InputError(f"{what} is {shown(value)}, must be a number of seconds from 0 on.")
     return float(value)
 
@@ -66,7 +67,7 @@ def span(what: str, value: Given) -> tuple[float, float]:
         InputError: it is no pair of numbers, the first the smaller.
     """
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or not all(map(_is_number, pair)) or not 0 <= pair[0] <= pair[1]:  # noqa: PLR2004 - a pair
+    if len(pair) != 2 or not all(map(is_number, pair)) or not 0 <= pair[0] <= pair[1]:  # noqa: PLR2004 - a pair
         raise InputError(f"{what} is {shown(value)}, must be (shortest, longest) in seconds, e.g. (0.4, 1.2).")
     return float(pair[0]), float(pair[1])
 

@@ -164,9 +164,7 @@ class EProcess:
         k = len(self._weights)
         log_e = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
         for i, j in self._pairs:
-            both = eprocess.mean_log_e(
-                sums.of(i), sums.of(j), self.g, self._setting.rule.margin, self._setting.kind
-            )
+            both = eprocess.mean_log_e(sums.of(i), sums.of(j), self.g, self._setting.rule.margin, self._setting.kind)
             log_e[:, i, j], log_e[:, j, i] = both if self._setting.sign > 0 else both[::-1]
         return log_e
 
