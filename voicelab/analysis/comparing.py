@@ -189,13 +189,16 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
         name = f"group-sequential boundary over the declared {rule.max_iterations:,} sessions"
     else:
         why = (
-            "the rule waits for confidence and iterations both"
+            "each session has probabilities of its own"
+            if monitor.with_probabilities
+            else "the rule waits for confidence and iterations both"
             if rule.needs_both
             else "the declared number of sessions was changed, or the rule asks for it"
             if rule.max_iterations
             else "no number of sessions is declared"
         )
         name = f"e-process, because {why}"
+    units = "" if data.unit is None else f", sessions of one {data.unit} together"
     # A monitor that keeps no trace has seen the sums alone.
     looks = "" if monitor.trace is not None else " · one look at the sums, without the path before it"
-    return f"Method: {name}{adjusted}{epochs}{looks} · {shares}"
+    return f"Method: {name}{adjusted}{epochs}{units}{looks} · {shares}"

@@ -18,7 +18,7 @@ def outlook_frame(monitor: Monitor) -> pd.DataFrame | None:
     if not found:
         return None
     rows = [(own.supposed, own.difference, *own.sessions, own.undecided) for own in found]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_COLUMNS[2:5], "Int64"))
 
 
 def smallest_that_matters(monitor: Monitor) -> float | None:
