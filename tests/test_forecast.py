@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from voicelab.decision.stats import boundary, compare, eprocess, forecast
+from voicelab.decision.stats import boundary, compare, eprocess, forecast, moments
 
 C = boundary.threshold(0.05)
 G = eprocess.prior_weight(1000)
@@ -63,15 +63,15 @@ def test_with_a_horizon_it_holds_for_sessions_that_succeed_or_fail():
     arms = []
     for arm, mine in enumerate((~second, second)):
         made = hits[arm] + np.cumsum(mine & success, axis=1)
-        arms.append(compare.Moments(n[arm] + np.cumsum(mine, axis=1), made, made))
-    apart, se = compare.difference(arms[1], arms[0]), compare.standard_error(arms[1], arms[0], "binary")
-    tau = boundary.information_share(arms[0].n, arms[1].n, 0.5, 0.5, horizon)
+        arms.append(moments.Moments(n[arm] + np.cumsum(mine, axis=1), made, made))
+    apart, se = moments.difference(arms[1], arms[0]), compare.standard_error(arms[1], arms[0], "binary")
+    tau = boundary.share_of(compare.information(arms[0].n, arms[1].n), 0.5, 0.5, horizon)
     beyond = np.abs(apart / se * np.sqrt(tau)) >= C
     sessions = np.where(beyond.any(axis=1), beyond.argmax(axis=1) + 1, np.inf)
 
-    now = [compare.Moments(*np.array([n[arm], hits[arm], hits[arm]])) for arm in (0, 1)]
+    now = [moments.Moments(*np.array([n[arm], hits[arm], hits[arm]])) for arm in (0, 1)]
     se_now = float(compare.standard_error(now[1], now[0], "binary"))
-    tau_now = float(boundary.information_share(100, 100, 0.5, 0.5, horizon))
+    tau_now = float(boundary.share_of(50.0, 0.5, 0.5, horizon))
     drift = forecast.drift_of(0.10, se_now, tau_now)
     told = forecast.with_horizon(0.08 / se_now * math.sqrt(tau_now), tau_now, C, horizon, 200, drift)
     # The error changes a little as the rates become known: a few sessions.

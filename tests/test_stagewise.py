@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from voicelab.decision.stats import boundary, compare, passage, stagewise
+from voicelab.decision.stats import boundary, compare, moments, passage, stagewise
 
 C = boundary.threshold(0.05)
 
@@ -102,9 +102,9 @@ def stopped_tests(kind, low, high, share, horizon, tests, seed):
         [np.cumsum(part, axis=1, dtype=float) for part in (arm, arm * values, arm * values**2.0)]
         for arm in (second, ~second)
     ]
-    a, b = compare.Moments(*sums[0]), compare.Moments(*sums[1])
-    difference, tested = compare.difference(a, b), compare.standard_error(a, b, kind)
-    tau = boundary.information_share(a.n, b.n, share, 1 - share, horizon)
+    a, b = moments.Moments(*sums[0]), moments.Moments(*sums[1])
+    difference, tested = moments.difference(a, b), compare.standard_error(a, b, kind)
+    tau = boundary.share_of(compare.information(a.n, b.n), share, 1 - share, horizon)
     ready = (np.minimum(a.n, b.n) >= compare.BURN_IN[kind]) & (tested > 0)
     brownian = np.where(ready, difference / np.where(ready, tested, 1.0), 0.0) * np.sqrt(tau)
     beyond = np.abs(brownian) >= C

@@ -20,6 +20,7 @@ from voicelab.decision.stats.compare import Contrast, Stratum
 
 Floats = npt.NDArray[np.float64]
 
+_MUE = ("difference_mue", "difference_mue_lower", "difference_mue_upper")
 _PATH_POINTS = 400
 _COLUMNS = (
     "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "lift_cs_lower",
@@ -29,9 +30,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def finite(value: float) -> float | None:
+def finite(value: Any) -> float | None:
     """Return a number, or None where it is none."""
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def comparisons(monitor: Monitor, kind: Kind | None, missing: Missing | None = None) -> pd.DataFrame:
@@ -74,11 +75,7 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
         return row
     ended = monitor.evidence.estimate(strata, (arm, baseline), alpha) if monitor.stopped else None
     if ended is not None and monitor.rule.max_confidence is not None:
-        row |= {
-            "difference_mue": finite(float(ended.value)),
-            "difference_mue_lower": finite(float(ended.lower)),
-            "difference_mue_upper": finite(float(ended.upper)),
-        }
+        row |= dict(zip(_MUE, map(finite, ended), strict=True))
     return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
 
 

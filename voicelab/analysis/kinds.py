@@ -23,10 +23,10 @@ MOST_LEVELS = 20
 """Levels that are reported of one outcome: the most frequent."""
 _OUTCOME_TYPES = (str, bool, np.bool_, Real, Decimal)
 _AT_ONCE = 1 << 18
-LARGEST = 1e150
-"""Numbers beyond have no square."""
-SMALLEST = 1e-140
-"""The squares of smaller numbers, or of their last digits, are 0."""
+LARGEST = 1e100
+"""Numbers beyond have no third power, by which their skewness is told."""
+SMALLEST = 1e-100
+"""The third powers of smaller numbers are 0."""
 
 _KINDS: dict[str, Kind] = {"binary": "binary", "count": "count", "float": "float"}
 

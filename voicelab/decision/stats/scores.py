@@ -249,7 +249,9 @@ def mean_score(a: Moments, b: Moments, margin: Any = 0.0) -> Floats:
     """
     parts = _mean_parts(a, b)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = _to_normal(_unskewed((parts.difference - margin) / parts.se, parts.skewness), parts.df)
+        # Of whatever size the margin is: a million standard errors say all that there is to say.
+        t = np.clip((parts.difference - margin) / parts.se, -1e6, 1e6)
+        z = _to_normal(_unskewed(t, parts.skewness), parts.df)
     return np.where(parts.ready & np.isfinite(z), z, 0.0)
 
 
