@@ -91,6 +91,8 @@ def from_frame(
         arms = as_first_assigned(arms, units, unit, warnings)
     elif callers := looks_like_callers(kept, [variant, by, *columns.values(), *drawing.columns.values()]):
         warnings.append(callers)
+    if probabilities is not None:
+        _only_rates(others, guardrails, warnings)
     data = TestData(
         test=variant,
         weights=drawing.first_weights(shares),
@@ -126,6 +128,20 @@ def from_frame(
     read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
     warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
     return data
+
+
+def _only_rates(others: dict[str, Read], guardrails: Sequence[str], warnings: list[str]) -> None:
+    """Leave out other outcomes that only a comparison of means could judge, which probabilities of each session forbid."""
+    for name in [name for name, (_, kind) in others.items() if kind != "binary"]:
+        if name in guardrails:
+            raise InputError(
+                f"The guardrail {name!r} is a mean, which can't be compared where each session has probabilities of its own: "
+                "leave it out, or judge it by a rate (kind='binary', or a column such as duration_s > 300)."
+            )
+        del others[name]
+        warnings.append(
+            f"{name!r} is left out: its means can't be compared where each session has probabilities of its own."
+        )
 
 
 def no_value(name: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from voicelab.analysis.comparing import compared, comparisons
 from voicelab.analysis.sessions import TestData, Values, chunk_of
+from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, StopRule
 from voicelab.decision.stats import closed
@@ -21,13 +22,19 @@ _MANY = 100_000
 _LOOKS = 500
 
 
-def seen_through(data: TestData, values: Values, rule: StopRule, mine: npt.NDArray[np.bool_] | None = None) -> Monitor:
+def seen_through(
+    data: TestData,
+    values: Values,
+    rule: StopRule,
+    mine: npt.NDArray[np.bool_] | None = None,
+    limits: OutcomeLimits | None = None,
+) -> Monitor:
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
-    monitor = data.new_monitor(rule, values.kind)
+    monitor = data.new_monitor(rule, values.kind, limits=limits)
     sessions = None if mine is None else np.flatnonzero(mine)
     n = len(data.arms) if sessions is None else len(sessions)
     # Looked at a few hundred times, evidence is hardly smaller than after every session; bets need every session.
-    many = n >= _MANY and values.kind is not None and data.probabilities is None
+    many = n >= _MANY and values.kind is not None and data.probabilities is None and limits is None
     step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
     for weights, part in data.parts(step, sessions):
         if weights is not None:

@@ -22,7 +22,9 @@ def segment_frame(data: TestData) -> pd.DataFrame | None:
     rows = []
     for at in np.argsort(-sizes, kind="stable")[:_MOST_SEGMENTS]:
         mine = data.segments == names[at]
-        monitor = seen_through(data, Values(data.values, data.written, data.kind), rule, mine)
+        monitor = seen_through(
+            data, Values(data.values, data.written, data.kind), rule, mine, data.limits if data.limits.ends else None
+        )
         for arm in range(len(monitor.variants)):
             if arm != monitor.default_arm:
                 row = compared(monitor, data.kind, monitor.default_arm, arm)

@@ -36,6 +36,8 @@ Bools = npt.NDArray[np.bool_]
 _KINDS = ("binary", "count", "float")
 _VERSION = 1
 """Format of `to_json`."""
+_ROUNDING = 1e-6
+"""How far probabilities may be from adding up to 1."""
 _PLAIN = ("sessions", "stopped", "stopped_index", "recorded", "_p")
 """Attributes that JSON takes as they are."""
 
@@ -259,7 +261,7 @@ class Monitor:
             np.array([crashed]),
             np.array([at]),
             units=self._code_of(unit) if self._with_units else None,
-            probabilities=self._row_of(probabilities) if self.with_probabilities else None,
+            probabilities=self._row_of(probabilities, arm) if self.with_probabilities else None,
         )
 
     def _code_of(self, unit: Hashable) -> Ints:
@@ -267,11 +269,18 @@ class Monitor:
             raise InputError("The session has no unit: give unit=..., such as the caller's id.")
         return np.array([self._codes.setdefault(unit, len(self._codes))])
 
-    def _row_of(self, probabilities: Mapping[Any, float] | None) -> Floats:
+    def _row_of(self, probabilities: Mapping[Any, float] | None, arm: int) -> Floats:
         named = {str(variant): p for variant, p in (probabilities or {}).items()}
         if set(named) != set(self.weights):
             raise InputError(f"probabilities names {sorted(named)}: name each variant ({', '.join(self.weights)}).")
-        return np.array([[named[variant] for variant in self.weights]], dtype=np.float64)
+        row = np.array([[_as_number(named[variant]) for variant in self.weights]])
+        if not (row >= 0).all() or abs(row.sum() - 1) > _ROUNDING:
+            raise InputError(
+                f"The probabilities {named} add up to {row.sum():g}: they must be from 0 to 1 and add up to 1."
+            )
+        if not row[0, arm]:
+            raise InputError(f"The session could not have got {self.variants[arm]!r}: its probability is 0.")
+        return row
 
     @property
     def _adds_singly(self) -> bool:

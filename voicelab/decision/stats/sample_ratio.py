@@ -152,13 +152,18 @@ class SampleRatio:
         return {
             "weights": self._weights.tolist(),
             "counts": self.counts.tolist(),
+            "promised": self._promised.tolist(),
+            "since": self._since,
             "log_e": _written(self._log_e),
             "peak": _written(self.peak),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `to_json` wrote."""
-        self._weights, self.counts = (np.array(state[name], dtype=np.float64) for name in ("weights", "counts"))
+        self._weights, self.counts, self._promised = (
+            np.array(state[name], dtype=np.float64) for name in ("weights", "counts", "promised")
+        )
+        self._since = state["since"]
         self._log_e, self.peak = (np.inf if state[name] is None else state[name] for name in ("log_e", "peak"))
 
     @property
