@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from voicelab.analysis.callers_again import RETURNING
 from voicelab.analysis.cautions import warnings_of
 from voicelab.analysis.comparing import comparisons, method_sentence, path_frame
 from voicelab.analysis.drawing import Weights, read_drawing
@@ -16,7 +17,7 @@ from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
 from voicelab.analysis.how_much_longer import outlook_frame
 from voicelab.analysis.kinds import AskedKind, asked_kinds
-from voicelab.analysis.missing import Missing, missing_doubt, missing_in
+from voicelab.analysis.missing import Missing, doubts_of_missing, missing_in
 from voicelab.analysis.other_outcomes import (
     Seen,
     guardrail_frame,
@@ -249,6 +250,8 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
     if after:
         data.excluded["after the rule was fulfilled"] = after
         data.cut(position + 1)  # type: ignore[operator]
+    if monitor.tally.units is not None and monitor.tally.units.returning:
+        data.excluded[RETURNING] = monitor.tally.units.returning
     result = _result(monitor, data, guardrails, seen_in(data), missing_in(data))
     return replace(result, platform=platform, segments=segment_frame(data), values=data.value_counts())
 
@@ -257,8 +260,8 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision
     compared = comparisons(monitor, data.kind, missing)
     # Before a winner is: what makes the comparison itself doubtful.
-    doubt = missing_doubt(missing, monitor.variants, compared)
-    decision = decision.with_doubts(doubt) if doubt else decision
+    doubts = doubts_of_missing(monitor, missing, compared)
+    decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
     warnings = [*data.warnings, *warnings_of(monitor, data, decision), *harm_warnings(harms, decision)]
     return Result(

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.callers_again import codes_of
 from voicelab.analysis.kinds import check_types, is_text, labels_of, numbers_of, split
 from voicelab.base import checks
 from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError, did_you_mean
 
+UNIT = "voicelab_unit"
 _AS_IT_IS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
 
 
@@ -137,7 +139,12 @@ def as_weighed(found: Sequence[str], weights: Mapping[Any, Any] | None) -> dict[
 
 
 def handed_over(
-    frame: pd.DataFrame, variant: str, names: Sequence[str], asked: Mapping[str, str], warnings: list[str]
+    frame: pd.DataFrame,
+    variant: str,
+    names: Sequence[str],
+    asked: Mapping[str, str],
+    warnings: list[str],
+    unit: str | None = None,
 ) -> pd.DataFrame:
     """Return the columns of a DataFrame that an analysis asks for, as DuckDB reads them.
 
@@ -147,11 +154,12 @@ def handed_over(
         names: Columns of outcomes, or `column=level`.
         asked: Kinds that are asked for, by column.
         warnings: Gets what needs care.
+        unit: Column of what sessions belong to; it is handed over as `UNIT`, numbers in place of ids.
 
     Raises:
         InputError: see `checked_columns`; or a column holds neither numbers nor text.
     """
-    columns = checked_columns(frame, variant, names)
+    columns = checked_columns(frame, variant, names, unit=unit)
     by_level = {column for name, column in columns.items() if name != column}
     handed = {variant: _named(column_of(frame, variant))}
     for column in dict.fromkeys(columns.values()):
@@ -165,6 +173,9 @@ def handed_over(
             else:
                 values = pd.Series(numbers_of(values, column, warnings)[0], index=values.index)
         handed[column] = values
+    if unit is not None:
+        codes, _ = codes_of(column_of(frame, unit), unit)
+        handed[UNIT] = pd.Series(codes, index=frame.index).astype("Int64").mask(codes < 0)
     return pd.DataFrame(handed, copy=False)
 
 

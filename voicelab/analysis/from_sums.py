@@ -1,12 +1,12 @@
 """The sums of a test's sessions, added up by DuckDB in one pass: for one look at millions of them.
 
 The evidence of a test depends on the order of its sessions only through its running maximum. At a single look, now, it
-follows from counts, means and variances: it is valid, and no larger than that of the whole path.
+follows from counts, means, variances and skewness, epoch by epoch: it is valid, and no larger than that of the whole
+path.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import duckdb
@@ -14,41 +14,32 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.card.formats import is_known
-from voicelab.analysis.drawing import Weights
-from voicelab.analysis.frame_columns import as_weighed, handed_over
-from voicelab.analysis.from_frame import INTEGERS, configured, no_value, opened, types_of, variant_sql
-from voicelab.analysis.kinds import (
-    LARGEST,
-    MOST_LEVELS,
-    SMALLEST,
-    as_asked,
-    check_size,
-    check_types,
-    holds_words,
-    more_levels,
-    needs_level,
-    no_level,
-    split,
+from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, UnitsSeen, added_up, added_up_by_unit, look_again
+from voicelab.analysis.callers_again import (
+    RETURNING,
+    about_changes,
+    about_units,
+    check_unit,
+    looks_like_callers,
+    no_ids,
 )
-from voicelab.analysis.missing import Missing
-from voicelab.analysis.numerals import sql_is_number, sql_label, sql_number
+from voicelab.analysis.drawing import Drawing, Weights, checked_epochs, read_drawing
+from voicelab.analysis.frame_columns import UNIT, as_weighed, handed_over
+from voicelab.analysis.from_frame import configured, no_value, opened, types_of, variant_sql
+from voicelab.analysis.kinds import as_asked, check_size, split
+from voicelab.analysis.missing import Missing, rule_of_missing
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
+from voicelab.analysis.summed_columns import FLOATS, Relation, SumColumn, measured
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.stats.moments import OF_UNITS, PLAIN, WITH_CUBES
 from voicelab.log.queries import quoted
 
 Floats = npt.NDArray[np.float64]
 
-_FLOATS = {"FLOAT", "DOUBLE"}
-_NUMBERS = {"BOOLEAN", "DECIMAL", *INTEGERS, *_FLOATS}
-_TEXTS = {"VARCHAR", "ENUM", "UUID"}
-_SAMPLE = 1024
-_HARDLY = 1e-9
-"""Standard deviation, as a share of the mean, below which values may be one and the same."""
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
 _NO_ARMS = np.zeros(0, dtype=np.int64)
@@ -60,8 +51,8 @@ class OutcomeSums:
 
     Attributes:
         kind: Kind of the outcome.
-        parts: Number, sum and sum of squares of each arm, measured from its centre, shape (3, k).
-        centres: The mean of each arm, or 0 for rates, shape (k,).
+        parts: Moments of each arm in each epoch (see `voicelab.decision.stats.moments`), shape (epochs, rows, k).
+        centres: What the values of each arm are measured from; 0 for rates. Shape (k,).
     """
 
     kind: Kind
@@ -75,22 +66,35 @@ class Totals:
 
     Attributes:
         data: The test, without its sessions.
-        counts: Sessions of each arm, shape (k,).
+        counts: Sessions of each arm in each epoch, shape (epochs, k).
+        assigned: Sessions, or units, of each arm that were first seen in the epoch, the same shape.
         outcomes: OutcomeSums of the target and of the other outcomes.
+        weights: Weights of each epoch.
+        missing: What is missing of the target outcome.
     """
 
     data: TestData
     counts: Floats
+    assigned: Floats
     outcomes: dict[str, OutcomeSums]
+    weights: list[Mapping[str, Any]] = field(default_factory=list)
     missing: Missing | None = None
 
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
-        """Return a monitor that has had one look at an outcome, after all sessions."""
-        sums = self.outcomes[outcome]
-        monitor = Monitor(rule, self.data.weights, test=self.data.test)
-        monitor.know(sums.kind)
-        monitor.ratio.look(self.counts)
-        monitor.look(sums.parts, sums.centres, self.counts)
+        """Return a monitor that has had one look at an outcome in each epoch, after all its sessions."""
+        return self.looked_at(self.outcomes[outcome], rule)
+
+    def looked_at(self, sums: OutcomeSums, rule: StopRule) -> Monitor:
+        """Return a monitor that has had one look in each epoch at some sums."""
+        data = self.data
+        monitor = Monitor(rule, data.weights, kind=sums.kind, test=data.test, with_units=data.unit is not None)
+        for epoch, weights in enumerate(self.weights):
+            if not self.counts[epoch].any():
+                continue  # the declared number of sessions was reached before, or none of its rows has a variant
+            if epoch:
+                monitor.new_weights(weights)
+            monitor.ratio.look(self.assigned[epoch])
+            monitor.look(sums.parts[epoch], sums.centres, self.counts[epoch])
         monitor.settle()
         return monitor
 
@@ -111,283 +115,310 @@ def read_totals(
         data: A path, a DataFrame or an object such as a Polars or pyarrow table.
         variant: Column of the variant.
         outcomes: Columns of outcomes, or `column=level`: the first is judged by, the others are reported.
-        weights: Configured weights; None for equal ones, with a warning.
+        weights: Configured weights, or epochs of them; None for equal ones, with a warning.
         rule: The stop rule; sessions beyond its number of sessions are not counted.
         guardrails: Numeric columns that must not get worse.
         kinds: Kinds that are asked for, by column.
+        unit: Column of what sessions belong to, such as the caller.
 
     Raises:
-        InputError: it can't be read; a column is missing, or holds something else; a variant without a weight.
+        InputError: it can't be read; a column is missing, or holds something else; a variant without a weight; or
+            sessions have probabilities of their own.
     """
-    if unit is not None or (weights is not None and not isinstance(weights, Mapping)):
-        raise InputError("path=False with epochs or units: not yet.")
     rule, warnings = rule or StopRule(), list[str]()
     names = [*outcomes, *guardrails]
     checks.name("variant", variant)
+    if unit is not None:
+        check_unit(checks.name("unit", unit))
+    drawing = read_drawing(weights)
+    if drawing.columns:
+        raise InputError(
+            "weights names columns of probabilities, which are read session by session: leave out path=False, or give the "
+            "weights that the variants had."
+        )
+    callers = None
     if isinstance(data, pd.DataFrame):
-        data = handed_over(data, variant, names, kinds or {}, warnings)
+        callers = _unnamed_callers(data, variant, names) if unit is None else None
+        data = handed_over(data, variant, names, kinds or {}, warnings, unit)
     with duckdb.connect() as connection:
-        source = opened(connection, data, [variant, *names])
+        ids = UNIT if isinstance(data, pd.DataFrame) and unit is not None else unit
+        source = opened(connection, data, [variant, *names, *([] if ids is None else [ids])])
         types = types_of(source)
-        relation = _Relation(source, types, kinds or {}, warnings)
+        relation = Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
         columns = [
             relation.one(target),
             *(c for name in rest for c in relation.all_of(name)),
             *map(relation.one, guardrails),
         ]
-        drawn = variant_sql(variant, types[variant])
-        rows, unassigned = _added_up(source, drawn, columns)
-        everything = sum(row.sessions for row in rows.values())
-        if not everything + unassigned:
-            raise InputError("The frame is empty: there is no session to decide by.")
-        most = None if rule.needs_both else rule.max_iterations
-        if most is not None and everything > most:
-            rows, _ = _added_up(source.filter(f"({drawn}) IS NOT NULL").limit(most), drawn, columns)
-    totals = _of_rows(rows, variant, columns, weights, rule, warnings)
-    counted = int(totals.counts.sum())
-    left_out = {
-        "no variant found": unassigned,
-        NO_NUMBER: counted - int(totals.outcomes[target].parts[0].sum()),
-        "after the declared number of sessions": everything - counted,
-    }
-    totals.data.excluded |= {reason: n for reason, n in left_out.items() if n}
-    warnings += [no_value(name) for name, sums in totals.outcomes.items() if not sums.parts[0].any()]
-    return totals
+        sessions = Sessions(
+            source,
+            variant_sql(variant, types[variant]),
+            measured(source, columns),
+            [0, *(row for row, _ in drawing.epochs)],
+            None if ids is None else _ids_sql(ids, types[ids], unit or ids),
+        )
+        found = _added_up(sessions, drawing, rule, unit, warnings)
+    warnings += [callers] if callers else []
+    return _of(found, variant, rule, unit, warnings)
 
 
-class _Column(NamedTuple):
-    """An outcome as the database sees it: its name, the expression of its value, the type of that, the kind asked for."""
-
-    name: str
-    value: str
-    type_: str
-    asked: str | None = None
-
-
-class _Relation(NamedTuple):
-    """What outcomes are read from: the relation, the types of its columns, the kinds asked for, and warnings."""
-
-    source: duckdb.DuckDBPyRelation
-    types: Mapping[str, str]
-    asked: Mapping[str, str]
-    warnings: list[str]
-
-    def one(self, name: str) -> _Column:
-        """Return an outcome of numbers, or a level of one."""
-        base, level = split(name, self.types)
-        is_text = self._is_text(base)
-        if level is not None:
-            known = self._levels(base)
-            if level not in known:
-                raise no_level(base, level, known)
-            return self._level(base, level)
-        if is_text:
-            raise needs_level(base, self._levels(base))
-        number, type_ = self._number(base)
-        if self.asked.get(base) == "binary" and type_ != "BOOLEAN":
-            finite = f"CASE WHEN isfinite({number}) THEN {number} > 0 END"
-            return _Column(name, finite if type_ in _FLOATS else f"{number} > 0", "BOOLEAN")
-        return _Column(name, number, type_, self.asked.get(base))
-
-    def all_of(self, name: str) -> list[_Column]:
-        """Return an outcome, or the most frequent levels of one that holds text."""
-        base, level = split(name, self.types)
-        if level is not None or not self._is_text(base):
-            return [self.one(name)]
-        known = self._levels(base)
-        if len(known) > MOST_LEVELS:
-            self.warnings.append(more_levels(base, len(known) - MOST_LEVELS))
-        return [self._level(base, level) for level in known[:MOST_LEVELS]]
-
-    def _number(self, base: str) -> tuple[str, str]:
-        """Return the expression of a column's numbers, and their type."""
-        if self.types[base] in _NUMBERS:
-            return quoted(base), self.types[base]
-        if self.types[base] not in _TEXTS:
-            return "NULL::DOUBLE", "DOUBLE"  # nothing at all, since `_is_text` refuses anything else
-        if self.asked.get(base) and (word := self._a_word(base)) is not None:
-            raise holds_words(base, word)
-        return sql_number(quoted(base)), "DOUBLE"
-
-    def _a_word(self, base: str) -> str | None:
-        """Return a text of a column that is no number."""
-        words = self.source.filter(f"{quoted(base)} IS NOT NULL AND NOT {sql_is_number(quoted(base))}")
-        found = words.limit(1).project(f"{quoted(base)}::VARCHAR").fetchall()
-        return str(found[0][0]) if found else None
-
-    def _is_text(self, base: str) -> bool:
-        if self.types[base] not in _NUMBERS | _TEXTS:
-            some = self.source.filter(f"{quoted(base)} IS NOT NULL").limit(1).project(quoted(base))
-            check_types(some.to_arrow_table().to_pandas()[base], base)
-        asked = self.asked.get(base)
-        if asked or self.types[base] in _NUMBERS:
-            return asked == "string"
-        return self.types[base] in _TEXTS and self._a_word(base) is not None
-
-    def _label(self, base: str) -> str:
-        return sql_label(quoted(base), self.types[base])
-
-    def _levels(self, base: str) -> list[str]:
-        labels = self.source.project(f"{self._label(base)} AS level")
-        counted = labels.filter("level IS NOT NULL").aggregate("level, count(*) AS n", "level")
-        return [str(level) for level, _ in counted.order("n DESC, level").fetchall()]
-
-    def _level(self, base: str, level: str) -> _Column:
-        escaped = level.replace("'", "''")
-        return _Column(f"{base}={level}", f"({self._label(base)}) = '{escaped}'", "BOOLEAN")
+def _unnamed_callers(frame: pd.DataFrame, variant: str, names: Sequence[str]) -> str | None:
+    """Return a sentence if a column that nobody named looks like who called, and some called more than once."""
+    if variant not in frame.columns or not frame.columns.is_unique:
+        return None
+    assigned = frame[variant].notna()
+    named = [variant, *(split(name, frame.columns)[0] for name in names)]
+    return looks_like_callers(frame if assigned.all() else frame[assigned], named)
 
 
-class _Added(NamedTuple):
-    """What the database says of one outcome's values in one variant, in the order of its columns."""
+def _ids_sql(column: str, type_: str, unit: str) -> str:
+    """Return the SQL expression of ids, NULL where there is none.
 
-    n: int
-    total: int | None
-    mean: float | None
-    variance: float | None
-    lowest: float | None
-    highest: float | None
-    whole: bool
+    Raises:
+        InputError: the column holds none.
+    """
+    if type_ in {"LIST", "STRUCT", "MAP", "UNION"}:
+        raise no_ids(unit)
+    return f"CASE WHEN NOT isnan({quoted(column)}) THEN {quoted(column)} END" if type_ in FLOATS else quoted(column)
 
 
-class _OfVariant(NamedTuple):
-    """What the database says of one variant.
+class _Found(NamedTuple):
+    """What the database says, and how it is to be read.
 
     Attributes:
-        sessions: Its sessions.
-        outcomes: Its values, outcome by outcome.
+        columns: The outcomes, that which is judged by first.
+        kinds: Their kinds.
+        cells: Variant by variant and epoch by epoch, of the sessions that count.
+        units: Unit by unit, None without units.
+        arm_of: Arm of each variant, as the database names it.
+        shares: Weights of the variants in each epoch.
+        off: Variants that are switched off.
+        starts: Position of each epoch's first session, among those that count.
+        excluded: Sessions that are not counted, by reason.
+        ends: Lowest and highest value of the target.
     """
 
-    sessions: int
-    outcomes: list[_Added]
+    columns: Sequence[SumColumn]
+    kinds: list[Kind]
+    cells: Cells
+    units: ByUnit | None
+    arm_of: dict[Any, int]
+    shares: list[dict[str, Any]]
+    off: list[str]
+    excluded: dict[str, int]
+    ends: tuple[float, float]
 
 
-_Rows = dict[str, _OfVariant]
+def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | None, warnings: list[str]) -> _Found:
+    """Return what the database says of the sessions that count."""
+    cells = added_up(sessions)
+    everything = cells.sessions
+    if not everything + cells.unassigned:
+        raise InputError("The frame is empty: there is no session to decide by.")
+    variants = cells.variants
+    configured_weights = drawing.any_weights([str(name) for name in variants])
+    weighed = as_weighed([str(name) for name in variants], configured_weights)
+    shares, off = configured(configured_weights, list(weighed.values()), warnings)
+    kinds = [_kind_of(cells.outcome(at), column) for at, column in enumerate(sessions.columns)]
+    later = checked_epochs(drawing, everything + cells.unassigned, list(shares))
+    position = {name: arm for arm, name in enumerate(shares)}
+    arm_of = {name: position[weighed[str(name)]] for name in variants}
+    units, seen = _by_unit(sessions, arm_of, unit, everything, warnings)
+    unassigned = cells.unassigned
+    most = None if rule.needs_both else rule.max_iterations
+    if most is not None and everything > most:
+        sessions = sessions.first(most)
+        cells = added_up(sessions)
+        units = added_up_by_unit(sessions, arm_of)[0] if units is not None else None
+    del seen
+    target = cells.outcome(0)
+    if (
+        kinds[0] != "binary"
+        and sum(own.n for own in target) < cells.sessions
+        and any(own.lowest is None for own in target)
+    ):
+        # What is missing could be as low and as high as what is there.
+        look_again(sessions.values(), 0, sessions.columns[0], cells)
+    return _Found(
+        columns=sessions.columns,
+        kinds=kinds,
+        cells=cells,
+        units=units,
+        arm_of=arm_of,
+        shares=[drawing.first_weights(shares), *(own for _, own in later)],
+        off=off,
+        excluded={
+            "no variant found": unassigned,
+            NO_NUMBER: cells.sessions - sum(own.n for own in target),
+            "after the declared number of sessions": everything - cells.sessions,
+        },
+        ends=(0.0, 1.0) if kinds[0] == "binary" else _ends_of(cells.outcome(0)),
+    )
 
 
-def _added_up(source: duckdb.DuckDBPyRelation, drawn: str, columns: Sequence[_Column]) -> tuple[_Rows, int]:
-    """Return for each variant its sessions and, for each outcome, what `_sums` reads; and the sessions without one."""
-    first = source.limit(_SAMPLE).project(", ".join(column.value for column in columns)).fetchall()
-    values, parts = [f"{drawn} AS variant"], ["count(*)"]
-    for at, (_, value, type_, _) in enumerate(columns):
-        x = f"x{at}"
-        finite = f"CASE WHEN isfinite({value}) THEN {value} END" if type_ in _FLOATS else f"({value})"
-        values.append(f"{finite}{'::INTEGER' if type_ == 'BOOLEAN' else '::DOUBLE'} AS {x}")
-        parts += [f"count({x})", *_aggregates(x, type_, [row[at] for row in first])]
-    try:
-        finite_values = source.project(", ".join(values))
-        found = finite_values.aggregate(f"variant, {', '.join(parts)}", "variant").fetchall()
-    except duckdb.Error as error:
-        raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
-    rows: _Rows = {}
-    unassigned = 0
-    width = len(_Added._fields)
-    for name, sessions, *numbers in found:
-        if name is not None:
-            added = [_Added(*numbers[at : at + width]) for at in range(0, len(numbers), width)]
-            rows[str(name)] = _OfVariant(sessions, added)
-        else:
-            unassigned += sessions
-    for at in range(len(columns)):
-        if any(_hides_its_size(row.outcomes[at]) for row in rows.values()):
-            _look_for_extremes(finite_values, at, rows)
-    return rows, unassigned
+def _by_unit(
+    sessions: Sessions, arm_of: Mapping[Any, int], unit: str | None, n: int, warnings: list[str]
+) -> tuple[ByUnit | None, UnitsSeen | None]:
+    if unit is None:
+        return None, None
+    units, seen = added_up_by_unit(sessions, arm_of)
+    warnings += about_units(unit, seen.unknown, seen.units, n)
+    if seen.changed:
+        warnings.append(about_changes(unit, seen.changed, seen.units, seen.elsewhere))
+    return units, seen
 
 
-def _hides_its_size(added: _Added) -> bool:
-    """Return whether the least and the largest value must be known besides mean and variance.
-
-    DuckDB's average of values that never vary isn't exactly that value, and of very large or small ones the squares
-    overflow or are 0. Rare, so that millions of other values aren't asked for their extremes.
-    """
-    if not added.n or added.mean is None or added.variance is None or added.lowest is not None:
-        return False
-    if not math.isfinite(added.mean) or not math.isfinite(added.variance):
-        return True
-    size = math.hypot(added.mean, math.sqrt(added.variance))
-    varies = math.sqrt(added.variance) > _HARDLY * abs(added.mean)
-    return not varies or not SMALLEST < size < LARGEST / math.sqrt(added.n)
+def _ends_of(added: Sequence[Added]) -> tuple[float, float]:
+    known = [end for own in added for end in (own.lowest, own.highest) if end is not None]
+    return (min(known), max(known)) if known else (0.0, 0.0)
 
 
-def _look_for_extremes(values: duckdb.DuckDBPyRelation, at: int, rows: _Rows) -> None:
-    found = values.aggregate(f"variant, min(x{at}), max(x{at})", "variant").fetchall()
-    for name, lowest, highest in found:
-        if name is not None:
-            outcomes = rows[str(name)].outcomes
-            outcomes[at] = outcomes[at]._replace(lowest=lowest, highest=highest)
+def _kind_of(added: Sequence[Added], column: SumColumn) -> Kind:
+    """Return the kind of an outcome: binary if all values are 0 or 1, count if whole and none below 0."""
+    extremes = [size for own in added for size in (own.lowest, own.highest) if size is not None]
+    if extremes and column.type_ != "BOOLEAN":
+        check_size(column.name, max(map(abs, extremes)))
+    whole = bool(added) and all(own.whole and (own.lowest or 0) >= 0 for own in added)
+    kind: Kind = "float" if not whole else "binary" if max(extremes) <= 1 else "count"
+    return as_asked(kind, column.name, column.asked)
 
 
-def _aggregates(x: str, type_: str, first: Sequence[Any]) -> tuple[str, ...]:
-    """Return the sum, mean, variance, least and largest of a column, and whether all are whole; what needs asking.
-
-    Args:
-        x: The column.
-        type_: Its type in the database.
-        first: Its first values: what they show needs no question to millions.
-    """
-    if type_ == "BOOLEAN":
-        return f"sum({x})", "NULL", "NULL", "0", "1", "true"
-    moments = f"avg({x})", f"var_pop({x})"
-    if type_ not in {*_FLOATS, "DECIMAL"}:
-        return "NULL", *moments, f"min({x})", f"max({x})", "true"
-    if any(is_known(value) and (value < 0 or value != math.floor(value)) for value in first):
-        return "NULL", *moments, "NULL", "NULL", "false"
-    return "NULL", *moments, f"min({x})", f"max({x})", f"bool_and({x} = floor({x}))"
-
-
-def _of_rows(
-    rows: _Rows,
-    variant: str,
-    columns: Sequence[_Column],
-    weights: Mapping[Any, Any] | None,
-    rule: StopRule,
-    warnings: list[str],
-) -> Totals:
-    weighed = as_weighed(list(rows), weights)
-    rows = {weighed[name]: row for name, row in rows.items()}
-    shares, off = configured(weights, list(rows), warnings)
-    outcomes = {column.name: _sums(rows, at, column, list(shares)) for at, column in enumerate(columns)}
-    counts = np.array([float(rows[name].sessions) if name in rows else 0.0 for name in shares])
-    target = columns[0].name
+def _of(found: _Found, variant: str, rule: StopRule, unit: str | None, warnings: list[str]) -> Totals:
+    """Return the sums of what the database says."""
+    counts = _counts(found)
+    assigned = counts if found.units is None else _by_cell(found, found.units.first * 1.0, found.units.first)
+    outcomes = {
+        column.name: _plain_sums(found, at) if found.units is None else _sums_of_units(found, at, found.units)
+        for at, column in enumerate(found.columns)
+    }
+    target = found.columns[0].name
+    begins = np.concatenate([[0.0], np.cumsum(counts.sum(axis=1))])
     data = TestData(
         test=variant,
-        weights=shares,
+        weights=found.shares[0],
         rule=rule,
         outcome=target,
-        kind=outcomes[target].kind,
+        kind=found.kinds[0],
         arms=_NO_ARMS,
         values=_NOTHING,
         written=_NOWHERE,
-        switched_off=off,
+        switched_off=found.off,
         crashed=_NOWHERE,
         indexes=_NO_ARMS,
-        others={column.name: Values(_NOTHING, _NOWHERE, outcomes[column.name].kind) for column in columns[1:]},
+        epochs=[(int(begins[at]), found.shares[at]) for at in range(1, len(found.shares)) if counts[at].any()],
+        others={
+            column.name: Values(_NOTHING, _NOWHERE, kind)
+            for column, kind in zip(found.columns[1:], found.kinds[1:], strict=True)
+        },
         warnings=warnings,
         source="your data",
+        unit=unit,
     )
-    return Totals(data, counts, outcomes)
+    left_out = found.excluded
+    if found.units is not None:
+        left_out[RETURNING] = int(found.units.sessions[~found.units.first].sum())
+    data.excluded |= {reason: n for reason, n in left_out.items() if n}
+    for name, sums in outcomes.items():
+        if not sums.parts[:, 0].any():
+            warnings.append(no_value(name))
+    totals = Totals(data, counts, assigned, outcomes, list(found.shares))
+    return Totals(data, counts, assigned, outcomes, list(found.shares), _missing(found, totals, rule))
 
 
-def _sums(rows: _Rows, at: int, column: _Column, variants: Sequence[str]) -> OutcomeSums:
-    """Return the sums of one outcome, and its kind: binary if all values are 0 or 1, count if whole and none below 0."""
-    own = {name: row.outcomes[at] for name, row in rows.items() if row.outcomes[at].n}
-    extremes = [size for added in own.values() for size in (added.lowest, added.highest) if size is not None]
-    if extremes and column.type_ != "BOOLEAN":
-        check_size(column.name, max(map(abs, extremes)))
-    whole = bool(own) and all(added.whole and (added.lowest or 0) >= 0 for added in own.values())
-    kind: Kind = "float" if not whole else "binary" if max(extremes) <= 1 else "count"
-    kind = as_asked(kind, column.name, column.asked)
-    parts, centres = np.zeros((3 if kind == "binary" else 4, len(variants))), np.zeros(len(variants))
-    for arm, name in enumerate(variants):
-        if name not in own:
-            continue
-        added = own[name]
-        if kind == "binary" or added.mean is None or added.variance is None:
-            # What is 0 or 1 is its own square.
-            hits = added.total if added.total is not None else round((added.mean or 0.0) * added.n)
-            parts[:3, arm] = added.n, hits, hits
-        elif added.lowest is not None and added.lowest == added.highest:
-            parts[0, arm], centres[arm] = added.n, added.lowest
+def _counts(found: _Found) -> Floats:
+    """Return the sessions of each arm in each epoch."""
+    if found.units is not None:
+        return _by_cell(found, found.units.sessions)
+    counts = np.zeros((len(found.shares), len(found.shares[0])))
+    for (name, epoch), cell in found.cells.of.items():
+        counts[epoch, found.arm_of[name]] += cell.sessions
+    return counts
+
+
+def _by_cell(found: _Found, values: npt.NDArray[Any], mine: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """Return sums of units' values by epoch and arm, shape (epochs, k)."""
+    units, k = found.units, len(found.shares[0])
+    assert units is not None  # noqa: S101 - asked of units alone
+    cells = units.epoch * k + units.arm
+    if mine is not None:
+        cells, values = cells[mine], values[mine]
+    return np.bincount(cells, values, len(found.shares) * k).astype(np.float64).reshape(len(found.shares), k)
+
+
+def _centres(found: _Found, at: int) -> Floats:
+    """Return what the values of each arm are measured from."""
+    centres = np.full(len(found.shares[0]), 0.0 if found.kinds[at] == "binary" else found.columns[at].centre)
+    if found.kinds[at] != "binary":
+        for name, own in found.cells.centres[at].items():
+            centres[found.arm_of[name]] = own
+    return centres
+
+
+def _plain_sums(found: _Found, at: int) -> OutcomeSums:
+    """Return the sums of one outcome where each session stands for itself."""
+    kind, column = found.kinds[at], found.columns[at]
+    rows = PLAIN if kind == "binary" else WITH_CUBES
+    parts = np.zeros((len(found.shares), rows, len(found.shares[0])))
+    for (name, epoch), cell in found.cells.of.items():
+        added = cell.outcomes[at]
+        if kind == "binary":
+            # What is 0 or 1 is its own square, and was measured from one of the two.
+            hits = round(added.total + added.n * found.cells.centres[at].get(name, column.centre))
+            sums: tuple[float, ...] = (added.n, hits, hits)
         else:
-            parts[:, arm], centres[arm] = (added.n, 0.0, added.variance * added.n, 0.0), added.mean
-    return OutcomeSums(kind, parts, centres)
+            # Beyond what a float can hold the sum of third powers is none: too large, whatever its sign.
+            sums = (added.n, added.total, added.squares, added.cubes if np.isfinite(added.cubes) else np.inf)
+        parts[epoch, :, found.arm_of[name]] += sums
+    return OutcomeSums(kind, parts, _centres(found, at))
+
+
+def _sums_of_units(found: _Found, at: int, units: ByUnit) -> OutcomeSums:
+    """Return the sums of one outcome where the sessions of a unit go together."""
+    centres = _centres(found, at)
+    n = units.n[at]
+    total = units.total[at] - n * (centres[units.arm] - found.columns[at].centre)
+    counted = units.first & (n > 0)
+    return OutcomeSums(found.kinds[at], _parts_of_units(found, n, total, counted), centres)
+
+
+def _parts_of_units(found: _Found, n: Floats, total: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
+    """Return the seven rows of moments by epoch and arm, shape (epochs, 7, k), from the number and sum of each unit."""
+    with np.errstate(over="ignore"):
+        rows = (n, total, total**2, total**3, n * total, n * n, np.ones_like(n))
+    parts = np.stack([_by_cell(found, row, counted) for row in rows], axis=1)
+    assert parts.shape[1] == OF_UNITS  # noqa: S101 - as moments are read
+    parts[:, 3] = np.where(np.isfinite(parts[:, 3]), parts[:, 3], np.inf)
+    return parts
+
+
+def _missing(found: _Found, totals: Totals, rule: StopRule) -> Missing | None:
+    """Return what is missing of the target, or None if nothing is, or nothing is there."""
+    counts, kind = totals.counts, found.kinds[0]
+    known, values = np.zeros_like(counts), np.zeros_like(counts)
+    if found.units is not None:
+        known = _by_cell(found, found.units.n[0])
+        values = _by_cell(found, found.units.total[0]) + known * found.columns[0].centre
+    else:
+        for (name, epoch), cell in found.cells.of.items():
+            added, arm = cell.outcomes[0], found.arm_of[name]
+            known[epoch, arm] += added.n
+            values[epoch, arm] += added.total + added.n * found.cells.centres[0].get(name, found.columns[0].centre)
+    missing = counts - known
+    if not missing.any() or not known.any():
+        return None
+    if found.units is None:
+        parts = np.stack([counts, missing, missing], axis=1)
+    else:
+        sessions = found.units.sessions.astype(np.float64)
+        parts = _parts_of_units(found, sessions, sessions - found.units.n[0], found.units.first)
+    monitor = totals.looked_at(OutcomeSums("binary", parts, np.zeros(counts.shape[1])), rule_of_missing(rule))
+    reached = counts.any(axis=1)
+    return Missing(
+        missing=missing[reached],
+        known=known[reached],
+        totals=values[reached],
+        ends=found.ends,
+        p_value=monitor.p_value,
+        declared=kind == "binary",
+    )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.sessions import TestData, Values, chunk_of, everywhere
+from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
 from voicelab.decision.stats.compare import information
 from voicelab.decision.stats.values import session_values
@@ -103,9 +104,7 @@ def missing_in(data: TestData) -> Missing | None:
 
 def _p_value(data: TestData, unknown: Bools) -> float:
     """Return the p-value of the same missingness in all variants, by the boundary or the bets of the test itself."""
-    rule = StopRule(
-        max_iterations=data.rule.max_iterations if data.rule.has_horizon else None, criterion="any_difference"
-    )
+    rule = rule_of_missing(data.rule)
     values = Values(unknown.astype(np.float64), everywhere(True, len(unknown)), "binary")
     monitor = data.new_monitor(rule, "binary")
     for weights, part in data.parts(chunk_of(len(data.weights))):
@@ -114,6 +113,33 @@ def _p_value(data: TestData, unknown: Bools) -> float:
         if data.shown_to(monitor, values, part) is not None:
             break
     return monitor.p_value
+
+
+def rule_of_missing(rule: StopRule) -> StopRule:
+    """Return the rule that missingness is judged by: that of the test, for any difference."""
+    return StopRule(max_iterations=rule.max_iterations if rule.has_horizon else None, criterion="any_difference")
+
+
+def doubts_of_missing(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -> list[str]:
+    """Return a sentence for each variant without any value, and one if outcomes are missing unevenly.
+
+    Args:
+        monitor: What has seen the sessions.
+        missing: What is missing.
+        compared: `Result.comparisons`.
+    """
+    counts = dict(zip(monitor.variants, monitor.counts, strict=True))
+    known = {name: float(own.n) for name, own in zip(counts, monitor.moments, strict=True)}
+    # Where no variant has any, it is the outcome that is named.
+    empty = [name for name, n in counts.items() if n and not known[name] and any(known.values())]
+    uneven = missing_doubt(missing, monitor.variants, compared)
+    return [
+        *(
+            f"{name} has no value in any of its {int(counts[name]):,} sessions: nothing can be said of it."
+            for name in empty
+        ),
+        *([uneven] if uneven else []),
+    ]
 
 
 def missing_doubt(missing: Missing | None, variants: Sequence[str], compared: pd.DataFrame) -> str | None:
