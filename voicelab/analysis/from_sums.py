@@ -383,9 +383,21 @@ def _sums_of_units(found: _Found, at: int, units: ByUnit) -> OutcomeSums:
 
 
 def _parts_of_units(found: _Found, n: Floats, total: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
-    """Return the seven rows of moments by epoch and arm, shape (epochs, 7, k), from the number and sum of each unit."""
+    """Return the rows of moments by epoch and arm, shape (epochs, rows, k), from the number and sum of each unit."""
     with np.errstate(over="ignore"):
-        rows = (n, total, total**2, total**3, n * total, n * n, np.ones_like(n))
+        squares, sizes = total * total, n * n
+        rows = (
+            n,
+            total,
+            squares,
+            squares * total,
+            n * total,
+            sizes,
+            np.ones_like(n),
+            n * squares,
+            sizes * total,
+            sizes * n,
+        )
     parts = np.stack([_by_cell(found, row, counted) for row in rows], axis=1)
     assert parts.shape[1] == OF_UNITS  # noqa: S101 - as moments are read
     parts[:, 3] = np.where(np.isfinite(parts[:, 3]), parts[:, 3], np.inf)

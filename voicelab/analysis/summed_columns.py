@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import duckdb
 
-from voicelab.base.errors import InputError
 from voicelab.analysis.from_frame import INTEGERS
 from voicelab.analysis.kinds import MOST_LEVELS, check_types, holds_words, more_levels, needs_level, no_level, split
 from voicelab.analysis.numerals import sql_is_number, sql_label, sql_number
+from voicelab.base.errors import InputError
 from voicelab.log.queries import quoted
 
 FLOATS = {"FLOAT", "DOUBLE"}

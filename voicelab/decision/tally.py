@@ -24,7 +24,7 @@ class Sums(NamedTuple):
     """Moments of all arms, one look after the other.
 
     Attributes:
-        parts: Rows of moments (see `voicelab.decision.stats.moments`), shape (3, 4 or 7, T, k).
+        parts: Rows of moments (see `voicelab.decision.stats.moments`), shape (3, 4 or 10, T, k).
         centres: What each arm's values are measured from, shape (k,).
     """
 

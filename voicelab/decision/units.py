@@ -15,6 +15,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_FEW = 16
+"""Sessions of a unit that are taken one after the other, those of all units at once."""
+
 
 class Units:
     """Number and sum of each unit's values within the present epoch of weights; units are whole numbers from 0 on.
@@ -32,6 +35,8 @@ class Units:
         # Epoch in which a unit was first seen; -1 before.
         self._epoch_of = np.zeros(0, dtype=np.int64)
         self._epoch = 0
+        # Where a unit was met first, for `are_new` alone.
+        self._at = np.zeros(0, dtype=np.int64)
         self.returning = 0
 
     def new_epoch(self) -> None:
@@ -41,10 +46,11 @@ class Units:
     def are_new(self, units: Ints) -> Bools:
         """Return which sessions are the first of their unit, without taking them."""
         self._make_room(units)
-        _, first = np.unique(units, return_index=True)
-        found = np.zeros(len(units), dtype=np.bool_)
-        found[first] = True
-        return found & (self._epoch_of[units] < 0)
+        # Written from the last session to the first, so that what stays of each unit is its first: no sorting.
+        at = np.arange(len(units))
+        self._at[units[::-1]] = at[::-1]
+        found: Bools = (self._at[units] == at) & (self._epoch_of[units] < 0)
+        return found
 
     def add(self, units: Ints, worth: Floats, valid: Bools) -> tuple[Bools, list[Floats]]:
         """Take sessions in order.
@@ -55,42 +61,60 @@ class Units:
             valid: Which of them count.
 
         Returns:
-            Which of them count after all, and what each adds to the seven rows of moments.
+            Which of them count after all, and what each adds to the rows of moments.
         """
         self._make_room(units)
         new = self._epoch_of[units] < 0
         self._epoch_of[units[new]] = self._epoch
         here = self._epoch_of[units] == self._epoch
-        self.returning += int((~here).sum())
+        self.returning += len(here) - int(np.count_nonzero(here))
         valid = valid & here
-        n, total = np.zeros(len(units)), np.zeros(len(units))
-        at = np.flatnonzero(valid)
-        # The sessions of a unit one after the other, those of all units at once: the floats are those of single sessions.
-        order = at[np.argsort(units[at], kind="stable")]
-        mine = units[order]
-        starts = np.flatnonzero(np.r_[True, mine[1:] != mine[:-1]]) if len(mine) else np.zeros(0, dtype=np.int64)
-        counts = np.diff(np.r_[starts, len(mine)])
-        for rank in range(int(counts.max(initial=0))):
-            now = order[starts[counts > rank] + rank]
-            n[now], total[now] = self._n[units[now]], self._sum[units[now]]
-            self._n[units[now]] += 1.0
-            self._sum[units[now]] += worth[now]
-        after = total + worth
+        n, total = self._before(units, worth, np.flatnonzero(valid))
+        more, after = n + 1, total + worth
         return valid, [
             np.ones_like(worth),
             worth,
             after**2 - total**2,
-            after**3 - total**3,
-            (n + 1) * after - n * total,
+            after * after * after - total * total * total,
+            more * after - n * total,
             2 * n + 1,
             (n == 0) * 1.0,
+            more * after**2 - n * total**2,
+            more**2 * after - n**2 * total,
+            3 * n * more + 1,
         ]
+
+    def _before(self, units: Ints, worth: Floats, at: Ints) -> tuple[Floats, Floats]:
+        """Return number and sum of its unit's values before each session, and take those that are at some positions."""
+        n, total = np.zeros(len(units)), np.zeros(len(units))
+        # The sessions of a unit one after the other, those of all units at once: the floats are those of single sessions.
+        # Unit and position in one number, which is sorted many times faster than units by a sort that keeps their order.
+        bits = max(1, len(units).bit_length())
+        order = np.sort((units[at].astype(np.int64) << bits) | at) & ((1 << bits) - 1)
+        mine = units[order]
+        starts = np.flatnonzero(np.r_[True, mine[1:] != mine[:-1]]) if len(mine) else np.zeros(0, dtype=np.int64)
+        counts = np.diff(np.r_[starts, len(mine)])
+        n[order] = self._n[mine] + (np.arange(len(mine)) - np.repeat(starts, counts))
+        own = mine[starts]
+        self._n[own] += counts
+        for rank in range(min(int(counts.max(initial=0)), _FEW)):
+            live = counts > rank
+            own, starts, counts = own[live], starts[live], counts[live]
+            now = order[starts + rank]
+            total[now] = self._sum[own]
+            self._sum[own] += worth[now]
+        # Of a unit with many (everybody whose number is withheld) the same by one cumulative sum.
+        for unit, start, count in zip(own, starts, counts, strict=True):
+            if count > _FEW:
+                now = order[start + _FEW : start + count]
+                sums = np.cumsum(np.r_[self._sum[unit], worth[now]])
+                total[now], self._sum[unit] = sums[:-1], sums[-1]
+        return n, total
 
     def state_of(self, units: Ints) -> tuple[Any, ...]:
         """Return what is known of some units, to be put back by `restore`."""
         self._make_room(units)
-        these = np.unique(units)
-        return these, self._n[these], self._sum[these], self._epoch_of[these], self.returning
+        return units, self._n[units], self._sum[units], self._epoch_of[units], self.returning
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Put back what was known of some units."""
@@ -104,6 +128,7 @@ class Units:
             self._n = np.concatenate([self._n, np.zeros(more)])
             self._sum = np.concatenate([self._sum, np.zeros(more)])
             self._epoch_of = np.concatenate([self._epoch_of, np.full(more, -1)])
+            self._at = np.zeros(len(self._n), dtype=np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON's types."""
@@ -122,5 +147,6 @@ class Units:
         made = cls()
         made._n, made._sum = (np.array(state[name], dtype=np.float64) for name in ("n", "sum"))
         made._epoch_of = np.array(state["epoch_of"], dtype=np.int64)
+        made._at = np.zeros(len(made._n), dtype=np.int64)
         made._epoch, made.returning = state["epoch"], state["returning"]
         return made

@@ -11,7 +11,7 @@ PLAIN = 3
 """Rows of the moments of a rate: number, sum, sum of squares. A rate's cubes are its sums."""
 WITH_CUBES = 4
 """Rows of those of numbers, the sum of cubes beside them."""
-OF_UNITS = 7
+OF_UNITS = 10
 """Rows where sessions of one unit (a caller) go together: see `Moments`."""
 
 
@@ -32,6 +32,9 @@ class Moments(NamedTuple):
         cross: Of units: sum of the number of a unit's values times their sum; None without units.
         sizes: Of units: sum of the squared number of values.
         units: Number of units; None without units, where each session is one.
+        cross_squares: Of units: sum of the number of a unit's values times the square of their sum.
+        sizes_cross: Of units: sum of the squared number times their sum.
+        sizes_cubes: Of units: sum of the third power of the number.
     """
 
     n: Any
@@ -42,6 +45,9 @@ class Moments(NamedTuple):
     cross: Any = None
     sizes: Any = None
     units: Any = None
+    cross_squares: Any = None
+    sizes_cross: Any = None
+    sizes_cubes: Any = None
 
     @property
     def independent(self) -> Any:
@@ -72,16 +78,20 @@ class Moments(NamedTuple):
         if self.cubes is None:
             return np.zeros_like(self.total)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = self.total / self.independent
-        return self.cubes - 3 * mean * self.squares + 3 * mean**2 * self.total - mean**3 * self.independent
+            mean = self.total / self.n
+        if self.cross_squares is not None:
+            # As `within`: of each unit's sum less its number x the mean, so that units of many sessions are no skewness.
+            linear = self.cubes - 3 * mean * self.cross_squares
+            return linear + 3 * mean**2 * self.sizes_cross - mean**3 * self.sizes_cubes
+        return self.cubes - 3 * mean * self.squares + 3 * mean**2 * self.total - mean**3 * self.n
 
 
 def moments_of(parts: Floats, centre: Any) -> Moments:
     """Return the moments of an arm from their rows.
 
     Args:
-        parts: Number, sum, sum of squares; for numbers the sum of cubes; with units cross, sizes and units too: shape
-            (3, ...), (4, ...) or (7, ...).
+        parts: Number, sum, sum of squares; for numbers the sum of cubes; with units what follows in `Moments` too:
+            shape (3, ...), (4, ...) or (10, ...).
         centre: What the values are measured from.
     """
     n, total, squares = parts[:PLAIN]

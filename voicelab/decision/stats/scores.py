@@ -206,7 +206,7 @@ def _mean_parts(a: Moments, b: Moments) -> _Parts:
         within_a, within_b, third_a, third_b = a.within, b.within, a.third, b.third
         # Of one session: with units, of a session's share in its unit's sum.
         common = (within_a + within_b) / (a.n + b.n) * ((g_a + g_b) / (g_a + g_b - 2))
-        squared_a, squared_b = _squared_skewness(a, third_a), _squared_skewness(b, third_b)
+        squared_a, squared_b = _squared_skewness(g_a, within_a, third_a), _squared_skewness(g_b, within_b, third_b)
         square_a = _drawn_up(a.variance_of_mean, common / a.n, g_a, squared_b, g_b)
         square_b = _drawn_up(b.variance_of_mean, common / b.n, g_b, squared_a, g_a)
         square = square_a + square_b
@@ -223,10 +223,8 @@ def _mean_parts(a: Moments, b: Moments) -> _Parts:
     return _Parts(apart, se, df, skewness, ready, np.maximum(squared_a, squared_b))
 
 
-def _squared_skewness(arm: Moments, third: Any) -> Any:
-    n = arm.independent
-    # Of the units' sums around their own mean, where there are units.
-    spread = np.sqrt(np.maximum(arm.squares - arm.total**2 / n, 0.0) / n)
+def _squared_skewness(n: Floats, within: Any, third: Any) -> Any:
+    spread = np.sqrt(within / n)
     skewness = third / n / spread / spread / spread
     # No n values are more skewed than n - 1 equal ones and one apart: what is beyond that is rounding.
     return np.where(np.isfinite(skewness), np.minimum(skewness * skewness, n), 0.0)
