@@ -5,8 +5,9 @@ import pytest
 
 import voicelab as vl
 from voicelab import plots
-from voicelab.analysis import planning, sample_sizes
+from voicelab.analysis import sample_sizes
 from voicelab.base.errors import InputError
+from voicelab.decision.stats import detectable
 
 
 @pytest.mark.parametrize(
@@ -15,12 +16,12 @@ from voicelab.base.errors import InputError
 )
 def test_power_is_that_of_the_method_measured_by_simulation(baseline, effect, sessions, power):
     even = np.array([0.5, 0.5])
-    assert planning._power(sessions, baseline, effect, None, even, 95) == pytest.approx(power, abs=0.035)
+    assert detectable.chance_to_win(sessions, baseline, effect, None, even, 95) == pytest.approx(power, abs=0.035)
 
 
 @pytest.mark.parametrize(("sessions", "power"), [(500, 0.255), (1000, 0.576), (3000, 0.991)])
 def test_power_among_three_variants(sessions, power):
-    assert planning._power(sessions, 0.3, 0.1, None, np.full(3, 1 / 3), 95) == pytest.approx(power, abs=0.05)
+    assert detectable.chance_to_win(sessions, 0.3, 0.1, None, np.full(3, 1 / 3), 95) == pytest.approx(power, abs=0.05)
 
 
 def test_sessions_and_effect_undo_each_other():

@@ -1,8 +1,7 @@
 """Planning a test: how many sessions it needs, what it can find, and whether its rule keeps what it promises."""
 
 import math
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, switched_on, weight_shares
-from voicelab.decision.stats import boundary, fixed
+from voicelab.decision.stats import detectable, fixed
 from voicelab.handlers import HandlerLike
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +54,7 @@ def required_sessions(
     shares = _shares(weights)
     _check_plan(baseline, effect, sd, power, max_confidence)
     low, high = 2, 4
-    while _power(high, baseline, effect, sd, shares, max_confidence) < power:
+    while detectable.chance_to_win(high, baseline, effect, sd, shares, max_confidence) < power:
         low, high = high, high * 2
         if high > _MOST_SESSIONS:
             raise InputError(
@@ -64,7 +63,9 @@ def required_sessions(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (
-            (middle, high) if _power(middle, baseline, effect, sd, shares, max_confidence) < power else (low, middle)
+            (middle, high)
+            if detectable.chance_to_win(middle, baseline, effect, sd, shares, max_confidence) < power
+            else (low, middle)
         )
     return high
 
@@ -97,16 +98,7 @@ def minimum_detectable_effect(
     shares = _shares(weights)
     checks.whole("sessions", sessions)
     _check_plan(baseline, 1e-9, sd, power, max_confidence)
-    most = 1 - baseline if sd is None else sd * 100
-    if most <= 0 or _power(sessions, baseline, most, sd, shares, max_confidence) < power:
-        return math.inf
-    low, high = 0.0, most
-    while high - low > 1e-9 * most:
-        middle = (low + high) / 2
-        low, high = (
-            (middle, high) if _power(sessions, baseline, middle, sd, shares, max_confidence) < power else (low, middle)
-        )
-    return high
+    return detectable.smallest_found(sessions, baseline, sd, shares, power, max_confidence)
 
 
 def sample_sizes(baseline: float, *, sd: float | None = None, points: int = 24, **plan: Any) -> pd.DataFrame:
@@ -115,52 +107,6 @@ def sample_sizes(baseline: float, *, sd: float | None = None, points: int = 24, 
     effects = np.geomspace(largest / 12, largest, points)
     needed = [required_sessions(baseline, float(effect), sd=sd, **plan) for effect in effects]
     return pd.DataFrame({"effect": effects, "sessions": needed})
-
-
-def _power(
-    sessions: int, baseline: float, effect: float, sd: float | None, shares: Floats, max_confidence: float
-) -> float:
-    """Return the probability that the first variant wins.
-
-    A pair: reflection principle with drift. All rivals at once: their statistics share the winner's sessions, which
-    correlates them; the chance that all of them cross is taken from the normal distribution with that correlation.
-    """
-    from scipy.special import ndtr, ndtri
-
-    c = boundary.threshold(1 - max_confidence / _PERCENT)
-    # Sessions come one by one, and overshoot the boundary a little less often than a continuous path: Siegmund 1985.
-    discrete = [c + 0.583 / math.sqrt(sessions * (shares[0] + w)) for w in shares[1:]]
-    pairs = [
-        _crossing(_drift(sessions, baseline, effect, sd, shares[0], w), at, ndtr)
-        for w, at in zip(shares[1:], discrete, strict=True)
-    ]
-    if len(pairs) == 1:
-        return pairs[0]
-    quantiles = ndtri(np.clip(pairs, 1e-15, 1 - 1e-15))
-    shared = np.array([w / (w + shares[0]) for w in shares[1:]])  # the part of a pair's variance that the winner brings
-    x, weight = _nodes()
-    inside = ndtr((quantiles + np.sqrt(shared) * x[:, np.newaxis]) / np.sqrt(1 - shared)).prod(axis=1)
-    return float((weight * inside).sum() / weight.sum())
-
-
-@lru_cache(maxsize=1)
-def _nodes() -> tuple[Any, Any]:
-    """Return points and weights of Gauss-Hermite's rule for an average over a normal distribution."""
-    return np.polynomial.hermite_e.hermegauss(60)
-
-
-def _drift(sessions: int, baseline: float, effect: float, sd: float | None, w_a: float, w_b: float) -> float:
-    information = sessions * w_a * w_b / (w_a + w_b)
-    if sd is None:
-        rate = (w_a * (baseline + effect) + w_b * baseline) / (w_a + w_b)
-        sd = math.sqrt(max(rate * (1 - rate), 1e-12))
-    return effect * math.sqrt(information) / sd
-
-
-def _crossing(drift: float, c: float, ndtr: Callable[[float], float]) -> float:
-    """Return the probability that a Brownian motion with this drift reaches c on [0, 1]."""
-    tail = math.exp(min(2 * c * drift, 700.0)) * float(ndtr(-drift - c)) if drift < 20 else 0.0  # noqa: PLR2004 - certain by then
-    return min(1.0, float(ndtr(drift - c)) + tail)
 
 
 def _shares(weights: Mapping[Any, float] | int) -> Floats:

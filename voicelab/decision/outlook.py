@@ -3,11 +3,19 @@
 Reading it changes no validity: it says nothing that the evidence doesn't hold, and nothing stops by it.
 """
 
+import math
 from typing import NamedTuple
 
+import numpy as np
+
+from voicelab.decision.rules import switched_on
 from voicelab.decision.state import State
-from voicelab.decision.stats import compare
+from voicelab.decision.stats import compare, detectable
 from voicelab.decision.stats.forecast import Forecast
+from voicelab.decision.stats.moments import means
+
+MOSTLY = 0.8
+"""Chance with which the declared sessions find the difference that is taken to matter where the rule names none."""
 
 
 class Outlook(NamedTuple):
@@ -58,6 +66,30 @@ def _of_all(forecast: Forecast, share: float, monitor: State) -> tuple[int | Non
     if monitor.rule.has_horizon:
         return ends
     return tuple(None if end is None else round(end / max(share, 1e-9)) for end in ends)  # type: ignore[return-value]  # three
+
+
+def smallest_that_matters(monitor: State) -> float | None:
+    """Return the smallest difference that matters: the rule's, or what its declared sessions find in 8 of 10 tests.
+
+    None where neither is known.
+    """
+    rule, kind = monitor.rule, monitor.kind
+    if rule.smallest is not None:
+        return rule.smallest
+    if not rule.has_horizon or rule.max_iterations is None or rule.max_confidence is None or kind is None:
+        return None
+    shares = np.array(list(switched_on(monitor.weights).values()))
+    arms = [arm for arm in monitor.moments if float(arm.n) > 1]
+    if not arms or len(shares) < 2:  # noqa: PLR2004 - the others were switched on later
+        return None
+    n = sum(float(arm.n) for arm in arms)
+    level = sum(float(arm.n) * float(means(arm)) for arm in arms) / n
+    # Rates have the spread that their level gives them; means that of the sessions so far.
+    sd = None if kind == "binary" else math.sqrt(sum(float(arm.within) for arm in arms) / n)
+    if (sd is None and not 0 < level < 1) or sd == 0:
+        return None
+    effect = detectable.smallest_found(rule.max_iterations, level, sd, shares, MOSTLY, rule.max_confidence)
+    return effect if math.isfinite(effect) else None
 
 
 def deciding_pair(monitor: State) -> tuple[int, int]:

@@ -1,7 +1,14 @@
-"""What a test's decision says in a sentence: what to do next."""
+"""What a test's decision says in a sentence: what to do next; and how much longer the test may take."""
 
-from voicelab.decision.rules import Conclusion
+from collections.abc import Sequence
+
+from voicelab.decision.outlook import Outlook
+from voicelab.decision.rules import Conclusion, Kind, StopRule
 from voicelab.decision.state import State
+from voicelab.decision.stats.forecast import LIMIT
+
+CHANGES_NOTHING = "Reading this changes nothing that the confidence promises."
+"""What goes with every outlook."""
 
 
 def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:
@@ -78,3 +85,59 @@ def _so_far(monitor: State) -> str:
     if left <= 0:
         return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
     return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."
+
+
+# --- how much longer -------------------------------------------------------------------------------------------------
+
+
+def how_much_longer(found: Sequence[Outlook], rule: StopRule, kind: Kind | None) -> list[str]:
+    """Return a sentence for each outlook, the smallest difference that matters first; `CHANGES_NOTHING` goes with them.
+
+    Args:
+        found: What `Monitor.outlook` returned.
+        rule: The test's rule.
+        kind: Kind of its outcome.
+    """
+    matters = [own for own in found if own.supposed == "matters"]
+    return [_expected(own, rule, kind) for own in (*matters, *(own for own in found if own.supposed != "matters"))]
+
+
+def _expected(own: Outlook, rule: StopRule, kind: Kind | None) -> str:
+    if own.supposed == "matters":
+        supposed = f"If the smallest difference that matters, {_size(abs(own.difference), kind)}, is true"
+    else:
+        sign = "−" if own.difference < 0 else "+"
+        supposed = (
+            f"If the difference so far, {sign}{_size(abs(own.difference), kind)}, is true, give or take its error"
+        )
+    both = f"; the rule waits for its {rule.max_iterations:,} sessions too" if rule.needs_both else ""
+    return f"{supposed}: {_sessions(own, rule)}; {_chance(own, rule)}{both}."
+
+
+def _sessions(own: Outlook, rule: StopRule) -> str:
+    median, low, high = own.sessions
+    if median is None:
+        return "probably no decision" + (
+            "" if low is None else f", at the soonest after about {_about(low)} more sessions"
+        )
+    end = "the end" if rule.has_horizon else "no end in sight"
+    return f"about {_about(median)} more sessions ({_about(low or 0)} to {end if high is None else _about(high)})"
+
+
+def _chance(own: Outlook, rule: StopRule) -> str:
+    percent = 100 * own.undecided
+    chance = "less than 1 %" if percent < 1 else "more than 99 %" if percent > 99 else f"{percent:.0f} %"  # noqa: PLR2004
+    if rule.has_horizon and rule.max_iterations is not None:
+        return f"{chance} chance that the {rule.max_iterations:,} end without a decision"
+    return f"{chance} chance of no decision within {LIMIT} times the sessions so far"
+
+
+def _about(sessions: int) -> str:
+    """Return a number of sessions to three digits: a forecast knows no more."""
+    return f"{round(sessions, 3 - len(str(sessions))) if sessions >= 1000 else sessions:,}"  # noqa: PLR2004 - three digits
+
+
+def _size(difference: float, kind: Kind | None) -> str:
+    if kind == "binary":
+        return f"{100 * difference:.1f} points"
+    return f"{difference:,.0f}" if difference >= 1000 else f"{difference:.3g}"  # noqa: PLR2004 - no decimals from here

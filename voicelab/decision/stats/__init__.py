@@ -2,6 +2,7 @@
 
 - `boundary`: a declared horizon watched continuously; the method where `max_iterations` is given.
 - `stagewise`: the estimate of a test that stopped there, which flatters less; `forecast` how much longer one may take.
+- `detectable`: what a declared number of sessions finds.
 - `passage`: when Brownian motion with drift first leaves a band, which both rest on.
 - `eprocess`: evidence without a horizon; the method where it is not.
 - `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed.
