@@ -263,7 +263,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     doubts = doubts_of_missing(monitor, missing, compared)
     decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
-    warnings = [*data.warnings, *warnings_of(monitor, data, decision), *harm_warnings(harms, decision)]
+    warnings = [*data.warnings, *warnings_of(monitor, data, decision, compared), *harm_warnings(harms, decision)]
     return Result(
         variants=variant_frame(monitor, data),
         comparisons=compared,
@@ -311,6 +311,10 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
 
 
 def _srm(monitor: Monitor) -> dict[str, Any]:
-    ratio = monitor.ratio
+    ratio, promised = monitor.ratio, monitor.ratio.promised
     checked = check_srm(dict(zip(monitor.variants, map(int, ratio.counts), strict=True)), monitor.weights)
+    if promised.any():
+        # Where weights changed, what all of them promised.
+        checked["expected"] = dict(zip(monitor.variants, promised.tolist(), strict=True))
+        checked["p_value_fixed"] = sample_ratio.fixed_p_value(ratio.counts, promised)
     return {**checked, "p_value": ratio.p_value, "alarm": ratio.alarm}

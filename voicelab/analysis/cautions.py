@@ -1,6 +1,7 @@
 """What needs care in a result: a sentence each, for `Result.warnings`."""
 
 import numpy as np
+import pandas as pd
 
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.sessions import TestData
@@ -14,8 +15,15 @@ _HARDLY = 0.3
 """Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
 
 
-def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision) -> list[str]:
-    """Return what needs care, a sentence each."""
+def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compared: pd.DataFrame) -> list[str]:
+    """Return what needs care, a sentence each.
+
+    Args:
+        monitor: The test.
+        data: Its sessions.
+        decision: What is decided.
+        compared: `Result.comparisons`.
+    """
     found = [f"The rule's {remark}" for remark in data.rule.remarks]
     if data.outcome is not None and not monitor.recorded:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
@@ -28,7 +36,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision) -> lis
         )
     found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
-        found.append("After an early stop the difference is overestimated on average: trust the interval.")
+        found.append(_flattered(monitor, compared))
     if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
         found.append("criterion='any_difference' finds that variants differ; it does not license serving the leader.")
     if data.rule.method == "fixed":
@@ -37,6 +45,26 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision) -> lis
             "it stops falsely in a third to two thirds of tests without any effect."
         )
     return found
+
+
+def _flattered(monitor: Monitor, compared: pd.DataFrame) -> str:
+    """Return the sentence that an early stop flatters, and what to trust instead."""
+    flattered = "After an early stop the difference is overestimated on average"
+    if compared["difference_mue"].notna().any():
+        return (
+            f"{flattered}: the estimate at the stop is as often too high as too low and flatters less, but among tests with "
+            "a winner it is still too high on average."
+        )
+    if not compared["difference_cs_lower"].notna().any():
+        return f"{flattered}, and no interval is known to hold for it: how large it is, another test must say."
+    why = (
+        "a margin"
+        if monitor.rule.margin
+        else "three variants and more"
+        if len(monitor.variants) > 2  # noqa: PLR2004 - a pair
+        else "this method"
+    )
+    return f"{flattered}, and with {why} there is no estimate that makes up for it: trust the interval, not its middle."
 
 
 def _uneven_crashes(data: TestData) -> list[str]:

@@ -13,10 +13,12 @@ from typing import Any
 import pandas as pd
 
 from voicelab import plots
-from voicelab.analysis.card.formats import confidence, styles_of, written
+from voicelab.analysis.card.formats import confidence, holds, marks, styles_of, written
 from voicelab.analysis.card.result_card import result_card
+from voicelab.analysis.how_much_longer import outlook_sentences
 from voicelab.base.plain_json import encode
 from voicelab.decision.rules import Kind, StopDecision, StopRule
+from voicelab.decision.wording import CHANGES_NOTHING
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,22 @@ _VARIANTS = (
     Column("mean_cs_lower", "always from", "{value}"),
     Column("mean_cs_upper", "to", "{value}"),
 )
-_COMPARISONS = (
-    Column("variant", "variant", "text"),
-    Column("baseline", "against", "text"),
+_PAIR = (Column("variant", "variant", "text"), Column("baseline", "against", "text"))
+_AT_THE_STOP = (
+    Column("difference_mue", "at the stop", "{difference}"),
+    Column("difference_mue_lower", "from", "{difference}"),
+    Column("difference_mue_upper", "to", "{difference}"),
+)
+_DIFFERENCE = (
     Column("difference", "difference", "{difference}"),
     Column("difference_cs_lower", "always from", "{difference}"),
     Column("difference_cs_upper", "to", "{difference}"),
+)
+_AT_WORST = (
+    Column("difference_worst_lower", "at worst from", "{difference}"),
+    Column("difference_worst_upper", "to", "{difference}"),
+)
+_CONFIDENCE = (
     Column("confidence", "confidence", "confidence"),
     Column("p_value_fixed", "fixed-sample p", "p"),
 )
@@ -53,9 +65,10 @@ class Result:
     """The analysis of one test.
 
     Attributes:
-        variants: One row a variant: sessions, weight, share, n (sessions with a value), conversions, mean, its interval
-            that holds at every look (`_cs_`, at the rule's confidence or 95 %; for the means of rare values only after
-            hundreds of sessions) and for one look (`_ci_`, 95 %), is_default.
+        variants: One row a variant: sessions, weight (where it changed, the share that all of them promised), share, n
+            (sessions with a value), conversions, mean, its interval that holds at every look (`_cs_`, at the rule's
+            confidence or 95 %; for the means of rare values only after hundreds of sessions, over epochs none is known)
+            and for one look (`_ci_`, 95 %), is_default.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
             (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test of two
             variants that has stopped at its boundary the median-unbiased estimate with its interval (`difference_mue`),
@@ -146,7 +159,7 @@ class Result:
         """The facts under the verdict."""
         decision = self.decision
         sure = "no confidence" if decision.confidence is None else f"confidence {confidence(decision.confidence)}"
-        valid = "one look only" if self.rule.method == "fixed" else "valid at every look"
+        valid = "one look only" if self.rule.method == "fixed" else holds(decision.doubts)
         of = f" of {self.rule.max_iterations:,}" if self.rule.max_iterations else ""
         facts = [
             self.source,
@@ -161,11 +174,16 @@ class Result:
     def __repr__(self) -> str:
         decision = self.decision
         sure = "none" if decision.confidence is None else confidence(decision.confidence)
-        return f"Result({decision.test}: {decision.conclusion}, leader {decision.leader}, confidence {sure})"
+        doubts = "".join(f"{mark[0].lower()}{mark[1:]}, " for mark in marks(decision.doubts))
+        return f"Result({decision.test}: {doubts}{decision.conclusion}, leader {decision.leader}, confidence {sure})"
 
     def __str__(self) -> str:
-        parts = [self.decision.sentence, " · ".join(self.head), "", _text_table(*self._table(_VARIANTS, self.variants))]
-        parts += ["", _text_table(*self._table(_COMPARISONS, self.comparisons))]
+        decision = self.decision
+        parts = [*decision.doubts, decision.verdict, " · ".join(self.head)]
+        parts += ["", _text_table(*self._table(_VARIANTS, self.variants))]
+        parts += ["", _text_table(*self._table(self._compared, self.comparisons))]
+        outlook = [] if decision.conclusion != "continue" else outlook_sentences(self.outlook, self.rule, self.kind)
+        parts += ["", "How much longer?", *outlook, CHANGES_NOTHING] if outlook else []
         if len(self.excluded):
             parts += ["", *(f"{row.sessions:>8,}  {row.reason}" for row in self.excluded.itertuples())]
         parts += ["", *(f"! {warning}" for warning in self.warnings)] if self.warnings else []
@@ -173,6 +191,15 @@ class Result:
 
     def _repr_html_(self) -> str:
         return result_card(self)
+
+    @property
+    def _compared(self) -> tuple[Column, ...]:
+        """The columns of the comparisons: an estimate at the stop comes first, a worst case last, where there is one."""
+        at_the_stop, at_worst = (
+            part if part[0].key in self.comparisons and self.comparisons[part[0].key].notna().any() else ()
+            for part in (_AT_THE_STOP, _AT_WORST)
+        )
+        return *_PAIR, *at_the_stop, *_DIFFERENCE, *at_worst, *_CONFIDENCE
 
     def _table(self, columns: Sequence[Column], frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         names = {"mean": "rate" if self.kind == "binary" else "mean"}

@@ -18,6 +18,7 @@ def variant_frame(monitor: Monitor, data: TestData) -> pd.DataFrame:
     """Return one row a variant; columns as `Result.variants` says."""
     rows = []
     total = max(1, int(monitor.counts.sum()))
+    promised = monitor.ratio.promised
     for arm, (name, weight) in enumerate(monitor.weights.items()):
         moments = monitor.moments[arm]
         mean, one_look, every_look = _mean(monitor, data, arm, moments)
@@ -26,7 +27,9 @@ def variant_frame(monitor: Monitor, data: TestData) -> pd.DataFrame:
             {
                 "variant": name,
                 "sessions": int(monitor.counts[arm]),
-                "weight": weight,
+                "weight": float(promised[arm] / promised.sum())
+                if len(data.epochs) or data.probabilities is not None
+                else weight,
                 "share": monitor.counts[arm] / total,
                 "n": int(moments.n) if data.probabilities is None else None,
                 "conversions": int(moments.total) if plain else None,

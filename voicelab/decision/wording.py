@@ -117,11 +117,11 @@ def _expected(own: Outlook, rule: StopRule, kind: Kind | None) -> str:
 def _sessions(own: Outlook, rule: StopRule) -> str:
     median, low, high = own.sessions
     if median is None:
-        return "probably no decision" + (
-            "" if low is None else f", at the soonest after about {_about(low)} more sessions"
-        )
+        early = "" if low is None else f" (in 1 of 10 such tests one within about {_about(low)} more sessions)"
+        return f"probably no decision{early}"
     end = "the end" if rule.has_horizon else "no end in sight"
-    return f"about {_about(median)} more sessions ({_about(low or 0)} to {end if high is None else _about(high)})"
+    reach = f"{_about(low or 0)} to {end if high is None else _about(high)}"
+    return f"about {_about(median)} more sessions (in 8 of 10 such tests {reach})"
 
 
 def _chance(own: Outlook, rule: StopRule) -> str:

@@ -122,7 +122,14 @@ class Scale:
         )
         return f'<svg width="{self.width}" height="14" aria-hidden="true">{labels}</svg>'
 
-    def draw(self, value: float | None, low: float | None, high: float | None, said: str) -> str:
+    def draw(
+        self,
+        value: float | None,
+        low: float | None,
+        high: float | None,
+        said: str,
+        wider: tuple[Any, Any] = (None, None),
+    ) -> str:
         """Return a value and its interval drawn; what is not known is left out.
 
         Args:
@@ -130,9 +137,12 @@ class Scale:
             low: Lower end of the interval.
             high: Upper end.
             said: The same in words, for a pointer that rests on it and for screen readers.
+            wider: Ends of another interval, drawn as a thin line.
         """
         lines = "".join(_upright(self.at(tick), "grid") for tick in self.ticks)
         lines += _upright(self.at(self.mark), "mark") if self.mark is not None else ""
+        if is_known(wider[0]) and is_known(wider[1]):
+            lines += f'<line x1="{self.at(wider[0])}" x2="{self.at(wider[1])}" y1="15" y2="15" class="thin"/>'
         if low is not None and high is not None and is_known(low) and is_known(high):
             lines += f'<line x1="{self.at(low)}" x2="{self.at(high)}" y1="15" y2="15" class="reach"/>'
         if value is not None and is_known(value):
@@ -186,6 +196,10 @@ font:13.5px/1.5 var(--jp-ui-font-family,system-ui,-apple-system,"Segoe UI",sans-
 .vl-card.winner{--tone:var(--good)}.vl-card.inconclusive{--tone:var(--odd)}.vl-card.invalid_srm{--tone:var(--bad)}
 .vl-card .pill,.vl-card .chip{display:inline-block;border-radius:99px;padding:1px 10px;font-size:12px;margin-right:6px}
 .vl-card .pill{background:var(--tone);color:var(--bg);font-weight:700}
+.vl-card.doubted{--tone:var(--odd);--good:var(--odd)}.vl-card .pill.doubt{background:none;color:var(--tone);
+box-shadow:inset 0 0 0 1.5px var(--tone)}
+.vl-card .doubts{margin-top:10px;border-left:3px solid var(--odd);background:rgba(230,159,0,.15);padding:6px 11px;
+border-radius:0 7px 7px 0;overflow-wrap:anywhere}.vl-card .longer{margin:10px 0 14px;overflow-wrap:anywhere}
 .vl-card .chip{border:1px solid var(--line);color:var(--dim)}
 .vl-card .tag{border-radius:4px;padding:0 5px;font-size:11px;font-weight:400;
 margin-left:6px;border:1px solid var(--line);color:var(--dim)}
@@ -209,6 +223,7 @@ vertical-align:bottom;padding-bottom:3px;padding-top:5px;height:auto}.vl-card th
 .vl-card .name{display:inline-block;max-width:17em;overflow:hidden;text-overflow:ellipsis;vertical-align:middle}
 .vl-card svg{display:block;overflow:visible;color:var(--calm)}.vl-card svg text{font-size:11px;fill:var(--dim)}
 .vl-card svg .grid{stroke:var(--line)}.vl-card svg .mark{stroke:var(--dim);stroke-dasharray:2 3}
+.vl-card svg .thin{stroke:currentColor;stroke-width:1.6}
 .vl-card svg .reach{stroke:currentColor;stroke-width:6;stroke-linecap:round;opacity:.36}.vl-card svg .dot{fill:currentColor}
 .vl-card .lead svg{color:var(--good)}.vl-card .lead .name:not(.rival){color:var(--good);font-weight:650}
 .vl-card .two td{padding-top:5px;padding-bottom:5px}

@@ -4,28 +4,28 @@ Every number on it is the result's. One piece of HTML without scripts or anythin
 notebook's theme.
 """
 
-from collections.abc import Mapping
+import re
 from typing import Any
 
 from voicelab.analysis.card import other_tables
-from voicelab.analysis.card.formats import MISSING, is_known, lift_text, styles_of, written
 from voicelab.analysis.card.formats import confidence as as_confidence
+from voicelab.analysis.card.formats import from_to, holds, is_known, lift_text, marks, styles_of, written
 from voicelab.analysis.card.markup import (
     MOST_ROWS,
     STYLE,
     Head,
-    Scale,
     attribute,
     bar,
-    dim,
     estimate_in_words,
     figure,
     name_html,
     scale_of,
-    section,
     table,
     text,
 )
+from voicelab.analysis.card.pairs import against, deciding, negative, pairs_table
+from voicelab.analysis.how_much_longer import outlook_sentences
+from voicelab.decision.wording import CHANGES_NOTHING
 from voicelab.plots.result_like import ResultLike
 
 _STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclusive", "invalid_srm": "Invalid"}
@@ -42,17 +42,19 @@ def result_card(result: ResultLike) -> str:
     parts = [
         _verdict(result),
         f'<div class="tiles">{_progress(result)}{_confidence(result)}{_leader(result)}</div>',
+        _how_much_longer(result),
         _variants(result),
         "".join(f'<div class="warn">{text(warning)}</div>' for warning in result.warnings),
-        _pairs(result),
+        pairs_table(result),
         other_tables.outcomes_table(result),
         other_tables.guardrails(getattr(result, "guardrails", None)),
         other_tables.segments_table(result),
         other_tables.platform(getattr(result, "platform", None)),
         _footer(result),
     ]
+    state = decision.conclusion + (" doubted" if decision.doubts else "")
     return (
-        f'<div class="vl-card {attribute(decision.conclusion)}" role="group" aria-label="{attribute(decision.sentence)}">'
+        f'<div class="vl-card {attribute(state)}" role="group" aria-label="{attribute(decision.sentence)}">'
         f"{STYLE}{''.join(parts)}</div>"
     )
 
@@ -63,7 +65,7 @@ def result_card(result: ResultLike) -> str:
 def _verdict(result: ResultLike) -> str:
     decision = result.decision
     # The first sentence says it, the rest says what follows from it.
-    first, _, rest = decision.sentence.partition(". ")
+    first, _, rest = decision.verdict.partition(". ")
     first = f"{first}." if rest else first
     follows = f'<div class="next">{text(rest)}</div>' if rest else ""
     facts = [f"test {decision.test}", f"outcome {result.outcome}" if result.outcome else "no outcome"]
@@ -72,12 +74,24 @@ def _verdict(result: ResultLike) -> str:
     if decision.should_stop:
         facts.append(f"stopped by {_REASONS.get(decision.reason, decision.reason)}")
     return (
-        f'<div><span class="pill">{text(_STATUS.get(decision.conclusion, decision.conclusion))}</span>'
+        f"<div>{''.join(_pill(mark, 'doubt') for mark in marks(decision.doubts))}"
+        f"{_pill(_STATUS.get(decision.conclusion, decision.conclusion))}"
         f'<span class="chip">{text(result.source)}</span></div>'
+        f"{''.join(_doubt(doubt) for doubt in decision.doubts)}"
         f'<div class="verdict">{text(first)}</div>'
         f"{follows}"
         f'<div class="dim">{text(" · ".join(facts))}</div>'
     )
+
+
+def _pill(said: str, kind: str = "") -> str:
+    return f'<span class="pill {kind}">{text(said)}</span>'
+
+
+def _doubt(doubt: str) -> str:
+    """Return what is to be read before the verdict."""
+    (mark,) = marks([doubt])
+    return f'<div class="doubts"><b>{text(mark)}</b>{text(doubt.removeprefix(mark))}</div>'
 
 
 _REASONS = {
@@ -88,10 +102,11 @@ _REASONS = {
 }
 
 
-def _tile(label: str, value: str, drawn: str, remark: str) -> str:
+def _tile(label: str, value: str, drawn: str, *remarks: str) -> str:
+    below = "".join(f'<div class="small dim">{text(remark)}</div>' for remark in remarks)
     return (
         f'<div class="tile"><span class="small dim">{text(label)}</span><b title="{attribute(value)}">{text(value)}</b>'
-        f'{drawn}<div class="small dim">{text(remark)}</div></div>'
+        f"{drawn}{below}</div>"
     )
 
 
@@ -108,7 +123,7 @@ def _confidence(result: ResultLike) -> str:
     value, asked = result.decision.confidence, result.rule.max_confidence
     if value is None or not is_known(value):
         return _tile("confidence", "unknown", "", "the warnings say why" if result.warnings else "")
-    valid = "for one look only" if result.rule.method == "fixed" else "valid at every look"
+    valid = "for one look only" if result.rule.method == "fixed" else holds(result.decision.doubts)
     wanted = "" if asked is None else f"; the rule asks for {asked:g} %"
     tick = None if asked is None else asked / 100
     return _tile("confidence", as_confidence(value), bar(min(value, 99.99) / 100, tick), valid + wanted)
@@ -120,14 +135,53 @@ def _leader(result: ResultLike) -> str:
     if leader is None or not len(own):
         return _tile("leader", "not yet clear", "", "")
     value = written(own["mean"].iloc[0], styles_of(result.kind)["value"])
-    against = _against(result, leader).get(default or "") if default != leader else None
-    better = f", {_plain(against['lift'])} relative to {default}" if against and is_known(against.get("lift")) else ""
-    label = "winner" if result.decision.winner == leader else "leader so far"
-    return _tile(label, leader, "", f"{'rate' if result.kind == 'binary' else 'mean'}: {value}{better}")
+    over_default = against(result, leader).get(default or "") if default != leader else None
+    label = _is_winner(result) if result.decision.winner == leader else "leader"
+    label += "" if result.decision.should_stop else " so far"
+    mean = f"{'rate' if result.kind == 'binary' else 'mean'}: {value}"
+    ended = _at_the_stop(result)
+    if ended:
+        return _tile(label, leader, "", mean, *ended)
+    relative = lift_text(over_default["lift"]) if over_default and is_known(over_default.get("lift")) else ""
+    return _tile(label, leader, "", mean + (f", {_signed(relative)} relative to {default}" if relative else ""))
 
 
-def _plain(relative: float) -> str:
-    return lift_text(relative).replace("-", "−")
+def _is_winner(result: ResultLike) -> str:
+    """Return the word for a winner, never without what makes it doubtful."""
+    return ", ".join(["winner", *(mark[0].lower() + mark[1:] for mark in marks(result.decision.doubts))])
+
+
+def _at_the_stop(result: ResultLike) -> list[str]:
+    """Return the leader's lead as estimated at the stop, and as it is known at every look; nothing without an estimate."""
+    rows = [row for row in deciding(result) if is_known(row.get("difference_mue"))]
+    if not rows or rows[0]["variant"] != result.decision.leader:
+        return []
+    row, style, asked = rows[0], styles_of(result.kind)["difference"], result.rule.max_confidence or 95.0
+    ends, always = (
+        from_to(row[f"difference_{of}_lower"], row[f"difference_{of}_upper"], style) for of in ("mue", "cs")
+    )
+    return [
+        _signed(f"{written(row['difference_mue'], style)} over {row['baseline']} at the stop"),
+        _signed(f"median-unbiased, {asked:g} %: {ends}"),
+        _signed(f"{holds(result.decision.doubts)}: {always}"),
+    ]
+
+
+def _signed(words: str) -> str:
+    """Return words with the minus of typographers before each number below 0."""
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "−", words)
+
+
+def _how_much_longer(result: ResultLike) -> str:
+    """Return what is still to come, while the test goes on."""
+    decision = result.decision
+    if decision.should_stop or decision.conclusion != "continue":
+        return ""
+    found = outlook_sentences(getattr(result, "outlook", None), result.rule, result.kind)
+    if not found:
+        return ""
+    lines = "".join(f"<div>{text(line)}</div>" for line in found)
+    return f'<div class="longer"><b>How much longer?</b>{lines}<div class="small dim">{CHANGES_NOTHING}</div></div>'
 
 
 # --- variants --------------------------------------------------------------------------------------------------------
@@ -142,16 +196,16 @@ def _variants(result: ResultLike) -> str:
     scale = scale_of([frame[column] for column in ("mean", *ends)], mark, result.kind)
     unit = "rate in %" if result.kind == "binary" else "mean"
     asked = (result.rule.max_confidence if always else None) or 95.0
-    holds = f"{asked:g} % interval {'valid at every look' if always else 'for one look'}"
+    when = f"{asked:g} % interval {holds(result.decision.doubts) if always else 'for one look'}"
     heads = [
         Head("variant", "txt"),
         Head("sessions"),
         Head("share / weight"),
         Head("rate" if result.kind == "binary" else "mean"),
-        Head(f"{unit}, {holds}{scale.head()}", "drawn"),
+        Head(f"{unit}, {when}{scale.head()}", "drawn"),
     ]
-    against = _against_default(result)
-    if against:
+    differences = _against_default(result)
+    if differences:
         heads.append(Head(f"against {name_html(default)}"))
     shown = _shown(result, list(frame.to_dict("records")))
     rows = []
@@ -164,8 +218,8 @@ def _variants(result: ResultLike) -> str:
             figure(written(value, styles["value"])),
             scale.draw(value, low, high, estimate_in_words(value, low, high, styles["value"])),
         ]
-        if against:
-            cells.append(figure(written(against.get(row["variant"]), styles["difference"])))
+        if differences:
+            cells.append(figure(written(differences.get(row["variant"]), styles["difference"])))
         rows.append((_role(result, row["variant"]), cells))
     rest = len(frame) - len(shown)
     return table(heads, rows, f"{rest:,} more variants in result.variants" if rest else "")
@@ -184,35 +238,15 @@ def _role(result: ResultLike, variant: str) -> str:
 
 
 def _named(result: ResultLike, variant: str) -> str:
-    roles = {"winner": result.decision.winner, "leads": result.decision.leader, "default": result.rule.default}
+    roles = {
+        _is_winner(result): result.decision.winner,
+        "leads": result.decision.leader,
+        "default": result.rule.default,
+    }
     tags = [role for role, who in roles.items() if who == variant]
-    if "winner" in tags:
+    if result.decision.winner == variant:
         tags.remove("leads")
     return name_html(variant) + "".join(f'<span class="tag">{tag}</span>' for tag in tags)
-
-
-# --- pairs -----------------------------------------------------------------------------------------------------------
-
-
-def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a comparison the other way round; a lift has another base then, and is left out."""
-    turned = dict(row) | {"variant": row["baseline"], "baseline": row["variant"], "lift": None}
-    for low, high in (("difference_cs_lower", "difference_cs_upper"), ("difference_ci_lower", "difference_ci_upper")):
-        turned[low], turned[high] = _negative(row.get(high)), _negative(row.get(low))
-    turned["difference"] = _negative(row.get("difference"))
-    return turned
-
-
-def _negative(value: float | None) -> float | None:
-    return -value if value is not None and is_known(value) else None
-
-
-def _against(result: ResultLike, variant: str) -> dict[str, dict[str, Any]]:
-    """Return the comparisons of a variant by the other one, each as the variant minus the other."""
-    rows = result.comparisons.to_dict("records")
-    own = [row for row in rows if row["variant"] == variant]
-    own += [_turned(row) for row in rows if row["baseline"] == variant]
-    return {row["baseline"]: row for row in own}
 
 
 def _against_default(result: ResultLike) -> dict[str, Any]:
@@ -220,72 +254,10 @@ def _against_default(result: ResultLike) -> dict[str, Any]:
     if result.rule.default is None:
         return {}
     return {
-        name: _negative(row["difference"])
-        for name, row in _against(result, result.rule.default).items()
+        name: negative(row["difference"])
+        for name, row in against(result, result.rule.default).items()
         if is_known(row["difference"])
     }
-
-
-def _pairs(result: ResultLike) -> str:
-    rows = _deciding(result)
-    if not rows:
-        return ""
-    styles = styles_of(result.kind)
-    scale = scale_of(
-        [[row.get(f"difference{e}") for e in ("", "_cs_lower", "_cs_upper")] for row in rows], 0.0, result.kind, 190
-    )
-    asked = result.rule.max_confidence or 95.0
-    unit = "points" if result.kind == "binary" else "difference"
-    heads = [
-        Head("pair", "txt"),
-        Head("difference"),
-        Head(f"{unit}, {asked:g} % interval valid at every look{scale.head()}", "drawn"),
-        Head("from / to"),
-        Head("confidence"),
-        Head("fixed-sample p,<br>one look"),
-    ]
-    body = [
-        ("two lead" if row["variant"] == result.decision.leader else "two", _pair(row, scale, styles)) for row in rows
-    ]
-    rest = len(result.comparisons) - len(rows)
-    foot = f"{rest:,} other pair{'s' if rest > 1 else ''} in result.comparisons" if rest else ""
-    return section("The pairs that decide", table(heads, body, foot), _CRITERIA.get(result.rule.criterion, ""))
-
-
-def _pair(row: Mapping[str, Any], scale: Scale, styles: Mapping[str, str]) -> list[str]:
-    value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
-    style = styles["difference"]
-    relative = f"<br>{dim(figure(lift_text(row['lift'])) + ' relative')}" if is_known(row.get("lift")) else ""
-    ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
-    return [
-        f"{name_html(row['variant'])}<br>{dim('over ' + name_html(row['baseline'], 'rival'))}",
-        figure(written(value, style)) + relative,
-        scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
-        ends if is_known(low) or is_known(high) else dim(MISSING),
-        f"<b>{text(written(row.get('confidence'), 'confidence'))}</b>",
-        dim(text(written(row.get("p_value_fixed"), "p"))),
-    ]
-
-
-_CRITERIA = {
-    "best": "the leader has to beat every rival",
-    "vs_default": "each variant against the default",
-    "any_difference": "any two variants that differ",
-}
-
-
-def _deciding(result: ResultLike) -> list[dict[str, Any]]:
-    """Return the pairs that the criterion looks at, the least certain first: it is the one that holds the test up."""
-    leader, rule = result.decision.leader, result.rule
-    if rule.criterion == "best" and leader is not None:
-        rows = list(_against(result, leader).values())
-    elif rule.criterion == "vs_default" and rule.default is not None:
-        rows = [_turned(row) for row in _against(result, rule.default).values()]
-    else:
-        rows = list(result.comparisons.to_dict("records"))
-    rows = [row for row in rows if is_known(row.get("difference"))]
-    rows.sort(key=lambda row: row["confidence"] if is_known(row.get("confidence")) else -1.0)
-    return rows[:MOST_ROWS]
 
 
 # --- the foot --------------------------------------------------------------------------------------------------------
