@@ -228,7 +228,7 @@ def test_other_outcomes_are_shown_against_the_default():
 
 def test_the_intervals_of_the_variants_are_those_that_hold_at_every_look():
     result = analysed(max_confidence=90)
-    assert "90 % interval valid at every look" in text_of(result_card(result))
+    assert "90 % interval\nvalid at every look" in text_of(result_card(result))
     for row in result.variants.to_dict("records"):
         low, high = row["mean_cs_lower"], row["mean_cs_upper"]
         assert 0 < low < row["mean_ci_lower"] < row["mean"] < row["mean_ci_upper"] < high < 1

@@ -36,7 +36,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
         )
     found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
-        found.append(_flattered(monitor, compared))
+        found.append(_flattered(monitor, data, compared))
     if data.rule.criterion == "any_difference" and len(monitor.variants) > 2:  # noqa: PLR2004 - a pair has one difference
         found.append("criterion='any_difference' finds that variants differ; it does not license serving the leader.")
     if data.rule.method == "fixed":
@@ -47,7 +47,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
     return found
 
 
-def _flattered(monitor: Monitor, compared: pd.DataFrame) -> str:
+def _flattered(monitor: Monitor, data: TestData, compared: pd.DataFrame) -> str:
     """Return the sentence that an early stop flatters, and what to trust instead."""
     flattered = "After an early stop the difference is overestimated on average"
     if compared["difference_mue"].notna().any():
@@ -62,7 +62,9 @@ def _flattered(monitor: Monitor, compared: pd.DataFrame) -> str:
         if monitor.rule.margin
         else "three variants and more"
         if len(monitor.variants) > 2  # noqa: PLR2004 - a pair
-        else "this method"
+        else "bets on bounded values"
+        if monitor.limits.ends is not None and data.kind != "binary"
+        else "a stop that no declared number of sessions bounds"
     )
     return f"{flattered}, and with {why} there is no estimate that makes up for it: trust the interval, not its middle."
 

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 
 from voicelab import plots
-from voicelab.analysis.card.formats import confidence, holds, marks, styles_of, written
+from voicelab.analysis.card.formats import confidence, styles_of, written
 from voicelab.analysis.card.result_card import result_card
 from voicelab.analysis.how_much_longer import outlook_sentences
 from voicelab.base.plain_json import encode
 from voicelab.decision.rules import Kind, StopDecision, StopRule
-from voicelab.decision.wording import CHANGES_NOTHING
+from voicelab.decision.wording import CHANGES_NOTHING, holds, marks
 
 
 @dataclass(frozen=True)

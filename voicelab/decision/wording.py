@@ -1,5 +1,6 @@
-"""What a test's decision says in a sentence: what to do next; and how much longer the test may take."""
+"""What a test's decision says in a sentence: what to do next, what to doubt, how much longer the test may take."""
 
+import re
 from collections.abc import Sequence
 
 from voicelab.decision.outlook import Outlook
@@ -85,6 +86,24 @@ def _so_far(monitor: State) -> str:
     if left <= 0:
         return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
     return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."
+
+
+# --- doubts ---------------------------------------------------------------------------------------------------------
+
+
+def marks(doubts: Sequence[str]) -> list[str]:
+    """Return the beginning of each doubt, once: what is put beside a winner.
+
+    Example:
+        >>> marks(["Approximate: the values are skewed.", "Outcomes are missing unevenly (a 1 %, b 9 %): beware."])
+        ['Approximate', 'Outcomes are missing unevenly']
+    """
+    return list(dict.fromkeys(re.split(r"[:(.]", doubt, maxsplit=1)[0].strip() for doubt in doubts))
+
+
+def holds(doubts: Sequence[str]) -> str:
+    """Return when the confidence and the intervals hold."""
+    return "approximate at every look" if "Approximate" in marks(doubts) else "valid at every look"
 
 
 # --- how much longer -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voicelab.decision.wording import holds
 from voicelab.plots import style
 from voicelab.plots.result_like import ResultLike, Source
 
@@ -27,7 +28,7 @@ def variants(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     """
     rows = result.variants
     ax = style.new_axes(ax, len(rows))
-    interval, holds = _interval_of(rows)
+    interval, when = _interval_of(result)
     if result.kind == "binary":
         style.percent_axis(ax, "x")
     means = style.as_floats(rows["mean"])
@@ -41,7 +42,10 @@ def variants(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     if not means.notna().any():
         style.say(ax, "the outcome was never recorded")
     label = style.outcome_label(result.outcome, result.kind)
-    title = f"Variants with their 95 % intervals, {holds}"
+    level = (result.rule.max_confidence if interval == "cs" else None) or 95.0
+    title = f"Variants with their {level:g} % intervals, {when}"
+    if not (lows.notna() & highs.notna()).any():
+        title = "Variants, without intervals"
     return style.finish(ax, title, style.context_of(result), label, "variant", grid="x")
 
 
@@ -158,10 +162,11 @@ def segments(source: "Source", ax: "Axes | None" = None, *, kind: str | None = N
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _interval_of(rows: "pd.DataFrame") -> tuple[str, str]:
-    """Return which interval a frame of variants has, and when it holds."""
+def _interval_of(result: ResultLike) -> tuple[str, str]:
+    """Return which interval the variants have, and when it holds."""
+    rows = result.variants
     if "mean_cs_lower" in rows.columns and rows["mean_cs_lower"].notna().any():
-        return "cs", "valid at every look"
+        return "cs", holds(result.decision.doubts)
     return "ci", "for one look"
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from voicelab.decision.stats import boundary as horizon
+from voicelab.decision.wording import holds
 from voicelab.plots import style
 from voicelab.plots.result_like import ResultLike
 
@@ -44,14 +45,14 @@ def confidence_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
         ax.plot(path["sessions"], path["confidence"], color=style.BLUE, linewidth=2, drawstyle="steps-post")
         ax.fill_between(path["sessions"], path["confidence"], step="post", color=style.BLUE, alpha=0.1, linewidth=0)
         _mark_stop(ax, result)
-    title = "Confidence that a variant beats every other, valid at every look"
+    title = f"Confidence that a variant beats every other, {holds(result.decision.doubts)}"
     if result.rule.method == "fixed":
         title = "Confidence at every look (the rule judges by one look only)"
     return style.finish(ax, title, style.context_of(result), _sessions_label(result), "confidence, %")
 
 
 def difference_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
-    """Draw the difference of the leading pair with its interval that holds at every look.
+    """Draw the difference of the leading pair with its interval that holds at every look, and the estimate at the stop.
 
     Args:
         result: What `vl.analyze` returned; its path has columns difference, difference_cs_lower and
@@ -71,17 +72,21 @@ def difference_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     ax = style.new_axes(ax)
     low, high = path["difference_cs_lower"], path["difference_cs_upper"]
     ax.axhline(0, color=style.INK, linewidth=1.2)
-    ax.fill_between(path["sessions"], low, high, color=style.BLUE, alpha=0.2, linewidth=0, label="interval")
+    if known := bool((low.notna() & high.notna()).any()):
+        ax.fill_between(path["sessions"], low, high, color=style.BLUE, alpha=0.2, linewidth=0)
     ax.plot(path["sessions"], path["difference"], color=style.BLUE, linewidth=2)
     _set_sessions(ax, result)
     _set_height(ax, path, columns[1:])
     _mark_stop(ax, result)
+    _mark_estimate(ax, result)
     if result.kind == "binary":
         style.percent_axis(ax, "y")
     pair = [style.short(name) for name in result.path.attrs.get("pair", ())]
     who = f"{pair[0]} minus {pair[1]}" if pair else "Leading pair"
     level = result.rule.max_confidence or _ASKED_FOR
-    title = f"{who}, with its {level:g} % interval, valid at every look"
+    title = f"{who}, with its {level:g} % interval, {holds(result.decision.doubts)}"
+    if not known:
+        title = f"{who}, difference so far, without an interval"
     return style.finish(
         ax,
         title,
@@ -154,6 +159,25 @@ def _set_height(ax: "Axes", path: "pd.DataFrame", columns: tuple[str, ...]) -> N
 def _mark_stop(ax: "Axes", result: ResultLike) -> None:
     if result.decision.stopped_at is not None:
         style.note(ax, result.decision.stopped_at, f"stopped after {result.decision.stopped_at:,}", style.GREEN)
+
+
+def _mark_estimate(ax: "Axes", result: ResultLike) -> None:
+    """Draw the estimate at the stop with its interval, beside the stop, where there is one."""
+    rows, pair = result.comparisons, result.path.attrs.get("pair")
+    if result.decision.stopped_at is None or pair is None or "difference_mue" not in rows.columns:
+        return
+    for sign, (arm, baseline) in ((1, pair), (-1, pair[::-1])):
+        own = rows[(rows["variant"] == arm) & (rows["baseline"] == baseline)]
+        row = own.filter(like="difference_mue").astype(float).dropna()
+        if not len(row):
+            continue
+        value, *ends = (sign * float(row[f"difference_mue{end}"].iloc[0]) for end in ("", "_lower", "_upper"))
+        low, high = sorted(ends)
+        ax.errorbar(
+            [result.decision.stopped_at], [value], [[value - low], [high - value]], fmt="o", color=style.GREEN, capsize=4,
+            markersize=7, linewidth=2, zorder=4, label="estimate at the stop, median-unbiased",
+        )  # fmt: skip
+        style.legend(ax)
 
 
 def _sessions_label(result: ResultLike) -> str:

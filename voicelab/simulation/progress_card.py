@@ -4,11 +4,13 @@ import html
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import Kind, StopDecision, StopRule
+from voicelab.decision.wording import CHANGES_NOTHING, how_much_longer
 
 _PERIOD_S = 0.25
 _STYLE = (
@@ -18,6 +20,7 @@ _STYLE = (
     ".vl-standing td,.vl-standing th{padding:2px 10px 2px 0;text-align:right;background:none;border:0}"
     ".vl-standing td:first-child,.vl-standing th:first-child{text-align:left}"
     ".vl-standing th{font-weight:400;opacity:.75}.vl-standing .lead{font-weight:600}"
+    ".vl-standing .longer{font-size:12px;opacity:.85;margin:4px 0 0}"
     ".vl-standing progress{width:100%;height:8px;accent-color:#1d6f5c}</style>"
 )
 
@@ -31,12 +34,15 @@ class Standing:
         rule: Its stop rule.
         kind: Kind of its target outcome; None before one was recorded.
         variants: Name, counted sessions and mean of each variant; NaN where there is none.
+        outlook: Says how much longer it may take. A function, because a forecast costs as much as a thousand sessions'
+            decisions: it is asked when the card is really drawn, and by nothing else.
     """
 
     decision: StopDecision
     rule: StopRule
     kind: Kind | None
     variants: tuple[tuple[str, int, float], ...]
+    outlook: Callable[[], Sequence[Outlook]] = tuple
 
     @property
     def stopped(self) -> bool:
@@ -98,8 +104,18 @@ def _test(standing: Standing) -> str:
         f'<div class="vl-standing" role="group" aria-label="{_text(decision.test)}"><b>{_text(decision.test)}</b> '
         f"{_text(words)}{_until_stop(standing)}"
         f"<table><tr><th>variant</th><th>sessions</th><th>{head} of {_text(rule.target_outcome or 'the outcome')}</th></tr>"
-        f"{rows}</table></div>"
+        f"{rows}</table>{_how_much_longer(standing)}</div>"
     )
+
+
+def _how_much_longer(standing: Standing) -> str:
+    # Not where the shares of the variants are wrong: nothing is to be decided there.
+    if standing.stopped or standing.decision.conclusion != "continue":
+        return ""
+    found = how_much_longer(standing.outlook(), standing.rule, standing.kind)
+    if not found:
+        return ""
+    return f'<div class="longer">{"<br>".join(map(_text, found))}<br>{CHANGES_NOTHING}</div>'
 
 
 def _variant(standing: Standing, name: str, n: int, mean: float) -> str:

@@ -1,6 +1,7 @@
 """Decides the tests of a running simulation, shard by shard, as if after every session."""
 
 import copy
+import functools
 import json
 import math
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 
 from voicelab.base.records import EXPOSURES, OUTCOMES, column
 from voicelab.decision.monitor import Monitor
+from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
 from voicelab.decision.rules import StopRule, Target, switched_on
 from voicelab.decision.stats.moments import means
 from voicelab.log.write import shard_path
@@ -143,7 +145,11 @@ def _standing(monitor: Monitor) -> Standing:
         (name, int(moments.n), float(means(moments)) if moments.n else math.nan)
         for name, moments in zip(monitor.variants, monitor.moments, strict=True)
     )
-    return Standing(monitor.decision, monitor.rule, monitor.kind, variants)
+    return Standing(monitor.decision, monitor.rule, monitor.kind, variants, functools.partial(_outlook, monitor))
+
+
+def _outlook(monitor: Monitor) -> list[Outlook]:
+    return outlook_of(monitor, smallest_that_matters(monitor))
 
 
 def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:

@@ -1,8 +1,7 @@
 """How numbers are written for people: never NaN, never a certainty that no data gives."""
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from voicelab.base.accepted_types import Cell
@@ -39,21 +38,6 @@ def styles_of(kind: str | None) -> dict[str, str]:
     if kind == "binary":
         return {"value": "percent", "difference": "points"}
     return {"value": "number", "difference": "signed"}
-
-
-def marks(doubts: Sequence[str]) -> list[str]:
-    """Return the beginning of each doubt, once: what is put beside a winner.
-
-    Example:
-        >>> marks(["Approximate: the values are skewed.", "Outcomes are missing unevenly (a 1 %, b 9 %): beware."])
-        ['Approximate', 'Outcomes are missing unevenly']
-    """
-    return list(dict.fromkeys(re.split(r"[:(.]", doubt, maxsplit=1)[0].strip() for doubt in doubts))
-
-
-def holds(doubts: Sequence[str]) -> str:
-    """Return when the confidence and the intervals hold."""
-    return "approximate at every look" if "Approximate" in marks(doubts) else "valid at every look"
 
 
 def from_to(low: Cell, high: Cell, style: str) -> str:

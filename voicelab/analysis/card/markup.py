@@ -192,7 +192,8 @@ box-shadow:inset 5px 0 0 var(--tone);
 border-radius:12px;background:var(--bg);color:var(--ink);overflow:hidden;
 font:13.5px/1.5 var(--jp-ui-font-family,system-ui,-apple-system,"Segoe UI",sans-serif)}
 @supports (color:color-mix(in srgb,red,blue)){.vl-card{--good:color-mix(in srgb,#009e73 82%,var(--ink));
---calm:color-mix(in srgb,#1c7ed6 80%,var(--ink));--bad:color-mix(in srgb,#e2600a 86%,var(--ink))}}
+--calm:color-mix(in srgb,#1c7ed6 80%,var(--ink));--bad:color-mix(in srgb,#e2600a 86%,var(--ink));
+--odd:color-mix(in srgb,#b98500 72%,var(--ink))}}
 .vl-card.winner{--tone:var(--good)}.vl-card.inconclusive{--tone:var(--odd)}.vl-card.invalid_srm{--tone:var(--bad)}
 .vl-card .pill,.vl-card .chip{display:inline-block;border-radius:99px;padding:1px 10px;font-size:12px;margin-right:6px}
 .vl-card .pill{background:var(--tone);color:var(--bg);font-weight:700}
@@ -226,7 +227,7 @@ vertical-align:bottom;padding-bottom:3px;padding-top:5px;height:auto}.vl-card th
 .vl-card svg .thin{stroke:currentColor;stroke-width:1.6}
 .vl-card svg .reach{stroke:currentColor;stroke-width:6;stroke-linecap:round;opacity:.36}.vl-card svg .dot{fill:currentColor}
 .vl-card .lead svg{color:var(--good)}.vl-card .lead .name:not(.rival){color:var(--good);font-weight:650}
-.vl-card .two td{padding-top:5px;padding-bottom:5px}
+.vl-card .two td{padding-top:5px;padding-bottom:5px}.vl-card .ends{font-size:12.5px;padding-left:4%}
 .vl-card .base svg{color:var(--dim)}.vl-card .harm svg{color:var(--bad)}
 .vl-card .harm .name:not(.rival){color:var(--bad);font-weight:650}
 .vl-card .warn{margin-top:8px;border-left:3px solid #e69f00;background:rgba(230,159,0,.13);padding:5px 11px;

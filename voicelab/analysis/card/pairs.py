@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from voicelab.analysis.card.formats import MISSING, from_to, holds, is_known, lift_text, marks, styles_of, written
+from voicelab.analysis.card.formats import from_to, is_known, lift_text, styles_of, written
 from voicelab.analysis.card.markup import (
     MOST_ROWS,
     Head,
@@ -17,6 +17,7 @@ from voicelab.analysis.card.markup import (
     table,
     text,
 )
+from voicelab.decision.wording import holds, marks
 from voicelab.plots.result_like import ResultLike
 
 _INTERVALS = ("cs", "ci", "mue", "worst")
@@ -79,17 +80,18 @@ def pairs_table(result: ResultLike) -> str:
     styles, doubts = styles_of(result.kind), result.decision.doubts
     ended = any(is_known(row.get("difference_mue")) for row in rows)
     shown = ("", "_cs_lower", "_cs_upper", *(("_mue", "_mue_lower", "_mue_upper") if ended else ()))
-    scale = scale_of([[row.get(f"difference{end}") for end in shown] for row in rows], 0.0, result.kind, 190)
+    scale = scale_of([[row.get(f"difference{end}") for end in shown] for row in rows], 0.0, result.kind, 176)
     level = f"{result.rule.max_confidence or 95.0:g} % interval"
     unit = "points" if result.kind == "binary" else "difference"
-    drawn = f"{unit}, {level} {holds(doubts)}"
-    if ended:
-        drawn = f"{unit}, {level} at the stop (thick),<br>{holds(doubts)} (thin)"
+    drawn = f"{unit}, {level}<br>{holds(doubts)}"
+    if not any(is_known(row.get("difference_cs_lower")) for row in rows):
+        drawn = unit
+    elif ended:
+        drawn = f"{unit}, {level}<br>at the stop (thick) and<br>{holds(doubts)} (thin)"
     heads = [
         Head("pair", "txt"),
         Head("estimate<br>at the stop" if ended else "difference"),
         Head(f"{drawn}{scale.head()}", "drawn"),
-        Head("from / to"),
         Head("confidence" + (",<br>approximate" if "Approximate" in marks(doubts) else "")),
         Head("fixed-sample p,<br>one look"),
     ]
@@ -117,15 +119,12 @@ def _pair(row: Mapping[str, Any], scale: Scale, styles: Mapping[str, str]) -> li
 
 
 def _as_seen(row: Mapping[str, Any], scale: Scale, style: str) -> list[str]:
-    """Return the difference with the interval that holds at every look."""
+    """Return the difference with the interval that holds at every look: the number, and the drawing above its ends."""
     value, low, high = (row.get(f"difference{end}") for end in ("", "_cs_lower", "_cs_upper"))
     relative = f"<br>{dim(_relative(row))}" if _relative(row) else ""
-    ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
-    return [
-        figure(written(value, style)) + relative,
-        scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
-        (ends if is_known(low) or is_known(high) else dim(MISSING)) + _at_worst(row, style),
-    ]
+    drawn = scale.draw(value, low, high, estimate_in_words(value, low, high, style))
+    ends = figure(from_to(low, high, style)) if is_known(low) or is_known(high) else dim("no interval")
+    return [figure(written(value, style)) + relative, drawn + _ends(ends, _at_worst(row, style))]
 
 
 def _estimated_at_the_stop(row: Mapping[str, Any], scale: Scale, style: str) -> list[str]:
@@ -139,8 +138,8 @@ def _estimated_at_the_stop(row: Mapping[str, Any], scale: Scale, style: str) -> 
     )
     return [
         f"{figure(written(value, style))}<br>{dim(plain)}",
-        scale.draw(value, low, high, said, always),
-        f"{figure(from_to(low, high, style))}<br>{dim('every look: ' + figure(every_look))}{_at_worst(row, style)}",
+        scale.draw(value, low, high, said, always)
+        + _ends(figure(from_to(low, high, style)), dim("every look: " + figure(every_look)), _at_worst(row, style)),
     ]
 
 
@@ -148,6 +147,10 @@ def _relative(row: Mapping[str, Any]) -> str:
     return figure(lift_text(row["lift"])) + " relative" if is_known(row.get("lift")) else ""
 
 
+def _ends(*lines: str) -> str:
+    return f'<div class="ends">{"<br>".join(line for line in lines if line)}</div>'
+
+
 def _at_worst(row: Mapping[str, Any], style: str) -> str:
     low, high = row.get("difference_worst_lower"), row.get("difference_worst_upper")
-    return f"<br>{dim('at worst: ' + figure(from_to(low, high, style)))}" if is_known(low) else ""
+    return dim("at worst: " + figure(from_to(low, high, style))) if is_known(low) else ""

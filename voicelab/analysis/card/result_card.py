@@ -9,7 +9,7 @@ from typing import Any
 
 from voicelab.analysis.card import other_tables
 from voicelab.analysis.card.formats import confidence as as_confidence
-from voicelab.analysis.card.formats import from_to, holds, is_known, lift_text, marks, styles_of, written
+from voicelab.analysis.card.formats import from_to, is_known, lift_text, styles_of, written
 from voicelab.analysis.card.markup import (
     MOST_ROWS,
     STYLE,
@@ -25,7 +25,7 @@ from voicelab.analysis.card.markup import (
 )
 from voicelab.analysis.card.pairs import against, deciding, negative, pairs_table
 from voicelab.analysis.how_much_longer import outlook_sentences
-from voicelab.decision.wording import CHANGES_NOTHING
+from voicelab.decision.wording import CHANGES_NOTHING, holds, marks
 from voicelab.plots.result_like import ResultLike
 
 _STATUS = {"winner": "Winner", "continue": "Continue", "inconclusive": "Inconclusive", "invalid_srm": "Invalid"}
@@ -141,14 +141,16 @@ def _leader(result: ResultLike) -> str:
     mean = f"{'rate' if result.kind == 'binary' else 'mean'}: {value}"
     ended = _at_the_stop(result)
     if ended:
-        return _tile(label, leader, "", mean, *ended)
+        return _tile(label, leader, f"<div>{text(ended[0])}</div>", *ended[1:], mean)
     relative = lift_text(over_default["lift"]) if over_default and is_known(over_default.get("lift")) else ""
     return _tile(label, leader, "", mean + (f", {_signed(relative)} relative to {default}" if relative else ""))
 
 
 def _is_winner(result: ResultLike) -> str:
-    """Return the word for a winner, never without what makes it doubtful."""
-    return ", ".join(["winner", *(mark[0].lower() + mark[1:] for mark in marks(result.decision.doubts))])
+    """Return the word for a winner, never without its being doubtful."""
+    found = marks(result.decision.doubts)
+    words = ["approximate"] * ("Approximate" in found) + ["doubtful"] * bool(set(found) - {"Approximate"})
+    return ", ".join(["winner", *words])
 
 
 def _at_the_stop(result: ResultLike) -> list[str]:
@@ -193,16 +195,17 @@ def _variants(result: ResultLike) -> str:
     ends = [f"mean_{'cs' if always else 'ci'}_{end}" for end in ("lower", "upper")]
     base = frame.loc[frame["is_default"].astype(bool), "mean"]
     mark = float(base.iloc[0]) if len(base) and is_known(base.iloc[0]) else None
-    scale = scale_of([frame[column] for column in ("mean", *ends)], mark, result.kind)
+    scale = scale_of([frame[column] for column in ("mean", *ends)], mark, result.kind, 190)
     unit = "rate in %" if result.kind == "binary" else "mean"
     asked = (result.rule.max_confidence if always else None) or 95.0
-    when = f"{asked:g} % interval {holds(result.decision.doubts) if always else 'for one look'}"
+    known = always or bool(frame["mean_ci_lower"].notna().any())
+    when = f", {asked:g} % interval {holds(result.decision.doubts) if always else 'for one look'}" if known else ""
     heads = [
         Head("variant", "txt"),
         Head("sessions"),
         Head("share / weight"),
         Head("rate" if result.kind == "binary" else "mean"),
-        Head(f"{unit}, {when}{scale.head()}", "drawn"),
+        Head(f"{unit}{when.replace('interval ', 'interval<br>')}{scale.head()}", "drawn"),
     ]
     differences = _against_default(result)
     if differences:
