@@ -173,11 +173,16 @@ def _mark_estimate(ax: "Axes", result: ResultLike) -> None:
             continue
         value, *ends = (sign * float(row[f"difference_mue{end}"].iloc[0]) for end in ("", "_lower", "_upper"))
         low, high = sorted(ends)
+        at = result.decision.stopped_at
         ax.errorbar(
-            [result.decision.stopped_at], [value], [[value - low], [high - value]], fmt="o", color=style.GREEN, capsize=4,
-            markersize=7, linewidth=2, zorder=4, label="estimate at the stop, median-unbiased",
+            [at], [value], [[value - low], [high - value]], fmt="o", color=style.GREEN, capsize=4, markersize=7,
+            linewidth=2, zorder=4,
         )  # fmt: skip
-        style.legend(ax)
+        left = at > sum(ax.get_xlim()) / 2
+        ax.annotate(
+            "estimate at the stop,\nmedian-unbiased", (at, value), (-10 if left else 10, 0), "data", "offset points",
+            ha="right" if left else "left", va="center", color=style.GREEN, fontsize=9,
+        )  # fmt: skip
 
 
 def _sessions_label(result: ResultLike) -> str:
