@@ -40,15 +40,16 @@ def comparisons(monitor: Monitor, kind: Kind | None, missing: Missing | None = N
     k = len(monitor.variants)
     order = sorted(range(k), key=lambda arm: arm != monitor.default_arm)
     pairs = [(b, a) for at, a in enumerate(order) for b in order[at + 1 :]]
-    rows = [compared(monitor, kind, baseline, arm) for arm, baseline in pairs]
+    adjusted = monitor.p_values_adjusted()
+    rows = [compared(monitor, kind, baseline, arm, adjusted) for arm, baseline in pairs]
     for row, pair in zip(rows, pairs, strict=True):
         worst = None if missing is None else missing.worst_case(*pair)
         row["difference_worst_lower"], row["difference_worst_upper"] = worst or (None, None)
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> dict[str, Any]:
-    """Return the comparison of an arm with a baseline."""
+def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int, adjusted: Floats) -> dict[str, Any]:
+    """Return the comparison of an arm with a baseline, given the adjusted p-values of all pairs."""
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
     strata = monitor.strata(arm, baseline)
@@ -58,12 +59,11 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int) -> di
     if not contrast.information:
         return row
     # Of the two directions the one that the data points to; adjusted as the rule's criterion asks.
-    adjusted = monitor.pair_p_value_adjusted(arm, baseline)
     row |= {
         "difference": float(contrast.difference),
         "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
-        "p_value_adjusted": adjusted,
-        "confidence": fixed.confidence_of(adjusted),
+        "p_value_adjusted": float(adjusted[arm, baseline]),
+        "confidence": fixed.confidence_of(float(adjusted[arm, baseline])),
     }
     if monitor.with_probabilities and monitor.evidence.by_moments:
         # Nothing pooled is shown: sessions of different probabilities are only compared by bets.

@@ -94,10 +94,10 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
     for name in guardrails:
         values = data.others[name]
         monitor = seen(name, open_end(data, criterion="vs_default"))
-        default = monitor.default_arm
+        default, adjusted = monitor.default_arm, monitor.p_values_adjusted()
         for arm in range(len(monitor.variants)):
             if arm != default:
-                row = compared(monitor, values.kind, default, arm)
+                row = compared(monitor, values.kind, default, arm, adjusted)
                 grown = float(monitor.pairs[arm, default])
                 rows.append(
                     {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}

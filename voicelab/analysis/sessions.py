@@ -16,6 +16,7 @@ from voicelab.base.errors import InputError
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.stats import closed
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
 NO_NUMBER = "the outcome is missing, or no finite number: left out"
@@ -24,8 +25,11 @@ _HISTOGRAM_VALUES = 5000
 
 
 def chunk_of(variants: int) -> int:
-    """Return how many sessions are weighed at once: what they take, a number for every pair, fits the processor's cache."""
-    return max(256, (1 << 19) // variants**2)
+    """Return how many sessions are weighed at once: what they take, a number for every pair, fits the processor's cache.
+
+    Of many variants no number for every pair is kept, and it is calls that cost time, not sessions.
+    """
+    return (1 << 19) // variants**2 if variants <= closed.MOST_ENUMERATED else 1 << 13
 
 
 class Values(NamedTuple):

@@ -35,12 +35,14 @@ class Setting:
         kind: Kind of the outcome.
         with_units: Whether sessions belong to units that may come again.
         bounds: Lowest and highest value of the outcome, where they are declared.
+        default: Arm that the rule compares the others with.
     """
 
     rule: StopRule
     kind: Kind
     with_units: bool = False
     bounds: tuple[float, float] | None = None
+    default: int = 0
 
     @property
     def sign(self) -> float:
@@ -57,12 +59,14 @@ class Path(NamedTuple):
     """How the evidence goes on through a chunk; it changes at few sessions, and only those are told.
 
     Attributes:
-        at: Positions in the chunk at which something changes, in order, shape (C,).
-        pairs: p-value of "the first beats the second" for every ordered pair from there on, shape (C, k, k).
-        best: Adjusted p-value of "it beats every other" for each variant, shape (C, k).
+        at: Positions in the chunk at which something changes, in order, shape (C,); the first is 0.
+        p: p-value that the rule stops by from there on, shape (C,).
+        pairs: p-value of "the first beats the second" for every ordered pair after the last session, shape (k, k).
+        best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
     """
 
     at: Ints
+    p: Floats
     pairs: Floats
     best: Floats
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from voicelab.decision import pair_peaks
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
-from voicelab.decision.stats import boundary, closed, compare, scores, stagewise
+from voicelab.decision.pair_peaks import Looks, PairPeaks
+from voicelab.decision.stats import boundary, closed, compare, criteria, scores, stagewise
 from voicelab.decision.stats.compare import Contrast, Stratum
 from voicelab.decision.stats.forecast import Forecast, drift_of, with_horizon
 from voicelab.decision.stats.moments import Moments
@@ -43,14 +45,23 @@ class Horizon:
         # Of the epochs that are over, for each pair: sum of I d, of (I se)^2 and of I (Cochran, Mantel & Haenszel).
         self._past = np.zeros((3, k, k))
         self._strata = False
+        rule, default = setting.rule, setting.default
+        self._many = (
+            PairPeaks(k, rule.criterion, default, boundary.crossing_p_value) if k > closed.MOST_ENUMERATED else None
+        )
 
     def extend(self, arms: Ints, values: Floats, sums: Sums, probabilities: Floats | None = None) -> Path:
         """Take sessions in order."""
-        del arms, values, probabilities
+        del values, probabilities
+        if self._many is not None:
+            return self._of_many(self._many, sums, pair_peaks.at_own_sessions(arms, len(self._weights)))
         return self.look(sums)
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments."""
+        k = len(self._weights)
+        if self._many is not None:
+            return self._of_many(self._many, sums, pair_peaks.at_every_pair(sums.parts.shape[1], k))
         # The running maximum, so that confidence never falls: a test that was sure once has been decided, and what B does
         # afterwards is what it does after any stop.
         b = self._brownian(sums)
@@ -63,14 +74,23 @@ class Horizon:
         # it is of one direction: each pair is looked at from both sides, and whoever leads was chosen by looking.
         pairs = boundary.crossing_p_value(peaks[at])
         self._p = pairs[-1].tolist()
-        k = len(self._weights)
         best = closed.beats_all({(i, j): pairs[:, i, j] for i in range(k) for j in range(k) if i != j}, k)
-        return Path(at, pairs, np.broadcast_to(best.T, (len(at), k)))
+        return self._path(at, pairs, np.broadcast_to(best.T, (len(at), k)))
+
+    def _path(self, at: Ints, pairs: Floats, best: Floats) -> Path:
+        p = criteria.stopping_p_value(pairs, best, self._setting.rule.criterion, self._setting.default)
+        return Path(at, p, pairs[-1], best[-1])
+
+    def _of_many(self, many: PairPeaks, sums: Sums, looks: Looks) -> Path:
+        at, i, j = looks
+        forward, back = self._both_ways(sums.at(at, i), sums.at(at, j), i, j)
+        return many.extend(sums.parts.shape[1], looks, forward, back)
 
     @property
     def adds_singly(self) -> bool:
         """Whether `add` will do: a binary outcome without margin, epochs and units."""
-        return self._setting.plain_rates and not self._setting.rule.margin and not self._strata
+        plain = self._setting.plain_rates and not self._setting.rule.margin and not self._strata
+        return plain and self._many is None
 
     def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
         """Take one session."""
@@ -94,55 +114,56 @@ class Horizon:
                     moved = True
         if not moved:
             return None
-        return Path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
+        return self._path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
 
     def _brownian(self, sums: Sums) -> Floats:
         """Return B of every ordered pair after each session, shape (T, k, k)."""
         k = len(self._weights)
         b = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
-        margin = self._setting.rule.margin
         for i in range(k):
             for j in range(i + 1, k):
-                one, other = sums.of(i), sums.of(j)
-                root = np.sqrt(self._share(one.n, other.n, i, j))
-                ahead = self._score(one, other, (i, j), margin * self._setting.sign)
-                # A margin asks both directions for more: without one they are one statistic, looked at from both sides.
-                behind = self._score(one, other, (i, j), -margin * self._setting.sign) if margin else ahead
-                b[:, i, j] = self._setting.sign * ahead * root
-                b[:, j, i] = -self._setting.sign * behind * root
+                b[:, i, j], b[:, j, i] = self._both_ways(sums.of(i), sums.of(j), i, j)
         return b
 
-    def _score(self, one: Moments, other: Moments, pair: tuple[int, int], margin: float) -> Floats:
+    def _both_ways(self, one: Moments, other: Moments, i: Any, j: Any) -> tuple[Floats, Floats]:
+        """Return B of "the first beats the second" and of the reverse, for looks at one pair or at one pair each."""
+        margin, sign = self._setting.rule.margin, self._setting.sign
+        root = sign * np.sqrt(self._share_of(self._past[2, i, j] + compare.information(one.n, other.n), (i, j)))
+        ahead = self._score(one, other, (i, j), margin * sign) * root
+        # A margin asks both directions for more: without one they are one statistic, looked at from both sides.
+        behind = self._score(one, other, (i, j), -margin * sign) * root if margin else ahead
+        return ahead, -behind
+
+    def _score(self, one: Moments, other: Moments, pair: tuple[Any, Any], margin: float) -> Floats:
         """Return the normal score of "the difference is above the margin" at every look; 0 where nothing can be said."""
-        kind = self._setting.kind
-        if self._past[2][pair]:
-            difference, se = compare.stratified(one, other, kind, self._past[:, pair[0], pair[1]])
+        kind, past = self._setting.kind, self._past[:, pair[0], pair[1]]
+        if np.any(past[2]):
+            difference, se = compare.stratified(one, other, kind, past)
             # As much information as two arms hold at the end of the burn-in.
-            ready = self._past[2][pair] + compare.information(one.n, other.n) >= compare.BURN_IN[kind] / 2
-            return np.divide(difference - margin, se, out=np.zeros_like(difference), where=ready & (se > 0))
+            ready = past[2] + compare.information(one.n, other.n) >= compare.BURN_IN[kind] / 2
+            z = np.divide(difference - margin, se, out=np.zeros_like(difference), where=ready & (se > 0))
+            return z if np.all(past[2]) else np.where(past[2] > 0, z, self._score_of_epoch(one, other, margin))
+        return self._score_of_epoch(one, other, margin)
+
+    def _score_of_epoch(self, one: Moments, other: Moments, margin: float) -> Floats:
         if not self._setting.plain_rates:
             return scores.mean_score(one, other, margin)
         if margin:
             return scores.rate_score_beyond(one, other, margin)
         return scores.rate_score(one.n, one.total, other.n, other.total)
 
-    def _share(self, n_i: Floats, n_j: Floats, i: int, j: int) -> Floats:
+    def _share_of(self, information: Any, pair: tuple[Any, Any]) -> Floats:
         """Return the share of the horizon's information; after a change of weights the goal stays what was declared."""
-        return self._share_of(self._past[2, i, j] + compare.information(n_i, n_j), (i, j))
-
-    def _share_of(self, information: Any, pair: tuple[int, int]) -> Floats:
-        w_i, w_j = (float(self._weights[arm]) for arm in pair)
+        w_i, w_j = (self._weights[arm] for arm in pair)
         return boundary.share_of(information, w_i, w_j, self._horizon)
 
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
         """Close an epoch; the horizon's information stays that of the first weights, as it was declared."""
         del weights
         self._strata = True
-        k = len(self._weights)
-        for i in range(k):
-            for j in range(k):
-                if i != j:
-                    self._past[:, i, j] += compare.stratum(sums.of(i), sums.of(j), self._setting.kind)[:, -1]
+        i, j = np.nonzero(~np.eye(len(self._weights), dtype=np.bool_))
+        last = np.full(len(i), sums.parts.shape[1] - 1)
+        self._past[:, i, j] += compare.stratum(sums.at(last, i), sums.at(last, j), self._setting.kind)
 
     def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the repeated interval."""
@@ -218,6 +239,7 @@ class Horizon:
             "peaks": self.peaks.tolist(),
             "past": self._past.tolist(),
             "strata": self._strata,
+            "many": self._many and self._many.to_json(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -226,4 +248,6 @@ class Horizon:
             np.array(state[name], dtype=np.float64) for name in ("weights", "peaks", "past")
         )
         self._strata = state["strata"]
+        if self._many is not None:
+            self._many.restore(state["many"])
         self._p = [[boundary.p_value_of(b) if b > 0 else 1.0 for b in row] for row in self.peaks.tolist()]

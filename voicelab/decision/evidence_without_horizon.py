@@ -7,20 +7,22 @@ For every pair of variants it keeps the stakes of its bets, and for every inters
 `voicelab.decision.stats.closed`) the largest average of e-values so far.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from voicelab.decision import pair_peaks
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
-from voicelab.decision.stats import closed, compare, eprocess, scores
+from voicelab.decision.pair_peaks import Looks, PairPeaks
+from voicelab.decision.stats import closed, compare, criteria, eprocess, scores
 from voicelab.decision.stats.betting import BoundedPairBets
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.forecast import Forecast, without_horizon
 from voicelab.decision.stats.moments import Moments
 from voicelab.decision.stats.stagewise import Estimate
-from voicelab.decision.tally import Sums
+from voicelab.decision.tally import Bools, Sums
 
 
 class EProcess:
@@ -54,6 +56,7 @@ class EProcess:
         self._past = np.zeros((k, k))
         self._peaks: closed.Peaks = {}
         self._bounds: closed.Peaks = {}
+        self._many = PairPeaks(k, rule.criterion, setting.default, _p_of) if k > closed.MOST_ENUMERATED else None
 
     def _new_bets(self, pair: tuple[int, int]) -> Any:
         rule, k = self._setting.rule, len(self._weights)
@@ -69,11 +72,37 @@ class EProcess:
         """Take sessions in order."""
         # Rates have a bet that is exact in every sample. A margin leaves it no equality to be fair under, so there, and for
         # counts and floats, the evidence is that of the means.
-        return self._reported(self._exact_path(arms, values, probabilities)) if self._exact else self.look(sums)
+        k = len(self._weights)
+        if self._many is None:
+            return self._reported(self._exact_path(arms, values, probabilities)) if self._exact else self.look(sums)
+        if not self._exact:
+            return self._means_of_many(self._many, sums, pair_peaks.at_own_sessions(arms, k))
+        paths = [(pair, mine, both) for pair, mine, _, both in self._bets_placed(arms, values, probabilities)]
+        sizes = [len(mine) for _, mine, _ in paths]
+        i, j = (np.repeat([pair[end] for pair, _, _ in paths], sizes).astype(np.int64) for end in (0, 1))
+        at = np.concatenate([mine for _, mine, _ in paths] or [np.zeros(0, dtype=np.int64)])
+        log_e = np.concatenate([both for *_, both in paths] or [np.zeros((2, 0))], axis=1)
+        return self._peaks_of_many(self._many, len(arms), Looks(at, i, j), log_e)
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments: by means, also where the outcome is binary, since exact bets need every session."""
+        if self._many is not None:
+            looks = pair_peaks.at_every_pair(sums.parts.shape[1], len(self._weights))
+            return self._means_of_many(self._many, sums, looks)
         return self._reported(self._mean_path(sums))
+
+    def _means_of_many(self, many: PairPeaks, sums: Sums, looks: Looks) -> Path:
+        at, i, j = looks
+        log_e = self._mean_log_e(sums.at(at, i), sums.at(at, j)) + np.stack([self._past[i, j], self._past[j, i]])
+        return self._peaks_of_many(many, sums.parts.shape[1], looks, log_e)
+
+    def _peaks_of_many(self, many: PairPeaks, n: int, looks: Looks, log_e: Floats) -> Path:
+        return many.extend(n, looks, log_e[0], log_e[1], eprocess.mean_of_e(list(log_e)))
+
+    def _mean_log_e(self, one: Moments, other: Moments) -> Floats:
+        """Return log E of "the first beats the second" and of the reverse, shape (2, ...)."""
+        both = eprocess.mean_log_e(one, other, self.g, self._setting.rule.margin, self._setting.kind)
+        return np.stack(both if self._setting.sign > 0 else both[::-1])
 
     def _reported(self, log_e: Floats) -> Path:
         self._now = log_e[-1].tolist()
@@ -87,7 +116,11 @@ class EProcess:
         at = np.flatnonzero(moved)
         reported = {members: path[at] for members, path in running.items()}
         k = len(self._weights)
-        return Path(at, closed.pairs_by_e(reported, k), closed.best_by_e(reported, k))
+        return self._path(at, closed.pairs_by_e(reported, k), closed.best_by_e(reported, k))
+
+    def _path(self, at: Ints, pairs: Floats, best: Floats) -> Path:
+        p = criteria.stopping_p_value(pairs, best, self._setting.rule.criterion, self._setting.default)
+        return Path(at, p, pairs[-1], best[-1])
 
     def _exact_path(self, arms: Ints, values: Floats, probabilities: Floats | None) -> Floats:
         """Return log E of every ordered pair after each session, shape (T, k, k)."""
@@ -96,22 +129,27 @@ class EProcess:
         # Each pair's path lies together in memory.
         log_e = np.empty((k, k, len(arms))).transpose(2, 0, 1)
         log_e[:] = self._now
-        valid = ~np.isnan(values)
-        # A pair bets on its own sessions alone, with weights of the two: what other arms do can't move it.
-        of_arm = [(arms == arm) & valid for arm in range(k)]
-        for (i, j), bets in self._bets.items():
-            ours = of_arm[i] | of_arm[j]
-            mine = np.flatnonzero(ours)
-            if not len(mine):
-                continue
-            shares = np.array(self._shares[i, j]) if probabilities is None else _of_two(probabilities[mine], i, j)
-            both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], shares)
-            first, second = both if self._setting.sign > 0 else both[::-1]
+        for (i, j), mine, ours, (first, second) in self._bets_placed(arms, values, probabilities):
             # Each session sees the evidence of the pair's last one.
             last, start = np.cumsum(ours)[mine[0] :] - 1, mine[0]
             log_e[start:, i, j] = first[last]
             log_e[start:, j, i] = second[last]
         return log_e
+
+    def _bets_placed(
+        self, arms: Ints, values: Floats, probabilities: Floats | None
+    ) -> Iterator[tuple[tuple[int, int], Ints, Bools, Floats]]:
+        """Yield each pair that has sessions: where they are, which ones, and log E of both directions after each."""
+        valid = ~np.isnan(values)
+        # A pair bets on its own sessions alone, with weights of the two: what other arms do can't move it.
+        of_arm = [(arms == arm) & valid for arm in range(len(self._weights))]
+        for (i, j), bets in self._bets.items():
+            ours = of_arm[i] | of_arm[j]
+            mine = np.flatnonzero(ours)
+            if len(mine):
+                shares = np.array(self._shares[i, j]) if probabilities is None else _of_two(probabilities[mine], i, j)
+                both = bets.extend((arms[mine] == j).astype(np.int64), values[mine], shares)
+                yield (i, j), mine, ours, both if self._setting.sign > 0 else both[::-1]
 
     @property
     def adds_singly(self) -> bool:
@@ -143,7 +181,7 @@ class EProcess:
         if not closed.grow(self._now, self._bounds, self._peaks, growing):
             return None
         pairs, best = closed.p_values_of(self._peaks, k)
-        return Path(np.zeros(1, dtype=np.int64), pairs[np.newaxis], best[np.newaxis])
+        return self._path(np.zeros(1, dtype=np.int64), pairs[np.newaxis], best[np.newaxis])
 
     def _refresh(self) -> None:
         """Have `_now` hold the present evidence of every pair."""
@@ -164,8 +202,7 @@ class EProcess:
         k = len(self._weights)
         log_e = np.zeros((k, k, sums.parts.shape[1])).transpose(2, 0, 1)
         for i, j in self._pairs:
-            both = eprocess.mean_log_e(sums.of(i), sums.of(j), self.g, self._setting.rule.margin, self._setting.kind)
-            log_e[:, i, j], log_e[:, j, i] = both if self._setting.sign > 0 else both[::-1]
+            log_e[:, i, j], log_e[:, j, i] = self._mean_log_e(sums.of(i), sums.of(j))
         return log_e
 
     def new_epoch(self, weights: Floats, sums: Sums) -> None:
@@ -173,7 +210,12 @@ class EProcess:
         self._weights = weights
         self._shares = self._shares_of_pairs()
         # Exact bets need no strata: each was placed with the weights of its moment.
-        self._past = self._past + self._epoch_path(sums)[-1]
+        i, j = np.triu_indices(len(weights), 1)
+        last = np.full(len(i), sums.parts.shape[1] - 1)
+        forward, back = self._mean_log_e(sums.at(last, i), sums.at(last, j))
+        self._past = self._past.copy()
+        self._past[i, j] += forward
+        self._past[j, i] += back
 
     def _shares_of_pairs(self) -> dict[tuple[int, int], tuple[float, float]]:
         """Return the probability of either arm of a pair among the sessions of the two."""
@@ -248,6 +290,7 @@ class EProcess:
             "bets": [self._bets[pair].state() for pair in self._pairs] if self._exact else None,
             "now": self._now,
             "past": self._past.tolist(),
+            "many": self._many and self._many.to_json(),
             "peaks": [[sorted(members), peak] for members, peak in self._peaks.items()],
         }
 
@@ -255,10 +298,16 @@ class EProcess:
         """Take up the state that `to_json` wrote."""
         self._weights, self._past = (np.array(state[name], dtype=np.float64) for name in ("weights", "past"))
         self._shares = self._shares_of_pairs()
+        if self._many is not None:
+            self._many.restore(state["many"])
         self._now = [list(row) for row in state["now"]]
         self._peaks = {frozenset(map(tuple, members)): peak for members, peak in state["peaks"]}
         for pair, bets in zip(self._pairs, state["bets"] or (), strict=False):
             self._bets[pair] = type(self._bets[pair]).from_state(bets)
+
+
+def _p_of(log_e: Floats) -> Floats:
+    return np.asarray(np.exp(-log_e))
 
 
 def _of_two(probabilities: Floats, i: int, j: int) -> Floats:

@@ -193,7 +193,7 @@ class Monitor:
                 "Probabilities of each session are for rates, and for means with bounds=(lowest, highest) or cap=..., without "
                 "a margin: other means are only compared under weights that stay, epoch by epoch."
             )
-        setting = Setting(self.rule, kind, self._with_units, bounds)
+        setting = Setting(self.rule, kind, self._with_units, bounds, self.default_arm)
         weights = np.array(list(self.weights.values()))
         # Bets need no horizon, and hold under any probabilities and any values within the bounds.
         method = Horizon if self.rule.has_horizon and bounds is None and not self.with_probabilities else EProcess
@@ -296,8 +296,8 @@ class Monitor:
             self.tally.add_hit(arm, hit)
             path = self.evidence.add(arm, hit, self.tally.epoch)
             if path is not None:
-                self.pairs, self.best = path.pairs[-1], path.best[-1]
-                self._p = min(self._p, float(self._criterion(path)[0]))
+                self.pairs, self.best = path.pairs, path.best
+                self._p = min(self._p, float(path.p[0]))
         self.ratio.add(arm)
         self.counts[arm] += 1
         self.sessions += 1
@@ -452,15 +452,12 @@ class Monitor:
 
     def _judged(self, path: Path) -> Floats:
         """Take what the evidence says; return the stopping p-value at each of its changes."""
-        self.pairs, self.best = path.pairs[-1], path.best[-1]
-        p = self._criterion(path)
+        self.pairs, self.best = path.pairs, path.best
+        p = path.p.copy()
         p[0] = min(p[0], self._p)
         p = np.minimum.accumulate(p)
         self._p = float(p[-1])
         return p
-
-    def _criterion(self, path: Path) -> Floats:
-        return criteria.stopping_p_value(path.pairs, path.best, self.rule.criterion, self.default_arm)
 
     @property
     def default_arm(self) -> int:
@@ -470,9 +467,9 @@ class Monitor:
 
     # --- what it says ---
 
-    def pair_p_value_adjusted(self, a: int, b: int) -> float:
-        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs."""
-        return criteria.adjusted_p_value(self.pairs, self.rule.criterion, self.default_arm, a, b)
+    def p_values_adjusted(self) -> Floats:
+        """Return the p-value of the direction between two arms that the data points to, adjusted for the other pairs, (k, k)."""
+        return criteria.adjusted_p_values(self.pairs, self.rule.criterion, self.default_arm)
 
     @property
     def varied(self) -> bool:

@@ -35,6 +35,10 @@ class Sums(NamedTuple):
         """Return the moments of an arm at every look, each shape (T,)."""
         return moments_of(self.parts[:, :, arm], self.centres[arm])
 
+    def at(self, looks: Ints, arms: Ints) -> Moments:
+        """Return the moments of one arm at each of some looks, each shape (N,)."""
+        return moments_of(self.parts[:, looks, arms], self.centres[arms])
+
 
 class Tally:
     """The moments of k arms, those of the present epoch of weights apart from those of each epoch before.
