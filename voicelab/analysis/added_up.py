@@ -152,7 +152,10 @@ def added_up(sessions: Sessions) -> Cells:
 
 def _aggregated(values: duckdb.DuckDBPyRelation, parts: Sequence[str]) -> list[tuple[Any, ...]]:
     try:
-        return values.aggregate(f"variant, epoch, {', '.join(parts)}", "variant, epoch").fetchall()
+        found: list[tuple[Any, ...]] = values.aggregate(
+            f"variant, epoch, {', '.join(parts)}", "variant, epoch"
+        ).fetchall()
+        return found
     except duckdb.Error as error:
         raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
 

@@ -221,7 +221,8 @@ class Horizon:
             Moments(*(None if part is None else np.atleast_1d(part) for part in arm)) for arm in (one, other)
         ]
         score = float(self._score(at_one_look[0], at_one_look[1], pair, 0.0)[0])
-        return score, float(self._share(one.n, other.n, *pair))
+        gathered = self._past[2][pair] + compare.information(one.n, other.n)
+        return score, float(self._share_of(gathered, pair))
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""

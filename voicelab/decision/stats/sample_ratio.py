@@ -132,23 +132,20 @@ class SampleRatio:
         """Take many sessions in whatever order, for one look at their end: E depends on counts alone.
 
         Args:
-            counts: Sessions of each arm since the last look, or since the present weights began, shape (k,).
+            counts: Sessions of each arm, shape (k,), for a check that has seen none before.
         """
-        # A product of (kappa w + n) (kappa w + n + 1) ... is a quotient of gamma functions: the order of the sessions
-        # cancels out, within an epoch of weights.
-        drawn = np.asarray(counts, dtype=np.float64)
-        before, t = self.counts, float(self.counts.sum())
-        self.counts = before + drawn
-        more = float(drawn.sum())
-        self._since += int(more)
+        # A product of (kappa w + 0) (kappa w + 1) ... is a quotient of gamma functions: the order of the sessions cancels out.
+        self.counts = np.asarray(counts, dtype=np.float64)
+        self._since = int(self.counts.sum())
         on = self._weights > 0
-        w, n = KAPPA * self._weights[on], before[on]
-        arms = gammaln(w + n + drawn[on]) - gammaln(w + n) - drawn[on] * np.log(self._weights[on])
-        self._log_e += float(arms.sum() - (gammaln(KAPPA + t + more) - gammaln(KAPPA + t)))
-        if drawn[~on].any():
+        w, drawn = self._weights[on], self.counts[on]
+        t = float(self.counts.sum())
+        arms = gammaln(KAPPA * w + drawn) - gammaln(KAPPA * w) - drawn * np.log(w)
+        self._log_e = float(arms.sum() - (gammaln(KAPPA + t) - gammaln(KAPPA)))
+        if self.counts[~on].any():
             self._log_e = np.inf
-        if t + more >= FIRST_SHOWN:
-            self.peak = max(self.peak, self._log_e)
+        if t >= FIRST_SHOWN:
+            self.peak = max(0.0, self._log_e)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON's types."""
@@ -163,11 +160,15 @@ class SampleRatio:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `to_json` wrote."""
-        self._weights, self.counts, self._promised = (
-            np.array(state[name], dtype=np.float64) for name in ("weights", "counts", "promised")
-        )
+        parts = (np.array(state[name], dtype=np.float64) for name in ("weights", "counts", "promised"))
+        self._weights, self.counts, self._promised = parts
         self._since = state["since"]
         self._log_e, self.peak = (np.inf if state[name] is None else state[name] for name in ("log_e", "peak"))
+
+    @property
+    def promised(self) -> Floats:
+        """Sessions that each arm was to get, by all weights and probabilities so far, shape (k,)."""
+        return self._promised + self._since * self._weights
 
     @property
     def p_value(self) -> float:
