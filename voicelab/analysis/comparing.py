@@ -73,7 +73,11 @@ def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int, adjus
     row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
     if monitor.with_probabilities:
         return row
-    ended = monitor.evidence.estimate(strata, (arm, baseline), alpha) if monitor.stopped else None
+    ended = None
+    if monitor.stopped:
+        crossed = monitor.evidence.crossing((arm, baseline))
+        there = strata if crossed is None else monitor.tally.strata(arm, baseline, *crossed)
+        ended = monitor.evidence.estimate(there, (arm, baseline), alpha)
     if ended is not None and monitor.rule.max_confidence is not None:
         row |= dict(zip(_MUE, map(finite, ended), strict=True))
     return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)

@@ -123,7 +123,17 @@ class Evidence(Protocol):
         """Return that of the logarithm of the ratio of their means."""
 
     def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
-        """Return the median-unbiased estimate of a test that has stopped, or None where there is no such estimate."""
+        """Return the median-unbiased estimate of a test that has stopped, or None where there is no such estimate.
+
+        Args:
+            strata: The moments of both arms in each epoch, as they were where the pair first reached its threshold; at the
+                stop if it never did.
+            pair: The arms.
+            alpha: Error probability of the interval.
+        """
+
+    def crossing(self, pair: tuple[int, int]) -> tuple[Floats, int] | None:
+        """Return the moments of the epoch in which a pair first reached its threshold, (rows, k), and the epochs before."""
 
     def forecast(
         self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None

@@ -12,6 +12,7 @@ import numpy as np
 
 from voicelab.decision import pair_peaks
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
+from voicelab.decision.first_crossings import FirstCrossings
 from voicelab.decision.pair_peaks import Looks, PairPeaks
 from voicelab.decision.stats import boundary, closed, compare, criteria, scores, stagewise
 from voicelab.decision.stats.compare import Contrast, Stratum
@@ -46,6 +47,8 @@ class Horizon:
         self._past = np.zeros((3, k, k))
         self._strata = False
         rule, default = setting.rule, setting.default
+        sure = rule.max_confidence
+        self._crossings = FirstCrossings(math.inf if sure is None else boundary.threshold(1 - sure / 100))
         self._many = (
             PairPeaks(k, rule.criterion, default, boundary.crossing_p_value) if k > closed.MOST_ENUMERATED else None
         )
@@ -70,6 +73,7 @@ class Horizon:
         moved = (peaks[1:] != peaks[:-1]).any(axis=(1, 2))
         at = np.concatenate([[0], np.flatnonzero(moved) + 1])
         self.peaks = peaks[-1].copy()
+        self._crossings.note(peaks, sums.parts)
         # The p-value is costly and the maximum moves at few sessions: it is asked for there alone. The two-sided one, though
         # it is of one direction: each pair is looked at from both sides, and whoever leads was chosen by looking.
         pairs = boundary.crossing_p_value(peaks[at])
@@ -114,6 +118,7 @@ class Horizon:
                     moved = True
         if not moved:
             return None
+        self._crossings.note(self.peaks[np.newaxis], parts[:, np.newaxis])
         return self._path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
 
     def _brownian(self, sums: Sums) -> Floats:
@@ -129,14 +134,14 @@ class Horizon:
         """Return B of "the first beats the second" and of the reverse, for looks at one pair or at one pair each."""
         margin, sign = self._setting.rule.margin, self._setting.sign
         root = sign * np.sqrt(self._share_of(self._past[2, i, j] + compare.information(one.n, other.n), (i, j)))
-        ahead = self._score(one, other, (i, j), margin * sign) * root
+        ahead = self._score(one, other, self._past[:, i, j], margin * sign) * root
         # A margin asks both directions for more: without one they are one statistic, looked at from both sides.
-        behind = self._score(one, other, (i, j), -margin * sign) * root if margin else ahead
+        behind = self._score(one, other, self._past[:, i, j], -margin * sign) * root if margin else ahead
         return ahead, -behind
 
-    def _score(self, one: Moments, other: Moments, pair: tuple[Any, Any], margin: float) -> Floats:
+    def _score(self, one: Moments, other: Moments, past: Floats, margin: float) -> Floats:
         """Return the normal score of "the difference is above the margin" at every look; 0 where nothing can be said."""
-        kind, past = self._setting.kind, self._past[:, pair[0], pair[1]]
+        kind = self._setting.kind
         if np.any(past[2]):
             difference, se = compare.stratified(one, other, kind, past)
             # As much information as two arms hold at the end of the burn-in.
@@ -161,6 +166,7 @@ class Horizon:
         """Close an epoch; the horizon's information stays that of the first weights, as it was declared."""
         del weights
         self._strata = True
+        self._crossings.new_epoch()
         i, j = np.nonzero(~np.eye(len(self._weights), dtype=np.bool_))
         last = np.full(len(i), sums.parts.shape[1] - 1)
         self._past[:, i, j] += compare.stratum(sums.at(last, i), sums.at(last, j), self._setting.kind)
@@ -189,7 +195,7 @@ class Horizon:
 
     def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
         """Return the median-unbiased estimate and its interval, by stagewise ordering."""
-        if len(self._weights) > 2 or self._setting.rule.margin:  # noqa: PLR2004 - of several, other pairs may have stopped it
+        if self._many is not None or self._setting.rule.margin:
             return None
         contrast = compare.contrast(strata, self._setting.kind)
         score, share = self._standing(strata, pair)
@@ -200,6 +206,10 @@ class Horizon:
         c = boundary.threshold(alpha)
         crossed = abs(score) * math.sqrt(share) >= c
         return stagewise.estimate(float(contrast.difference), float(contrast.se), tested, share, c, crossed, alpha)
+
+    def crossing(self, pair: tuple[int, int]) -> tuple[Floats, int] | None:
+        """Return the moments of the epoch in which a pair first reached its threshold, and the epochs before."""
+        return self._crossings.of(pair)
 
     def forecast(
         self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None
@@ -216,13 +226,10 @@ class Horizon:
 
     def _standing(self, strata: Sequence[Stratum], pair: tuple[int, int]) -> tuple[float, float]:
         """Return the score of a pair, and its share of the horizon's information."""
-        one, other = strata[-1]
-        at_one_look = [
-            Moments(*(None if part is None else np.atleast_1d(part) for part in arm)) for arm in (one, other)
-        ]
-        score = float(self._score(at_one_look[0], at_one_look[1], pair, 0.0)[0])
-        gathered = self._past[2][pair] + compare.information(one.n, other.n)
-        return score, float(self._share_of(gathered, pair))
+        *before, (one, other) = ((_as_arrays(a), _as_arrays(b)) for a, b in strata)
+        past = np.sum([np.zeros((3, 1)), *(compare.stratum(*arms, self._setting.kind) for arms in before)], axis=0)
+        gathered = past[2] + compare.information(one.n, other.n)
+        return float(self._score(one, other, past[:, 0], 0.0)[0]), float(self._share_of(gathered, pair)[0])
 
     def mean_interval(self, moments: Moments, arm: int, alpha: float) -> tuple[float, float]:
         """Return the repeated interval; for a rate that of its score, which says something at 0 and 1 too."""
@@ -241,6 +248,7 @@ class Horizon:
             "past": self._past.tolist(),
             "strata": self._strata,
             "many": self._many and self._many.to_json(),
+            "crossings": self._crossings.to_json(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -249,6 +257,12 @@ class Horizon:
             np.array(state[name], dtype=np.float64) for name in ("weights", "peaks", "past")
         )
         self._strata = state["strata"]
+        self._crossings.restore(state["crossings"])
         if self._many is not None:
             self._many.restore(state["many"])
         self._p = [[boundary.p_value_of(b) if b > 0 else 1.0 for b in row] for row in self.peaks.tolist()]
+
+
+def _as_arrays(arm: Moments) -> Moments:
+    """Return the moments of one look as arrays of one element."""
+    return Moments(*(None if part is None else np.atleast_1d(part) for part in arm))

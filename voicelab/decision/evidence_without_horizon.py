@@ -259,6 +259,11 @@ class EProcess:
         del strata, pair, alpha
         return None
 
+    def crossing(self, pair: tuple[int, int]) -> tuple[Floats, int] | None:
+        """Return None: it is of no use without an order of ends."""
+        del pair
+        return None
+
     def forecast(
         self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float, difference: float | None
     ) -> Forecast:
