@@ -155,9 +155,9 @@ def _aggregated(values: duckdb.DuckDBPyRelation, parts: Sequence[str]) -> list[t
         found: list[tuple[Any, ...]] = values.aggregate(
             f"variant, epoch, {', '.join(parts)}", "variant, epoch"
         ).fetchall()
-        return found
     except duckdb.Error as error:
         raise InputError(f"The outcomes can't be added up ({str(error).splitlines()[0]}).") from None
+    return found
 
 
 def _aggregates(x: str, column: SumColumn) -> tuple[str, ...]:
@@ -280,22 +280,25 @@ def added_up_by_unit(sessions: Sessions, arm_of: Mapping[Any, int]) -> tuple[ByU
         arm_of: Arm of each variant, as the database names it.
     """
     values = sessions.values(f"{sessions.unit} AS unit", _ROW).filter("variant IS NOT NULL")
-    known = values.filter("unit IS NOT NULL")
     arm = by_variant(arm_of, int)
-    found = _of_known(sessions, known, arm, len(arm_of)).fetchnumpy()
-    alone = _of_unknown(sessions, values.filter("unit IS NULL"), arm).fetchnumpy()
-    table = {name: np.concatenate([found[name], alone[name]]) for name in found}
+    table = _of_units(sessions, values, arm, len(arm_of)).fetchnumpy()
+    known = table["known"].astype(np.bool_)
+    if unknown := int(table["sessions"][~known].sum()):
+        # Sessions without a unit came as one: each is its own.
+        alone = _of_unknown(sessions, values.filter("unit IS NULL"), arm).fetchnumpy()
+        table = {name: np.concatenate([table[name][known], alone[name]]) for name in alone}
     n, total = (
         np.array([table[f"{part}{at}"] for at in range(len(sessions.columns))], dtype=np.float64) for part in "ns"
     )
     first = table["first"].astype(np.bool_)
     arms, epochs, counts = (table[name].astype(np.int64) for name in ("arm", "epoch", "sessions"))
     changed = int((table["changed"].astype(np.bool_) & first).sum())
-    seen = UnitsSeen(len(alone["arm"]), int(first.sum()), changed, _sessions_elsewhere(known) if changed else 0)
+    elsewhere = _sessions_elsewhere(values.filter("unit IS NOT NULL")) if changed else 0
+    seen = UnitsSeen(unknown, int(first.sum()), changed, elsewhere)
     return ByUnit(arms, epochs, first, counts, n, total), seen
 
 
-def _of_known(sessions: Sessions, known: duckdb.DuckDBPyRelation, arm: str, n_arms: int) -> duckdb.DuckDBPyRelation:
+def _of_units(sessions: Sessions, values: duckdb.DuckDBPyRelation, arm: str, n_arms: int) -> duckdb.DuckDBPyRelation:
     """Return a row for each unit and epoch."""
     # Row and arm in one number: its least says which arm a unit was first assigned, at a fraction of what arg_min costs.
     parts = [f"min({_ROW} * {n_arms} + {arm}) AS began, min({arm}) AS low, max({arm}) AS high, count(*) AS sessions"]
@@ -305,14 +308,15 @@ def _of_known(sessions: Sessions, known: duckdb.DuckDBPyRelation, arm: str, n_ar
     ]
     over, first = "", "true"
     if len(sessions.starts) == 1:
-        rows = known.aggregate(f"unit, 0 AS epoch, {', '.join(parts)}", "unit")
+        rows = values.aggregate(f"unit, 0 AS epoch, {', '.join(parts)}", "unit")
     else:
-        rows = known.aggregate(f"unit, epoch, {', '.join(parts)}", "unit, epoch")
+        rows = values.aggregate(f"unit, epoch, {', '.join(parts)}", "unit, epoch")
         over, first = " OVER (PARTITION BY unit)", "epoch = min(epoch) OVER (PARTITION BY unit)"
         began, low, high = (f"{f}({name}){over}" for f, name in (("min", "began"), ("min", "low"), ("max", "high")))
         rows = rows.project(f"* REPLACE ({began} AS began, {low} AS low, {high} AS high), {first} AS first")
         first = "first"
-    own = f"(began % {n_arms})::BIGINT AS arm, epoch, {first} AS first, sessions, low <> high AS changed"
+    own = f"(began % {n_arms})::BIGINT AS arm, epoch, {first} AS first, sessions, low <> high AS changed, "
+    own += "unit IS NOT NULL AS known"
     return rows.project(", ".join([own, *_asked(sessions)]))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, UnitsSeen, added_up, added_up_by_unit, look_again
+from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, look_again
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -194,7 +194,6 @@ class _Found(NamedTuple):
         arm_of: Arm of each variant, as the database names it.
         shares: Weights of the variants in each epoch.
         off: Variants that are switched off.
-        starts: Position of each epoch's first session, among those that count.
         excluded: Sessions that are not counted, by reason.
         ends: Lowest and highest value of the target.
     """
@@ -224,14 +223,13 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
     later = checked_epochs(drawing, everything + cells.unassigned, list(shares))
     position = {name: arm for arm, name in enumerate(shares)}
     arm_of = {name: position[weighed[str(name)]] for name in variants}
-    units, seen = _by_unit(sessions, arm_of, unit, everything, warnings)
+    units = _by_unit(sessions, arm_of, unit, everything, warnings)
     unassigned = cells.unassigned
     most = None if rule.needs_both else rule.max_iterations
     if most is not None and everything > most:
         sessions = sessions.first(most)
         cells = added_up(sessions)
         units = added_up_by_unit(sessions, arm_of)[0] if units is not None else None
-    del seen
     target = cells.outcome(0)
     if (
         kinds[0] != "binary"
@@ -259,14 +257,15 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
 
 def _by_unit(
     sessions: Sessions, arm_of: Mapping[Any, int], unit: str | None, n: int, warnings: list[str]
-) -> tuple[ByUnit | None, UnitsSeen | None]:
+) -> ByUnit | None:
+    """Return what the sessions come to by unit, None without; with sentences about what units are."""
     if unit is None:
-        return None, None
+        return None
     units, seen = added_up_by_unit(sessions, arm_of)
     warnings += about_units(unit, seen.unknown, seen.units, n)
     if seen.changed:
         warnings.append(about_changes(unit, seen.changed, seen.units, seen.elsewhere))
-    return units, seen
+    return units
 
 
 def _ends_of(added: Sequence[Added]) -> tuple[float, float]:

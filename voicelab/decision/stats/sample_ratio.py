@@ -147,6 +147,12 @@ class SampleRatio:
         if t >= FIRST_SHOWN:
             self.peak = max(0.0, self._log_e)
 
+    @property
+    def promised(self) -> Floats:
+        """Sessions that each arm was to get, by the weights of each session's own epoch, shape (k,)."""
+        promised: Floats = self._promised + self._since * self._weights
+        return promised
+
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON's types."""
         return {
@@ -164,11 +170,6 @@ class SampleRatio:
         self._weights, self.counts, self._promised = parts
         self._since = state["since"]
         self._log_e, self.peak = (np.inf if state[name] is None else state[name] for name in ("log_e", "peak"))
-
-    @property
-    def promised(self) -> Floats:
-        """Sessions that each arm was to get, by all weights and probabilities so far, shape (k,)."""
-        return self._promised + self._since * self._weights
 
     @property
     def p_value(self) -> float:
