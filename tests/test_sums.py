@@ -201,6 +201,20 @@ def test_what_is_too_skewed_or_too_few_is_called_approximate(path):
 
 
 @BOTH_WAYS
+def test_a_level_that_drifts_is_called_approximate(path):
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"variant": np.where(np.arange(N) % 2, "b", "a"), "y": rng.normal(np.linspace(0, 5, N), 1.0)})
+    data.loc[5, "variant"] = None
+    rule = vl.StopRule(max_iterations=N - 1, max_confidence=99.9999, default="a")
+    # By the levels 0 to 5 alone it would be 68 %.
+    share = 0.67
+    assert (
+        f"level drifts over the test ({share:.0%} of its"
+        in analyzed(data, path, outcome="y", rule=rule).decision.sentence
+    )
+
+
+@BOTH_WAYS
 def test_an_arm_without_any_value_is_named_before_a_winner(path):
     data = frame(EVEN, keep=False)
     data["variant"] = np.where(np.arange(N) % 8 == 0, "c", data["variant"].fillna("a"))

@@ -236,6 +236,23 @@ def _literal(name: Any) -> str:
     return "'" + name.replace("'", "''") + "'" if isinstance(name, str) else str(name)
 
 
+def in_blocks(sessions: Sessions, length: int) -> Floats:
+    """Return number, sum and sum of squares of the first outcome in blocks of consecutive sessions, shape (3, blocks).
+
+    Args:
+        sessions: The sessions; those without a variant are left out.
+        length: Sessions of a block.
+    """
+    column = sessions.columns[0]
+    rows = sessions.source.filter(f"({sessions.drawn}) IS NOT NULL")
+    rows = rows if sessions.most is None else rows.limit(sessions.most)
+    blocks = rows.project(
+        f"(row_number() OVER () - 1) // {length} AS block, {column.distance(f'({column.finite})')} AS away"
+    )
+    sums = blocks.aggregate("count(away), coalesce(sum(away), 0), coalesce(sum(away * away), 0)", "block").fetchall()
+    return np.array(sums, dtype=np.float64).reshape(-1, 3).T
+
+
 class ByUnit(NamedTuple):
     """What the sessions of each unit come to, in each epoch in which it has some.
 

@@ -1,12 +1,12 @@
 """The sums of a test's sessions, added up by DuckDB in one pass: for one look at millions of them.
 
 The evidence of a test depends on the order of its sessions only through its running maximum. At a single look, now, it
-follows from counts, means, variances and skewness, epoch by epoch: it is valid, and no larger than that of the whole
-path.
+follows from counts, means, variances and skewness, epoch by epoch: it is valid, and of means no larger than that of the
+whole path. (Rates without a horizon have bets on every session there, and the evidence of means here.)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import duckdb
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, look_again
+from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, in_blocks, look_again
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -33,6 +33,7 @@ from voicelab.analysis.summed_columns import FLOATS, Relation, SumColumn, measur
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
+from voicelab.decision.drift import Drift
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.decision.stats.moments import OF_UNITS, PLAIN, WITH_CUBES
@@ -71,6 +72,7 @@ class Totals:
         outcomes: OutcomeSums of the target and of the other outcomes.
         weights: Weights of each epoch.
         missing: What is missing of the target outcome.
+        drift: Whether its level drifts; None for a rate.
     """
 
     data: TestData
@@ -79,10 +81,14 @@ class Totals:
     outcomes: dict[str, OutcomeSums]
     weights: list[Mapping[str, Any]] = field(default_factory=list)
     missing: Missing | None = None
+    drift: Drift | None = None
 
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look at an outcome in each epoch, after all its sessions."""
-        return self.looked_at(self.outcomes[outcome], rule)
+        monitor = self.looked_at(self.outcomes[outcome], rule)
+        if outcome == self.data.outcome and self.drift is not None:
+            monitor.drift = self.drift
+        return monitor
 
     def looked_at(self, sums: OutcomeSums, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look in each epoch at some sums."""
@@ -196,6 +202,7 @@ class _Found(NamedTuple):
         off: Variants that are switched off.
         excluded: Sessions that are not counted, by reason.
         ends: Lowest and highest value of the target.
+        drift: Whether the level of the target drifts; None for a rate.
     """
 
     columns: Sequence[SumColumn]
@@ -207,6 +214,7 @@ class _Found(NamedTuple):
     off: list[str]
     excluded: dict[str, int]
     ends: tuple[float, float]
+    drift: Drift | None
 
 
 def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | None, warnings: list[str]) -> _Found:
@@ -252,6 +260,8 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
             "after the declared number of sessions": everything - cells.sessions,
         },
         ends=(0.0, 1.0) if kinds[0] == "binary" else _ends_of(cells.outcome(0)),
+        # A rate's errors hang on its level alone: nothing is asked of the order of its sessions.
+        drift=None if kinds[0] == "binary" else Drift.of_blocks(in_blocks(sessions, Drift.length_of(cells.sessions))),
     )
 
 
@@ -321,8 +331,8 @@ def _of(found: _Found, variant: str, rule: StopRule, unit: str | None, warnings:
     for name, sums in outcomes.items():
         if not sums.parts[:, 0].any():
             warnings.append(no_value(name))
-    totals = Totals(data, counts, assigned, outcomes, list(found.shares))
-    return Totals(data, counts, assigned, outcomes, list(found.shares), _missing(found, totals, rule))
+    totals = Totals(data, counts, assigned, outcomes, list(found.shares), drift=found.drift)
+    return replace(totals, missing=_missing(found, totals, rule))
 
 
 def _counts(found: _Found) -> Floats:

@@ -28,6 +28,25 @@ class Drift:
         self._sessions = 0
         self._centre: float | None = None
 
+    @staticmethod
+    def length_of(sessions: int) -> int:
+        """Return how many consecutive sessions are a block, of so many in all."""
+        length = _LEAST_IN_BLOCK
+        while sessions > length * _MOST_BLOCKS:
+            length *= 2
+        return length
+
+    @classmethod
+    def of_blocks(cls, sums: Floats) -> "Drift":
+        """Return what blocks that were added up elsewhere say, to be read and not extended.
+
+        Args:
+            sums: Number, sum and sum of squares of each block, measured from one centre, shape (3, blocks).
+        """
+        made = cls()
+        made._sums = sums
+        return made
+
     def extend(self, values: Floats) -> None:
         """Take sessions in order; NaN is left out."""
         known = ~np.isnan(values)
