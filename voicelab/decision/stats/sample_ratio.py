@@ -132,20 +132,23 @@ class SampleRatio:
         """Take many sessions in whatever order, for one look at their end: E depends on counts alone.
 
         Args:
-            counts: Sessions of each arm, shape (k,), for a check that has seen none before.
+            counts: Sessions of each arm since the last look, or since the present weights began, shape (k,).
         """
-        # A product of (kappa w + 0) (kappa w + 1) ... is a quotient of gamma functions: the order of the sessions cancels out.
-        self.counts = np.asarray(counts, dtype=np.float64)
-        self._since = int(self.counts.sum())
+        # A product of (kappa w + n) (kappa w + n + 1) ... is a quotient of gamma functions: the order of the sessions
+        # cancels out, within an epoch of weights.
+        drawn = np.asarray(counts, dtype=np.float64)
+        before, t = self.counts, float(self.counts.sum())
+        self.counts = before + drawn
+        more = float(drawn.sum())
+        self._since += int(more)
         on = self._weights > 0
-        w, drawn = self._weights[on], self.counts[on]
-        t = float(self.counts.sum())
-        arms = gammaln(KAPPA * w + drawn) - gammaln(KAPPA * w) - drawn * np.log(w)
-        self._log_e = float(arms.sum() - (gammaln(KAPPA + t) - gammaln(KAPPA)))
-        if self.counts[~on].any():
+        w, n = KAPPA * self._weights[on], before[on]
+        arms = gammaln(w + n + drawn[on]) - gammaln(w + n) - drawn[on] * np.log(self._weights[on])
+        self._log_e += float(arms.sum() - (gammaln(KAPPA + t + more) - gammaln(KAPPA + t)))
+        if drawn[~on].any():
             self._log_e = np.inf
-        if t >= FIRST_SHOWN:
-            self.peak = max(0.0, self._log_e)
+        if t + more >= FIRST_SHOWN:
+            self.peak = max(self.peak, self._log_e)
 
     @property
     def promised(self) -> Floats:
