@@ -7,14 +7,14 @@ whole path. (Rates without a horizon have bets on every session there, and the e
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, in_blocks, look_again
+from voicelab.analysis.added_up import Added, ByUnit, Sessions, added_up, added_up_by_unit, in_blocks, look_again
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -30,13 +30,21 @@ from voicelab.analysis.kinds import as_asked, check_size, split
 from voicelab.analysis.missing import Missing, rule_of_missing
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.analysis.summed_columns import FLOATS, Relation, SumColumn, measured
+from voicelab.analysis.summed_moments import (
+    Found,
+    OutcomeSums,
+    by_cell,
+    parts_of_units,
+    plain_sums,
+    session_counts,
+    sums_of_units,
+)
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
 from voicelab.decision.drift import Drift
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
-from voicelab.decision.stats.moments import OF_UNITS, PLAIN, WITH_CUBES
 from voicelab.log.queries import quoted
 
 Floats = npt.NDArray[np.float64]
@@ -44,21 +52,6 @@ Floats = npt.NDArray[np.float64]
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
 _NO_ARMS = np.zeros(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class OutcomeSums:
-    """What the values of an outcome come to.
-
-    Attributes:
-        kind: Kind of the outcome.
-        parts: Moments of each arm in each epoch (see `voicelab.decision.stats.moments`), shape (epochs, rows, k).
-        centres: What the values of each arm are measured from; 0 for rates. Shape (k,).
-    """
-
-    kind: Kind
-    parts: Floats
-    centres: Floats
 
 
 @dataclass(frozen=True)
@@ -189,35 +182,7 @@ def _ids_sql(column: str, type_: str, unit: str) -> str:
     return f"CASE WHEN NOT isnan({quoted(column)}) THEN {quoted(column)} END" if type_ in FLOATS else quoted(column)
 
 
-class _Found(NamedTuple):
-    """What the database says, and how it is to be read.
-
-    Attributes:
-        columns: The outcomes, that which is judged by first.
-        kinds: Their kinds.
-        cells: Variant by variant and epoch by epoch, of the sessions that count.
-        units: Unit by unit, None without units.
-        arm_of: Arm of each variant, as the database names it.
-        shares: Weights of the variants in each epoch.
-        off: Variants that are switched off.
-        excluded: Sessions that are not counted, by reason.
-        ends: Lowest and highest value of the target.
-        drift: Whether the level of the target drifts; None for a rate.
-    """
-
-    columns: Sequence[SumColumn]
-    kinds: list[Kind]
-    cells: Cells
-    units: ByUnit | None
-    arm_of: dict[Any, int]
-    shares: list[dict[str, Any]]
-    off: list[str]
-    excluded: dict[str, int]
-    ends: tuple[float, float]
-    drift: Drift | None
-
-
-def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | None, warnings: list[str]) -> _Found:
+def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | None, warnings: list[str]) -> Found:
     """Return what the database says of the sessions that count."""
     cells = added_up(sessions)
     everything = cells.sessions
@@ -246,7 +211,7 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
     ):
         # What is missing could be as low and as high as what is there.
         look_again(sessions.values(), 0, sessions.columns[0], cells)
-    return _Found(
+    return Found(
         columns=sessions.columns,
         kinds=kinds,
         cells=cells,
@@ -293,12 +258,12 @@ def _kind_of(added: Sequence[Added], column: SumColumn) -> Kind:
     return as_asked(kind, column.name, column.asked)
 
 
-def _of(found: _Found, variant: str, rule: StopRule, unit: str | None, warnings: list[str]) -> Totals:
+def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: list[str]) -> Totals:
     """Return the sums of what the database says."""
-    counts = _counts(found)
-    assigned = counts if found.units is None else _by_cell(found, found.units.first * 1.0, found.units.first)
+    counts = session_counts(found)
+    assigned = counts if found.units is None else by_cell(found, found.units.first * 1.0, found.units.first)
     outcomes = {
-        column.name: _plain_sums(found, at) if found.units is None else _sums_of_units(found, at, found.units)
+        column.name: plain_sums(found, at) if found.units is None else sums_of_units(found, at, found.units)
         for at, column in enumerate(found.columns)
     }
     target = found.columns[0].name
@@ -335,91 +300,13 @@ def _of(found: _Found, variant: str, rule: StopRule, unit: str | None, warnings:
     return replace(totals, missing=_missing(found, totals, rule))
 
 
-def _counts(found: _Found) -> Floats:
-    """Return the sessions of each arm in each epoch."""
-    if found.units is not None:
-        return _by_cell(found, found.units.sessions)
-    counts = np.zeros((len(found.shares), len(found.shares[0])))
-    for (name, epoch), cell in found.cells.of.items():
-        counts[epoch, found.arm_of[name]] += cell.sessions
-    return counts
-
-
-def _by_cell(found: _Found, values: npt.NDArray[Any], mine: npt.NDArray[np.bool_] | None = None) -> Floats:
-    """Return sums of units' values by epoch and arm, shape (epochs, k)."""
-    units, k = found.units, len(found.shares[0])
-    assert units is not None  # noqa: S101 - asked of units alone
-    cells = units.epoch * k + units.arm
-    if mine is not None:
-        cells, values = cells[mine], values[mine]
-    return np.bincount(cells, values, len(found.shares) * k).astype(np.float64).reshape(len(found.shares), k)
-
-
-def _centres(found: _Found, at: int) -> Floats:
-    """Return what the values of each arm are measured from."""
-    centres = np.full(len(found.shares[0]), 0.0 if found.kinds[at] == "binary" else found.columns[at].centre)
-    if found.kinds[at] != "binary":
-        for name, own in found.cells.centres[at].items():
-            centres[found.arm_of[name]] = own
-    return centres
-
-
-def _plain_sums(found: _Found, at: int) -> OutcomeSums:
-    """Return the sums of one outcome where each session stands for itself."""
-    kind, column = found.kinds[at], found.columns[at]
-    rows = PLAIN if kind == "binary" else WITH_CUBES
-    parts = np.zeros((len(found.shares), rows, len(found.shares[0])))
-    for (name, epoch), cell in found.cells.of.items():
-        added = cell.outcomes[at]
-        if kind == "binary":
-            # What is 0 or 1 is its own square, and was measured from one of the two.
-            hits = round(added.total + added.n * found.cells.centres[at].get(name, column.centre))
-            sums: tuple[float, ...] = (added.n, hits, hits)
-        else:
-            # Beyond what a float can hold the sum of third powers is none: too large, whatever its sign.
-            sums = (added.n, added.total, added.squares, added.cubes if np.isfinite(added.cubes) else np.inf)
-        parts[epoch, :, found.arm_of[name]] += sums
-    return OutcomeSums(kind, parts, _centres(found, at))
-
-
-def _sums_of_units(found: _Found, at: int, units: ByUnit) -> OutcomeSums:
-    """Return the sums of one outcome where the sessions of a unit go together."""
-    centres = _centres(found, at)
-    n = units.n[at]
-    total = units.total[at] - n * (centres[units.arm] - found.columns[at].centre)
-    counted = units.first & (n > 0)
-    return OutcomeSums(found.kinds[at], _parts_of_units(found, n, total, counted), centres)
-
-
-def _parts_of_units(found: _Found, n: Floats, total: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
-    """Return the rows of moments by epoch and arm, shape (epochs, rows, k), from the number and sum of each unit."""
-    with np.errstate(over="ignore"):
-        squares, sizes = total * total, n * n
-        rows = (
-            n,
-            total,
-            squares,
-            squares * total,
-            n * total,
-            sizes,
-            np.ones_like(n),
-            n * squares,
-            sizes * total,
-            sizes * n,
-        )
-    parts = np.stack([_by_cell(found, row, counted) for row in rows], axis=1)
-    assert parts.shape[1] == OF_UNITS  # noqa: S101 - as moments are read
-    parts[:, 3] = np.where(np.isfinite(parts[:, 3]), parts[:, 3], np.inf)
-    return parts
-
-
-def _missing(found: _Found, totals: Totals, rule: StopRule) -> Missing | None:
+def _missing(found: Found, totals: Totals, rule: StopRule) -> Missing | None:
     """Return what is missing of the target, or None if nothing is, or nothing is there."""
     counts, kind = totals.counts, found.kinds[0]
     known, values = np.zeros_like(counts), np.zeros_like(counts)
     if found.units is not None:
-        known = _by_cell(found, found.units.n[0])
-        values = _by_cell(found, found.units.total[0]) + known * found.columns[0].centre
+        known = by_cell(found, found.units.n[0])
+        values = by_cell(found, found.units.total[0]) + known * found.columns[0].centre
     else:
         for (name, epoch), cell in found.cells.of.items():
             added, arm = cell.outcomes[0], found.arm_of[name]
@@ -432,7 +319,7 @@ def _missing(found: _Found, totals: Totals, rule: StopRule) -> Missing | None:
         parts = np.stack([counts, missing, missing], axis=1)
     else:
         sessions = found.units.sessions.astype(np.float64)
-        parts = _parts_of_units(found, sessions, sessions - found.units.n[0], found.units.first)
+        parts = parts_of_units(found, sessions, sessions - found.units.n[0], found.units.first)
     monitor = totals.looked_at(OutcomeSums("binary", parts, np.zeros(counts.shape[1])), rule_of_missing(rule))
     reached = counts.any(axis=1)
     return Missing(
