@@ -74,7 +74,7 @@ def by_cell(found: Found, values: npt.NDArray[Any], mine: npt.NDArray[np.bool_] 
     units, k = found.units, len(found.shares[0])
     assert units is not None  # noqa: S101 - asked of units alone
     cells = units.epoch * k + units.arm
-    if mine is not None:
+    if mine is not None and not mine.all():
         cells, values = cells[mine], values[mine]
     return np.bincount(cells, values, len(found.shares) * k).astype(np.float64).reshape(len(found.shares), k)
 
