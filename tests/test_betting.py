@@ -253,3 +253,18 @@ def test_the_sample_ratio_sees_what_probabilities_that_wander_would_hide():
     off = SampleRatio(np.array([0.3, 0.7]))
     off.extend(np.zeros(1, dtype=np.int64), np.array([[0.0, 1.0]]))
     assert off.extend(np.ones(1, dtype=np.int64), np.array([[0.5, 0.5]]))[-1] == np.inf
+
+
+def test_a_sample_ratio_goes_on_from_json_as_if_it_had_never_stopped():
+    rng = np.random.default_rng(5)
+    p = rng.choice([0.2, 0.5, 0.9], 400)
+    rows = np.stack([p, 1 - p], axis=1)
+    arms = (rng.random(400) > p).astype(np.int64)
+    whole, first, later = (SampleRatio(np.array([0.5, 0.5])) for _ in range(3))
+    whole.extend(arms[:200], rows[:200])
+    whole.extend(arms[200:], rows[200:])
+    first.extend(arms[:200], rows[:200])
+    later.restore(json.loads(json.dumps(first.to_json())))
+    later.extend(arms[200:], rows[200:])
+    assert later.to_json() == whole.to_json()
+    assert whole.promised == pytest.approx(rows.sum(axis=0))

@@ -270,3 +270,174 @@ def test_scales_have_a_few_round_ticks(low, high):
     assert 2 <= len(scale.ticks) <= 6
     assert scale.low <= low <= high <= scale.high
     assert scale.at(scale.low) < scale.at(scale.high)
+
+
+# --- doubts, the estimate at the stop, how much longer, what is missing ----------------------------------------------
+
+HALVES = {"formal": 0.5, "casual": 0.5}
+
+
+def two(n=2000, lift=0.12, seed=1, rule=None, weights=None, **more):
+    rng = np.random.default_rng(seed)
+    arm = rng.choice(list(HALVES), n)
+    frame = pd.DataFrame({"variant": arm, "booked": (rng.random(n) < np.where(arm == "casual", 0.3 + lift, 0.3)) * 1.0})
+    own = vl.StopRule(**{"max_iterations": 2000, "max_confidence": 95, "default": "formal"} | (rule or {}))
+    frame = more.pop("change", lambda given, rng: given)(frame, rng)
+    return vl.analyze(frame, outcome="booked", weights=weights or HALVES, rule=own, **more)
+
+
+def skewed():
+    rng = np.random.default_rng(3)
+    late = rng.integers(0, 2, 400)
+    values = rng.lognormal(3 + 0.55 * late, 1.1)
+    frame = pd.DataFrame({"variant": np.where(late, "casual", "formal"), "duration_s": values})
+    rule = vl.StopRule(max_iterations=400, max_confidence=95, default="formal")
+    return vl.analyze(frame, outcome="duration_s", weights=HALVES, rule=rule)
+
+
+def failures_lost(frame, rng):
+    """A quarter of one variant's failures are missing."""
+    lost = (frame["variant"] == "casual") & (frame["booked"] == 0) & (rng.random(len(frame)) < 0.25)
+    return frame.assign(booked=frame["booked"].where(~lost))
+
+
+def lost_unevenly():
+    return two(lift=0.06, seed=5, change=failures_lost, missing="exclude")
+
+
+@pytest.mark.parametrize(
+    ("made", "mark", "word"),
+    [
+        (skewed, "Approximate", "winner, approximate"),
+        (lost_unevenly, "Outcomes are missing unevenly", "winner, doubtful"),
+    ],
+    ids=["approximate", "missing unevenly"],
+)  # fmt: skip
+def test_a_winner_with_a_doubt_is_never_shown_without(made, mark, word):
+    result = made()
+    assert result.decision.conclusion == "winner"
+    (doubt,) = result.decision.doubts
+    text = assert_sound(result_card(result))
+    # The badge and the whole sentence, remedy included, come before the winner.
+    assert text.strip().startswith(f"{mark}\nWinner")
+    assert doubt in text.replace("\n", "")
+    assert text.replace("\n", "").index(doubt) < text.replace("\n", "").index("Stop: casual beats")
+    assert 'class="vl-card winner doubted"' in result_card(result)
+    assert f'aria-label="{mark}' in result_card(result)
+    # In the tile and in the table of variants too.
+    assert text.split("\n").count(word) == 2
+    assert "winner" not in text.split("\n")
+    lines = str(result).split("\n")
+    assert lines[:2] == [doubt, result.decision.verdict]
+    assert f"{mark[0].lower()}{mark[1:]}, winner" in repr(result)
+
+
+def test_what_is_approximate_is_not_called_valid():
+    text = text_of(result_card(skewed()))
+    assert "approximate at every look" in text
+    assert "valid at every look" not in text
+    assert "approximate at every look" in str(skewed())
+    assert "pproximate" not in text_of(result_card(two()))
+    assert "doubted" not in result_card(two()).split("</style>")[1]
+
+
+@pytest.mark.parametrize("default", ["formal", "casual"])
+def test_the_estimate_at_the_stop_comes_first_and_the_interval_beside_it(default):
+    result = two(rule={"default": default})
+    row = result.comparisons.iloc[0]
+    sign = 1 if row["variant"] == "casual" else -1
+    assert result.decision.winner == "casual"
+    ends = sorted(sign * row[f"difference_mue_{end}"] for end in ("lower", "upper"))
+    always = sorted(sign * row[f"difference_cs_{end}"] for end in ("lower", "upper"))
+    text = text_of(result_card(result)).replace("−", "-")
+    estimate = written(sign * row["difference_mue"], "points")
+    assert 0 < sign * row["difference_mue"] < sign * row["difference"]
+    assert f"{estimate} over formal at the stop" in text
+    for low, high in (ends, always):
+        assert f"{written(low, 'points').removesuffix(' points')} to {written(high, 'points')}" in text
+    assert text.index(estimate) < text.index(f"plain: {written(sign * row['difference'], 'points')}")
+    assert "doesn't remove the winner's curse" in text
+    assert 'class="thin"' in result_card(result)
+    head = next(line for line in str(result).split("\n") if "fixed-sample" in line)
+    assert head.index("at the stop") < head.index("difference") < head.index("always from")
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (analysed, "three variants and more"),
+        (lambda: two(lift=0.16, rule={"max_iterations": None}), "a stop that no declared number of sessions bounds"),
+        (lambda: two(lift=0.3, rule={"margin": 0.02}), "a margin"),
+    ],
+    ids=["three", "no horizon", "margin"],
+)
+def test_without_an_estimate_the_bias_is_said(made, why):
+    result = made()
+    assert result.decision.conclusion == "winner"
+    text = assert_sound(result_card(result))
+    assert "at the stop" not in text
+    assert f"with {why} there is no estimate that makes up for it: trust the interval" in text
+    assert "at the stop" not in str(result)
+
+
+def test_while_a_test_goes_on_the_card_says_how_much_longer():
+    result = two(400, 0.03)
+    text = assert_sound(result_card(result))
+    assert "How much longer?" in text
+    assert "If the smallest difference that matters" in text
+    assert "Reading this changes nothing that the confidence promises." in text
+    assert text.index("How much longer?") < text.index("The pairs that decide")
+    assert "How much longer?" not in text_of(result_card(two()))
+
+
+def test_the_worst_case_of_what_is_missing_is_shown():
+    result = lost_unevenly()
+    row = result.comparisons.iloc[0]
+    low, high = (written(row[f"difference_worst_{end}"], "points") for end in ("lower", "upper"))
+    text = text_of(result_card(result)).replace("−", "-")
+    assert f"at worst: {low.removesuffix(' points')} to {high}" in text
+    assert "whatever the missing outcomes are" in text
+    assert "at worst from" in str(result)
+    assert low in str(result)
+    assert "at worst" not in str(two()) + text_of(result_card(two()))
+
+
+def test_what_a_test_was_made_of_stands_in_its_method():
+    def known(frame, rng):
+        return frame.assign(
+            caller_id=rng.integers(0, 300, len(frame)), p=0.5, stars=rng.integers(1, 6, len(frame)), seconds=rng.gamma(2, 90, len(frame))
+        )  # fmt: skip
+
+    epochs = [(0, HALVES), (200, {"formal": 0.2, "casual": 0.8})]
+    drawn = two(400, 0.0, weights=epochs, change=later_mostly_casual)
+    assert "stratified over 2 epochs of weights" in text_of(result_card(drawn))
+    assert "sessions of one caller_id together" in text_of(result_card(two(400, 0.0, change=known, unit="caller_id")))
+    frame = known(pd.DataFrame({"variant": ["formal", "casual"] * 200}), np.random.default_rng(1))
+    capped = vl.analyze(frame, outcome="seconds", weights=HALVES, rule=vl.StopRule(max_iterations=900), cap=300)
+    assert "outcome seconds capped at 300" in text_of(result_card(capped))
+    assert "bets on means between 0 and 300" in text_of(result_card(capped))
+
+
+def later_mostly_casual(frame, rng):
+    return frame.assign(variant=np.where(rng.random(400) < np.repeat([0.5, 0.8], 200), "casual", "formal"))
+
+
+def test_weights_that_changed_are_shown_as_what_they_promised():
+    epochs = [(0, HALVES), (200, {"formal": 0.2, "casual": 0.8})]
+    result = two(400, 0.0, weights=epochs, change=later_mostly_casual)
+    assert dict(zip(result.variants["variant"], result.variants["weight"], strict=True)) == pytest.approx(
+        {"formal": 0.35, "casual": 0.65}
+    )
+    assert result.srm["expected"] == pytest.approx({"formal": 140.0, "casual": 260.0})
+    assert result.srm["p_value_fixed"] > 0.01
+    text = text_of(result_card(result))
+    assert "/ 35.0 %" in text
+    assert "for one look" in text
+
+
+def test_where_no_interval_is_known_none_is_spoken_of():
+    result = two(400, 0.0, weights={"casual": "p"}, change=lambda frame, rng: frame.assign(p=0.5))
+    text = assert_sound(result_card(result))
+    assert "no interval" in text
+    assert "% interval" not in text
+    assert "95 % interval" in text_of(result_card(two(400, 0.0)))

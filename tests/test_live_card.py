@@ -7,6 +7,7 @@ import IPython.display  # noqa: F401 - a kernel has it loaded
 import pytest
 
 import voicelab as vl
+from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import StopDecision
 from voicelab.simulation import progress_card
 from voicelab.simulation.progress_card import LiveCard, Standing
@@ -80,3 +81,40 @@ def test_names_that_people_give_stay_text():
 def test_outside_a_notebook_there_is_no_card(monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda *_, **__: pytest.fail("it was shown"))
     LiveCard(shown=True).show([object()], last=True)
+
+
+def going_on(outlook, conclusion="continue"):
+    rule = vl.StopRule.from_stop(STOP)
+    decision = StopDecision("t", False, conclusion, "none", None, "casual", 51.2, None, None, 3, None, {}, "Go on.")
+    return Standing(decision, rule, "binary", (("casual", 3, 0.5), ("formal", 2, 0.4)), outlook)
+
+
+def test_the_card_says_how_much_longer_until_the_test_stops():
+    outlook = [Outlook("matters", 0.05, (1200, 700, None), 0.3)]
+    markup = progress_card.as_html([going_on(lambda: outlook)])
+    assert "5.0 points, is true: about 1,200 more sessions" in markup
+    assert "30 % chance that the 4,000 end without a decision" in markup
+    assert "changes nothing that the confidence promises" in markup
+    assert "longer" not in progress_card.as_html([going_on(list)]).split("</style>")[1]
+    assert "more sessions" not in progress_card.as_html([going_on(lambda: outlook, "invalid_srm")])
+
+
+def test_a_forecast_is_made_only_when_the_card_is_drawn(shown, monkeypatch):
+    asked = []
+    now = [0.0]
+    outlook = lambda: asked.append(now[0]) or []
+    monkeypatch.setattr(progress_card.time, "monotonic", lambda: now[0])
+    card = LiveCard(shown=True)
+    for at in range(100):
+        now[0] = at / 100
+        card.show([going_on(outlook)])
+    assert len(asked) == len(shown) == 4
+    LiveCard(shown=False).show([going_on(lambda: pytest.fail("it was asked"))], last=True)
+
+
+def test_a_running_simulation_forecasts_its_tests(tmp_path, shown):
+    even = vl.World(truth={"greeting": {"booked": {"formal": 0.3, "casual": 0.3}}})
+    vl.simulate(handler, ["hi"], sessions=400, seed=1, world=even, workers=1, log=tmp_path / "log")
+    assert "If the smallest difference that matters" in shown[-1]
+    assert "If the difference so far" in shown[-1]
+    assert "of the 4,000" in shown[-1] or "that the 4,000 end without a decision" in shown[-1]

@@ -217,3 +217,64 @@ def test_sample_size_marks_what_the_declared_number_detects():
 
 def test_calibration_counts_what_lies_above_its_bound():
     assert plots.calibration(CALIBRATION).get_title(loc="left") == "False stops above their bound: 1 of 2"
+
+
+def decided(default="a", weights=None, n=900, **more):
+    rng = np.random.default_rng(2)
+    arm = rng.choice(["a", "b"], n)
+    frame = pd.DataFrame({"variant": arm, "booked": rng.random(n) < np.where(arm == "b", 0.5, 0.3), "p": 0.5})
+    rule = vl.StopRule(max_iterations=900, max_confidence=95, default=default)
+    return vl.analyze(frame, outcome="booked", weights=weights or {"a": 0.5, "b": 0.5}, rule=rule, **more)
+
+
+@pytest.mark.parametrize("default", ["a", "b"])
+def test_the_difference_shows_the_estimate_at_the_stop(default):
+    result = decided(default)
+    assert result.decision.winner == "b"
+    ax = plots.plot(result, "difference")
+    assert_drawn(ax)
+    assert any("estimate at the stop" in text.get_text() for text in ax.texts)
+    (container,) = ax.containers
+    value = abs(result.comparisons["difference_mue"].iloc[0])
+    assert container.lines[0].get_ydata() == pytest.approx([value])
+    assert container.lines[0].get_xdata() == pytest.approx([result.decision.stopped_at])
+    ends = sorted(result.comparisons[["difference_mue_lower", "difference_mue_upper"]].abs().iloc[0])
+    assert sorted(line[1] for line in container.lines[2][0].get_segments()[0]) == pytest.approx(ends)
+    assert not plots.plot(decided(n=100), "difference").containers
+
+
+@pytest.mark.parametrize("how", ["bounds", "probabilities"])
+def test_a_path_without_intervals_is_drawn_without(how):
+    if how == "probabilities":
+        result = decided(weights={"a": "p"}, n=300)
+    else:
+        rng = np.random.default_rng(4)
+        frame = pd.DataFrame({"variant": rng.choice(["a", "b"], 300), "stars": rng.integers(1, 6, 300)})
+        rule = vl.StopRule(max_iterations=900, max_confidence=95, default="a")
+        result = vl.analyze(frame, outcome="stars", weights={"a": 0.5, "b": 0.5}, rule=rule, bounds=(1, 5))
+    assert result.path["difference_cs_lower"].isna().all()
+    for kind in ("confidence", "difference", "variants", "shares"):
+        assert_drawn(plots.plot(result, kind))
+    assert "without an interval" in plots.plot(result, "difference").get_title(loc="left")
+    title = plots.plot(result, "variants").get_title(loc="left")
+    assert title == (
+        "Variants, without intervals"
+        if how == "probabilities"
+        else "Variants with their 95 % intervals, valid at every look"
+    )
+
+
+def test_over_epochs_the_variants_have_intervals_for_one_look():
+    result = decided(weights=[(0, {"a": 0.5, "b": 0.5}), (150, {"b": 0.5, "a": 0.5})], n=300)
+    assert_drawn(plots.plot(result, "variants"))
+    assert "for one look" in plots.plot(result, "variants").get_title(loc="left")
+    assert_drawn(plots.plot(result, "difference"))
+
+
+def test_what_is_approximate_is_not_called_valid_in_a_picture():
+    doubted = decided()
+    doubted = replace(doubted, decision=doubted.decision.with_doubts("Approximate: too few. Wait."))
+    for kind in ("confidence", "difference", "variants"):
+        title = plots.plot(doubted, kind).get_title(loc="left")
+        assert "approximate at every look" in title
+        assert "valid" not in title
