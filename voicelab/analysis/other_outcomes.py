@@ -20,6 +20,7 @@ _INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MANY = 100_000
 """Sessions from which what never stops a test is not looked at after each of them."""
 _LOOKS = 500
+_AT_ONCE = 1 << 20
 
 
 def seen_through(
@@ -35,12 +36,13 @@ def seen_through(
     n = len(data.arms) if sessions is None else len(sessions)
     # Looked at a few hundred times, evidence is hardly smaller than after every session; bets need every session.
     many = n >= _MANY and values.kind is not None and data.probabilities is None and limits is None
-    step = -(-n // _LOOKS) if many else chunk_of(len(data.weights))
+    every = -(-n // _LOOKS)
+    step = max(1, _AT_ONCE // every) * every if many else chunk_of(len(data.weights))
     for weights, part in data.parts(step, sessions):
         if weights is not None:
             monitor.new_weights(weights)
         if many:
-            monitor.skim(*data.seen(values, part), **data.drawn(part))
+            monitor.skim(*data.seen(values, part), **data.drawn(part), every=every)
         else:
             data.shown_to(monitor, values, part)
     return monitor

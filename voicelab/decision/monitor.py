@@ -372,18 +372,27 @@ class Monitor:
         *,
         units: Ints | None = None,
         probabilities: Floats | None = None,
+        every: int | None = None,
     ) -> None:
-        """Take many sessions with one look at their end, for what never stops a test; arguments as for `extend`.
+        """Take many sessions with few looks, for what never stops a test; arguments as for `extend`.
 
         Evidence that is looked at more seldom is no larger than it could be. The shares of the variants are not watched.
+
+        Args:
+            every: Sessions between two looks; by default there is one look at the end.
         """
         assert self.kind is not None  # noqa: S101 - asked of outcomes that were written
         assert self.evidence is not None  # noqa: S101 - as above
         del probabilities
         counted = session_values(values, written, crashed, self.kind)
-        self.tally.add_up(arms, counted, units)
+        # All looks are judged together: a hundred take hardly longer than one.
+        looks = []
+        for first in range(0, len(counted), every or len(counted)):
+            part = slice(first, first + (every or len(counted)))
+            self.tally.add_up(arms[part], counted[part], None if units is None else units[part])
+            looks.append(self.tally.epoch)
         self.sessions += len(counted)
-        self._look()
+        self._look(np.stack(looks, axis=1))
         self.recorded = self.recorded or bool(written.any())
 
     def look(self, parts: Floats, centres: Floats, sessions: Floats) -> None:
@@ -397,11 +406,11 @@ class Monitor:
         self.tally.epoch, self.tally.centres = parts, centres
         self.counts = self.counts + sessions
         self.sessions += int(sessions.sum())
-        self._look()
+        self._look(parts[:, np.newaxis])
 
-    def _look(self) -> None:
+    def _look(self, parts: Floats) -> None:
         if len(self.weights) > 1 and self.evidence is not None:
-            self._judged(self.evidence.look(Sums(self.tally.epoch[:, np.newaxis], self.tally.centres)))
+            self._judged(self.evidence.look(Sums(parts, self.tally.centres)))
 
     def settle(self) -> None:
         """Stop the test if its rule is fulfilled by now, whichever session it was that fulfilled it."""
