@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
-from voicelab.decision.stats import boundary, closed, compare, eprocess, moments
+from voicelab.decision.stats import boundary, closed, compare, criteria, eprocess, moments
 from voicelab.decision.stats.sample_ratio import SampleRatio
 
 EVEN = {"a": 0.5, "b": 0.5}
@@ -352,6 +352,109 @@ def test_single_sessions_under_a_horizon_give_the_same_floats_as_all_at_once(ses
     assert single.decision == whole.decision
     assert (single.pairs == whole.pairs).all()
     assert single.ratio.p_value == whole.ratio.p_value
+
+
+SHAPES = {
+    "normal": lambda rng, arms: rng.normal(5 + 0.2 * arms, 1 + arms),
+    "skewed": lambda rng, arms: rng.lognormal(0, 1.2, len(arms)),
+    "nearly all zero": lambda rng, arms: (rng.random(len(arms)) < 0.1) * rng.lognormal(0, 1, len(arms)),
+    "constant at first": lambda rng, arms: np.where(np.arange(len(arms)) < 60, 3.0, rng.normal(3, 1, len(arms))),
+    "tiny": lambda rng, arms: rng.normal(0, 1e-90, len(arms)),
+    "huge": lambda rng, arms: rng.normal(0, 1e60, len(arms)),
+    "far from 0": lambda rng, arms: 1.7e9 + rng.normal(0, 2, len(arms)),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("k", "direction"), [(2, "maximize"), (3, "minimize")])
+def test_single_numbers_under_a_horizon_give_the_same_floats_as_all_at_once(shape, k, direction):
+    rule = StopRule(max_iterations=700, max_confidence=99.9, direction=direction, default="a")
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        arms = rng.integers(0, k, 500)
+        values = SHAPES[shape](rng, arms)
+        written, crashed = rng.random(500) > 0.03, rng.random(500) < 0.02
+        whole, single = (watched(rule, dict.fromkeys("abc"[:k], 1 / k), "float") for _ in range(2))
+        whole.extend(arms, np.where(written, values, np.nan), written, crashed, np.arange(500))
+        for at in range(500):
+            single.update("abc"[arms[at]], float(values[at]) if written[at] else None, crashed=bool(crashed[at]))
+        assert single._adds_singly
+        assert (whole.evidence.peaks == single.evidence.peaks).all()
+        assert (whole.pairs == single.pairs).all()
+        assert whole.decision == single.decision
+        assert whole.drift.share == pytest.approx(single.drift.share, rel=1e-6, abs=1e-12)
+
+
+# --- many variants ---------------------------------------------------------------------------------------------------
+
+
+def family(rates, runs, length, seed=5):
+    """Return how often a truly equal pair is shown as sure, a winner named, a wrong one, and one less sure of a pair."""
+    k, rng = len(rates), np.random.default_rng(seed)
+    rates = np.array(rates)
+    equal = (rates[:, None] == rates) & ~np.eye(k, dtype=np.bool_)
+    found = dict.fromkeys(("equal", "winner", "wrong", "less sure"), 0)
+    for _ in range(runs):
+        monitor = watched(StopRule(max_iterations=length, max_confidence=95), {f"v{i}": 1 / k for i in range(k)})
+        arms = rng.integers(0, k, length)
+        feed(monitor, arms, rng.random(length) < rates[arms])
+        adjusted, winner = monitor.p_values_adjusted(), monitor.decision.winner
+        found["equal"] += bool((adjusted[equal] <= 0.05).any())
+        if winner is not None:
+            arm = monitor.variants.index(winner)
+            found["winner"] += 1
+            found["wrong"] += bool((rates >= rates[arm]).sum() > 1)
+            found["less sure"] += bool((np.delete(adjusted[arm], arm) > 0.05).any())
+    return {name: count / runs for name, count in found.items()}
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [[0.3] * 7 + [0.1], [0.5] * 2 + [0.2] * 6, [0.3] * 11 + [0.05]],
+    ids=["one of 8 worse", "two of 8 best", "one of 12 worse"],
+)
+def test_pairs_of_many_variants_are_sure_together(rates):
+    found = family(rates, 150, 100 * len(rates))
+    assert max(found["equal"], found["wrong"]) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+    assert found["less sure"] == 0
+
+
+def test_the_best_of_many_variants_is_found():
+    found = family([0.45] + [0.2] * 7, 40, 1500)
+    assert found["winner"] >= 0.9
+    assert found["wrong"] == found["less sure"] == 0
+
+
+@pytest.mark.parametrize("criterion", ["best", "vs_default", "any_difference"])
+@pytest.mark.parametrize("rule", [{"max_iterations": 400}, {}], ids=["horizon", "no horizon"])
+@pytest.mark.parametrize("kind", ["binary", "float"])
+def test_many_variants_too_give_the_same_floats_however_they_are_fed(criterion, rule, kind):
+    k, rng = 8, np.random.default_rng(3)
+    rule = StopRule(max_confidence=99.99, criterion=criterion, default="v2", **rule)
+    whole, parts = (watched(rule, {f"v{i}": 1 / k for i in range(k)}, kind) for _ in range(2))
+    arms = rng.integers(0, k, 390)
+    values = (rng.random(390) < 0.1 + 0.1 * arms) if kind == "binary" else rng.normal(0.3 * arms, 1)
+    feed(whole, arms, values)
+    at = 0
+    while at < 390:
+        end = min(390, at + 1 + at % 60)
+        feed(parts, arms[at:end], values[at:end], start=at)
+        if at % 3 == 0:
+            parts = Monitor.from_json(parts.to_json())
+        at = end
+    assert (whole.pairs == parts.pairs).all()
+    assert whole.decision == parts.decision
+    assert whole.pairs.min() < 0.2
+    # What the rule stops by is made of how far the pairs came, and of nothing else.
+    expected = criteria.stopping_p_value(whole.pairs[np.newaxis], whole.best[np.newaxis], criterion, 2)[0]
+    assert whole.p_value <= expected
+    if criterion != "vs_default":
+        assert whole.p_value == expected
+
+
+def test_what_equality_allows_is_what_shaffer_says():
+    assert closed._most_equal(4).tolist() == [6, 3, 3, 3, 2, 1]  # Shaffer 1986, table 1
+    assert closed._most_equal(5).tolist() == [10, 6, 6, 6, 6, 4, 4, 3, 2, 1]
 
 
 def test_floats_under_weights_that_change_at_once_wait_for_the_burn_in():

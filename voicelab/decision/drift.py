@@ -62,6 +62,18 @@ class Drift:
         self._sums = self._sums + np.array(added)
         self._sessions += len(values)
 
+    def add(self, value: float | None) -> None:
+        """Take one session, None if it is left out; the same floats as `extend`."""
+        if self._sessions + 1 > self._length * _MOST_BLOCKS:
+            self.extend(np.array([np.nan if value is None else value]))
+            return
+        if value is not None:
+            if self._centre is None:
+                self._centre = value
+            worth = value - self._centre
+            self._sums[:, self._sessions // self._length] += (1.0, worth, worth * worth)
+        self._sessions += 1
+
     @property
     def share(self) -> float:
         """Share of the variance that lies between the blocks, beyond what chance brings there (omega squared)."""

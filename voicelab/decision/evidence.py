@@ -20,7 +20,7 @@ from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.forecast import Forecast
 from voicelab.decision.stats.moments import Moments, means
 from voicelab.decision.stats.stagewise import Estimate
-from voicelab.decision.tally import Sums
+from voicelab.decision.tally import Sums, Tally
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,13 +95,13 @@ class Evidence(Protocol):
     def adds_singly(self) -> bool:
         """Whether `add` will do."""
 
-    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+    def add(self, arm: int, value: float, sums: Tally) -> Path | None:
         """Add one session; the same floats as `extend` without arrays of one element, which cost ten times as much.
 
         Args:
             arm: Its arm.
-            hit: Its binary outcome, None if it is left out.
-            parts: Moments of the epoch's arms, this session included, shape (3, k).
+            value: What it counts as.
+            sums: What the sessions come to, this one included.
 
         Returns:
             The path of one step, or None if nothing changes.

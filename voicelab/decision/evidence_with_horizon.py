@@ -5,8 +5,8 @@ from the sums, and what counts is only how far B ever came.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,24 @@ from voicelab.decision import pair_peaks
 from voicelab.decision.evidence import Floats, Ints, Path, Setting, mean_and_error
 from voicelab.decision.first_crossings import FirstCrossings
 from voicelab.decision.pair_peaks import Looks, PairPeaks
-from voicelab.decision.stats import boundary, closed, compare, criteria, scores, stagewise
+from voicelab.decision.stats import boundary, closed, compare, criteria, scores, single_scores, stagewise
 from voicelab.decision.stats.compare import Contrast, Stratum
 from voicelab.decision.stats.forecast import Forecast, drift_of, with_horizon
 from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats.single_scores import Arm
 from voicelab.decision.stats.stagewise import Estimate
-from voicelab.decision.tally import Sums
+from voicelab.decision.tally import Sums, Tally
+
+_UNKNOWN = "unknown"
+"""In place of an arm whose moments have changed."""
+
+
+class _Singly(NamedTuple):
+    """What `Horizon.add` keeps as plain numbers: the peaks, the weights, and what is known of each arm."""
+
+    peaks: list[list[float]]
+    weights: list[float]
+    arms: list[Arm | str | None]
 
 
 class Horizon:
@@ -46,6 +58,7 @@ class Horizon:
         # Of the epochs that are over, for each pair: sum of I d, of (I se)^2 and of I (Cochran, Mantel & Haenszel).
         self._past = np.zeros((3, k, k))
         self._strata = False
+        self._singly: _Singly | None = None
         rule, default = setting.rule, setting.default
         sure = rule.max_confidence
         self._crossings = FirstCrossings(math.inf if sure is None else boundary.threshold(1 - sure / 100))
@@ -62,7 +75,7 @@ class Horizon:
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments."""
-        k = len(self._weights)
+        k, self._singly = len(self._weights), None
         if self._many is not None:
             return self._of_many(self._many, sums, pair_peaks.at_every_pair(sums.parts.shape[1], k))
         # The running maximum, so that confidence never falls: a test that was sure once has been decided, and what B does
@@ -92,34 +105,76 @@ class Horizon:
 
     @property
     def adds_singly(self) -> bool:
-        """Whether `add` will do: a binary outcome without margin, epochs and units."""
-        plain = self._setting.plain_rates and not self._setting.rule.margin and not self._strata
+        """Whether `add` will do: sessions without units, without margin and epochs, of few variants."""
+        plain = not self._setting.with_units and not self._setting.rule.margin and not self._strata
         return plain and self._many is None
 
-    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+    def add(self, arm: int, value: float, sums: Tally) -> Path | None:
         """Take one session."""
-        del hit
-        n, hits = parts[0].tolist(), parts[1].tolist()
+        del value
+        if self._singly is None:
+            # What is asked for at every session, as plain numbers.
+            self._singly = _Singly(self.peaks.tolist(), self._weights.tolist(), [_UNKNOWN] * len(self._weights))
+        scored = self._rates_of(arm, sums.epoch) if self._setting.plain_rates else self._means_of(arm, sums)
         moved = False
-        for other in range(len(n)):
-            i, j = (arm, other) if arm < other else (other, arm)
-            if i == j or not n[i] or not n[j]:
-                continue
-            z = scores.rate_score_of(n[i], hits[i], n[j], hits[j])
-            if not z:
-                continue
-            w_i, w_j = float(self._weights[i]), float(self._weights[j])
-            share = n[i] * n[j] / (n[i] + n[j]) / (self._horizon * w_i * w_j / (w_i + w_j))
-            b = self._setting.sign * z * math.sqrt(min(1.0, share))
+        for i, j, z, root in scored:
+            b = self._setting.sign * z * root
             for a, c, value in ((i, j, b), (j, i, -b)):
-                if value > self.peaks[a, c]:
-                    self.peaks[a, c] = value
+                if value > self._singly.peaks[a][c]:
+                    self._singly.peaks[a][c] = self.peaks[a, c] = value
                     self._p[a][c] = boundary.p_value_of(value)
                     moved = True
         if not moved:
             return None
         self._crossings.note(self.peaks[np.newaxis], parts[:, np.newaxis])
         return self._path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
+
+    def _rates_of(self, arm: int, parts: Floats) -> Iterator[tuple[int, int, float, float]]:
+        """Yield score and root of the share of each pair of an arm."""
+        n, hits = parts[0].tolist(), parts[1].tolist()
+        for other in range(len(n)):
+            i, j = (arm, other) if arm < other else (other, arm)
+            if i != j and n[i] and n[j]:
+                z = scores.rate_score_of(n[i], hits[i], n[j], hits[j])
+                if z:
+                    yield i, j, z, self._root_of(n[i], n[j], i, j)
+
+    def _means_of(self, arm: int, sums: Tally) -> Iterator[tuple[int, int, float, float]]:
+        """Yield score and root of the share of each pair of an arm, of those that may have come further than before."""
+        assert self._singly is not None  # noqa: S101 - `add` has made it
+        arms, peaks = self._singly.arms, self._singly.peaks
+        arms[arm] = _UNKNOWN
+        for at, known in enumerate(arms):
+            if isinstance(known, str):
+                n, total, squares, cubes = sums.epoch[:, at].tolist()
+                arms[at] = single_scores.arm_of(n, total, squares, cubes, float(sums.centres[at]))
+        for other in range(len(arms)):
+            i, j = (arm, other) if arm < other else (other, arm)
+            if i == j:
+                continue
+            one, two = arms[i], arms[j]
+            if one is None or two is None:
+                z = self._by_arrays(sums, i, j)
+                if z:
+                    yield i, j, z, self._root_of(float(sums.epoch[0, i]), float(sums.epoch[0, j]), i, j)
+                continue
+            root = self._root_of(one.n, two.n, i, j)  # type: ignore[union-attr]  # none is unknown any more
+            above, ahead, behind = single_scores.most(one, two)  # type: ignore[arg-type]  # as above
+            first, second = (i, j) if above == (self._setting.sign > 0) else (j, i)
+            if ahead * root > peaks[first][second] or behind * root > peaks[second][first]:
+                yield i, j, single_scores.mean_score_of(one, two), root  # type: ignore[arg-type]  # as above
+
+    def _by_arrays(self, sums: Tally, i: int, j: int) -> float:
+        """Return the score of numbers that are beyond plain formulas: too few, constant, or of extreme size."""
+        if min(sums.epoch[0, i], sums.epoch[0, j]) < scores.BURN_IN:
+            return 0.0
+        now = Sums(sums.epoch[:, np.newaxis], sums.centres)
+        return float(scores.mean_score(now.of(i), now.of(j))[0])
+
+    def _root_of(self, n_i: float, n_j: float, i: int, j: int) -> float:
+        assert self._singly is not None  # noqa: S101 - `add` has made it
+        w_i, w_j = self._singly.weights[i], self._singly.weights[j]
+        return math.sqrt(min(1.0, n_i * n_j / (n_i + n_j) / (self._horizon * w_i * w_j / (w_i + w_j))))
 
     def _brownian(self, sums: Sums) -> Floats:
         """Return B of every ordered pair after each session, shape (T, k, k)."""
@@ -253,6 +308,7 @@ class Horizon:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `to_json` wrote."""
+        self._singly = None
         self._weights, self.peaks, self._past = (
             np.array(state[name], dtype=np.float64) for name in ("weights", "peaks", "past")
         )

@@ -22,7 +22,7 @@ from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.forecast import Forecast, without_horizon
 from voicelab.decision.stats.moments import Moments
 from voicelab.decision.stats.stagewise import Estimate
-from voicelab.decision.tally import Bools, Sums
+from voicelab.decision.tally import Bools, Sums, Tally
 
 
 class EProcess:
@@ -156,14 +156,12 @@ class EProcess:
         """Whether `add` will do: exact bets, among few enough arms to go through their intersections."""
         return self._exact and self._setting.plain_rates and len(self._weights) <= closed.MOST_ENUMERATED
 
-    def add(self, arm: int, hit: float | None, parts: Floats) -> Path | None:
+    def add(self, arm: int, value: float, sums: Tally) -> Path | None:
         """Add one session; what it is worth is averaged over the priors only when some evidence may have grown."""
-        del parts
-        if hit is None:
-            return None
+        del sums
         mine, is_second = _pairs_of(len(self._weights), arm)
         bets = [self._bets[pair] for pair in mine]
-        gains = eprocess.add_session(bets, is_second, hit, [self._shares[pair] for pair in mine])
+        gains = eprocess.add_session(bets, is_second, value, [self._shares[pair] for pair in mine])
         by_pair = {}
         for (i, j), (first, second) in zip(mine, gains, strict=True):
             forward, back = (first, second) if self._setting.sign > 0 else (second, first)

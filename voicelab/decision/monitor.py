@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.records import unwritten_value
 from voicelab.decision import stopping, verdict
 from voicelab.decision.drift import Drift
 from voicelab.decision.evidence import Evidence, Floats, Ints, Path, Setting
@@ -251,7 +252,7 @@ class Monitor:
             return None
         at = self.sessions if index is None else index
         if self._adds_singly and (value is None or isinstance(value, int | float)):
-            return self._add_binary(arm, value, at)
+            return self._add(arm, value, crashed, at)
         if self.kind is None and value is not None:
             raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
         return self.extend(
@@ -284,17 +285,22 @@ class Monitor:
 
     @property
     def _adds_singly(self) -> bool:
-        plain = self.kind == "binary" and self.trace is None and not self.with_probabilities
+        plain = self.trace is None and not self.with_probabilities and not self._with_units and self.limits.ends is None
         return plain and bool(self.evidence and self.evidence.adds_singly)
 
-    def _add_binary(self, arm: int, value: float | None, index: int) -> int | None:
-        """Do what `extend` does for one session of a binary outcome: a crash without a value is a failure there."""
+    def _add(self, arm: int, value: float | None, crashed: bool, index: int) -> int | None:
+        """Do what `extend` does for one session."""
         assert self.evidence is not None  # noqa: S101 - the caller has asked
+        assert self.kind is not None  # noqa: S101 - as above
         self.recorded = self.recorded or value is not None
-        if value is None or math.isfinite(value):
-            hit = 1.0 if value is not None and value > 0 else 0.0
-            self.tally.add_hit(arm, hit)
-            path = self.evidence.add(arm, hit, self.tally.epoch)
+        counted = unwritten_value(self.kind, crashed=crashed) if value is None else _as_number(value)
+        counted = counted if counted is not None and math.isfinite(counted) else None
+        if self.kind != "binary":
+            self.drift.add(counted)
+        if counted is not None:
+            counted = float(counted > 0) if self.kind == "binary" else counted
+            self.tally.add(arm, counted)
+            path = self.evidence.add(arm, counted, self.tally)
             if path is not None:
                 self.pairs, self.best = path.pairs, path.best
                 self._p = min(self._p, float(path.p[0]))

@@ -102,10 +102,18 @@ class Tally:
         if self.units is not None:
             self.units.new_epoch()
 
-    def add_hit(self, arm: int, hit: float) -> None:
-        """Add one session of a rate without units; the same floats as `extend`."""
+    def add(self, arm: int, value: float) -> None:
+        """Add one session without a unit; the same floats as `extend`."""
+        if self.kind != "binary":
+            if not self._centred[arm]:
+                self.centres, self._centred = self.centres.copy(), self._centred.copy()
+                self.centres[arm], self._centred[arm] = value, True
+            worth = value - float(self.centres[arm])
+            squares = worth * worth
+            self.epoch[:, arm] += (1.0, worth, squares, squares * worth)
+            return
         self.epoch[0, arm] += 1.0
-        if hit:
+        if value:
             self.epoch[1, arm] += 1.0
             self.epoch[2, arm] += 1.0
 

@@ -5,7 +5,8 @@
 - `detectable`: what a declared number of sessions finds.
 - `passage`: when Brownian motion with drift first leaves a band, which both rest on.
 - `eprocess`: evidence without a horizon; the method where it is not.
-- `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed.
+- `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed;
+  `single_scores`: the same for one session at a time.
 - `betting`: the same for means of outcomes with declared bounds, exact for every distribution.
 - `closed`: closed testing over pairs of variants; `criteria` says which pairs a rule asks for.
 - `moments`: what the values of an arm come to; `compare`: two arms by their moments, over epochs; `fixed` has the

@@ -83,7 +83,7 @@ class Moments(NamedTuple):
             # As `within`: of each unit's sum less its number x the mean, so that units of many sessions are no skewness.
             linear = self.cubes - 3 * mean * self.cross_squares
             return linear + 3 * mean**2 * self.sizes_cross - mean**3 * self.sizes_cubes
-        return self.cubes - 3 * mean * self.squares + 3 * mean**2 * self.total - mean**3 * self.n
+        return self.cubes - 3 * mean * self.squares + 3 * mean**2 * self.total - mean * mean * mean * self.n
 
 
 def moments_of(parts: Floats, centre: Any) -> Moments:
@@ -102,7 +102,9 @@ def moments_of(parts: Floats, centre: Any) -> Moments:
 
 def powers(values: Floats, rows: int) -> list[Floats]:
     """Return what values add to each row of moments, those of units left out: 1, v, v^2 and v^3."""
-    return [np.ones_like(values), values, values**2, values**3][: min(rows, WITH_CUBES)]
+    squares = values * values
+    # Not a power of 3, whose last digit need not be that of a single number's.
+    return [np.ones_like(values), values, squares, squares * values][: min(rows, WITH_CUBES)]
 
 
 def means(arm: Moments) -> Floats:

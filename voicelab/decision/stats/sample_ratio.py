@@ -119,7 +119,8 @@ class SampleRatio:
         counts = self.counts.tolist()
         w, t = float(self._weights[arm]), sum(counts)
         if w:
-            logs = np.log(np.array([KAPPA * w + counts[arm], KAPPA + t, w])).tolist()
+            # One call for all three: numpy's logarithm, whose last digit need not be that of `math`.
+            logs = np.log((KAPPA * w + counts[arm], KAPPA + t, w)).tolist()
             self._log_e = (logs[0] - logs[1] - logs[2]) + self._log_e
         else:
             self._log_e = np.inf
