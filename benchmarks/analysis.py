@@ -26,8 +26,12 @@ SINGLES = 20_000
 GREETING = Path(__file__).parent.parent / "data" / "logs" / "greeting"
 READING = 2.0
 # CPU over that of the yardstick: what is reached, and half as much again for noise.
-MOST = {"without the path": 2.0, "with the full path": 25.0}
+MOST = {"without the path": 2.0, "with the full path": 9.0}
 MOST_UPDATE = {"horizon": (130.0, 7.0), "no horizon": (360.0, 14.0)}
+MOST_UPDATE_FLOAT = (220.0, 15.0)
+MANY, FEW, OF_MANY = 40, 4, 8_000
+MOST_MANY = {True: 12.0, False: 5.0}
+"""CPU of 40 variants over that of 4, with the path and without."""
 OUTCOMES = ["booked", "asked", "duration_s"]
 WEIGHTS = dict.fromkeys(("formal", "casual", "friendly"), 1 / 3)
 
@@ -116,8 +120,11 @@ def plain_sums(sessions: list[tuple[str, bool]]) -> None:
         mine[2] += value * value
 
 
-def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[float, float]:
-    """Return CPU a session one by one and in one batch, over the sums', for a binary outcome of three variants."""
+def update_times(*, horizon: int | None, rates: tuple[float, ...], kind: str = "binary") -> tuple[float, float]:
+    """Return CPU a session one by one and in one batch, over the sums', for an outcome of three variants.
+
+    A float is spread around the rate of its variant, and skewed.
+    """
     import numpy as np
 
     from voicelab.decision.monitor import Monitor
@@ -126,10 +133,12 @@ def update_times(*, horizon: int | None, rates: tuple[float, ...]) -> tuple[floa
     rng = np.random.default_rng(1)
     arms = rng.integers(0, 3, SINGLES)
     hits = rng.random(SINGLES) < np.array(rates)[arms]
+    if kind == "float":
+        hits = np.array(rates)[arms] + rng.lognormal(0, 0.5, SINGLES)
     rule = StopRule(max_iterations=horizon, default="formal")
     single, batch = (Monitor(rule, WEIGHTS, test="t") for _ in range(2))
     for monitor in (single, batch):
-        monitor.know("binary")
+        monitor.know(kind)
     sessions = [(list(WEIGHTS)[arm], hit) for arm, hit in zip(arms, hits.tolist(), strict=True)]
     everywhere = np.ones(SINGLES, dtype=bool)
     base = cpu_us(lambda: plain_sums(sessions))
@@ -203,6 +212,42 @@ def updates(figures: Figures) -> None:
             figures.at_most(f"update one by one, {method}, {what}", one, MOST_UPDATE[method][0])
             figures.at_most(f"update in a batch, {method}, {what}", together, MOST_UPDATE[method][1])
 
+    times = [update_times(horizon=10**6, rates=(0.3, 0.3, 0.3), kind="float") for _ in range(ROUNDS)]
+    one, together = (statistics.median(part) for part in zip(*times, strict=True))
+    figures.at_most("update one by one, horizon, a float", one, MOST_UPDATE_FLOAT[0])
+    figures.at_most("update in a batch, horizon, a float", together, MOST_UPDATE_FLOAT[1])
+
+
+def analysis_time(variants: int, kind: str, horizon: int | None, *, path: bool) -> float:
+    """Return CPU seconds of the whole analysis of equal variants."""
+    import numpy as np
+    import pandas as pd
+
+    import voicelab as vl
+
+    rng = np.random.default_rng(1)
+    names = [f"v{at:02}" for at in range(variants)]
+    values = rng.random(OF_MANY) < 0.3 if kind == "binary" else rng.normal(10, 3, OF_MANY)
+    frame = pd.DataFrame({"variant": np.array(names)[rng.integers(0, variants, OF_MANY)], "outcome": values})
+    rule = vl.StopRule(max_iterations=horizon, max_confidence=99.9, default=names[0])
+    start = time.process_time()
+    result = vl.analyze(frame, outcome="outcome", weights=dict.fromkeys(names, 1 / variants), rule=rule, path=path)
+    assert len(result.comparisons) == variants * (variants - 1) // 2
+    return time.process_time() - start
+
+
+def many_variants(figures: Figures) -> None:
+    analysis_time(FEW, "binary", None, path=False)  # what is loaded with the first
+    for path, bound in MOST_MANY.items():
+        for kind in ("binary", "float"):
+            for method, horizon in (("horizon", OF_MANY + 1), ("no horizon", None)):
+                few, many = (
+                    statistics.median(analysis_time(k, kind, horizon, path=path) for _ in range(ROUNDS))
+                    for k in (FEW, MANY)
+                )
+                how = "with the path" if path else "by sums"
+                figures.at_most(f"{MANY} variants over {FEW}, {kind}, {method}, {how}", many / few, bound)
+
 
 def main() -> int:
     given = arguments(__doc__, "millions", 10.0, 0.5)
@@ -226,6 +271,7 @@ def main() -> int:
             figures.shown(f"{name}, over the sums", times)
         figures.shown(f"{name}, peak of memory", max(r[name][1] for r in rounds), "MB")
     updates(figures)
+    many_variants(figures)
     return figures.exit_code()
 
 
