@@ -126,7 +126,7 @@ class Horizon:
                     moved = True
         if not moved:
             return None
-        self._crossings.note(self.peaks[np.newaxis], parts[:, np.newaxis])
+        self._crossings.note(self.peaks[np.newaxis], sums.epoch[:, np.newaxis])
         return self._path(np.zeros(1, dtype=np.int64), np.array([self._p]), np.array([closed.beats_all_of(self._p)]))
 
     def _rates_of(self, arm: int, parts: Floats) -> Iterator[tuple[int, int, float, float]]:
