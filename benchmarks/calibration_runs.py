@@ -1,0 +1,292 @@
+"""Plays the tests of one cell of `calibration` and counts what came of them."""
+
+import math
+import zlib
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from calibration_cells import Cell
+from calibration_draws import Draw
+
+from voicelab.analysis.missing import missing_in
+from voicelab.analysis.sessions import TestData
+from voicelab.decision.doubts import doubts_of
+from voicelab.decision.monitor import Monitor
+from voicelab.decision.stats import closed, compare, criteria, fixed
+from voicelab.decision.stats.compare import Stratum
+from voicelab.decision.stats.moments import difference
+from voicelab.decision.tally import Sums, Tally
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MOST_LOOKS = 500
+"""Looks at an interval in one test: every session, or of longer tests as many that are evenly spread."""
+FEW_LOOKS, OF_BOUNDED = 5, 4
+"""Of bounded means, whose intervals are told one by one: looks in a test, and every how many tests there are any."""
+
+
+class Sessions(NamedTuple):
+    """The sessions of one test.
+
+    Attributes:
+        arms: Arm of each, shape (T,).
+        values: What it brought; NaN for nothing.
+        units: Its caller; None where none calls again.
+        epochs: Sessions of each epoch, with the weights that begin there (None: the first ones).
+    """
+
+    arms: Ints
+    values: Floats
+    units: Ints | None
+    epochs: list[tuple[slice, tuple[float, ...] | None]]
+
+
+def generator(cell: Cell, with_effect: bool, chunk: int) -> np.random.Generator:
+    """Return the random numbers of some replications of a cell: the same wherever and in whatever order they run."""
+    return np.random.default_rng([zlib.crc32(f"{cell.group}: {cell.name}".encode()), with_effect, chunk])
+
+
+def drawn(cell: Cell, draw: Draw, rng: np.random.Generator) -> Sessions:
+    """Draw the sessions of one test."""
+    begins = [(round(share * cell.m), weights) for share, weights in cell.epochs] or [(0, cell.weights)]
+    ends = [at for at, _ in begins[1:]] + [cell.m]
+    n = cell.m // cell.calls
+    arms = np.concatenate(
+        [
+            np.searchsorted(np.cumsum(weights)[:-1] / sum(weights), rng.random(min(end, n) - at), side="right")
+            for (at, weights), end in zip(begins, ends, strict=True)
+        ]
+    )
+    units = None
+    if cell.calls > 1:
+        units = rng.permutation(np.repeat(np.arange(n), cell.calls))
+        arms = arms[units]
+    epochs = [
+        (slice(at, end), None if not number else weights)
+        for number, ((at, weights), end) in enumerate(zip(begins, ends, strict=True))
+    ]
+    return Sessions(arms, draw.values(rng, arms, units), units, epochs)
+
+
+def played(cell: Cell, sessions: Sessions) -> Monitor:
+    """Have the monitor that decides tests watch these sessions, look by look."""
+    monitor = Monitor(
+        cell.rule,
+        dict(zip(cell.names, cell.weights, strict=True)),
+        kind=cell.kind,
+        with_units=sessions.units is not None,
+        **dict(cell.limits),
+    )
+    everywhere = np.ones(len(sessions.arms), dtype=np.bool_)
+    for part, weights in sessions.epochs:
+        if weights is not None:
+            monitor.new_weights(dict(zip(cell.names, weights, strict=True)))
+        units = None if sessions.units is None else sessions.units[part]
+        monitor.extend(
+            sessions.arms[part], sessions.values[part], everywhere[part], ~everywhere[part],
+            np.arange(part.start, part.stop), units=units,
+        )  # fmt: skip
+        if monitor.stopped:
+            break
+    return monitor
+
+
+def tallied(cell: Cell, monitor: Monitor, sessions: Sessions) -> tuple[Tally, list[tuple[Sums, int]]]:
+    """Return the sums of all sessions, beyond the stop as well, and how they went in each epoch."""
+    tally = Tally(len(cell.weights), cell.kind, with_units=sessions.units is not None)
+    counted = monitor.limits.applied(sessions.values)
+    went = []
+    for part, weights in sessions.epochs:
+        if weights is not None:
+            tally.new_epoch()
+        units = None if sessions.units is None else sessions.units[part]
+        went.append((tally.extend(sessions.arms[part], counted[part], units), len(tally.past)))
+    return tally, went
+
+
+def covers(
+    cell: Cell, monitor: Monitor, tally: Tally, went: list[tuple[Sums, int]], pair: tuple[int, int], truth: float
+) -> bool:
+    """Return whether the interval that holds at every look held at every look, also beyond the stop."""
+    step = max(1, cell.m // MOST_LOOKS)
+    for sums, n_past in went:
+        n = sums.parts.shape[1]
+        looks = np.unique(np.r_[np.arange(0, n, step), n - 1])
+        strata = tally.strata(*pair, sums.parts[:, looks], n_past)
+        low, high = monitor.evidence.interval(strata, pair, cell.alpha)
+        if not (np.all(low <= truth + 1e-9) and np.all(high >= truth - 1e-9)):
+            return False
+    return True
+
+
+def covers_bounded(cell: Cell, sessions: Sessions, pair: tuple[int, int], truth: float) -> bool:
+    """Return the same of bounded means, whose intervals hang on the bets: by a monitor that never stops."""
+    rule = cell.rule.__class__(max_iterations=cell.m) if cell.horizon else cell.rule.__class__()
+    monitor = Monitor(
+        rule, dict(zip(cell.names, cell.weights, strict=True)), kind=cell.kind, **dict(cell.limits)
+    )
+    everywhere = np.ones(len(sessions.arms), dtype=np.bool_)
+    for part in np.array_split(np.arange(cell.m), FEW_LOOKS):
+        monitor.extend(
+            sessions.arms[part], sessions.values[part], everywhere[part], ~everywhere[part], part
+        )
+        low, high = monitor.evidence.interval(monitor.strata(*pair), pair, cell.alpha)
+        if not low <= truth <= high:
+            return False
+    return True
+
+
+# --- what one look at the end would have found -----------------------------------------------------------------------
+
+
+def fixed_p(strata: list[Stratum], kind: str, margin: float) -> float:
+    """Return the two-sided p-value of one look: z of rates or Fisher's test, Welch's t, over epochs Cochran's, of callers
+    that of their sums."""
+    (a, b), *more = strata
+    if not more and a.units is None and not margin:
+        return fixed.p_value(a, b, kind)
+    contrast = compare.contrast(strata, kind)
+    freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
+    return fixed.by_error(float(contrast.difference) - margin, float(contrast.null_se), 0.0, 0.0, freedom)[0]
+
+
+def found_by_one_look(cell: Cell, draw: Draw, tally: Tally) -> bool:
+    """Return whether the fixed-sample test, adjusted for several variants as the criterion is, finds the best variant."""
+    k, rule = len(cell.weights), cell.rule
+    sign = 1.0 if rule.direction == "maximize" else -1.0
+    pairs = np.ones((k, k))
+    for i in range(k):
+        for j in range(k):
+            strata = tally.strata(i, j)
+            if i != j and sign * apart(strata, cell.kind) > rule.margin:
+                pairs[i, j] = fixed_p(strata, cell.kind, sign * rule.margin)
+    best = draw.right[0] if draw.right else k - 1
+    if cell.claims == "pair":
+        order = [(i, j) for i in range(k) for j in range(i)]
+        adjusted = closed.holm(np.array([min(pairs[i, j], pairs[j, i]) for i, j in order]))
+        return bool(adjusted[order.index((k - 1, 0))] <= cell.alpha)
+    if cell.claims == "harm":
+        return bool(pairs[best, 0] <= cell.alpha)
+    if rule.criterion == "vs_default":
+        return best in criteria.winners_against_default(pairs, 0, cell.alpha)
+    if rule.criterion == "any_difference":
+        return bool(criteria.stopping_p_value(pairs[np.newaxis], np.ones((1, k)), "any_difference", 0)[0] <= cell.alpha)
+    beats = closed.beats_all({(i, j): pairs[np.newaxis, i, j] for i in range(k) for j in range(k) if i != j}, k)
+    return bool(beats[best][0] <= cell.alpha)
+
+
+def apart(strata: list[Stratum], kind: str) -> float:
+    """Return the difference that one look sees."""
+    (a, b), *more = strata
+    return float(compare.contrast(strata, kind).difference) if more or a.units is not None else float(difference(a, b))
+
+
+# --- what a test claims ----------------------------------------------------------------------------------------------
+
+
+def claims_wrongly(cell: Cell, draw: Draw, monitor: Monitor, sessions: Sessions) -> bool:
+    """Return whether the test says what isn't so."""
+    if cell.claims == "harm":
+        return bool(monitor.pairs[1, 0] <= cell.alpha)
+    if cell.claims == "named missing":
+        return named_missing(cell, monitor, sessions)
+    if cell.claims == "pair":
+        equal = [(a, b) for a in range(len(draw.means)) for b in range(a) if draw.means[a] == draw.means[b]]
+        return any(monitor.pair_p_value_adjusted(a, b) <= cell.alpha for a, b in equal)
+    if cell.rule.criterion == "any_difference":
+        return monitor.p_value <= cell.alpha
+    wrong = monitor.winner is not None and monitor.variants.index(monitor.winner) not in draw.right
+    if cell.claims == "unnamed winner":
+        return wrong and not named_missing(cell, monitor, sessions)
+    return wrong
+
+
+def claims_rightly(cell: Cell, draw: Draw, monitor: Monitor, sessions: Sessions) -> bool:
+    """Return whether the test finds the last variant, or what else there is to be found."""
+    if cell.claims in {"harm", "named missing"}:
+        return claims_wrongly(cell, draw, monitor, sessions)
+    if cell.claims == "unnamed winner":
+        return named_missing(cell, monitor, sessions)
+    if cell.claims == "pair":
+        return monitor.pair_p_value_adjusted(len(draw.means) - 1, 0) <= cell.alpha
+    if cell.rule.criterion == "any_difference":
+        return monitor.p_value <= cell.alpha
+    return monitor.winner is not None and monitor.variants.index(monitor.winner) in draw.right
+
+
+def named_missing(cell: Cell, monitor: Monitor, sessions: Sessions) -> bool:
+    """Return whether outcomes are said to be missing unevenly, of the sessions up to the stop."""
+    n = monitor.sessions
+    everywhere = np.ones(n, dtype=np.bool_)
+    data = TestData(
+        "test", dict(zip(cell.names, cell.weights, strict=True)), cell.rule, "outcome", cell.kind, sessions.arms[:n],
+        sessions.values[:n], everywhere, ~everywhere, np.arange(n),
+    )  # fmt: skip
+    missing = missing_in(data)
+    return missing is not None and missing.is_uneven
+
+
+def uneven_by_one_look(tally: Tally, sessions: Sessions) -> bool:
+    """Return whether the fixed-sample test says at 1 % that outcomes are missing unevenly."""
+    lost = Tally(len(tally.centres), "binary")
+    lost.extend(sessions.arms, np.isnan(sessions.values) * 1.0)
+    return fixed.p_value(*lost.strata(1, 0)[0], "binary") <= 0.01
+
+
+def counts_of(cell: Cell, with_effect: bool, replications: int, chunk: int) -> "Counter[str]":
+    """Play some replications of a cell and count what came of them.
+
+    Returns:
+        Counts of: tests; claims that are wrong, of them those without a doubt, and right; tests with a doubt; sessions;
+        intervals, and those that held; estimates, and those above the truth; effects found by one look, and by both.
+    """
+    draw = cell.effect if with_effect else cell.null
+    assert draw is not None
+    rng, counts = generator(cell, with_effect, chunk), Counter()
+    for number in range(replications):
+        sessions = drawn(cell, draw, rng)
+        counts.update(_counts_of_one(cell, draw, sessions, number))
+    return counts
+
+
+def _counts_of_one(cell: Cell, draw: Draw, sessions: Sessions, number: int) -> dict[str, Any]:
+    monitor = played(cell, sessions)
+    tally, went = tallied(cell, monitor, sessions)
+    marked = bool(doubts_of(monitor))
+    wrong = claims_wrongly(cell, draw, monitor, sessions)
+    found = {
+        "tests": 1, "marked": marked, "wrong": wrong, "wrong, unmarked": wrong and not marked, "sessions": monitor.sessions,
+    }  # fmt: skip
+    pair, truth = (len(draw.means) - 1, 0), true_difference(cell, draw)
+    bounded = monitor.limits.ends is not None
+    if truth is not None and not (bounded and number % OF_BOUNDED):
+        held = covers_bounded(cell, sessions, pair, truth) if bounded else covers(cell, monitor, tally, went, pair, truth)
+        found |= {"intervals": 1, "held": held}
+    if truth is not None:
+        found |= estimated(monitor, truth)
+    if draw is cell.effect:
+        missing = cell.claims in {"named missing", "unnamed winner"}
+        right = claims_rightly(cell, draw, monitor, sessions)
+        seen = uneven_by_one_look(tally, sessions) if missing else found_by_one_look(cell, draw, tally)
+        found |= {"right": right, "by one look": seen, "by both": right and seen}
+    return found
+
+
+def estimated(monitor: Monitor, truth: float) -> dict[str, Any]:
+    """Return whether the estimate at the stop lies above the truth; nothing where there is no such estimate."""
+    estimate = getattr(monitor, "estimate", None)  # filled in with `Monitor.estimate`
+    if estimate is None or not monitor.stopped or not math.isfinite(estimate.difference):
+        return {}
+    return {"estimates": 1, "above": (estimate.difference > truth) + 0.5 * (estimate.difference == truth)}
+
+
+def true_difference(cell: Cell, draw: Draw) -> float | None:
+    """Return the true difference of the last and the first arm; None where the draw doesn't say that of what is judged."""
+    if dict(cell.limits).get("cap") is not None and draw.means[0] != draw.means[-1]:
+        return None
+    if cell.claims == "unnamed winner":
+        return None
+    return draw.means[-1] - draw.means[0]
