@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core; before numpy is loaded
 
@@ -72,6 +73,8 @@ def measured_on_all_cores(replications: int) -> Iterator[Measured]:
                 at, counts = number, {False: Counter(), True: Counter()}
             counts[with_effect].update(counted)
         yield measured(CELLS[at], counts[False], counts[True])
+        pool.close()
+        pool.join()
 
 
 def measured(cell: Cell, null: "Counter[str]", effect: "Counter[str]") -> Measured:
@@ -79,39 +82,46 @@ def measured(cell: Cell, null: "Counter[str]", effect: "Counter[str]") -> Measur
     return Measured(cell, null or effect, effect)
 
 
-def judge(figures: Figures, found: Measured) -> None:
-    """Print a cell's figures beside what is required of them."""
-    cell, null, effect = found.cell, found.null, found.effect
-    bound, n = cell.bound_percent, null["tests"]
-    kept = "wrong" if cell.strict else "wrong, unmarked"
-    allowed = bound + ERRORS * 100 * monte_carlo_error(bound / 100, n)
-    figures.at_most(f"{cell.group}: {cell.name}: false", found.share(kept), allowed, "%", target=bound)
-    if cell.exact:
-        figures.at_most("   with a doubt", found.share("marked"), 0.0, "%")
-    else:
-        figures.shown("   with a doubt", found.share("marked"), "%")
+def judge(figures: Figures, found: Measured) -> Measured:
+    """Print a cell's figures beside what is required of them; return it with what it missed."""
+    cell, before = found.cell, len(figures.missed)
+    print(f"\n{cell.group}: {cell.name}")
+    _judge_stops(figures, found)
     if found.is_approximate:
-        figures.shown("   false, doubted ones as well", found.share("wrong"), "%")
-        figures.shown("   interval held", found.share("held", "intervals"), "%")
+        figures.shown("false, doubted ones as well", found.share("wrong"), "%")
+        figures.shown("interval held", found.share("held", "intervals"), "%")
     else:
-        _judge_interval(figures, "", null)
-        _judge_interval(figures, ", with the effect", effect if effect is not null else Counter())
-    if effect:
+        _judge_interval(figures, "", found.null)
+        _judge_interval(figures, ", with the effect", found.effect if found.effect is not found.null else Counter())
+    if found.effect:
         _judge_power(figures, found)
-    figures.shown("   sessions, mean", null["sessions"] / n)
+    missed = tuple(figures.missed[before:])
+    figures.missed[before:] = [f"{cell.group}: {cell.name}: {what}" for what in missed]
+    return replace(found, missed=missed)
+
+
+def _judge_stops(figures: Figures, found: Measured) -> None:
+    cell, n = found.cell, found.null["tests"]
+    bound = cell.bound_percent
+    allowed = bound + ERRORS * 100 * monte_carlo_error(bound / 100, n)
+    figures.at_most("false", found.share(found.kept), allowed, "%", target=bound)
+    if cell.exact:
+        figures.at_most("doubted", found.share("marked"), 0.0, "%")
+    else:
+        figures.shown("doubted", found.share("marked"), "%")
+    figures.shown("sessions, mean", found.null["sessions"] / n)
 
 
 def _judge_interval(figures: Figures, when: str, counts: "Counter[str]") -> None:
     if counts["intervals"]:
         allowed = HELD - ERRORS * 100 * monte_carlo_error(HELD / 100, counts["intervals"])
-        figures.at_least(
-            f"   interval held{when}", 100 * counts["held"] / counts["intervals"], allowed, "%", target=HELD
-        )
+        figures.at_least(f"interval held{when}", 100 * counts["held"] / counts["intervals"], allowed, "%", target=HELD)
     if counts["estimates"]:
         error = ERRORS * 100 * monte_carlo_error(0.5, counts["estimates"])
         above = 100 * counts["above"] / counts["estimates"]
-        figures.at_least(f"   estimate above the truth{when}", above, MEDIAN[0] - error, "%", target=MEDIAN[0])
-        figures.at_most(f"   estimate above the truth{when}", above, MEDIAN[1] + error, "%", target=MEDIAN[1])
+        figures.at_least(f"estimate above the truth{when}", above, MEDIAN[0] - error, "%", target=MEDIAN[0])
+        figures.at_most(f"estimate above the truth{when}", above, MEDIAN[1] + error, "%", target=MEDIAN[1])
+        figures.shown(f"estimate's interval held{when}", 100 * counts["its interval held"] / counts["estimates"], "%")
 
 
 def _judge_power(figures: Figures, found: Measured) -> None:
@@ -125,23 +135,33 @@ def _judge_power(figures: Figures, found: Measured) -> None:
         # Of the difference to the floor, in the same tests: where both find the same, it hardly varies.
         squares = right - 2 * FLOOR * effect["by both"] / n + FLOOR**2 * one_look
         allowed = required - ERRORS * 100 * max(0.0, (squares - (right - FLOOR * one_look) ** 2) / n) ** 0.5
-    figures.at_least("   found", 100 * right, allowed, "%", target=required)
-    figures.shown("   by one look", 100 * one_look, "%")
+    figures.at_least("found", 100 * right, allowed, "%", target=required)
+    figures.shown("by one look", 100 * one_look, "%")
     if cell.claims == "winner" and cell.rule.criterion != "any_difference":
         wrong = 0.2 if cell.known is not None else cell.bound_percent
         allowed = wrong + ERRORS * 100 * monte_carlo_error(wrong / 100, n)
-        figures.at_most("   another one named", 100 * effect["wrong"] / n, allowed, "%", target=wrong)
+        figures.at_most("another one named", 100 * effect["wrong"] / n, allowed, "%", target=wrong)
+
+
+def cpu_seconds() -> float:
+    """Return what the processes took that have ended; 0 where the system doesn't say."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:
     given = arguments(__doc__, "replications", WHOLE, QUICK)
-    figures, start, found = Figures(), time.perf_counter(), []
-    for cell in measured_on_all_cores(given.replications):
-        found.append(cell)
-        judge(figures, cell)
-    print(f"{len(found)} cells, {given.replications:,} replications of each, {time.perf_counter() - start:.0f} s")
+    figures, start = Figures(), time.perf_counter()
+    found = [judge(figures, cell) for cell in measured_on_all_cores(given.replications)]
+    print(
+        f"\n{len(found)} cells, {given.replications:,} replications of each, {time.perf_counter() - start:.0f} s, {cpu_seconds():.0f} s of CPU"
+    )
     if not given.quick:
-        write(found, given.replications, figures.missed)
+        write(found, given.replications)
     return figures.exit_code()
 
 

@@ -1,12 +1,15 @@
 """Writes what `calibration` measured: docs/calibration.md and docs/calibration.svg."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibration_cells import Cell, monte_carlo_error
+
+if TYPE_CHECKING:
+    from collections import Counter
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -22,11 +25,13 @@ class Measured:
         cell: The cell.
         null: Counts of the tests without a difference (see `calibration_runs.counts_of`).
         effect: Counts of those with one; empty without.
+        missed: Which figures lie beyond what is required, as `calibration.judge` names them.
     """
 
     cell: Cell
     null: "Counter[str]"
     effect: "Counter[str]"
+    missed: tuple[str, ...] = ()
 
     def share(self, what: str, of: str = "tests", effect: bool = False) -> float:
         """Return a share in percent; NaN of nothing."""
@@ -37,6 +42,11 @@ class Measured:
     def is_approximate(self) -> bool:
         """Whether most tests say of themselves that they are, and the cell makes no promise all the same."""
         return not self.cell.strict and self.null["marked"] > MOSTLY * self.null["tests"]
+
+    @property
+    def kept(self) -> str:
+        """Which false stops have the bound: those that carry no doubt; where the cell is strict, all."""
+        return "wrong" if self.cell.strict else "wrong, unmarked"
 
     def with_error(self, what: str, effect: bool = False) -> str:
         """Return a share with its Monte-Carlo error."""
@@ -56,6 +66,7 @@ session. Everything is seeded, each setting by its name: whoever runs it again f
 - **doubted**: tests whose decision says that it is approximate. A rate, and a mean with bounds or a cap, never does.
 - **interval held**: tests whose interval, said to hold at every look, held at every look up to the declared number of
   sessions, without and with the effect; at least 94 are required.
+- **estimate too high**: of the median-unbiased estimates at the stop, those above the truth; 45 to 55 are allowed.
 - **found**: tests with an effect that named the right variant, and what one look at all sessions would have found by the usual
   test (pooled z or Fisher's for rates, Welch's t for means, Cochran's over epochs, cluster-robust z for callers, adjusted for
   several variants in the same way). At least nine tenths of that are required, or what had been measured before, less a point.
@@ -68,63 +79,104 @@ _FEW_HITS = (
 )
 
 
-def write(found: Sequence[Measured], replications: int, missed: Sequence[str]) -> None:
+def write(found: Sequence[Measured], replications: int) -> None:
     """Write the report and its picture."""
     kept = [each for each in found if not each.is_approximate]
     approximate = [each for each in found if each.is_approximate]
     tests = sum(each.null["tests"] + (each.effect["tests"] if each.effect is not each.null else 0) for each in found)
     smallest = min(each.effect["tests"] for each in found if each.effect)
     fewer = f", and {smallest:,} or more of each with one" if smallest < replications else ", and as many with one"
-    lines = [_INTRO.format(tests=tests, replications=replications, fewer=fewer, few_hits=_FEW_HITS), _verdict(missed), ""]
+    lines = [
+        _INTRO.format(tests=tests, replications=replications, fewer=fewer, few_hits=_FEW_HITS),
+        _verdict(found),
+        "",
+    ]
     lines += ["![False stops of each setting beside its bound](calibration.svg)", ""]
     for group, cells in groupby(kept, key=lambda each: each.cell.group):
-        lines += [f"## {group}", "", *_table(cells), ""]
-    lines += [
-        "## Approximate, and said so by the decision",
-        "",
-        "Most of these tests carry a doubt before their verdict. No bound is promised for them: this is what was measured. The few",
-        "that carry none keep the bound all the same (last column).",
-        "",
-        *_approximate(approximate),
-    ]
+        lines += [f"## {group}", "", *_table(_PROMISED, cells), ""]
+    if approximate:
+        lines += [
+            "## Approximate, and said so by the decision",
+            "",
+            _APPROXIMATE_INTRO,
+            *_table(_APPROXIMATE, approximate),
+        ]
     (DOCS / "calibration.md").write_text("\n".join(lines).rstrip() + "\n")
     draw(kept, DOCS / "calibration.svg")
 
 
-def _verdict(missed: Sequence[str]) -> str:
-    if not missed:
+_APPROXIMATE_INTRO = """Most of these tests carry a doubt before their verdict. No bound is promised for them: this is what was measured. Those
+that carry none keep the bound all the same (last column).
+"""
+
+
+def _verdict(found: Sequence[Measured]) -> str:
+    n = sum(len(each.missed) for each in found)
+    if not n:
         return "No figure lies beyond what is required by more than three Monte-Carlo errors."
-    return f"{len(missed)} figures lie beyond what is required by more than three Monte-Carlo errors: they stand in **bold**."
+    return f"**{n} figures lie beyond what is required by more than three Monte-Carlo errors**: they stand in bold."
 
 
-def _table(cells: Iterable[Measured]) -> list[str]:
-    rows = ["| setting | false stops, % | bound | doubted, % | interval held, % | found, % | by one look, % |", "|" + "---|" * 7]
-    for each in cells:
-        cell = each.cell
-        kept = "wrong" if cell.strict else "wrong, unmarked"
-        false = each.with_error(kept)
-        if not cell.strict and each.null["wrong"] != each.null["wrong, unmarked"]:
-            false += f" ({each.share('wrong'):.1f} with doubted ones)"
-        held = " / ".join(_plain(each.share("held", "intervals", effect)) for effect in (False, True))
-        rows.append(
-            f"| {cell.name} | {false} | {cell.bound_percent:g} | {_plain(each.share('marked'))} | {held} | {_power(each)} |"
-        )
-    return rows
+# --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _power(each: Measured) -> str:
-    return f"{each.with_error('right', effect=True)} | {_plain(each.share('by one look', effect=True))}" if each.effect else " | "
+def _false(each: Measured) -> str:
+    more = each.null["wrong"] != each.null[each.kept]
+    return each.with_error(each.kept) + (f" ({each.share('wrong'):.1f} with doubted ones)" if more else "")
 
 
-def _approximate(cells: Iterable[Measured]) -> list[str]:
-    rows = ["| setting | false stops, % | doubted, % | interval held, % | found, % | by one look, % | false without a doubt, % |"]
-    rows.append("|" + "---|" * 7)
-    for each in cells:
-        rows.append(
-            f"| {each.cell.name} | {each.with_error('wrong')} | {_plain(each.share('marked'))} | "
-            f"{_plain(each.share('held', 'intervals'))} | {_power(each)} | {each.with_error('wrong, unmarked')} |"
-        )
-    return rows
+def _held(each: Measured) -> str:
+    with_effect = each.effect is not each.null and each.effect
+    parts = [_bold(each, "interval held", _plain(each.share("held", "intervals")))]
+    if with_effect:
+        share = _plain(each.share("held", "intervals", effect=True))
+        parts.append(_bold(each, "interval held, with the effect", share))
+    return " / ".join(part for part in parts if part)
+
+
+def _too_high(each: Measured) -> str:
+    parts = []
+    for effect in (False, True):
+        share = _plain(each.share("above", "estimates", effect))
+        parts.append(_bold(each, "estimate above the truth" + (", with the effect" if effect else ""), share))
+    return " / ".join(part for part in parts if part)
+
+
+_Column = tuple[str, str, Callable[[Measured], str]]
+"""Its head, the figure that it shows, and the text of a cell."""
+_SETTING: _Column = ("setting", "", lambda each: each.cell.name)
+_DOUBTED: _Column = ("doubted, %", "doubted", lambda each: _plain(each.share("marked")))
+_POWER: tuple[_Column, ...] = (
+    ("found, %", "found", lambda each: each.with_error("right", effect=True) if each.effect else ""),
+    ("by one look, %", "", lambda each: _plain(each.share("by one look", effect=True))),
+)
+_PROMISED: tuple[_Column, ...] = (
+    _SETTING,
+    ("false stops, %", "false", _false),
+    ("bound", "", lambda each: f"{each.cell.bound_percent:g}"),
+    _DOUBTED,
+    ("interval held, %", "", _held),
+    ("estimate too high, %", "", _too_high),
+    *_POWER,
+)
+_APPROXIMATE: tuple[_Column, ...] = (
+    _SETTING,
+    ("false stops, %", "", lambda each: each.with_error("wrong")),
+    _DOUBTED,
+    ("interval held, %", "", lambda each: _plain(each.share("held", "intervals"))),
+    *_POWER,
+    ("false without a doubt, %", "false", lambda each: each.with_error("wrong, unmarked")),
+)
+
+
+def _table(columns: Sequence[_Column], cells: Iterable[Measured]) -> list[str]:
+    rows = [[head for head, _, _ in columns], ["---"] * len(columns)]
+    rows += [[_bold(each, figure, text(each)) for _, figure, text in columns] for each in cells]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _bold(each: Measured, figure: str, text: str) -> str:
+    return f"**{text}**" if text and figure in each.missed else text
 
 
 def _plain(number: float) -> str:
@@ -147,7 +199,7 @@ def draw(kept: Sequence[Measured], path: Path) -> None:
 
     rows = []
     for each in kept:
-        n, wrong = each.null["tests"], each.null["wrong" if each.cell.strict else "wrong, unmarked"]
+        n, wrong = each.null["tests"], each.null[each.kept]
         low, high = wilson(wrong, n)
         rows.append((each.cell.name, wrong / n, low, high, each.cell.bound_percent / 100))
     frame = pd.DataFrame(rows, columns=["setting", "false_stops", "low", "high", "bound"])

@@ -1,6 +1,5 @@
 """Plays the tests of one cell of `calibration` and counts what came of them."""
 
-import math
 import zlib
 from collections import Counter
 from typing import Any, NamedTuple
@@ -16,14 +15,16 @@ from voicelab.decision.doubts import doubts_of
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.stats import closed, compare, criteria, fixed
 from voicelab.decision.stats.compare import Stratum
-from voicelab.decision.stats.moments import difference
-from voicelab.decision.tally import Sums, Tally
+from voicelab.decision.stats.moments import difference, moments_of
+from voicelab.decision.tally import Tally
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MOST_LOOKS = 500
 """Looks at an interval in one test: every session, or of longer tests as many that are evenly spread."""
+ROUNDING = 1e-9
+"""How far a truth may lie outside of an interval for the digits of floats alone."""
 FEW_LOOKS, OF_BOUNDED = 5, 4
 """Of bounded means, whose intervals are told one by one: looks in a test, and every how many tests there are any."""
 
@@ -94,45 +95,61 @@ def played(cell: Cell, sessions: Sessions) -> Monitor:
     return monitor
 
 
-def tallied(cell: Cell, monitor: Monitor, sessions: Sessions) -> tuple[Tally, list[tuple[Sums, int]]]:
-    """Return the sums of all sessions, beyond the stop as well, and how they went in each epoch."""
+class Epoch(NamedTuple):
+    """Moments of the arms (see `voicelab.decision.stats.moments`) in one epoch.
+
+    Attributes:
+        looks: After each of the sessions looked at, shape (rows, L, k).
+        past: At the end of each epoch before, shape (rows, k).
+        centres: What they are measured from, shape (k,).
+    """
+
+    looks: Floats
+    past: list[Floats]
+    centres: Floats
+
+
+def tallied(cell: Cell, monitor: Monitor, sessions: Sessions) -> tuple[Tally, list[Epoch]]:
+    """Return the sums of all sessions, beyond the stop as well, and what they were on the way."""
     tally = Tally(len(cell.weights), cell.kind, with_units=sessions.units is not None)
     counted = monitor.limits.applied(sessions.values)
+    step = max(1, cell.m // MOST_LOOKS)
     went = []
     for part, weights in sessions.epochs:
         if weights is not None:
             tally.new_epoch()
         units = None if sessions.units is None else sessions.units[part]
-        went.append((tally.extend(sessions.arms[part], counted[part], units), len(tally.past)))
-    return tally, went
+        parts = tally.extend(sessions.arms[part], counted[part], units).parts
+        # The last look first: from there on backwards, so that the end is always among them.
+        went.append((parts[:, ::-step], list(tally.past)))
+    return tally, [Epoch(looks, past, tally.centres) for looks, past in went]
 
 
-def covers(
-    cell: Cell, monitor: Monitor, tally: Tally, went: list[tuple[Sums, int]], pair: tuple[int, int], truth: float
-) -> bool:
-    """Return whether the interval that holds at every look held at every look, also beyond the stop."""
-    step = max(1, cell.m // MOST_LOOKS)
-    for sums, n_past in went:
-        n = sums.parts.shape[1]
-        looks = np.unique(np.r_[np.arange(0, n, step), n - 1])
-        strata = tally.strata(*pair, sums.parts[:, looks], n_past)
+def held_in_each(cell: Cell, monitor: Monitor, pair: tuple[int, int], truth: float, tests: list[list[Epoch]]) -> Any:
+    """Return in which tests the interval that holds at every look held at every look, also beyond the stop.
+
+    All tests at once: what an interval takes hardly grows with the number of looks.
+    """
+    held = np.ones(len(tests), dtype=np.bool_)
+    for epochs in zip(*tests, strict=True):
+        n = epochs[0].looks.shape[1]
+        centres = np.repeat([epoch.centres for epoch in epochs], n, axis=0)
+        parts = [np.repeat(np.stack(past, axis=1), n, axis=1) for past in zip(*(e.past for e in epochs), strict=True)]
+        parts.append(np.concatenate([epoch.looks for epoch in epochs], axis=1))
+        strata = [tuple(moments_of(of_epoch[:, :, arm], centres[:, arm]) for arm in pair) for of_epoch in parts]
         low, high = monitor.evidence.interval(strata, pair, cell.alpha)
-        if not (np.all(low <= truth + 1e-9) and np.all(high >= truth - 1e-9)):
-            return False
-    return True
+        inside = (low <= truth + ROUNDING) & (high >= truth - ROUNDING)
+        held &= inside.reshape(len(tests), n).all(axis=1)
+    return held
 
 
 def covers_bounded(cell: Cell, sessions: Sessions, pair: tuple[int, int], truth: float) -> bool:
     """Return the same of bounded means, whose intervals hang on the bets: by a monitor that never stops."""
     rule = cell.rule.__class__(max_iterations=cell.m) if cell.horizon else cell.rule.__class__()
-    monitor = Monitor(
-        rule, dict(zip(cell.names, cell.weights, strict=True)), kind=cell.kind, **dict(cell.limits)
-    )
+    monitor = Monitor(rule, dict(zip(cell.names, cell.weights, strict=True)), kind=cell.kind, **dict(cell.limits))
     everywhere = np.ones(len(sessions.arms), dtype=np.bool_)
     for part in np.array_split(np.arange(cell.m), FEW_LOOKS):
-        monitor.extend(
-            sessions.arms[part], sessions.values[part], everywhere[part], ~everywhere[part], part
-        )
+        monitor.extend(sessions.arms[part], sessions.values[part], everywhere[part], ~everywhere[part], part)
         low, high = monitor.evidence.interval(monitor.strata(*pair), pair, cell.alpha)
         if not low <= truth <= high:
             return False
@@ -246,27 +263,30 @@ def counts_of(cell: Cell, with_effect: bool, replications: int, chunk: int) -> "
     draw = cell.effect if with_effect else cell.null
     assert draw is not None
     rng, counts = generator(cell, with_effect, chunk), Counter()
+    pair, truth, epochs = (len(draw.means) - 1, 0), true_difference(cell, draw), []
     for number in range(replications):
         sessions = drawn(cell, draw, rng)
-        counts.update(_counts_of_one(cell, draw, sessions, number))
+        monitor = played(cell, sessions)
+        tally, went = tallied(cell, monitor, sessions)
+        counts.update(_counts_of_one(cell, draw, sessions, monitor, tally))
+        if truth is None:
+            continue
+        counts.update(estimated(cell, monitor, pair, truth))
+        if monitor.limits.ends is None:
+            epochs.append(went)
+        elif not number % OF_BOUNDED:
+            counts.update({"intervals": 1, "held": covers_bounded(cell, sessions, pair, truth)})
+    if epochs:
+        counts.update({"intervals": len(epochs), "held": int(held_in_each(cell, monitor, pair, truth, epochs).sum())})
     return counts
 
 
-def _counts_of_one(cell: Cell, draw: Draw, sessions: Sessions, number: int) -> dict[str, Any]:
-    monitor = played(cell, sessions)
-    tally, went = tallied(cell, monitor, sessions)
+def _counts_of_one(cell: Cell, draw: Draw, sessions: Sessions, monitor: Monitor, tally: Tally) -> dict[str, Any]:
     marked = bool(doubts_of(monitor))
     wrong = claims_wrongly(cell, draw, monitor, sessions)
     found = {
         "tests": 1, "marked": marked, "wrong": wrong, "wrong, unmarked": wrong and not marked, "sessions": monitor.sessions,
     }  # fmt: skip
-    pair, truth = (len(draw.means) - 1, 0), true_difference(cell, draw)
-    bounded = monitor.limits.ends is not None
-    if truth is not None and not (bounded and number % OF_BOUNDED):
-        held = covers_bounded(cell, sessions, pair, truth) if bounded else covers(cell, monitor, tally, went, pair, truth)
-        found |= {"intervals": 1, "held": held}
-    if truth is not None:
-        found |= estimated(monitor, truth)
     if draw is cell.effect:
         missing = cell.claims in {"named missing", "unnamed winner"}
         right = claims_rightly(cell, draw, monitor, sessions)
@@ -275,12 +295,14 @@ def _counts_of_one(cell: Cell, draw: Draw, sessions: Sessions, number: int) -> d
     return found
 
 
-def estimated(monitor: Monitor, truth: float) -> dict[str, Any]:
-    """Return whether the estimate at the stop lies above the truth; nothing where there is no such estimate."""
-    estimate = getattr(monitor, "estimate", None)  # filled in with `Monitor.estimate`
-    if estimate is None or not monitor.stopped or not math.isfinite(estimate.difference):
+def estimated(cell: Cell, monitor: Monitor, pair: tuple[int, int], truth: float) -> dict[str, Any]:
+    """Return whether the median-unbiased estimate lies above the truth, and its interval holds it; nothing without one."""
+    estimate = monitor.evidence.estimate(monitor.strata(*pair), pair, cell.alpha) if monitor.stopped else None
+    if estimate is None:
         return {}
-    return {"estimates": 1, "above": (estimate.difference > truth) + 0.5 * (estimate.difference == truth)}
+    # Where a count is even, the estimate may be the truth.
+    above = 1.0 if estimate.value > truth + ROUNDING else 0.5 if estimate.value > truth - ROUNDING else 0.0
+    return {"estimates": 1, "above": above, "its interval held": bool(estimate.lower <= truth <= estimate.upper)}
 
 
 def true_difference(cell: Cell, draw: Draw) -> float | None:

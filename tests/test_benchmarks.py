@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-HELPERS = {"figures", "handlers"}
+HELPERS = {"figures", "handlers", "calibration_cells", "calibration_draws", "calibration_report", "calibration_runs"}
 
 
 @pytest.fixture
