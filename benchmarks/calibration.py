@@ -91,8 +91,10 @@ def judge(figures: Figures, found: Measured) -> Measured:
         figures.shown("false, doubted ones as well", found.share("wrong"), "%")
         figures.shown("interval held", found.share("held", "intervals"), "%")
     else:
-        _judge_interval(figures, "", found.null)
-        _judge_interval(figures, ", with the effect", found.effect if found.effect is not found.null else Counter())
+        _judge_interval(figures, found, effect=False)
+        if found.effect is not found.null:
+            _judge_interval(figures, found, effect=True)
+        _judge_estimate(figures, found)
     if found.effect:
         _judge_power(figures, found)
     missed = tuple(figures.missed[before:])
@@ -112,16 +114,23 @@ def _judge_stops(figures: Figures, found: Measured) -> None:
     figures.shown("sessions, mean", found.null["sessions"] / n)
 
 
-def _judge_interval(figures: Figures, when: str, counts: "Counter[str]") -> None:
+def _judge_interval(figures: Figures, found: Measured, *, effect: bool) -> None:
+    counts, when = (found.effect, ", with the effect") if effect else (found.null, "")
     if counts["intervals"]:
         allowed = HELD - ERRORS * 100 * monte_carlo_error(HELD / 100, counts["intervals"])
-        figures.at_least(f"interval held{when}", 100 * counts["held"] / counts["intervals"], allowed, "%", target=HELD)
-    if counts["estimates"]:
-        error = ERRORS * 100 * monte_carlo_error(0.5, counts["estimates"])
-        above = 100 * counts["above"] / counts["estimates"]
-        figures.at_least(f"estimate above the truth{when}", above, MEDIAN[0] - error, "%", target=MEDIAN[0])
-        figures.at_most(f"estimate above the truth{when}", above, MEDIAN[1] + error, "%", target=MEDIAN[1])
-        figures.shown(f"estimate's interval held{when}", 100 * counts["its interval held"] / counts["estimates"], "%")
+        figures.at_least(f"interval held{when}", found.share("held", "intervals", effect), allowed, "%", target=HELD)
+
+
+def _judge_estimate(figures: Figures, found: Measured) -> None:
+    n, above = found.effect["estimates"], found.share("above", "estimates", effect=True)
+    if n and found.cell.has_median(found.cell.effect):
+        error = ERRORS * 100 * monte_carlo_error(0.5, n)
+        figures.at_least("estimate too high", above, MEDIAN[0] - error, "%", target=MEDIAN[0])
+        figures.at_most("estimate too high", above, MEDIAN[1] + error, "%", target=MEDIAN[1])
+    elif n:
+        figures.shown("estimate too high", above, "%")
+    if n:
+        figures.shown("its interval held", found.share("its interval held", "estimates", effect=True), "%")
 
 
 def _judge_power(figures: Figures, found: Measured) -> None:

@@ -29,6 +29,8 @@ THIRDS, FOURTHS = (0.33, 0.33, 0.34), (0.25,) * 4
 DESCENDING = (0.4, 0.3, 0.2, 0.1)
 TWICE = ((0.0, EVEN), (1 / 3, (0.1, 0.9)), (2 / 3, SEVEN))
 """Weights that change twice: the share of sessions from which they hold."""
+FEW_HITS = 5.0
+"""Expected hits (or failures) in an arm below which an estimate of rates is not required to be median-unbiased."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,14 @@ class Cell:
             default="v0",
             **dict(self.more),
         )
+
+    def has_median(self, draw: Draw) -> bool:
+        """Return whether an estimate can have the truth as its median: not one of rates where an arm has but a few hits.
+
+        Most tests there see no hit, or one, in that arm: estimates take few values, and none of them is the truth.
+        """
+        hits = min(self.m * w * min(p, 1 - p) for w, p in zip(self.weights, draw.means, strict=True))
+        return self.kind != "binary" or hits >= FEW_HITS
 
     @property
     def names(self) -> list[str]:

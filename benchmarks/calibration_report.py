@@ -66,7 +66,9 @@ session. Everything is seeded, each setting by its name: whoever runs it again f
 - **doubted**: tests whose decision says that it is approximate. A rate, and a mean with bounds or a cap, never does.
 - **interval held**: tests whose interval, said to hold at every look, held at every look up to the declared number of
   sessions, without and with the effect; at least 94 are required.
-- **estimate too high**: of the median-unbiased estimates at the stop, those above the truth; 45 to 55 are allowed.
+- **estimate too high**: of the median-unbiased estimates at the stop, those above the truth where there is an effect; 45 to
+  55 are allowed, but for rates where an arm expects fewer than five hits, whose estimates take but a few values. Beside it how often
+  the interval that belongs to the estimate held the truth, of which nothing is required.
 - **found**: tests with an effect that named the right variant, and what one look at all sessions would have found by the usual
   test (pooled z or Fisher's for rates, Welch's t for means, Cochran's over epochs, cluster-robust z for callers, adjusted for
   several variants in the same way). At least nine tenths of that are required, or what had been measured before, less a point.
@@ -126,19 +128,9 @@ def _false(each: Measured) -> str:
 
 
 def _held(each: Measured) -> str:
-    with_effect = each.effect is not each.null and each.effect
-    parts = [_bold(each, "interval held", _plain(each.share("held", "intervals")))]
-    if with_effect:
-        share = _plain(each.share("held", "intervals", effect=True))
-        parts.append(_bold(each, "interval held, with the effect", share))
-    return " / ".join(part for part in parts if part)
-
-
-def _too_high(each: Measured) -> str:
-    parts = []
-    for effect in (False, True):
-        share = _plain(each.share("above", "estimates", effect))
-        parts.append(_bold(each, "estimate above the truth" + (", with the effect" if effect else ""), share))
+    effects = (False, True) if each.effect is not each.null else (False,)
+    names = {False: "interval held", True: "interval held, with the effect"}
+    parts = [_bold(each, names[effect], _plain(each.share("held", "intervals", effect))) for effect in effects]
     return " / ".join(part for part in parts if part)
 
 
@@ -156,7 +148,8 @@ _PROMISED: tuple[_Column, ...] = (
     ("bound", "", lambda each: f"{each.cell.bound_percent:g}"),
     _DOUBTED,
     ("interval held, %", "", _held),
-    ("estimate too high, %", "", _too_high),
+    ("estimate too high, %", "estimate too high", lambda each: _plain(each.share("above", "estimates", effect=True))),
+    ("its interval held, %", "", lambda each: _plain(each.share("its interval held", "estimates", effect=True))),
     *_POWER,
 )
 _APPROXIMATE: tuple[_Column, ...] = (

@@ -1,5 +1,6 @@
 """Plays the tests of one cell of `calibration` and counts what came of them."""
 
+import math
 import zlib
 from collections import Counter
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from calibration_draws import Draw
 from voicelab.analysis.missing import missing_in
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.doubts import doubts_of
+from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.stats import closed, compare, criteria, fixed
+from voicelab.decision.stats import boundary, closed, compare, criteria, fixed, stagewise
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import difference, moments_of
 from voicelab.decision.tally import Tally
@@ -264,6 +266,7 @@ def counts_of(cell: Cell, with_effect: bool, replications: int, chunk: int) -> "
     assert draw is not None
     rng, counts = generator(cell, with_effect, chunk), Counter()
     pair, truth, epochs = (len(draw.means) - 1, 0), true_difference(cell, draw), []
+    ends: list[End] = []
     for number in range(replications):
         sessions = drawn(cell, draw, rng)
         monitor = played(cell, sessions)
@@ -271,11 +274,17 @@ def counts_of(cell: Cell, with_effect: bool, replications: int, chunk: int) -> "
         counts.update(_counts_of_one(cell, draw, sessions, monitor, tally))
         if truth is None:
             continue
-        counts.update(estimated(cell, monitor, pair, truth))
+        # Without a difference estimates are right by symmetry, and each takes as long as the test itself.
+        end = end_of(cell, monitor, pair) if draw is cell.effect else None
+        if end is not None:
+            ends.append(end)
+            last = monitor, pair
         if monitor.limits.ends is None:
             epochs.append(went)
         elif not number % OF_BOUNDED:
             counts.update({"intervals": 1, "held": covers_bounded(cell, sessions, pair, truth)})
+    if ends:
+        counts.update(estimated(cell, ends, last, truth))
     if epochs:
         counts.update({"intervals": len(epochs), "held": int(held_in_each(cell, monitor, pair, truth, epochs).sum())})
     return counts
@@ -295,14 +304,46 @@ def _counts_of_one(cell: Cell, draw: Draw, sessions: Sessions, monitor: Monitor,
     return found
 
 
-def estimated(cell: Cell, monitor: Monitor, pair: tuple[int, int], truth: float) -> dict[str, Any]:
-    """Return whether the median-unbiased estimate lies above the truth, and its interval holds it; nothing without one."""
-    estimate = monitor.evidence.estimate(monitor.strata(*pair), pair, cell.alpha) if monitor.stopped else None
-    if estimate is None:
-        return {}
+class End(NamedTuple):
+    """What the estimate of a stopped test is made of: arguments of `stagewise.estimate`."""
+
+    difference: float
+    se: float
+    tested_se: float
+    tau: float
+    c: float
+    crossed: bool
+
+
+def end_of(cell: Cell, monitor: Monitor, pair: tuple[int, int]) -> End | None:
+    """Return how a test has ended, as `Horizon.estimate` sees it; None where it makes no estimate."""
+    evidence = monitor.evidence
+    if not isinstance(evidence, Horizon) or not monitor.stopped or len(cell.weights) > 2 or cell.rule.margin:
+        return None
+    strata = monitor.strata(*pair)
+    found = compare.contrast(strata, cell.kind)
+    score, tau = evidence._standing(strata, pair)
+    if not score or not found.se:
+        return None
+    c = boundary.threshold(cell.alpha)
+    apart = float(found.difference)
+    return End(apart, float(found.se), abs(apart / score), tau, c, abs(score) * math.sqrt(tau) >= c)
+
+
+def estimated(cell: Cell, ends: list[End], last: tuple[Monitor, tuple[int, int]], truth: float) -> dict[str, Any]:
+    """Count the median-unbiased estimates, those above the truth, and the intervals that belong to them and hold it.
+
+    All at once, which is faster; the last is compared with what its monitor says.
+    """
+    monitor, pair = last
+    found = stagewise.estimate(*map(np.array, zip(*ends, strict=True)), cell.alpha)
+    alone = monitor.evidence.estimate(monitor.strata(*pair), pair, cell.alpha)
+    if alone is None or not np.allclose([part[-1] for part in found], alone):
+        raise AssertionError(f"{cell.name}: the estimates {alone} and {[part[-1] for part in found]} are not the same")
     # Where a count is even, the estimate may be the truth.
-    above = 1.0 if estimate.value > truth + ROUNDING else 0.5 if estimate.value > truth - ROUNDING else 0.0
-    return {"estimates": 1, "above": above, "its interval held": bool(estimate.lower <= truth <= estimate.upper)}
+    above = np.where(np.abs(found.value - truth) <= ROUNDING, 0.5, found.value > truth)
+    held = (found.lower <= truth) & (truth <= found.upper)
+    return {"estimates": len(ends), "above": float(above.sum()), "its interval held": int(held.sum())}
 
 
 def true_difference(cell: Cell, draw: Draw) -> float | None:
