@@ -17,11 +17,11 @@ from dataclasses import replace
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process a core; before numpy is loaded
 
 from calibration_cells import CELLS, Cell, monte_carlo_error
-from calibration_report import Measured, write
+from calibration_report import WHOLE, Measured, write
 from calibration_runs import counts_of
 from figures import Figures, arguments
 
-WHOLE, QUICK = 2_000, 60
+QUICK = 60
 OF_EFFECTS = 4
 """Tests without a difference for each with one: of power less precision is needed, since one look at the same sessions is
 the yardstick."""

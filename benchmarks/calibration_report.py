@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent / "docs"
 
+WHOLE = 2_000
+"""Tests of each setting in a whole run."""
 MOSTLY = 0.5
 """Share of tests with a doubt from which a cell is approximate."""
 
@@ -58,7 +60,7 @@ class Measured:
 _INTRO = """# Calibration: what was promised, and what {tests:,} tests did
 
 Made by `python benchmarks/calibration.py`, which runs it again; {replications:,} tests of each setting without any
-difference between its variants{fewer}. All of them went through the `Monitor` that decides tests, with a look after every
+difference between its variants{fewer}.{short} All of them went through the `Monitor` that decides tests, with a look after every
 session. Everything is seeded, each setting by its name: whoever runs it again finds the same figures.
 
 - **false stops**: tests that named a winner (or what else the setting is about) though there is none, in percent, with the
@@ -89,7 +91,7 @@ def write(found: Sequence[Measured], replications: int) -> None:
     smallest = min(each.effect["tests"] for each in found if each.effect)
     fewer = f", and {smallest:,} or more of each with one" if smallest < replications else ", and as many with one"
     lines = [
-        _INTRO.format(tests=tests, replications=replications, fewer=fewer, few_hits=_FEW_HITS),
+        _INTRO.format(tests=tests, replications=replications, fewer=fewer, short=short, few_hits=_FEW_HITS),
         _verdict(found),
         "",
     ]
