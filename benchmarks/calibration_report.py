@@ -90,6 +90,7 @@ def write(found: Sequence[Measured], replications: int) -> None:
     tests = sum(each.null["tests"] + (each.effect["tests"] if each.effect is not each.null else 0) for each in found)
     smallest = min(each.effect["tests"] for each in found if each.effect)
     fewer = f", and {smallest:,} or more of each with one" if smallest < replications else ", and as many with one"
+    short = f" A whole run has {WHOLE:,} of each: with fewer, errors are wider." if replications < WHOLE else ""
     lines = [
         _INTRO.format(tests=tests, replications=replications, fewer=fewer, short=short, few_hits=_FEW_HITS),
         _verdict(found),
