@@ -235,6 +235,10 @@ class Horizon:
             low, high = scores.mean_reach(*strata[0], reach)
         else:
             low, high = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
+            if len(strata) == 1:
+                # The wider of two that are each too narrow somewhere: Agresti-Caffo's with a large effect in a small arm.
+                wide = compare.hybrid_interval(*strata[0], reach)
+                low, high = np.fmin(low, wide[0]), np.fmax(high, wide[1])
         return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if kind == "binary" else (low, high)
 
     def lift_interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
@@ -250,7 +254,9 @@ class Horizon:
 
     def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
         """Return the median-unbiased estimate and its interval, by stagewise ordering."""
-        if self._many is not None or self._setting.rule.margin:
+        # The interval of so few sessions held in 81 to 89 of 100 tests where 95 were promised: the repeated one alone then.
+        few = not compare.is_burnt_in(strata, scores.FEW)
+        if few or self._many is not None or self._setting.rule.margin:
             return None
         contrast = compare.contrast(strata, self._setting.kind)
         score, share = self._standing(strata, pair)

@@ -87,6 +87,34 @@ def score_interval(hits: float, n: float, reach: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def hybrid_interval(a: Moments, b: Moments, reach: Any) -> tuple[Any, Any]:
+    """Return the interval of a difference of two rates that is made of the score interval of each.
+
+    Where an arm is small a rate's own error hangs on the rate: the score interval of each arm knows that, and so does the
+    interval of their difference. Source: Newcombe 1998, method 10.
+
+    Args:
+        a: Moments of the first arm, numbers or arrays over looks.
+        b: Moments of the second arm.
+        reach: Standard errors to each side, of that shape.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (rate_a, low_a, high_a), (rate_b, low_b, high_b) = (_score_ends(arm, reach) for arm in (a, b))
+        apart = rate_a - rate_b
+        low = apart - np.sqrt((rate_a - low_a) ** 2 + (high_b - rate_b) ** 2)
+        high = apart + np.sqrt((high_a - rate_a) ** 2 + (rate_b - low_b) ** 2)
+    return low, high
+
+
+def _score_ends(arm: Moments, reach: Any) -> tuple[Any, Any, Any]:
+    """Return a rate and the ends of its score interval (as `score_interval`), over any number of looks."""
+    n, reach = np.asarray(arm.n, dtype=np.float64), np.asarray(reach, dtype=np.float64)
+    rate, spread = arm.total / n, reach**2 / n
+    middle = (rate + spread / 2) / (1 + spread)
+    half = np.sqrt(rate * (1 - rate) * spread + spread**2 / 4) / (1 + spread)
+    return rate, np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+
+
 def information(n_a: Floats, n_b: Floats) -> Floats:
     """Return n_a n_b / (n_a + n_b), the information of two arms; 0 where both are empty."""
     n_a, n_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
