@@ -1,0 +1,81 @@
+"""Sessions as a monitor takes them, and the checks of one that a service hands over."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.base.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_ROUNDING = 1e-6
+"""How far probabilities may be from adding up to 1."""
+
+
+class Fed(NamedTuple):
+    """Counted sessions in order.
+
+    Attributes:
+        arms: Arm of each session, shape (T,).
+        crashed: Whether it ended with status `error`.
+        units: Its unit, a whole number from 0 on; None without units.
+        probabilities: The probability of every arm in it, shape (T, k); None where the weights say it.
+    """
+
+    arms: Ints
+    crashed: Bools
+    units: Ints | None = None
+    probabilities: Floats | None = None
+
+    def first(self, n: int) -> "Fed":
+        """Return the first n of them."""
+        return Fed(*(None if part is None else part[:n] for part in self))  # type: ignore[arg-type]  # as they were
+
+
+def checked_value(value: Any) -> float:
+    """Return what a session wrote as a number; NaN for nothing.
+
+    Raises:
+        InputError: it is no number.
+    """
+    try:
+        return math.nan if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"The value is {value!r}, must be a number, a boolean or None.") from None
+
+
+def checked_unit(unit: Any) -> Hashable:
+    """Return what a session belongs to.
+
+    Raises:
+        InputError: it is nothing, or neither text nor a number.
+    """
+    if isinstance(unit, np.generic):
+        unit = unit.item()
+    if not isinstance(unit, str | int | float) or unit != unit:  # noqa: PLR0124 - not NaN
+        raise InputError(f"The session's unit is {unit!r}: give unit=..., text or a number such as the caller's id.")
+    return unit
+
+
+def checked_probabilities(given: Mapping[Any, Any] | None, variants: Sequence[str], arm: int) -> Floats:
+    """Return the probability of every arm in a session, shape (1, k).
+
+    Raises:
+        InputError: they are not one for each variant from 0 to 1, don't add up to 1, or that of its own arm is 0.
+    """
+    named = {str(variant): p for variant, p in (given or {}).items()}
+    if set(named) != set(variants):
+        raise InputError(f"probabilities names {sorted(named)}: name each variant ({', '.join(variants)}).")
+    row = np.array([[checked_value(named[variant]) for variant in variants]])
+    if not (row >= 0).all() or abs(row.sum() - 1) > _ROUNDING:
+        raise InputError(
+            f"The probabilities {named} add up to {row.sum():g}: they must be from 0 to 1 and add up to 1."
+        )
+    if not row[0, arm]:
+        raise InputError(f"The session could not have got {variants[arm]!r}: its probability is 0.")
+    return row
