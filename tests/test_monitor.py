@@ -163,7 +163,7 @@ def test_bad_sessions_are_refused_and_nothing_is_lost(arguments, words):
             "Probabilities of each session are for rates",
         ),
         (lambda: vl.Monitor(OPEN, EVEN).update("a", 1), "kind of the outcome is not known"),
-        (lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_units=True).update("a", True), "has no unit"),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_units=True).update("a", True), "session's unit is None"),
         (
             lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_probabilities=True).update(
                 "a", True, probabilities={"a": 1}

@@ -14,11 +14,12 @@ from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import deciding_pair
 from voicelab.decision.rules import Kind
-from voicelab.decision.stats import compare, fixed
+from voicelab.decision.stats import closed, compare, fixed
 from voicelab.decision.stats.boundary import thresholds
 from voicelab.decision.stats.compare import Contrast, Stratum
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _MUE = ("difference_mue", "difference_mue_lower", "difference_mue_upper")
 _PATH_POINTS = 400
@@ -39,85 +40,114 @@ def comparisons(monitor: Monitor, kind: Kind | None, missing: Missing | None = N
     """Return one row a pair of variants, those against the default first; columns as `Result.comparisons` says."""
     k = len(monitor.variants)
     order = sorted(range(k), key=lambda arm: arm != monitor.default_arm)
-    pairs = [(b, a) for at, a in enumerate(order) for b in order[at + 1 :]]
-    adjusted = monitor.p_values_adjusted()
-    rows = [compared(monitor, kind, baseline, arm, adjusted) for arm, baseline in pairs]
+    pairs = [(arm, baseline) for at, baseline in enumerate(order) for arm in order[at + 1 :]]
+    rows = compared(monitor, kind, pairs)
     for row, pair in zip(rows, pairs, strict=True):
         worst = None if missing is None else missing.worst_case(*pair)
         row["difference_worst_lower"], row["difference_worst_upper"] = worst or (None, None)
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def compared(monitor: Monitor, kind: Kind | None, baseline: int, arm: int, adjusted: Floats) -> dict[str, Any]:
-    """Return the comparison of an arm with a baseline, given the adjusted p-values of all pairs."""
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
-    row |= {"baseline": monitor.variants[baseline], "variant": monitor.variants[arm]}
+def compared(monitor: Monitor, kind: Kind | None, pairs: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return a row of each pair, an arm and the baseline it is compared with; all at once, since many variants have many."""
+    names = monitor.variants
+    rows = [dict.fromkeys(_COLUMNS) | {"baseline": names[b], "variant": names[a]} for a, b in pairs]
+    if kind is None or monitor.evidence is None:
+        return rows
+    arm, baseline = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     strata = monitor.strata(arm, baseline)
-    if kind is None or monitor.evidence is None or not compare.is_burnt_in(strata, 2):
-        return row
+    shown = compare.is_burnt_in(strata, 2) & (compare.contrast(strata, kind).information > 0)
+    at, arm, baseline = np.flatnonzero(shown), arm[shown], baseline[shown]
+    found = _columns_of(monitor, kind, arm, baseline) if len(at) else {}
+    for name, values in found.items():
+        for row, value in zip(at.tolist(), values.tolist(), strict=True):
+            rows[row][name] = finite(value)
+    return rows
+
+
+def _columns_of(monitor: Monitor, kind: Kind, arm: Ints, baseline: Ints) -> dict[str, Floats]:
+    """Return the columns of pairs that can be compared; what isn't finite is not known."""
+    assert monitor.evidence is not None  # noqa: S101 - the caller has asked
+    strata = monitor.strata(arm, baseline)
     contrast = compare.contrast(strata, kind)
-    if not contrast.information:
-        return row
     # Of the two directions the one that the data points to; adjusted as the rule's criterion asks.
-    row |= {
-        "difference": float(contrast.difference),
-        "p_value": float(min(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm])),
-        "p_value_adjusted": float(adjusted[arm, baseline]),
-        "confidence": fixed.confidence_of(float(adjusted[arm, baseline])),
+    adjusted = monitor.p_values_adjusted()[arm, baseline]
+    found = {
+        "difference": contrast.difference,
+        "p_value": np.minimum(monitor.pairs[arm, baseline], monitor.pairs[baseline, arm]),
+        "p_value_adjusted": adjusted,
+        "confidence": confidences_of(adjusted),
     }
     if monitor.with_probabilities and monitor.evidence.by_moments:
         # Nothing pooled is shown: sessions of different probabilities are only compared by bets.
-        return row
+        return found
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)
-    row |= {"difference_cs_lower": finite(low), "difference_cs_upper": finite(high)}
-    if monitor.with_probabilities:
-        return row
-    ended = None
-    if monitor.stopped:
-        crossed = monitor.evidence.crossing((arm, baseline))
-        there = strata if crossed is None else monitor.tally.strata(arm, baseline, *crossed)
-        ended = monitor.evidence.estimate(there, (arm, baseline), alpha)
-    if ended is not None and monitor.rule.max_confidence is not None:
-        row |= dict(zip(_MUE, map(finite, ended), strict=True))
-    return row | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(strata, kind, contrast)
-
-
-def _at_one_look(strata: Sequence[Stratum], kind: Kind, contrast: Contrast) -> dict[str, float | None]:
-    """Return the fixed-sample companions, which hold for one look alone."""
-    (a, b), *more = strata
-    if more or a.units is not None:
-        # Over epochs, and of units, by the same difference and errors as the confidence.
-        freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
-        errors = float(contrast.null_se), float(contrast.se)
-        p, (low, high) = fixed.by_error(
-            float(contrast.difference), errors[0], float(contrast.centre), errors[1], freedom
-        )
+    pairs = list(zip(arm.tolist(), baseline.tolist(), strict=True))
+    if monitor.evidence.by_moments:
+        low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)  # type: ignore[arg-type]  # many pairs at once
     else:
-        p, (low, high) = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
+        low, high = np.array([monitor.evidence.interval((), pair, alpha) for pair in pairs]).T
+    found |= {"difference_cs_lower": low, "difference_cs_upper": high}
+    if monitor.with_probabilities:
+        return found
+    if monitor.stopped and monitor.rule.max_confidence is not None:
+        ends = [monitor.evidence.estimate(_when_sure(monitor, pair), pair, alpha) or (math.nan,) * 3 for pair in pairs]
+        found |= dict(zip(_MUE, np.array(ends, dtype=np.float64).T, strict=True))
+    return found | _lift(monitor, contrast, (arm, baseline), alpha) | _at_one_look(monitor, kind, contrast, pairs)
+
+
+def _when_sure(monitor: Monitor, pair: tuple[int, int]) -> list[Stratum]:
+    """Return the moments of a pair in each epoch where it first reached its threshold; at the stop if it never did."""
+    crossed = None if monitor.evidence is None else monitor.evidence.crossing(pair)
+    return monitor.tally.strata(*pair, *(crossed or ()))
+
+
+def confidences_of(p: Floats) -> Floats:
+    """Return the confidence of p-values in percent, always below 100."""
+    return np.minimum(100 * (1 - p), math.nextafter(100.0, 0.0))
+
+
+def _at_one_look(
+    monitor: Monitor, kind: Kind, contrast: Contrast, pairs: Sequence[tuple[int, int]]
+) -> dict[str, Floats]:
+    """Return the fixed-sample companions, which hold for one look alone."""
+    found = []
+    for row, pair in enumerate(pairs):
+        strata = monitor.strata(*pair)
+        (a, b), *more = strata
+        if more or a.units is not None:
+            # Over epochs, and of units, by the same difference and errors as the confidence.
+            freedom = sum(float(arm.independent) for pair in strata for arm in pair) - 2 * len(strata)
+            own = Contrast(*(float(part[row]) for part in contrast))  # type: ignore[arg-type]  # numbers, not arrays
+            p, ends = fixed.by_error(own.difference, own.null_se, own.centre, own.se, freedom)  # type: ignore[arg-type]
+        else:
+            p, ends = fixed.p_value(a, b, kind), fixed.difference_interval(a, b, kind)
+        found.append((p, *ends))
+    p_values, low, high = np.array(found, dtype=np.float64).T
     return {
-        "p_value_fixed": p,
-        "confidence_fixed": fixed.confidence_of(p),
-        "difference_ci_lower": finite(low),
-        "difference_ci_upper": finite(high),
+        "p_value_fixed": p_values,
+        "confidence_fixed": confidences_of(p_values),
+        "difference_ci_lower": low,
+        "difference_ci_upper": high,
     }
 
 
-def _lift(monitor: Monitor, contrast: Contrast, pair: tuple[int, int], alpha: float) -> dict[str, float | None]:
+def _lift(monitor: Monitor, contrast: Contrast, pair: tuple[Ints, Ints], alpha: float) -> dict[str, Floats]:
     """Return the relative difference and its interval, on the scale of the logarithm of the ratio (delta method).
 
-    None where the baseline's mean is not above 0: there is no relative difference then.
+    Not known where the baseline's mean is not above 0: there is no relative difference then.
     """
-    row: dict[str, float | None] = dict.fromkeys(("lift", "lift_cs_lower", "lift_cs_upper"))
-    if contrast.mean_b <= 0:
-        return row
-    row["lift"] = finite(float(contrast.mean_a) / float(contrast.mean_b) - 1)
     assert monitor.evidence is not None  # noqa: S101 - the caller has asked
-    low, high = monitor.evidence.lift_interval(monitor.strata(*pair), pair, alpha)
+    known = contrast.mean_b > 0
+    low, high = monitor.evidence.lift_interval(monitor.strata(*pair), pair, alpha)  # type: ignore[arg-type]  # many at once
     # Beyond these the interval says nothing, and its end is no number.
-    if high - low > 100 or high > 700:  # noqa: PLR2004
-        return row
-    return row | {"lift_cs_lower": math.exp(low) - 1, "lift_cs_upper": math.exp(high) - 1}
+    told = known & (high - low <= 100) & (high <= 700)  # noqa: PLR2004
+    with np.errstate(over="ignore"):
+        return {
+            "lift": np.divide(contrast.mean_a, contrast.mean_b, out=np.full(known.shape, np.nan), where=known) - 1,
+            "lift_cs_lower": np.exp(np.where(told, low, np.nan)) - 1,
+            "lift_cs_upper": np.exp(np.where(told, high, np.nan)) - 1,
+        }
 
 
 # --- how it went -----------------------------------------------------------------------------------------------------
@@ -180,7 +210,13 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
         return f"Method: none, since the outcome was never recorded · {shares}"
     pairs = len(monitor.variants) * (len(monitor.variants) - 1) // 2
     adjusted = (
-        "" if pairs == 1 else f", closed over {pairs} pairs" if rule.criterion == "best" else ", Holm's adjustment"
+        ""
+        if pairs == 1
+        else ", Holm's adjustment"
+        if rule.criterion != "best"
+        else f", closed over {pairs} pairs"
+        if len(monitor.variants) <= closed.MOST_ENUMERATED
+        else f", most of the error for the best variant, the rest Shaffer's over {pairs} pairs"
     )
     epochs = f", stratified over {len(data.epochs) + 1} epochs of weights" if data.epochs else ""
     if monitor.evidence.method == "bounded-mean bets":

@@ -96,16 +96,15 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
     for name in guardrails:
         values = data.others[name]
         monitor = seen(name, open_end(data, criterion="vs_default"))
-        default, adjusted = monitor.default_arm, monitor.p_values_adjusted()
-        for arm in range(len(monitor.variants)):
-            if arm != default:
-                row = compared(monitor, values.kind, default, arm, adjusted)
-                grown = float(monitor.pairs[arm, default])
-                rows.append(
-                    {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}
-                    | {column: row[column] for column in _INTERVAL}
-                    | {"p_value": grown if data.rule.direction == "maximize" else float(monitor.pairs[default, arm])}
-                )
+        default = monitor.default_arm
+        arms = [arm for arm in range(len(monitor.variants)) if arm != default]
+        for arm, row in zip(arms, compared(monitor, values.kind, [(arm, default) for arm in arms]), strict=True):
+            grown = float(monitor.pairs[arm, default])
+            rows.append(
+                {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}
+                | {column: row[column] for column in _INTERVAL}
+                | {"p_value": grown if data.rule.direction == "maximize" else float(monitor.pairs[default, arm])}
+            )
     frame = pd.DataFrame(rows)
     frame["p_value_adjusted"] = closed.holm(frame["p_value"].to_numpy(dtype=np.float64))
     frame["confidence"] = np.minimum(100 * (1 - frame["p_value_adjusted"]), np.nextafter(100.0, 0.0))

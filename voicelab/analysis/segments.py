@@ -25,9 +25,8 @@ def segment_frame(data: TestData) -> pd.DataFrame | None:
         monitor = seen_through(
             data, Values(data.values, data.written, data.kind), rule, mine, data.limits if data.limits.ends else None
         )
-        adjusted = monitor.p_values_adjusted()
-        for arm in range(len(monitor.variants)):
-            if arm != monitor.default_arm:
-                row = compared(monitor, data.kind, monitor.default_arm, arm, adjusted)
-                rows.append({"segment": str(names[at]), "sessions": int(sizes[at])} | row)
+        default = monitor.default_arm
+        pairs = [(arm, default) for arm in range(len(monitor.variants)) if arm != default]
+        found = {"segment": str(names[at]), "sessions": int(sizes[at])}
+        rows += [found | row for row in compared(monitor, data.kind, pairs)]
     return pd.DataFrame(rows).drop(columns=["p_value_adjusted", "confidence"], errors="ignore")

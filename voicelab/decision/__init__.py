@@ -3,7 +3,8 @@
 The same `Monitor` decides a simulation on the run and a log afterwards. No pandas, no session, no log in here.
 
 - `rules`: `StopRule`, `StopDecision`, and the values that sessions are judged by.
-- `monitor`: watches one test session by session; open it to follow a decision from its first line to its last.
+- `watching`: watches one test chunk by chunk; open it to follow a decision from its first line to its last. `monitor`: the same
+  for services, a session at a time and as JSON; `intake`: what both are fed with, checked.
 - `tally`: what the sessions of each arm come to, epoch by epoch; `units`: callers who call again; `limits`: bounds and caps;
   `drift`: whether the level changes over the test.
 - `evidence`: what the sessions say of each pair of variants; `evidence_with_horizon` and `evidence_without_horizon` are

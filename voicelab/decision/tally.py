@@ -73,11 +73,11 @@ class Tally:
         """Return the moments of each arm over all epochs: for counting, never for comparing arms."""
         return [moments_of(self.total[:, arm], centre) for arm, centre in enumerate(self.centres)]
 
-    def strata(self, arm: int, baseline: int, epoch: Floats | None = None, n_past: int | None = None) -> list[Stratum]:
+    def strata(self, arm: Any, baseline: Any, epoch: Floats | None = None, n_past: int | None = None) -> list[Stratum]:
         """Return the moments of two arms in each epoch.
 
         Args:
-            arm: One arm.
+            arm: One arm, or one of each of many pairs, shape (P,).
             baseline: The other.
             epoch: Moments of the last epoch, as they were at some session or, shape (rows, T, k), at many; by default as now.
             n_past: Epochs before that one; by default all.

@@ -109,8 +109,8 @@ class ChunkedMonitor:
         """Number, sum and sum of squares of each arm over all epochs: for counting; `strata` are what is compared."""
         return self.tally.arms()
 
-    def strata(self, arm: int, baseline: int) -> list[Stratum]:
-        """Return the moments of two arms in each epoch of constant weights."""
+    def strata(self, arm: Any, baseline: Any) -> list[Stratum]:
+        """Return the moments of two arms, or of one of each of many pairs, in each epoch of constant weights."""
         return self.tally.strata(arm, baseline)
 
     def know(self, kind: Kind) -> None:
