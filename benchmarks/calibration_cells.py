@@ -51,7 +51,7 @@ class Cell:
         epochs: Shares of the sessions from which other weights hold.
         calls: Calls of each caller.
         claims: What counts as a stop: `winner` (as the criterion has it), `harm` (a guardrail's), `pair` (a confidence
-            shown for some pair) or `named missing`.
+            shown for some pair), `named missing` or `shares` (that they are not those of the weights).
         exact: Whether no doubt may be said: rates, and means within bounds.
         strict: Whether the bound holds for stops that carry a doubt as well.
         known: Percent of tests that statistics.md says to find the effect; None if it doesn't say.
@@ -381,6 +381,9 @@ def _no_horizon() -> Iterator[Cell]:
     yield cell("rate .15 (.35)", rates(0.15, 0.15), rates(0.15, 0.35), SEVEN)
     yield cell("rate .15 (.40), 99 %", rates(0.15, 0.15), rates(0.15, 0.4), SEVEN, confidence=99.0)
     yield cell("three tied at .30 (.60)", rates(0.3, 0.3, 0.3), rates(0.3, 0.3, 0.6), THIRDS, bound=3.0)
+    yield cell(
+        "shares said to be others than the weights'", rates(0.3, 0.3, 0.3), None, (0.2, 0.3, 0.5), claims="shares"
+    )
     yield cell("normal (+1)", normal(0, 0), normal(0, 1), NINE, kind="float")
     yield cell("normal, sd 1 and 4 (+4)", normal(0, 0, sd=(1, 4)), normal(0, 4, sd=(1, 4)), NINE, kind="float")
     yield cell("counts of mean .3 (.8)", poisson(0.3, 0.3), poisson(0.3, 0.8), SEVEN, kind="count")

@@ -212,6 +212,8 @@ def claims_wrongly(cell: Cell, draw: Draw, monitor: Monitor, sessions: Sessions)
         return bool(monitor.pairs[1, 0] <= cell.alpha)
     if cell.claims == "named missing":
         return named_missing(cell, monitor, sessions)
+    if cell.claims == "shares":
+        return monitor.ratio.p_value <= cell.alpha
     if cell.claims == "pair":
         equal = [(a, b) for a in range(len(draw.means)) for b in range(a) if draw.means[a] == draw.means[b]]
         return any(monitor.pair_p_value_adjusted(a, b) <= cell.alpha for a, b in equal)
