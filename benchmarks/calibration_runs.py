@@ -15,7 +15,7 @@ from voicelab.analysis.sessions import TestData
 from voicelab.decision.doubts import doubts_of
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.stats import boundary, closed, compare, criteria, fixed, stagewise
+from voicelab.decision.stats import boundary, closed, compare, criteria, fixed, scores, stagewise
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import difference, moments_of
 from voicelab.decision.tally import Tally
@@ -320,9 +320,11 @@ class End(NamedTuple):
 def end_of(cell: Cell, monitor: Monitor, pair: tuple[int, int]) -> End | None:
     """Return how a test has ended, as `Horizon.estimate` sees it; None where it makes no estimate."""
     evidence = monitor.evidence
-    if not isinstance(evidence, Horizon) or not monitor.stopped or len(cell.weights) > 2 or cell.rule.margin:
+    if not isinstance(evidence, Horizon) or not monitor.stopped or cell.rule.margin:
         return None
-    strata = monitor.strata(*pair)
+    strata = when_sure(monitor, pair)
+    if len(cell.weights) > closed.MOST_ENUMERATED or not compare.is_burnt_in(strata, scores.FEW):
+        return None
     found = compare.contrast(strata, cell.kind)
     score, tau = evidence._standing(strata, pair)
     if not score or not found.se:
@@ -332,6 +334,11 @@ def end_of(cell: Cell, monitor: Monitor, pair: tuple[int, int]) -> End | None:
     return End(apart, float(found.se), abs(apart / score), tau, c, abs(score) * math.sqrt(tau) >= c)
 
 
+def when_sure(monitor: Monitor, pair: tuple[int, int]) -> list[Stratum]:
+    """Return the moments of a pair where it first reached its threshold, at the stop if it never did."""
+    return monitor.tally.strata(*pair, *(monitor.evidence.crossing(pair) or ()))
+
+
 def estimated(cell: Cell, ends: list[End], last: tuple[Monitor, tuple[int, int]], truth: float) -> dict[str, Any]:
     """Count the median-unbiased estimates, those above the truth, and the intervals that belong to them and hold it.
 
@@ -339,7 +346,7 @@ def estimated(cell: Cell, ends: list[End], last: tuple[Monitor, tuple[int, int]]
     """
     monitor, pair = last
     found = stagewise.estimate(*map(np.array, zip(*ends, strict=True)), cell.alpha)
-    alone = monitor.evidence.estimate(monitor.strata(*pair), pair, cell.alpha)
+    alone = monitor.evidence.estimate(when_sure(monitor, pair), pair, cell.alpha)
     if alone is None or not np.allclose([part[-1] for part in found], alone):
         raise AssertionError(f"{cell.name}: the estimates {alone} and {[part[-1] for part in found]} are not the same")
     # Where a count is even, the estimate may be the truth.

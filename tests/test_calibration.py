@@ -118,8 +118,8 @@ def test_the_grid_is_whole_and_each_cell_draws_its_own_numbers(benchmark):
         played[number, with_effect] += n
     both = {number for number, cell in enumerate(cells) if cell.null is cell.effect}
     assert all(played[number, number in both] == 2_000 for number in range(len(cells)))
-    # Whoever could pass by never stopping has a floor of power.
-    without = [cell.name for cell in cells if cell.effect is None]
+    # Whoever could pass by never stopping has a floor of power; the sample ratio's is the known answer of test_stats.
+    without = [cell.name for cell in cells if cell.effect is None and cell.claims != "shares"]
     assert all("lognormal" in name or "zeros" in name or "skewed" in name or "level" in name for name in without)
 
 
