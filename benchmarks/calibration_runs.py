@@ -216,7 +216,8 @@ def claims_wrongly(cell: Cell, draw: Draw, monitor: Monitor, sessions: Sessions)
         return monitor.ratio.p_value <= cell.alpha
     if cell.claims == "pair":
         equal = [(a, b) for a in range(len(draw.means)) for b in range(a) if draw.means[a] == draw.means[b]]
-        return any(monitor.pair_p_value_adjusted(a, b) <= cell.alpha for a, b in equal)
+        adjusted = monitor.p_values_adjusted()
+        return any(adjusted[pair] <= cell.alpha for pair in equal)
     if cell.rule.criterion == "any_difference":
         return monitor.p_value <= cell.alpha
     wrong = monitor.winner is not None and monitor.variants.index(monitor.winner) not in draw.right
@@ -232,7 +233,7 @@ def claims_rightly(cell: Cell, draw: Draw, monitor: Monitor, sessions: Sessions)
     if cell.claims == "unnamed winner":
         return named_missing(cell, monitor, sessions)
     if cell.claims == "pair":
-        return monitor.pair_p_value_adjusted(len(draw.means) - 1, 0) <= cell.alpha
+        return bool(monitor.p_values_adjusted()[len(draw.means) - 1, 0] <= cell.alpha)
     if cell.rule.criterion == "any_difference":
         return monitor.p_value <= cell.alpha
     return monitor.winner is not None and monitor.variants.index(monitor.winner) in draw.right

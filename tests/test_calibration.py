@@ -15,6 +15,7 @@ SETTINGS = [
     "rate 0.02 (to 0.6), 95/5, M = 300, 99 %",
     "rate 0.3 (to 0.36), 50/50, M = 500",
     "three tied at .30 (one at .40), 33/33/34, best, M = 500",
+    "eight: seven at .30, one at .02; an equal pair shown as different, M = 400",
     "margin .05, rates .15 and .20 (.35), 70/30, M = 300",
     "rate .15 that rises to .50 (lift .4), M = 300",
     "guardrail, normal, level +2 sd (1.2), M = 600",
