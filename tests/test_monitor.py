@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,6 +183,24 @@ def test_bad_sessions_are_refused_and_nothing_is_lost(arguments, words):
             ),
             "could not have got",
         ),
+        (
+            lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_probabilities=True).update("a", 1, probabilities=[0.5]),
+            "the probability of each variant",
+        ),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="binary").update("a", True, unit="caller 1"), "with_units=True"),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="binary").update("a", 1, probabilities=EVEN), "with_probabilities=True"),
+        (
+            lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_units=True).update("a", True, unit=["c"]),
+            "text or a number",
+        ),
+        (
+            lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_units=True).update("a", 1, unit=float("nan")),
+            "text or a nu",
+        ),
+        (lambda: vl.Monitor(OPEN, ["a", "b"]), "the weight of each variant"),
+        (lambda: vl.Monitor(OPEN, EVEN).new_weights({"a": 1}), "name the same variants"),
+        (lambda: vl.Monitor(OPEN, EVEN).outlook(-0.1), "smallest is -0.1"),
+        (lambda: vl.Monitor.from_json(json.dumps({"version": 1})), "This is no monitor"),
         (lambda: vl.Monitor.from_json("{}"), "This is no monitor"),
         (lambda: vl.Monitor.from_json("nonsense"), "This is no monitor"),
         (lambda: vl.Monitor.from_json(json.dumps({"version": 99})), "another version"),
@@ -213,3 +232,33 @@ def test_the_outlook_is_empty_once_it_has_stopped_and_changes_nothing():
         monitor.update(*session)
     assert monitor.stopped
     assert monitor.outlook(0.1) == []
+
+
+def test_a_unit_that_changes_its_variant_counts_for_its_first_as_in_a_frame():
+    rng = np.random.default_rng(2)
+    rows = [(int(rng.integers(60)), "ab"[rng.integers(2)], bool(rng.random() < 0.3)) for _ in range(600)]
+    rule = vl.StopRule(max_iterations=4000, max_confidence=95, default="a")
+    kept, written = (vl.Monitor(rule, EVEN, kind="binary", with_units=True) for _ in range(2))
+    for unit, variant, value in rows:
+        kept.update(variant, value, unit=unit)
+        written.update(variant, value, unit=np.int64(unit))
+        written = vl.Monitor.from_json(written.to_json())
+    frame = pd.DataFrame(rows, columns=["caller", "variant", "bought"])
+    result = vl.analyze(frame, outcome="bought", unit="caller", weights=EVEN, rule=rule)
+    assert kept.decision.confidence == result.decision.confidence
+    assert list(kept.counts) == list(result.variants["sessions"])
+    assert kept.reassigned == sum(frame["variant"] != frame.groupby("caller")["variant"].transform("first"))
+    assert written.to_json() == kept.to_json()
+
+
+def test_one_variant_has_no_outlook():
+    monitor = vl.Monitor(OPEN, {"a": 1}, kind="binary")
+    for n in range(100):
+        monitor.update("a", n % 3 == 0)
+    assert monitor.outlook(0.1) == []
+
+
+def test_an_index_of_numpy_is_written_as_json():
+    monitor = vl.Monitor(vl.StopRule(max_iterations=1), EVEN, kind="binary")
+    monitor.update("a", True, index=np.int64(5))
+    assert vl.Monitor.from_json(monitor.to_json()).stopped_index == 5

@@ -57,7 +57,8 @@ def checked_unit(unit: Any) -> Hashable:
     """
     if isinstance(unit, np.generic):
         unit = unit.item()
-    if not isinstance(unit, str | int | float) or unit != unit:  # noqa: PLR0124 - not NaN
+    # What JSON gives back as it was.
+    if not isinstance(unit, str | int | float) or (isinstance(unit, float) and not math.isfinite(unit)):
         raise InputError(f"The session's unit is {unit!r}: give unit=..., text or a number such as the caller's id.")
     return unit
 
@@ -68,7 +69,9 @@ def checked_probabilities(given: Mapping[Any, Any] | None, variants: Sequence[st
     Raises:
         InputError: they are not one for each variant from 0 to 1, don't add up to 1, or that of its own arm is 0.
     """
-    named = {str(variant): p for variant, p in (given or {}).items()}
+    if not isinstance(given, Mapping):
+        raise InputError(f"probabilities is {given!r}, must be the probability of each variant by its name.")
+    named = {str(variant): p for variant, p in given.items()}
     if set(named) != set(variants):
         raise InputError(f"probabilities names {sorted(named)}: name each variant ({', '.join(variants)}).")
     row = np.array([[checked_value(named[variant]) for variant in variants]])

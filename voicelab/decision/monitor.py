@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.drift import Drift
 from voicelab.decision.intake import Fed, Ints, checked_probabilities, checked_unit, checked_value
@@ -17,7 +18,8 @@ from voicelab.decision.watching import ChunkedMonitor
 
 _VERSION = 1
 """Format of `to_json`."""
-_PLAIN = ("sessions", "stopped", "stopped_index", "recorded", "_p")
+_NO_MONITOR = "This is no monitor: give the text that monitor.to_json() returned, whole and unchanged."
+_PLAIN = ("sessions", "stopped", "stopped_index", "recorded", "reassigned", "_p")
 """Attributes that JSON takes as they are."""
 
 
@@ -51,6 +53,7 @@ class Monitor(ChunkedMonitor):
         stopped_index: Index of the session that stopped the test, None before.
         stopped: Whether the rule is fulfilled.
         recorded: Whether any session wrote the target outcome.
+        reassigned: Sessions of units that had got another variant before; they count for that one.
         pairs: p-value of "the first beats the second" for every ordered pair, valid at every look, shape (k, k).
         best: Adjusted p-value of "it beats every other" for each variant, shape (k,).
 
@@ -92,6 +95,9 @@ class Monitor(ChunkedMonitor):
         )
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self._codes: dict[Hashable, int] = {}
+        # Arm that each unit was assigned first, by its code: a unit that changes its variant stays where it was drawn.
+        self._assigned: list[int] = []
+        self.reassigned = 0
 
     def update(
         self,
@@ -108,7 +114,8 @@ class Monitor(ChunkedMonitor):
         Args:
             variant: The variant it got.
             value: What it wrote as the target outcome, None for nothing.
-            unit: Its unit, such as the caller; only `with_units`.
+            unit: Its unit, such as the caller, text or a number; only `with_units`. One that changes its variant counts for
+                the first.
             probabilities: The probability of each variant in this session; only `with_probabilities`.
             crashed: Whether it ended with status `error`.
             index: Its index; by default one session after the other.
@@ -118,7 +125,7 @@ class Monitor(ChunkedMonitor):
 
         Raises:
             InputError: a variant that there isn't, a value that is no number or lies beyond the bounds, or a unit or
-                probabilities that are missing.
+                probabilities that are missing, or given to a monitor that was made without.
         """
         arm = self._arms.get(variant if isinstance(variant, str) else str(variant))
         if arm is None:
@@ -126,23 +133,40 @@ class Monitor(ChunkedMonitor):
             raise InputError(f"There is no variant {variant!r}; weights names {', '.join(self.weights)}.{near}")
         if self.stopped:
             return None
-        at = self.sessions if index is None else index
+        self._check_told(unit=unit, probabilities=probabilities)
+        at = self.sessions if index is None else int(index)
         if self.adds_singly and (value is None or isinstance(value, int | float)):
             return self.add(arm, checked_value(value) if value is not None else None, crashed, at)
         if self.kind is None and value is not None:
             raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
+        units = None
+        if self.with_units:
+            arm, units = self._as_assigned(checked_unit(unit), arm)
         return self.extend(
             np.array([arm]),
             np.array([checked_value(value)]),
             np.array([value is not None]),
             np.array([crashed]),
             np.array([at]),
-            units=self._code_of(unit) if self.with_units else None,
+            units=units,
             probabilities=checked_probabilities(probabilities, self.variants, arm) if self.with_probabilities else None,
         )
 
-    def _code_of(self, unit: Hashable) -> Ints:
-        return np.array([self._codes.setdefault(checked_unit(unit), len(self._codes))])
+    def _check_told(self, **given: Any) -> None:
+        """Check that a session tells nothing that the monitor was not made for."""
+        made = {"unit": ("with_units", self.with_units), "probabilities": ("with_probabilities", self.with_probabilities)}
+        for what, value in given.items():
+            name, told = made[what]
+            if value is not None and not told:
+                raise InputError(f"{what} is {value!r}, and the monitor was made without: give Monitor(..., {name}=True).")
+
+    def _as_assigned(self, unit: Hashable, arm: int) -> tuple[int, Ints]:
+        """Return the arm that a unit was assigned first, and its code, given the arm of its present session."""
+        code = self._codes.setdefault(unit, len(self._codes))
+        if code == len(self._assigned):
+            self._assigned.append(arm)
+        self.reassigned += int(arm != self._assigned[code])
+        return self._assigned[code], np.array([code])
 
     def outlook(self, smallest: float | None = None) -> list[Outlook]:
         """Return how much longer the test may take, under the estimate so far and under the smallest difference that matters.
@@ -151,7 +175,12 @@ class Monitor(ChunkedMonitor):
 
         Args:
             smallest: That difference, in the outcome's units; None for the estimate so far alone.
+
+        Raises:
+            InputError: it is no number above 0.
         """
+        if smallest is not None and not (checks.is_number(smallest) and smallest > 0):
+            raise InputError(f"smallest is {smallest!r}, must be a number above 0 in the outcome's units.")
         return outlook_of(self, smallest)
 
     # --- as JSON ---
@@ -176,6 +205,7 @@ class Monitor(ChunkedMonitor):
                 "pairs": self.pairs.tolist(),
                 "best": self.best.tolist(),
                 "codes": list(self._codes),
+                "assigned": self._assigned,
                 "held": [[None if part is None else part.tolist() for part in fed] for fed in self._held],
                 "ratio": self.ratio.to_json(),
                 "tally": self.tally.to_json(),
@@ -192,6 +222,13 @@ class Monitor(ChunkedMonitor):
             InputError: the text is none of `to_json`, or was written by another version.
         """
         state = _read(text)
+        try:
+            return cls._restored(state)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            raise InputError(_NO_MONITOR) from None
+
+    @classmethod
+    def _restored(cls, state: Mapping[str, Any]) -> "Monitor":
         given = state["made_with"]
         made = cls(
             StopRule(**{name: _tuples(value) for name, value in state["rule"].items()}),
@@ -206,7 +243,8 @@ class Monitor(ChunkedMonitor):
         made.counts, made.pairs, made.best = (
             np.array(state[name], dtype=np.float64) for name in ("counts", "pairs", "best")
         )
-        made._codes = {_tuples(unit): code for code, unit in enumerate(state["codes"])}
+        made._codes = {unit: code for code, unit in enumerate(state["codes"])}
+        made._assigned = list(state["assigned"])
         made._held = [_fed(parts) for parts in state["held"]]
         made.ratio.restore(state["ratio"])
         made.tally, made.drift = Tally.from_json(state["tally"]), Drift.from_json(state["drift"])
@@ -220,7 +258,7 @@ def _read(text: str) -> dict[str, Any]:
         state = json.loads(text)
         version = state["version"]
     except (TypeError, ValueError, KeyError):
-        raise InputError("This is no monitor: give the text that monitor.to_json() returned.") from None
+        raise InputError(_NO_MONITOR) from None
     if version != _VERSION:
         raise InputError(
             f"The monitor was written by another version of voicelab (format {version}, this one reads {_VERSION}): "

@@ -43,6 +43,8 @@ def outlook_of(monitor: State, smallest: float | None) -> list[Outlook]:
     """
     if monitor.stopped or monitor.rule.max_confidence is None or monitor.leader is None or monitor.evidence is None:
         return []
+    if len(monitor.weights) < 2:  # noqa: PLR2004 - nothing to compare
+        return []
     leader, rival = deciding_pair(monitor)
     strata = monitor.strata(leader, rival)
     contrast = compare.contrast(strata, monitor.kind or "float")

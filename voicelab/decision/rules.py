@@ -209,6 +209,8 @@ def weight_shares(weights: Mapping[Any, Any]) -> dict[str, float]:
     Raises:
         InputError: no variant, a weight below 0, or none above.
     """
+    if weights is not None and not isinstance(weights, Mapping):
+        raise InputError(f"weights is {weights!r}, must be the weight of each variant, e.g. {{'a': 0.5, 'b': 0.5}}.")
     if not weights:
         raise InputError("weights is empty, must name at least one variant and its weight.")
     checked: dict[str, float] = {}

@@ -145,8 +145,16 @@ class ChunkedMonitor:
         """Begin an epoch: from the next session on the variants are drawn with other weights.
 
         Sessions are compared within their epoch; see `voicelab.decision.stats.compare.stratum`.
+
+        Raises:
+            InputError: they name other variants than the test has, or a weight is not allowed.
         """
         shares = weight_shares(weights)
+        if set(shares) != set(self.weights):
+            raise InputError(
+                f"The new weights name {', '.join(shares)}, the test has {', '.join(self.weights)}: name the same variants, "
+                "those that get no sessions with weight 0."
+            )
         array = np.array([shares[variant] for variant in self.variants])
         self.ratio.new_epoch(array)
         if self.evidence is not None:
