@@ -154,11 +154,16 @@ class Monitor(ChunkedMonitor):
 
     def _check_told(self, **given: Any) -> None:
         """Check that a session tells nothing that the monitor was not made for."""
-        made = {"unit": ("with_units", self.with_units), "probabilities": ("with_probabilities", self.with_probabilities)}
+        made = {
+            "unit": ("with_units", self.with_units),
+            "probabilities": ("with_probabilities", self.with_probabilities),
+        }
         for what, value in given.items():
             name, told = made[what]
             if value is not None and not told:
-                raise InputError(f"{what} is {value!r}, and the monitor was made without: give Monitor(..., {name}=True).")
+                raise InputError(
+                    f"{what} is {value!r}, and the monitor was made without: give Monitor(..., {name}=True)."
+                )
 
     def _as_assigned(self, unit: Hashable, arm: int) -> tuple[int, Ints]:
         """Return the arm that a unit was assigned first, and its code, given the arm of its present session."""
