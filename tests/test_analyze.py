@@ -276,3 +276,26 @@ def test_a_variant_that_the_first_declaration_does_not_name_is_told(tmp_path):
 def test_a_frame_with_a_column_exposures_is_no_log():
     frame = pd.DataFrame({"variant": ["a", "b"] * 10, "bought": [0, 1] * 10, "exposures": 1})
     assert vl.analyze(frame, outcome="bought", weights={"a": 0.5, "b": 0.5}).decision.sessions == 20
+
+
+def test_a_winner_that_waits_for_its_sessions_is_named_and_not_denied():
+    frame = pd.DataFrame({"variant": ["a", "b"] * 300, "bought": [0, 1, 0, 0, 0, 1] * 100})
+    rule = vl.StopRule(max_iterations=1000, max_confidence=95, default="a", stop_on="all")
+    decision = vl.analyze(frame, outcome="bought", weights=EVEN, rule=rule).decision
+    assert (decision.winner, decision.conclusion) == ("b", "continue")
+    assert decision.sentence == (
+        "Go on: b beats every other variant, and the rule waits for the other 400 of its 1,000 sessions too."
+    )
+
+
+def test_the_fixed_sample_test_says_its_doubts_first_and_knows_no_margin():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"variant": ["a", "b"] * 100, "spent": rng.lognormal(0, 2, 200)})
+    frame.loc[frame["variant"] == "b", "spent"] *= 30
+    rule = vl.StopRule(max_iterations=200, max_confidence=95, default="a", method="fixed")
+    decision = vl.analyze(frame, outcome="spent", weights=EVEN, rule=rule).decision
+    assert decision.winner == "b"
+    assert decision.sentence.startswith("Approximate: ")
+    assert decision.verdict == "Stop: b beats every other variant, if this was the only look at the data."
+    with pytest.raises(InputError, match="knows no margin"):
+        vl.StopRule(max_iterations=200, max_confidence=95, margin=0.1, method="fixed")

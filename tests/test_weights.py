@@ -191,3 +191,24 @@ def test_other_outcomes_that_only_means_can_judge_are_named_where_sessions_have_
     result = vl.analyze(adaptive(2), outcome=["booked", "score"], weights={"a": "p_a"}, rule=OPEN)
     assert "score" not in set(result.outcomes["outcome"])
     assert any("'score'" in warning for warning in result.warnings)
+
+
+def test_the_fixed_sample_test_decides_by_the_numbers_that_are_shown():
+    rule = vl.StopRule(max_iterations=SESSIONS, max_confidence=95, default="a", method="fixed")
+    result = vl.analyze(drifting(4), outcome="seconds", weights=EPOCHS, rule=rule)
+    assert result.decision.confidence == result.comparisons["confidence_fixed"].iloc[0]
+    # Not even one look is to be trusted where sessions were lost.
+    lost = vl.analyze(drifting(4), outcome="booked", weights={"a": 0.9, "b": 0.1}, rule=rule)
+    assert lost.decision.conclusion == "invalid_srm"
+    assert lost.decision.sentence.startswith("Don't decide")
+    columns = drifting(4).assign(p=np.repeat([0.5, 0.9, 0.3], 300))
+    with pytest.raises(InputError, match="pools sessions"):
+        vl.analyze(columns, outcome="booked", weights={"b": "p"}, rule=rule)
+
+
+def test_variants_that_never_ran_together_have_no_leader():
+    frame = drifting(4).assign(variant=np.repeat(["a", "b"], [300, 600]))
+    epochs = [(0, {"a": 1, "b": 0}), (300, {"a": 0, "b": 1})]
+    decision = vl.analyze(frame, outcome="booked", weights=epochs, rule=HORIZON).decision
+    assert (decision.leader, decision.conclusion) == (None, "inconclusive")
+    assert "no two variants had sessions under the same weights" in decision.sentence

@@ -246,6 +246,11 @@ def _check_variants(data: TestData) -> None:
 
 def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None) -> Result:
     """Decide by the sessions one after the other."""
+    if data.rule.method == "fixed" and data.probabilities is not None:
+        raise InputError(
+            "method='fixed' pools sessions, which is wrong where each has probabilities of its own: leave out the method, or "
+            "the columns of probabilities."
+        )
     _check_variants(data)
     monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
     after = 0 if position is None else len(data.arms) - position - 1
@@ -259,8 +264,8 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
 
 
 def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen, missing: Missing | None) -> Result:
-    decision = (data.rule.method == "fixed" and _fixed_decision(monitor, data)) or monitor.decision
     compared = comparisons(monitor, data.kind, missing)
+    decision = _fixed_decision(monitor, data, compared) if data.rule.method == "fixed" else monitor.decision
     # Before a winner is: what makes the comparison itself doubtful.
     doubts = doubts_of_missing(monitor, missing, compared)
     decision = decision.with_doubts(*doubts) if doubts else decision
@@ -285,19 +290,22 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     )
 
 
-def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
-    """Return the decision of one look with the fixed-sample test."""
+def _fixed_decision(monitor: Monitor, data: TestData, compared: pd.DataFrame) -> StopDecision:
+    """Return the decision of one look with the fixed-sample test, by the p-values that the comparisons show.
+
+    Where the variants' shares disagree with their weights nothing is decided by any method.
+    """
     decision = monitor.decision
-    if data.kind is None or monitor.leader is None:
+    if monitor.leader is None or decision.conclusion == "invalid_srm":
         return decision
-    leader = monitor.variants.index(monitor.leader)
-    rivals = [arm for arm in range(len(monitor.variants)) if arm != leader]
-    p = max(fixed.p_value(monitor.moments[leader], monitor.moments[arm], data.kind) for arm in rivals)
-    confidence = fixed.confidence_of(p)
+    with_leader = (compared["variant"] == monitor.leader) | (compared["baseline"] == monitor.leader)
+    p_values = compared.loc[with_leader, "p_value_fixed"]
+    confidence = fixed.confidence_of(1.0 if p_values.isna().any() else float(p_values.max()))
     reached = data.rule.max_confidence is not None and confidence >= data.rule.max_confidence
     if not reached:
         return replace(decision, confidence=confidence)
     full = decision.should_stop
+    verdict = f"Stop: {monitor.leader} beats every other variant, if this was the only look at the data."
     return replace(
         decision,
         confidence=confidence,
@@ -308,7 +316,7 @@ def _fixed_decision(monitor: Monitor, data: TestData) -> StopDecision:
         stopped_at=monitor.sessions,
         serve=data.rule.default,
         run_test={data.test: False},
-        sentence=f"Stop: {monitor.leader} beats every other variant, if this was the only look at the data.",
+        sentence=" ".join([*decision.doubts, verdict]),
     )
 
 

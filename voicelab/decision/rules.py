@@ -86,6 +86,10 @@ class StopRule:
             raise InputError(
                 f"smallest is {self.smallest!r}, must be a number above 0 in the outcome's units, e.g. 0.02 for 2 points."
             )
+        if self.method == "fixed" and self.margin:
+            raise InputError(
+                f"method is 'fixed', whose test knows no margin, and margin is {self.margin!r}: leave out one of them."
+            )
         if self.method == "horizon" and self.max_iterations is None:
             raise InputError("method is 'horizon', which needs a declared number of sessions: give max_iterations.")
 

@@ -15,10 +15,12 @@ from voicelab.decision.wording import sentence
 
 
 def leader_of(monitor: State) -> str | None:
-    """Return the variant that is ahead of every other, None before there are values that differ."""
+    """Return the variant that is ahead of every other, None before there are values that differ and can be compared."""
     if not monitor.recorded or not monitor.varied:
         return None
-    return monitor.variants[_leading(monitor, range(len(monitor.weights)))]
+    arm = _leading(monitor, range(len(monitor.weights)))
+    # Over epochs: no two variants ever had sessions under the same weights.
+    return None if monitor.tally.past and math.isinf(_lead(monitor, arm, 1.0)) else monitor.variants[arm]
 
 
 def _leading(monitor: State, arms: Iterable[int]) -> int:

@@ -38,7 +38,7 @@ def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:
                 f"every rival yet.{end}"
             )
         return f"Stop: the declared {rule.max_iterations:,} sessions are done; {_found(monitor)}.{end}"
-    return _on_the_way(monitor)
+    return _on_the_way(monitor, winner)
 
 
 def _beats(monitor: State, winner: str) -> str:
@@ -55,17 +55,19 @@ def _found(monitor: State) -> str:
     if not monitor.recorded:
         return f"the target outcome {monitor.rule.target_outcome!r} was never recorded, so nothing can be said"
     if monitor.leader is None:
+        if monitor.varied:
+            return "no two variants had sessions under the same weights, so nothing can be said"
         return "the outcome never varied, so nothing can be said"
     return f"{monitor.leader} leads, but not clearly enough"
 
 
-def _on_the_way(monitor: State) -> str:
+def _on_the_way(monitor: State, winner: str | None) -> str:
     remarks = "".join(f" The rule's {remark}" for remark in monitor.rule.remarks)
-    so_far = "Go on: nothing stops the test." if monitor.rule.never_stops else _so_far(monitor)
+    so_far = "Go on: nothing stops the test." if monitor.rule.never_stops else _so_far(monitor, winner)
     return f"{so_far}{remarks}"
 
 
-def _so_far(monitor: State) -> str:
+def _so_far(monitor: State, winner: str | None) -> str:
     rule = monitor.rule
     if not monitor.recorded:
         target = f" {rule.target_outcome!r}" if rule.target_outcome else ""
@@ -83,6 +85,9 @@ def _so_far(monitor: State) -> str:
             return "Go on: the rule has neither max_iterations nor max_confidence, so nothing stops the test."
         return f"Go on: {yet}; nothing but confidence stops this test, so that it may run for ever: declare max_iterations."
     left = rule.max_iterations - monitor.sessions
+    if winner and left > 0:
+        waits = f"and the rule waits for the other {left:,} of its {rule.max_iterations:,} sessions too"
+        return f"Go on: {winner} {_beats(monitor, winner)}, {waits}."
     if left <= 0:
         return f"Go on: the declared {rule.max_iterations:,} sessions are done, and the rule waits for confidence too; {yet}."
     return f"Go on: {left:,} of {rule.max_iterations:,} sessions are left, and {yet}."
