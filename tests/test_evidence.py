@@ -378,7 +378,7 @@ def test_single_numbers_under_a_horizon_give_the_same_floats_as_all_at_once(shap
         whole.extend(arms, np.where(written, values, np.nan), written, crashed, np.arange(500))
         for at in range(500):
             single.update("abc"[arms[at]], float(values[at]) if written[at] else None, crashed=bool(crashed[at]))
-        assert single._adds_singly
+        assert single.adds_singly
         assert (whole.evidence.peaks == single.evidence.peaks).all()
         assert (whole.pairs == single.pairs).all()
         assert whole.decision == single.decision
