@@ -156,3 +156,32 @@ def test_a_log_names_its_callers_by_their_data_or_parameters(tmp_path):
         InputError, match="No session has 'nobody' in its data or parameters. They have: caller_id, who"
     ):
         vl.analyze(log, outcome="liked", unit="nobody")
+
+
+def heavy(seed, *, busy):
+    """Return 800 calls without an effect, of callers of whom some call far more often than others, or all alike."""
+    rng = np.random.default_rng(seed)
+    sizes = np.minimum(np.ceil(rng.pareto(1.3, 800)).astype(int), 80) if busy else np.full(800, 4)
+    who = rng.permutation(np.repeat(np.arange(800), sizes)[:800])
+    variant = np.where(rng.random(800) < 0.4, "b", "a")[who]
+    return pd.DataFrame({"variant": variant, "caller_id": who, "booked": rng.random(800) < rng.beta(1, 2, 800)[who]})
+
+
+def test_a_few_callers_who_make_up_most_calls_are_a_doubt():
+    rule, weights = vl.StopRule(max_iterations=800, max_confidence=95, default="a"), {"a": 0.6, "b": 0.4}
+    silent = runs = 0
+    for seed in range(60):
+        result = vl.analyze(heavy(seed, busy=True), outcome="booked", weights=weights, rule=rule, unit="caller_id")
+        silent += result.decision.winner is not None and not result.decision.doubts
+        runs += bool(result.decision.doubts)
+    # Without a word it were 10 % that name a winner.
+    assert silent <= 3
+    assert runs > 40
+    assert "weigh as" in result.decision.doubts[0]
+    even = vl.analyze(heavy(1, busy=False), outcome="booked", weights=weights, rule=rule, unit="caller_id")
+    assert even.decision.should_stop
+    assert not even.decision.doubts
+    # Bets take first calls alone, and are exact.
+    patient = vl.StopRule(max_confidence=20, default="a")
+    bets = vl.analyze(heavy(1, busy=True), outcome="booked", weights=weights, rule=patient, unit="caller_id")
+    assert not bets.decision.doubts
