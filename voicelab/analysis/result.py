@@ -70,9 +70,9 @@ class Result:
             confidence or 95 %; for the means of rare values only after hundreds of sessions, over epochs none is known)
             and for one look (`_ci_`, 95 %), is_default.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
-            (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test of
-            up to six variants that has stopped, with a horizon, the median-unbiased estimate with its interval (`difference_mue`),
-            which flatters less than the difference itself; lift, p_value and p_value_adjusted (both valid at every look),
+            (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test with a
+            horizon and up to six variants that has stopped the median-unbiased estimate with its interval
+            (`difference_mue`), which flatters less than the difference itself; lift, p_value and p_value_adjusted (both valid at every look),
             confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold for one look alone.
         srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm.
         decision: What to do.
