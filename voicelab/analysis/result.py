@@ -72,8 +72,9 @@ class Result:
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
             (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test with a
             horizon and up to six variants that has stopped the median-unbiased estimate with its interval
-            (`difference_mue`), which flatters less than the difference itself; lift, p_value and p_value_adjusted (both valid at every look),
-            confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold for one look alone.
+            (`difference_mue`), which flatters less than the difference itself; lift, p_value and p_value_adjusted (both
+            valid at every look), confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold
+            for one look alone.
         srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm.
         decision: What to do.
         path: The confidence after so many sessions, thinned for display.
