@@ -32,7 +32,7 @@ def drifting(seed, lift=0.0):
 @pytest.mark.parametrize(("outcome", "other"), [("booked", "seconds"), ("seconds", "booked")])
 def test_a_level_that_drifts_while_weights_change_makes_no_winner_no_harm_and_no_false_interval(rule, outcome, other):
     stops = missed = harmed = other_missed = 0
-    runs = 40
+    runs = 25
     for seed in range(runs):
         result = vl.analyze(drifting(seed), outcome=[outcome, other], weights=EPOCHS, rule=rule, guardrails=[other])
         shown = result.comparisons.iloc[0]
