@@ -125,6 +125,8 @@ def test_units_that_cannot_be_are_refused():
         ("session_id", "names each session, not who called"),
         ("nobody", "no column 'nobody'"),
         ("lists", "holds lists"),
+        ("variant", "is the variant or an outcome"),
+        ("seconds", "is the variant or an outcome"),
         (5, "unit is 5"),
     ):
         with pytest.raises(InputError, match=words):
@@ -152,6 +154,8 @@ def test_a_log_names_its_callers_by_their_data_or_parameters(tmp_path):
     by_data = vl.analyze(log, outcome="liked", unit="caller_id")
     by_parameter = vl.analyze(log, outcome="liked", unit="who")
     assert by_data.srm["n"] == by_parameter.srm["n"] == 20
+    with pytest.raises(InputError, match="a log holds the weights"):
+        vl.analyze(log, outcome="liked", weights={"warm": 0.1, "cold": 0.9})
     with pytest.raises(
         InputError, match="No session has 'nobody' in its data or parameters. They have: caller_id, who"
     ):

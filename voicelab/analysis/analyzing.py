@@ -117,6 +117,10 @@ def analyze(
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
+    if unit is not None and unit in {variant, *outcomes}:
+        raise InputError(
+            f"unit is {unit!r}, which is the variant or an outcome: give what sessions belong to, such as 'caller_id'."
+        )
     limits = OutcomeLimits(bounds, cap)
     if not path:
         if limits.ends is not None:
@@ -125,6 +129,8 @@ def analyze(
             )
         return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind, unit)
     if isinstance(data, Log):
+        if weights is not None:
+            raise InputError("weights= is for frames: a log holds the weights that its variants were drawn with.")
         sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit)
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:

@@ -28,7 +28,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
     if data.outcome is not None and not monitor.recorded:
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
-        found.append("The outcome never varies: nothing can be compared, the confidence is 0.")
+        found.append("The outcome never varies: nothing can be compared.")
     elif data.kind != "binary" and not any(float(arm.n) and float(arm.within) for arm in monitor.moments):
         found.append(
             "Within each variant the outcome never varies: the difference is a fact about these sessions, and how far it "
