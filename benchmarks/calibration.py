@@ -129,8 +129,8 @@ def _judge_estimate(figures: Figures, found: Measured) -> None:
         figures.at_most("estimate too high", above, MEDIAN[1] + error, "%", target=MEDIAN[1])
     elif n:
         figures.shown("estimate too high", above, "%")
-    if n:
-        figures.shown("its interval held", found.share("its interval held", "estimates", effect=True), "%")
+    if found.effect["its intervals"]:
+        figures.shown("its interval held", found.share("its interval held", "its intervals", effect=True), "%")
 
 
 def _judge_power(figures: Figures, found: Measured) -> None:

@@ -152,7 +152,7 @@ _PROMISED: tuple[_Column, ...] = (
     _DOUBTED,
     ("interval held, %", "", _held),
     ("estimate too high, %", "estimate too high", lambda each: _plain(each.share("above", "estimates", effect=True))),
-    ("its interval held, %", "", lambda each: _plain(each.share("its interval held", "estimates", effect=True))),
+    ("its interval held, %", "", lambda each: _plain(each.share("its interval held", "its intervals", effect=True))),
     *_POWER,
 )
 _APPROXIMATE: tuple[_Column, ...] = (

@@ -365,11 +365,10 @@ def test_the_estimate_at_the_stop_comes_first_and_the_interval_beside_it(default
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        (lambda: two(60, lift=0.65, rule={"max_iterations": 60}), "so few sessions"),
         (lambda: two(lift=0.16, rule={"max_iterations": None}), "a stop that no declared number of sessions bounds"),
         (lambda: two(lift=0.3, rule={"margin": 0.02}), "a margin"),
     ],
-    ids=["few", "no horizon", "margin"],
+    ids=["no horizon", "margin"],
 )
 def test_without_an_estimate_the_bias_is_said(made, why):
     result = made()

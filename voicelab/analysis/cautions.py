@@ -7,7 +7,7 @@ from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, switched_on
-from voicelab.decision.stats import closed, fixed
+from voicelab.decision.stats import fixed
 
 _UNEVEN = 0.001
 """p-value from which crashes are said to differ between variants."""
@@ -65,8 +65,6 @@ def _flattered(monitor: Monitor, data: TestData, compared: pd.DataFrame) -> str:
         else "a stop that no declared number of sessions bounds"
         if not monitor.rule.has_horizon
         else "so many variants"
-        if len(monitor.variants) > closed.MOST_ENUMERATED
-        else "so few sessions"
     )
     return f"{flattered}, and with {why} there is no estimate that makes up for it: trust the interval, not its middle."
 

@@ -125,6 +125,8 @@ class Evidence(Protocol):
     def estimate(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> Estimate | None:
         """Return the median-unbiased estimate of a test that has stopped, or None where there is no such estimate.
 
+        Of few sessions its interval is infinite.
+
         Args:
             strata: The moments of both arms in each epoch, as they were where the pair first reached its threshold; at the
                 stop if it never did.

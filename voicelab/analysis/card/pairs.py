@@ -136,10 +136,11 @@ def _estimated_at_the_stop(row: Mapping[str, Any], scale: Scale, style: str) -> 
     plain = ",<br>".join(
         part for part in (f"plain: {figure(written(row.get('difference'), style))}", _relative(row)) if part
     )
+    ends = figure(from_to(low, high, style)) if is_known(low) else dim("no interval of its own")
     return [
         f"{figure(written(value, style))}<br>{dim(plain)}",
         scale.draw(value, low, high, said, always)
-        + _ends(figure(from_to(low, high, style)), dim("every look: " + figure(every_look)), _at_worst(row, style)),
+        + _ends(ends, dim("every look: " + figure(every_look)), _at_worst(row, style)),
     ]
 
 

@@ -162,9 +162,14 @@ def _at_the_stop(result: ResultLike) -> list[str]:
     ends, always = (
         from_to(row[f"difference_{of}_lower"], row[f"difference_{of}_upper"], style) for of in ("mue", "cs")
     )
+    known = is_known(row["difference_mue_lower"])
     return [
         _signed(f"{written(row['difference_mue'], style)} over {row['baseline']} at the stop"),
-        _signed(f"median-unbiased, {asked:g} %: {ends}"),
+        _signed(
+            f"median-unbiased, {asked:g} %: {ends}"
+            if known
+            else "median-unbiased; few sessions, no interval of its own"
+        ),
         _signed(f"{holds(result.decision.doubts)}: {always}"),
     ]
 
