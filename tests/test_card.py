@@ -362,6 +362,12 @@ def test_the_estimate_at_the_stop_comes_first_and_the_interval_beside_it(default
     assert head.index("at the stop") < head.index("difference") < head.index("always from")
 
 
+def test_of_several_variants_the_estimate_is_called_approximate():
+    text = text_of(result_card(analysed()))
+    assert "Of several variants it is approximate" in text
+    assert "Of several variants" not in text_of(result_card(two()))
+
+
 @pytest.mark.parametrize(
     ("made", "why"),
     [

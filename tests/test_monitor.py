@@ -164,6 +164,9 @@ def test_bad_sessions_are_refused_and_nothing_is_lost(arguments, words):
             "Probabilities of each session are for rates",
         ),
         (lambda: vl.Monitor(OPEN, EVEN).update("a", 1), "kind of the outcome is not known"),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="count").update("a", -1), "must be a whole number from 0 on"),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="count").update("a", 2.5), "must be a whole number from 0 on"),
+        (lambda: vl.Monitor(OPEN, EVEN, kind="float").update("a", b"1"), "must be a number, a boolean or None"),
         (lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_units=True).update("a", True), "session's unit is None"),
         (
             lambda: vl.Monitor(OPEN, EVEN, kind="binary", with_probabilities=True).update(

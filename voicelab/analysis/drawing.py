@@ -148,8 +148,8 @@ def probabilities_in(frame: pd.DataFrame, columns: Mapping[Any, str], variants: 
         p = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
         if (bad := ~((p >= 0) & (p <= 1))).any():
             raise InputError(
-                f"The column {column!r} of probabilities holds {frame[column][bad].iloc[0]!r} in {int(bad.sum()):,} sessions: "
-                "each must be a number from 0 to 1."
+                f"The column {column!r} of probabilities holds {str(frame[column][bad].iloc[0])!r} in {int(bad.sum()):,} "
+                "sessions: each must be a number from 0 to 1."
             )
         own[str(variant)] = p
     if missing := [name for name in variants if name not in own]:

@@ -44,9 +44,23 @@ def checked_value(value: Any) -> float:
         InputError: it is no number.
     """
     try:
-        return math.nan if value is None else float(value)
+        if not isinstance(value, str | bytes):
+            return math.nan if value is None else float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"The value is {value!r}, must be a number, a boolean or None.") from None
+        pass
+    raise InputError(f"The value is {value!r}, must be a number, a boolean or None.")
+
+
+def check_count(value: float) -> None:
+    """Check that a count is one.
+
+    Raises:
+        InputError: it is below 0, or not whole.
+    """
+    if math.isfinite(value) and (value < 0 or value != math.floor(value)):
+        raise InputError(
+            f"The value is {value:g}, must be a whole number from 0 on: the outcome is a count. Is it a float?"
+        )
 
 
 def checked_unit(unit: Any) -> Hashable:

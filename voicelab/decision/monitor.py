@@ -10,7 +10,7 @@ import numpy as np
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.drift import Drift
-from voicelab.decision.intake import Fed, Ints, checked_probabilities, checked_unit, checked_value
+from voicelab.decision.intake import Fed, Ints, check_count, checked_probabilities, checked_unit, checked_value
 from voicelab.decision.outlook import Outlook, outlook_of
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.decision.tally import Tally
@@ -134,9 +134,12 @@ class Monitor(ChunkedMonitor):
         if self.stopped:
             return None
         self._check_told(unit=unit, probabilities=probabilities)
+        number = checked_value(value)
+        if self.kind == "count":
+            check_count(number)
         at = self.sessions if index is None else int(index)
         if self.adds_singly and (value is None or isinstance(value, int | float)):
-            return self.add(arm, checked_value(value) if value is not None else None, crashed, at)
+            return self.add(arm, None if value is None else number, crashed, at)
         if self.kind is None and value is not None:
             raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
         units = None
@@ -144,7 +147,7 @@ class Monitor(ChunkedMonitor):
             arm, units = self._as_assigned(checked_unit(unit), arm)
         return self.extend(
             np.array([arm]),
-            np.array([checked_value(value)]),
+            np.array([number]),
             np.array([value is not None]),
             np.array([crashed]),
             np.array([at]),

@@ -31,6 +31,10 @@ _AT_THE_STOP = (
     "flatters less than the plain difference; it doesn't remove the winner's curse: among tests with a winner it is still "
     "too high on average."
 )
+_OF_SEVERAL = (
+    "Of several variants it is approximate: each pair is estimated where it was first sure by itself, also where the test "
+    "went on."
+)
 _AT_WORST = "At worst: the difference whatever the missing outcomes are, each taken as the lowest or highest value."
 
 
@@ -101,6 +105,7 @@ def pairs_table(result: ResultLike) -> str:
     rest = len(result.comparisons) - len(rows)
     feet = [f"{rest:,} other pair{'s' if rest > 1 else ''} in result.comparisons"] if rest else []
     feet += [_AT_THE_STOP] if ended else []
+    feet += [_OF_SEVERAL] if ended and len(result.variants) > 2 else []  # noqa: PLR2004 - a pair
     feet += [_AT_WORST] if any(is_known(row.get("difference_worst_lower")) for row in rows) else []
     return section(
         "The pairs that decide", table(heads, body, "<br>".join(feet)), _CRITERIA.get(result.rule.criterion, "")

@@ -296,10 +296,6 @@ def _skewed(y: Any, a: Any) -> Any:
     return 3 * shifted / (root * root + root + 1)
 
 
-DOUBTS = ("few", "skewed")
-"""Why a comparison of means is approximate; `doubt` gives the bits 1 and 2."""
-
-
 # No method holds for every distribution of an unbounded mean: what an arm hasn't shown can't be corrected. What it has
 # shown says how far to go. The rule is for the smaller arm, and the skewness that of either: where the smaller one has
 # met no large value yet, the larger one has.
