@@ -144,6 +144,8 @@ def _judge_power(figures: Figures, found: Measured) -> None:
         # Of the difference to the floor, in the same tests: where both find the same, it hardly varies.
         squares = right - 2 * FLOOR * effect["by both"] / n + FLOOR**2 * one_look
         allowed = required - ERRORS * 100 * max(0.0, (squares - (right - FLOOR * one_look) ** 2) / n) ** 0.5
+    if cell.reached is not None:
+        allowed = cell.reached - NEAR - ERRORS * 100 * monte_carlo_error(cell.reached / 100, n)
     figures.at_least("found", 100 * right, allowed, "%", target=required)
     figures.shown("by one look", 100 * one_look, "%")
     if cell.claims == "winner" and cell.rule.criterion != "any_difference":
