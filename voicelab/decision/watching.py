@@ -150,7 +150,8 @@ class ChunkedMonitor:
             InputError: they name other variants than the test has, or a weight is not allowed.
         """
         shares = weight_shares(weights)
-        if set(shares) != set(self.weights):
+        drawn = {variant for variant, share in shares.items() if share}
+        if not drawn <= set(self.weights) <= set(shares):
             raise InputError(
                 f"The new weights name {', '.join(shares)}, the test has {', '.join(self.weights)}: name the same variants, "
                 "those that get no sessions with weight 0."
