@@ -165,6 +165,19 @@ def test_outcomes_that_are_missing_unevenly_are_named_before_any_winner(rule):
         assert shown["difference_worst_lower"] < shown["difference"] < shown["difference_worst_upper"]
 
 
+def test_the_worst_case_that_is_told_is_of_a_pair_that_misses_something():
+    rng = np.random.default_rng(1)
+    arms = rng.integers(0, 3, 900)
+    hits = (rng.random(900) < 0.3).astype(float)
+    hits[(arms == 2) & (hits == 0) & (rng.random(900) < 0.4)] = np.nan
+    frame = pd.DataFrame({"variant": np.array(list("abc"))[arms], "y": hits})
+    rule = vl.StopRule(max_iterations=900, max_confidence=95, default="a")
+    result = vl.analyze(frame, outcome="y", weights=dict.fromkeys("abc", 1 / 3), rule=rule)
+    told = result.comparisons.set_index(["variant", "baseline"]).loc[("c", "a")]
+    ends = " and ".join(f"{100 * told[f'difference_worst_{end}']:+.1f}" for end in ("lower", "upper"))
+    assert f"the difference of c and a lies between {ends} points" in result.decision.doubts[0]
+
+
 def test_outcomes_that_are_missing_alike_are_not_named():
     def alike(rng, arms):
         return np.where(rng.random(len(arms)) < 0.2, np.nan, rng.random(len(arms)) < 0.3)

@@ -118,7 +118,7 @@ def test_a_stop_in_the_middle_of_a_chunk_leaves_nothing_of_what_came_after():
     stop = whole.extend(arms, values, everywhere, ~everywhere, np.arange(400), units=coded)
     assert stop is not None
     for arm, value, unit in zip(arms, values, units.tolist(), strict=True):
-        if single.update("ab"[arm], value, unit=unit) is not None:
+        if single.update("ab"[arm], value, unit=unit):
             break
     assert (single.sessions, single.decision) == (stop + 1, whole.decision)
     assert (single.tally.epoch == whole.tally.epoch).all()
@@ -126,10 +126,10 @@ def test_a_stop_in_the_middle_of_a_chunk_leaves_nothing_of_what_came_after():
 
 def test_after_its_stop_it_takes_no_more():
     monitor = vl.Monitor(vl.StopRule(max_iterations=2, default="a"), EVEN, kind="binary")
-    assert monitor.update("a", True) is None
-    assert monitor.update("b", False) == 0
+    assert monitor.update("a", True) is False
+    assert monitor.update("b", False) is True
     before = monitor.to_json()
-    assert monitor.update("a", True) is None
+    assert monitor.update("a", True) is False
     assert monitor.to_json() == before
 
 

@@ -5,7 +5,6 @@ failures, the rest compares other sessions than it seems to (20 % of one variant
 a quarter of tests without any difference).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,7 +131,7 @@ def doubts_of_missing(monitor: Monitor, missing: Missing | None, compared: pd.Da
     known = {name: float(own.n) for name, own in zip(counts, monitor.moments, strict=True)}
     # Where no variant has any, it is the outcome that is named.
     empty = [name for name, n in counts.items() if n and not known[name] and any(known.values())]
-    uneven = missing_doubt(missing, monitor.variants, compared)
+    uneven = _uneven(monitor, missing, compared)
     return [
         *(
             f"{name} has no value in any of its {int(counts[name]):,} sessions: nothing can be said of it."
@@ -142,23 +141,24 @@ def doubts_of_missing(monitor: Monitor, missing: Missing | None, compared: pd.Da
     ]
 
 
-def missing_doubt(missing: Missing | None, variants: Sequence[str], compared: pd.DataFrame) -> str | None:
-    """Return the sentence that outcomes are missing unevenly, with the worst case of the first comparison; or None.
-
-    Args:
-        missing: What is missing.
-        variants: The variants.
-        compared: `Result.comparisons`.
-    """
+def _uneven(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -> str | None:
+    """Return the sentence that outcomes are missing unevenly, with the worst case of the pair that misses most; or None."""
     if missing is None or not missing.is_uneven:
         return None
     lost, known = missing.missing.sum(axis=0), missing.known.sum(axis=0)
-    shares = ", ".join(f"{name} {m / (m + n):.1%}" for name, m, n in zip(variants, lost, known, strict=True) if m + n)
-    row = compared.iloc[0]
+    shares = ", ".join(
+        f"{name} {m / (m + n):.1%}" for name, m, n in zip(monitor.variants, lost, known, strict=True) if m + n
+    )
+    # A pair of which nothing is missing has no worst case.
+    ends = compared[["difference_worst_lower", "difference_worst_upper"]].astype(float)
+    row = compared.loc[(ends["difference_worst_upper"] - ends["difference_worst_lower"]).idxmax()]
     low, high = row["difference_worst_lower"], row["difference_worst_upper"]
+    between = (
+        f"{100 * low:+.1f} and {100 * high:+.1f} points" if monitor.kind == "binary" else f"{low:.3g} and {high:.3g}"
+    )
     range_ = "" if missing.declared else " (if they lie between the lowest and the highest value that was seen)"
     return (
         f"Outcomes are missing unevenly ({shares}; p {missing.p_value:.2g}, valid at every look): the sessions that are left may "
         f"not be alike. Whatever the missing values are{range_}, the difference of {row['variant']} and {row['baseline']} "
-        f"lies between {low:.3g} and {high:.3g}."
+        f"lies between {between}. Find out why they are missing before you decide."
     )

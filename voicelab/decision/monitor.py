@@ -108,7 +108,7 @@ class Monitor(ChunkedMonitor):
         probabilities: Mapping[Any, float] | None = None,
         crashed: bool = False,
         index: int | None = None,
-    ) -> int | None:
+    ) -> bool:
         """Take one session, as it ends.
 
         Args:
@@ -121,7 +121,7 @@ class Monitor(ChunkedMonitor):
             index: Its index; by default one session after the other.
 
         Returns:
-            0 if it stops the test or came after the stop, else None.
+            Whether this session stops the test; what comes after the stop is not taken.
 
         Raises:
             InputError: a variant that there isn't, a value that is no number or lies beyond the bounds, or a unit or
@@ -132,20 +132,21 @@ class Monitor(ChunkedMonitor):
             near = did_you_mean(str(variant), self.weights)
             raise InputError(f"There is no variant {variant!r}; weights names {', '.join(self.weights)}.{near}")
         if self.stopped:
-            return None
+            return False
         self._check_told(unit=unit, probabilities=probabilities)
         number = checked_value(value)
         if self.kind == "count":
             check_count(number)
         at = self.sessions if index is None else int(index)
         if self.adds_singly and (value is None or isinstance(value, int | float)):
-            return self.add(arm, None if value is None else number, crashed, at)
+            self.add(arm, None if value is None else number, crashed, at)
+            return self.stopped
         if self.kind is None and value is not None:
             raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
         units = None
         if self.with_units:
             arm, units = self._as_assigned(checked_unit(unit), arm)
-        return self.extend(
+        self.extend(
             np.array([arm]),
             np.array([number]),
             np.array([value is not None]),
@@ -154,6 +155,7 @@ class Monitor(ChunkedMonitor):
             units=units,
             probabilities=checked_probabilities(probabilities, self.variants, arm) if self.with_probabilities else None,
         )
+        return self.stopped
 
     def _check_told(self, **given: Any) -> None:
         """Check that a session tells nothing that the monitor was not made for."""

@@ -168,7 +168,7 @@ class ChunkedMonitor:
         plain = self.trace is None and not self.with_probabilities and not self.with_units and self.limits.ends is None
         return plain and bool(self.evidence and self.evidence.adds_singly)
 
-    def add(self, arm: int, value: float | None, crashed: bool, index: int) -> int | None:
+    def add(self, arm: int, value: float | None, crashed: bool, index: int) -> None:
         """Do what `extend` does for one session."""
         assert self.evidence is not None  # noqa: S101 - the caller has asked
         assert self.kind is not None  # noqa: S101 - as above
@@ -189,7 +189,6 @@ class ChunkedMonitor:
         self.sessions += 1
         if stopping.is_fulfilled(self.rule, self.sessions, self._p):
             self.stopped, self.stopped_index = True, index
-        return 0 if self.stopped else None
 
     def extend(
         self,
