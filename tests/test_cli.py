@@ -54,6 +54,11 @@ def test_simulate_then_analyze(tmp_path, capsys):
     assert "hesitant" in capsys.readouterr().out
     assert main(["analyze", log, "greeting"]) == 0
     assert "greeting" in capsys.readouterr().out
+    # A persona stands for who called: three callers, so that next to nothing is known.
+    assert main(["analyze", log, "greeting", "--unit", "caller"]) == 0
+    assert "sessions of one caller together" in capsys.readouterr().out
+    assert main(["analyze", log, "greeting", "--unit", "session_id"]) == 1
+    assert "names each session, not who called" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,7 @@ def _add_analyze(commands: "Commands") -> None:
     parser.add_argument(
         "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
     )
+    parser.add_argument("--unit", metavar="NAME", help="what sessions belong to, such as caller_id, if some call again")
     parser.add_argument("--html", metavar="FILE", help="write the result card there")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -293,7 +294,7 @@ def _analyze(options: argparse.Namespace) -> None:
     import voicelab as vl
 
     log = vl.open_log(options.log)
-    asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail}
+    asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail, "unit": options.unit}
     result = vl.analyze(log, options.test, **asked)
     if options.method != "auto":
         result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)

@@ -85,7 +85,8 @@ def analyze(
         mix: Analyse sessions of several sources together.
         path: False decides by the sums alone, as of now, in little more time than DuckDB takes to add them up: valid too,
             but evidence that there was earlier doesn't count, no earlier session is named as the one that stops the
-            test, and `path` and `values` of the result stay empty. For frames and files, without `by`.
+            test, and `path` and `values` of the result stay empty. Without a horizon rates are judged by their means, since
+            bets need every session. For frames and files, without `by`, bounds, cap and columns of probabilities.
         kind: Read the outcome as `binary` (above 0 or not), `count`, `float` or `string` (level by level) instead of by
             what it holds; a dict gives kinds by outcome.
         unit: What sessions belong to, such as `caller_id`: a column of frames; of logs a key of the session's data, a

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from voicelab.analysis.callers_again import as_first_assigned, looks_like_callers, units_of
@@ -85,14 +86,13 @@ def from_frame(
         probabilities = probabilities_in(kept, drawing.columns, list(shares))
         check_drawn(arms, probabilities, list(shares))
         shares = dict(zip(shares, probabilities.mean(axis=0).tolist(), strict=True))
+        _only_rates(others, guardrails, warnings)
     units = None
     if unit is not None:
         units = units_of(column_of(kept, unit), unit, warnings)
         arms = as_first_assigned(arms, units, unit, warnings)
     elif callers := looks_like_callers(kept, [variant, by, *columns.values(), *drawing.columns.values()]):
         warnings.append(callers)
-    if probabilities is not None:
-        _only_rates(others, guardrails, warnings)
     data = TestData(
         test=variant,
         weights=drawing.first_weights(shares),
@@ -110,24 +110,27 @@ def from_frame(
         warnings=warnings,
         source="your data",
         switched_off=off,
-        epochs=[
-            (int(np.searchsorted(np.flatnonzero(assigned), row)), own)
-            for row, own in checked_epochs(drawing, len(frame), list(shares))
-        ],
+        # An epoch begins at the first counted session from its row on.
+        epochs=[(int(assigned[:row].sum()), own) for row, own in checked_epochs(drawing, len(frame), list(shares))],
         units=units,
         unit=unit,
         probabilities=probabilities,
     )
-    if not assigned.all():
-        data.excluded["no variant found"] = int((~assigned).sum())
-    missing, infinite = (int(test(values).sum()) if values.dtype.kind == "f" else 0 for test in (np.isnan, np.isinf))
-    if missing:
-        data.excluded["the outcome is missing"] = missing
-    if infinite:
-        data.excluded["the outcome is infinite: left out"] = infinite
+    data.excluded |= _left_out(values, int((~assigned).sum()))
     read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
     warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
     return data
+
+
+def _left_out(values: npt.NDArray[Any], without_variant: int) -> dict[str, int]:
+    """Return how many sessions are not counted, by reason."""
+    missing, infinite = (int(test(values).sum()) if values.dtype.kind == "f" else 0 for test in (np.isnan, np.isinf))
+    reasons = {
+        "no variant found": without_variant,
+        "the outcome is missing": missing,
+        "the outcome is infinite: left out": infinite,
+    }
+    return {reason: n for reason, n in reasons.items() if n}
 
 
 def _only_rates(others: dict[str, Read], guardrails: Sequence[str], warnings: list[str]) -> None:
