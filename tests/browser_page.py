@@ -1,11 +1,11 @@
 """A bare page on localhost that shows a widget's browser half with a stub in the kernel's place, in headless Chromium."""
 
 import contextlib
-import functools
-import http.server
 import os
+import re
 import shutil
-import threading
+import subprocess
+import sys
 import warnings
 import wave
 from dataclasses import replace
@@ -128,11 +128,6 @@ def find_chromium():
     pytest.skip("There is no Chromium on PATH: install it to test the widgets (apt-get install chromium).")
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @contextlib.contextmanager
 def served(folder: Path):
     """Serve a folder with all widgets' pages on localhost, and yield its address."""
@@ -144,14 +139,17 @@ def served(folder: Path):
     (folder / "style.css").write_text(css(), encoding="utf-8")
     (folder / "favicon.ico").write_bytes(b"")
     shutil.copytree(STATIC, folder / "static")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    # A process of its own, without coverage: in the tests' process a thread of the server once ended before it had
+    # answered, and the page waited for the answer.
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "env": environment}
+    with subprocess.Popen(command, **quiet) as server:
+        try:
+            port = re.search(r"port (\d+)", server.stdout.readline())[1]
+            yield f"http://localhost:{port}"
+        finally:
+            server.terminate()
 
 
 def launch(playwright, *flags: str):

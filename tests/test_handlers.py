@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import voicelab as vl
 from voicelab import sdk
 from voicelab.base.errors import GuideCompatWarning, HandlerError, InputError
 from voicelab.base.records import PortabilityNote
@@ -319,7 +321,7 @@ def test_a_path_that_does_not_exist_names_the_nearest(tmp_path):
     write(tmp_path, handler=say(1))
     with pytest.raises(InputError, match=r"no such file or folder. Did you mean 'handler.py'"):
         load_handler(str(tmp_path / "handlr.py"))
-    with pytest.raises(InputError, match="Source text needs a newline"):
+    with pytest.raises(InputError, match="the handler.s text, which has several lines"):
         load_handler("yield TextToSpeechEvent('a')" * 500)
     (tmp_path / "notes.txt").write_text("a")
     with pytest.raises(InputError, match=r"no \.py file"):
@@ -678,17 +680,39 @@ def test_a_broken_env_file_names_the_line(tmp_path):
 # --- notes -----------------------------------------------------------------------------------------------------------
 
 
-def test_each_note_is_one_warning_and_one_row():
+def test_notes_are_told_in_one_and_each_once():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         handler = load_handler(say("LogEvent('a')"))
-        for _ in range(3):
-            handler.add_note(PortabilityNote("handler.py", 2, "interruptable", "a", "b", "c"))
+        handler.add_note(PortabilityNote("handler.py", 9, "weights_sum", "a", "b", "works"))
+        for _ in range(2):
+            handler.tell_notes()
+        handler.derived(variables={"A": "b"}, strict=False, environment="development").tell_notes()
+        handler.add_note(PortabilityNote("handler.py", 1, "interruptable", "x", "y", "unchanged code raises TypeError"))
+        handler.tell_notes()
     assert [w.category for w in caught] == [GuideCompatWarning] * 2
+    first, second = (str(w.message) for w in caught)
+    assert (caught[0].filename, caught[0].lineno) == ("<handler.py>", 2)
+    assert "LogEvent" in first  # what fails on the platform is named before what works
+    assert "handler: 2 portability notes, of which 1 would fail on the platform; the first is this one" in first
+    assert second == "x; the SDK: y (unchanged code raises TypeError)."
     assert list(handler.notes.columns) == ["file", "line", "rule", "written", "sdk", "platform"]
-    assert list(handler.notes["rule"]) == ["interruptable", "missing_import"]
+    assert list(handler.notes["rule"]) == ["interruptable", "missing_import", "weights_sum"]
     assert list(load_handler(say(1)).notes.columns) == list(handler.notes.columns)
-    assert "2 portability notes" in repr(handler)
+    assert "3 portability notes, of which 2 would fail on the platform" in repr(handler)
+    assert handler._repr_html_().count("<details>") == 1
+
+
+def test_samples_are_loaded_by_name_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert all(Path(path).exists() for path in vl.samples().path)
+    assert load_handler("clinic").name == "clinic"
+    with pytest.raises(
+        InputError, match=f"no such file or folder in {re.escape(str(tmp_path))}. Did you mean 'clinic'"
+    ):
+        load_handler("clinik")
+    write(tmp_path / "clinic", handler=say(1))  # a folder of that name comes first
+    assert load_handler("clinic").project == tmp_path / "clinic"
 
 
 @pytest.mark.parametrize("strict", [False, True])

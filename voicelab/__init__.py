@@ -15,6 +15,7 @@ from voicelab.base.version import __version__
 # Public name -> the module that has it.
 _NAMES = {
     "load_handler": "voicelab.handlers",
+    "samples": "voicelab.handlers.samples",
     "run": "voicelab.runs.jobs",
     "offload": "voicelab.runs.jobs",
     "silence": "voicelab.callers.actions",
@@ -77,6 +78,7 @@ __all__ = [
     "press",
     "required_sessions",
     "run",
+    "samples",
     "sdk",
     "silence",
     "simulate",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule
     from voicelab.handlers import load_handler
+    from voicelab.handlers.samples import samples
     from voicelab.log import open_log
     from voicelab.runs.jobs import offload, run
     from voicelab.runtime import sdk

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
 from voicelab.base.version import __version__
+from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
     from voicelab.base.accepted_types import LogLike
+    from voicelab.base.records import PortabilityNote
     from voicelab.callers import CallerLike
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
-            # The command `run` lists portability notes by itself, after the conversation.
+            # The commands count portability notes themselves, and list them where that is asked for.
             warnings.simplefilter("ignore", GuideCompatWarning)
             options.command(options)
     except VoicelabError as error:
@@ -89,6 +91,7 @@ def _add_handler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("handler", metavar="HANDLER", help="a handler.py or a project folder")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default 0)")
     parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
+    parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
     parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")
     parser.add_argument("--variables", metavar="FILE", help="a .env file")
     parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
@@ -110,7 +113,9 @@ def _add_demo(commands: "Commands") -> None:
 
 def _demo(options: argparse.Namespace) -> None:
     import voicelab as vl
+    from voicelab.handlers.samples import sample
 
+    # The sample itself, also where somebody has a folder of that name.
     handler = vl.load_handler(sample("agents/clinic"))
     _say(f"1. A conversation with {handler.name}\n")
     _say(f"{vl.run(handler, ['hello', vl.silence(6), 'I would like an appointment', 'yes please'], seed=1)}\n")
@@ -131,22 +136,6 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 DEMO_TRUTH = {"formal": 0.30, "casual": 0.36, "friendly": 0.30}
-
-
-def sample(name: str) -> Path:
-    """Return the path of a sample that comes with voicelab.
-
-    Args:
-        name: Its path under data/.
-
-    Raises:
-        InputError: this installation has no samples.
-    """
-    package = Path(__file__).resolve().parent
-    for data in (package / "_data", package.parent / "data"):
-        if (data / name).exists():
-            return data / name
-    raise InputError(f"The sample {name!r} isn't part of this installation; give the path of a handler of your own.")
 
 
 def _counts(log: "LogLike") -> str:
@@ -179,8 +168,9 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.say and options.script:
         raise InputError("Give --say or --script, not both.")
+    handler = vl.load_handler(options.handler, strict=options.strict)
     record = vl.run(
-        vl.load_handler(options.handler, strict=options.strict),
+        handler,
         vl.Script.load(options.script) if options.script else options.say,
         seed=options.seed,
         parameters=_parameters(options),
@@ -193,8 +183,15 @@ def _run(options: argparse.Namespace) -> None:
             _say(json.dumps(asdict(event), default=str, ensure_ascii=False))
     else:
         _say(str(record))
-        for note in record.notes:  # type: ignore[union-attr]  # as above
-            _say(f"    note  {note}")
+        _say_notes(record.notes, options)  # type: ignore[union-attr]  # as above
+
+
+def _say_notes(notes: "Sequence[PortabilityNote]", options: argparse.Namespace) -> None:
+    if not notes:
+        return
+    _say(f"    note  {count_of(notes)}{'' if options.notes else ' (--notes lists them)'}")
+    for note in notes if options.notes else ():
+        _say(f"          {note}")
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------
@@ -229,15 +226,19 @@ def _add_simulate(commands: "Commands") -> None:
 def _simulate(options: argparse.Namespace) -> None:
     import voicelab as vl
 
+    handler = vl.load_handler(
+        options.handler,
+        strict=options.strict,
+        variables=options.variables,
+        environment=options.environment or "development",
+    )
     log = vl.simulate(
-        vl.load_handler(options.handler, strict=options.strict),
+        handler,
         _callers(options),
         sessions=options.sessions,
         seed=options.seed,
         log=options.log,
         parameters=_parameters(options),
-        variables=options.variables,
-        environment=options.environment,
         variants=_variants(options),
         stopping=not options.no_stopping,
         workers=options.workers,
@@ -246,6 +247,7 @@ def _simulate(options: argparse.Namespace) -> None:
         progress=not options.quiet,
     )
     _say(f"{log!r}\n{_counts(log)}")
+    _say_notes(handler.note_list, options)
 
 
 def _callers(options: argparse.Namespace) -> "CallerLike":

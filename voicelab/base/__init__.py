@@ -10,5 +10,6 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `records`: the log's tables and columns, and the rows that a finished session hands over.
 - `masking`: hides the values of variables, however a text has encoded them.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
+- `notebook`: whether somebody looks at a notebook.
 - `version`: the version of the package.
 """

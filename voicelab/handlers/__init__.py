@@ -5,22 +5,25 @@
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `source_hash` hashes what it is made of.
 - `project` reads a project folder of the platform and the variables.
+- `notes` shows portability notes: a folded table, or one line.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
+- `samples` finds the samples that come with voicelab.
 - `magic` is the notebook's `%%handler NAME`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.handlers.check import name_of
-from voicelab.handlers.handler import Handler, notes_html
+from voicelab.handlers.handler import Handler
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
+from voicelab.handlers.samples import sample_agents
 from voicelab.handlers.source import ROOT
 
-__all__ = ["ROOT", "Handler", "HandlerLike", "Variables", "VariablesLike", "load_cell", "load_handler", "notes_html"]
+__all__ = ["ROOT", "Handler", "HandlerLike", "Variables", "VariablesLike", "load_cell", "load_handler"]
 
 HandlerLike = Handler | Callable[[Any, Any], Any] | str | Path
 _DEVELOPMENT = "development"
@@ -35,8 +38,9 @@ def load_handler(
     """Load a handler.
 
     Args:
-        source: A function; source text with a newline in it; the path of a .py file or of a project folder; or a
-            handler, which is returned as it is unless one of the other arguments changes it.
+        source: A function; source text with a newline in it; the path of a .py file or of a project folder; the name
+            of an agent among `vl.samples()`, where there is no such path; or a handler, which is returned as it is
+            unless one of the other arguments changes it.
         strict: Switch every tolerance for the Developer Guide's spellings off: what loads and runs then does so on
             the platform, and what doesn't fails with the SDK's own error.
         variables: What the handler reads with `context.variables`: a dict, or the path of a .env file. They come on
@@ -79,7 +83,7 @@ def load_handler(
 
 
 def load_cell(name: str, text: str, notebook: Mapping[str, Any], *, strict: bool = False) -> Handler:
-    """Load the text of a notebook cell; its notes are collected without warnings.
+    """Load the text of a notebook cell.
 
     Args:
         name: The handler's name, and its file's name in messages.
@@ -91,7 +95,7 @@ def load_cell(name: str, text: str, notebook: Mapping[str, Any], *, strict: bool
     Raises:
         HandlerError: it can't be loaded, or is no handler.
     """
-    return Handler(TextRecipe(text, f"{name}.py", notebook), name=name, strict=strict, quiet=True)
+    return Handler(TextRecipe(text, f"{name}.py", notebook), name=name, strict=strict)
 
 
 def _from_path(path: Path, *, strict: bool, variables: VariablesLike | None, environment: str) -> Handler:
@@ -133,15 +137,21 @@ def _existing(source: str | Path) -> Path:
     shown = str(source) if len(str(source)) < 80 else f"{str(source)[:77]}..."  # noqa: PLR2004 - a line's width
     if is_other:
         raise InputError(f"source is {shown!r}, which is no .py file; give a .py file or a project folder.")
+    agents = sample_agents()
+    if isinstance(source, str) and source in agents:
+        return agents[source]
+    where = "" if path.is_absolute() else f" in {Path.cwd()}"
     raise InputError(
-        f"source is {shown!r}, and there is no such file or folder.{_near(path)} Source text needs a newline."
+        f"source is {shown!r}, and there is no such file or folder{where}.{_near(path, agents)} Give the path of a .py "
+        f"file or of a project folder, the name of a sample ({', '.join(agents)}), or the handler's text, which has "
+        "several lines."
     )
 
 
-def _near(path: Path) -> str:
+def _near(path: Path, agents: Iterable[str]) -> str:
     try:
         parent = path.parent
         found = {p.name: p for p in parent.iterdir() if p.is_dir() or p.suffix == ".py"}
     except OSError:
-        return ""
-    return did_you_mean(path.name, found)
+        found = {}
+    return did_you_mean(path.name, [*found, *agents])

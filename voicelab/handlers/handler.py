@@ -1,15 +1,14 @@
 """`Handler`: what the lab knows of an agent's handler, whichever way it was given."""
 
 import html
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab.base.errors import GuideCompatWarning
 from voicelab.base.masking import hiding
 from voicelab.base.records import PortabilityNote
+from voicelab.handlers.notes import count_of, notes_html, tell
 from voicelab.handlers.project import Variables
 from voicelab.handlers.recipes import Loaded, Recipe
 from voicelab.runtime.sdk import Context, Event
@@ -34,8 +33,8 @@ class Handler:
         variables: What it reads with `context.variables`.
         project: The project's folder.
         notes: Portability notes that are known already.
-        quiet: Collect notes without a warning for each.
         expected: The fingerprint that the source must still have.
+        told: Which notes somebody has seen, shared by handlers derived from one another.
     """
 
     def __init__(
@@ -48,8 +47,8 @@ class Handler:
         variables: Mapping[str, str] | None = None,
         project: Path | None = None,
         notes: Iterable[PortabilityNote] = (),
-        quiet: bool = False,
         expected: str | None = None,
+        told: set[tuple[str, int, str]] | None = None,
     ) -> None:
         self.name = name
         self.strict = strict
@@ -59,7 +58,7 @@ class Handler:
         self._recipe = recipe
         self._expected = expected
         self._notes = {(n.file, n.line, n.rule): n for n in notes}
-        self._quiet = quiet
+        self._told = set() if told is None else told
         with hiding(self.variables.values()):
             self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
 
@@ -96,14 +95,18 @@ class Handler:
         return pd.DataFrame([astuple(note) for note in self.note_list], columns=_COLUMNS)
 
     def add_note(self, note: PortabilityNote) -> None:
-        """Add a portability note, with a GuideCompatWarning, unless there is one for this file, line and rule."""
-        key = (note.file, note.line, note.rule)
-        if key not in self._notes:
-            self._notes[key] = note
-            if not self._quiet:
-                # An empty registry, or Python would show the warning for only one handler of a name; angle brackets,
-                # or it would quote the line of any file of that name.
-                warnings.warn_explicit(str(note), GuideCompatWarning, f"<{note.file}>", note.line, registry={})
+        """Add a portability note, unless there is one for this file, line and rule."""
+        self._notes.setdefault((note.file, note.line, note.rule), note)
+
+    def tell_notes(self) -> None:
+        """Say what is spelled differently by the SDK, all in one, and each note once: called when a run has ended."""
+        tell(self.name, self.new_notes())
+
+    def new_notes(self) -> list[PortabilityNote]:
+        """Return the notes that nobody has seen, and count them as seen."""
+        new = [note for key, note in sorted(self._notes.items()) if key not in self._told]
+        self._told.update(self._notes)
+        return new
 
     def derived(self, *, variables: Mapping[str, str], strict: bool, environment: str) -> "Handler":
         """Return the same handler with other variables, environment or strictness; it is loaded anew."""
@@ -115,8 +118,8 @@ class Handler:
             variables=variables,
             project=self.project,
             notes=() if strict else self._notes.values(),
-            quiet=self._quiet,
             expected=self._expected,
+            told=self._told,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -127,8 +130,6 @@ class Handler:
             "variables": dict(self.variables),
             "project": self.project,
             "notes": self.note_list,
-            # The process that loads it again only works for this one, which has shown the notes.
-            "quiet": True,
             "expected": self.fingerprint,
         }
         return _revived, (self._recipe.shipped(self._loaded), options)
@@ -140,27 +141,12 @@ class Handler:
         if self.variables:
             facts.append(f"variables {', '.join(self.variables)}")
         if self._notes:
-            facts.append(f"{len(self._notes)} portability note{'s' if len(self._notes) > 1 else ''}")
+            facts.append(count_of(self.note_list))
         return f"Handler({'; '.join(facts)})"
 
     def _repr_html_(self) -> str:
         head = html.escape(repr(self).removeprefix("Handler(").removesuffix(")"))
-        return f"<div><b>Handler</b> {head}</div>{notes_html(self.note_list)}"
-
-
-def notes_html(notes: Iterable[PortabilityNote]) -> str:
-    """Return a table of portability notes, or an empty string."""
-    heads = "".join(f"<th style='text-align:left'>{head}</th>" for head in ("line", "written", "SDK", "platform"))
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td style='text-align:left'>{html.escape(cell)}</td>"
-            for cell in (f"{note.file}:{note.line}", note.written, note.sdk, note.platform)
-        )
-        + "</tr>"
-        for note in notes
-    )
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+        return f"<div><b>Handler</b> {head}</div>{notes_html(self.note_list, count_of(self.note_list))}"
 
 
 def _revived(recipe: Recipe, options: dict[str, Any]) -> Handler:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.base.records import PortabilityNote
-from voicelab.handlers import ROOT, load_cell, notes_html
+from voicelab.handlers import ROOT, load_cell
+from voicelab.handlers.notes import Notes
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,20 +26,6 @@ _OF_IPYTHON = re.compile(r"_+|_i*\d*|_[dio]h")
 def load_ipython_extension(ipython: "InteractiveShell") -> None:
     """Register `%%handler` (IPython calls this at `%load_ext voicelab`)."""
     ipython.register_magic_function(_magic(ipython), magic_kind="cell", magic_name="handler")
-
-
-class Notes:
-    """Portability notes, shown as a table."""
-
-    def __init__(self, name: str, notes: list[PortabilityNote]) -> None:
-        self._name = name
-        self._notes = notes
-
-    def __repr__(self) -> str:
-        return "\n".join([f"Portability notes of {self._name}:", *(f"  {note}" for note in self._notes)])
-
-    def _repr_html_(self) -> str:
-        return f"<div>Portability notes of <b>{self._name}</b></div>{notes_html(self._notes)}"
 
 
 class _Visible(Mapping[str, Any]):
@@ -74,8 +60,8 @@ def _magic(ipython: "InteractiveShell") -> Callable[[str, str], None]:
         except Exception as error:  # noqa: BLE001 - raised again, shown without the lab's own frames
             raise _brief(error) from None
         ipython.push({name: loaded})
-        if loaded.note_list:
-            display(Notes(name, loaded.note_list))
+        if notes := loaded.new_notes():
+            display(Notes(name, notes))
 
     return handler
 

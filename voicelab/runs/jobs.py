@@ -189,8 +189,11 @@ def run(
     )
     job = Job(options, source="simulated" if clock == "virtual" else "typed")
     if variants == "each":
-        return _each_variant(job, clock)
+        records = _each_variant(job, clock)
+        options.handler.tell_notes()
+        return records
     record = play(job, clock=clock)
+    options.handler.tell_notes()
     warn_of_unknown_tests(options.variants, record.variants)
     return record
 

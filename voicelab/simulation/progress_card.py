@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.base.notebook import in_notebook
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import Kind, StopDecision, StopRule
 from voicelab.decision.wording import CHANGES_NOTHING, how_much_longer
@@ -67,7 +68,7 @@ class LiveCard:
     """
 
     def __init__(self, *, shown: bool) -> None:
-        self._shown = shown and _in_notebook()
+        self._shown = shown and in_notebook()
         self._handle: Any = None
         self._last = -math.inf
 
@@ -136,9 +137,3 @@ def _until_stop(standing: Standing) -> str:
 
 def _text(value: Any) -> str:
     return html.escape(str(value))
-
-
-def _in_notebook() -> bool:
-    interactive = sys.modules.get("IPython")
-    shell = None if interactive is None else interactive.get_ipython()
-    return shell is not None and hasattr(shell, "kernel")

@@ -150,6 +150,7 @@ def simulate(
                     clear(folder)
                 _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
                 finished = open_folder(folder)
+    options.handler.tell_notes()
     if options.variants:
         warn_of_unknown_tests(options.variants, finished.exposures()["test"].unique().tolist())
     return _with_rerun(finished, run, temporary)

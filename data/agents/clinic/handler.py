@@ -11,6 +11,7 @@ from primfunctions.events import (
     TextToSpeechEvent,
     TimeoutEvent,
 )
+from primfunctions.metrics import metrics
 
 GREETINGS = {
     "formal": "Good day, you have reached the Riverside clinic. How may I assist you?",
@@ -30,26 +31,25 @@ async def handler(event: Event, context: Context):
     voice = context.variables.get("VOICE", "nova")
 
     if isinstance(event, StartEvent):
-        context.add_outcome("booked", "boolean")
-        context.add_test(
+        variant = context.experiment(
             "greeting",
             {"formal": 0.33, "casual": 0.33, "friendly": 0.34},
+            conversion_metrics=["booked"],
             stop={
                 "max_iterations": 6000,
                 "max_confidence": 95,
-                "target_outcome": "booked",
+                "target_metric": "booked",
                 "default": "formal",
             },
         )
-        greeting = GREETINGS[context.get_test("greeting")]
         context.create_task(look_up(context), name="look_up")
-        yield TextToSpeechEvent(text=greeting, voice=voice)
+        yield TextToSpeechEvent(text=GREETINGS[variant], voice=voice)
 
     if isinstance(event, TextEvent):
         text = event.data.get("text", "").lower()
         slot = context.get_data("slot")
         if context.get_data("offered") and wants_booking(text):
-            context.set_outcome("booked", True)
+            metrics.counter("booked")
             yield TextToSpeechEvent(text=f"You are booked for {slot}.", voice=voice)
             yield StopEvent(closing_speech="Thank you, goodbye!", voice=voice)
         elif slot is None:

@@ -2,14 +2,14 @@
 
 from primfunctions.events import *
 
-STOP = {"max_iterations": 2000, "max_confidence": 95, "target_outcome": "satisfied", "default": "formal"}
+VARIANTS = {"formal": 0.34, "casual": 0.33, "friendly": 0.33}
+STOP = {"max_iterations": 2000, "max_confidence": 95, "target_metric": "satisfied", "default": "formal"}
 
 
 async def handler(event, context):
     if isinstance(event, StartEvent):
-        context.add_outcome("satisfied", "boolean")
-        context.add_test("greeting", {"formal": 0.34, "casual": 0.33, "friendly": 0.33}, stop=STOP)
-        yield TextToSpeechEvent(text=GREETINGS[context.get_test("greeting")], voice="nova")
+        variant = context.experiment("greeting", VARIANTS, conversion_metrics=["satisfied"], stop=STOP)
+        yield TextToSpeechEvent(text=GREETINGS[variant], voice="nova")
     if isinstance(event, TextEvent):
         yield TextToSpeechEvent(text="Thank you, goodbye.", voice="nova")
         yield StopEvent()
