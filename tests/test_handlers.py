@@ -715,6 +715,60 @@ def test_samples_are_loaded_by_name_from_any_folder(tmp_path, monkeypatch):
     assert load_handler("clinic").project == tmp_path / "clinic"
 
 
+SKILLS = """from primfunctions.events import Event, StartEvent, TextEvent, TextToSpeechEvent
+from primfunctions.actions import (
+    AudioEvent, StopEvent as StopAction,
+)
+from primfunctions.context import Context, context
+
+async def handler(event: Event, ctx: Context):
+    if isinstance(event, StartEvent):
+        tts = TextToSpeechEvent(text="Hello!")
+        context.set_data("said", tts.text)
+        await asyncio.sleep(len([SystemMessage(content="hi")]))
+        yield tts
+    if isinstance(event, TextEvent):
+        yield TextToSpeechEvent(text=TextEvent(data={"text": "you said "}).text + event.text)
+        yield StopAction(closing_speech="Goodbye!")
+"""
+"""The spellings that the platform's guides for coding agents teach and its SDK lacks."""
+
+
+def test_spellings_that_the_sdk_lacks_work_with_a_note_each():
+    handler = load_handler(SKILLS)
+    record = vl.run(handler, ["hello"])
+    assert [event.data["text"] for event in record.events if event.name == "text_to_speech"] == [
+        "Hello!", "you said hello", "Goodbye!",
+    ]  # fmt: skip
+    assert record.data == {"said": "Hello!"}
+    assert rules(handler) == [
+        (2, "sdk_import"), (5, "sdk_import"), (10, "event_text"), (11, "missing_import"), (14, "event_text"),
+        (14, "text_event_data"),
+    ]  # fmt: skip
+    assert handler.note_list[0].sdk == "from primfunctions.events import AudioEvent, StopEvent as StopAction"
+    assert not hasattr(sdk.TextEvent, "text")  # outside sessions the SDK is what it was
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("", "", "primfunctions.events has these names"),
+        ("primfunctions.actions", "primfunctions.events", "context is the handler's second argument"),
+    ],
+)
+def test_strict_leaves_the_sdks_error_and_adds_what_to_write(old, new, hint):
+    with pytest.raises(ImportError) as caught:
+        load_handler(SKILLS.replace(old, new) if old else SKILLS, strict=True)
+    assert caught.value.__notes__ == [f"voicelab: {hint}."]
+
+
+def test_strict_sessions_show_what_to_write():
+    text = SKILLS.replace("primfunctions.actions", "primfunctions.events").replace("Context, context", "Context")
+    opening, answer = vl.run(load_handler(text.replace("context.set", "ctx.set"), strict=True), ["hi"]).errors
+    assert "'TextToSpeechEvent' object has no attribute 'text' (write event.data['text'])" in opening.data["message"]
+    assert "missing 2 required positional arguments: 'source' and 'text' (write TextEvent(" in answer.data["message"]
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_modules_that_the_sandbox_rejects_are_noted(strict, tmp_path):
     text = "import json, os\nfrom subprocess import run\n" + say(1) + "    import socket as s\n"

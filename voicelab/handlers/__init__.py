@@ -1,6 +1,7 @@
 """A handler from whatever the user has: a function, text, a file or a project folder; and its portability notes.
 
 - `source` turns text into code: the margin taken off, fragments wrapped, line numbers kept.
+- `spellings` leads imports that the SDK lacks to what they mean.
 - `names` finds the names that code uses and nowhere defines, and supplies those that the notebook or the SDK knows.
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `source_hash` hashes what it is made of.

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import dis
+import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ NUMPY_RANDOM = frozenset({"numpy", "pandas", "scipy", "sklearn"})
 
 _LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORES = frozenset({"STORE_NAME", "STORE_GLOBAL"})
+_OFTEN_FORGOTTEN = frozenset({"asyncio", "json", "random", "re"})
+"""Modules of Python that the platform's own examples use without importing them."""
 _NAME_ERROR = "unchanged code raises NameError on the platform"
 
 
@@ -97,7 +100,7 @@ def _blocks(code: CodeType) -> Iterator[CodeType]:
 
 
 def supply_missing(names: Names, known: set[str], notebook: Mapping[str, Any]) -> Supplied:
-    """Return values for a module's missing names: from the notebook, then from the SDK; what nobody knows is left out.
+    """Return values for a module's missing names: from the notebook, the SDK and Python; what nobody knows is left out.
 
     Args:
         names: The module's names.
@@ -116,6 +119,8 @@ def supply_missing(names: Names, known: set[str], notebook: Mapping[str, Any]) -
                 supplied.live.add(name)
         elif name in sdk.NAMES:
             supplied.values[name] = sdk.supply(name)
+        elif name in _OFTEN_FORGOTTEN:
+            supplied.values[name] = importlib.import_module(name)
         else:
             continue
         supplied.lines[name] = line

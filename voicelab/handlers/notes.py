@@ -2,12 +2,14 @@
 
 import html
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from voicelab.base.errors import GuideCompatWarning
 from voicelab.base.notebook import in_notebook
 from voicelab.base.records import PortabilityNote
 
+Note = Callable[[PortabilityNote], None]
+"""Takes the notes that are made while a handler is loaded."""
 _HEADS = ("line", "written", "SDK", "platform")
 _FAILS = "unchanged code raises"
 _CELL = "style='text-align:left;vertical-align:top'"
@@ -41,7 +43,10 @@ def count_of(notes: Sequence[PortabilityNote]) -> str:
     """Return how many notes there are, and how many of them the platform would fail at, in words."""
     failing = len(_failing(notes))
     words = "1 portability note" if len(notes) == 1 else f"{len(notes)} portability notes"
-    return f"{words}, of which {failing} would fail on the platform" if failing else words
+    if not failing:
+        return words
+    which = f"of which {failing}" if failing < len(notes) else "which" if failing == 1 else "all of which"
+    return f"{words}, {which} would fail on the platform"
 
 
 def tell(name: str, notes: Sequence[PortabilityNote]) -> None:

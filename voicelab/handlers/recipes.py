@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from voicelab.base.errors import HandlerError
 from voicelab.handlers import check, names, project, source, source_hash
-from voicelab.handlers.source import Note
+from voicelab.handlers.notes import Note
 from voicelab.handlers.workspace import Workspace
 
 

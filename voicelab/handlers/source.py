@@ -7,7 +7,7 @@ import linecache
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -16,6 +16,8 @@ from typing import NoReturn
 from voicelab.base.errors import HandlerError
 from voicelab.base.masking import without_hidden
 from voicelab.base.records import PortabilityNote
+from voicelab.handlers import spellings
+from voicelab.handlers.notes import Note
 
 ROOT = "<handler>/modules/"
 """Begins the file name of all code of handlers.
@@ -23,7 +25,6 @@ ROOT = "<handler>/modules/"
 The SDK takes files under `/modules/` for the user's in its error messages, and shows a log line's place by file name.
 """
 
-Note = Callable[[PortabilityNote], None]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _ASYNC = ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor | ast.AsyncWith | ast.Return
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -103,6 +104,7 @@ def prepare(text: str, place: Place, note: Note, *, strict: bool, entry: bool) -
     if margin:
         _register(text, place)
         note(_margin_note(text, margin, place))
+    spellings.led(tree, place.file, note)
     is_fragment = entry and _is_fragment(tree)
     if is_fragment:
         note(_fragment_note(tree, place))

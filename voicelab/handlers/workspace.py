@@ -19,8 +19,10 @@ from typing import Any
 
 from voicelab.base.errors import HandlerError, did_you_mean
 from voicelab.handlers import names, source
-from voicelab.handlers.source import Note, Place, Prepared
+from voicelab.handlers.notes import Note
+from voicelab.handlers.source import Place, Prepared
 from voicelab.runtime import sdk
+from voicelab.runtime.tracebacks import hint_of
 
 
 class Workspace:
@@ -83,6 +85,8 @@ class Workspace:
             raise
         except (Exception, SystemExit) as error:
             if self._strict:
+                if hint := hint_of(error):
+                    error.add_note(f"voicelab: {hint}.")
                 raise
             raise HandlerError(self._explain(error, file, prepared)) from error
 

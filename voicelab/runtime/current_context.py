@@ -29,6 +29,19 @@ CONTEXT: ContextVar[CurrentContext | None] = ContextVar("voicelab_context", defa
 """The context of the session that the calling code belongs to."""
 
 
+class _Context:
+    """`from primfunctions.context import context`, which the SDK lacks: the context of the session that uses it."""
+
+    def __getattr__(self, name: str) -> Any:
+        context = CONTEXT.get()
+        if context is None:
+            raise AttributeError(f"context.{name} is only known while a session runs, inside the handler.")
+        return getattr(context, name)
+
+
+context = _Context()
+
+
 def log_tool(label: str) -> None:
     """Log the call of a traced tool in the session that makes it; outside sessions nothing happens."""
     context = CONTEXT.get()

@@ -14,6 +14,16 @@ RULES: dict[str, tuple[str, str, str]] = {
         "interruptible=",
         "unchanged code raises TypeError on the platform",
     ),
+    "text_event_data": (
+        "TextEvent(data=...) is a spelling that the SDK lacks",
+        "TextEvent(source='text', text='...')",
+        "unchanged code raises TypeError on the platform",
+    ),
+    "event_text": (
+        "event.text is a spelling that the SDK lacks",
+        "event.data['text']",
+        "unchanged code raises AttributeError on the platform",
+    ),
     "add_test": (
         "context.add_test() is the Developer Guide's spelling",
         "context.experiment(name, variants, conversion_metrics=[...], stop={{...}})",

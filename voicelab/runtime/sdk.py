@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol
 
+import primfunctions.completions as _completion_names
 import primfunctions.completions.client as _completions
 import primfunctions.events as sdk_events
 import primfunctions.shared_data.client as _shared_data
@@ -103,6 +104,11 @@ def _public_names() -> dict[str, str]:
         for name, value in vars(sdk_events).items()
         if inspect.isclass(value) and issubclass(value, Event)
     }
+    names |= {
+        name: _completion_names.__name__
+        for name, value in vars(_completion_names).items()
+        if inspect.isclass(value) or ("completion" in name and callable(value)) or name == "configure_provider"
+    }
     names |= {"TTSProvider": sdk_events.__name__, "TextToSpeechIdentifier": sdk_events.__name__}
     names |= {"Context": "primfunctions.context", "Configuration": "primfunctions.configuration"}
     return names | {name: f"primfunctions.{name}" for name in ("metrics", "logger", "tracer")}
@@ -174,6 +180,42 @@ def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., No
 
 
 _UNSET: Any = object()
+
+
+def _accepting_data(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def __init__(self: TextEvent, *args: Any, data: Any = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        context = CONTEXT.get()
+        if data is _UNSET:
+            original(self, *args, **kwargs)
+        elif not args and "text" not in kwargs and isinstance(data, Mapping) and context and context.knows_guide:
+            context.note("text_event_data", sys._getframe(1))
+            original(self, **{"source": "text", "text": "", **data}, **kwargs)
+        else:
+            original(self, *args, data=data, **kwargs)
+
+    return __init__
+
+
+def _text_of(event: TextEvent | TextToSpeechEvent) -> str:
+    context = CONTEXT.get()
+    if context is None or not context.knows_guide:
+        raise AttributeError(f"{type(event).__name__!r} object has no attribute 'text'", name="text", obj=event)
+    context.note("event_text", sys._getframe(1))
+    text: str = event.data.get("text", "")
+    return text
+
+
+@contextlib.contextmanager
+def _added(owner: type, **values: Any) -> Iterator[None]:
+    """Give a class attributes that it hasn't, and take them back at the end."""
+    for name, value in values.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name in values:
+            delattr(owner, name)
 
 
 # --- process-wide state ----------------------------------------------------------------------------------------------
@@ -372,6 +414,8 @@ _sdk = isolation.SharedPatches(
         replaced(sdk_events, datetime=_SessionDatetime()),
         replaced(TextToSpeechEvent, __init__=_accepting_guide_spelling(TextToSpeechEvent.__init__)),
         replaced(AudioEvent, __init__=_accepting_guide_spelling(AudioEvent.__init__)),
+        replaced(TextEvent, __init__=_accepting_data(TextEvent.__init__)),
+        *(_added(event, text=property(_text_of)) for event in (TextEvent, TextToSpeechEvent)),
         replaced(metrics, _impl=_MetricsRouter()),
         replaced(logger, _impl=_LoggerRouter()),
         *(

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from voicelab.runtime.clock import VirtualLoop
-from voicelab.runtime.sdk import FOLDER
+from voicelab.runtime.sdk import FOLDER, NAMES
 
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
 _OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
@@ -24,6 +24,10 @@ _HINTS = (
         "in voicelab: give model=vl.Model(...), which answers such requests",
     ),
     (r"primfunctions\.shared_data is not configured", "in voicelab: give shared_data={key: payload}"),
+    (r"No module named 'primfunctions\.actions'", "primfunctions.events has these names"),
+    (r"cannot import name 'context' from 'primfunctions\.context'", "context is the handler's second argument"),
+    (r"TextEvent\.__init__\(\) missing", "write TextEvent(source='text', text='...')"),
+    (r"'(TextEvent|TextToSpeechEvent)' object has no attribute 'text'", "write event.data['text']"),
 )
 """What to do about some of the SDK's messages."""
 # Beyond these no line of the user's is to blame: whatever runs in a session is called from its loop, and a thread that is
@@ -69,13 +73,22 @@ def describe(error: BaseException) -> dict[str, Any]:
         source = linecache.getline(frame.f_code.co_filename, line).strip()
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
     message = _ADDRESS.sub("", f"{type(error).__name__}: {error}")
-    message += "".join(f" ({hint})" for pattern, hint in _HINTS if re.search(pattern, message))
+    if hint := hint_of(error):
+        message += f" ({hint})"
     data: dict[str, Any] = {"message": message}
     if frames:
         frame, line = frames[-1]
         data |= {"file": file_name(frame.f_code.co_filename), "line": line}
     data["traceback"] = "\n".join([*lines, message])
     return data
+
+
+def hint_of(error: BaseException) -> str:
+    """Return what to do about an error that handlers often have, or an empty string."""
+    if isinstance(error, NameError) and (module := NAMES.get(str(error.name))):
+        return f"write from {module} import {error.name}"
+    message = f"{type(error).__name__}: {error}"
+    return "; ".join(hint for pattern, hint in _HINTS if re.search(pattern, message))
 
 
 def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:
