@@ -129,6 +129,14 @@ def test_parts_joins_and_levels():
     assert Audio(np.array([2.0, -2.0]), 8000).pcm16().tolist() == [32767, -32767]
     assert repr(Audio.silence(1, 8000)) == "Audio(1.00 s, 8000 Hz, silent)"
     assert "<audio controls src='data:audio/wav;base64," in tone()._repr_html_()
+    drawn = (Audio.silence(1, 8000) + tone(1.0).resampled(8000))._repr_html_()
+    heights = [
+        float(v.split("V")[1]) - float(v.split(" ")[1].split("V")[0])
+        for v in drawn.split("d='")[1].split("'")[0].split("M")[1:]
+    ]
+    assert max(heights[:199]) < 2  # quiet first
+    assert min(heights[202:]) > 10  # then loud
+    assert Audio(np.zeros(0, np.int16), 8000)._waveform() == ""
     with pytest.raises(AudioError, match="no audio to join"):
         Audio.join([])
 

@@ -22,6 +22,8 @@ LONGEST_S = 3600.0
 _RATES = (1_000, 384_000)
 _FULL_SCALE = 32767
 _INAUDIBLE = 0.001
+# Of the drawn waveform: columns across, and units from its middle up.
+_COLUMNS, _UP = 400, 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +242,21 @@ class Audio:
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.wav()).decode()
-        return f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px'></audio>"
+        player = f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px;width:100%'></audio>"
+        return f"<div style='max-width:640px'>{self._waveform()}{player}</div>"
+
+    def _waveform(self) -> str:
+        """Return a drawing of how loud it is over time, in the colour of the page's letters."""
+        if not len(self.samples):
+            return ""
+        columns = np.array_split(self.floats(), min(_COLUMNS, len(self.samples)))
+        # The line that joins the highest and the lowest sample of each column, as editors of sound draw it.
+        path = "".join(f"M{x} {_UP * (1 - c.max()):.1f}V{_UP * (1 - c.min()) + 1:.1f}" for x, c in enumerate(columns))
+        return (
+            f"<svg viewBox='0 0 {len(columns)} {2 * _UP + 1}' preserveAspectRatio='none' role='img' "
+            f"aria-label='waveform, {self.duration_s:.1f} s' style='width:100%;height:56px;display:block'>"
+            f"<path d='{path}' stroke='currentColor' stroke-opacity='.55' fill='none'/></svg>"
+        )
 
 
 def _one_channel(samples: npt.ArrayLike) -> Samples:
