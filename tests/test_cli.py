@@ -22,6 +22,20 @@ def test_run_prints_a_conversation(capsys):
     assert "formal" in out
 
 
+def test_notes_are_counted_and_listed_where_that_is_asked_for(capsys):
+    sample = str(ROOT / "tests/samples/01_basic_structure.py")
+    assert main(["run", sample, "--say", "hello"]) == 0
+    short = capsys.readouterr().out
+    assert "portability note" in short
+    assert "(--notes lists them)" in short
+    assert main(["run", sample, "--say", "hello", "--notes"]) == 0
+    listed = capsys.readouterr().out
+    assert "01_basic_structure.py:" in listed.removeprefix(short.splitlines()[0])
+    assert len(listed.splitlines()) > len(short.splitlines())
+    assert main(["run", CLINIC, "--say", "hello"]) == 0
+    assert "portability" not in capsys.readouterr().out  # the sample agents are written as the SDK spells it
+
+
 def test_run_prints_events_as_json(capsys):
     assert main(["run", CLINIC, "--script", str(ROOT / "data/scripts/booking.json"), "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -91,6 +105,15 @@ def test_a_command_line_that_is_off_is_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as error:
         main(arguments)
     assert error.value.code == 2
+
+
+def test_an_unknown_option_gets_the_commands_own_usage_and_the_nearest(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["run", CLINIC, "--sya", "hi"])
+    assert error.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("usage: voicelab run ")
+    assert "there is no --sya hi. Did you mean '--say'" in err
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["simulate"], ["analyze"], ["demo"]])

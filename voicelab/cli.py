@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
+from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError, did_you_mean
 from voicelab.base.version import __version__
 from voicelab.handlers.notes import count_of
 
@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line after the program's name; None for the process's own.
     """
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(_unknown(options.parser, unknown))
     try:
         with warnings.catch_warnings():
             # The commands count portability notes themselves, and list them where that is asked for.
@@ -73,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
+    """Return what is wrong with arguments that a command doesn't know, with the nearest that it does."""
+    options = [option for action in parser._actions for option in action.option_strings]
+    near = next((hint for a in arguments if a.startswith("-") if (hint := did_you_mean(a, options))), "")
+    return f"there is no {' '.join(arguments)}.{near}"
+
+
 def _command(
     commands: "Commands", name: str, function: Callable[[argparse.Namespace], None], description: str, example: str
 ) -> argparse.ArgumentParser:
@@ -83,7 +92,7 @@ def _command(
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=function)
+    parser.set_defaults(command=function, parser=parser)
     return parser
 
 

@@ -12,11 +12,12 @@
 - `magic` is the notebook's `%%handler NAME`.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.errors import InputError
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
@@ -28,6 +29,7 @@ __all__ = ["ROOT", "Handler", "HandlerLike", "Variables", "VariablesLike", "load
 
 HandlerLike = Handler | Callable[[Any, Any], Any] | str | Path
 _DEVELOPMENT = "development"
+_ALIKE = 0.6
 
 
 def load_handler(
@@ -151,8 +153,10 @@ def _existing(source: str | Path) -> Path:
 
 def _near(path: Path, agents: Iterable[str]) -> str:
     try:
-        parent = path.parent
-        found = {p.name: p for p in parent.iterdir() if p.is_dir() or p.suffix == ".py"}
+        found = {p.stem: p.name for p in path.parent.iterdir() if p.is_dir() or p.suffix == ".py"}
     except OSError:
         found = {}
-    return did_you_mean(path.name, [*found, *agents])
+    # By the names without their endings: `.py` alone makes any two files alike.
+    names = {**{agent: agent for agent in agents}, **found}
+    near = difflib.get_close_matches(path.stem, names, n=3, cutoff=_ALIKE)
+    return f" Did you mean {' or '.join(repr(names[name]) for name in near)}?" if near else ""
