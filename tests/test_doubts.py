@@ -262,7 +262,7 @@ def test_estimates_of_few_sessions_stay_or_the_others_would_be_too_low():
     """An early stop is one of a large difference: 0 of 106 of the later ones were too high where they alone were shown."""
     rule, weights = vl.StopRule(max_iterations=500, max_confidence=95, default="a"), {"a": 0.9, "b": 0.1}
     above = few = 0
-    for seed in range(100):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         b = rng.random(500) < 0.1
         frame = pd.DataFrame({"variant": np.where(b, "b", "a"), "won": rng.random(500) < np.where(b, 0.7, 0.4)})
@@ -271,8 +271,8 @@ def test_estimates_of_few_sessions_stay_or_the_others_would_be_too_low():
         above += row["difference_mue"] > 0.3
         few += pd.isna(row["difference_mue_lower"])
         assert pd.isna(row["difference_mue_lower"]) == (result.variants["n"].min() < 30)
-    assert 35 <= above <= 65
-    assert few >= 30
+    assert 18 <= above <= 42
+    assert few >= 18
     assert "no interval of its own" in vl.analyze(
         frame[:0].pipe(lambda _: pd.DataFrame({"variant": ["a"] * 9 + ["b"], "won": [0] * 9 + [1]}).sample(
             400, replace=True, random_state=1)), outcome="won", weights=weights, rule=rule,

@@ -500,15 +500,15 @@ def test_intervals_hold_at_every_look(rule, kind):
     rng = np.random.default_rng(21)
     truth = (0.2, 0.3) if kind == "binary" else (5.0, 6.0)
     missed = {"mean": 0, "difference": 0}
-    runs = 150
+    runs = 80
     for _ in range(runs):
         arms = rng.integers(0, 2, 600)
         centre = np.array(truth)[arms]
         values = (rng.random(600) < centre) * 1.0 if kind == "binary" else rng.normal(centre, 2.0)
         monitor = watched(rule, EVEN, kind)
         wrong = dict.fromkeys(missed, False)
-        for first in range(0, 600, 20):
-            feed(monitor, arms[first : first + 20], values[first : first + 20])
+        for first in range(0, 600, 40):
+            feed(monitor, arms[first : first + 40], values[first : first + 40])
             a, b = monitor.moments
             low, high = monitor.evidence.mean_interval(a, 0, 0.05)
             wrong["mean"] |= not low <= truth[0] <= high
@@ -517,7 +517,7 @@ def test_intervals_hold_at_every_look(rule, kind):
             low, high = monitor.evidence.interval(monitor.strata(1, 0), (1, 0), 0.05)
             wrong["difference"] |= not low <= truth[1] - truth[0] <= high
         missed = {name: missed[name] + wrong[name] for name in missed}
-    assert max(missed.values()) / runs <= 0.05 + 0.045  # two and a half Monte-Carlo errors
+    assert max(missed.values()) / runs <= 0.05 + 0.061  # two and a half Monte-Carlo errors
 
 
 def test_one_p_value_is_that_of_an_array():
