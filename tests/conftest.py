@@ -1,4 +1,8 @@
-"""Shared by all tests: property-based tests are repeatable and don't depend on the machine's speed."""
+"""Shared by all tests: property-based tests are repeatable and don't depend on the machine's speed.
+
+Tests of a share of thousands of made-up sessions are marked `no_cover`: measuring coverage doubles their time, and others
+run the same lines.
+"""
 
 import harness
 import pytest

@@ -52,6 +52,7 @@ def benchmark():
     return Modules
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_promise_holds(benchmark, capsys, name):
     cell = benchmark.cells[name]

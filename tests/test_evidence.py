@@ -56,6 +56,7 @@ def test_fifty_alternating_pairs_have_the_known_evidence():
     assert bets.log_e[1][eprocess.PRIORS.index(50.0)] == pytest.approx(26.18601, abs=1e-5)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("weights", "rate"), [((0.5, 0.5), 0.3), ((0.3, 0.7), 0.6)])
 def test_the_expected_e_value_of_either_direction_is_one_when_the_rates_are_equal(weights, rate):
     expected = np.zeros(2)
@@ -222,6 +223,7 @@ FLOATS = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("weights", [EVEN, {"a": 0.9, "b": 0.1}])
 def test_without_a_horizon_equal_variants_seldom_win(weights):
     assert share(winners(NO_HORIZON, weights, rate(0.3, 0.3), 1500, 200)) <= 0.05 + 0.03
@@ -233,6 +235,7 @@ def test_odd_floats_seldom_win(rule, values):
     assert share(winners(rule, {"a": 0.9, "b": 0.1}, FLOATS[values], 800, 150, kind="float")) <= 0.07 + 0.04
 
 
+@pytest.mark.no_cover
 def test_three_tied_variants_seldom_have_a_best():
     rule = StopRule(max_iterations=600, max_confidence=95)
     assert share(winners(rule, THREE, rate(0.3, 0.3, 0.3), 600, 200)) <= 0.03 + 0.03
@@ -304,6 +307,7 @@ def test_waiting_for_both_runs_past_the_declared_number():
 # --- weights that change ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 def test_weights_that_change_while_the_base_rate_drifts_do_not_make_a_winner():
     rng = np.random.default_rng(8)
     stops = 0
@@ -408,6 +412,7 @@ def family(rates, runs, length, seed=5):
     return {name: count / runs for name, count in found.items()}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "rates",
     [[0.3] * 7 + [0.1], [0.5] * 2 + [0.2] * 6, [0.3] * 11 + [0.05]],
@@ -494,6 +499,7 @@ def test_an_interval_of_scores_is_wilsons_at_one_look():
     assert compare.score_interval(5, 10, np.inf) == (0.0, 1.0)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rule", [StopRule(max_iterations=600), StopRule()], ids=["horizon", "no horizon"])
 @pytest.mark.parametrize("kind", ["binary", "float"])
 def test_intervals_hold_at_every_look(rule, kind):

@@ -167,7 +167,7 @@ def rows(record):
     return [(e.time_s, e.turn, e.kind, e.name, e.data, e.task_name) for e in record.events]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs, callers, worlds, st.integers(0, 2**32))
 def test_what_holds_in_every_session(program, caller, world, seed):
     record = vl.run(handler_of(program), caller, seed=seed, world=world)

@@ -56,7 +56,7 @@ secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=SHORTEST, m
 tricky = st.text(st.sampled_from("\\\"'%&+/ \n\x00\x1b52CuxnabcÖß€\U0001f511"), min_size=SHORTEST, max_size=16)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     secret=secrets | tricky, around=st.tuples(st.text(" .,:;", max_size=3), st.text(" .,:;", max_size=3)), steps=steps
 )
@@ -71,7 +71,7 @@ def test_a_secret_is_found_in_whatever_was_made_of_it(secret, around, steps):
     assert MASK in Masker([secret]).text(f"{around[0]}{text}{around[1]}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     secret=secrets | tricky,
     form=st.sampled_from(list(LAST)),
@@ -87,7 +87,7 @@ def test_the_base64_of_a_secret_is_found_wherever_its_bytes_begin(secret, form, 
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     secret=secrets | tricky,
     value=st.recursive(
