@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_analyze(commands)
     _add_import(commands)
+    _add_call(commands)
     return parser
 
 
@@ -346,6 +347,61 @@ def _import(options: argparse.Namespace) -> None:
     _say(
         f"{log.manifest['sessions']:,} sessions from {len(log.manifest['imports']):,} files in {options.log} ({counts})"
     )
+
+
+# --- call ------------------------------------------------------------------------------------------------------------
+
+
+def _add_call(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "call",
+        _call,
+        "Preview an outbound phone call; place it once it is confirmed.",
+        'voicelab call AGENT_ID +14155550123 --parameters \'{"customerName": "Alice"}\'',
+    )
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
+    parser.add_argument("number", metavar="NUMBER", help="the number to dial, e.g. +14155550123")
+    parser.add_argument(
+        "--environment", metavar="NAME", help="the environment to run the agent in (default production)"
+    )
+    parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
+    parser.add_argument("--entrypoint", action="store_true", help="AGENT is the id of an entrypoint")
+    parser.add_argument("--track", metavar="NAME", help="release track of an entrypoint")
+    parser.add_argument("--release", metavar="ID", help="release of an entrypoint")
+    parser.add_argument("--journal", metavar="FILE", help="where calls are noted (default voicerun-calls.jsonl)")
+    parser.add_argument("--call-id", metavar="ID", help="an id of your own: the same one is never called twice")
+    parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
+    parser.add_argument("--curl", action="store_true", help="print the request as curl, and send nothing")
+    parser.add_argument("--yes", action="store_true", help="call without asking")
+
+
+def _call(options: argparse.Namespace) -> None:
+    from voicelab import voicerun
+    from voicelab.voicerun.asking import can_ask
+
+    # The key has no option of its own: the list of processes and the shell's history would show it.
+    named = {"environment": options.environment} if options.environment is not None else {}
+    call = voicerun.outbound_call(
+        None if options.entrypoint else options.agent,
+        options.number,
+        parameters=_parameters(options),
+        base_url=options.base_url,
+        entrypoint_id=options.agent if options.entrypoint else None,
+        track=options.track,
+        release_id=options.release,
+        journal=options.journal,
+        call_id=options.call_id,
+        **named,
+    )
+    if options.curl:
+        _say(call.curl)
+        return
+    _say(f"{call}\n")
+    if options.yes or can_ask():
+        _say(f"{json.dumps(call.send(confirmed=options.yes), indent=2, ensure_ascii=False)}")
+    else:
+        _say("Nothing was sent: nobody can be asked here. Add --yes to call.")
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

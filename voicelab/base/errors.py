@@ -10,7 +10,8 @@ VoicelabError
 ├── SimulationError     a simulation that can't go on
 ├── SpeechError         an engine could not speak or recognise
 │   └── MissingEngineError  it isn't installed: the message is the install line
-└── LogError            a session log that can't be read or written
+├── LogError            a session log that can't be read or written
+└── CallError           a phone call that wasn't placed, or of which that isn't known
 
 GuideCompatWarning      a spelling of the Developer Guide that the SDK doesn't know (portability note)
 SpeechWarning           what an engine does with speech that a person should know
@@ -20,6 +21,9 @@ AnalysisWarning         a figure that needs care
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
+
+CallOutcome = Literal["not sent", "refused", "unknown"]
 
 
 class VoicelabError(Exception):
@@ -64,6 +68,22 @@ class MissingEngineError(SpeechError):
 
 class LogError(VoicelabError):
     """A session log can't be read or written; the message names the file."""
+
+
+class CallError(VoicelabError):
+    """A phone call was not placed, or whether it was is unknown; the message says which, why, and what to do.
+
+    Args:
+        message: The message.
+        outcome: `not sent`: nothing left this machine; `refused`: the platform called nobody; `unknown`: the answer never
+            came, or can't be read.
+        wait_s: After how many seconds the platform asks to try again, if it does.
+    """
+
+    def __init__(self, message: str, outcome: CallOutcome = "not sent", wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.wait_s = wait_s
 
 
 class GuideCompatWarning(FutureWarning):

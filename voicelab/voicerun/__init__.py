@@ -1,4 +1,6 @@
-"""VoiceRun itself: exports of the platform in, one session log out.
+"""VoiceRun itself: exports of the platform in, one session log out; and phone calls, previewed and sent.
+
+Exports:
 
 - `files` finds the files and parses them, whole or not at all.
 - `shapes` recognises what each file is by its shape, whatever its name.
@@ -7,8 +9,17 @@
 - `gather` brings together what different files say of the same session.
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
 - `report` keeps, file by file, what was not understood.
+
+Outbound calls:
+
+- `outbound` is the door: `outbound_call` makes a preview, `start_call` sends it too.
+- `call_request` is the guide's request and the checks of what goes into it; `api_key` keeps the key out of all that shows itself.
+- `one_call` previews, rehearses and sends a call once; `call_journal` writes that down and sees to the once.
+- `exchange` is one request over the network; `answers` says in a sentence what came back.
+- `asking` asks a person, where there is one; `call_card` shows the call.
 """
 
 from voicelab.voicerun.import_exports import read
+from voicelab.voicerun.outbound import outbound_call, start_call
 
-__all__ = ["read"]
+__all__ = ["outbound_call", "read", "start_call"]
