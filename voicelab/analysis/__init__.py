@@ -6,9 +6,9 @@
   numbers in text. For `from_sums` `added_up` adds sessions up in DuckDB, by variant, epoch and unit, `summed_columns`
   has the outcomes as expressions and `summed_moments` what they come to.
 - `comparing` has the pairs of variants and how they went; `other_outcomes` and `segments` what never decides.
-- `drawing` reads how variants were drawn (weights, epochs, probabilities), `callers_again` who called more than once,
-  `missing` whether outcomes are missing unevenly; `variant_rows`, `how_much_longer` and `cautions` are parts of
-  the result.
+- `drawing` reads how variants were drawn (weights, epochs, probabilities), `unknown_weights` does without,
+  `callers_again` who called more than once, `missing` whether outcomes are missing unevenly; `variant_rows`,
+  `how_much_longer` and `cautions` are parts of the result.
 - `result` is what comes out, `card/` how a notebook shows it.
 - `planning` answers beforehand: how many sessions, which effect, does the rule keep its bound.
 """

@@ -28,6 +28,7 @@ from voicelab.analysis.other_outcomes import (
 from voicelab.analysis.result import Result
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
+from voicelab.analysis.unknown_weights import check_known_where_needed
 from voicelab.analysis.variant_rows import variant_frame
 from voicelab.base import checks
 from voicelab.base.errors import InputError
@@ -75,9 +76,10 @@ def analyze(
         outcome: The outcome to judge by, or several, of which the others are reported; for logs the test's own target
             unless given, and also a numeric column of `log.sessions()` such as `duration_s`; for frames columns. Text
             is judged by one of its levels, `ending=booked`, and reported by each of them.
-        weights: Configured weights of the variants (frames), `{"a": 0.5, "b": 0.5}`. Where they changed, epochs by their
-            first row, `[(0, {...}), (1200, {...})]`: sessions are compared within their epoch. Where each session had
-            probabilities of its own, the columns that hold them, `{"a": "p_a", "b": "p_b"}` (of two variants one is enough).
+        weights: Configured weights of the variants, `{"a": 0.5, "b": 0.5}`: of frames, and of an imported log that doesn't
+            say them. Where they changed in a frame, epochs by their first row, `[(0, {...}), (1200, {...})]`: sessions are
+            compared within their epoch. Where each session had probabilities of its own, the columns that hold them,
+            `{"a": "p_a", "b": "p_b"}` (of two variants one is enough).
         rule: The stop rule; for logs the test's own unless given.
         by: Column to report segments of; they never decide.
         guardrails: Numeric columns of the sessions, or outcomes, that must not grow (n_errors, duration_s, ...).
@@ -130,9 +132,9 @@ def analyze(
             )
         return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind, unit)
     if isinstance(data, Log):
-        if weights is not None:
-            raise InputError("weights= is for frames: a log holds the weights that its variants were drawn with.")
-        sessions = from_log(data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit)
+        sessions = from_log(
+            data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit, weights=weights
+        )
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
         drawn = read_drawing(weights).columns.values()
@@ -148,6 +150,7 @@ def analyze(
     if missing == "exclude":
         sessions.leave_out_unwritten()
     sessions.limit(limits)
+    check_known_where_needed(sessions)
     return _decided(sessions, guardrails, platform)
 
 
@@ -332,5 +335,9 @@ def _srm(monitor: Monitor) -> dict[str, Any]:
     if (monitor.tally.past or monitor.with_probabilities) and ratio.counts.any():
         # Under weights that changed, what all sessions together were promised: Pearson's test is then rather too careful.
         weights = dict(zip(monitor.variants, ratio.promised.tolist(), strict=True))
-    checked = check_srm(dict(zip(monitor.variants, map(int, ratio.counts), strict=True)), weights)
+    counts = dict(zip(monitor.variants, map(int, ratio.counts), strict=True))
+    if not monitor.weights_known:
+        unknown = {"expected": None, "p_value_fixed": None, "p_value": None, "alarm": False}
+        return {"n": sum(counts.values()), "observed": counts, **unknown}
+    checked = check_srm(counts, weights)
     return {**checked, "p_value": ratio.p_value, "alarm": ratio.alarm}

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from voicelab.analysis.callers_again import as_first_assigned, units_of
+from voicelab.analysis.drawing import Weights
 from voicelab.analysis.kinds import AskedKind, asked_kinds, split
 from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReader, Outcomes
 from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData
+from voicelab.analysis.unknown_weights import settled
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import SESSIONS, unwritten_value
 from voicelab.decision.rules import StopRule, switched_on
@@ -40,6 +42,7 @@ def from_log(
     mix: bool = False,
     kind: AskedKind | Mapping[str, AskedKind] | None = None,
     unit: str | None = None,
+    weights: Weights | None = None,
 ) -> TestData:
     """Return a test's sessions from a session log.
 
@@ -53,6 +56,7 @@ def from_log(
         mix: Allow sessions of several sources.
         kind: Kind that is asked for of the target, or kinds by outcome.
         unit: What sessions belong to: a column of `log.sessions()`, or a key of the session's data or parameters.
+        weights: Weights of the variants, where the log doesn't say them.
 
     Raises:
         InputError: the log has no such test, outcome or column, or sessions of several sources.
@@ -62,7 +66,7 @@ def from_log(
     declarations = Categories(exposures.column("declaration"))
     declaration = json.loads(declarations.names[declarations.codes[0]])
     warnings = _declaration_warnings(test, declarations, declaration)
-    own = StopRule.from_stop(declaration["stop"]) if declaration["stop"] else StopRule()
+    own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
     rule = _with_a_valid_method(rule or own, own, declarations, warnings)
     recorded = Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
     outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(recorded)
@@ -78,17 +82,18 @@ def from_log(
         log, recorded, sessions, indexes, declaration["conversion_metrics"], asked_kinds(kind, outcome)
     )
     values, written, found = reading.outcome(outcome, warnings)
-    weights, off = _weights_in(declarations, random, declaration)
+    declared, off = _weights_in(declarations, random, declaration)
+    shares, known = settled(test, declared, weights, Categories(random.column("variant")), warnings)
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     if log.manifest.get("has_truth"):
         source += ", effects you specified"
-    arms: npt.NDArray[np.integer] = _arms(test, random, weights)
+    arms: npt.NDArray[np.integer] = _arms(test, random, shares)
     units = None if unit is None else units_of(reading.units(unit), unit, warnings)
     if unit is not None and units is not None:
         arms = as_first_assigned(arms, units, unit, warnings)
     data = TestData(
         test=test,
-        weights=weights,
+        weights=shares,
         rule=rule,
         outcome=outcome,
         kind=found,
@@ -98,6 +103,7 @@ def from_log(
         crashed=Categories(reading.session_column("status")).are("error"),
         indexes=indexes,
         epochs=_epochs(declarations, drawn),
+        weights_known=known,
         others=reading.others(outcome, outcomes[1:], guardrails, warnings),
         segments=None if by is None else reading.segments(by),
         excluded=_not_drawn(assignment, drawn),
@@ -161,7 +167,9 @@ def _check_sources(sessions: pa.Table, mix: bool) -> None:
 def _with_a_valid_method(rule: StopRule, own: StopRule, declarations: Categories, warnings: list[str]) -> StopRule:
     """Return the rule, without its horizon's method where the horizon was changed after the declaration."""
     declared = {
-        StopRule.from_stop(stop).max_iterations for text in declarations.in_use if (stop := json.loads(text)["stop"])
+        StopRule.from_stop(stop, named_default=False).max_iterations
+        for text in declarations.in_use
+        if (stop := json.loads(text)["stop"])
     }
     if own.max_iterations is None or not rule.has_horizon or {rule.max_iterations} == declared:
         return rule
@@ -175,8 +183,11 @@ def _with_a_valid_method(rule: StopRule, own: StopRule, declarations: Categories
 
 def _weights_in(
     declarations: Categories, random: pa.Table, declaration: Mapping[str, Any]
-) -> tuple[dict[str, float], list[str]]:
-    """Return the declared weights of the variants that were ever switched on or drawn, and the other variants."""
+) -> tuple[dict[str, float | None], list[str]]:
+    """Return the declared weights of the variants that were ever switched on or drawn, and the other variants.
+
+    A weight is None where the log doesn't say it.
+    """
     on = {variant for text in declarations.in_use for variant in switched_on(json.loads(text)["variants"])}
     on |= set(Categories(random.column("variant")).in_use)
     weights = {variant: weight for variant, weight in declaration["variants"].items() if variant in on}
@@ -210,7 +221,8 @@ def _declaration_warnings(test: str, declarations: Categories, declaration: Mapp
             f"The declaration of {test!r} changed between sessions; the first one counts, and where weights changed "
             "sessions are compared only with others under the same weights."
         )
-    total = sum(declaration["variants"].values())
+    declared = declaration["variants"].values()
+    total = 1.0 if None in declared else sum(declared)
     if abs(total - 1) > 1e-6:  # noqa: PLR2004 - weights are shares
         warnings.append(f"The weights of {test!r} sum to {total:g}; they are taken as shares of that.")
     return warnings

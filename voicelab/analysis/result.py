@@ -65,7 +65,8 @@ class Result:
     """The analysis of one test.
 
     Attributes:
-        variants: One row a variant: sessions, weight (where it changed, the share that all of them promised), share, n
+        variants: One row a variant: sessions, weight (where it changed, the share that all of them promised; None where it is
+            unknown), share, n
             (sessions with a value), conversions, mean, its interval that holds at every look (`_cs_`, at the rule's
             confidence or 95 %; for the means of rare values only after hundreds of sessions, over epochs none is known)
             and for one look (`_ci_`, 95 %), is_default.
@@ -75,7 +76,8 @@ class Result:
             (`difference_mue`), which flatters less than the difference itself; lift, p_value and p_value_adjusted (both
             valid at every look), confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold
             for one look alone.
-        srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm.
+        srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm; None where the weights
+            are unknown.
         decision: What to do.
         path: The confidence after so many sessions, thinned for display.
         excluded: Sessions that are not counted, or counted with a value they didn't write, by reason.

@@ -72,6 +72,7 @@ class TestData:
         unit: What the units are called.
         probabilities: The probability of every arm in each session, shape (T, k); None where the weights say it.
         limits: Declared bounds or cap of the outcome it is judged by.
+        weights_known: False where the weights are only the shares that the sessions have.
     """
 
     test: str
@@ -95,6 +96,7 @@ class TestData:
     unit: str | None = None
     probabilities: npt.NDArray[np.float64] | None = None
     limits: OutcomeLimits = field(default_factory=OutcomeLimits)
+    weights_known: bool = True
 
     def new_monitor(
         self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False
@@ -118,6 +120,7 @@ class TestData:
             with_units=self.units is not None,
             with_probabilities=self.probabilities is not None,
             trace=trace,
+            weights_known=self.weights_known,
         )
 
     def parts(

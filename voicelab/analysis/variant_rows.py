@@ -27,7 +27,9 @@ def variant_frame(monitor: Monitor, data: TestData) -> pd.DataFrame:
             {
                 "variant": name,
                 "sessions": int(monitor.counts[arm]),
-                "weight": float(promised[arm] / promised.sum())
+                "weight": None
+                if not monitor.weights_known
+                else float(promised[arm] / promised.sum())
                 if len(data.epochs) or data.probabilities is not None
                 else weight,
                 "share": monitor.counts[arm] / total,

@@ -36,6 +36,7 @@ class Setting:
         with_units: Whether sessions belong to units that may come again.
         bounds: Lowest and highest value of the outcome, where they are declared.
         default: Arm that the rule compares the others with.
+        weights_known: Whether the weights are those that the arms were drawn with: bets are fair under no others.
     """
 
     rule: StopRule
@@ -43,6 +44,7 @@ class Setting:
     with_units: bool = False
     bounds: tuple[float, float] | None = None
     default: int = 0
+    weights_known: bool = True
 
     @property
     def sign(self) -> float:

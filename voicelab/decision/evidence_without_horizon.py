@@ -38,7 +38,9 @@ class EProcess:
         rule = setting.rule
         self._weights = weights
         self._setting = setting
-        self._exact = rule.margin == 0 and (setting.kind == "binary" or setting.bounds is not None)
+        # Without the weights there is no fair bet, and rates are judged by their means, as at one look at sums.
+        has_bets = setting.bounds is not None or (setting.kind == "binary" and setting.weights_known)
+        self._exact = rule.margin == 0 and has_bets
         self._pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
         self._bets: dict[tuple[int, int], Any] = (
             {pair: self._new_bets(pair) for pair in self._pairs} if self._exact else {}

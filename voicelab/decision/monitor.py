@@ -41,6 +41,8 @@ class Monitor(ChunkedMonitor):
         with_probabilities: Whether each session has probabilities of its own, which `update` is told; `weights` are then
             what they are expected to be.
         trace: Keep how confidence and moments went, for a plot.
+        weights_known: False where `weights` are only what the shares of the sessions look like: shares are then not checked,
+            and rates without a horizon are judged by their means, since bets are fair under the drawn weights alone.
 
     Raises:
         InputError: a value is not allowed.
@@ -81,6 +83,7 @@ class Monitor(ChunkedMonitor):
         with_units: bool = False,
         with_probabilities: bool = False,
         trace: bool = False,
+        weights_known: bool = True,
     ) -> None:
         super().__init__(
             rule,
@@ -92,6 +95,7 @@ class Monitor(ChunkedMonitor):
             with_units=with_units,
             with_probabilities=with_probabilities,
             trace=trace,
+            weights_known=weights_known,
         )
         self._arms = {variant: arm for arm, variant in enumerate(self.weights)}
         self._codes: dict[Hashable, int] = {}
@@ -208,6 +212,7 @@ class Monitor(ChunkedMonitor):
                     "cap": self.limits.cap,
                     "with_units": self.with_units,
                     "with_probabilities": self.with_probabilities,
+                    "weights_known": self.weights_known,
                 },
                 "kind": self.kind,
                 **{name: getattr(self, name) for name in _PLAIN},

@@ -94,7 +94,7 @@ class StopRule:
             raise InputError("method is 'horizon', which needs a declared number of sessions: give max_iterations.")
 
     @classmethod
-    def from_stop(cls, stop: Mapping[str, Any]) -> "StopRule":
+    def from_stop(cls, stop: Mapping[str, Any], *, named_default: bool = True) -> "StopRule":
         """Return the rule of a test's stop dict, as the guide and the SDK write it.
 
         A condition that the SDK accepts and nothing fulfils is no error: see `unmet`.
@@ -102,6 +102,7 @@ class StopRule:
         Args:
             stop: Keys default, max_iterations, max_confidence, target_outcome or target_metric, stop_on (1 or 2),
                 notify.
+            named_default: Whether it must name its default, as the SDK asks; what the platform tells of a test doesn't.
 
         Raises:
             InputError: a key is unknown, or a value is not allowed.
@@ -111,7 +112,7 @@ class StopRule:
         for key in stop:
             if key not in _STOP_KEYS:
                 raise InputError(f"stop has the key {key!r}, which is none of its keys.{did_you_mean(key, _STOP_KEYS)}")
-        if stop.get("default") is None:
+        if named_default and stop.get("default") is None:
             raise InputError("stop has no 'default': name the variant that sessions get after the stop.")
         target = stop.get("target_metric") or stop.get("target_outcome")
         if stop.get("max_confidence") is not None and not target:
@@ -124,7 +125,7 @@ class StopRule:
             max_iterations=None if "max_iterations" in unmet else stop.get("max_iterations"),
             max_confidence=None if "max_confidence" in unmet else stop.get("max_confidence"),
             target_outcome=target,
-            default=str(stop["default"]),
+            default=None if stop.get("default") is None else str(stop["default"]),
             stop_on=_STOP_ON[on],  # type: ignore[arg-type]
             notify=tuple(stop.get("notify") or ()),
             unmet=tuple(unmet.items()),

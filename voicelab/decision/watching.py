@@ -23,7 +23,7 @@ from voicelab.decision.rules import Kind, StopDecision, StopRule, weight_shares
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import Moments
-from voicelab.decision.stats.sample_ratio import SampleRatio
+from voicelab.decision.stats.sample_ratio import SampleRatio, UncheckedRatio
 from voicelab.decision.stats.snapshots import Snapshots
 from voicelab.decision.stats.values import session_values
 from voicelab.decision.tally import Sums, Tally
@@ -55,6 +55,7 @@ class ChunkedMonitor:
         with_units: Whether sessions belong to units.
         with_probabilities: Whether each session has probabilities of its own.
         trace: Keep how confidence and moments went, for a plot.
+        weights_known: Whether the weights are those that variants were drawn with.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ChunkedMonitor:
         with_units: bool = False,
         with_probabilities: bool = False,
         trace: bool = False,
+        weights_known: bool = True,
     ) -> None:
         if not isinstance(rule, StopRule):
             raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")
@@ -82,7 +84,8 @@ class ChunkedMonitor:
         self.stopped = False
         k = len(self.weights)
         self.counts = np.zeros(k)
-        self.ratio = SampleRatio(np.array(list(self.weights.values())))
+        self.weights_known = weights_known
+        self.ratio = (SampleRatio if weights_known else UncheckedRatio)(np.array(list(self.weights.values())))
         self.trace: list[tuple[Ints, Floats]] | None = [] if trace else None
         self.snapshots = Snapshots()
         self.pairs = np.ones((k, k))
@@ -130,7 +133,7 @@ class ChunkedMonitor:
                 "Probabilities of each session are for rates, and for means with bounds=(lowest, highest) or cap=..., without "
                 "a margin: other means are only compared under weights that stay, epoch by epoch."
             )
-        setting = Setting(self.rule, kind, self.with_units, bounds, self.default_arm)
+        setting = Setting(self.rule, kind, self.with_units, bounds, self.default_arm, self.weights_known)
         weights = np.array(list(self.weights.values()))
         # Bets need no horizon, and hold under any probabilities and any values within the bounds.
         method = Horizon if self.rule.has_horizon and bounds is None and not self.with_probabilities else EProcess

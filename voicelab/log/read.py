@@ -281,6 +281,8 @@ class Log:
 
     def __repr__(self) -> str:
         state = "" if self.finished else ", unfinished"
+        unknown = self.manifest.get("weights_unknown")
+        state += f", weights unknown: {', '.join(unknown)}" if unknown else ""
         return f"Log({str(self.path)!r}, {self._count():,} sessions{state})"
 
     def _count(self) -> int:
@@ -302,6 +304,8 @@ class Log:
             facts["replies that no pattern matched"] = ", ".join(
                 f"{name} {share:.0%}" for name, share in shares.items()
             )
+        if unknown := self.manifest.get("weights_unknown"):
+            facts["weights unknown"] = ", ".join(unknown)
         for test, decision in self.manifest.get("decisions", {}).items():
             facts[f"test {test}"] = decision["sentence"]
         cells = "".join(

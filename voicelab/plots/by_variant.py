@@ -65,9 +65,12 @@ def shares(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     alarm = bool(result.srm.get("alarm"))
     colour = style.VERMILLION if alarm else style.BLUE
     ax.barh(y, rows["share"], height=0.5, color=colour, alpha=0.75, label="observed")
-    ax.vlines(rows["weight"], y - 0.38, y + 0.38, color=style.INK, linewidth=2.5, label="weight")
-    ax.set_xlim(0, 1.2 * max(rows["share"].max(), rows["weight"].max()))
-    for at, (share, weight, sessions) in enumerate(zip(rows["share"], rows["weight"], rows["sessions"], strict=True)):
+    known = bool(rows["weight"].notna().all())
+    weights = rows["weight"] if known else rows["share"]
+    if known:
+        ax.vlines(weights, y - 0.38, y + 0.38, color=style.INK, linewidth=2.5, label="weight")
+    ax.set_xlim(0, 1.2 * max(rows["share"].max(), weights.max()))
+    for at, (share, weight, sessions) in enumerate(zip(rows["share"], weights, rows["sessions"], strict=True)):
         ax.annotate(
             f"{sessions:,}", (max(share, weight), at), (6, 0), "data", "offset points",
             va="center", color=style.INK, fontsize=8.5,
@@ -76,6 +79,7 @@ def shares(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     style.name_rows(ax, [_named(result, name) for name in rows["variant"]])
     ax.legend(frameon=False, fontsize=8.5, labelcolor=style.INK, loc="lower right", ncols=2, bbox_to_anchor=(1, 0.99))
     title = "Shares disagree with the weights: don't decide" if alarm else "Shares agree with the weights"
+    title = title if known else "Shares; the weights are unknown, so nothing is checked"
     return style.finish(
         ax, title, style.context_of(result), "share of counted sessions, % (their number beside)", "variant", grid="x"
     )

@@ -44,7 +44,7 @@ def assemble(
         run_id: Id of the import.
 
     Raises:
-        InputError: a test's weights are not known.
+        InputError: weights are given for another test, or not for every variant.
     """
     sessions = [_settled(draft) for draft in gathered.drafts.values()]
     # Those whose end nobody says come last, in the order of the files.

@@ -27,8 +27,12 @@ class Declarations:
         platform: The platform's own numbers by test.
         report: Where it is noted what was not understood.
 
+    Attributes:
+        tests: The tests, by name.
+        weights_unknown: Those of them whose weights nobody says.
+
     Raises:
-        InputError: a test's weights are not known.
+        InputError: weights are given for another test, or not for every variant.
     """
 
     def __init__(
@@ -51,9 +55,10 @@ class Declarations:
             raise InputError(f"weights names the test {unknown[0]!r}. {has}{did_you_mean(unknown[0], self.tests)}")
         self.conversions = {test: _conversions(test, sessions, conversions, platform) for test in self.tests}
         self._stops: dict[str, dict[str, Any]] = {}
-        self._options: dict[str, dict[str, float]] = {}
+        self._options: dict[str, Mapping[str, float | None]] = {}
+        self.weights_unknown: list[str] = []
         for test in self.tests:
-            self._settle(test, sessions)
+            self._settle(test, sessions, platform.get(test, {}))
 
     def exposures(self, session: PlatformTests, index: int, *, ended: bool, masker: Masker) -> list[Row]:
         """Return the exposures of a session: one for each test, unassigned where it says no variant.
@@ -72,40 +77,45 @@ class Declarations:
 
     # --- inside ---
 
-    def _settle(self, test: str, sessions: Sequence[PlatformTests]) -> None:
+    def _settle(self, test: str, sessions: Sequence[PlatformTests], platform: Mapping[str, Any]) -> None:
         """Find the weights and the stop of a test where its sessions say nothing of their own.
 
         Raises:
-            InputError: nobody says the weights.
+            InputError: the weights that were given leave out a variant.
         """
         own = [options for session in sessions if (options := _options(session, test))]
         self._options[test] = self._given.get(test) or next(iter(own), {})
         if test in self._given and any(_shares(options) != _shares(self._given[test]) for options in own):
             self._report.warn(f"weights={{{test!r}: ...}} differ from those in the export; yours are used.")
         stops = [mapping(session.tests.get(test, {}).get("stop")) for session in sessions]
+        # What the platform tells of the test itself: its conditions, beside how far it has come.
+        stops.append(mapping(snake_keys(platform).get("stop_conditions")))
         self._stops[test] = next((self._stop(test, stop) for stop in stops if stop), {})
         drawn = {variant for session in sessions if not session.stopped(test) for variant in session.variants(test)}
-        if test in self._given or not own:
+        if test in self._given:
             self._check_named(test, sorted(drawn))
+        elif not own:
+            named = sorted(drawn | _variants_of(platform))
+            self._options[test] = dict.fromkeys(named)
+            self.weights_unknown.append(test)
+            example = ", ".join(f"{variant!r}: {1 / len(named):.2g}" for variant in named)
+            self._report.warn(
+                f"Weights unknown: no export says those of {test!r} ({', '.join(named)}). Its result is without a check of the "
+                f"shares of sessions, unless you give them: weights={{{test!r}: {{{example}}}}}."
+            )
 
     def _check_named(self, test: str, drawn: Sequence[str]) -> None:
         missing = [variant for variant in drawn if _spelled(variant, self._options[test]) is None]
-        if missing and test in self._given:
+        if missing:
             raise InputError(
                 f"weights={{{test!r}: ...}} has no variant {missing[0]!r}, which sessions drew. Name every variant: "
                 f"{', '.join(drawn)}."
-            )
-        if missing:
-            example = ", ".join(f"{variant!r}: {1 / len(drawn):.2g}" for variant in drawn)
-            raise InputError(
-                f"The exports don't say the weights of the test {test!r} (variants {', '.join(drawn)}). Give them as the handler "
-                f"declares them: weights={{{test!r}: {{{example}}}}}."
             )
 
     def _exposure(self, test: str, session: PlatformTests, index: int, *, ended: bool, masker: Masker) -> Row:
         # A session that holds no weights of its own was drawn with those of the test.
         own = {} if test in self._given else _options(session, test)
-        options = own or self._options[test]
+        options: Mapping[str, float | None] = own or self._options[test]
         found = session.variants(test)
         variant = None if len(found) != 1 else found[0]
         if len(found) > 1:
@@ -114,7 +124,7 @@ class Declarations:
         assignment = self._assignment(test, session, variant, options, ended=ended)
         self._counts[assignment] += 1
         weight = options.get(variant) if variant is not None else None
-        total = sum(options.values())
+        total = sum(weight or 0.0 for weight in options.values())
         drawn = assignment == "random" and weight is not None and total
         probability = (
             weight / total if drawn and weight is not None else 1.0 if assignment == "default_after_stop" else None
@@ -133,7 +143,13 @@ class Declarations:
         )
 
     def _assignment(
-        self, test: str, session: PlatformTests, variant: str | None, options: Mapping[str, float], *, ended: bool
+        self,
+        test: str,
+        session: PlatformTests,
+        variant: str | None,
+        options: Mapping[str, float | None],
+        *,
+        ended: bool,
     ) -> str:
         if session.stopped(test):
             return "default_after_stop"
@@ -147,9 +163,9 @@ class Declarations:
             return "unassigned"
         return "random" if ended else "unfinished"
 
-    def _declaration(self, test: str, options: Mapping[str, float], stop: Mapping[str, Any]) -> str:
+    def _declaration(self, test: str, options: Mapping[str, float | None], stop: Mapping[str, Any]) -> str:
         """Return a declaration as JSON: the same text for the same facts in any order."""
-        key = (test, tuple(sorted(options.items())), encode(dict(sorted(stop.items()))))
+        key = (test, tuple(sorted(options.items(), key=str)), encode(dict(sorted(stop.items()))))
         if key not in self._texts:
             declared = {"variants": dict(options), "stop": dict(stop), "conversion_metrics": self.conversions[test]}
             self._texts[key] = encode(declared)
@@ -159,6 +175,9 @@ class Declarations:
         """Return a test's stop as far as voicelab can honour it."""
         facts = snake_keys(given)
         stop = {key: facts[key] for key in _STOP_KEYS if facts.get(key) is not None}
+        for key in ("max_iterations", "max_confidence"):
+            if isinstance(stop.get(key), str):
+                stop[key] = stop[key] if number(stop[key]) is None else number(stop[key])
         if isinstance(stop.get("max_iterations"), float) and stop["max_iterations"].is_integer():
             stop["max_iterations"] = int(stop["max_iterations"])
         for without in (
@@ -178,7 +197,7 @@ class Declarations:
 
 def _problem(stop: Mapping[str, Any]) -> str | None:
     try:
-        StopRule.from_stop(stop)
+        StopRule.from_stop(stop, named_default=False)
     except InputError as error:
         return str(error)
     return None
@@ -197,7 +216,13 @@ def _shares(options: Mapping[str, float]) -> dict[str, float]:
     return {name: round(weight / total, 9) for name, weight in options.items()}
 
 
-def _spelled(variant: str, options: Mapping[str, float]) -> str | None:
+def _variants_of(platform: Mapping[str, Any]) -> set[str]:
+    """Return the variants that the platform's own numbers of a test name."""
+    rows = [snake_keys(row) for row in platform.get("variants") or () if isinstance(row, Mapping)]
+    return {text_of(row["name"]) for row in rows if row.get("name") is not None}
+
+
+def _spelled(variant: str, options: Mapping[str, float | None]) -> str | None:
     """Return a variant as the options spell it: a tag says True where JSON's key is true."""
     if variant in options:
         return variant

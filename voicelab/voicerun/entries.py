@@ -57,6 +57,7 @@ class Entry:
         background: Whether a background task made it.
         task: The task's name.
         tags: Tags of a metric.
+        report: That of the file it is from; None for what no file has as a row of its own.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Entry:
     background: bool = False
     task: str | None = None
     tags: dict[str, Any] = field(default_factory=dict)
+    report: FileReport | None = None
 
 
 def session_of(row: Json) -> str | None:
@@ -77,7 +79,7 @@ def session_of(row: Json) -> str | None:
     found = row.get("session_id", row.get("sessionId"))
     if found is None and isinstance(row.get("metric"), Mapping):
         found = first(snake_keys(row["metric"]), ("session_id",))
-    return None if found is None else str(found)
+    return None if found is None else text_of(found)
 
 
 def read_entry(row: Json, report: FileReport, otherwise: str = "unknown") -> Entry:

@@ -24,14 +24,12 @@ class OrderedEvents:
         times: Seconds since the first event, one an event.
         turns: Turn of each event.
         start_s: When the first one was, in seconds since 1970; None if no event says it.
-        n_twice: Events that several files hold and that are taken once.
     """
 
     entries: list[Entry]
     times: list[float]
     turns: list[int]
     start_s: float | None
-    n_twice: int
 
     @property
     def length_s(self) -> float | None:
@@ -41,8 +39,8 @@ class OrderedEvents:
 
 
 def events_in_order(draft: Draft) -> OrderedEvents:
-    """Return the events of a session in order."""
-    entries, n_twice = _merged(draft)
+    """Return the events of a session in order; what several files hold is taken once, and counted in their reports."""
+    entries = _merged(draft)
     offset = _offset(entries)
     at = [entry.wall_s if entry.client_s is None else entry.client_s + (offset or 0.0) for entry in entries]
     filled = _carried(at)
@@ -51,15 +49,13 @@ def events_in_order(draft: Draft) -> OrderedEvents:
     start = filled[order[0]] if order else None
     times = [filled[i] - (start or 0.0) for i in order]
     anchored = any(entry.wall_s is not None for entry in entries) or offset is not None
-    return OrderedEvents(
-        ordered, times, _turns(ordered), start if anchored and any(v is not None for v in at) else None, n_twice
-    )
+    known = anchored and any(time is not None for time in at)
+    return OrderedEvents(ordered, times, _turns(ordered), start if known else None)
 
 
-def _merged(draft: Draft) -> tuple[list[Entry], int]:
+def _merged(draft: Draft) -> list[Entry]:
     """Return the events of all files of a session; each that several kinds of file hold once."""
     merged: list[Entry] = []
-    n_twice = 0
     for kind in shapes.STREAMS:
         known: dict[Any, deque[Entry]] = {}
         for entry in merged:
@@ -70,13 +66,14 @@ def _merged(draft: Draft) -> tuple[list[Entry], int]:
             summed_up = kind == shapes.METRICS and entry.name in names
             same = known.get(_key(entry, kind))
             if summed_up or same:
-                n_twice += 1
+                if entry.report is not None:
+                    entry.report.merged += 1
                 if same:
                     _complete(same.popleft(), entry)
             else:
                 merged.append(entry)
     said = any(entry.name == "transcript_part" for entry in merged)
-    return merged + ([] if said else _context_transcript(draft)), n_twice
+    return merged + ([] if said else _context_transcript(draft))
 
 
 def _key(entry: Entry, kind: str) -> Any:

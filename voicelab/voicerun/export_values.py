@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from voicelab.base.accepted_types import Json
-from voicelab.base.plain_json import encode
+from voicelab.base.plain_json import encode, whole_characters
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_MILLISECONDS = 1e11
@@ -80,5 +80,5 @@ def wall_seconds(value: Json) -> float | None:
 
 
 def text_of(value: Json) -> str:
-    """Return a scalar as the text that JSON makes of it, without quotes."""
-    return value if isinstance(value, str) else encode(value)
+    """Return a scalar as the text that JSON makes of it, without quotes and without halves of characters."""
+    return whole_characters(value) if isinstance(value, str) else encode(value)

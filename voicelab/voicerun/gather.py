@@ -15,6 +15,8 @@ from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import FileReport, Report
 from voicelab.voicerun.shapes import Export
 
+_SHOWN = 5
+
 
 @dataclass
 class Draft:
@@ -63,15 +65,31 @@ def gather(exports: Sequence[Export]) -> Gathered:
     """
     gathered = Gathered()
     reports = {export.file: gathered.report.add(export.file, export.kind, len(export.rows)) for export in exports}
-    for export in exports:
-        if export.kind in shapes.NOT_IMPORTED:
-            reports[export.file].notes.append(
-                "holds no rows" if export.kind == "empty" else "known, and holds nothing that a session log keeps"
-            )
+    _note_not_imported(exports, gathered.report, reports)
     _take_sessions([e for e in exports if e.kind == shapes.SESSIONS], gathered, reports)
     _take_platform([e for e in exports if e.kind in {shapes.EXPERIMENT, shapes.FUNNEL}], gathered, reports)
     _take_streams([e for e in exports if e.kind in {*shapes.STREAMS, shapes.CONTEXT}], gathered, reports)
     return gathered
+
+
+def _note_not_imported(exports: Sequence[Export], report: Report, reports: Mapping[Path, FileReport]) -> None:
+    """Note what holds nothing for a log; of files that are no exports there is a warning too, one for all."""
+    foreign = [export for export in exports if export.kind == shapes.FOREIGN]
+    for export in exports:
+        if export.kind == "empty":
+            reports[export.file].notes.append("holds no rows")
+        elif export in foreign:
+            reports[export.file].rows = 0
+            reports[export.file].notes.append(f"no export that voicelab knows ({export.rows[0]}): left out")
+        elif export.kind in shapes.NOT_IMPORTED:
+            reports[export.file].notes.append("known, and holds nothing that a session log keeps")
+    if foreign:
+        named = ", ".join(f"{export.file.name} ({export.rows[0]})" for export in foreign[:_SHOWN])
+        more = f" and {len(foreign) - _SHOWN:,} more" if len(foreign) > _SHOWN else ""
+        report.warn(
+            f"Left out, since voicelab doesn't know what they are: {named}{more}. It reads what these write, each with --json: "
+            f"{', '.join(shapes.KINDS)}."
+        )
 
 
 # --- records of sessions ---------------------------------------------------------------------------------------------
@@ -151,7 +169,10 @@ def _take_platform(exports: Sequence[Export], gathered: Gathered, reports: Mappi
 
 def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> None:
     sessions = _sessions_of(exports, gathered, reports)
+    copies = _join_copies(exports, sessions, gathered, reports)
     dropped = _repeated(exports, sessions, reports)
+    for file in [file for file in dropped if file not in copies]:
+        gathered.report.warn(f"{file}: {reports[file].notes[-1]}.")
     rows: Counter[tuple[str, str]] = Counter()
     totals: dict[tuple[str, str], int] = {}
     for export in sorted(exports, key=lambda e: e.page or 0):
@@ -198,6 +219,50 @@ def _sessions_of(exports: Sequence[Export], gathered: Gathered, reports: Mapping
     return {file: session_id if session_id is not None else found[file] for file, session_id in own.items()}
 
 
+def _join_copies(
+    exports: Sequence[Export], sessions: dict[Path, str], gathered: Gathered, reports: Mapping[Path, FileReport]
+) -> set[Path]:
+    """Give files that hold the same rows under another name the session of the first, where their times show that it is one.
+
+    Returns the files of which that is said.
+
+    Args:
+        exports: The files.
+        sessions: The session of each; copies get that of the first.
+        gathered: Its report takes the warnings.
+        reports: The files' reports.
+    """
+    named = {export.file for export in exports if reports[export.file].session_id_from == "file"}
+    known = {*gathered.drafts, *(sessions[file] for file in named)}
+    firsts: dict[tuple[str, int | None, str], Export] = {}
+    said: set[Path] = set()
+    for export in exports:
+        if export.file in named or export.kind not in {shapes.DEBUG, shapes.EVENTS, shapes.TRANSCRIPT}:
+            continue
+        first = firsts.setdefault((export.kind, export.page, encode(export.rows)), export)
+        one, other = sessions[first.file], sessions[export.file]
+        if one == other or {one, other} <= known:
+            continue
+        if not any(map(_has_time, export.rows)):
+            gathered.report.warn(
+                f"{export.file} and {first.file} hold the same rows, which have no times: they are counted as two sessions. "
+                "Leave one out if they are one."
+            )
+            continue
+        # The name that others know, else the plain one: a copy's has something added.
+        kept, copy = sorted((one, other), key=lambda name: (name not in known, len(name), name))
+        gathered.report.warn(
+            f"{first.file} and {export.file} hold the same session, row by row and time by time: counted once, as {kept!r}."
+        )
+        sessions.update({file: kept for file, session in sessions.items() if session == copy})
+        said |= {first.file, export.file}
+    return said
+
+
+def _has_time(row: Any) -> bool:
+    return isinstance(row, Mapping) and any(row.get(key) is not None for key in ("_clientTime", "timestamp"))
+
+
 def _own_id(export: Export) -> str | None:
     """Return the session that a file names: itself, by one of its rows, or by a context in them."""
     if export.session_id is not None:
@@ -211,13 +276,13 @@ def _own_id(export: Export) -> str | None:
     return None
 
 
-def _repeated(exports: Sequence[Export], sessions: dict[Path, str], reports: Mapping[Path, FileReport]) -> set[Path]:
+def _repeated(exports: Sequence[Export], sessions: dict[Path, str], reports: Mapping[Path, FileReport]) -> list[Path]:
     """Return the files that repeat another.
 
     Raises:
         InputError: two files are the same part of a session, with different rows.
     """
-    dropped = set()
+    dropped = []
     for one, other in naming.doubled(exports, sessions):
         if encode(one.rows) != encode(other.rows):
             page = "" if one.page is None else f", page {one.page}"
@@ -226,7 +291,7 @@ def _repeated(exports: Sequence[Export], sessions: dict[Path, str], reports: Map
                 f"{sessions[one.file]!r}. Leave one of them out; or, if they are two sessions, name the files by their ids."
             )
         reports[other.file].notes.append(f"the same as {one.file}: taken once")
-        dropped.add(other.file)
+        dropped.append(other.file)
     return dropped
 
 
@@ -238,8 +303,13 @@ def _by_session(export: Export, otherwise: str) -> Iterable[tuple[str, list[Any]
 
 
 def _entries(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
-    if kind == shapes.METRICS:
-        return [read_metric(row, report) for row in rows]
+    entries = [read_metric(row, report) for row in rows] if kind == shapes.METRICS else _read(kind, rows, report)
+    for entry in entries:
+        entry.report = report
+    return entries
+
+
+def _read(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
     entries = [read_entry(row, report, "transcript_part" if kind == shapes.TRANSCRIPT else "unknown") for row in rows]
     times = [entry.wall_s for entry in entries if entry.wall_s is not None]
     # Some lists have the newest row first.

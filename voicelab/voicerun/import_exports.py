@@ -1,5 +1,6 @@
 """`voicerun.read`: exports of VoiceRun in, one session log out."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError, LogError
+from voicelab.base.plain_json import encode
 from voicelab.base.records import SessionRows
 from voicelab.log import Log, open_log
 from voicelab.log import lock as locks
@@ -16,7 +18,7 @@ from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import SHARD_SIZE, drop_speculative, make_folder, settle_shard, stage_shard
 from voicelab.voicerun import files, shapes
 from voicelab.voicerun.assemble import assemble
-from voicelab.voicerun.declare import check_given
+from voicelab.voicerun.declare import Declarations, check_given
 from voicelab.voicerun.gather import Gathered, gather
 
 _STAGED = "import"
@@ -35,14 +37,16 @@ def read(
 
     Files are recognised by what they hold: exports of the debugger, and of `vr session events`, `transcript`, `list` and
     `info`, `vr metrics session` and `vr experiments describe`, each with `--json`. Several files may speak of the same
-    session. Nothing is dropped: what the log has no column for stands under `extra` in an event's data, and
-    `log.manifest["imports"]` says file by file what was not understood. A session's variant is found in its serialized
-    context, else in the tags of its metrics, else in the SDK's log lines; without any it is counted as unassigned.
+    session; a file of another kind is left out, with a warning. Nothing is dropped: what the log has no column for stands
+    under `extra` in an event's data, and `log.manifest["imports"]` says file by file what was not understood. A session's
+    variant is found in its serialized context, else in the tags of its metrics, else in the SDK's log lines; without any it
+    is counted as unassigned.
 
     Args:
         paths: A file, a folder, a glob, or several of them.
         log: Folder of the log to be written.
-        weights: `{test: {variant: weight}}`, for tests whose exports don't say their weights.
+        weights: `{test: {variant: weight}}`, for tests whose exports don't say their weights. Without them the log says that
+            they are unknown, and `vl.analyze` decides without a check of the shares, or asks for them where it bets.
         conversions: Names of metrics that are conversions, beyond those that the exports name.
         overwrite: Replace a log that is there.
 
@@ -50,7 +54,7 @@ def read(
         The log; sessions are in order of their end, their source is `imported`.
 
     Raises:
-        InputError: a file is missing, cut, or no export of VoiceRun; a test's weights are not known.
+        InputError: a file is missing or cut, or none speaks of a session.
         LogError: there is a log already, the folder holds something else, or it can't be written. Nothing is written
             before everything was understood.
     """
@@ -60,8 +64,10 @@ def read(
     found = files.find_files(paths, leave_out=folder.resolve())
     gathered = gather([shapes.recognise(file, files.load(file)[0]) for file in found])
     if not gathered.drafts:
+        unknown = [report for report in gathered.report.files if report.kind == shapes.FOREIGN]
+        why = f" {unknown[0].file}: {unknown[0].notes[0]}." if unknown else ""
         raise InputError(
-            f"None of the {len(found)} files speaks of a session. Export sessions too, e.g. `vr session list --json`."
+            f"None of the {len(found)} files speaks of a session.{why} Export sessions too, e.g. `vr session list --json`."
         )
     run_id = blake2b("\n".join(sorted(gathered.drafts)).encode(), digest_size=8).hexdigest()
     sessions, declarations = assemble(gathered, given, list(conversions), run_id)
@@ -69,7 +75,7 @@ def read(
     make_folder(folder)
     with locks.hold(folder, f"voicerun.read of {len(sessions):,} sessions", locks.ENDING_S) as lock:
         _check_free(folder, overwrite=overwrite)
-        _write(folder, lock, sessions, _manifest(gathered, sessions, declarations.summary(), run_id))
+        _write(folder, lock, sessions, _manifest(gathered, sessions, declarations, run_id))
     gathered.report.say(stacklevel=2)
     return open_log(folder)
 
@@ -104,18 +110,21 @@ def _write(folder: Path, lock: Lock, sessions: list[SessionRows], manifest: dict
 
 
 def _manifest(
-    gathered: Gathered, sessions: list[SessionRows], exposures: dict[str, int], run_id: str
+    gathered: Gathered, sessions: list[SessionRows], declarations: Declarations, run_id: str
 ) -> dict[str, Any]:
-    return {
+    manifest = {
         "status": "finished",
         "run_id": run_id,
         "sessions": len(sessions),
         "shard_size": SHARD_SIZE,
         "source": "imported",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "exposures": exposures,
+        "exposures": declarations.summary(),
+        "weights_unknown": declarations.weights_unknown,
         "platform": gathered.platform,
         "imports": [report.to_json() | {"file": report.file.name} for report in gathered.report.files],
         "warnings": gathered.report.warnings,
         "decisions": {},
     }
+    plain: dict[str, Any] = json.loads(encode(manifest))  # what no file can hold, such as half a character, is replaced
+    return plain

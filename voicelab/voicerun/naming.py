@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from voicelab.voicerun.export_values import text_of
 from voicelab.voicerun.shapes import Export
 
 _WORD = r"(?:(?:session|metrics|debug)[-_. ])?(?:events|transcript|metrics|info|trace|debug|export|context)(?:[-_. ]session)?"
@@ -29,7 +30,7 @@ def name_sessions(exports: Sequence[Export], known: Iterable[str]) -> dict[Path,
         match = next((name for name in candidates if name in ids), None) or _contained(export.file.stem, ids)
         if match is None and export in generic:
             match = _of_folder(export, generic)
-        found[export.file] = match or candidates[-1]
+        found[export.file] = text_of(match or candidates[-1])
     return found
 
 

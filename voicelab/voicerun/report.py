@@ -19,6 +19,7 @@ class FileReport:
         rows: How many rows it holds.
         sessions: The sessions that it speaks of.
         session_id_from: Where their ids are from: `file` or `file name`.
+        merged: Rows that another file holds too, so that they are no events of their own.
         unknown_keys: Keys that stand in `extra`, with the number of rows.
         not_understood: What could not be read, with the number of rows; said as a warning.
         notes: What else was noticed.
@@ -29,6 +30,7 @@ class FileReport:
     rows: int = 0
     sessions: set[str] = field(default_factory=set)
     session_id_from: str = "file"
+    merged: int = 0
     unknown_keys: Counter[str] = field(default_factory=Counter)
     not_understood: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -41,6 +43,7 @@ class FileReport:
             "rows": self.rows,
             "sessions": len(self.sessions),
             "session_id_from": self.session_id_from,
+            "merged": self.merged,
             "unknown_keys": dict(self.unknown_keys),
             "not_understood": dict(self.not_understood),
             "notes": list(self.notes),

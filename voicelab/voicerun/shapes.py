@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.accepted_types import Json
-from voicelab.base.errors import InputError
-from voicelab.voicerun.export_values import first, snake_keys, unpacked, whole_number
+from voicelab.voicerun.export_values import first, snake_keys, text_of, unpacked, whole_number
 
 Record = Mapping[str, Any]
 
@@ -41,14 +40,11 @@ class Export:
 
 
 def recognise(file: Path, document: Json) -> Export:
-    """Return what a file is.
+    """Return what a file is; `FOREIGN` if it is no export of VoiceRun, with what it looks like as its only row.
 
     Args:
         file: The file.
         document: Its content.
-
-    Raises:
-        InputError: it is no export of VoiceRun.
     """
     for rows, envelope in _readings(document):
         if not rows:
@@ -58,10 +54,7 @@ def recognise(file: Path, document: Json) -> Export:
             kind = SESSIONS
         if kind is not None:
             return _export(file, kind, rows, envelope)
-    raise InputError(
-        f"{file} is no export of VoiceRun that voicelab knows{_looks(document)}. It reads what these write: {', '.join(KINDS)}. "
-        "Export it so, or leave the file out."
-    )
+    return Export(file, FOREIGN, [_looks(document)])
 
 
 def _readings(document: Json) -> list[tuple[list[Any], Record]]:
@@ -85,7 +78,7 @@ def _export(file: Path, kind: str, rows: list[Any], envelope: Record) -> Export:
         file,
         kind,
         rows,
-        None if named is None else str(named),
+        None if named is None else text_of(named),
         whole_number(metadata.get("page")),
         whole_number(metadata.get("total")),
     )
@@ -98,8 +91,8 @@ def _records(rows: list[Any]) -> list[Record]:
 def _looks(document: Json) -> str:
     record = document[0] if isinstance(document, list) and document else document
     if isinstance(record, Mapping) and record:
-        return f" (its keys: {', '.join(map(str, list(record)[:6]))})"
-    return f" (it holds {type(record).__name__})"
+        return f"its keys: {', '.join(text_of(str(key)) for key in list(record)[:6])}"
+    return f"it holds {type(record).__name__}"
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------
@@ -182,8 +175,10 @@ _FITS: dict[str, Callable[[Record], bool]] = {
 DEBUG, EVENTS, TRANSCRIPT, METRICS = "vr debug", "vr session events", "vr session transcript", "vr metrics session"
 SESSIONS, CONTEXT = "vr session info or list", "serialized context"
 EXPERIMENT, FUNNEL = "vr experiments describe", "vr experiments funnel"
-NOT_IMPORTED = {"vr evaluation list", "vr metrics timeseries", "vr session trace", "empty"}
-"""Kinds that are known and hold nothing for a session log."""
+FOREIGN = "unknown"
+"""Kind of a file that holds JSON, and nothing that is known."""
+NOT_IMPORTED = {"vr evaluation list", "vr metrics timeseries", "vr session trace", "empty", FOREIGN}
+"""Kinds that hold nothing for a session log."""
 KINDS = tuple(kind for kind in _FITS if kind not in NOT_IMPORTED)
 STREAMS = (DEBUG, EVENTS, TRANSCRIPT, METRICS)
 """Kinds whose rows are events, the fullest first."""

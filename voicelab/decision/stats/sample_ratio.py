@@ -186,6 +186,20 @@ class SampleRatio:
         return bool(self.peak >= np.log(ALARM))
 
 
+class UncheckedRatio(SampleRatio):
+    """Sessions of arms whose weights nobody knows: counted, and checked against nothing."""
+
+    @property
+    def p_value(self) -> float:
+        """NaN: there is nothing to check."""
+        return float("nan")
+
+    @property
+    def alarm(self) -> bool:
+        """False: there is nothing to check."""
+        return False
+
+
 def _written(log_e: float) -> float | None:
     """Return a number that JSON has: no infinity."""
     return float(log_e) if np.isfinite(log_e) else None
