@@ -15,8 +15,8 @@ def reply(status=200, body=b"", headers=()):
 
 
 TAKEN = reply(body={"success": True, "telephonyCallId": "CA123"})
-SILENCE = object()
-"""Takes the request and never answers."""
+SILENCE, DRIP = object(), object()
+"""Takes the request and never answers; or answers a byte now and then, without an end."""
 
 
 class Stub:
@@ -61,6 +61,11 @@ class Stub:
         self.requests.append(_whole_request(connection))
         self.came.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is DRIP:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while True:  # until the connection breaks
+                connection.sendall(b"x")
+                threading.Event().wait(0.02)
         if answer is not SILENCE:
             connection.sendall(answer)
             connection.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import voicelab as vl
-from tests.call_stub import SILENCE, TAKEN, Stub, reply
+from tests.call_stub import DRIP, SILENCE, TAKEN, Stub, reply
 from voicelab import voicerun
 from voicelab.base.errors import CallError, InputError, VoicelabError
 from voicelab.cli import main
@@ -241,15 +241,20 @@ def test_another_process_knows_what_was_sent():
     assert len(stub.requests) == 1
 
 
-def test_the_journal_says_it_before_it_is_sent_and_what_came_of_it():
+def test_the_journal_says_it_before_it_is_sent_and_what_came_of_it(monkeypatch):
+    seen = []
     with Stub(SILENCE) as stub:
-        call = made(stub, parameters={"customerName": "Alice", "pin": "4711", "note": f"my key is {KEY}"}, deadline_s=1)
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(call.send, confirmed=True)
+        call = made(stub, parameters={"customerName": "Alice", "pin": "4711", "note": f"my key is {KEY}"})
+
+        def read_meanwhile(done, deadline_s):
             assert stub.came.wait(60)
-            [before] = journal_of(call)
-            with pytest.raises(CallError):
-                sent.result()
+            seen.extend(journal_of(call))
+            return False
+
+        monkeypatch.setattr(exchange, "in_time", read_meanwhile)
+        with pytest.raises(CallError):
+            call.send(confirmed=True)
+    [before] = seen
     assert before["event"] == "about to send"
     assert before["address"] == call.url
     assert before["phone_number"] == NUMBER
@@ -303,16 +308,23 @@ FAILURES = [
     ("list", reply(200, []), "unknown", "no object"),
     ("no http", b"SSH-2.0\r\n\r\n", "unknown", "no HTTP"),
     ("closed", b"", "unknown", "without an answer"),
-    ("deadline", SILENCE, "unknown", "did not answer within 0.3 s"),
+    ("deadline", SILENCE, "unknown", "did not answer within 60 s"),
 ]  # fmt: skip
+
+
+def over_once(event, monkeypatch):
+    """Have the deadline be over as soon as something has happened, however slow this machine is."""
+    monkeypatch.setattr(exchange, "in_time", lambda done, deadline_s: event.wait(60) is None)
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome", "message"), [case[1:] for case in FAILURES], ids=[c[0] for c in FAILURES]
 )
-def test_every_failure_is_a_stated_sentence_and_nothing_is_repeated(answer, outcome, message):
+def test_every_failure_is_a_stated_sentence_and_nothing_is_repeated(answer, outcome, message, monkeypatch):
     with Stub(answer) as stub:
-        call = made(stub, deadline_s=0.3 if answer is SILENCE else 60)
+        call = made(stub, deadline_s=60)
+        if answer is SILENCE:
+            over_once(stub.came, monkeypatch)
         with pytest.raises(CallError, match=message) as error:
             call.send(confirmed=True)
         with pytest.raises(CallError, match="not sent again"):
@@ -324,6 +336,11 @@ def test_every_failure_is_a_stated_sentence_and_nothing_is_repeated(answer, outc
     assert error.value.__context__ is None
     assert error.value.wait_s == {"30 s": 30.0, "0 s": 0.0}.get(message.removeprefix("try again in "))
     assert KEY not in repr(error.value) + call.journal.read_text()
+
+
+def test_the_deadline_is_one_of_all_that_is_waited_for():
+    with Stub(DRIP) as stub, pytest.raises(CallError, match=r"did not answer within 0.3 s|can't be reached in time"):
+        made(stub, deadline_s=0.3).send(confirmed=True)
 
 
 def test_where_nothing_was_sent_it_may_be_sent_later(monkeypatch):
@@ -359,6 +376,32 @@ def test_whoever_cant_prove_to_be_the_platform_gets_nothing(tmp_path, monkeypatc
         assert made(stub).send(confirmed=True)["success"]
 
 
+def test_a_companys_proxy_sees_no_key(monkeypatch):
+    with Stub(reply(403)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://user:word@127.0.0.1:{proxy.port}")
+        call = made(deadline_s=60)
+        with pytest.raises(CallError, match=r"can't be reached.*Nothing was sent"):
+            call.send(confirmed=True)
+    [request] = proxy.requests
+    assert request.startswith(b"CONNECT api.primvoices.com:443 ")
+    assert b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in request
+    assert KEY.encode() not in request
+
+
+def test_an_interrupted_call_is_unknown_and_not_repeated(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    call = made()
+    with monkeypatch.context() as patched:
+        patched.setattr("voicelab.voicerun.one_call.exchange", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call.send(confirmed=True)
+    assert call.status == journal_of(call)[-1]["event"] == "unknown"
+    with pytest.raises(CallError, match=r"once \(unknown\) and is not sent again"):
+        call.send(confirmed=True)
+
+
 # --- the key ---------------------------------------------------------------------------------------------------------
 
 
@@ -391,7 +434,7 @@ def test_the_key_is_in_nothing_that_shows_itself(capsys):
 @pytest.mark.parametrize("answer", [reply(401, {"error": KEY}), reply(500, {}), SILENCE, b""])
 def test_the_key_is_in_no_frame_of_an_error(answer):
     with Stub(answer) as stub:
-        given = {"api_key": KEY, "base_url": stub.url, "deadline_s": 0.3}
+        given = {"api_key": KEY, "base_url": stub.url, "deadline_s": 0.3 if answer is SILENCE else 60}
         for start in (
             lambda: voicerun.start_call("agent-1", NUMBER, confirmed=True, **given),
             lambda: voicerun.start_call("agent-1", "12", confirmed=True, **given),

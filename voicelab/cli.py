@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
   voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic greeting
+  voicelab call AGENT_ID +14155550123
 """
 
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.

@@ -113,7 +113,7 @@ def exchange(
 
     threading.Thread(target=work, name="voicelab call", daemon=True).start()
     try:
-        if progress.done.wait(deadline_s) and progress.outcome is not None:
+        if in_time(progress.done, deadline_s) and progress.outcome is not None:
             return progress.outcome
     except BaseException:
         progress.give_up()
@@ -121,6 +121,11 @@ def exchange(
     sent = progress.give_up()
     _shut(progress.connection)
     return Failure(sent, f"{host} did not answer within {deadline_s:g} s")
+
+
+def in_time(done: threading.Event, deadline_s: float) -> bool:
+    """Wait for the end of an exchange; return whether it came before the deadline."""
+    return done.wait(deadline_s)
 
 
 def _exchanged(

@@ -11,7 +11,6 @@ from voicelab.base import checks
 from voicelab.base.errors import CallError, InputError
 from voicelab.base.masking import MASK
 from voicelab.base.plain_json import encode
-from voicelab.runs.jobs import run
 from voicelab.voicerun import asking
 from voicelab.voicerun.answers import Refusal, read_answer, read_record
 from voicelab.voicerun.api_key import ApiKey, asked_for, from_environment
@@ -117,6 +116,10 @@ class OutboundCall:
         Raises:
             InputError: an option is not allowed, or is the call's own.
         """
+        from voicelab.runs.jobs import (
+            run,
+        )  # the SDK and all that hosts it: a second of imports, which a call needs none of
+
         own = self._request.rehearsed()
         if taken := sorted(own.keys() & options.keys()):
             raise InputError(
