@@ -291,6 +291,41 @@ def test_half_a_character_in_an_id_is_no_crash(exports, tmp_path):
     assert log.session("s\ufffd").variants == {"greeting": "a\ufffd"}
 
 
+def ruling(number, session_id, success, status="complete"):
+    return {"id": f"e{number}", "session_id": session_id, "evaluator_id": "polite", "eval_type": "judge",
+            "status": status, "success": success, "ruling": "because"}  # fmt: skip
+
+
+def test_rulings_and_traces_are_outcomes_of_the_sessions_that_have_them(exports, tmp_path):
+    for n in range(8):
+        write(exports, **{f"s{n}": call(f"s{n}", "formal" if n % 2 else "casual", n % 3 == 0, 100.0 * n)})
+    rulings = [ruling(n, f"s{n}", n in {1, 3, 5}) for n in range(6)]
+    rulings += [ruling(6, "s6", None, "skipped"), ruling(7, "gone", True)]
+    write(
+        exports,
+        evaluations={"data": rulings, "metadata": {"page": 1, "limit": 50, "total": 8}},
+        s1_evaluations=rulings[1:2],
+    )
+    for n in range(6):
+        totals = {"durationMs": 1500, "totalCostUsd": f"{0.01 * n}"}
+        spans = [{"spanId": "a", "name": "llm", "startTime": 1}]
+        write(exports, **{f"s{n}_trace": {"data": {"trace": totals, "spans": spans}}})
+    with pytest.warns(UserWarning, match="1 evaluations skipped: no ruling|1 rows of sessions that no other file"):
+        log = voicerun.read(exports, tmp_path / "log")
+    assert len(log.sessions()) == 8
+    result = vl.analyze(log, "greeting", outcome="polite", guardrails=["trace_cost_usd"])
+    assert dict(result.variants.set_index("variant")["mean"]) == {"formal": 1.0, "casual": 0.0}
+    assert dict(result.variants.set_index("variant")["n"]) == {
+        "formal": 3,
+        "casual": 3,
+    }  # s6 was skipped, s7 has none
+    # Of six sessions with a cost: .00, .02 and .04 of casual ones, .01, .03 and .05 of formal ones.
+    assert abs(result.guardrails["difference"].iloc[0]) == pytest.approx(0.01)
+    [event] = [event for event in log.session("s1").events if event.name == "evaluation"]
+    assert event.data["ruling"] == "because"
+    assert vl.analyze(log, "greeting").outcome == "booked"
+
+
 def test_rows_that_two_files_hold_are_counted_once_and_said(exports, tmp_path):
     said = {"timestamp": 1e9 + 1, "data": {"role": "agent", "content": "Hello"}}
     events = [

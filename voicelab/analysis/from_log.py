@@ -69,7 +69,9 @@ def from_log(
     own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
     rule = _with_a_valid_method(rule or own, own, declarations, warnings)
     recorded = Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
-    outcome = next(iter(outcomes), None) or rule.target_outcome or _only_outcome(recorded)
+    outcome = (
+        next(iter(outcomes), None) or rule.target_outcome or _only_outcome(recorded, declaration["conversion_metrics"])
+    )
     sessions = log.columns(
         "sessions", ["session_index", "status", "source", *_stored(by, guardrails, outcomes, outcome, unit)]
     )
@@ -228,8 +230,10 @@ def _declaration_warnings(test: str, declarations: Categories, declaration: Mapp
     return warnings
 
 
-def _only_outcome(recorded: Outcomes) -> str | None:
-    names = recorded.names
+def _only_outcome(recorded: Outcomes, conversions: Sequence[str]) -> str | None:
+    """Return the outcome of a test that names none: its one conversion metric, else the log's only outcome."""
+    names = [name for name in recorded.names if name in conversions]
+    names = names if len(names) == 1 else recorded.names
     if len(names) > 1:
         raise InputError(f"The test names no target outcome. Choose one: outcome={' or '.join(map(repr, names))}.")
     return names[0] if names else None

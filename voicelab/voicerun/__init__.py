@@ -7,6 +7,7 @@ Exports:
 - `entries` makes one row of an export one event; `platform_tests` collects what a session says of its tests.
 - `export_values` reads single values as exports write them; `naming` tells from a file's name which session it speaks of.
 - `gather` brings together what different files say of the same session.
+- `known_later` has what evaluators ruled and traces cost, as outcomes that were added late.
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
 - `report` keeps, file by file, what was not understood.
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +175,21 @@ def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mappin
         gathered.report.warn(f"{file}: {reports[file].notes[-1]}.")
     rows: Counter[tuple[str, str]] = Counter()
     totals: dict[tuple[str, str], int] = {}
-    for export in sorted(exports, key=lambda e: e.page or 0):
+    n_evaluations = max((export.total or 0 for export in exports if export.kind == shapes.EVALUATION), default=0)
+    exports = _with_each_ruling_once(exports, reports)
+    if (given := sum(len(export.rows) for export in exports if export.kind == shapes.EVALUATION)) < n_evaluations:
+        gathered.report.warn(
+            f"The list of evaluations has {given:,} of {n_evaluations:,} rows: export the other pages too and give all files."
+        )
+    # What is known later comes last: it makes no session of one that nothing else speaks of.
+    for export in sorted(exports, key=lambda e: (e.kind in shapes.KNOWN_LATER, e.page or 0)):
         if export.file in dropped:
             continue
         report = reports[export.file]
         for session_id, own in _by_session(export, sessions[export.file]):
+            if export.kind in shapes.KNOWN_LATER and session_id not in gathered.drafts:
+                report.without_value["rows of sessions that no other file speaks of: left out"] += len(own)
+                continue
             report.sessions.add(session_id)
             draft = gathered.draft(session_id)
             if export.kind == shapes.CONTEXT:
@@ -188,7 +198,7 @@ def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mappin
                 continue
             draft.streams.setdefault(export.kind, []).extend(_entries(export.kind, own, report))
             rows[session_id, export.kind] += len(own)
-        if export.total is not None:
+        if export.total is not None and export.kind != shapes.EVALUATION:
             totals[sessions[export.file], export.kind] = export.total
     for (session_id, kind), total in totals.items():
         if rows[session_id, kind] < total:
@@ -196,6 +206,23 @@ def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mappin
                 f"Session {session_id!r} has {rows[session_id, kind]:,} of {total:,} rows of {kind}: export the other pages too "
                 "and give all files."
             )
+
+
+def _with_each_ruling_once(exports: Sequence[Export], reports: Mapping[Path, FileReport]) -> list[Export]:
+    """Return the files, of evaluations only rows that none before has: a session's list repeats the agent's."""
+    seen: set[str] = set()
+    left = []
+    for export in exports:
+        if export.kind == shapes.EVALUATION:
+            rows = []
+            for row in export.rows:
+                known = encode(row.get("id")) if isinstance(row, Mapping) and row.get("id") is not None else encode(row)
+                reports[export.file].merged += known in seen
+                rows += [] if known in seen else [row]
+                seen.add(known)
+            export = replace(export, rows=rows)
+        left.append(export)
+    return left
 
 
 def _sessions_of(exports: Sequence[Export], gathered: Gathered, reports: Mapping[Path, FileReport]) -> dict[Path, str]:
@@ -310,6 +337,9 @@ def _entries(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
 
 
 def _read(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
+    if kind in shapes.KNOWN_LATER:
+        # Without a time of their own: what is found out afterwards stands at the session's end.
+        return [Entry("evaluation" if kind == shapes.EVALUATION else "trace", "system", mapping(row)) for row in rows]
     entries = [read_entry(row, report, "transcript_part" if kind == shapes.TRANSCRIPT else "unknown") for row in rows]
     times = [entry.wall_s for entry in entries if entry.wall_s is not None]
     # Some lists have the newest row first.

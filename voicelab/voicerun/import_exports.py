@@ -9,7 +9,7 @@ from typing import Any
 
 from voicelab.base.errors import InputError, LogError
 from voicelab.base.plain_json import encode
-from voicelab.base.records import SessionRows
+from voicelab.base.records import SessionRows, column
 from voicelab.log import Log, open_log
 from voicelab.log import lock as locks
 from voicelab.log.clear import check_clear, clear, is_blank
@@ -20,6 +20,7 @@ from voicelab.voicerun import files, shapes
 from voicelab.voicerun.assemble import assemble
 from voicelab.voicerun.declare import Declarations, check_given
 from voicelab.voicerun.gather import Gathered, gather
+from voicelab.voicerun.known_later import outcomes_known_later
 
 _STAGED = "import"
 """The tag of shards that are staged."""
@@ -35,12 +36,12 @@ def read(
 ) -> Log:
     """Read exports of VoiceRun into a session log, which opens and is analysed like any other.
 
-    Files are recognised by what they hold: exports of the debugger, and of `vr session events`, `transcript`, `list` and
-    `info`, `vr metrics session` and `vr experiments describe`, each with `--json`. Several files may speak of the same
-    session; a file of another kind is left out, with a warning. Nothing is dropped: what the log has no column for stands
-    under `extra` in an event's data, and `log.manifest["imports"]` says file by file what was not understood. A session's
-    variant is found in its serialized context, else in the tags of its metrics, else in the SDK's log lines; without any it
-    is counted as unassigned.
+    Files are recognised by what they hold: exports of the debugger, and of `vr session events`, `transcript`, `list`, `info`
+    and `trace`, `vr metrics session`, `vr evaluation list` and `vr experiments describe`, each with `--json`. Several files
+    may speak of the same session; a file of another kind is left out, with a warning. What evaluators ruled and traces cost
+    are outcomes that were added late. Nothing is dropped: what the log has no column for stands under `extra` in an event's
+    data, and `log.manifest["imports"]` says file by file what was not understood. A session's variant is found in its
+    serialized context, else in the tags of its metrics, else in the SDK's log lines; without any it is counted as unassigned.
 
     Args:
         paths: A file, a folder, a glob, or several of them.
@@ -71,13 +72,22 @@ def read(
         )
     run_id = blake2b("\n".join(sorted(gathered.drafts)).encode(), digest_size=8).hexdigest()
     sessions, declarations = assemble(gathered, given, list(conversions), run_id)
+    later = outcomes_known_later(gathered.drafts.values(), _outcomes_in(sessions))
     gathered.report.close()
     make_folder(folder)
     with locks.hold(folder, f"voicerun.read of {len(sessions):,} sessions", locks.ENDING_S) as lock:
         _check_free(folder, overwrite=overwrite)
         _write(folder, lock, sessions, _manifest(gathered, sessions, declarations, run_id))
     gathered.report.say(stacklevel=2)
-    return open_log(folder)
+    made = open_log(folder)
+    if later is not None:
+        made.add_outcomes(later)
+    return made
+
+
+def _outcomes_in(sessions: list[SessionRows]) -> list[str]:
+    name = column("outcomes", "outcome")
+    return list(dict.fromkeys(str(row[name]) for session in sessions for row in session.outcomes))
 
 
 def _check_free(folder: Path, *, overwrite: bool) -> None:

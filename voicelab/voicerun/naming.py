@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from voicelab.voicerun.export_values import text_of
-from voicelab.voicerun.shapes import Export
+from voicelab.voicerun.shapes import EVALUATION, Export
 
 _WORD = r"(?:(?:session|metrics|debug)[-_. ])?(?:events|transcript|metrics|info|trace|debug|export|context)(?:[-_. ]session)?"
 _BEFORE = re.compile(rf"^{_WORD}[-_. ]+", re.IGNORECASE)
@@ -90,6 +90,8 @@ def doubled(exports: Sequence[Export], sessions: dict[Path, str]) -> list[tuple[
     pairs = []
     counts: Counter[str] = Counter()
     for export in exports:
+        if export.kind == EVALUATION:
+            continue  # a list of an agent's speaks of many sessions, and its rows have ids of their own
         key = (sessions[export.file], export.kind, export.page)
         if key in seen:
             pairs.append((seen[key], export))

@@ -22,6 +22,7 @@ class FileReport:
         merged: Rows that another file holds too, so that they are no events of their own.
         unknown_keys: Keys that stand in `extra`, with the number of rows.
         not_understood: What could not be read, with the number of rows; said as a warning.
+        without_value: Rulings that came to nothing, or are of sessions that nothing else speaks of, with their number.
         notes: What else was noticed.
     """
 
@@ -33,6 +34,7 @@ class FileReport:
     merged: int = 0
     unknown_keys: Counter[str] = field(default_factory=Counter)
     not_understood: Counter[str] = field(default_factory=Counter)
+    without_value: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class FileReport:
             "merged": self.merged,
             "unknown_keys": dict(self.unknown_keys),
             "not_understood": dict(self.not_understood),
+            "without_value": dict(self.without_value),
             "notes": list(self.notes),
         }
 
@@ -73,6 +76,9 @@ class Report:
             if report.not_understood:
                 parts = [f"{what} ({n:,} times)" if n > 1 else what for what, n in report.not_understood.items()]
                 self.warn(f"{report.file}: not understood: {'; '.join(parts[:_SHOWN])}{_more(parts)}.")
+            if report.without_value:
+                counted = "; ".join(f"{n:,} {what}" for what, n in report.without_value.items())
+                self.warn(f"{report.file}: {counted}.")
 
     def say(self, stacklevel: int) -> None:
         """Issue the warnings.

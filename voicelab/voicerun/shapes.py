@@ -174,11 +174,14 @@ _FITS: dict[str, Callable[[Record], bool]] = {
 }
 DEBUG, EVENTS, TRANSCRIPT, METRICS = "vr debug", "vr session events", "vr session transcript", "vr metrics session"
 SESSIONS, CONTEXT = "vr session info or list", "serialized context"
+EVALUATION, TRACE = "vr evaluation list", "vr session trace"
 EXPERIMENT, FUNNEL = "vr experiments describe", "vr experiments funnel"
 FOREIGN = "unknown"
 """Kind of a file that holds JSON, and nothing that is known."""
-NOT_IMPORTED = {"vr evaluation list", "vr metrics timeseries", "vr session trace", "empty", FOREIGN}
+NOT_IMPORTED = {"vr metrics timeseries", "empty", FOREIGN}
 """Kinds that hold nothing for a session log."""
 KINDS = tuple(kind for kind in _FITS if kind not in NOT_IMPORTED)
-STREAMS = (DEBUG, EVENTS, TRANSCRIPT, METRICS)
+KNOWN_LATER = (EVALUATION, TRACE)
+"""Kinds that tell of sessions after their end."""
+STREAMS = (DEBUG, EVENTS, TRANSCRIPT, METRICS, *KNOWN_LATER)
 """Kinds whose rows are events, the fullest first."""
