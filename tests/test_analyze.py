@@ -115,8 +115,11 @@ def test_frame_of_sessions_agrees_with_the_analysis(planted):  # G25
     ("arguments", "message"),
     [
         ({"test": "tt"}, "no test 'tt'. It has: t, u. Did you mean 't'"),
-        ({}, "no test None"),
-        ({"test": "t", "outcome": "book"}, "no outcome 'book'. It has: booked, mixed. Did you mean 'booked'"),
+        ({}, "has 2 tests: t, u. Name the one"),
+        (
+            {"test": "t", "outcome": "book"},
+            "no outcome 'book'. It has the outcomes booked, mixed, .*duration_s. Did you mean 'booked'",
+        ),
         ({"test": "u"}, "Choose one: outcome='booked' or 'mixed'"),
         ({"test": "t", "missing": "drop"}, "missing is 'drop'"),
         ({"test": "t", "outcome": 5}, "outcome is 5, must be names"),

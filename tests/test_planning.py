@@ -40,9 +40,9 @@ def test_a_plan_can_be_drawn():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"baseline": 0.3, "effect": 0.8}, "leaves the range"),
+        ({"baseline": 0.3, "effect": 0.8}, "come to 1.1, and a rate ends at 1"),
         ({"baseline": 0.3, "effect": 0}, "must be above 0"),
-        ({"baseline": 3, "effect": 1}, "give sd="),
+        ({"baseline": 30, "effect": 1}, "mean 0.3, which is 30 %.*give sd="),
         ({"baseline": 3, "effect": 1, "sd": -1}, "sd is -1"),
         ({"baseline": 0.3, "effect": 0.1, "power": 80}, "between 0 and 1"),
         ({"baseline": 0.3, "effect": 0.1, "weights": 1}, "at least two"),

@@ -2,9 +2,10 @@
 
 - `analyzing` is `vl.analyze`: it has a `voicelab.decision.monitor.Monitor` watch the sessions and puts the result together.
 - `sessions` is what an analysis is made of; `from_log`, `from_frame` and `from_sums` make it, `logged_outcomes`
-  and `kinds` read outcomes; `frame_columns` checks a DataFrame's columns and hands them to DuckDB, `numerals` reads
-  numbers in text. For `from_sums` `added_up` adds sessions up in DuckDB, by variant, epoch and unit, `summed_columns`
-  has the outcomes as expressions and `summed_moments` what they come to.
+  and `kinds` read outcomes; `frame_columns` checks a DataFrame's columns and hands them to DuckDB, `row_order` says
+  whether its rows stand in the order of time, `numerals` reads numbers in text. For `from_sums` `added_up` adds sessions
+  up in DuckDB, by variant, epoch and unit, `summed_columns` has the outcomes as expressions and `summed_moments` what
+  they come to.
 - `comparing` has the pairs of variants and how they went; `other_outcomes` and `segments` what never decides.
 - `drawing` reads how variants were drawn (weights, epochs, probabilities), `unknown_weights` does without,
   `callers_again` who called more than once, `missing` whether outcomes are missing unevenly; `variant_rows`,

@@ -12,7 +12,8 @@ from voicelab.analysis.callers_again import RETURNING
 from voicelab.analysis.cautions import warnings_of
 from voicelab.analysis.comparing import comparisons, method_sentence, path_frame
 from voicelab.analysis.drawing import Weights, read_drawing
-from voicelab.analysis.from_frame import from_frame, read_columns
+from voicelab.analysis.frame_columns import Columns
+from voicelab.analysis.from_frame import columns_in, from_frame, read_columns
 from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
 from voicelab.analysis.how_much_longer import outlook_frame
@@ -26,6 +27,7 @@ from voicelab.analysis.other_outcomes import (
     seen_in,
 )
 from voicelab.analysis.result import Result
+from voicelab.analysis.row_order import about_order, check_sums_will_do, like_times, sorted_by, types_in
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.analysis.unknown_weights import check_known_where_needed
@@ -61,6 +63,7 @@ def analyze(
     unit: str | None = None,
     bounds: tuple[float, float] | None = None,
     cap: float | tuple[float, float] | None = None,
+    order: str | None = None,
 ) -> Result:
     """Decide a test.
 
@@ -97,6 +100,9 @@ def analyze(
             distribution within them.
         cap: Value above which the outcome counts as this one (and as 0 below 0), or both ends: as `bounds`, and the effect
             is that on the capped outcome.
+        order: Column of frames and files by which the sessions are sorted before anything is counted: when they ended, as
+            times, numbers or text such as 2026-03-01T09:30. Without it the rows are taken as they stand; where they stand in
+            groups of one variant each, as in an export sorted by variant, the sums decide as with `path=False`.
 
     Returns:
         The result; it shows itself.
@@ -130,22 +136,17 @@ def analyze(
             raise InputError(
                 "bounds= and cap= bet on every session, which path=False doesn't read: leave out path=False, or the limits."
             )
-        return _at_one_look(data, variant, outcomes, weights, rule, by, guardrails, kind, unit)
+        return _at_one_look(data, Columns(variant, outcomes, guardrails, by, unit, order), weights, rule, kind)
     if isinstance(data, Log):
+        if order is not None:
+            raise InputError("order= is for frames: the sessions of a log are decided in the order of session_index.")
         sessions = from_log(
             data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit, weights=weights
         )
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
-        drawn = read_drawing(weights).columns.values()
-        wanted = [variant, *outcomes, *guardrails, by, unit, *drawn]
-        frame = data if isinstance(data, pd.DataFrame) else read_columns(data, wanted)
-        if not outcomes:
-            raise InputError(f"Name the column of the outcome: outcome={' or '.join(map(repr, frame.columns))}.")
-        asked = asked_kinds(kind, outcomes[0])
-        sessions = from_frame(
-            frame, variant, outcomes, weights, rule, by=by, guardrails=guardrails, kinds=asked, unit=unit
-        )
+        columns = Columns(variant, outcomes, guardrails, by, unit, order)
+        sessions = _from_rows(data, columns, weights, rule, kind, limits)
         platform = None
     if missing == "exclude":
         sessions.leave_out_unwritten()
@@ -206,26 +207,63 @@ def watch(data: TestData, values: Values, rule: StopRule, *, trace: bool = False
     return monitor, None
 
 
-def _at_one_look(
-    data: "LogLike | FrameLike",
-    variant: str,
-    outcomes: Sequence[str],
+def _from_rows(
+    data: "FrameLike",
+    columns: Columns,
     weights: Weights | None,
     rule: StopRule | None,
-    by: str | None,
-    guardrails: Sequence[str],
     kind: AskedKind | Mapping[str, AskedKind] | None,
-    unit: str | None,
+    limits: OutcomeLimits,
+) -> TestData:
+    """Return the sessions of a frame, or of what DuckDB reads."""
+    variant, outcomes, guardrails, by, unit, order = columns
+    if isinstance(data, pd.DataFrame):
+        columns.check(list(map(str, data.columns)), rows=len(data))
+        frame, times = data, like_times(types_in(data))
+    else:
+        if not outcomes:
+            columns.check(columns_in(data))
+        drawn = read_drawing(weights).columns.values()
+        frame, times = read_columns(data, [variant, *outcomes, *guardrails, by, unit, order, *drawn])
+    if order is not None:
+        frame = sorted_by(frame, order)
+    sessions = from_frame(
+        frame,
+        variant,
+        outcomes,
+        weights,
+        rule,
+        by=by,
+        guardrails=guardrails,
+        kinds=asked_kinds(kind, outcomes[0]),
+        unit=unit,
+        times=None if order is not None else times,
+    )
+    if sessions.groups is not None:
+        bets = limits.ends is not None and sessions.kind != "binary"
+        check_sums_will_do(sessions.rule, len(sessions.arms), sessions.groups, limits=bets)
+    return sessions
+
+
+def _at_one_look(
+    data: "LogLike | FrameLike",
+    columns: Columns,
+    weights: Weights | None,
+    rule: StopRule | None,
+    kind: AskedKind | Mapping[str, AskedKind] | None,
 ) -> Result:
     """Decide by the sums of the sessions."""
+    variant, outcomes, guardrails, by, unit, order = columns
     if isinstance(data, Log):
         raise InputError("path=False is for frames and files; the sessions of a log are decided in their order.")
     if by is not None:
         raise InputError("path=False adds up whole variants, so that by= can't be reported: leave out one of them.")
-    if not outcomes:
-        raise InputError("Name the column of the outcome: outcome='...'.")
+    if isinstance(data, pd.DataFrame):
+        columns.check(list(map(str, data.columns)), rows=len(data))
+    elif not outcomes:
+        columns.check(columns_in(data))
     asked = asked_kinds(kind, outcomes[0])
-    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked, unit=unit)
+    totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked, unit=unit, order=order)
     _check_variants(totals.data)
     monitor = totals.monitor(outcomes[0], totals.data.rule)
     return _result(monitor, totals.data, guardrails, totals.monitor, totals.missing)
@@ -262,11 +300,22 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
             "the columns of probabilities."
         )
     _check_variants(data)
+    if data.groups is not None:
+        monitor = data.new_monitor(data.rule, data.kind)
+        data.shown_at_once(monitor, Values(data.values, data.written, data.kind))
+        return _with_sessions(monitor, data, guardrails, platform)
     monitor, position = watch(data, Values(data.values, data.written, data.kind), data.rule, trace=True)
     after = 0 if position is None else len(data.arms) - position - 1
     if after:
         data.excluded["after the rule was fulfilled"] = after
         data.cut(position + 1)  # type: ignore[operator]
+    return _with_sessions(monitor, data, guardrails, platform)
+
+
+def _with_sessions(
+    monitor: Monitor, data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None
+) -> Result:
+    """Return the result of a monitor that has seen the sessions that count."""
     if monitor.tally.units is not None and monitor.tally.units.returning:
         data.excluded[RETURNING] = monitor.tally.units.returning
     result = _result(monitor, data, guardrails, seen_in(data), missing_in(data))
@@ -280,6 +329,9 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     doubts = doubts_of_missing(monitor, missing, compared)
     decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
+    first = monitor.ratio.first_alarm
+    if first is not None and data.times is not None and first.counts.sum() < monitor.sessions:
+        data.warnings.insert(0, about_order(data.times))
     warnings = [*data.warnings, *warnings_of(monitor, data, decision, compared), *harm_warnings(harms, decision)]
     return Result(
         variants=variant_frame(monitor, data),

@@ -7,7 +7,7 @@ the sessions one after the other: both ways of an analysis then see the same val
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,33 @@ from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError, did_you_mean
 
 UNIT = "voicelab_unit"
+MOST_NAMED = 12
+"""Columns that a message names."""
 _AS_IT_IS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"}
+
+
+class Columns(NamedTuple):
+    """The columns of a frame or file that are asked for; arguments of `vl.analyze`."""
+
+    variant: str
+    outcomes: Sequence[str]
+    guardrails: Sequence[str]
+    by: str | None
+    unit: str | None
+    order: str | None
+
+    def check(self, known: Sequence[str], *, rows: int | None = None) -> None:
+        """Refuse an empty frame, and one of which no outcome is named, with the columns that there are.
+
+        Raises:
+            InputError: it is empty, has no column of the variant, or no outcome is named.
+        """
+        if rows == 0:
+            raise empty()
+        if self.variant not in known:
+            raise no_column(self.variant, known, is_variant=True)
+        if not self.outcomes:
+            raise no_outcome(known, [self.variant, *self.guardrails, self.by, self.unit, self.order])
 
 
 def checked_columns(
@@ -42,17 +68,62 @@ def checked_columns(
     columns = {name: split(name, frame.columns)[0] for name in names}
     named = [checks.name(what, name) for what, name in (("by", by), ("unit", unit)) if name is not None]
     wanted = [variant, *columns.values(), *named]
+    if not len(frame):
+        raise empty()
     for column in wanted:
         if column not in frame.columns:
-            raise InputError(f"The frame has no column {column!r}.{did_you_mean(column, map(str, frame.columns))}")
+            raise no_column(column, list(map(str, frame.columns)), is_variant=column == variant)
     for column in (*wanted, "session_id"):
         if int((frame.columns == column).sum()) > 1:
             raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
-    if not len(frame):
-        raise InputError("The frame is empty: there is no session to decide by.")
     if "session_id" in frame.columns:
         _check_ids(frame["session_id"].dropna())
     return columns
+
+
+def empty() -> InputError:
+    """Return the error that there are no rows."""
+    return InputError("The frame is empty: there is no session to decide by. Give one row a session.")
+
+
+def no_column(column: str, known: Sequence[str], *, is_variant: bool = False) -> InputError:
+    """Return the error that there is no such column, with those that there are.
+
+    Args:
+        column: What was asked for.
+        known: The columns.
+        is_variant: Whether it is that of the variant.
+    """
+    near = did_you_mean(column, known)
+    name_it = (
+        f" Name the column that holds each session's variant: variant={known[0]!r}." if is_variant and known else ""
+    )
+    return InputError(f"There is no column {column!r}. {there_are(known)}{near or name_it}")
+
+
+def no_outcome(columns: Sequence[str], others: Iterable[str | None]) -> InputError:
+    """Return the error that no outcome is named, with the columns that may be one.
+
+    Args:
+        columns: The columns.
+        others: Those that are something else: the variant, the unit, ...
+    """
+    left = [column for column in columns if column not in {*others, "session_id", "session_index", "run_id"}]
+    if not left:
+        return InputError(
+            f"outcome= is missing, and no column is left that could be one. {there_are(columns)} Add a column of what came of "
+            "each session."
+        )
+    shown = " or ".join(map(repr, left[:MOST_NAMED]))
+    return InputError(
+        f"Name the column of the outcome to judge by: outcome={shown}{' ...' if left[MOST_NAMED:] else ''}."
+    )
+
+
+def there_are(columns: Sequence[str]) -> str:
+    """Return which columns there are, in a sentence."""
+    more = f" and {len(columns) - MOST_NAMED} more" if len(columns) > MOST_NAMED else ""
+    return f"There are: {', '.join(columns[:MOST_NAMED])}{more}." if columns else "There is none."
 
 
 def _check_ids(ids: pd.Series) -> None:

@@ -19,14 +19,16 @@ from voicelab.analysis.frame_columns import (
     checked_columns,
     column_of,
     more_than_one_row,
+    no_column,
     no_variants,
     variants_in,
 )
 from voicelab.analysis.kinds import Read, read_all, read_one, split
+from voicelab.analysis.row_order import about_groups, are_grouped, groups_in, like_times
 from voicelab.analysis.sessions import TestData, all_written, everywhere
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
-from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.errors import InputError
 from voicelab.decision.rules import StopRule, switched_on, weight_shares
 from voicelab.log.queries import quoted
 
@@ -42,6 +44,7 @@ def from_frame(
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     unit: str | None = None,
+    times: Sequence[str] | None = None,
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
@@ -55,6 +58,8 @@ def from_frame(
         guardrails: Numeric columns that must not get worse.
         kinds: Kinds that are asked for, by column.
         unit: Column of what sessions belong to, such as the caller.
+        times: Columns that may hold when a session happened, to be named where the rows stand in groups and their sums are
+            judged; None where the order is known.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
@@ -115,11 +120,25 @@ def from_frame(
         units=units,
         unit=unit,
         probabilities=probabilities,
+        times=times,
     )
+    data.groups = _groups(data)
     data.excluded |= _left_out(values, int((~assigned).sum()))
     read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
     warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
     return data
+
+
+def _groups(data: TestData) -> int | None:
+    """Return in how many groups of one variant each the rows stand, with a warning; None where they don't."""
+    # Epochs begin at a row, and probabilities are those of each row's moment: who gives them says that rows are in order.
+    if data.times is None or data.epochs or data.probabilities is not None:
+        return None
+    groups = groups_in(data.arms)
+    if not are_grouped(groups, np.bincount(data.arms)):
+        return None
+    data.warnings.append(about_groups(groups, len(data.arms), data.times))
+    return groups
 
 
 def _left_out(values: npt.NDArray[Any], without_variant: int) -> dict[str, int]:
@@ -181,15 +200,15 @@ def configured(
     return on, off
 
 
-def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame:
-    """Return columns of whatever DuckDB reads, in its order of rows.
+def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.DataFrame, list[str]]:
+    """Return columns of whatever DuckDB reads, in its order of rows, and the names of those that may hold a time.
 
     Args:
         data: A path, or an object such as a Polars or pyarrow table.
-        columns: The columns, that of the variant first; None is left out.
+        columns: The columns, that of the variant first and that of an outcome second; None is left out.
 
     Raises:
-        InputError: DuckDB can't read it, or a column is missing.
+        InputError: DuckDB can't read it, or a column is missing or not named.
     """
     import duckdb
 
@@ -205,7 +224,19 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> pd.DataFrame
         frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
     if types[variant] in INTEGERS:
         frame[variant] = frame[variant].astype("Int64")  # floats where one is missing
-    return frame
+    return frame, like_times(types)
+
+
+def columns_in(data: FrameLike) -> list[str]:
+    """Return the columns of whatever DuckDB reads.
+
+    Raises:
+        InputError: DuckDB can't read it.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        return list(opened(connection, data, []).columns)
 
 
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
@@ -255,7 +286,7 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
     for name in columns:
         column, _ = split(checks.name("The name of a column", name), source.columns)
         if column not in source.columns:
-            raise InputError(f"The data has no column {column!r}.{did_you_mean(column, source.columns)}")
+            raise no_column(column, source.columns, is_variant=name == columns[0])
     if "session_id" in source.columns:
         more = source.aggregate("session_id, count(*) - 1 AS more", "session_id").filter(
             "more > 0 AND session_id IS NOT NULL"

@@ -125,9 +125,14 @@ def _of_test(exposures: pa.Table, test: str | None) -> tuple[str, pa.Table]:
     tests = sorted(column.in_use)
     if test is None and len(tests) == 1:
         test = tests[0]
+    if test is None and tests:
+        raise InputError(
+            f"The log has {len(tests)} tests: {', '.join(tests)}. Name the one to decide: vl.analyze(log, {tests[0]!r})."
+        )
     if test is None or test not in tests:
         has = f"It has: {', '.join(tests)}." if tests else "No session reached a test."
-        raise InputError(f"The log has no test {test!r}. {has}{did_you_mean(str(test), tests)}")
+        which = "test" if test is None else f"test {test!r}"
+        raise InputError(f"The log has no {which}. {has}{did_you_mean(str(test), tests)}")
     return test, exposures if len(tests) == 1 else exposures.filter(pa.array(column.are(test)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.added_up import Added, ByUnit, Sessions, added_up, added_up_by_unit, in_blocks, look_again
+from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, in_blocks, look_again
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -28,6 +28,16 @@ from voicelab.analysis.frame_columns import UNIT, as_weighed, handed_over
 from voicelab.analysis.from_frame import configured, no_value, opened, types_of, variant_sql
 from voicelab.analysis.kinds import as_asked, check_size, split
 from voicelab.analysis.missing import Missing, rule_of_missing
+from voicelab.analysis.row_order import (
+    about_groups,
+    are_grouped,
+    check_sums_will_do,
+    groups_of,
+    in_order,
+    like_times,
+    sorted_by,
+    types_in,
+)
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.analysis.summed_columns import FLOATS, Relation, SumColumn, measured
 from voicelab.analysis.summed_moments import (
@@ -107,6 +117,7 @@ def read_totals(
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     unit: str | None = None,
+    order: str | None = None,
 ) -> Totals:
     """Return the sums of whatever DuckDB reads, one row a session, in order of completion.
 
@@ -119,6 +130,7 @@ def read_totals(
         guardrails: Numeric columns that must not get worse.
         kinds: Kinds that are asked for, by column.
         unit: Column of what sessions belong to, such as the caller.
+        order: Column by which they are sorted first.
 
     Raises:
         InputError: it can't be read; a column is missing, or holds something else; a variant without a weight; or
@@ -135,14 +147,20 @@ def read_totals(
             "weights names columns of probabilities, which are read session by session: leave out path=False, or give the "
             "weights that the variants had."
         )
-    callers = None
+    callers, times = None, list[str]()
+    in_frame = isinstance(data, pd.DataFrame)
     if isinstance(data, pd.DataFrame):
         callers = _unnamed_callers(data, variant, names) if unit is None else None
+        data = data if order is None else sorted_by(data, order)
+        times = like_times(types_in(data))
         data = handed_over(data, variant, names, kinds or {}, warnings, unit)
     with duckdb.connect() as connection:
         ids = UNIT if isinstance(data, pd.DataFrame) and unit is not None else unit
         source = opened(connection, data, [variant, *names, *([] if ids is None else [ids])])
+        if order is not None and not in_frame:
+            source = in_order(source, order)
         types = types_of(source)
+        times = times if in_frame else like_times(types)
         relation = Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
         columns = [
@@ -157,7 +175,7 @@ def read_totals(
             [0, *(row for row, _ in drawing.epochs)],
             None if ids is None else _ids_sql(ids, types[ids], unit or ids),
         )
-        found = _added_up(sessions, drawing, rule, unit, warnings)
+        found = _added_up(sessions, drawing, rule, unit, warnings, None if order is not None else times)
     warnings += [callers] if callers else []
     return _of(found, variant, rule, unit, warnings)
 
@@ -182,8 +200,15 @@ def _ids_sql(column: str, type_: str, unit: str) -> str:
     return f"CASE WHEN NOT isnan({quoted(column)}) THEN {quoted(column)} END" if type_ in FLOATS else quoted(column)
 
 
-def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | None, warnings: list[str]) -> Found:
-    """Return what the database says of the sessions that count."""
+def _added_up(
+    sessions: Sessions,
+    drawing: Drawing,
+    rule: StopRule,
+    unit: str | None,
+    warnings: list[str],
+    times: Sequence[str] | None,
+) -> Found:
+    """Return what the database says of the sessions that count; of times see `from_frame`."""
     cells = added_up(sessions)
     everything = cells.sessions
     if not everything + cells.unassigned:
@@ -198,6 +223,7 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
     arm_of = {name: position[weighed[str(name)]] for name in variants}
     units = _by_unit(sessions, arm_of, unit, everything, warnings)
     unassigned = cells.unassigned
+    grouped = times is not None and not later and _are_grouped(sessions, cells, rule, warnings, times)
     most = None if rule.needs_both else rule.max_iterations
     if most is not None and everything > most:
         sessions = sessions.first(most)
@@ -225,9 +251,26 @@ def _added_up(sessions: Sessions, drawing: Drawing, rule: StopRule, unit: str | 
             "after the declared number of sessions": everything - cells.sessions,
         },
         ends=(0.0, 1.0) if kinds[0] == "binary" else _ends_of(cells.outcome(0)),
-        # A rate's errors hang on its level alone: nothing is asked of the order of its sessions.
-        drift=None if kinds[0] == "binary" else Drift.of_blocks(in_blocks(sessions, Drift.length_of(cells.sessions))),
+        # A rate's errors hang on its level alone: nothing is asked of the order of its sessions. Rows in groups have none.
+        drift=None
+        if kinds[0] == "binary" or grouped
+        else Drift.of_blocks(in_blocks(sessions, Drift.length_of(cells.sessions))),
     )
+
+
+def _are_grouped(sessions: Sessions, cells: Cells, rule: StopRule, warnings: list[str], times: Sequence[str]) -> bool:
+    """Return whether rows stand in groups of one variant each, with a warning.
+
+    Raises:
+        InputError: the rule asks which sessions came first.
+    """
+    counts = [sum(cell.sessions for (own, _), cell in cells.of.items() if own == name) for name in cells.variants]
+    groups = groups_of(sessions.source, sessions.drawn, cells.sessions)
+    if not are_grouped(groups, np.array(counts)):
+        return False
+    check_sums_will_do(rule, cells.sessions, groups)
+    warnings.append(about_groups(groups, cells.sessions, times))
+    return True
 
 
 def _by_unit(

@@ -236,5 +236,8 @@ class OutcomeReader:
             return all_written(*read_one(column, name, self.asked, []))
         if known := self.recorded.names:
             near = did_you_mean(name, [*known, *numeric])
-            raise InputError(f"The log has no outcome {name!r}. It has: {', '.join(known)}.{near}")
+            raise InputError(
+                f"The log has no outcome {name!r}. It has the outcomes {', '.join(known)}, and of each session the numbers "
+                f"{', '.join(column for column in numeric if column != 'session_index')}.{near}"
+            )
         return self._nothing

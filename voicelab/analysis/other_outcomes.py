@@ -33,6 +33,9 @@ def seen_through(
     """Return a monitor that has seen the sessions that are chosen (all by default) to their end, and never stops."""
     monitor = data.new_monitor(rule, values.kind, limits=limits)
     sessions = None if mine is None else np.flatnonzero(mine)
+    if data.groups is not None:
+        data.shown_at_once(monitor, values, sessions)
+        return monitor
     n = len(data.arms) if sessions is None else len(sessions)
     # Looked at a few hundred times, evidence is hardly smaller than after every session; bets need every session.
     many = n >= _MANY and values.kind is not None and data.probabilities is None and limits is None

@@ -125,9 +125,16 @@ def _check_plan(baseline: float, effect: float, sd: float | None, power: float, 
             raise InputError(f"{name} is {value!r}, must be a number.")
     if effect <= 0:
         raise InputError(f"effect is {effect!r}, must be above 0: the absolute difference to be found, e.g. 0.06.")
-    if sd is None and not (0 < baseline < 1 and baseline + effect < 1):
+    if sd is None and not 0 < baseline < 1:
+        share = baseline / _PERCENT
+        meant = f" Did you mean {share:g}, which is {baseline:g} %?" if 1 < baseline < _PERCENT else ""
         raise InputError(
-            f"baseline {baseline!r} with effect {effect!r} leaves the range of a rate, 0 to 1. For a count or float give sd=."
+            f"baseline is {baseline!r}, must be a rate between 0 and 1.{meant} Of a count or float give sd= too."
+        )
+    if sd is None and baseline + effect >= 1:
+        raise InputError(
+            f"baseline {baseline!r} and effect {effect!r} come to {baseline + effect:g}, and a rate ends at 1: give a smaller "
+            "effect. Of a count or float give sd= too."
         )
     if sd is not None and not sd > 0:
         raise InputError(f"sd is {sd!r}, must be above 0.")

@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -73,6 +73,9 @@ class TestData:
         probabilities: The probability of every arm in each session, shape (T, k); None where the weights say it.
         limits: Declared bounds or cap of the outcome it is judged by.
         weights_known: False where the weights are only the shares that the sessions have.
+        times: Columns that may hold when a session happened; None where the order of the sessions is known.
+        groups: In how many groups of one variant each the sessions stand, so that their order says nothing; None where it
+            is that of time.
     """
 
     test: str
@@ -97,6 +100,8 @@ class TestData:
     probabilities: npt.NDArray[np.float64] | None = None
     limits: OutcomeLimits = field(default_factory=OutcomeLimits)
     weights_known: bool = True
+    times: Sequence[str] | None = None
+    groups: int | None = None
 
     def new_monitor(
         self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False
@@ -182,6 +187,21 @@ class TestData:
         """Have a monitor take sessions by one of their outcomes; return the position of the one that stops it."""
         indexes: npt.NDArray[np.int64] = self.indexes[part]  # type: ignore[assignment]  # a monitor takes smaller ones too
         return monitor.extend(*self.seen(values, part), indexes, **self.drawn(part))
+
+    def shown_at_once(self, monitor: Monitor, values: Values, mine: npt.NDArray[np.integer] | None = None) -> None:
+        """Have a monitor take one look at all sessions, or at those that are chosen: it doesn't hang on their order."""
+        part: slice | npt.NDArray[np.integer] = slice(None) if mine is None else mine
+        if not len(self.arms[part]):
+            return
+        drawn = self.drawn(part)
+        monitor.skim(*self.seen(values, part), **drawn)
+        arms = self.arms[part]
+        # A unit is assigned once, at whichever of its sessions.
+        assigned = arms if drawn["units"] is None else arms[np.unique(drawn["units"], return_index=True)[1]]
+        k = len(monitor.variants)
+        monitor.ratio.look(np.bincount(assigned, minlength=k).astype(np.float64))
+        monitor.counts = monitor.counts + np.bincount(arms, minlength=k)
+        monitor.settle()
 
     def drawn(self, part: slice | npt.NDArray[np.integer]) -> dict[str, Any]:
         """Return unit and probabilities of some of the sessions, as a monitor takes them."""

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import Conclusion, Kind, StopRule
 from voicelab.decision.state import State
+from voicelab.decision.stats import sample_ratio
 from voicelab.decision.stats.forecast import LIMIT
 
 CHANGES_NOTHING = "Reading this changes nothing that the confidence promises."
 """What goes with every outlook."""
+_AGREE = 0.05
+"""p-value from which the shares of all sessions agree with the weights."""
 
 
 def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:
@@ -25,7 +28,7 @@ def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:
     if conclusion == "invalid_srm":
         return (
             "Don't decide: the variants' shares of sessions don't agree with their weights, so that something is "
-            "wrong with the assignment or the logging. Find out what before reading the outcomes."
+            f"wrong with the assignment or the logging.{_shares_seen(monitor)} Find out what before reading the outcomes."
         )
     if conclusion == "winner":
         change = f"; it is not the winner: change it to {winner}." if rule.default not in {None, winner} else "."
@@ -39,6 +42,23 @@ def sentence(monitor: State, conclusion: Conclusion, winner: str | None) -> str:
             )
         return f"Stop: the declared {rule.max_iterations:,} sessions are done; {_found(monitor)}.{end}"
     return _on_the_way(monitor, winner)
+
+
+def _shares_seen(monitor: State) -> str:
+    """Return what the check of the shares saw when it raised the alarm, and whether the shares agree by now."""
+    first, ratio = monitor.ratio.first_alarm, monitor.ratio
+    if first is None:
+        return ""
+    arm, n = first.worst, float(first.counts.sum())
+    promised = float(first.promised.sum()) or 1.0
+    of = f"the first {n:,.0f} sessions, as they come here," if ratio.counts.sum() > n else f"all {n:,.0f} sessions"
+    seen = (
+        f" {monitor.variants[arm]} had {100 * first.counts[arm] / n:.1f} % of {of} and should have had "
+        f"{100 * first.promised[arm] / promised:.1f} %"
+    )
+    all_agree = ratio.counts.sum() > n and sample_ratio.fixed_p_value(ratio.counts, ratio.promised) > _AGREE
+    over_all = f"; over all {monitor.sessions:,} the shares agree, so look at the order" if all_agree else ""
+    return f"{seen}{over_all}."
 
 
 def _beats(monitor: State, winner: str) -> str:

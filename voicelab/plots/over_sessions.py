@@ -40,7 +40,7 @@ def confidence_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
         )  # fmt: skip
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     if result.decision.confidence is None or not len(path):
-        style.say(ax, "no confidence: nothing to judge by was recorded")
+        style.say(ax, _why_empty(result))
     else:
         ax.plot(path["sessions"], path["confidence"], color=style.BLUE, linewidth=2, drawstyle="steps-post")
         ax.fill_between(path["sessions"], path["confidence"], step="post", color=style.BLUE, alpha=0.1, linewidth=0)
@@ -49,6 +49,13 @@ def confidence_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     if result.rule.method == "fixed":
         title = "Confidence at every look (the rule judges by one look only)"
     return style.finish(ax, title, style.context_of(result), _sessions_label(result), "confidence, %")
+
+
+def _why_empty(result: ResultLike) -> str:
+    sure = result.decision.confidence
+    if sure is None:
+        return "no confidence: nothing to judge by was recorded"
+    return f"one look at the sums: a confidence of {min(sure, 99.99):.1f} %, and no path to it"
 
 
 def difference_path(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
@@ -133,7 +140,10 @@ def boundary(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     )
 
 
-_NO_PATH = "It comes with a rule that has max_iterations, and an outcome that was recorded and varies."
+_NO_PATH = (
+    "It comes with a rule that has max_iterations, an outcome that was recorded and varies, and sessions in the order of "
+    "time: not with path=False, nor of rows in groups without order=."
+)
 
 
 def _known(path: "pd.DataFrame", column: str) -> Any:

@@ -5,7 +5,7 @@ multinomial count data": E_t is the product of ((kappa w_a + n_a) / (kappa + t -
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,26 @@ Floats = npt.NDArray[np.float64]
 KAPPA = 100.0
 ALARM = 1000.0
 """The e-value at which the shares can't be trusted: one false alarm in a thousand tests, however often one looks."""
+_LOG_ALARM = float(np.log(ALARM))
 FIRST_SHOWN = 20
 """Sessions before which no alarm is raised."""
+
+
+class Alarm(NamedTuple):
+    """What the check saw when it first raised the alarm.
+
+    Attributes:
+        counts: Sessions of each arm by then, shape (k,).
+        promised: Sessions that each arm was to get by then, the same shape.
+    """
+
+    counts: Floats
+    promised: Floats
+
+    @property
+    def worst(self) -> int:
+        """The arm whose share of the sessions was farthest from what it was promised."""
+        return int(np.argmax(np.abs(self.counts - self.promised)))
 
 
 # Were the arms drawn with the configured weights w, each session's factor (what the counts so far predict for its arm,
@@ -33,6 +51,11 @@ class SampleRatio:
     Args:
         weights: Configured weights of the arms, shape (k,), summing to 1. A session of an arm of weight 0, which is
             switched off, contradicts them for certain.
+
+    Attributes:
+        counts: Sessions of each arm, shape (k,).
+        peak: The largest logarithm of E so far.
+        first_alarm: What was seen when the alarm was first raised; None before.
     """
 
     def __init__(self, weights: Floats) -> None:
@@ -43,6 +66,7 @@ class SampleRatio:
         self._since = 0
         self._log_e = 0.0
         self.peak = 0.0
+        self.first_alarm: Alarm | None = None
 
     def new_epoch(self, weights: Floats) -> None:
         """Bet against other weights from now on."""
@@ -62,6 +86,7 @@ class SampleRatio:
                 where they are the configured weights.
         """
         t = self.counts.sum() + np.arange(len(arms))
+        before = self.counts, self.promised
         steps = self._steps(arms, t) if probabilities is None else self._steps_by_session(arms, probabilities)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         if len(steps):
@@ -73,7 +98,16 @@ class SampleRatio:
             # E of the first sessions is no evidence yet, and would be the peak for ever.
             shown = log_e[t + 1 >= FIRST_SHOWN]
             self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
+            if self.first_alarm is None and self.alarm:
+                at = int(np.argmax((t + 1 >= FIRST_SHOWN) & (log_e >= _LOG_ALARM))) + 1
+                by_then = self._weights * at if probabilities is None else np.asarray(probabilities)[:at].sum(axis=0)
+                drawn = np.bincount(arms[:at], minlength=len(self._weights))
+                self.first_alarm = Alarm(before[0] + drawn, before[1] + by_then)
         return log_e
+
+    def _note_alarm(self) -> None:
+        if self.first_alarm is None and self.alarm:
+            self.first_alarm = Alarm(self.counts.copy(), self.promised)
 
     def _steps(self, arms: npt.NDArray[np.int64], t: Floats) -> Floats:
         k = len(self._weights)
@@ -128,6 +162,7 @@ class SampleRatio:
         self._since += 1
         if t + 1 >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
+            self._note_alarm()
 
     def look(self, counts: Floats) -> None:
         """Take many sessions in whatever order, for one look at their end: E depends on counts alone.
@@ -150,6 +185,7 @@ class SampleRatio:
             self._log_e = np.inf
         if t + more >= FIRST_SHOWN:
             self.peak = max(self.peak, self._log_e)
+            self._note_alarm()
 
     @property
     def promised(self) -> Floats:
@@ -166,6 +202,7 @@ class SampleRatio:
             "since": self._since,
             "log_e": _written(self._log_e),
             "peak": _written(self.peak),
+            "first_alarm": None if self.first_alarm is None else [part.tolist() for part in self.first_alarm],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -174,6 +211,8 @@ class SampleRatio:
         self._weights, self.counts, self._promised = parts
         self._since = state["since"]
         self._log_e, self.peak = (np.inf if state[name] is None else state[name] for name in ("log_e", "peak"))
+        first = state.get("first_alarm")
+        self.first_alarm = None if first is None else Alarm(*(np.array(part, dtype=np.float64) for part in first))
 
     @property
     def p_value(self) -> float:
@@ -183,7 +222,7 @@ class SampleRatio:
     @property
     def alarm(self) -> bool:
         """Whether the shares can't be trusted."""
-        return bool(self.peak >= np.log(ALARM))
+        return bool(self.peak >= _LOG_ALARM)
 
 
 class UncheckedRatio(SampleRatio):

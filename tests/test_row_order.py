@@ -1,0 +1,127 @@
+"""Frames as people have them: sorted by variant, put below each other, with a time or without, empty or misnamed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import voicelab as vl
+from voicelab.base.errors import InputError
+
+HALVES = {"a": 0.5, "b": 0.5}
+RULE = vl.StopRule(max_iterations=600, max_confidence=95, default="a")
+
+
+def sessions(n=600, seed=1):
+    rng = np.random.default_rng(seed)
+    arm = rng.permutation(np.repeat(["a", "b"], n // 2))
+    frame = pd.DataFrame({"variant": arm, "booked": rng.random(n) < np.where(arm == "b", 0.45, 0.3)})
+    frame["seconds"] = rng.gamma(2.0, 60, n)
+    frame["started_at"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(np.arange(n), unit="min")
+    return frame
+
+
+def ways(frame, tmp_path, **asked):
+    """The result of a frame, of files of it, and of the sums of each."""
+    frame.to_parquet(tmp_path / "f.parquet")
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    for data in (frame, str(tmp_path / "f.parquet"), str(tmp_path / "f.csv")):
+        for path in (True, False):
+            yield vl.analyze(data, outcome=["booked", "seconds"], weights=HALVES, path=path, **asked)
+
+
+@pytest.mark.parametrize("files", [1, 4])
+def test_a_frame_sorted_by_variant_is_decided_by_its_sums_however_it_is_read(files, tmp_path):
+    whole = sessions()
+    parts = [part.sort_values("variant", kind="stable") for _, part in whole.groupby(whole.index % files)]
+    first, *others = ways(pd.concat(parts), tmp_path, rule=RULE)
+    assert (first.decision.conclusion, first.srm["alarm"], len(first.path)) == ("winner", False, 0)
+    assert any("rows are in groups" in told and "order='started_at'" in told for told in first.warnings)
+    for other in others:
+        assert other.decision == first.decision
+        assert other.warnings == first.warnings
+        for ours, theirs in ((first.comparisons, other.comparisons), (first.outcomes, other.outcomes)):
+            pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9)
+
+
+def test_sorted_by_its_time_the_usual_path_stands(tmp_path):
+    whole = sessions()
+    usual = vl.analyze(whole, outcome=["booked", "seconds"], weights=HALVES, rule=RULE)
+    shuffled = whole.sort_values("variant", kind="stable")
+    found = list(ways(shuffled, tmp_path, rule=RULE, order="started_at"))
+    for result in found[::2]:
+        assert result.decision == usual.decision
+        pd.testing.assert_frame_equal(result.path, usual.path)
+    as_text = shuffled.assign(started_at=shuffled["started_at"].dt.strftime("%Y-%m-%dT%H:%M"))
+    assert (
+        vl.analyze(as_text, outcome="booked", weights=HALVES, rule=RULE, order="started_at").decision == usual.decision
+    )
+    # The first 200 sessions are those of the time, not of the rows.
+    short = vl.StopRule(max_iterations=200, max_confidence=95, default="a")
+    (one, *rest) = ways(shuffled, tmp_path, rule=short, order="started_at")
+    for result in rest[::2]:
+        assert result.variants["sessions"].tolist() == whole["variant"][:200].value_counts()[["a", "b"]].tolist()
+    assert one.decision.sessions <= 200
+
+
+def test_shares_that_disagree_say_what_was_seen():
+    grouped = sessions().sort_values("variant")
+    result = vl.analyze(grouped, outcome="booked", weights={"a": 0.7, "b": 0.3})
+    assert result.decision.conclusion == "invalid_srm"
+    assert "a had 50.0 % of all 600 sessions and should have had 70.0 %" in result.decision.sentence
+    # Begun with one variant alone: not whole blocks, so that the order may well be that of time.
+    ours = sessions()
+    late = pd.concat([ours[ours["variant"] == "a"][:150], ours.drop(ours.index[ours["variant"] == "a"][:150])])
+    result = vl.analyze(late, outcome="booked", weights=HALVES)
+    assert "a had 100.0 % of the first" in result.decision.sentence
+    assert "over all 600 the shares agree" in result.decision.sentence
+    assert any("order='started_at'" in told for told in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("frame", "asked", "message"),
+    [
+        (sessions(), {}, "outcome='booked' or 'seconds' or 'started_at'"),
+        (sessions()[:0], {}, "The frame is empty"),
+        (sessions().rename(columns={"variant": "v"}), {}, r"There are: v, booked, .*variant='v'"),
+        (sessions().rename(columns={"variant": "arm"}), {"variant": "amr"}, "Did you mean 'arm'"),
+        (sessions()[["variant"]], {}, "no column is left"),
+        (sessions(), {"outcome": "booked", "order": "start"}, "Did you mean 'started_at'"),
+        (sessions(), {"outcome": "booked", "order": "variant"}, "neither numbers nor times, e.g. '[ab]'"),
+        (sessions().assign(t=np.nan), {"outcome": "booked", "order": "t"}, "no value in 600 rows"),
+        (
+            sessions().sort_values("variant"),
+            {"outcome": "booked", "rule": vl.StopRule(max_iterations=200)},
+            "which came first can't be told",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", [True, False])
+def test_what_is_wrong_with_a_frame_is_said_with_what_it_has(frame, asked, message, path):
+    with pytest.raises(InputError, match=message):
+        vl.analyze(frame, weights=HALVES, path=path, **asked)
+
+
+def test_limits_need_the_order_of_the_sessions():
+    grouped = sessions().sort_values("variant")
+    with pytest.raises(InputError, match="bet on every session"):
+        vl.analyze(grouped, outcome="seconds", weights=HALVES, cap=600)
+    result = vl.analyze(grouped, outcome="seconds", weights=HALVES, cap=600, order="started_at")
+    assert result.decision.conclusion != "invalid_srm"
+
+
+def test_segments_and_callers_of_grouped_rows_are_judged_by_their_sums():
+    grouped = sessions().assign(kind=np.repeat(["x", "y"], 300)).sort_values("variant")
+    grouped["caller_id"] = np.repeat(np.arange(300), 2)
+    result = vl.analyze(grouped, outcome="booked", weights=HALVES, by="kind", unit="caller_id")
+    assert result.segments["difference"].notna().all()
+    assert not result.srm["alarm"]
+
+
+@pytest.mark.parametrize("runs", [[30] * 2, [1] * 60, [3] * 200])
+def test_only_rows_that_no_drawing_orders_like_that_are_grouped(runs):
+    from voicelab.analysis.row_order import are_grouped, groups_in
+
+    arms = np.repeat(np.arange(len(runs)) % 2, runs)
+    assert are_grouped(groups_in(arms), np.bincount(arms)) == (runs == [30] * 2)
+    drawn = np.random.default_rng(3).integers(0, 2, (2000, 40))
+    assert not any(are_grouped(groups_in(row), np.bincount(row)) for row in drawn)
