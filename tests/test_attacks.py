@@ -437,7 +437,10 @@ def test_arms_that_never_vary_differ_as_a_fact_without_an_interval(low, high, ho
     row = result.comparisons.iloc[0]
     assert row["difference"] == pytest.approx(high - low)
     assert pd.isna([row["difference_cs_lower"], row["difference_ci_lower"], row["lift_cs_lower"]]).all()
-    assert any("Within each variant the outcome never varies" in warning for warning in result.warnings)
+    assert result.decision.confidence is None
+    assert row[["confidence", "p_value", "p_value_fixed", "confidence_fixed"]].isna().all()
+    assert any("no variation within the variants" in warning for warning in result.warnings)
+    assert "nothing can be said of other sessions" in result.decision.sentence or horizon is None
 
 
 @BOTH_WAYS

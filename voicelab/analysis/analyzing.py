@@ -358,7 +358,7 @@ def _fixed_decision(monitor: Monitor, data: TestData, compared: pd.DataFrame) ->
     Where the variants' shares disagree with their weights nothing is decided by any method.
     """
     decision = monitor.decision
-    if monitor.leader is None or decision.conclusion == "invalid_srm":
+    if decision.confidence is None or monitor.leader is None or decision.conclusion == "invalid_srm":
         return decision
     with_leader = (compared["variant"] == monitor.leader) | (compared["baseline"] == monitor.leader)
     p_values = compared.loc[with_leader, "p_value_fixed"]

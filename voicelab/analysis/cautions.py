@@ -5,14 +5,29 @@ import pandas as pd
 
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.sessions import TestData
+from voicelab.decision.doubts import nothing_varies_within
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, switched_on
 from voicelab.decision.stats import fixed
 
 _UNEVEN = 0.001
 """p-value from which crashes are said to differ between variants."""
+_ALIKE = 10
+"""Sessions of a variant that may all come out alike without a word."""
 _HARDLY = 0.3
 """Smallest detectable effect, as a share of the rate, from which a test is said to be too small."""
+
+
+_NO_VARIATION = "There is no variation within the variants: each has one and the same outcome in every session."
+_NO_SPREAD = (
+    "The difference is a fact about these sessions; how far it may be from that of others can't be said, so that it has no "
+    "confidence, no interval and no p-value."
+)
+_ONE_SESSION = (
+    "Where an agent that always does the same meets callers who all say the same, that is one session many times over, and "
+    "the confidence, which counts each as a session of its own, means nothing."
+)
+_DIFFERENT_CALLERS = "Let different callers call, such as a mix of personas."
 
 
 def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compared: pd.DataFrame) -> list[str]:
@@ -29,11 +44,10 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared.")
-    elif data.kind != "binary" and not any(float(arm.n) and float(arm.within) for arm in monitor.moments):
-        found.append(
-            "Within each variant the outcome never varies: the difference is a fact about these sessions, and how far it "
-            "may be from that of others can't be said. There is no interval and no p-value for it."
-        )
+    elif nothing_varies_within(monitor):
+        found.append(f"{_NO_VARIATION} {_NO_SPREAD} {_DIFFERENT_CALLERS}")
+    elif data.kind == "binary" and _all_or_none(monitor):
+        found.append(f"{_NO_VARIATION} {_ONE_SESSION} {_DIFFERENT_CALLERS}")
     found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
         found.append(_flattered(monitor, data, compared))
@@ -45,6 +59,12 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
             "it stops falsely in a third to two thirds of tests without any effect."
         )
     return found
+
+
+def _all_or_none(monitor: Monitor) -> bool:
+    """Return whether each variant's sessions all succeed or all fail, and there are enough of them to wonder."""
+    arms = [(float(arm.n), float(arm.total)) for arm in monitor.moments if float(arm.n)]
+    return all(total in {0.0, n} for n, total in arms) and max(n for n, _ in arms) >= _ALIKE
 
 
 def _flattered(monitor: Monitor, data: TestData, compared: pd.DataFrame) -> str:

@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _MUE = ("difference_mue", "difference_mue_lower", "difference_mue_upper")
+_AT_ONE_LOOK = ("p_value_fixed", "confidence_fixed", "difference_ci_lower", "difference_ci_upper")
+_OF_ERRORS = ("p_value", "p_value_adjusted", "confidence")
 _PATH_POINTS = 400
 _COLUMNS = (
     "baseline", "variant", "difference", "difference_cs_lower", "difference_cs_upper", "lift", "lift_cs_lower",
@@ -62,7 +64,19 @@ def compared(monitor: Monitor, kind: Kind | None, pairs: Sequence[tuple[int, int
     for name, values in found.items():
         for row, value in zip(at.tolist(), values.tolist(), strict=True):
             rows[row][name] = finite(value)
+    if kind != "binary":
+        _without_variation(monitor, dict(zip(pairs, rows, strict=True)))
     return rows
+
+
+def _without_variation(monitor: Monitor, rows: dict[tuple[int, int], dict[str, Any]]) -> None:
+    """Leave out of pairs of numbers that are the same in every session what only their variation could tell."""
+    assert monitor.evidence is not None  # noqa: S101 - the caller has asked
+    varies = [bool(float(own.n) and float(own.within)) for own in monitor.moments]
+    unknown = (*_AT_ONE_LOOK, *(_OF_ERRORS if monitor.evidence.by_moments else ()))
+    for (arm, baseline), row in rows.items():
+        if not varies[arm] and not varies[baseline]:
+            row.update(dict.fromkeys(unknown))
 
 
 def _columns_of(monitor: Monitor, kind: Kind, arm: Ints, baseline: Ints) -> dict[str, Floats]:

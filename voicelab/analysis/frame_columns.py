@@ -41,10 +41,11 @@ class Columns(NamedTuple):
         Raises:
             InputError: it is empty, has no column of the variant, or no outcome is named.
         """
+        checks.name("variant", self.variant)
         if rows == 0:
             raise empty()
         if self.variant not in known:
-            raise no_column(self.variant, known, is_variant=True)
+            raise no_column(self.variant, known, not_outcomes=[name for name in known if name not in self.outcomes])
         if not self.outcomes:
             raise no_outcome(known, [self.variant, *self.guardrails, self.by, self.unit, self.order])
 
@@ -72,7 +73,7 @@ def checked_columns(
         raise empty()
     for column in wanted:
         if column not in frame.columns:
-            raise no_column(column, list(map(str, frame.columns)), is_variant=column == variant)
+            raise no_column(column, list(map(str, frame.columns)))
     for column in (*wanted, "session_id"):
         if int((frame.columns == column).sum()) > 1:
             raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
@@ -86,19 +87,16 @@ def empty() -> InputError:
     return InputError("The frame is empty: there is no session to decide by. Give one row a session.")
 
 
-def no_column(column: str, known: Sequence[str], *, is_variant: bool = False) -> InputError:
+def no_column(column: str, known: Sequence[str], not_outcomes: Sequence[str] = ()) -> InputError:
     """Return the error that there is no such column, with those that there are.
 
     Args:
         column: What was asked for.
         known: The columns.
-        is_variant: Whether it is that of the variant.
+        not_outcomes: Of that of the variant, those that it may be.
     """
-    near = did_you_mean(column, known)
-    name_it = (
-        f" Name the column that holds each session's variant: variant={known[0]!r}." if is_variant and known else ""
-    )
-    return InputError(f"There is no column {column!r}. {there_are(known)}{near or name_it}")
+    name_it = f" Name that of each session's variant, e.g. variant={not_outcomes[0]!r}." if not_outcomes else ""
+    return InputError(f"There is no column {column!r}. {there_are(known)}{did_you_mean(column, known) or name_it}")
 
 
 def no_outcome(columns: Sequence[str], others: Iterable[str | None]) -> InputError:

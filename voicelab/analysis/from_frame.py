@@ -286,7 +286,8 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
     for name in columns:
         column, _ = split(checks.name("The name of a column", name), source.columns)
         if column not in source.columns:
-            raise no_column(column, source.columns, is_variant=name == columns[0])
+            variants = [own for own in source.columns if own not in columns] if name == columns[0] else []
+            raise no_column(column, source.columns, variants)
     if "session_id" in source.columns:
         more = source.aggregate("session_id, count(*) - 1 AS more", "session_id").filter(
             "more > 0 AND session_id IS NOT NULL"

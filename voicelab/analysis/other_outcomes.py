@@ -80,12 +80,18 @@ def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.D
     if not frames:
         return pd.DataFrame(columns=["outcome"])
     together = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
-    p = together["p_value"].astype(float).fillna(1.0).to_numpy()
-    together["p_value_adjusted"] = closed.holm(p)
-    together["confidence"] = np.minimum(
-        100 * (1 - together["p_value_adjusted"].astype(float)), np.nextafter(100.0, 0.0)
-    )
-    return together
+    return _adjusted(together)
+
+
+def _adjusted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return comparisons with the confidence of Holm's method over all of them; None where there is no p-value."""
+    p = frame["p_value"].astype(float).to_numpy()
+    known = np.isfinite(p)
+    adjusted = closed.holm(np.where(known, p, 1.0))
+    confidence = np.minimum(100 * (1 - adjusted), np.nextafter(100.0, 0.0))
+    for name, values in {"p_value_adjusted": adjusted, "confidence": confidence}.items():
+        frame[name] = values if known.all() else pd.Series(values, dtype=object).where(known, None)
+    return frame
 
 
 def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame | None:
@@ -102,16 +108,14 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
         default = monitor.default_arm
         arms = [arm for arm in range(len(monitor.variants)) if arm != default]
         for arm, row in zip(arms, compared(monitor, values.kind, [(arm, default) for arm in arms]), strict=True):
-            grown = float(monitor.pairs[arm, default])
+            grown = float(monitor.pairs[(arm, default) if data.rule.direction == "maximize" else (default, arm)])
             rows.append(
                 {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}
                 | {column: row[column] for column in _INTERVAL}
-                | {"p_value": grown if data.rule.direction == "maximize" else float(monitor.pairs[default, arm])}
+                | {"p_value": None if row["difference"] is not None and row["p_value"] is None else grown}
             )
-    frame = pd.DataFrame(rows)
-    frame["p_value_adjusted"] = closed.holm(frame["p_value"].to_numpy(dtype=np.float64))
-    frame["confidence"] = np.minimum(100 * (1 - frame["p_value_adjusted"]), np.nextafter(100.0, 0.0))
-    frame["harmed"] = frame["p_value_adjusted"] <= _ALPHA
+    frame = _adjusted(pd.DataFrame(rows))
+    frame["harmed"] = frame["p_value_adjusted"].astype(float) <= _ALPHA
     return frame
 
 
@@ -119,8 +123,14 @@ def harm_warnings(guardrails: pd.DataFrame | None, decision: StopDecision) -> li
     """Return a warning for each harmed guardrail, the winner's first."""
     if guardrails is None:
         return []
+    differs = guardrails["difference"].notna() & (guardrails["difference"] != 0)
+    unknown = guardrails[differs & guardrails["p_value"].isna()]["outcome"].unique()
+    unclear = [
+        f"The guardrail {name} never varies within the variants: whether it is harmed can't be said."
+        for name in unknown
+    ]
     harmed = guardrails[guardrails["harmed"]].to_dict("records")
-    return [
+    return unclear + [
         f"Guardrail harmed: {row['outcome']} grows with {row['variant']} (by {row['difference']:.3g} against "
         f"{row['baseline']})"
         + (", which is the winner: think before serving it." if row["variant"] == decision.winner else ".")

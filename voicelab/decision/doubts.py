@@ -15,6 +15,17 @@ _TIME = (
 )
 
 
+def nothing_varies_within(monitor: State) -> bool:
+    """Return whether numbers differ between variants and never within one: then nothing says how far chance moves them.
+
+    Sessions of a deterministic agent whose callers all say the same are such: one session, many times over.
+    """
+    by_bets = monitor.evidence is None or not monitor.evidence.by_moments
+    if monitor.kind in {None, "binary"} or by_bets or not monitor.varied:
+        return False
+    return not any(float(arm.n) and float(arm.within) for arm in monitor.moments)
+
+
 def doubts_of(monitor: State) -> list[str]:
     """Return a sentence for what makes the comparison approximate; none for rates of sessions and bounded outcomes."""
     exact = monitor.limits.ends is not None and not monitor.rule.margin

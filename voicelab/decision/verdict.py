@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from voicelab.decision import stopping
-from voicelab.decision.doubts import doubts_of
+from voicelab.decision.doubts import doubts_of, nothing_varies_within
 from voicelab.decision.rules import Conclusion, Reason, StopDecision
 from voicelab.decision.state import State
 from voicelab.decision.stats import compare, criteria, fixed
@@ -73,7 +73,9 @@ def decision_of(monitor: State) -> StopDecision:
         reason=reason,
         winner=winner,
         leader=leader_of(monitor),
-        confidence=fixed.confidence_of(monitor.p_value) if monitor.recorded else None,
+        confidence=fixed.confidence_of(monitor.p_value)
+        if monitor.recorded and not nothing_varies_within(monitor)
+        else None,
         stopped_at=monitor.sessions if stopped else None,
         stopped_session_index=monitor.stopped_index,
         sessions=monitor.sessions,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from voicelab.decision.doubts import nothing_varies_within
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import Conclusion, Kind, StopRule
 from voicelab.decision.state import State
@@ -78,6 +79,10 @@ def _found(monitor: State) -> str:
         if monitor.varied:
             return "no two variants had sessions under the same weights, so nothing can be said"
         return "the outcome never varied, so nothing can be said"
+    if nothing_varies_within(monitor):
+        return (
+            f"{monitor.leader} leads, but without variation within the variants nothing can be said of other sessions"
+        )
     return f"{monitor.leader} leads, but not clearly enough"
 
 
@@ -100,6 +105,8 @@ def _so_far(monitor: State, winner: str | None) -> str:
         if rule.criterion == "vs_default"
         else "no variant beats every other yet"
     )
+    if nothing_varies_within(monitor):
+        yet = "without variation within the variants nothing can be said of other sessions"
     if rule.max_iterations is None:
         if rule.max_confidence is None:
             return "Go on: the rule has neither max_iterations nor max_confidence, so nothing stops the test."
