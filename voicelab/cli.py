@@ -312,11 +312,7 @@ def _analyze(options: argparse.Namespace) -> None:
     if options.method != "auto":
         result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)
     if options.html:
-        page = f'<!doctype html><meta charset="utf-8"><title>{options.test}</title>{result._repr_html_()}'
-        try:
-            Path(options.html).write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"--html {options.html} can't be written: {error.strerror or error}.") from None
+        result.to_html(options.html)
     _say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
 
 

@@ -33,8 +33,8 @@ from voicelab.analysis.row_order import (
     are_grouped,
     check_sums_will_do,
     groups_of,
-    in_order,
     like_times,
+    relation_by,
     sorted_by,
     types_in,
 )
@@ -158,7 +158,7 @@ def read_totals(
         ids = UNIT if isinstance(data, pd.DataFrame) and unit is not None else unit
         source = opened(connection, data, [variant, *names, *([] if ids is None else [ids])])
         if order is not None and not in_frame:
-            source = in_order(source, order)
+            source = relation_by(source, order)
         types = types_of(source)
         times = times if in_frame else like_times(types)
         relation = Relation(source, types, kinds or {}, warnings)

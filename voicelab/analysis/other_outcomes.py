@@ -110,7 +110,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
         for arm, row in zip(arms, compared(monitor, values.kind, [(arm, default) for arm in arms]), strict=True):
             grown = float(monitor.pairs[(arm, default) if data.rule.direction == "maximize" else (default, arm)])
             rows.append(
-                {"outcome": name, "variant": row["variant"], "baseline": row["baseline"]}
+                {"outcome": name, "kind": values.kind, "variant": row["variant"], "baseline": row["baseline"]}
                 | {column: row[column] for column in _INTERVAL}
                 | {"p_value": None if row["difference"] is not None and row["p_value"] is None else grown}
             )
@@ -131,8 +131,12 @@ def harm_warnings(guardrails: pd.DataFrame | None, decision: StopDecision) -> li
     ]
     harmed = guardrails[guardrails["harmed"]].to_dict("records")
     return unclear + [
-        f"Guardrail harmed: {row['outcome']} grows with {row['variant']} (by {row['difference']:.3g} against "
+        f"Guardrail harmed: {row['outcome']} grows with {row['variant']} (by {_by(row)} against "
         f"{row['baseline']})"
         + (", which is the winner: think before serving it." if row["variant"] == decision.winner else ".")
         for row in sorted(harmed, key=lambda row: row["variant"] != decision.winner)
     ]
+
+
+def _by(row: dict[str, Any]) -> str:
+    return f"{100 * row['difference']:.1f} points" if row["kind"] == "binary" else f"{row['difference']:.3g}"

@@ -6,80 +6,45 @@ if TYPE_CHECKING:
     from voicelab.plots.result_like import AxesLike
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from voicelab import plots
-from voicelab.analysis.card.formats import confidence, styles_of, written
+from voicelab.analysis.card.formats import confidence
 from voicelab.analysis.card.result_card import result_card
-from voicelab.analysis.how_much_longer import outlook_sentences
+from voicelab.analysis.card.text_card import text_card
+from voicelab.base.html_page import write_page
 from voicelab.base.plain_json import encode
 from voicelab.decision.rules import Kind, StopDecision, StopRule
-from voicelab.decision.wording import CHANGES_NOTHING, holds, marks
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a displayed table: where it comes from, its head, and how it is written."""
-
-    key: str
-    head: str
-    style: str
-
-
-_VARIANTS = (
-    Column("variant", "variant", "text"),
-    Column("sessions", "sessions", "count"),
-    Column("share", "share", "percent"),
-    Column("weight", "weight", "percent"),
-    Column("mean", "{mean}", "{value}"),
-    Column("mean_cs_lower", "always from", "{value}"),
-    Column("mean_cs_upper", "to", "{value}"),
-)
-_PAIR = (Column("variant", "variant", "text"), Column("baseline", "against", "text"))
-_AT_THE_STOP = (
-    Column("difference_mue", "at the stop", "{difference}"),
-    Column("difference_mue_lower", "from", "{difference}"),
-    Column("difference_mue_upper", "to", "{difference}"),
-)
-_DIFFERENCE = (
-    Column("difference", "difference", "{difference}"),
-    Column("difference_cs_lower", "always from", "{difference}"),
-    Column("difference_cs_upper", "to", "{difference}"),
-)
-_AT_WORST = (
-    Column("difference_worst_lower", "at worst from", "{difference}"),
-    Column("difference_worst_upper", "to", "{difference}"),
-)
-_CONFIDENCE = (
-    Column("confidence", "confidence", "confidence"),
-    Column("p_value_fixed", "fixed-sample p", "p"),
-)
+from voicelab.decision.wording import holds, marks
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
     """The analysis of one test.
 
+    Units: what is compared is in the outcome's own; of a rate that is a share from 0 to 1, so that a `difference` of .074,
+    an interval's end and an `effect` are 7.4 percentage points, which is how they are printed. `lift` is a share of the
+    baseline's mean (.25 is a quarter more), `confidence` is in percent, from 0 to below 100, and p-values are from 0 to 1.
+
     Attributes:
-        variants: One row a variant: sessions, weight (where it changed, the share that all of them promised; None where it is
-            unknown), share, n
-            (sessions with a value), conversions, mean, its interval that holds at every look (`_cs_`, at the rule's
-            confidence or 95 %; for the means of rare values only after hundreds of sessions, over epochs none is known)
-            and for one look (`_ci_`, 95 %), is_default.
+        variants: One row a variant: sessions, weight (where it changed, the share that all of them promised; None where it
+            is unknown), share, n (sessions with a value), conversions, mean (of a rate a share), its interval that holds at every look (`_cs_`, at
+            the rule's confidence or 95 %; for the means of rare values only after hundreds of sessions, over epochs none is
+            known) and for one look (`_ci_`, 95 %), is_default.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
             (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test with a
             horizon and up to six variants that has stopped the median-unbiased estimate with its interval
             (`difference_mue`), which flatters less than the difference itself; lift, p_value and p_value_adjusted (both
             valid at every look), confidence in percent, and the fixed-sample companions (`_fixed`, `_ci_`), which hold
-            for one look alone.
+            for one look alone. None where nothing is known, such as of numbers that never vary within the variants.
         srm: Sample ratio: n, observed, expected, p_value_fixed, p_value (valid at every look), alarm; None where the weights
             are unknown.
         decision: What to do.
-        path: The confidence after so many sessions, thinned for display.
+        path: The confidence in percent after so many sessions, thinned for display; empty where the sums decided.
         excluded: Sessions that are not counted, or counted with a value they didn't write, by reason.
         warnings: What needs care, a sentence each.
         outcome: The outcome that the test is judged by.
@@ -87,8 +52,9 @@ class Result:
         source: Where the sessions are from.
         rule: The stop rule.
         method: Which method was used, and why.
-        guardrails: What each variant does to each guardrail, and whether it is harmed; None without guardrails.
-        segments: Each variant against the default within each segment; None unless `by` asked for it.
+        guardrails: What each variant does to each guardrail, in its units, and whether it is harmed: its kind, the difference
+            as above, and the confidence in percent that it grows; None without guardrails.
+        segments: Each variant against the default within each segment, as in `comparisons`; None unless `by` asked for it.
         outcomes: The other outcomes and the levels of those that hold text, each pair a row as in `comparisons`, with the
             outcome and its kind; adjusted by Holm's method over all of them.
         outlook: How much longer the test may take, a row each for the estimate `so far` and for the smallest difference
@@ -157,6 +123,17 @@ class Result:
         written: dict[str, Any] = json.loads(encode(result))
         return written
 
+    def to_html(self, path: str | Path) -> Path:
+        """Write the card as a page of its own, for a browser or a mail, and return its path.
+
+        Args:
+            path: Where to, such as `result.html`; a file that is there is replaced.
+
+        Raises:
+            InputError: it can't be written there.
+        """
+        return write_page(path, f"{self.decision.test}: {self.decision.verdict}", self._repr_html_())
+
     @property
     def head(self) -> list[str]:
         """The facts under the verdict."""
@@ -181,46 +158,7 @@ class Result:
         return f"Result({decision.test}: {doubts}{decision.conclusion}, leader {decision.leader}, confidence {sure})"
 
     def __str__(self) -> str:
-        decision = self.decision
-        parts = [*decision.doubts, decision.verdict, " · ".join(self.head)]
-        parts += ["", _text_table(*self._table(_VARIANTS, self.variants))]
-        parts += ["", _text_table(*self._table(self._compared, self.comparisons))]
-        outlook = [] if decision.conclusion != "continue" else outlook_sentences(self.outlook, self.rule, self.kind)
-        parts += ["", "How much longer?", *outlook, CHANGES_NOTHING] if outlook else []
-        if len(self.excluded):
-            parts += ["", *(f"{row.sessions:>8,}  {row.reason}" for row in self.excluded.itertuples())]
-        parts += ["", *(f"! {warning}" for warning in self.warnings)] if self.warnings else []
-        return "\n".join([*parts, "", self.method])
+        return text_card(self, self.head)
 
     def _repr_html_(self) -> str:
         return result_card(self)
-
-    @property
-    def _compared(self) -> tuple[Column, ...]:
-        """The columns of the comparisons: an estimate at the stop comes first, a worst case last, where there is one."""
-        at_the_stop, at_worst = (
-            part if part[0].key in self.comparisons and self.comparisons[part[0].key].notna().any() else ()
-            for part in (_AT_THE_STOP, _AT_WORST)
-        )
-        return *_PAIR, *at_the_stop, *_DIFFERENCE, *at_worst, *_CONFIDENCE
-
-    def _table(self, columns: Sequence[Column], frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-        names = {"mean": "rate" if self.kind == "binary" else "mean"}
-        styles = styles_of(self.kind)
-        heads = [column.head.format(**names) for column in columns]
-        rows = []
-        for row in frame.to_dict("records"):
-            cells = [written(row[column.key], column.style.format(**styles)) for column in columns]
-            if row.get("is_default"):
-                cells[0] += " (default)"
-            rows.append(cells)
-        return heads, rows
-
-
-def _text_table(heads: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
-    lines = []
-    for cells in [heads, *rows]:
-        first, *rest = zip(cells, widths, strict=True)
-        lines.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]).rstrip())
-    return "\n".join(lines)

@@ -174,7 +174,7 @@ def _parsed(values: pd.Series, column: str) -> pd.Series:
     raise _no_order(column, values[times.isna()].iloc[0])
 
 
-def in_order(source: "duckdb.DuckDBPyRelation", column: str) -> "duckdb.DuckDBPyRelation":
+def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "duckdb.DuckDBPyRelation":
     """Return a relation sorted as `sorted_by` sorts a frame.
 
     Raises:

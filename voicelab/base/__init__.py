@@ -11,5 +11,6 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `masking`: hides the values of variables, however a text has encoded them.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
 - `notebook`: whether somebody looks at a notebook.
+- `html_page`: a card as a page of its own, in which no script runs.
 - `version`: the version of the package.
 """

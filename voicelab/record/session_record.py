@@ -4,10 +4,12 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from voicelab.base.html_page import write_page
 from voicelab.base.plain_json import encode
 from voicelab.base.records import (
     EXPOSURES,
@@ -157,6 +159,17 @@ class SessionRecord:
         """Return the caller's side as a script for `vl.run` and `vl.simulate`."""
         return script_of(self.events, self.status)
 
+    def to_html(self, path: str | Path) -> Path:
+        """Write conversation and timeline as a page of its own, and return its path.
+
+        Args:
+            path: Where to, such as `call.html`; a file that is there is replaced.
+
+        Raises:
+            InputError: it can't be written there.
+        """
+        return write_page(path, f"Session {self.session_id}", self._repr_html_())
+
     # --- display ---
 
     def lines(self) -> Iterator[Line]:
@@ -210,6 +223,10 @@ class SideBySide(Mapping[str, SessionRecord]):
 
     def __str__(self) -> str:
         return "\n\n".join(f"── {variant} ──\n{record}" for variant, record in self._records.items())
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the records side by side as a page of their own, and return its path; as `SessionRecord.to_html`."""
+        return write_page(path, f"Each variant: {', '.join(self._records)}", self._repr_html_())
 
     def _repr_html_(self) -> str:
         columns = "".join(

@@ -4,5 +4,6 @@
 - `pairs` has the pairs that decide.
 - `other_tables` has what stands below: other outcomes, guardrails, segments, the platform's own numbers.
 - `markup` draws: escaped text, tables, intervals on a scale, the style sheet.
-- `formats` writes numbers for people; `Result` as text uses it too.
+- `text_card` is the same as plain text.
+- `formats` writes numbers for people, in both.
 """

@@ -58,9 +58,11 @@ def p_value_text(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share in percent; a rare one with a second decimal, a nearly full one not rounded up to all."""
+    """Return a share in percent; a rare one with a second decimal, a nearly full one not rounded up to 100 %."""
     if value == 1:
-        return "all"
+        return "100 %"
+    if 0 < value < 0.00005:  # noqa: PLR2004 - where two decimals would round down to none
+        return "< 0.01 %"
     if 0.9995 <= value < 1:  # noqa: PLR2004 - where one decimal would round up
         return "> 99.9 %"
     return f"{100 * value:.{2 if 0 < value < 0.01 else 1}f} %"  # noqa: PLR2004 - rare
@@ -81,8 +83,11 @@ def signed(value: float) -> str:
 
 def points(value: float) -> str:
     """Return a difference of shares in percentage points, with its sign."""
+    at = 100 * value
+    if 0 < abs(at) < 0.05:  # noqa: PLR2004 - a decimal would round it to 0, which an interval's end may be near and not reach
+        return f"{at:+.1g} points"
     # Adding 0 turns -0.0 into 0.0.
-    rounded = round(100 * value, 1) + 0.0
+    rounded = round(at, 1) + 0.0
     return f"{rounded:+.1f} points" if rounded else "0.0 points"
 
 

@@ -84,7 +84,9 @@ def guardrails(frame: pd.DataFrame | None) -> str:
     if frame is None or not len(frame):
         return ""
     shown = frame.drop(columns=["p_value", "p_value_adjusted"], errors="ignore")
-    return section("Guardrails", _frame(shown), "shown beside the target; they don't stop the test")
+    shown = shown.rename(columns={"confidence": "confidence_of_harm"})
+    remark = "must not grow; shown beside the target, they don't stop the test. Harm is that one grows"
+    return section("Guardrails", _frame(shown), remark)
 
 
 def segments_table(result: ResultLike) -> str:
