@@ -21,6 +21,7 @@ async def handler(event, context):
     if isinstance(event, TextEvent):
         context.set_outcome("said", "x" in event.data["text"])
         yield TextToSpeechEvent(text=event.data["text"], voice="nova")
+        raise ValueError(event.data["text"])
 """
 
 
@@ -32,7 +33,14 @@ def shown_by(kind, tmp_path):
         return vl.run(AGENT, [EVIL])
     if kind == "each":
         return vl.run(AGENT, [EVIL], variants="each")
-    return vl.simulate(AGENT, vl.Script([EVIL]), sessions=6, workers=0, progress=False, log=tmp_path / EVIL.split(">")[0][2:])
+    return vl.simulate(
+        AGENT,
+        vl.Script([EVIL]),
+        sessions=6,
+        workers=1,
+        progress=False,
+        log=tmp_path / "<b onclick=alert(1)>",
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -41,7 +49,7 @@ def test_a_page_holds_everything_and_no_script(kind, tmp_path):
     path = shown_by(kind, tmp_path).to_html(tmp_path / "page.html")
     page = path.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
-    assert not re.search(r"<script|<img|onerror=[^<]*>(?!<)|javascript:", re.sub(r"&lt;.*?&gt;", "", page))
+    assert not re.search(r"<script|<img|<b onclick", page)
     # Nothing is fetched: no address but those of the namespaces of drawings.
     assert not re.findall(r"(?:src|href)=['\"](?!#)[^'\"]+|url\((?!#)", page)
     assert "default-src 'none'" in page

@@ -278,3 +278,97 @@ def test_what_is_approximate_is_not_called_valid_in_a_picture():
         title = plots.plot(doubted, kind).get_title(loc="left")
         assert "approximate at every look" in title
         assert "valid" not in title
+
+
+# --- the theme of the page ---
+
+
+def drawn_kinds():
+    told = on_the_way(analysed())
+    yield from ((kind, lambda kind=kind: told.plot(kind)) for kind in FROM_RESULT)
+    yield "ridges", lambda: analysed(kind="float").plot("distribution")
+    yield from ((kind, lambda kind=kind, f=frame: plots.KINDS[kind](f)) for kind, frame in FROM_FRAME.items())
+
+
+def test_every_picture_stands_on_the_notebooks_own_background():
+    inline = pytest.importorskip("matplotlib_inline.backend_inline")
+    for kind, draw in drawn_kinds():
+        figure = draw().figure
+        assert inline._fetch_figure_metadata(figure) is None, kind  # else Jupyter puts a white or a black box behind it
+        assert figure.get_facecolor()[3] == 0, kind
+
+
+def test_given_axes_follow_the_theme_unless_somebody_chose_a_colour_or_drew_in_others(result):
+    figure, axes = plt.subplots(1, 2)
+    result.plot("shares", ax=axes[0])
+    assert (figure.get_facecolor()[3], axes[1].get_facecolor()[3]) == (0, 0)
+    result.plot("variants", ax=axes[1])
+    for figure, axes in (plt.subplots(1, 2, facecolor="navy"), plt.subplots(1, 2)):
+        axes[1].plot([1, 2])
+        result.plot("shares", ax=axes[0])
+        assert figure.get_facecolor()[3] == 1
+
+
+def test_nothing_of_a_narrow_plot_lies_over_something_else(result):
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
+    for ax, kind in zip(axes, ("shares", "confidence", "difference"), strict=True):
+        result.plot(kind, ax=ax)
+    figure.draw_without_rendering()
+    for ax in axes:
+        texts = [ax._left_title, *(text for text in ax.texts if "·" in text.get_text())]
+        boxes = [text.get_window_extent() for text in texts]
+        assert len(boxes) == 2
+        assert not boxes[0].overlaps(boxes[1])
+        others = [other._left_title.get_window_extent() for other in axes if other is not ax]
+        assert not any(box.overlaps(other) for box in boxes for other in others)
+
+
+def test_a_bound_that_chance_may_have_passed_is_not_said_to_hold():
+    frame = CALIBRATION.assign(false_stops=[0.057, 0.8], low=[0.039, 0.7], high=[0.08, 0.9], bound=[0.05, None])
+    ax = plots.calibration(frame)
+    assert "1 of 1 a little above the bound, none surely so" in ax.get_title(loc="left")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["binary"]
+    assert "stay within" in plots.calibration(CALIBRATION[:1]).get_title(loc="left")
+
+
+# --- logs ---
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    from test_analyze import declaration, session, write_log
+
+    text = declaration()
+    statuses = ["completed", "hangup", "error", "transferred", "timeout"]
+    rows = [
+        session(at, status=statuses[at % 5], exposures=[("t", "ab"[at % 2], "random", text)] if at % 7 else [])
+        for at in range(40)
+    ]
+    return write_log(tmp_path_factory.mktemp("log"), rows)
+
+
+def test_a_log_is_drawn_by_variant(log):
+    pictures = log.plot()
+    assert len(pictures) == len(plots.of_log.LOG_KINDS)
+    for ax in [*pictures, *(log.plot(kind) for kind in plots.of_log.LOG_KINDS)]:
+        assert ax.get_title(loc="left")
+        ax.figure.canvas.draw()
+    rows = [label.get_text() for label in log.plot("statuses").get_yticklabels()]
+    assert rows == ["a (17)", "b (17)", "no variant (6)"]
+    reached = log.plot("drop_off").lines[0].get_ydata()
+    assert reached[0] == 1
+    assert (np.diff(reached) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"kind": "dropoff"}, "Did you mean 'drop_off'"),
+        ({"test": "tt"}, "no test 'tt'"),
+        ({"ax": plt.gca}, "The overview is a figure of its own"),
+        ({"kind": "turns", "ax": 5}, "ax is 5"),
+    ],
+)
+def test_what_a_log_cannot_draw_is_said(log, asked, message):
+    with pytest.raises(InputError, match=message):
+        log.plot(**asked)

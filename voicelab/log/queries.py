@@ -27,6 +27,20 @@ WHERE name = 'error'
 ORDER BY session_index, seq
 """
 
+# What pictures are drawn from; $nothing is what a session without a variant is called.
+FACTS = """
+SELECT s.session_index, s.status, s.n_turns, s.duration_s, coalesce(e.variant, $nothing) AS variant
+FROM sessions s LEFT JOIN (SELECT session_id, max(variant) AS variant FROM exposures WHERE test = $test GROUP BY session_id) e
+USING (session_id) ORDER BY session_index
+"""
+
+COMMON_ERRORS = """
+SELECT message, coalesce(variant, $nothing) AS variant, count(DISTINCT session_id) AS sessions
+FROM (SELECT session_id, data ->> '$.message' AS message FROM events WHERE name = 'error')
+LEFT JOIN (SELECT session_id, max(variant) AS variant FROM exposures WHERE test = $test GROUP BY session_id) USING (session_id)
+GROUP BY ALL ORDER BY sessions DESC, message, variant
+"""
+
 TURNS = """
 WITH inputs AS (
     SELECT session_id, turn, first(seq ORDER BY seq) AS seq, first(name ORDER BY seq) AS input,

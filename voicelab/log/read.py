@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
+from voicelab.base.html_page import write_page
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, queries
 from voicelab.log.database import Database
@@ -22,6 +23,9 @@ from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from voicelab.plots.of_log import LogFacts
+    from voicelab.plots.result_like import AxesLike
 
 Rerun = Callable[[int, Mapping[str, int]], SessionRecord]
 
@@ -237,6 +241,61 @@ class Log:
             taken = [*self._outcomes, *late.outcome_names(self.path)]
             known = self._frame("SELECT session_id, session_index FROM sessions")
             late.add(self.path, frame, known=known, taken=taken)
+
+    # --- display ---
+
+    def plot(self, kind: str = "overview", test: str | None = None, ax: "AxesLike | None" = None) -> Any:
+        """Draw the sessions, each variant in its colour where there is a test, and return the matplotlib Axes.
+
+        Args:
+            kind: `statuses` (how sessions ended), `turns`, `durations`, `errors` (the commonest), `drop_off` (by turn); or
+                `overview`, all of them in one figure, of which a list of Axes is returned.
+            test: The test whose variants are told apart; may be left out if there is only one.
+            ax: Axes to draw into.
+
+        Raises:
+            InputError: there is no such kind or test, or no session.
+        """
+        from voicelab.plots.of_log import plot_log
+
+        return plot_log(self._facts(test), kind, ax)
+
+    def _facts(self, test: str | None) -> "LogFacts":
+        from voicelab.plots.of_log import LogFacts
+
+        tests = self._tests
+        if test is not None and test not in tests:
+            raise unknown_name("test", test, tests)
+        named = test if test is not None else tests[0] if len(tests) == 1 else None
+        several = f" · test= tells variants apart: {', '.join(tests)}" if named is None and tests else ""
+        everyone = "all sessions"
+        values = {"test": named or "", "nothing": everyone if named is None else "no variant"}
+        sessions = self._frame(queries.FACTS, values)
+        found = list(sessions["variant"].unique())
+        groups = sorted(found, key=lambda name: (name == values["nothing"], name))
+        context = f"{self._count():,} sessions · {f'test {named}' if named else str(self.manifest.get('source', ''))}{several}"
+        return LogFacts(
+            sessions,
+            self._frame(queries.COMMON_ERRORS, values),
+            groups or [everyone],
+            context,
+            "variant" if named else "",
+        )
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the log's facts and its pictures as a page of their own, and return its path.
+
+        Args:
+            path: Where to, such as `log.html`; a file that is there is replaced.
+
+        Raises:
+            InputError: it can't be written there.
+        """
+        from voicelab.plots.as_svg import as_svg
+
+        pictures = as_svg(self.plot()[0].figure.canvas.figure) if self._count() else ""
+        pictures = f"<div style='margin-top:28px'>{pictures}</div>"
+        return write_page(path, f"Session log {self.path.name}", self._repr_html_() + pictures)
 
     # --- inside ---
 

@@ -1,4 +1,4 @@
-"""Pictures of a result: each function returns matplotlib Axes and draws into those that it is given.
+"""Pictures of a result or a log: each function returns matplotlib Axes and draws into those that it is given.
 
 `result.plot(kind)` draws one of `KINDS`. The room lies under the analysis: a result is anything with the attributes of
 `result_like`, and matplotlib is loaded with the first picture.
@@ -6,6 +6,8 @@
 - `by_variant`: means, shares, distributions, segments, the funnel over conversion metrics.
 - `over_sessions`: confidence, difference and statistic on the way.
 - `power`: what can be known beforehand: sessions needed, calibration.
+- `of_log`: pictures of a session log: how sessions ended, turns, durations, errors, drop-off.
+- `as_svg`: a figure as part of a page, in the page's own ink.
 - `style`: colours, axes, labels; `result_like`: what is drawn from.
 """
 

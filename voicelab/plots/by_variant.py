@@ -1,5 +1,6 @@
 """How variants compare: means, shares, distributions, segments, funnels."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,11 +65,11 @@ def shares(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
     y = np.arange(len(rows))
     alarm = bool(result.srm.get("alarm"))
     colour = style.VERMILLION if alarm else style.BLUE
-    ax.barh(y, rows["share"], height=0.5, color=colour, alpha=0.75, label="observed")
+    ax.barh(y, rows["share"], height=0.5, color=colour, alpha=0.75)
     known = bool(rows["weight"].notna().all())
     weights = rows["weight"] if known else rows["share"]
     if known:
-        ax.vlines(weights, y - 0.38, y + 0.38, color=style.INK, linewidth=2.5, label="weight")
+        ax.vlines(weights, y - 0.38, y + 0.38, color=style.INK, linewidth=2.5)
     ax.set_xlim(0, 1.2 * max(rows["share"].max(), weights.max()))
     for at, (share, weight, sessions) in enumerate(zip(rows["share"], weights, rows["sessions"], strict=True)):
         ax.annotate(
@@ -77,12 +78,10 @@ def shares(result: ResultLike, ax: "Axes | None" = None) -> "Axes":
         )  # fmt: skip
     style.percent_axis(ax, "x")
     style.name_rows(ax, [_named(result, name) for name in rows["variant"]])
-    ax.legend(frameon=False, fontsize=8.5, labelcolor=style.INK, loc="lower right", ncols=2, bbox_to_anchor=(1, 0.99))
     title = "Shares disagree with the weights: don't decide" if alarm else "Shares agree with the weights"
     title = title if known else "Shares; the weights are unknown, so nothing is checked"
-    return style.finish(
-        ax, title, style.context_of(result), "share of counted sessions, % (their number beside)", "variant", grid="x"
-    )
+    context = f"{style.context_of(result)} · bar: share{', stroke: weight' if known else ''}, number: sessions"
+    return style.finish(ax, title, context, "share of counted sessions, %", "variant", grid="x")
 
 
 def distribution(source: "Source", ax: "Axes | None" = None, *, kind: str | None = None) -> "Axes":
@@ -232,7 +231,28 @@ def _draw_bars(ax: "Axes", rates: "pd.DataFrame", colours: list[str]) -> None:
 
 
 def _ridges(ax: "Axes", source: "Source", frame: "pd.DataFrame", names: list[str]) -> "Axes":
-    """Draw a histogram a row, all to one scale, with the mean marked."""
+    colours = {name: style.CYCLE[0] if style.is_frame(source) else style.role_colour(source, name) for name in names}
+    note = ridges(ax, frame, names, colours)
+    if not style.is_frame(source):
+        style.name_rows(ax, [_named(source, name) for name in names])
+    outcome = None if style.is_frame(source) else source.outcome
+    label = style.outcome_label(outcome, "float", "value of" if outcome else "")
+    title = "Distribution by variant, the line is the mean"
+    return style.finish(ax, title, style.context_of(source), label + note, "variant", grid="x")
+
+
+def ridges(ax: "Axes", frame: "pd.DataFrame", names: list[str], colours: Mapping[str, str]) -> str:
+    """Draw a histogram a row, all to one scale, with the mean marked.
+
+    Args:
+        ax: Axes to draw into.
+        frame: Columns variant, value and sessions: how often that value came.
+        names: The variants, from top to bottom.
+        colours: The colour of each.
+
+    Returns:
+        What the label of the x axis should add: how much is not shown.
+    """
     values, counts = frame["value"].to_numpy(), frame["sessions"].to_numpy(dtype=np.float64)
     edges, cut = _edges(values, counts)
     rows = []
@@ -242,18 +262,13 @@ def _ridges(ax: "Axes", source: "Source", frame: "pd.DataFrame", names: list[str
         rows.append((heights / counts[own].sum(), np.average(values[own], weights=counts[own])))
     tallest = max(heights.max() for heights, _ in rows) or 1.0
     for y, (name, (heights, mean)) in enumerate(zip(names, rows, strict=True)):
-        colour = style.CYCLE[0] if style.is_frame(source) else style.role_colour(source, name)
         top = y + 0.4 - 0.85 * heights / tallest
-        ax.stairs(top, edges, baseline=y + 0.4, fill=True, color=colour, alpha=0.55)
+        ax.stairs(top, edges, baseline=y + 0.4, fill=True, color=colours[name], alpha=0.55)
         if mean <= edges[-1]:
             ax.plot([mean, mean], [y + 0.4, y - 0.45], color=style.INK, linewidth=1.4)
     ax.set_xlim(edges[0], edges[-1])
-    style.name_rows(ax, names if style.is_frame(source) else [_named(source, name) for name in names])
-    outcome = None if style.is_frame(source) else source.outcome
-    label = style.outcome_label(outcome, "float", "value of" if outcome else "")
-    note = f" (the {100 * cut:.1f} % above are not shown)" if cut else ""
-    title = "Distribution by variant, the line is the mean"
-    return style.finish(ax, title, style.context_of(source), label + note, "variant", grid="x")
+    style.name_rows(ax, names)
+    return f" (the {100 * cut:.1f} % above are not shown)" if cut else ""
 
 
 def _edges(values: "npt.NDArray[np.float64]", counts: "npt.NDArray[np.float64]") -> tuple[Any, float]:

@@ -89,6 +89,8 @@ def calibration(source: "Source", ax: "Axes | None" = None) -> "Axes":
     """
     numbers = ("false_stops", "bound", "low", "high")
     frame = style.frame_of(source, "calibration", numbers, ("setting",), "vl.calibrate makes one.")
+    # A test with a true effect has no false stops: its row of vl.calibrate is that of the power.
+    frame = frame.dropna(subset=["bound"]) if frame["bound"].notna().any() else frame
     ax = style.new_axes(ax, len(frame))
     for y, row in enumerate(frame.itertuples()):
         # Only an interval that lies wholly above the bound speaks against it: the rest may be chance.
@@ -99,9 +101,11 @@ def calibration(source: "Source", ax: "Axes | None" = None) -> "Axes":
     style.name_rows(ax, list(frame["setting"]))
     ax.set_xlim(0, 1.12 * frame[list(numbers)].max().max() or 1.0)
     style.percent_axis(ax, "x")
-    above = int((frame["low"] > frame["bound"]).sum())
-    title = (
-        f"False stops above their bound: {above} of {len(frame)}" if above else "False stops stay within their bounds"
-    )
-    context = "bar: the bound · band: what the replications leave open"
+    surely, somewhat = (int((frame[column] > frame["bound"]).sum()) for column in ("low", "false_stops"))
+    title = "False stops stay within their bounds"
+    if surely:
+        title = f"False stops above their bound: {surely} of {len(frame)}"
+    elif somewhat:
+        title = f"False stops: {somewhat} of {len(frame)} a little above the bound, none surely so"
+    context = "point: false stops · band: what the replications leave open · stroke: the bound"
     return style.finish(ax, title, context, "false stops, % of tests without an effect", "setting", grid="x")

@@ -1,9 +1,11 @@
 """How plots look: colours, axes, labels.
 
-Colours are those of Okabe & Ito (2008), which colour-blind people tell apart. Backgrounds are transparent and letters of
-a grey that reads on white and on black, so that a plot fits light and dark notebooks alike.
+Colours are those of Okabe & Ito (2008), which colour-blind people tell apart. A picture can't know the theme of the page
+that it will stand on, which may change after it is drawn: backgrounds are transparent and letters of a grey that reads on
+white (4 to 1) and on black (5 to 1), so that one PNG fits light and dark notebooks, slides and files alike.
 """
 
+import textwrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from voicelab.base.accepted_types import Cell
@@ -16,8 +18,18 @@ if TYPE_CHECKING:
 
 BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
-INK = "#737B87"
+INK = "#777F8B"
+# Jupyter puts a white box behind a transparent figure whose tick labels are all darker than half-way, and a black one
+# where all are lighter: that would be a glaring box in one theme or the other. These two greys, which no eye tells apart,
+# lie on either side of half-way, and so it leaves the figure as it is.
+_INK_BEYOND_HALF = "#7A828E"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)
+GREYS = (INK, _INK_BEYOND_HALF)
+"""What stands for ink that reads on any background."""
+_OURS = "voicelab"
+"""Label of axes that are drawn here."""
+_OF_A_TITLE, _LETTERS_AN_INCH = 10.8, 16.0
+"""Letters to an inch of a title, and of the line below it."""
 _UNITS = {"_ms": "milliseconds", "_s": "seconds", "_min": "minutes"}
 
 
@@ -39,8 +51,35 @@ def new_axes(ax: "Axes | None", rows: float | None = None) -> "Axes":
         ax.set_facecolor("none")
     elif not hasattr(ax, "transAxes"):
         raise InputError(f"ax is {ax!r}, must be the Axes of a matplotlib figure, or None for a new one.")
+    else:
+        _follow_theme(ax)
     drawn: Axes = ax
     return drawn
+
+
+def _follow_theme(ax: "Axes") -> None:
+    """Make the figure of given axes transparent too, unless somebody chose its colour or has drawn in other axes of it.
+
+    Axes of it that are still empty get grey letters, so that what is drawn there reads on any background.
+    """
+    import matplotlib as mpl
+    from matplotlib.colors import same_color, to_rgba
+
+    figure = ax.figure
+    others = [other for other in figure.axes if other is not ax and other.get_label() != _OURS]
+    colour = figure.get_facecolor()
+    chosen = to_rgba(colour)[3] > 0 and not same_color(colour, mpl.rcParams["figure.facecolor"])
+    if chosen or any(other.has_data() for other in others):
+        return
+    figure.set_facecolor("none")
+    for own in (ax, *others):
+        own.set_facecolor("none")
+        own.tick_params(axis="x", colors=_INK_BEYOND_HALF)
+        own.tick_params(axis="y", colors=INK)
+        for text in (own.title, own.xaxis.label, own.yaxis.label):
+            text.set_color(INK)
+        for spine in own.spines.values():
+            spine.set_color(INK)
 
 
 def finish(ax: "Axes", title: str, context: str, x: str, y: str, *, grid: Literal["x", "y"] = "y") -> "Axes":
@@ -54,26 +93,47 @@ def finish(ax: "Axes", title: str, context: str, x: str, y: str, *, grid: Litera
         y: Label of the y axis, with its unit.
         grid: Axis with grid lines: `x` or `y`.
     """
-    ax.set_title(plain(title), loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=22 if context else 8)
-    if context:
+    width = _inches(ax)
+    lines = textwrap.wrap(context, max(24, int(_LETTERS_AN_INCH * width))) if context else []
+    # A title of a narrow plot goes on in a second line rather than into the plot beside it.
+    title = "\n".join(textwrap.wrap(title, max(20, int(_OF_A_TITLE * width))))
+    ax.set_title(
+        plain(title), loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=10 + 12 * len(lines) if lines else 8
+    )
+    if lines:
         ax.annotate(
-            plain(context), (0, 1), (0, 7), "axes fraction", "offset points", fontsize=8.5, color=INK, va="bottom"
+            plain("\n".join(lines)),
+            (0, 1),
+            (0, 7),
+            "axes fraction",
+            "offset points",
+            fontsize=8.5,
+            color=INK,
+            va="bottom",
         )
     ax.set_xlabel(plain(x), color=INK, fontsize=9.5)
     ax.set_ylabel(plain(y), color=INK, fontsize=9.5)
-    ax.tick_params(colors=INK, labelsize=9, length=0)
+    ax.tick_params(axis="x", colors=_INK_BEYOND_HALF, labelsize=9, length=0)
+    ax.tick_params(axis="y", colors=INK, labelsize=9, length=0)
     for side, spine in ax.spines.items():
         spine.set_visible(side == ("bottom" if grid == "y" else ""))
         spine.set_color(INK)
         spine.set_alpha(0.5)
     ax.set_axisbelow(True)
     ax.grid(visible=True, axis=grid, color=INK, alpha=0.16, linewidth=0.8)
+    ax.set_label(_OURS)
     return ax
 
 
-def legend(ax: "Axes") -> None:
-    """Show the legend to the right of the axes."""
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8.5, labelcolor=INK)
+def _inches(ax: "Axes") -> float:
+    """Return about how wide axes are, before a layout settles it: it leaves less room beside them than the default."""
+    return float(1.15 * ax.bbox.width / ax.figure.dpi)
+
+
+def legend(ax: "Axes", inside: str | None = None) -> None:
+    """Show the legend to the right of the axes, or inside, in a corner that is free, such as `upper right`."""
+    place: dict[str, Any] = {"loc": inside} if inside else {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    ax.legend(**place, frameon=False, fontsize=8.5, labelcolor=INK)
 
 
 def name_rows(ax: "Axes", names: list[str]) -> None:
