@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError, did_you_mean

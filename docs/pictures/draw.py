@@ -4,11 +4,15 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import voicelab as vl
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 import browser_page  # noqa: E402 - the tests' bare page, which shows the console without a kernel
 
@@ -28,7 +32,7 @@ def main() -> None:
         browser.close()
 
 
-def draw_console(browser) -> None:
+def draw_console(browser: "Browser") -> None:
     """Draw the console in the middle of a conversation with the clinic."""
     state, events = browser_page.recorded_session()
     with tempfile.TemporaryDirectory() as folder, browser_page.served(Path(folder)) as address:
@@ -43,9 +47,11 @@ def draw_console(browser) -> None:
         page.locator("main").screenshot(path=HERE / "console.png")
 
 
-def draw_card(browser) -> None:
+def draw_card(browser: "Browser") -> None:
     """Draw the card of the README's test."""
-    log = vl.simulate("clinic", CALLERS, sessions=2_000, seed=7, world=vl.World(recognition_errors=0.05, truth=TRUTH), progress=False)
+    log = vl.simulate(
+        "clinic", CALLERS, sessions=2_000, seed=7, world=vl.World(recognition_errors=0.05, truth=TRUTH), progress=False
+    )
     page = browser.new_page(viewport={"width": WIDTH, "height": 900}, device_scale_factor=SHARPNESS)
     page.set_content(f"<body style='margin:12px'><main>{vl.analyze(log, 'greeting')._repr_html_()}</main></body>")
     page.locator("main").screenshot(path=HERE / "card.png")
