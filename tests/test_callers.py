@@ -291,7 +291,7 @@ def test_a_reply_may_be_keys_or_hanging_up():
     assert played.status == "hangup"
 
 
-@pytest.mark.parametrize("name", sorted(vars(personas)))
+@pytest.mark.parametrize("name", sorted(persona.name for persona in personas))
 def test_a_stock_persona_ends_every_conversation(name):
     persona = getattr(personas, name)
     assert persona.name == name

@@ -159,7 +159,7 @@ INPUTS = [
     vl.at(4.0, vl.press("9")),
     vl.at(9.0, vl.hang_up()),
 ]
-callers = st.lists(st.sampled_from(INPUTS), min_size=1, max_size=7) | st.sampled_from(list(vars(vl.personas).values()))
+callers = st.lists(st.sampled_from(INPUTS), min_size=1, max_size=7) | st.sampled_from(list(vl.personas))
 worlds = st.sampled_from([None, vl.World(recognition_errors=0.2, handler_delay_s=(0, 0.5), handler_faults=0.1)])
 
 

@@ -308,7 +308,10 @@ def test_input_data_reaches_each_session_as_it_was_given(tmp_path):
         ({"input_data": {17: "x"}}, "must be a dict whose keys are text"),
         ({"configuration": {"timeout": 0}}, "seconds of silence above 0"),
         ({"configuration": {"timeout": True}}, "seconds of silence above 0"),
-        ({"configuration": {"time_out": 8}}, "unexpected keyword argument 'time_out'"),
+        (
+            {"configuration": {"time_out": 8}},
+            "the key 'time_out', which the SDK's Configuration doesn't know. Did you mean 'timeout'",
+        ),
         ({"configuration": "timeout"}, "must be a dict of arguments"),
     ],
 )
@@ -348,7 +351,7 @@ def test_rerun_is_the_same_session_again(reference):
 
 
 def test_the_share_of_replies_that_fell_to_otherwise_is_reported(reference):
-    assert 0 < reference.manifest["otherwise_share"]["interrupter"] < 1
+    assert 0 < reference.manifest["otherwise_share"]["cooperative"] < 1
     assert reference.sessions()["n_replies"].sum() > reference.sessions()["n_otherwise"].sum() > 0
 
 

@@ -270,9 +270,12 @@ def _callers(options: argparse.Namespace) -> "CallerLike":
     pairs = []
     for given in options.caller or ["cooperative"]:
         name, _, weight = given.partition("=")
-        persona = getattr(vl.personas, name, None)
+        persona = next((persona for persona in vl.personas if persona.name == name), None)
         if persona is None:
-            raise InputError(f"--caller {name}: there is no such persona. There are: {', '.join(vars(vl.personas))}.")
+            names = [persona.name for persona in vl.personas]
+            raise InputError(
+                f"--caller {name}: there is no such persona. There are: {', '.join(names)}.{did_you_mean(name, names)}"
+            )
         pairs.append((persona, _number(f"--caller {given}", weight) if weight else 1.0))
     return vl.mix(*pairs)
 

@@ -66,6 +66,8 @@ def from_log(
     declarations = Categories(exposures.column("declaration"))
     declaration = json.loads(declarations.names[declarations.codes[0]])
     warnings = _declaration_warnings(test, declarations, declaration)
+    if (failures := log.failures) is not None and failures.serious:
+        warnings.append(failures.sentence)
     own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
     rule = _with_a_valid_method(rule or own, own, declarations, warnings)
     recorded = Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
@@ -87,7 +89,9 @@ def from_log(
     declared, off = _weights_in(declarations, random, declaration)
     shares, known = settled(test, declared, weights, Categories(random.column("variant")), warnings)
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
-    if log.manifest.get("has_truth"):
+    # Of logs before there was `truth` it is known only that there was some.
+    specified = log.manifest.get("truth", {}).get(test, ())
+    if outcome in specified or ("truth" not in log.manifest and log.manifest.get("has_truth")):
         source += ", effects you specified"
     arms: npt.NDArray[np.integer] = _arms(test, random, shares)
     units = None if unit is None else units_of(reading.units(unit), unit, warnings)

@@ -5,7 +5,7 @@ sessions make thirty million of them). `SessionRows` is all of one session; `voi
 reads it back; `voicelab.record.session_record.SessionRecord` shows one session to a person.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -151,15 +151,29 @@ def from_event_rows(rows: Iterable[Row]) -> list[EventRow]:
     ]
 
 
+Aside = tuple[str, ...]
+"""What a run's author should know of a session and no row says: a kind, and what it is about.
+
+- `asked`, key, file and line: the handler asked for data that nobody had given, and that it didn't store itself later.
+- `stored`, key: it asked for data before it stored it itself.
+- `unreceived`, event, task: a custom event that a background task yielded, and that reaches nobody.
+- `made_up`, outcome: the world specified an outcome that the handler neither declared nor set.
+"""
+
+
 @dataclass(slots=True)
 class SessionRows:
-    """All rows of one finished session, in the column order of `TABLES`; events in their short form."""
+    """All rows of one finished session, in the column order of `TABLES`; events in their short form.
+
+    `aside` is told after the run (`voicelab.runs.findings`), and not stored.
+    """
 
     session: Row
     events: list[EventRow] = field(default_factory=list)
     exposures: list[Row] = field(default_factory=list)
     outcomes: list[Row] = field(default_factory=list)
     metrics: list[Row] = field(default_factory=list)
+    aside: Sequence[Aside] = ()
 
 
 @dataclass(frozen=True, slots=True)

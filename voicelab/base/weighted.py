@@ -4,7 +4,7 @@ import bisect
 import itertools
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from voicelab.base import checks
@@ -42,6 +42,16 @@ class Choice:
         at = bisect.bisect_right(self._bounds, rng.random() * self._bounds[-1])
         # The product may be rounded up to the last bound itself, behind which there is no item.
         return self.items[min(at, len(self.items) - 1)]
+
+    def pick_another(self, rng: random.Random, than: Collection[Any]) -> Any:
+        """Return an item that is none of some, by the weights of those that are left; any, if none is left."""
+        left = [at for at, item in enumerate(self.items) if item not in than]
+        if not left or len(left) == len(self.items):
+            return self.pick(rng)
+        if len(left) == 1:
+            return self.items[left[0]]
+        weights = [self._bounds[at] - (self._bounds[at - 1] if at else 0.0) for at in left]
+        return self.items[rng.choices(left, weights)[0]]
 
 
 AsReply = Callable[[Any, str], Any]

@@ -6,14 +6,16 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 - `protocol`: what a caller is, and what it is told; begin here for a caller of your own.
 - `actions`: what a caller can do, as data: say, press, stay silent, interrupt, hang up, at a time.
 - `script`: follows a list; `persona`: answers what it hears; `mix`: callers in proportions.
+- `stock`: personas by name, and the six that are there already.
 - `own`: makes a caller of what the user gives.
 - `pace`: how long speech takes; `gate`: why the caller's words can't come in now.
 """
 
 from voicelab.callers.mix import Mix, mix
 from voicelab.callers.own import as_caller
-from voicelab.callers.persona import Persona, personas
+from voicelab.callers.persona import Persona
 from voicelab.callers.protocol import CallerLike, Heard, KnownCaller
 from voicelab.callers.script import Script
+from voicelab.callers.stock import Personas, personas
 
-__all__ = ["CallerLike", "Heard", "KnownCaller", "Mix", "Persona", "Script", "as_caller", "mix", "personas"]
+__all__ = ["CallerLike", "Heard", "KnownCaller", "Mix", "Persona", "Personas", "Script", "as_caller", "mix", "personas"]

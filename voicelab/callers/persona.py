@@ -1,18 +1,22 @@
-"""Callers that answer what they hear, each in its own way, and six that make sense against any agent."""
+"""Callers that answer what they hear, each in its own way."""
 
+import inspect
 import random
-from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from voicelab.base import checks
+from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.weighted import Choice, Replies, weighted
 from voicelab.callers.actions import Action, At, HangUp, Input, InputLike, Press, Say, Silence, as_input, texts_of
 from voicelab.callers.protocol import Heard, KnownCaller
 
-RepliesLike: TypeAlias = InputLike | Mapping[Any, float]
-"""One reply, or `{reply: weight}`, where each reply is an input."""
+ReplyFunction: TypeAlias = Callable[..., InputLike | None]
+"""Returns a reply, given `heard`, or `heard` and `rng`."""
+RepliesLike: TypeAlias = InputLike | ReplyFunction | Mapping[Any, float]
+"""One reply or a function that returns it, or `{reply: weight}` of such."""
 
 _CUTS_IN_S = (0.3, 2.0)
 """Earliest and latest time at which a persona cuts in, in seconds into the agent's speech."""
@@ -24,18 +28,33 @@ class Persona(KnownCaller):
     It hears everything said since its last input. The first pattern that is found in it (`re.search`, ignoring case)
     gives the reply. It speaks, so its words take time, and arrive when they have been said.
 
+    A reply is text, any input (`vl.press("1")`, `vl.silence()`, `vl.hang_up()`, an event of the SDK), or a function. A
+    function is called with `heard` each time that it is to reply: `heard.text` is what was heard, `heard.timeouts` how
+    many times in a row the agent was told of its silence, `heard.interrupted` whether it cuts in now, `heard.time_s` the
+    seconds since the session began. If it has a parameter `rng` it gets the caller's own `random.Random`, seeded for the
+    session. It returns text or an input, or None to stay silent.
+
+    It doesn't repeat itself like a machine. Asked the same thing again, word for word, it says what it hasn't said yet, if
+    there is something; where no pattern matches, it doesn't say twice running what it has just said. After `max_repeats`
+    it gives up and leaves.
+
     Args:
         name: Stands in the log's column `caller`.
         opening: What it says before it has heard anything that matches; None to let the patterns decide from the start.
-        replies: `{pattern: {reply: weight}}`, or `{pattern: reply}`. A reply is text or any input.
+        replies: `{pattern: {reply: weight}}`, or `{pattern: reply}`.
         otherwise: `{reply: weight}` or a reply, for what no pattern matches; None to stay silent.
         patience: Timeouts in a row after which it hangs up.
         max_turns: Replies after which it hangs up.
         reaction_s: Shortest and longest time from the end of the agent's speech to its first word, in seconds.
         barge_in: Probability that it cuts into an answer of the agent.
+        max_repeats: How often it lets the agent say the same again, word for word, before it hangs up; None for ever.
 
     Raises:
-        InputError: a pattern is no regular expression, or a value is out of range.
+        InputError: a pattern is no regular expression, a function takes other arguments, or a value is out of range.
+
+    Example:
+        >>> import voicelab as vl
+        >>> eager = vl.Persona("eager", replies={"size": lambda heard, rng: rng.choice(["small", "large"])}, otherwise="yes")
     """
 
     def __init__(
@@ -48,6 +67,7 @@ class Persona(KnownCaller):
         max_turns: int = 20,
         reaction_s: tuple[float, float] = (0.4, 1.2),
         barge_in: float = 0.0,
+        max_repeats: int | None = 3,
     ) -> None:
         self.name = checks.name("name", name)
         self.opening = None if opening is None else weighted(opening, f"{name}: opening", _reply)
@@ -57,10 +77,11 @@ class Persona(KnownCaller):
         self.max_turns = checks.whole(f"{name}: max_turns", max_turns)
         self.reaction_s = checks.span(f"{name}: reaction_s", reaction_s)
         self.barge_in = checks.probability(f"{name}: barge_in", barge_in)
+        self.max_repeats = None if max_repeats is None else checks.whole(f"{name}: max_repeats", max_repeats, least=0)
 
     @property
     def phrases(self) -> Sequence[str]:
-        """What it may say."""
+        """What it may say, as far as no function says it."""
         choices = [choice for choice in (self.opening, self.otherwise) if choice is not None]
         return texts_of([*self.replies.items, *(item for choice in choices for item in choice.items)])
 
@@ -77,15 +98,19 @@ class _PersonaCall:
 
     Attributes:
         n_replies: Replies given.
-        n_otherwise: Those of them that no pattern matched: many mean that the persona doesn't fit the agent.
+        n_otherwise: Those to what it had heard to its end, and none of its patterns matched: many mean that the persona
+            doesn't fit the agent.
     """
 
-    __slots__ = ("_opened", "_persona", "_rng", "n_otherwise", "n_replies")
+    __slots__ = ("_answered", "_last", "_opened", "_persona", "_rng", "n_otherwise", "n_replies")
 
     def __init__(self, persona: Persona, rng: random.Random) -> None:
         self._persona = persona
         self._rng = rng
         self._opened = False
+        # What it has replied to each text so far: it notices when the agent repeats itself, as people do.
+        self._answered: dict[str, list[Action | _Function]] = {}
+        self._last: Action | _Function | None = None
         self.n_replies = 0
         self.n_otherwise = 0
 
@@ -94,14 +119,18 @@ class _PersonaCall:
         persona = self._persona
         if heard.timeouts >= persona.patience or self.n_replies >= persona.max_turns:
             return HangUp()
-        choice = self._choose(heard.text)
+        choice = self._choose(heard)
         if choice is None:
             return Silence()
+        said_to_it = self._answered.setdefault(heard.text, [])
+        # A beginning that was heard of an answer is often the same without the agent repeating itself.
+        if persona.max_repeats is not None and not heard.interrupted and len(said_to_it) > persona.max_repeats:
+            return HangUp()
         self.n_replies += 1
         low, high = persona.reaction_s
         # When to cut in has been drawn by `interrupts_after`; it doesn't think about it twice.
         after_s = 0.0 if heard.interrupted else low + (high - low) * self._rng.random()
-        return _delayed(choice.pick(self._rng), after_s)
+        return _delayed(self._pick(choice, said_to_it, heard), after_s)
 
     def interrupts_after(self) -> float | None:
         """Return when to cut into the agent's answer, or None to hear it out."""
@@ -112,22 +141,60 @@ class _PersonaCall:
         earliest, latest = _CUTS_IN_S
         return earliest + (latest - earliest) * self._rng.random()
 
-    def _choose(self, text: str) -> Choice | None:
+    def _choose(self, heard: Heard) -> Choice | None:
         persona = self._persona
         # Patterns before the opening: an agent that begins with a question gets its answer, and the opening is not said
         # later, out of place.
-        choice = persona.replies.to(text)
+        choice = persona.replies.to(heard.text)
         if choice is not None:
             self._opened = True
             return choice
         if not self._opened and persona.opening is not None:
             self._opened = True
             return persona.opening
-        if persona.otherwise is None or not text:
+        if persona.otherwise is None or not heard.text:
             return None  # nothing was said since: wait for the agent
         self._opened = True
-        self.n_otherwise += 1
+        # Who has no patterns, or cuts in before it has heard the question, isn't one that doesn't fit.
+        if len(persona.replies) and not heard.interrupted:
+            self.n_otherwise += 1
         return persona.otherwise
+
+    def _pick(self, choice: Choice, said_to_it: "list[Action | _Function]", heard: Heard) -> Action:
+        avoided = said_to_it
+        if choice is self._persona.otherwise and self._last is not None:
+            avoided = [*said_to_it, self._last]
+        picked = choice.pick_another(self._rng, avoided) if avoided else choice.pick(self._rng)
+        self._last = picked
+        said_to_it.append(picked)
+        return picked(heard, self._rng) if isinstance(picked, _Function) else picked
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A reply that a function of the user's gives.
+
+    Attributes:
+        function: The function.
+        what: What it belongs to, for messages.
+        takes_rng: Whether it wants to draw.
+    """
+
+    function: ReplyFunction
+    what: str
+    takes_rng: bool
+
+    def __call__(self, heard: Heard, rng: random.Random) -> Action:
+        given = self.function(heard, rng=rng) if self.takes_rng else self.function(heard)
+        if given is None:
+            return Silence()
+        try:
+            return _action(given, self.what)
+        except InputError:
+            raise InputError(
+                f"{self.what}: the function {_name(self.function)} returned {given!r}, must return text, an input such as "
+                "vl.press('1') or vl.hang_up(), or None to stay silent."
+            ) from None
 
 
 def _delayed(action: Action, after_s: float) -> Action:
@@ -140,70 +207,35 @@ def _delayed(action: Action, after_s: float) -> Action:
     return action
 
 
-def _reply(given: InputLike, what: str) -> Action:
+def _reply(given: InputLike | ReplyFunction, what: str) -> Action | _Function:
+    if callable(given) and not isinstance(given, type):
+        return _function(given, what)
+    return _action(given, what)  # type: ignore[arg-type]  # what is no input is refused there
+
+
+def _action(given: InputLike, what: str) -> Action:
     action = as_input(given)
     if isinstance(action, At):
         raise InputError(f"{what}: vl.at() is for scripts; a persona answers when the agent has finished.")
     return action
 
 
-# --- stock personas --------------------------------------------------------------------------------------------------
+def _function(function: ReplyFunction, what: str) -> _Function:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise InputError(f"{what}: {_name(function)} is an `async def`; a caller's function is a plain one.")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that is written in C doesn't say what it takes
+        return _Function(function, what, takes_rng=False)
+    takes_rng = "rng" in signature.parameters
+    try:
+        signature.bind("heard", **({"rng": None} if takes_rng else {}))
+    except TypeError as error:
+        raise InputError(
+            f"{what}: the function {_name(function)} takes {signature}, must take `heard`, or `heard` and `rng` ({error})."
+        ) from None
+    return _Function(function, what, takes_rng)
 
-_QUESTION = r"\?\s*$|how (can|may) i|what (can|would)|tell me"
-_WANTS = {"I'd like some help please": 2.0, "I have a question about my account": 1.0, "I want to buy something": 1.0}
-_YES_NO = r"\b(is that|would you|do you|shall i|should i|can i|may i|are you|did you|correct|right)\b[^?]*\?"
 
-personas = SimpleNamespace(
-    cooperative=Persona(
-        "cooperative",
-        opening=_WANTS,
-        replies={
-            r"\b(goodbye|bye|take care)\b": HangUp(),
-            _YES_NO: {"yes please": 4.0, "no thank you": 1.0},
-            _QUESTION: {"yes, that one": 1.0, "I'd like to buy it": 1.0, "whatever is soonest": 1.0},
-            r"thank|booked|confirmed|processed|done": {"great, thank you, bye": 2.0, HangUp(): 1.0},
-        },
-        otherwise={"okay": 3.0, "thank you": 1.0, "go on": 1.0},
-        max_turns=8,
-    ),
-    impatient=Persona(
-        "impatient",
-        opening={"just give me a person": 1.0, "I want to buy it, quickly": 1.0},
-        replies={_YES_NO: {"yes yes": 3.0, "no": 1.0}, _QUESTION: {"I already told you": 1.0, "yes": 1.0}},
-        otherwise={"come on": 1.0, "I don't have all day": 1.0, HangUp(): 1.0},
-        patience=1,
-        max_turns=5,
-        reaction_s=(0.1, 0.4),
-        barge_in=0.4,
-    ),
-    hesitant=Persona(
-        "hesitant",
-        opening={"um, hello": 1.0, "hi, I'm not sure who to ask": 1.0},
-        replies={
-            _YES_NO: {"I think so": 2.0, "I'm not sure": 2.0, "yes": 1.0},
-            _QUESTION: {"let me think": 1.0, "hm": 1.0},
-        },
-        otherwise={"okay, um": 2.0, Silence(): 1.0, "could you say that again?": 1.0},
-        patience=3,
-        max_turns=10,
-        reaction_s=(1.5, 4.5),
-    ),
-    silent=Persona("silent", patience=2),
-    interrupter=Persona(
-        "interrupter",
-        opening={"yes hello, listen": 1.0},
-        replies={_YES_NO: {"yes, and another thing": 1.0, "no wait": 1.0}},
-        otherwise={"hold on": 1.0, "no, listen": 1.0, "right, right": 1.0},
-        max_turns=8,
-        reaction_s=(0.1, 0.5),
-        barge_in=0.9,
-    ),
-    wrong_number=Persona(
-        "wrong_number",
-        opening={"is this the pizza place?": 1.0, "hello, Maria?": 1.0},
-        otherwise={"oh, sorry, wrong number": 2.0, HangUp(): 1.0},
-        patience=1,
-        max_turns=2,
-    ),
-)
-"""Six stock personas that make sense against any agent."""
+def _name(function: Given) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__

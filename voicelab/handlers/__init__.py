@@ -5,6 +5,7 @@
 - `names` finds the names that code uses and nowhere defines, and supplies those that the notebook or the SDK knows.
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `source_hash` hashes what it is made of.
+- `reading` finds in the source, without running it, the tests that it declares and the keys that it stores.
 - `project` reads a project folder of the platform and the variables.
 - `notes` shows portability notes: a folded table, or one line.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
@@ -21,11 +22,23 @@ from voicelab.base.errors import InputError
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
+from voicelab.handlers.reading import SourceText, declared_tests, stored_keys
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
 from voicelab.handlers.samples import sample_agents
 from voicelab.handlers.source import ROOT
 
-__all__ = ["ROOT", "Handler", "HandlerLike", "Variables", "VariablesLike", "load_cell", "load_handler"]
+__all__ = [
+    "ROOT",
+    "Handler",
+    "HandlerLike",
+    "SourceText",
+    "Variables",
+    "VariablesLike",
+    "declared_tests",
+    "load_cell",
+    "load_handler",
+    "stored_keys",
+]
 
 HandlerLike = Handler | Callable[[Any, Any], Any] | str | Path
 _DEVELOPMENT = "development"

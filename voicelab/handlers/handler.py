@@ -10,6 +10,7 @@ from voicelab.base.masking import hiding
 from voicelab.base.records import PortabilityNote
 from voicelab.handlers.notes import count_of, notes_html, tell
 from voicelab.handlers.project import Variables
+from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
 from voicelab.runtime.sdk import Context, Event
 
@@ -76,6 +77,11 @@ class Handler:
     def fingerprint(self) -> str:
         """SHA-256 of the source: of a project all its Python files, of a function also what it refers to."""
         return self._expected or self._loaded.fingerprint()
+
+    @property
+    def sources(self) -> list[SourceText]:
+        """Its source as far as it can be read: of a function also the functions beside it that it calls."""
+        return self._loaded.sources()
 
     @property
     def binds_numpy_random(self) -> bool:

@@ -1,6 +1,7 @@
 """How a handler is loaded, here and again in a worker process: from text, from a path, or a function as it is."""
 
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 from voicelab.base.errors import HandlerError
 from voicelab.handlers import check, names, project, source, source_hash
 from voicelab.handlers.notes import Note
+from voicelab.handlers.reading import SourceText
 from voicelab.handlers.workspace import Workspace
 
 
@@ -23,6 +25,7 @@ class Loaded:
         binds_numpy_random: Whether its code can draw from numpy's global generator.
         refresh: Brings names that come from the notebook up to date.
         from_notebook: Returns these names with their values.
+        sources: Returns its source, piece by piece.
     """
 
     function: Callable[[Any, Any], Any]
@@ -30,6 +33,7 @@ class Loaded:
     binds_numpy_random: bool
     refresh: Callable[[], None] = lambda: None
     from_notebook: Callable[[], dict[str, Any]] = dict
+    sources: Callable[[], list[SourceText]] = list
 
 
 class Recipe(Protocol):
@@ -75,7 +79,12 @@ class FunctionRecipe:
             for function in source_hash.functions_of(plain):
                 modules |= {names.module_of(value) for value in source_hash.references(function).values()}
                 modules |= _note_imports_of(function, note)
-        return Loaded(self.function, lambda: source_hash.of_function(self.function), names.draws_from_numpy(modules))
+        return Loaded(
+            self.function,
+            lambda: source_hash.of_function(self.function),
+            names.draws_from_numpy(modules),
+            sources=lambda: _sources_of(plain),
+        )
 
     def shipped(self, loaded: Loaded) -> "FunctionRecipe":  # noqa: ARG002 - as the protocol has it
         """Return itself."""
@@ -121,7 +130,12 @@ class TextRecipe:
         modules |= {names.module_of(value) for value in space.from_notebook().values()}
         binds = names.draws_from_numpy(modules)
         return Loaded(
-            function, whole if expected is None else lambda: expected, binds, space.refresh, space.from_notebook
+            function,
+            whole if expected is None else lambda: expected,
+            binds,
+            space.refresh,
+            space.from_notebook,
+            lambda: [SourceText(self.file, self.text)],
         )
 
     def shipped(self, loaded: Loaded) -> "TextRecipe":
@@ -159,7 +173,8 @@ class PathRecipe:
         function, _ = _opened(space, self.file.stem, self.file.name, sources[self.file.name])
         trees = filter(None, map(source.parse, sources.values()))
         modules = {module for tree in trees for module, _ in names.imported(tree)}
-        return Loaded(function, lambda: found, names.draws_from_numpy(modules))
+        pieces = [SourceText(*item) for item in sources.items()]
+        return Loaded(function, lambda: found, names.draws_from_numpy(modules), sources=lambda: pieces)
 
     def shipped(self, loaded: Loaded) -> "PathRecipe":  # noqa: ARG002 - as the protocol has it
         """Return itself."""
@@ -181,6 +196,19 @@ def _opened(space: Workspace, module: str, file: str, text: str) -> tuple[Any, s
     check.check_source(prepared.tree, file)
     made = space.run(module, file, prepared)
     return check.check_found(vars(made), prepared.tree, file), prepared
+
+
+def _sources_of(plain: Any) -> list[SourceText]:
+    """Return the source of a function and of those of its own module that it calls, each at its own lines."""
+    found = []
+    for function in source_hash.functions_of(plain) if isinstance(plain, FunctionType) else []:
+        try:
+            lines, first = inspect.getsourcelines(function)
+        except (OSError, TypeError):
+            continue
+        text = "\n" * (first - 1) + textwrap.dedent("".join(lines))
+        found.append(SourceText(PurePath(function.__code__.co_filename).name, text))
+    return found
 
 
 def _note_imports_of(function: FunctionType, note: Note) -> set[str]:

@@ -3,6 +3,7 @@
 import html
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from voicelab.base.html_page import write_page
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, queries
 from voicelab.log.database import Database
+from voicelab.log.failures import Failures, find_failures
 from voicelab.log.manifest import read_manifest
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.write import settled_shards, shard_path
@@ -153,6 +155,11 @@ class Log:
 
         columns = list(StopDecision.__dataclass_fields__)
         return pd.DataFrame(list(self.manifest.get("decisions", {}).values()), columns=columns)
+
+    @cached_property
+    def failures(self) -> Failures | None:
+        """The sessions that had an error, and the commonest of these; None if no session had one."""
+        return find_failures(self._query)
 
     # --- columns ---
 
@@ -342,7 +349,8 @@ class Log:
         state = "" if self.finished else ", unfinished"
         unknown = self.manifest.get("weights_unknown")
         state += f", weights unknown: {', '.join(unknown)}" if unknown else ""
-        return f"Log({str(self.path)!r}, {self._count():,} sessions{state})"
+        failed = "" if self.failures is None else f", {self.failures.in_short}"
+        return f"Log({str(self.path)!r}, {self._count():,} sessions{state}{failed})"
 
     def _count(self) -> int:
         return int(self._query("SELECT count(*) FROM sessions").fetchall()[0][0])
@@ -355,7 +363,6 @@ class Log:
             "callers": self.manifest.get("callers"),
             "world": self.manifest.get("world") or "nothing between caller and agent",
             "line": self.manifest.get("audio") or "callers in text",
-            "errors": f"{self.manifest.get('n_errors', 0):,}",
             "statuses": ", ".join(f"{n:,} {status}" for status, n in self.manifest.get("statuses", {}).items()),
         }
         shares = self.manifest.get("otherwise_share", {})
@@ -367,13 +374,25 @@ class Log:
             facts["weights unknown"] = ", ".join(unknown)
         for test, decision in self.manifest.get("decisions", {}).items():
             facts[f"test {test}"] = decision["sentence"]
-        cells = "".join(
+        facts |= {"": " ".join(self.manifest.get("remarks", ()))}
+        cells = _failed_row(self.failures) + "".join(
             f"<tr><th style='text-align:left;font-weight:400;opacity:.7'>{html.escape(name)}</th>"
             f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
             for name, value in facts.items()
             if value
         )
         return f"<b>Session log</b> {html.escape(str(self.path))}<table>{cells}</table>"
+
+
+def _failed_row(failures: Failures | None) -> str:
+    """Return the card's row of errors, in red where they are many."""
+    if failures is None:
+        return ""
+    # A red that is read on white and on black alike.
+    style = "color:#d1403a;font-weight:600" if failures.serious else ""
+    words = html.escape(failures.sentence if failures.serious else failures.in_short)
+    head = "<th style='text-align:left;font-weight:400;opacity:.7'>errors</th>"
+    return f"<tr>{head}<td style='text-align:left;{style}'>{words}</td></tr>"
 
 
 def _sound_shards(root: Path, *, strict: bool) -> list[int]:

@@ -83,8 +83,9 @@ def _note(event: Event) -> str:
     if event.name in _NOTES:
         # Not `format(**...)`, which copies into a plain dict and so asks neither for what is missing nor for what is long.
         return _NOTES[event.name].format_map(_Shown(data))
-    facts = {key: shown_value(value) for key, value in data.items()}
-    return f"{event.name} {data.get('message') or encode(facts)}"
+    facts = {key: shown_value(value) for key, value in data.items() if key != "received"}
+    lost = " (nobody receives it)" if data.get("received") is False else ""
+    return f"{event.name} {data.get('message') or encode(facts)}{lost}"
 
 
 def _where(data: Mapping[str, Any]) -> str:

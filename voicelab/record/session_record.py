@@ -179,9 +179,16 @@ class SessionRecord:
     @property
     def _summary(self) -> dict[str, str]:
         forced = {test: " (forced)" for test, how in self.assignments.items() if how == "forced"}
+        specified = {
+            event.data["outcome"]: f", as specified; the handler had set {event.data['handler']}"
+            for event in self.events
+            if event.name == "outcome_specified"
+        }
         parts = {
             "tests": ", ".join(f"{test} = {variant}{forced.get(test, '')}" for test, variant in self.variants.items()),
-            "outcomes": ", ".join(f"{name} = {value}" for name, value in self.outcomes.items()),
+            "outcomes": ", ".join(
+                f"{name} = {value}{specified.get(name, '')}" for name, value in self.outcomes.items()
+            ),
             "output": "" if not self.output_data else encode(self.output_data),
             "ended": f"{self.status} after {self.duration_s:.1f} s, {self.n_turns} turns, {_errors(self.n_errors)}",
         }

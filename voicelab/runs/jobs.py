@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import random
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from voicelab.base.seeds import Seeds, session_id
 from voicelab.callers import CallerLike, Heard, Mix
 from voicelab.handlers import Handler, HandlerLike, VariablesLike
 from voicelab.record.session_record import SessionRecord, SideBySide
+from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
@@ -188,13 +188,13 @@ def run(
         shared_data=shared_data,
     )
     job = Job(options, source="simulated" if clock == "virtual" else "typed")
-    if variants == "each":
-        records = _each_variant(job, clock)
-        options.handler.tell_notes()
-        return records
-    record = play(job, clock=clock)
+    findings = Findings()
+    record = _each_variant(job, clock, findings) if variants == "each" else play(job, clock=clock, findings=findings)
+    warn_of_unknown_tests(options.variants, findings.declarations)
+    if world is not None and world.truth:
+        warn(world.misnamed(*known_to(findings)))
     options.handler.tell_notes()
-    warn_of_unknown_tests(options.variants, record.variants)
+    tell(findings.remarks(options))
     return record
 
 
@@ -204,6 +204,7 @@ def play(
     run_tests: Mapping[str, bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
     clock: str = "virtual",
+    findings: Findings | None = None,
 ) -> SessionRecord:
     """Run one session of a job in this process and return its record.
 
@@ -213,6 +214,7 @@ def play(
         run_tests: Tests that have stopped by then.
         parameters: The session's own parameters, in place of the job's.
         clock: `virtual` or `wall`.
+        findings: Takes note of the session.
     """
     notes: list[PortabilityNote] = []
 
@@ -234,6 +236,8 @@ def play(
 
     with hosting(job.options.handler):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
+    if findings is not None:
+        findings.add(rows)
     return SessionRecord.from_rows(
         rows, notes=[*job.options.handler.note_list, *(n for n in notes if n not in job.options.handler.note_list)]
     )
@@ -274,7 +278,7 @@ class _Opening:
 _MOST_COMBINATIONS = 24
 
 
-def _each_variant(job: Job, clock: str) -> SideBySide:
+def _each_variant(job: Job, clock: str, findings: Findings) -> SideBySide:
     declared = play(job, clock=clock).declared_variants
     if not declared:
         raise InputError("variants='each', but the session reached no test. Declare one, or give inputs that reach it.")
@@ -289,7 +293,8 @@ def _each_variant(job: Job, clock: str) -> SideBySide:
     for combination in combinations:
         forced = dict(zip(declared, combination, strict=True))
         label = combination[0] if len(declared) == 1 else ", ".join(f"{t}={v}" for t, v in forced.items())
-        records[label] = play(replace(job, options=replace(job.options, variants=forced)), clock=clock)
+        forcing = replace(job, options=replace(job.options, variants=forced))
+        records[label] = play(forcing, clock=clock, findings=findings)
     return SideBySide(records)
 
 
@@ -298,10 +303,12 @@ def warn_of_unknown_tests(forced: Iterable[str], reached: Iterable[str]) -> None
     known = list(reached)
     for test in forced:
         if test not in known:
-            warnings.warn(
-                f"variants forces {test!r}, but no session has reached such a test (reached: {', '.join(known) or 'none'})."
-                + did_you_mean(test, known),
-                stacklevel=3,
+            reached_tests = ", ".join(known) or "none"
+            warn(
+                [
+                    f"variants forces {test!r}, but no session has reached such a test (reached: {reached_tests})."
+                    f"{did_you_mean(test, known)}"
+                ]
             )
 
 

@@ -4,6 +4,7 @@ A new option is a field of `SessionOptions` and its check, the signatures that o
 fingerprint, the manifest and what goes to worker processes follow from the fields, by name.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import orjson
 
 from voicelab.base import checks
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
@@ -61,6 +62,13 @@ def forced_variants(variants: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _checked_configuration(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    known = inspect.signature(sdk.Configuration).parameters
+    for key in given if isinstance(given, Mapping) else ():
+        if key not in known:
+            raise InputError(
+                f"configuration has the key {shown(key)}, which the SDK's Configuration doesn't know.{did_you_mean(key, known)} "
+                f"Its keys: {', '.join(known)}."
+            )
     try:
         sdk.Configuration(**(given or {}))
     except (TypeError, ValueError) as error:

@@ -19,17 +19,17 @@ from voicelab.runtime.sdk import FOLDER, NAMES
 _OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
 _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
-    (
-        r"primfunctions\.completions is not configured",
-        "in voicelab: give model=vl.Model(...), which answers such requests",
-    ),
-    (r"primfunctions\.shared_data is not configured", "in voicelab: give shared_data={key: payload}"),
     (r"No module named 'primfunctions\.actions'", "primfunctions.events has these names"),
     (r"cannot import name 'context' from 'primfunctions\.context'", "context is the handler's second argument"),
     (r"TextEvent\.__init__\(\) missing", "write TextEvent(source='text', text='...')"),
     (r"'(TextEvent|TextToSpeechEvent)' object has no attribute 'text'", "write event.data['text']"),
 )
 """What to do about some of the SDK's messages."""
+_INSTEAD = (
+    (r"primfunctions\.completions is not configured", "no language model answers here: give model=vl.Model(...)"),
+    (r"primfunctions\.shared_data is not configured", "no data is shared here: give shared_data={key: payload}"),
+)
+"""What is said instead of messages that tell the platform's people what to do."""
 # Beyond these no line of the user's is to blame: whatever runs in a session is called from its loop, and a thread that is
 # being started (as `asyncio.to_thread` does) waits for nothing but the machine.
 _OUTERMOST = frozenset(
@@ -72,7 +72,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         name = file_name(frame.f_code.co_filename)
         source = linecache.getline(frame.f_code.co_filename, line).strip()
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
-    message = _ADDRESS.sub("", f"{type(error).__name__}: {error}")
+    said = next((instead for pattern, instead in _INSTEAD if re.search(pattern, str(error))), str(error))
+    message = _ADDRESS.sub("", f"{type(error).__name__}: {said}")
     if hint := hint_of(error):
         message += f" ({hint})"
     data: dict[str, Any] = {"message": message}

@@ -94,6 +94,14 @@ class AgentSide:
             self._caller.telephone.settings(event.data)
         self._record_only(event, turn, task)
 
+    def _custom(self, event: sdk.Event, turn: int, task: str | None) -> None:
+        """Record a custom event. The handler's own are for the debugger; a task that yields one expects it to arrive."""
+        if task is None:
+            self._record_only(event, turn, task)
+        else:
+            self._host.unreceived(event.name, task)
+            self._record(self._now(), turn, event, task, event.data | {"received": False})
+
     def _record_only(self, event: sdk.Event, turn: int, task: str | None) -> None:
         self._record(self._now(), turn, event, task)
 
@@ -191,6 +199,7 @@ _ACTIONS: Mapping[type[sdk.Event], _Action] = {
     sdk.TransferSessionEvent: AgentSide._end,
     sdk.InterruptEvent: AgentSide._interrupt,
     sdk.InputAllowedEvent: AgentSide._input_allowed,
+    sdk.CustomEvent: AgentSide._custom,
     sdk.STTUpdateSettingsEvent: AgentSide._set_recogniser,
 }
 

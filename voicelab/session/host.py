@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from voicelab.base.errors import ForcedVariantError
 from voicelab.base.masking import Masker
-from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
+from voicelab.base.records import Aside, Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
 from voicelab.decision.rules import StopRule, why_unmet
 from voicelab.runtime import sdk
@@ -23,7 +23,7 @@ from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
 from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
-from voicelab.runtime.tracebacks import describe, users_frame, waiting_at
+from voicelab.runtime.tracebacks import describe, file_name, users_frame, waiting_at
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import SILENCE_S, TurnTaking
 
@@ -153,6 +153,8 @@ class SessionHost:
     """
 
     __slots__ = (
+        "_aside",
+        "_asked",
         "_clock",
         "_date",
         "_dated_s",
@@ -202,6 +204,8 @@ class SessionHost:
         self._surroundings = surroundings
         self._random: random.Random | None = None
         self._printed = ""
+        self._asked: dict[str, str] = {}
+        self._aside: list[Aside] = []
         self._dated_s, self._date = -1.0, ""
 
     @property
@@ -275,6 +279,28 @@ class SessionHost:
             self.settings.noted[key] = frame and frame.f_code  # kept, so that its id stays its own
             shown = {name: self.recorder.masked(f) if isinstance(f, str) else f for name, f in facts.items()}
             self.settings.add_note(make_note(rule, frame, **shown))
+
+    def asked_in_vain(self, key: object, frame: FrameType) -> None:
+        """Remember data that the handler asked for and that isn't there, and the line."""
+        name = str(key)
+        if name not in self._asked:
+            at = users_frame(frame)
+            self._asked[name] = "" if at is None else f"{file_name(at.f_code.co_filename)}:{at.f_lineno}"
+
+    def unreceived(self, event: str, task: str) -> None:
+        """Remember a task's custom event, which reaches nobody."""
+        self._tell(("unreceived", event, task))
+
+    def _tell(self, aside: Aside) -> None:
+        aside = tuple(map(self.recorder.masked, aside))
+        if aside not in self._aside:
+            self._aside.append(aside)
+
+    def asides(self, stored: Mapping[str, Any]) -> list[Aside]:
+        """Return what the run's author should know, given what the handler has stored by the end."""
+        for key, where in self._asked.items():
+            self._tell(("stored", key) if key in stored else ("asked", key, where))
+        return self._aside
 
     def failed(self, error: BaseException) -> None:
         """Record an exception of the handler, or of the session itself.

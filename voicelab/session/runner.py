@@ -35,6 +35,7 @@ _LAST_S = 1.0
 _NONE: Mapping[str, bool] = {}
 
 _STOP = ("input", "stop", False, None)
+_OUTCOME_SPECIFIED = ("system", "outcome_specified", False, None)
 
 
 class Session(SessionEffects):
@@ -304,6 +305,11 @@ class Session(SessionEffects):
         for name, value in surroundings.outcomes(variants):
             if name not in experiments.outcomes:
                 experiments.add_manual_outcome(name, "boolean" if isinstance(value, bool) else "float")
+                self._tell(("made_up", name))
+            elif name in experiments.written and (own := experiments.get_outcome(name)) != value:
+                # The conversation may say the opposite of the outcome: whoever reads it must know why.
+                facts = {"outcome": name, "value": value, "handler": own}
+                self.recorder.add(self.now(), self.turn, _OUTCOME_SPECIFIED, facts)
             experiments.set_outcome(name, value)
 
     # --- cutting short ---
@@ -367,6 +373,7 @@ class Session(SessionEffects):
             recorder.exposures,
             self.outcome_rows(context),
             recorder.metrics,
+            self.asides(context.data) if self._asked or self._aside else (),
         )
 
 

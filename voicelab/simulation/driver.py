@@ -114,5 +114,5 @@ class Driver:
         self._check()
         settle_shard(self._plan.root, number, task.tag)
         self._on_settled(report)
-        self._progress.settled(task.stop - task.first, report.n_errors, self._watch.standings())
+        self._progress.settled(task.stop - task.first, report.findings.n_errors, self._watch.standings())
         return True

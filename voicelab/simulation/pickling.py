@@ -3,9 +3,10 @@
 import io
 import pickle
 import random
+from collections import ChainMap
 from collections.abc import Iterator
-from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -13,8 +14,19 @@ from voicelab.base.errors import ShippingError
 from voicelab.runtime.isolation import shared_random
 
 
+def _with_its_file(code: CodeType) -> tuple[Any, ...]:
+    """Return how code is made again, with the name of its file, which cloudpickle leaves out: errors have to name it."""
+    maker, arguments = cloudpickle.Pickler.dispatch_table[CodeType](code)
+    return maker, tuple(code.co_filename if part == _NO_FILE else part for part in arguments)
+
+
+_NO_FILE = "<dynamic-code>"
+
+
 class _Pickler(cloudpickle.Pickler):
     """Ships what is defined in the notebook by value; the process's shared generator stays the worker's own."""
+
+    dispatch_table: ClassVar[Any] = ChainMap({CodeType: _with_its_file}, cloudpickle.Pickler.dispatch_table)
 
     def reducer_override(self, obj: Any) -> Any:
         if obj is shared_random:
@@ -36,8 +48,8 @@ def pack(job: Any) -> bytes:
     except Exception as error:  # noqa: BLE001 - whatever pickling says is told with the variable's name
         where = " → ".join(_path_to_culprit(job)) or type(job).__name__
         raise ShippingError(
-            f"{where} can't be sent to a worker process: {error}. Make it inside the handler (for each session), or "
-            "put it into a module that the handler imports."
+            f"{where} can't be sent to a worker process: {error}. Make it inside the function that uses it (for "
+            "each session), or put it into a module that the function imports."
         ) from None
 
 

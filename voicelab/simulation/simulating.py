@@ -18,6 +18,7 @@ from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import drop_speculative, make_folder
 from voicelab.record.session_record import SessionRecord
+from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
 from voicelab.runs.options import ParametersLike, SessionOptions
 from voicelab.simulation.driver import Driver
@@ -150,6 +151,7 @@ def simulate(
                     clear(folder)
                 _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
                 finished = open_folder(folder)
+                _tell_of(finished)
     options.handler.tell_notes()
     if options.variants:
         warn_of_unknown_tests(options.variants, finished.exposures()["test"].unique().tolist())
@@ -176,7 +178,7 @@ def _simulate(
     write_manifest(folder, manifest)
     drop_speculative(folder)
     watch = Watch(stopping=run.stopping)
-    totals = _Totals()
+    totals = _Totals(run.options)
     for facts in settled_facts(folder, settled):
         watch.replay(facts)
         totals.add(facts)
@@ -206,25 +208,47 @@ def _simulate(
     write_manifest(folder, manifest)
 
 
-class _Totals:
-    """Counts over settled shards, for the manifest."""
+def _tell_of(log: "Log") -> None:
+    """Say what a person should know of a run that has just ended."""
+    failures = log.failures
+    serious = failures is not None and failures.serious
+    tell([*([failures.sentence] if serious else []), *log.manifest["remarks"]])  # type: ignore[union-attr]
 
-    def __init__(self) -> None:
+
+class _Totals:
+    """What settled shards come to, for the manifest and for whoever started the run.
+
+    Args:
+        options: What the sessions are made of.
+    """
+
+    def __init__(self, options: SessionOptions) -> None:
+        self._options = options
         self._statuses: Counter[str] = Counter()
-        self._n_errors = 0
-        self._replies: dict[str, list[int]] = {}
+        self._findings = Findings()
 
     def add(self, report: ShardReport) -> None:
+        first = not self._findings.n_sessions
         self._statuses.update(report.statuses)
-        self._n_errors += report.n_errors
-        for caller, (replies, otherwise) in report.replies.items():
-            counts = self._replies.setdefault(caller, [0, 0])
-            counts[0] += replies
-            counts[1] += otherwise
+        self._findings.merge(report.findings)
+        world = self._options.world
+        if first and world is not None and world.truth:
+            # At once: a study of a misspelt effect may take an hour.
+            warn(world.misnamed(*known_to(self._findings)))
+
+    def remarks(self) -> list[str]:
+        """Return what should be said of the run, a sentence each."""
+        return [*self._findings.remarks(self._options), *self._findings.unreached_targets()]
 
     def manifest(self) -> dict[str, Any]:
-        shares = {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self._replies.items()}
-        return {"statuses": dict(self._statuses), "n_errors": self._n_errors, "otherwise_share": shares}
+        world, findings = self._options.world, self._findings
+        return {
+            "statuses": dict(self._statuses),
+            "n_errors": findings.n_errors,
+            "otherwise_share": findings.otherwise_share,
+            "truth": {} if world is None else world.specified(*known_to(findings)),
+            "remarks": self.remarks(),
+        }
 
 
 def _telephone(

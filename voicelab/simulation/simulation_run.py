@@ -87,7 +87,6 @@ class SimulationRun:
             "callers": self.options.callers.name,
             "world": None if world is None else repr(world),
             "audio": None if self.options.telephone is None else repr(self.options.telephone),
-            "has_truth": bool(world is not None and world.truth),
             "workers": workers,
             "host": platform.node(),
             "python": platform.python_version(),

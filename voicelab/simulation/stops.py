@@ -164,10 +164,13 @@ def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:
         report = ShardReport(number)
         report.exposures = [tuple(map(row.__getitem__, EXPOSURES)) for row in rows("exposures", number)]
         report.outcomes = [tuple(map(row.__getitem__, OUTCOMES)) for row in rows("outcomes", number)]
+        report.findings.add_rows(report.exposures, report.outcomes)
+        # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
+        report.findings.speaks = True
         for session in rows("sessions", number):
-            report.count(
-                session["status"], session["n_errors"], session["caller"], session["n_replies"], session["n_otherwise"]
-            )
+            report.statuses[session["status"]] += 1
+            counts = (session["n_errors"], session["n_replies"], session["n_otherwise"])
+            report.findings.count(session["caller"], *counts)
             if session["status"] == "error":
                 report.crashed.append(session["session_index"])
         yield report

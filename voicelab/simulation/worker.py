@@ -6,7 +6,6 @@ statsmodels is imported here.
 
 import asyncio
 import gc
-import operator
 import os
 import pickle
 import signal
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from voicelab.base.records import PortabilityNote, SessionRows, column
 from voicelab.log.write import stage_shard
+from voicelab.runs.findings import Findings
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
@@ -28,8 +28,6 @@ from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.simulation.pickling import unpack
 
-_COUNTED = ("status", "n_errors", "caller", "n_replies", "n_otherwise")
-_counted = operator.itemgetter(*(column("sessions", name) for name in _COUNTED))
 _STATUS, _INDEX = column("sessions", "status"), column("sessions", "session_index")
 
 
@@ -63,8 +61,7 @@ class ShardReport:
     Attributes:
         number: Number of the shard.
         statuses: Sessions by status.
-        n_errors: Errors of handlers and tasks.
-        replies: By caller: replies of personas, and those of them that no pattern matched.
+        findings: What is to be told after the run.
         exposures: Rows of the table `exposures`.
         outcomes: Rows of the table `outcomes`.
         crashed: Indexes of sessions with status error.
@@ -74,22 +71,12 @@ class ShardReport:
 
     number: int
     statuses: Counter[str] = field(default_factory=Counter)
-    n_errors: int = 0
-    replies: dict[str, list[int]] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
     exposures: list[tuple[Any, ...]] = field(default_factory=list)
     outcomes: list[tuple[Any, ...]] = field(default_factory=list)
     crashed: list[int] = field(default_factory=list)
     notes: list[PortabilityNote] = field(default_factory=list)
     hash_seed: str | None = None
-
-    def count(self, status: str, n_errors: int, caller: str, n_replies: int, n_otherwise: int) -> None:
-        """Count a session."""
-        self.statuses[status] += 1
-        self.n_errors += n_errors
-        if n_replies:
-            counts = self.replies.setdefault(caller, [0, 0])
-            counts[0] += n_replies
-            counts[1] += n_otherwise
 
 
 # The job of the run that this process works for: it is the same for all its shards.
@@ -199,7 +186,8 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
 def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:
     for rows in sessions:
         session = rows.session
-        report.count(*_counted(session))
+        report.statuses[session[_STATUS]] += 1
+        report.findings.add(rows)
         if rows.exposures:
             report.exposures.extend(rows.exposures)
             report.outcomes.extend(rows.outcomes)

@@ -1,12 +1,12 @@
 """What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from voicelab.base.accepted_types import Cell
 from voicelab.base.checks import probability, span
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class World:
         confusions: `{what was said: {what was recognised: weight}}`, as `World.fit` finds them in a log; an empty text
             stands for words that were not heard at all. Other words err by `recognition_errors`.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
-            its variant; instead of p a function of a `random.Random` may return the value.
+            its variant; instead of p a function of a `random.Random` may return the value. A name that the sessions don't
+            have is warned of, with the nearest that they have.
 
     Raises:
         InputError: a probability is not from 0 to 1, a range is none, or the truth has another shape.
@@ -98,6 +99,57 @@ class World:
         return cls(
             recognition_errors=min(1.0, int(spoken["word_errors"].sum()) / words), confusions=confusions, **others
         )
+
+    def specified(self, variants: Mapping[str, Sequence[str]], outcomes: Collection[str]) -> dict[str, list[str]]:
+        """Return the outcomes by test whose effects the sessions have as `truth` specifies them, every name being there.
+
+        Args:
+            variants: The variants of each test that was reached.
+            outcomes: The outcomes that the handler knows, or is judged by; of none any may be specified.
+        """
+        return {
+            test: found
+            for test, effects in self.truth.items()
+            if (
+                found := [
+                    outcome
+                    for outcome, effect in effects.items()
+                    if set(effect) <= set(variants.get(test, ())) and (outcome in outcomes or not outcomes)
+                ]
+            )
+        }
+
+    def misnamed(self, variants: Mapping[str, Sequence[str]], outcomes: Collection[str]) -> list[str]:
+        """Return a sentence for each test, variant and outcome that `truth` names and that isn't there.
+
+        Args:
+            variants: As of `specified`.
+            outcomes: As of `specified`.
+        """
+        found = []
+        for test, effects in self.truth.items():
+            if test not in variants:
+                reached = ", ".join(variants) or "none"
+                found.append(
+                    f"World(truth=) names the test {test!r}, which no session has reached (reached: {reached}): its effects "
+                    f"are in no session.{did_you_mean(test, variants)}"
+                )
+                continue
+            for variant in dict.fromkeys(name for effect in effects.values() for name in effect):
+                if variant not in variants[test]:
+                    has = ", ".join(dict.fromkeys(variants[test]))
+                    found.append(
+                        f"World(truth=) names the variant {variant!r}, which the test {test!r} doesn't have (it has {has}): "
+                        f"its effect is in no session.{did_you_mean(variant, variants[test])}"
+                    )
+            for outcome in effects:
+                if outcomes and outcome not in outcomes:
+                    has = ", ".join(sorted(outcomes))
+                    found.append(
+                        f"World(truth=) names the outcome {outcome!r}, which no session has declared or set (they have {has}): "
+                        f"it is a new outcome beside them.{did_you_mean(outcome, outcomes)}"
+                    )
+        return found
 
     @property
     def mishears(self) -> bool:

@@ -57,5 +57,8 @@ class Host(Protocol):
     def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
         """Take a portability note about the line that a frame is at."""
 
+    def asked_in_vain(self, key: Given, frame: FrameType) -> None:
+        """Be told that the code at a frame asked for data that isn't there, with no default."""
+
     def fault(self, task: str) -> BaseException | None:
         """Return the exception that the world raises in a task, or None."""

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import inspect
 import itertools
+import sys
 from collections.abc import AsyncIterable, Mapping
 from types import FrameType
 from typing import Any
@@ -82,6 +83,14 @@ class SessionContext(Context):
     def experiments(self) -> SessionExperiments:
         """The tests and outcomes of the session."""
         return self._experiments
+
+    def get_data(self, key: str, default: Any = None) -> Any:
+        """Return a parameter, or what the handler has stored; what is missing is told after the run."""
+        if key in self.data:
+            return self.data[key]
+        if default is None:
+            self._host.asked_in_vain(key, sys._getframe(1))
+        return default
 
     # The tests of the SDK, without its process-wide registration of tags and callbacks.
 
