@@ -25,7 +25,7 @@ _NAMES = {
     "at": "voicelab.callers.actions",
     "Script": "voicelab.callers",
     "Persona": "voicelab.callers",
-    "personas": "voicelab.callers",
+    "personas": "voicelab.fitting",
     "mix": "voicelab.callers",
     "World": "voicelab.world.world",
     "Model": "voicelab.world.model",
@@ -91,10 +91,11 @@ if TYPE_CHECKING:
     from voicelab import plots, speech, voicerun
     from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
     from voicelab.base.errors import VoicelabError
-    from voicelab.callers import Persona, Script, mix, personas
+    from voicelab.callers import Persona, Script, mix
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
     from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule
+    from voicelab.fitting import personas
     from voicelab.handlers import load_handler
     from voicelab.handlers.samples import samples
     from voicelab.log import open_log

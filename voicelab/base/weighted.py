@@ -34,6 +34,13 @@ class Choice:
         self.items = tuple(item for item, _ in pairs)
         self._bounds = list(itertools.accumulate(weight for _, weight in pairs))
 
+    @property
+    def weights(self) -> list[tuple[Any, float]]:
+        """Each item and its weight."""
+        return [
+            (item, high - low) for item, low, high in zip(self.items, [0.0, *self._bounds], self._bounds, strict=False)
+        ]
+
     def pick(self, rng: random.Random) -> Any:
         """Return one item."""
         # Most choices are of one item: they cost no random number.
@@ -50,8 +57,8 @@ class Choice:
             return self.pick(rng)
         if len(left) == 1:
             return self.items[left[0]]
-        weights = [self._bounds[at] - (self._bounds[at - 1] if at else 0.0) for at in left]
-        return self.items[rng.choices(left, weights)[0]]
+        weights = self.weights
+        return self.items[rng.choices(left, [weights[at][1] for at in left])[0]]
 
 
 AsReply = Callable[[Any, str], Any]
@@ -99,6 +106,11 @@ class Replies:
     def to(self, text: str) -> Choice | None:
         """Return what a text calls for, or None if no pattern is found in it."""
         return next((choice for pattern, choice in self._choices if pattern.search(text)), None)
+
+    @property
+    def patterns(self) -> list[str]:
+        """The patterns, in the order in which they are looked for."""
+        return [pattern.pattern for pattern, _ in self._choices]
 
     @property
     def items(self) -> list[Any]:

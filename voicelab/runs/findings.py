@@ -114,6 +114,11 @@ class Findings:
     # --- what it means ---
 
     @property
+    def variants(self) -> dict[str, dict[str, float]]:
+        """The variants of each test that was reached, with their weights as some session declared them."""
+        return {test: json.loads(min(texts))["variants"] for test, texts in self.declarations.items()}
+
+    @property
     def otherwise_share(self) -> dict[str, float]:
         """Share of each caller's replies that were to what no pattern of it matched."""
         return {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self.replies.items()}
@@ -216,6 +221,13 @@ def _target(declaration: Mapping[str, Any]) -> str | None:
     return target if isinstance(target, str) else next(iter(declaration["conversion_metrics"]), None)
 
 
+def targets_of(findings: Findings) -> tuple[str, ...]:
+    """Return what sessions are to reach: the targets of the tests; without tests what the handler sets."""
+    texts = [text for texts in findings.declarations.values() for text in sorted(texts)]
+    targets = dict.fromkeys(target for text in texts if (target := _target(json.loads(text))))
+    return tuple(targets or sorted(findings.outcomes))
+
+
 # --- the world's truth -----------------------------------------------------------------------------------------------
 
 
@@ -252,4 +264,4 @@ def warn(sentences: Iterable[str]) -> None:
         warnings.warn_explicit(sentence, UserWarning, file, line, registry={})
 
 
-__all__ = ["Findings", "known_to", "tell", "warn"]
+__all__ = ["Findings", "known_to", "targets_of", "tell", "warn"]

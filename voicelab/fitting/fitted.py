@@ -1,0 +1,163 @@
+"""What `vl.personas.fit` returns: the temperaments fitted to an agent, and a card of what the agent asks and they answer."""
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicelab.base.weighted import Choice
+from voicelab.callers import Persona, Personas
+from voicelab.fitting.answers import answer_in_words
+from voicelab.fitting.prompt_evidence import Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = ("cooperative", "impatient", "hesitant")
+_MOST_ANSWERS = 4
+_NOT_FOUND = "not found"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a fitted persona came in conversations that were held to see it.
+
+    Attributes:
+        sessions: Conversations.
+        reached: Those that reached every target.
+    """
+
+    sessions: int
+    reached: int
+
+
+class FittedPersonas(Personas):
+    """The stock temperaments, fitted to one agent: attributes `cooperative`, `hesitant`, ..., and all of them as `mix`.
+
+    Args:
+        handler: The handler's name.
+        personas: The personas.
+        questions: What the agent asks, in order.
+        sessions: Conversations that it took to find out.
+        targets: Outcomes that the agent's tests are judged by.
+        reached: How often each persona reached them.
+        unanswered: The questions that no answer was found to.
+        remarks: What else should be known, a sentence each.
+    """
+
+    def __init__(
+        self,
+        handler: str,
+        personas: Sequence[Persona],
+        questions: Sequence[Question],
+        sessions: int,
+        targets: Sequence[str],
+        reached: dict[str, Reached],
+        unanswered: Sequence[str],
+        remarks: Sequence[str],
+    ) -> None:
+        super().__init__(*personas)
+        self.handler = handler
+        self.sessions = sessions
+        self.targets = tuple(targets)
+        self.reached = reached
+        self.unanswered = list(dict.fromkeys(unanswered))
+        self.remarks = list(remarks)
+        self._questions = list(questions)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a question: question, asks_for, sessions (in which it was heard), and what each persona answers."""
+        import pandas as pd
+
+        rows = [
+            {
+                "question": question.prompt.text or "(the agent waits)",
+                "asks_for": question.prompt.kind,
+                "sessions": question.sessions,
+                **{name: self._answer(name, question) for name in _SHOWN},
+            }
+            for question in self._shown
+        ]
+        return pd.DataFrame(rows, columns=["question", "asks_for", "sessions", *_SHOWN])
+
+    @property
+    def _shown(self) -> list[Question]:
+        # One that was read in two ways is shown once.
+        shown = {question.prompt.text: question for question in self._questions if question.asks or question.understood}
+        return list(shown.values())
+
+    def _answer(self, name: str, question: Question) -> str:
+        persona: Persona = getattr(self, name)
+        choice = persona.opening if not question.prompt.key else persona.replies.to(question.prompt.text)
+        return _NOT_FOUND if choice is None or question.prompt.text in self.unanswered else _in_words(choice)
+
+    # --- display ---
+
+    def __repr__(self) -> str:
+        facts = [f"fitted to {self.handler!r}", _count(sum(question.asks for question in self._shown), "question")]
+        if self.unanswered:
+            facts.append(f"{len(self.unanswered)} without an answer")
+        if (own := self.reached.get("cooperative")) is not None:
+            facts.append(f"cooperative reaches {self._goal} in {own.reached} of {own.sessions}")
+        return f"FittedPersonas({', '.join(facts)})"
+
+    @property
+    def _goal(self) -> str:
+        return " and ".join(self.targets) or "the end"
+
+    def _sentences(self) -> Iterator[str]:
+        yield f"{_count(len(self._questions), 'prompt')} heard in {self.sessions:,} conversations with {self.handler}."
+        if self.reached:
+            shares = ", ".join(f"{name} in {own.reached} of {own.sessions}" for name, own in self.reached.items())
+            yield f"Conversations that reach {self._goal}: {shares}."
+        yield from self.remarks
+        if self.unanswered:
+            yield (
+                f"No answer was found to: {'; '.join(repr(text) for text in self.unanswered[:5])}. Give some, e.g. "
+                "vl.personas.fit(handler, answers={'loyalty number': '12345678'})."
+            )
+
+    def __str__(self) -> str:
+        lines = [repr(self), ""]
+        for question in self._shown:
+            lines.append(f"{question.prompt.text or '(the agent waits)'}  [{question.prompt.kind}]")
+            lines += [f"    {name:<12} {self._answer(name, question)}" for name in _SHOWN]
+        return "\n".join([*lines, "", *self._sentences()])
+
+    def _repr_html_(self) -> str:
+        left = "style='text-align:left;vertical-align:top;padding:3px 12px 3px 0'"
+        heads = "".join(f"<th {left}>{head}</th>" for head in ("the agent asks", "for", *_SHOWN))
+        rows = "".join(self._row(question, left) for question in self._shown)
+        sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in self._sentences())
+        return (
+            f"<div style='font:13px/1.5 system-ui,sans-serif;max-width:980px'><b>Personas fitted to "
+            f"{html.escape(self.handler)}</b><table style='border-collapse:collapse;margin:6px 0'><thead><tr>{heads}</tr>"
+            f"</thead><tbody>{rows}</tbody></table><div style='opacity:.85'>{sentences}</div></div>"
+        )
+
+    def _row(self, question: Question, left: str) -> str:
+        cells = [question.prompt.text or "(the agent waits)", question.prompt.kind]
+        shown = "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in cells)
+        for name in _SHOWN:
+            answer = self._answer(name, question)
+            # A red that is read on white and on black alike.
+            text = f"<span style='color:#d1403a'>{answer}</span>" if answer == _NOT_FOUND else html.escape(answer)
+            shown += f"<td {left}>{text}</td>"
+        return f"<tr>{shown}</tr>"
+
+
+def _in_words(choice: Choice) -> str:
+    weights: dict[str, float] = {}
+    for item, weight in choice.weights:
+        said: str = answer_in_words(item)
+        weights[said] = weights.get(said, 0.0) + weight
+    total = sum(weights.values())
+    ranked = sorted(weights.items(), key=lambda pair: -pair[1])
+    if len(ranked) == 1:
+        return ranked[0][0]
+    more = f", {len(ranked) - _MOST_ANSWERS} more" if len(ranked) > _MOST_ANSWERS else ""
+    return ", ".join(f"{said} {weight / total:.0%}" for said, weight in ranked[:_MOST_ANSWERS]) + more
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

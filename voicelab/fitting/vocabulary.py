@@ -1,0 +1,96 @@
+"""The words that a handler listens for, as far as they stand in its source, or in the patterns of its language model.
+
+An agent that asks "How can I help?" doesn't say what it understands. Its source does: `if "refund" in text`.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from voicelab.handlers import SourceText
+from voicelab.handlers.source import parse
+
+_LISTENS = frozenset({"search", "match", "fullmatch", "findall", "compile", "startswith", "endswith", "count", "find"})
+_DECLARES = frozenset({"add_test", "experiment", "add"})
+# Names of events, roles and settings, which handlers compare with as well.
+_NOT_SAID = frozenset({
+    "start", "text", "dtmf", "timeout", "stop", "custom", "user", "assistant", "agent", "system", "tool", "speech", "nova",
+    "boolean", "integer", "float", "string", "count", "name", "data", "source", "digits", "formal", "casual", "",
+    "content_sentence", "tool_call", "production", "development",
+})  # fmt: skip
+_MOST_WORDS, _MOST_CHARACTERS, _MOST = 5, 40, 60
+
+
+def words_heard(sources: Iterable[SourceText], patterns: Iterable[str] = (), values: Iterable[Any] = ()) -> list[str]:
+    """Return what a handler may listen for, the likeliest first, at most 60.
+
+    Args:
+        sources: Its source.
+        patterns: The patterns of the language model that answers for it.
+        values: What else may be asked for: parameters of the session.
+    """
+    compared: list[str] = []
+    listed: list[str] = []
+    for source in sources:
+        tree = parse(source.text)
+        if tree is not None:
+            for node in _in_order(tree):
+                compared += _compared(node)
+                listed += _listed(node)
+    modelled = [word for pattern in patterns for word in words_of_pattern(pattern)]
+    given = [str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+    said = (word.strip() for word in (*modelled, *compared, *listed, *given))
+    return list(dict.fromkeys(word for word in said if _could_be_said(word)))[:_MOST]
+
+
+def words_of_pattern(pattern: str) -> list[str]:
+    """Return words that a regular expression finds: its alternatives, without what isn't text."""
+    plain = re.sub(r"\[[^\]]*\]|\(\?[:=!<][=!]?|\\[bBAZ]|[()^$?*+]|\{[\d,]*\}", "", pattern.replace(r"\d+", "12345"))
+    plain = re.sub(r"\\d", "5", plain)
+    plain = re.sub(r"\\s|\\W|\.", " ", plain)
+    return [" ".join(part.replace("\\", "").split()) for part in plain.split("|")]
+
+
+def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield nodes in the order of the source, without the declarations of tests, whose variants nobody says."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in _DECLARES):
+            yield from _in_order(child)
+
+
+def _compared(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Compare):
+        return [text for side in (node.left, *node.comparators) for text in _texts(side)]
+    if isinstance(node, ast.MatchValue):
+        return _texts(node.value)
+    if isinstance(node, ast.comprehension):  # any(word in text for word in ("refund", "money back"))
+        return _texts(node.iter)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LISTENS and node.args:
+        return [word for text in _texts(node.args[0]) for word in words_of_pattern(text)]
+    return []
+
+
+def _listed(node: ast.AST) -> list[str]:
+    """Return the texts of a list or a dict that is given a name: a menu, a table of prices."""
+    if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+        node.value, ast.Dict | ast.Set | ast.Tuple | ast.List
+    ):
+        return _texts(node.value)
+    return []
+
+
+def _texts(node: ast.AST | None) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.Dict):
+        return [text for key in node.keys for text in _texts(key)]
+    if isinstance(node, ast.Set | ast.Tuple | ast.List):
+        return [text for item in node.elts for text in _texts(item)]
+    return []
+
+
+def _could_be_said(word: str) -> bool:
+    plain = len(word) <= _MOST_CHARACTERS and len(word.split()) <= _MOST_WORDS
+    return plain and word.lower() not in _NOT_SAID and bool(re.fullmatch(r"[\w' .,&+-]+", word)) and "_" not in word
