@@ -321,12 +321,66 @@ def test_a_stock_persona_ends_every_conversation(name):
         ({"reaction_s": -1}, "(shortest, longest)"),
         ({"barge_in": 1.5}, "barge_in is 1.5"),
         ({"barge_in": "often"}, "barge_in is 'often'"),
+        ({"max_repeats": -1}, "max_repeats is -1"),
+        ({"otherwise": lambda: "yes"}, "the function <lambda> takes (), must take `heard`, or `heard` and `rng`"),
+        ({"otherwise": lambda heard, words: "yes"}, "must take `heard`, or `heard` and `rng`"),
     ],
 )
 def test_a_persona_that_cant_be_meant_is_refused(options, message):
     with pytest.raises(InputError) as caught:
         Persona(**({"name": "p"} | options))
     assert message in str(caught.value)
+
+
+def test_a_function_replies_to_what_it_is_told_by_chance_that_repeats():
+    def by_word(heard):
+        return f"{heard.text.split()[-1]} at {heard.time_s > 0}"
+
+    def drawn(heard, rng):
+        return {f"number {rng.random()}": 1}.popitem()[0] if heard.timeouts == 0 else None
+
+    persona = Persona("p", replies={"price": {by_word: 1}}, otherwise=drawn, max_turns=2)
+    handler = agent(says("the price") + says("something else", "text"))
+    first, again = play(handler, persona), play(handler, persona)
+    assert texts(first)[0] == "price at True"
+    assert texts(first)[1].startswith("number 0.")
+    assert texts(first) == texts(again)
+
+
+def test_a_function_may_press_keys_stay_silent_or_leave():
+    replies = iter([press("1"), None, hang_up()])
+    handler = agent(says("Well?") + says("Yes?", "dtmf") + says("Yes?", "timeout"))
+    played = play(handler, Persona("p", otherwise=lambda heard: next(replies)))
+    assert played.input_names == ["start", "dtmf", "timeout", "stop"]
+
+
+def test_a_function_that_returns_no_reply_is_named_in_the_session():
+    played = play(agent(says("hello")), Persona("p", otherwise=lambda heard: 5))
+    assert played.status == "error"
+    assert "p: otherwise: the function <lambda> returned 5, must return text" in played.errors[0].data["message"]
+
+
+def test_asked_the_same_again_a_persona_says_something_else_and_gives_up_in_the_end():
+    persona = Persona("p", replies={"size": {"small": 50, "large": 1, "medium": 1}}, otherwise="hm", max_repeats=3)
+    for played in play_many(agent(says("What size?") + says("What size?", "text")), persona, 20):
+        assert sorted(texts(played)[:3]) == ["large", "medium", "small"]
+        assert len(texts(played)) == 4
+        assert played.status == "hangup"
+    endless = Persona("p", otherwise="hm", max_repeats=None, max_turns=9)
+    assert len(texts(play(agent(says("What?") + says("What?", "text")), endless))) == 9
+
+
+@pytest.mark.parametrize("name", sorted(persona.name for persona in personas))
+def test_no_stock_persona_says_the_same_over_and_over_to_an_agent_that_repeats_itself(name):
+    handler = agent(says("Shall I book it for you?") + says("Shall I book it for you?", "text"))
+    for played in play_many(handler, getattr(personas, name), 30):
+        assert max(Counter(texts(played)).values(), default=0) <= 4
+
+
+def test_a_persona_that_does_not_exist_is_asked_for_by_its_nearest_name():
+    with pytest.raises(AttributeError, match=r"no persona 'coperative'.*Did you mean 'cooperative'"):
+        personas.coperative  # noqa: B018
+    assert {caller.name for caller in personas.mix.callers} == {persona.name for persona in personas}
 
 
 # --- mixtures, other callers -----------------------------------------------------------------------------------------

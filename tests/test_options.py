@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import re
 
+import pandas as pd
 import pytest
 
 import voicelab as vl
@@ -74,3 +75,35 @@ def test_parameters_of_single_sessions_come_from_rows_or_a_function():
     assert options.parameters_of(0) == ({"n": 0}, {"other": False, "greeting": False})
     with pytest.raises(InputError, match="must be a dict whose keys are text"):
         SessionOptions.checked(SILENT, None, parameters=each)
+
+
+def test_a_table_of_another_length_is_drawn_from_or_gone_through():
+    contacts = pd.DataFrame({"name": ["Ann", "Bob", "Cy"]})
+    with pytest.raises(InputError, match=r"has 3 rows and sessions is 300: .*vl\.draw_rows\(frame\)"):
+        SessionOptions.checked(SILENT, None, parameters=contacts, sessions=300)
+
+    def names(how, seed):
+        options = SessionOptions.checked(SILENT, None, parameters=vl.draw_rows(contacts, how), sessions=300, seed=seed)
+        return [options.parameters_of(index)[0]["name"] for index in range(300)]
+
+    assert names("cycle", 0) == ["Ann", "Bob", "Cy"] * 100
+    assert names("sample", 1) == names("sample", 1) != names("sample", 2)
+    assert min(map(names("sample", 1).count, ["Ann", "Bob", "Cy"])) > 70
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (({"a": 1},), "must be a DataFrame"),
+        ((pd.DataFrame({"a": []}),), "without rows"),
+        ((pd.DataFrame({"a": [1]}), "shuffle"), "must be 'sample' or 'cycle'"),
+    ],
+)
+def test_rows_that_cant_be_drawn_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        vl.draw_rows(*arguments)
+
+
+def test_a_misspelt_key_of_the_configuration_gets_the_nearest_and_all_there_are():
+    with pytest.raises(InputError, match=r"'timout', .*Did you mean 'timeout'.* Its keys: input_type, .*stt_model"):
+        SessionOptions.checked(SILENT, None, configuration={"timout": 3})

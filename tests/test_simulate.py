@@ -350,11 +350,6 @@ def test_rerun_is_the_same_session_again(reference):
         pd.testing.assert_frame_equal(reference.rerun(index).to_frame(), logged.to_frame())
 
 
-def test_the_share_of_replies_that_fell_to_otherwise_is_reported(reference):
-    assert 0 < reference.manifest["otherwise_share"]["cooperative"] < 1
-    assert reference.sessions()["n_replies"].sum() > reference.sessions()["n_otherwise"].sum() > 0
-
-
 def test_a_finished_log_of_the_same_run_is_opened(reference, capsys):
     again = simulate(reference.path, world=vl.World(0.1, (0, 0.2), 0.02))
     assert again.run_id == reference.run_id

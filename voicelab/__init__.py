@@ -18,6 +18,7 @@ _NAMES = {
     "samples": "voicelab.handlers.samples",
     "run": "voicelab.runs.jobs",
     "offload": "voicelab.runs.jobs",
+    "draw_rows": "voicelab.runs.drawn_rows",
     "silence": "voicelab.callers.actions",
     "press": "voicelab.callers.actions",
     "interrupt": "voicelab.callers.actions",
@@ -66,6 +67,7 @@ __all__ = [
     "at",
     "calibrate",
     "check_srm",
+    "draw_rows",
     "hang_up",
     "interrupt",
     "load_handler",
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
     from voicelab.handlers import load_handler
     from voicelab.handlers.samples import samples
     from voicelab.log import open_log
+    from voicelab.runs.drawn_rows import draw_rows
     from voicelab.runs.jobs import offload, run
     from voicelab.runtime import sdk
     from voicelab.simulation.simulating import simulate

@@ -41,7 +41,12 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
     """
     found = [f"The rule's {remark}" for remark in data.rule.remarks]
     if data.outcome is not None and not monitor.recorded:
-        found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.")
+        fit = (
+            " vl.personas.fit(handler) makes callers who answer what this agent asks."
+            if "simulated" in data.source
+            else ""
+        )
+        found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.{fit}")
     elif not monitor.varied:
         found.append("The outcome never varies: nothing can be compared.")
     elif nothing_varies_within(monitor):

@@ -17,6 +17,8 @@ from voicelab.runs.jobs import Job, play
 _MOST_STEPS = 30
 """Answers in one conversation; who isn't through by then goes round in circles."""
 _PATIENCE = 3
+_HOPELESS = 20
+"""Conversations after which a handler is given up that does nothing but fail."""
 _POLISHED = 2
 """Of the best answers to a question how many are tried in other words too."""
 
@@ -41,6 +43,12 @@ class Explored:
     targets: tuple[str, ...] = ()
     n_replies: int = 0
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether every conversation had an error, and no answer was understood."""
+        questions = self.evidence.questions.values()
+        return self.n_failed == self.n_sessions and not any(question.understood for question in questions)
+
 
 def explore(job: Job, evidence: PromptEvidence, sessions: int, seed: int) -> Explored:
     """Talk to a handler and return what was found out.
@@ -62,7 +70,7 @@ def explore(job: Job, evidence: PromptEvidence, sessions: int, seed: int) -> Exp
             polish_at = 0  # once
             _polish(evidence)
             news_at = index
-        elif index - news_at > quiet:
+        elif index - news_at > quiet or (index == _HOPELESS and explored.hopeless):
             break
         record = play(in_turn(job, findings, index, explorer), index, findings=findings)
         _take(explored, explorer, record, findings)

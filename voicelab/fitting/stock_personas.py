@@ -136,15 +136,13 @@ def _checked_answers(given: Mapping[str, Any] | None) -> list[tuple[re.Pattern[s
 
 
 def _refuse_hopeless(explored: Explored, name: str) -> None:
-    questions = explored.evidence.questions.values()
-    understood = any(question.understood for question in questions)
-    if explored.n_failed == explored.n_sessions and not understood:
+    if explored.hopeless:
         error, n = explored.errors.most_common(1)[0]
         raise InputError(
             f"{name} fails in all of {explored.n_sessions} conversations, in {n} by {error}. There is nothing to fit callers to: "
             "mend it first; vl.run(handler, ['hello']) shows the conversation."
         )
-    if not any(question.prompt.key for question in questions):
+    if not any(question.prompt.key for question in explored.evidence.questions.values()):
         raise InputError(
             f"{name} says nothing in {explored.n_sessions} conversations: there is nothing to fit callers to. vl.run(handler, "
             "['hello']) shows what it does; give the options that it needs, such as parameters= or model=."

@@ -15,6 +15,7 @@ from voicelab.base.seeds import Seeds, session_id
 from voicelab.callers import CallerLike, Heard, Mix
 from voicelab.handlers import Handler, HandlerLike, VariablesLike
 from voicelab.record.session_record import SessionRecord, SideBySide
+from voicelab.runs.drawn_rows import DrawnRows
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
@@ -118,7 +119,7 @@ def run(
     handler: HandlerLike,
     inputs: CallerLike = (),
     seed: int = 0,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | DrawnRows | None = None,
     variables: VariablesLike | None = None,
     environment: str | None = None,
     variants: Mapping[str, str] | Literal["each"] | None = None,
@@ -140,7 +141,7 @@ def run(
         inputs: What the caller does: a list of texts, SDK events and `vl.silence()`, `vl.press()`, `vl.interrupt()`,
             `vl.hang_up()`, `vl.at()`; or any caller. Without inputs the session is the opening alone.
         seed: Everything random in the session follows from it.
-        parameters: What the handler reads with `context.get_data`.
+        parameters: What the handler reads with `context.get_data`: a dict, or `vl.draw_rows(frame)`.
         variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
         variants: `{test: variant}` forces variants; `"each"` runs the same caller once for each variant.

@@ -18,6 +18,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
+from voicelab.runs.drawn_rows import DrawnRows, rows_of
 from voicelab.runtime import sdk
 from voicelab.world.model import Model, as_model
 from voicelab.world.world import World
@@ -32,9 +33,9 @@ EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 Rows = Sequence[Mapping[str, Any]]
 """Parameters of single sessions, one dict each."""
-Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | Rows
-ParametersLike: TypeAlias = "Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | pd.DataFrame | None"
-"""Parameters as they are given: one dict for all sessions or none, a function of the index, or a frame with one row a session."""
+Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | Rows | DrawnRows
+ParametersLike: TypeAlias = "Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | pd.DataFrame | DrawnRows | None"
+"""Parameters as they are given: one dict for all sessions or none, a function of the index, or a frame with a row a session."""
 
 
 def checked_dict(what: str, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -120,8 +121,8 @@ class SessionOptions:
     Attributes:
         handler: The handler, with its variables and its environment.
         callers: A caller, or a mixture of them; None where a person calls.
-        parameters: What the handler reads with `get_data`: a dict, a function of the session's index, or a tuple with a
-            dict for each session.
+        parameters: What the handler reads with `get_data`: a dict, a function of the session's index, a tuple with a
+            dict for each session, or rows to draw from.
         run_test: The SDK's `runTest`: False for a test that has stopped.
         telephone: Makes sound of the callers' words; None where they are text.
         seed: Everything random in the run follows from it.
@@ -169,7 +170,8 @@ class SessionOptions:
             callers: A caller, or a list of inputs; None where a person calls.
             variables: On top of the handler's own; a dict or a .env file.
             environment: In place of "development".
-            parameters: A dict; with `sessions` also a frame with one row a session, or a function of the index.
+            parameters: A dict, or rows to draw from; with `sessions` also a frame with one row a session, or a function of
+                the index.
             run_test: `{test: False}` for a test that has stopped.
             sessions: How many sessions the run has; None for one.
             telephone: Makes sound of the callers' words.
@@ -193,6 +195,8 @@ class SessionOptions:
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
         """Return what the handler of a session reads, and the SDK's `runTest` for it."""
+        if isinstance(self.parameters, DrawnRows):
+            return self.split(self.parameters.at(self.seed, index))
         if callable(self.parameters):
             return self.split(parameters_at(self.parameters, index))
         if isinstance(self.parameters, Sequence):
@@ -236,6 +240,9 @@ def _checked_parameters(
         InputError: they are no dict with text keys, hold `functionId`, or a `runTest` of another shape; or there are
             not as many rows as sessions.
     """
+    if isinstance(given, DrawnRows):
+        _check_own_keys(given.rows)
+        return given, _run_tests("run_test", run_test or {})
     if sessions is None or given is None or isinstance(given, Mapping):
         return _split(given, run_test)
     if callable(given):
@@ -244,19 +251,27 @@ def _checked_parameters(
     if hasattr(given, "to_dict") and hasattr(given, "columns"):
         return _rows(given, sessions), _run_tests("run_test", run_test or {})
     raise InputError(
-        f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, or a function of "
-        "the session's index."
+        f"parameters is {type(given).__name__}, must be a dict, a DataFrame with one row a session, vl.draw_rows(frame), or "
+        "a function of the session's index."
     )
 
 
 def _rows(frame: "pd.DataFrame", sessions: int) -> tuple[dict[str, Any], ...]:
     if len(frame) != sessions:
-        raise InputError(f"parameters has {len(frame)} rows and sessions is {sessions}: give one row a session.")
-    rows = tuple({str(key): value for key, value in row.items()} for row in frame.to_dict("records"))
-    if {"runTest", "functionId"} & set(frame.columns):
+        raise InputError(
+            f"parameters has {len(frame):,} rows and sessions is {sessions:,}: give one row a session, or "
+            "parameters=vl.draw_rows(frame), which draws a row for each session (how='cycle' takes them in order)."
+        )
+    rows = rows_of(frame)
+    _check_own_keys(rows)
+    return rows
+
+
+def _check_own_keys(rows: Rows) -> None:
+    """Refuse rows that hold a key of the SDK's own which can't be meant."""
+    if {"runTest", "functionId"} & set(rows[0] if rows else ()):
         for row in rows:
             _split(row, None)
-    return rows
 
 
 def _split(

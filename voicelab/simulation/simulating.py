@@ -78,7 +78,7 @@ def simulate(
         seed: Everything random follows from it.
         log: Folder of the log; None for a temporary one that lives as long as the returned log.
         parameters: What the handler reads with `context.get_data`: a dict for all sessions, a DataFrame with one row a
-            session, or a function of the session's index.
+            session, `vl.draw_rows(frame)` for one of another length, or a function of the session's index.
         variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
         variants: `{test: variant}` forces variants; forced sessions decide nothing.
