@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from voicelab import sdk
 from voicelab.base.records import Event
 from voicelab.callers.gate import NOT_ALLOWED, NOT_INTERRUPTIBLE, closed_because, in_words
 from voicelab.record.lanes import LANES, Lanes, spans_of
+from voicelab.record.session_record import SideBySide
 from voicelab.record.svg import svg
 from voicelab.session.turns import TurnTaking
 
@@ -362,6 +364,37 @@ def test_the_drawing_is_escaped_and_named():
     assert "<script>" not in drawing
     assert "aria-label='Timeline of the session" in drawing
     assert all(f">{lane.capitalize()}<" in drawing for lane in LANES)
+
+
+def test_lanes_that_hold_nothing_are_not_drawn():
+    drawing = svg(events_of((0.0, "input:start", {}), (9.0, "input:stop", {})), 9.0)
+    assert [lane for lane in LANES if f">{lane.capitalize()}<" in drawing] == ["caller", "agent"]
+    assert ">open<" not in drawing
+
+
+def test_an_errors_cross_stands_on_no_tasks_name():
+    rows = [(1.0 + at, "log:debug", {"message": "m"}) for at in range(8)]
+    events = [
+        *events_of((0.0, "input:start", {}), (20.0, "input:stop", {})),
+        *(replace(event, seq=event.seq + 2, task_name="place_order", background=True) for event in events_of(*rows)),
+        Event(20, 1.0, 0, "system", "error", {"message": "no"}, True, "place_order"),
+    ]
+    drawing = svg(events, 20.0)
+    cross = float(re.search(r"d='M([\d.]+) [\d.]+l1.2", drawing)[1])
+    name = float(re.search(r"<text x='([\d.]+)'[^>]*>place_order<", drawing)[1])
+    assert name >= cross + 4
+
+
+def test_records_side_by_side_have_their_timelines_below_each_other_on_one_scale():
+    both = SideBySide({"short": vl.run(talker, []), "long": vl.run(talker, ["yes", "yes", "yes"])})
+    page = both._repr_html_()
+    drawings = page.split("<svg")[1:]
+    axes = [re.findall(r"<text x='([\d.]+)' [^>]*>(\d+ s)</text>", drawing) for drawing in drawings]
+    assert len(axes) == 2
+    assert axes[0] == axes[1]
+    # Wide, not in the columns of the conversations; and never so narrow that letters are too small.
+    assert page.index("<svg") > page.rindex("role='log'")
+    assert all("min-width:720px" in drawing for drawing in drawings)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 3, 65, 4000])

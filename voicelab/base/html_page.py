@@ -19,7 +19,7 @@ _PAGE = """<!doctype html>
 <style>
 :root{{color-scheme:light dark;--page:#f6f7f9;--ink:#1d232e}}
 @media (prefers-color-scheme:dark){{:root{{--page:#0e1116;--ink:#e7e9ee}}}}
-body{{margin:0 auto;max-width:1100px;padding:24px 20px 40px;background:var(--page);color:var(--ink);
+body{{margin:0 auto;max-width:1200px;padding:24px 20px 40px;background:var(--page);color:var(--ink);
 font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}}
 </style>
 </head>

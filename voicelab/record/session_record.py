@@ -1,6 +1,5 @@
 """One session as a person reads it: `vl.run` returns it, `log.session(id)` opens it."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -23,9 +22,9 @@ from voicelab.base.records import (
     event_rows,
 )
 from voicelab.record.caller_as_script import script_of
-from voicelab.record.html import card
+from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_of, text_line
-from voicelab.record.svg import svg
+from voicelab.record.svg import seconds_drawn, svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +201,12 @@ class SessionRecord:
         rows = [text_line(line) for line in self.lines()]
         return "\n".join([*rows, "", *(f"{name:>9}  {text}" for name, text in self._summary.items())])
 
+    def card_parts(self, *, length_s: float | None = None) -> tuple[Iterator[Line], dict[str, str], str]:
+        """Return what the card is made of: conversation, facts and timeline, on an axis of some length in seconds."""
+        return self.lines(), self._summary, svg(self.events, self.duration_s, length_s=length_s)
+
     def _repr_html_(self) -> str:
-        return card(self.lines(), self._summary, svg(self.events, self.duration_s))
+        return card(*self.card_parts())
 
 
 class SideBySide(Mapping[str, SessionRecord]):
@@ -236,11 +239,11 @@ class SideBySide(Mapping[str, SessionRecord]):
         return write_page(path, f"Each variant: {', '.join(self._records)}", self._repr_html_())
 
     def _repr_html_(self) -> str:
-        columns = "".join(
-            f"<div style='flex:1 1 260px;min-width:0'><b>{html.escape(variant)}</b>{record._repr_html_()}</div>"
-            for variant, record in self._records.items()
+        records = self._records.values()
+        longest_s = max((seconds_drawn(record.events, record.duration_s) for record in records), default=0.0)
+        return cards_side_by_side(
+            {variant: record.card_parts(length_s=longest_s) for variant, record in self._records.items()}
         )
-        return f"<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>{columns}</div>"
 
 
 def _event(

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from voicelab.base.records import Event
@@ -20,16 +20,23 @@ _MOST_TICKS = 12
 _PIXELS_A_LETTER = 6.2
 _LEAST_LETTERS = 4
 _LEAST_WIDTH = 2.0
+_LEAST_SHOWN = 720
+"""Pixels below which the picture scrolls rather than shrinks: its letters would be too small to read."""
+_ALWAYS: tuple[LaneName, ...] = ("caller", "agent")
+"""Lanes that are drawn empty too; the others where they hold something."""
+_OF_A_CROSS = 8
+"""Pixels from the middle of a cross to what may stand beside it."""
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """Where things stand: pixels of a time, and of a lane."""
+    """Where things stand: pixels of a time, of a lane, and of the errors in each row of a lane."""
 
     scale: float
     lanes: dict[LaneName, tuple[int, int]]
     rows: int
     bottom: int
+    crosses: dict[tuple[LaneName, int], list[float]]
 
     def x(self, time_s: float) -> float:
         return _LEFT + time_s * self.scale
@@ -41,46 +48,68 @@ class _Scene:
         return y + span.row * slot, slot
 
 
-def svg(events: Sequence[Event], duration_s: float) -> str:
+def svg(events: Sequence[Event], duration_s: float, *, length_s: float | None = None) -> str:
     """Return the timeline of a session as an SVG element; an empty text where nothing happened.
 
     Args:
         events: The session's events.
         duration_s: Its length.
+        length_s: Length of the axis, such as that of the longest of several sessions below each other; by default the
+            session's own.
     """
     spans = spans_of(events, duration_s)
     if not spans:
         return ""
-    length_s = max([duration_s, *(span.end_s or span.start_s for span in spans)]) or 1.0
+    own_s = _seconds_drawn(spans, duration_s)
+    length_s = max(own_s, length_s or 0.0) or 1.0
     scene = _scene(spans, length_s)
     drawn = list(_told_apart(spans, scene))
     timed = sorted((span for span in drawn if span.kind == "span"), key=lambda span: span.start_s)
     moments = [span for span in drawn if span.kind in {"mark", "tick"}]
     rooms = _rooms([*timed, *moments], scene)
-    parts = [*_ground(scene, length_s), *_axis(scene, length_s), *_turns(drawn, scene)]
+    parts = [*_ground(scene, own_s), *_axis(scene, length_s), *_turns(drawn, scene)]
     beside = _rooms(timed, scene)
     for span in timed:
         parts += _bar(span, scene, beside[id(span)])
     for span in moments:
         parts += _moment(span, scene, rooms[id(span)])
     height = scene.bottom + _AXIS
-    label = f"Timeline of the session, {duration_s:.1f} seconds: {', '.join(lane.capitalize() for lane in LANES)}"
+    lanes = ", ".join(lane.capitalize() for lane in scene.lanes)
     return (
-        f"<svg viewBox='0 0 {_WIDTH} {height}' role='img' aria-label='{label}' "
-        "style='width:100%;height:auto;display:block;margin-top:10px;font:11px var(--jp-ui-font-family,system-ui,sans-serif)'"
-        f" fill='currentColor'>{''.join(parts)}</svg>"
+        "<div style='overflow-x:auto;margin-top:10px'>"
+        f"<svg viewBox='0 0 {_WIDTH} {height}' role='img' "
+        f"aria-label='Timeline of the session, {duration_s:.1f} seconds: {lanes}' "
+        f"style='width:100%;min-width:{_LEAST_SHOWN}px;height:auto;display:block;"
+        "font:11px var(--jp-ui-font-family,system-ui,sans-serif)'"
+        f" fill='currentColor'>{''.join(parts)}</svg></div>"
     )
+
+
+def seconds_drawn(events: Sequence[Event], duration_s: float) -> float:
+    """Return how long a session's timeline is; tasks may go on after the session's end."""
+    return _seconds_drawn(spans_of(events, duration_s), duration_s)
+
+
+def _seconds_drawn(spans: Iterable[Span], duration_s: float) -> float:
+    return max([duration_s, *(span.end_s or span.start_s for span in spans)])
 
 
 def _scene(spans: Sequence[Span], length_s: float) -> _Scene:
     rows = 1 + max((span.row for span in spans), default=0)
+    used = {span.lane for span in spans}.union(_ALWAYS)
     lanes: dict[LaneName, tuple[int, int]] = {}
     y = _TOP
     for lane in LANES:
-        height = _HEIGHTS[lane] * (rows if lane == "tasks" else 1)
-        lanes[lane] = (y, height)
-        y += height
-    return _Scene((_WIDTH - _LEFT - _RIGHT) / length_s, lanes, rows, y)
+        if lane in used:
+            height = _HEIGHTS[lane] * (rows if lane == "tasks" else 1)
+            lanes[lane] = (y, height)
+            y += height
+    scale = (_WIDTH - _LEFT - _RIGHT) / length_s
+    crosses: dict[tuple[LaneName, int], list[float]] = {}
+    for span in spans:
+        if span.tone == "error" and span.kind != "span":
+            crosses.setdefault((span.lane, span.row), []).append(_LEFT + span.start_s * scale)
+    return _Scene(scale, lanes, rows, y, crosses)
 
 
 def _told_apart(spans: Sequence[Span], scene: _Scene) -> Iterator[Span]:
@@ -97,12 +126,14 @@ def _told_apart(spans: Sequence[Span], scene: _Scene) -> Iterator[Span]:
 # --- what stands behind ---
 
 
-def _ground(scene: _Scene, length_s: float) -> Iterator[str]:
+def _ground(scene: _Scene, own_s: float) -> Iterator[str]:
     for lane, (y, height) in scene.lanes.items():
         yield f"<text x='2' y='{y + height / 2 + 4:g}' opacity='.65'>{lane.capitalize()}</text>"
         yield f"<path d='M{_LEFT} {y + height}H{_WIDTH - _RIGHT}' stroke='currentColor' opacity='.12'/>"
+    if "gate" not in scene.lanes:
+        return
     y, height = scene.lanes["gate"]
-    width = length_s * scene.scale
+    width = own_s * scene.scale
     yield f"<rect x='{_LEFT}' y='{y + 6}' width='{width:.1f}' height='{height - 12}' fill='{_COLOURS['closed']}' opacity='.18'/>"
     yield f"<text x='{_LEFT + 5}' y='{y + 15}' opacity='.65'>open</text>"
 
@@ -141,7 +172,7 @@ def _bar(span: Span, scene: _Scene, room: float) -> Iterator[str]:
         colour = _COLOURS["cut"]
         yield f"<rect x='{x + width - red:.1f}' y='{y + 4:g}' width='{red:.1f}' height='{height:g}' fill='{colour}'/>"
         yield f"<text x='{x + width - 3:.1f}' y='{y + 33:g}' text-anchor='end' fill='{colour}'>{span.cut}</text>"
-    yield from _bar_label(span, x, width - (14 if span.cut else 0), y + 4 + height / 2 + 4, room)
+    yield from _bar_label(span, scene, x, width - (14 if span.cut else 0), y + 4 + height / 2 + 4, room)
 
 
 def _fill(span: Span) -> str:
@@ -153,17 +184,34 @@ def _fill(span: Span) -> str:
     return f"fill='{colour}'"
 
 
-def _bar_label(span: Span, x: float, width: float, y: float, room: float) -> Iterator[str]:
+def _bar_label(span: Span, scene: _Scene, x: float, width: float, y: float, room: float) -> Iterator[str]:
     """Write in a bar where there is room; whose task it is, and why the gate is closed, else stands beside it."""
-    letters = int((width - 10) / _PIXELS_A_LETTER)
+    inset = _inset(span, scene, x, width)
+    letters = int((width - inset - 5) / _PIXELS_A_LETTER)
     ink = "" if span.tone in {"task", "quiet"} else " fill='#fff'"
-    at = f"x='{x + 5:.1f}'{ink}"
+    at = f"x='{x + inset:.1f}'{ink}"
+    least = _LEAST_LETTERS
     if span.lane in {"tasks", "gate"} and letters < len(span.label):
-        left = x + width + 5 + len(span.label) * _PIXELS_A_LETTER > _WIDTH and room == math.inf
-        at = f"x='{x - 5:.1f}' text-anchor='end'" if left else f"x='{x + width + 5:.1f}'"
-        letters = len(span.label) if room == math.inf else int((room - width - 8) / _PIXELS_A_LETTER)
-    if letters >= _LEAST_LETTERS and span.label:
+        beside = max(width + 5, inset)
+        left = x + beside + len(span.label) * _PIXELS_A_LETTER > _WIDTH and room == math.inf
+        at = f"x='{x - _OF_A_CROSS:.1f}' text-anchor='end'" if left else f"x='{x + beside:.1f}'"
+        letters = len(span.label) if room == math.inf else int((room - beside - 3) / _PIXELS_A_LETTER)
+        # Of a reason less than its first word says nothing.
+        least = len(span.label.split(":")[0]) + 1 if span.lane == "gate" else least
+    if letters >= least and span.label:
         yield f"<text {at} y='{y:g}' pointer-events='none'>{_shortened(span.label, letters)}</text>"
+
+
+def _inset(span: Span, scene: _Scene, x: float, width: float) -> float:
+    """Return how far from its beginning a bar's label begins: behind the crosses that would stand on it."""
+    inset = 5.0
+    if span.lane != "tasks":
+        return inset  # an agent's crosses stand below its bars
+    end = x + max(width, len(span.label) * _PIXELS_A_LETTER)
+    for cross in sorted(scene.crosses.get((span.lane, span.row), [])):
+        if x - _OF_A_CROSS <= cross <= end and cross - _OF_A_CROSS < x + inset + len(span.label) * _PIXELS_A_LETTER:
+            inset = max(inset, cross + _OF_A_CROSS - x)
+    return inset
 
 
 # --- moments ---
@@ -187,11 +235,19 @@ def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
     x = scene.x(span.start_s)
     middle = y + (29 if span.lane == "agent" else slot / 2)
     fill = f"fill='{_COLOURS[span.tone]}'" if span.tone in _COLOURS else "opacity='.5'"
-    yield f"<path d='{_shape(span, x, middle, y, slot)}' {fill}>{_title(span)}</path>"
     letters = int((min(room, 260) - 14) / _PIXELS_A_LETTER)
-    if span.kind == "mark" and span.label and letters >= min(_LEAST_LETTERS, len(span.label)):
+    labelled = span.kind == "mark" and bool(span.label) and letters >= min(_LEAST_LETTERS, len(span.label))
+    left = labelled and room == math.inf and x + 8 + len(span.label) * _PIXELS_A_LETTER > _WIDTH
+    if labelled and span.tone == "caller":
+        # Typed words take no time: a tag of their own width shows them as what the caller says, all the same.
+        wide = min(len(span.label), letters) * _PIXELS_A_LETTER + 16
+        yield (
+            f"<rect x='{x - wide if left else x:.1f}' y='{y + 4:g}' width='{wide:.1f}' height='{slot - 8:g}' rx='3' "
+            f"{fill} fill-opacity='.18'/>"
+        )
+    yield f"<path d='{_shape(span, x, middle, y, slot)}' {fill}>{_title(span)}</path>"
+    if labelled:
         ink = f"fill='{_COLOURS['error']}'" if span.tone == "error" else "opacity='.75'"
-        left = room == math.inf and x + 8 + len(span.label) * _PIXELS_A_LETTER > _WIDTH
         at = f"x='{x - 8:.1f}' text-anchor='end'" if left else f"x='{x + 8:.1f}'"
         yield f"<text {at} y='{middle + 4:g}' {ink}>{_shortened(span.label, letters)}</text>"
 
