@@ -33,7 +33,7 @@ def fitted():
         "triage": {},
     }
     return {
-        name: (vl.personas.fit(AGENTS / f"{name}.py", sessions=200, **given), given) for name, given in options.items()
+        name: (vl.personas.fit(AGENTS / f"{name}.py", sessions=150, **given), given) for name, given in options.items()
     }
 
 
@@ -135,7 +135,7 @@ def test_the_mixture_runs_in_worker_processes_and_most_sessions_reach_the_target
 
 
 def test_the_same_seed_fits_the_same_personas_and_another_may_not(fitted):
-    again = vl.personas.fit(AGENTS / "phone_menu.py", sessions=200)
+    again = vl.personas.fit(AGENTS / "phone_menu.py", sessions=150)
     assert str(again) == str(fitted["phone_menu"][0])
     assert again.cooperative.phrases == fitted["phone_menu"][0].cooperative.phrases
 

@@ -173,7 +173,7 @@ class _Exploration:
         before = self._evidence.questions[self.steps[-1].key] if self.steps and not self.steps[-1].understood else None
         question = self._evidence.question(prompt, before if sounds_lost(heard.text) else None)
         avoided = [step.answer for step in self.steps if step.key == prompt.key and not step.understood]
-        answer = question.choose(self._rng, avoided, self._evidence.best_elsewhere(question))
+        answer = question.choose(self._rng, avoided, self._evidence.best_elsewhere)
         self.steps.append(Step(prompt.key, answer))
         if isinstance(answer, Say):
             self._said.append(answer.text)

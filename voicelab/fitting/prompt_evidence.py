@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from voicelab.fitting.answers import ASKED, Answer, candidates
@@ -109,13 +109,15 @@ class Question:
             self.answers.setdefault(answer, Tried())
             self.ranks.setdefault(answer, self.ranks[like])
 
-    def choose(self, rng: random.Random, avoided: Sequence[Answer], known_elsewhere: Sequence[Answer] = ()) -> Answer:
+    def choose(
+        self, rng: random.Random, avoided: Sequence[Answer], elsewhere: "Callable[[Question], Sequence[Answer]]"
+    ) -> Answer:
         """Return what to answer now: what was not tried yet, or what led far, more surely the longer one tries.
 
         Args:
             rng: Decides.
             avoided: What was not understood in this conversation.
-            known_elsewhere: What is answered to questions like it.
+            elsewhere: Returns what is answered to questions like this one.
         """
         open_answers = [answer for answer in self.answers if answer not in avoided] or list(self.answers)
         untried = [answer for answer in open_answers if not self.answers[answer].n]
@@ -123,6 +125,7 @@ class Question:
         n_understood = sum(self.answers[answer].works for answer in known)
         # Half of the time at least the way that is known is gone, or nobody would come to what lies behind it.
         if untried and (not n_understood or rng.random() < 0.5 / (1 + n_understood / _ENOUGH)):
+            known_elsewhere = elsewhere(self)
             return next((answer for answer in untried if answer in known_elsewhere), untried[0])
         total = sum(self.answers[answer].n for answer in known)
         return max(known, key=lambda answer: self._promise(answer, total)) if known else open_answers[0]

@@ -7,6 +7,7 @@ since every answer is tried before it is believed (`exploring`).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal[
@@ -134,6 +135,7 @@ def sounds_lost(heard: str) -> bool:
     return bool(_NOT_UNDERSTOOD.search(heard))
 
 
+@lru_cache(maxsize=4096)  # an agent says the same in many conversations
 def _asking(heard: str) -> str:
     """Return the last words that ask: from the first of the sentences at the end which all do; the last sentence if none does."""
     sentences: list[str] = [
@@ -158,6 +160,7 @@ def _asking(heard: str) -> str:
     return _JOINING.sub("", " ".join(asked))
 
 
+@lru_cache(maxsize=4096)
 def _kind(text: str) -> tuple[Kind, tuple[str, ...]]:
     if not text:
         return "open", ()  # the agent waits for the caller to begin
