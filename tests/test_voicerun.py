@@ -222,6 +222,10 @@ def test_weights_are_asked_for_where_the_method_bets_with_them(exports, tmp_path
     ]:
         with pytest.raises(InputError, match=message):
             vl.analyze(log, "greeting", weights=wrong)
+    command = ["analyze", str(tmp_path / "log"), "greeting"]
+    assert main(command) == 1
+    assert main([*command, "--weights", json.dumps(given)]) == 0
+    assert main([*command, "--weights", "{"]) == 1
     # Given when it is read they are the log's own.
     named = voicerun.read(exports, tmp_path / "named", weights={"greeting": given})
     assert set(named.exposures()["weight"].round(2)) == {0.67, 0.33}

@@ -301,6 +301,7 @@ def _add_analyze(commands: "Commands") -> None:
         "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
     )
     parser.add_argument("--unit", metavar="NAME", help="what sessions belong to, such as caller_id, if some call again")
+    parser.add_argument("--weights", metavar="JSON", help='where the log doesn\'t say them: \'{"a": 0.5, "b": 0.5}\'')
     parser.add_argument("--html", metavar="FILE", help="write the result card there")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -310,6 +311,7 @@ def _analyze(options: argparse.Namespace) -> None:
 
     log = vl.open_log(options.log)
     asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail, "unit": options.unit}
+    asked["weights"] = _weights(options)
     result = vl.analyze(log, options.test, **asked)
     if options.method != "auto":
         result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)
@@ -333,10 +335,7 @@ def _add_import(commands: "Commands") -> None:
 def _import(options: argparse.Namespace) -> None:
     from voicelab import voicerun
 
-    try:
-        weights = None if options.weights is None else json.loads(options.weights)
-    except ValueError as error:
-        raise InputError(f"--weights is no JSON: {error}.") from None
+    weights = _weights(options)
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
         log = voicerun.read(options.files, options.log, weights=weights, overwrite=options.overwrite)
@@ -416,6 +415,13 @@ def _number(what: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"{what}: {text!r} is no number.") from None
+
+
+def _weights(options: argparse.Namespace) -> Any:
+    try:
+        return None if options.weights is None else json.loads(options.weights)
+    except ValueError as error:
+        raise InputError(f"--weights is no JSON: {error}.") from None
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any] | None:
