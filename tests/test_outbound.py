@@ -417,7 +417,8 @@ def every_local(error):
     return "\n".join(shown)
 
 
-def test_the_key_is_in_nothing_that_shows_itself(capsys):
+def test_the_key_is_in_nothing_that_shows_itself(capsys, monkeypatch):
+    monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)  # prints what is sent, where nobody sees to it
     with Stub(reply(body={"success": True, "telephonyCallId": f"CA {KEY}"})) as stub:
         call = made(stub, parameters={"note": KEY})
         answer = call.send(confirmed=True)

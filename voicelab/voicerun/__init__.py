@@ -20,7 +20,8 @@ Outbound calls:
 - `asking` asks a person, where there is one; `call_card` shows the call.
 """
 
+from voicelab.base.errors import CallError
 from voicelab.voicerun.import_exports import read
 from voicelab.voicerun.outbound import outbound_call, start_call
 
-__all__ = ["outbound_call", "read", "start_call"]
+__all__ = ["CallError", "outbound_call", "read", "start_call"]

@@ -141,6 +141,7 @@ def _exchanged(
     host = urlsplit(base_url).netloc
     try:
         connection = progress.connection = _connection(base_url, deadline_s)
+        connection.set_debuglevel(0)  # where somebody has switched it on for all, it would print the key
         connection.connect()
     except Exception as error:  # noqa: BLE001 - each kind has its sentence
         return Failure(False, _not_connected(error, host))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +267,7 @@ def _join_copies(
     for export in exports:
         if export.file in named or export.kind not in {shapes.DEBUG, shapes.EVENTS, shapes.TRANSCRIPT}:
             continue
-        first = firsts.setdefault((export.kind, export.page, encode(export.rows)), export)
+        first = firsts.setdefault((export.kind, export.page, _digest(export.rows)), export)
         one, other = sessions[first.file], sessions[export.file]
         if one == other or {one, other} <= known:
             continue
@@ -284,6 +285,10 @@ def _join_copies(
         sessions.update({file: kept for file, session in sessions.items() if session == copy})
         said |= {first.file, export.file}
     return said
+
+
+def _digest(rows: list[Any]) -> str:
+    return blake2b(encode(rows).encode(), digest_size=16).hexdigest()
 
 
 def _has_time(row: Any) -> bool:
