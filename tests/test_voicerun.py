@@ -290,7 +290,9 @@ def test_half_a_character_in_an_id_is_no_crash(exports, tmp_path):
     ]
     write(exports, x=rows, list=[{"id": "t\udfff", "status": "x", "direction": "\ud800", "origin": "web", "environment": "\ud801"}],
           described=described() | {"name": "greeting", "note": "\ud800"}, foreign={"\ud800": 1})  # fmt: skip
-    log = voicerun.read(exports, tmp_path / "log")
+    with pytest.warns(UserWarning, match="Weights unknown: no export says those of 'greeting' .a\ufffd, ") as caught:
+        log = voicerun.read(exports, tmp_path / "log")
+    assert all(str(warning.message).encode() for warning in caught)
     assert set(log.sessions()["session_id"]) == {"s\ufffd", "t\ufffd"}
     assert log.session("s\ufffd").variants == {"greeting": "a\ufffd"}
 

@@ -67,6 +67,8 @@ class Report:
 
     def warn(self, sentence: str) -> None:
         """Note what needs care in the import as a whole."""
+        # Half a character is shown as the log shows it.
+        sentence = sentence.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
