@@ -73,6 +73,22 @@ def test_simulate_then_analyze(tmp_path, capsys):
     assert "sessions of one caller together" in capsys.readouterr().out
     assert main(["analyze", log, "greeting", "--unit", "session_id"]) == 1
     assert "names each session, not who called" in capsys.readouterr().err
+    # The only test needs no name; the first outcome decides, the others are reported; pages and pictures are files.
+    page, picture = tmp_path / "result.html", tmp_path / "shares.svg"
+    more = ["--outcome", "booked", "--outcome", "duration_s", "--html", str(page), "--plot", f"shares={picture}"]
+    assert main(["analyze", log, *more]) == 0
+    out = capsys.readouterr().out
+    assert "outcome booked" in out
+    assert "Other outcomes" in out
+    assert "test greeting" in page.read_text(encoding="utf-8")
+    assert "<svg" in picture.read_text(encoding="utf-8")
+    for given, message in (
+        ("shares", "KIND=FILE"),
+        ("share=x.png", "Did you mean 'shares'"),
+        ("shares=no/x.png", "written"),
+    ):
+        assert main(["analyze", log, "--plot", given]) == 1
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   voicelab run data/agents/clinic --say "hello" --say "yes please"
   voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
   voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
+  voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
   voicelab call AGENT_ID +14155550123
 """
@@ -170,6 +171,7 @@ def _add_run(commands: "Commands") -> None:
     _add_handler(parser)
     parser.add_argument("--say", metavar="TEXT", action="append", default=[], help="a caller's text; may be repeated")
     parser.add_argument("--script", metavar="FILE", help="a JSON array of texts")
+    parser.add_argument("--html", metavar="FILE", help="write conversation and timeline there, as a page of its own")
     parser.add_argument("--json", action="store_true", help="print the events as JSON lines")
 
 
@@ -188,6 +190,8 @@ def _run(options: argparse.Namespace) -> None:
         environment=options.environment,
         variants=_variants(options),
     )
+    if options.html:
+        record.to_html(options.html)
     if options.json:
         for event in record.events:  # type: ignore[union-attr]  # one record, since no variants='each' is asked for
             _say(json.dumps(asdict(event), default=str, ensure_ascii=False))
@@ -230,6 +234,7 @@ def _add_simulate(commands: "Commands") -> None:
     parser.add_argument("--no-stopping", action="store_true", help="let tests run on past their own stop")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished log")
     parser.add_argument("--overwrite", action="store_true", help="replace another log")
+    parser.add_argument("--html", metavar="FILE", help="write the log's facts and pictures there, as a page of its own")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
 
 
@@ -258,6 +263,8 @@ def _simulate(options: argparse.Namespace) -> None:
     )
     _say(f"{log!r}\n{_counts(log)}")
     _say_notes(handler.note_list, options)
+    if options.html:
+        log.to_html(options.html)
 
 
 def _callers(options: argparse.Namespace) -> "CallerLike":
@@ -288,8 +295,15 @@ def _add_analyze(commands: "Commands") -> None:
         commands, "analyze", _analyze, "Decide a test of a log.", "voicelab analyze runs/first greeting_variant"
     )
     parser.add_argument("log", metavar="LOG", help="folder of the log")
-    parser.add_argument("test", metavar="TEST", help="name of the test")
-    parser.add_argument("--outcome", metavar="NAME", help="outcome to judge by (default: the test's own target)")
+    parser.add_argument(
+        "test", metavar="TEST", nargs="?", help="name of the test; may be left out if there is only one"
+    )
+    parser.add_argument(
+        "--outcome",
+        metavar="NAME",
+        action="append",
+        help="outcome to judge by (default: the test's own target); repeated, the first decides and the others are reported",
+    )
     parser.add_argument(
         "--method",
         choices=["auto", "horizon", "e-process", "fixed"],
@@ -301,13 +315,21 @@ def _add_analyze(commands: "Commands") -> None:
         "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
     )
     parser.add_argument("--unit", metavar="NAME", help="what sessions belong to, such as caller_id, if some call again")
+    parser.add_argument("--html", metavar="FILE", help="write the result card there, as a page of its own")
+    parser.add_argument(
+        "--plot",
+        metavar="KIND=FILE",
+        action="append",
+        default=[],
+        help="draw the result (confidence=way.png, difference, variants, shares, ...); may be repeated",
+    )
     parser.add_argument("--weights", metavar="JSON", help='where the log doesn\'t say them: \'{"a": 0.5, "b": 0.5}\'')
-    parser.add_argument("--html", metavar="FILE", help="write the result card there")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _analyze(options: argparse.Namespace) -> None:
     import voicelab as vl
+    from voicelab.plots.to_file import plot_to_file
 
     log = vl.open_log(options.log)
     asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail, "unit": options.unit}
@@ -317,6 +339,11 @@ def _analyze(options: argparse.Namespace) -> None:
         result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)
     if options.html:
         result.to_html(options.html)
+    for given in options.plot:
+        kind, equals, path = given.partition("=")
+        if not equals or not path:
+            raise InputError(f"--plot {given}: must be KIND=FILE, e.g. confidence=confidence.png.")
+        plot_to_file(result, kind, path)
     _say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
 
 

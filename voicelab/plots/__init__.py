@@ -7,7 +7,7 @@
 - `over_sessions`: confidence, difference and statistic on the way.
 - `power`: what can be known beforehand: sessions needed, calibration.
 - `of_log`: pictures of a session log: how sessions ended, turns, durations, errors, drop-off.
-- `as_svg`: a figure as part of a page, in the page's own ink.
+- `as_svg`: a figure as part of a page, in the page's own ink; `to_file` as a file.
 - `style`: colours, axes, labels; `result_like`: what is drawn from.
 """
 

@@ -189,13 +189,13 @@ class SessionRecord:
                 f"{name} = {value}{specified.get(name, '')}" for name, value in self.outcomes.items()
             ),
             "output": "" if not self.output_data else encode(self.output_data),
-            "ended": f"{self.status} after {self.duration_s:.1f} s, {self.n_turns} turns, {_errors(self.n_errors)}",
+            "ended": f"{self.status} after {self.duration_s:.1f} s, {_turns(self.n_turns)}, {_errors(self.n_errors)}",
         }
         return {name: text for name, text in parts.items() if text}
 
     def __repr__(self) -> str:
         variants = "".join(f", {test}={variant}" for test, variant in self.variants.items())
-        return f"SessionRecord({self.status}, {self.n_turns} turns, {self.duration_s:.1f} s{variants})"
+        return f"SessionRecord({self.status}, {_turns(self.n_turns)}, {self.duration_s:.1f} s{variants})"
 
     def __str__(self) -> str:
         rows = [text_line(line) for line in self.lines()]
@@ -258,6 +258,10 @@ def _value(row: Mapping[str, Any]) -> Any:
     if row["value"] is None:
         return None
     return {"boolean": bool, "integer": int}.get(row["type"], float)(row["value"])
+
+
+def _turns(count: int) -> str:
+    return "1 turn" if count == 1 else f"{count} turns"
 
 
 def _errors(count: int) -> str:
