@@ -63,6 +63,17 @@ def test_sorted_by_its_time_the_usual_path_stands(tmp_path):
     assert one.decision.sessions <= 200
 
 
+@pytest.mark.parametrize("path", [True, False])
+def test_rows_of_one_day_that_stand_in_groups_are_not_in_the_order_of_time(path, tmp_path):
+    # 200 sessions a day, and within each day sorted by variant: the column of days doesn't say who came first.
+    days = sessions().assign(day=np.repeat(["2026-03-01", "2026-03-02", "2026-03-03"], 200))
+    days.sort_values("variant", kind="stable").to_parquet(tmp_path / "days.parquet")
+    for data in (pd.read_parquet(tmp_path / "days.parquet"), str(tmp_path / "days.parquet")):
+        result = vl.analyze(data, outcome="booked", weights=HALVES, rule=RULE, order="day", path=path)
+        assert not result.srm["alarm"]
+        assert any("(6 stretches" in told and "finer column than order='day'" in told for told in result.warnings)
+
+
 def test_shares_that_disagree_say_what_was_seen():
     grouped = sessions().sort_values("variant")
     result = vl.analyze(grouped, outcome="booked", weights={"a": 0.7, "b": 0.3})

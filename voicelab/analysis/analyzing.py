@@ -27,7 +27,7 @@ from voicelab.analysis.other_outcomes import (
     seen_in,
 )
 from voicelab.analysis.result import Result
-from voicelab.analysis.row_order import about_order, check_sums_will_do, like_times, sorted_by, types_in
+from voicelab.analysis.row_order import about_order, by_time, check_sums_will_do, sorted_by, types_in
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.analysis.unknown_weights import check_known_where_needed
@@ -219,14 +219,15 @@ def _from_rows(
     variant, outcomes, guardrails, by, unit, order = columns
     if isinstance(data, pd.DataFrame):
         columns.check(list(map(str, data.columns)), rows=len(data))
-        frame, times = data, like_times(types_in(data))
+        frame, advice = data, by_time(types_in(data))
     else:
         if not outcomes:
             columns.check(columns_in(data))
         drawn = read_drawing(weights).columns.values()
-        frame, times = read_columns(data, [variant, *outcomes, *guardrails, by, unit, order, *drawn])
+        frame, advice = read_columns(data, [variant, *outcomes, *guardrails, by, unit, order, *drawn])
+    unsure: str | None = advice
     if order is not None:
-        frame = sorted_by(frame, order)
+        frame, unsure = sorted_by(frame, order)
     sessions = from_frame(
         frame,
         variant,
@@ -237,7 +238,7 @@ def _from_rows(
         guardrails=guardrails,
         kinds=asked_kinds(kind, outcomes[0]),
         unit=unit,
-        times=None if order is not None else times,
+        advice=unsure,
     )
     if sessions.groups is not None:
         bets = limits.ends is not None and sessions.kind != "binary"
@@ -330,8 +331,8 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
     first = monitor.ratio.first_alarm
-    if first is not None and data.times is not None and first.counts.sum() < monitor.sessions:
-        data.warnings.insert(0, about_order(data.times))
+    if first is not None and data.advice is not None and first.counts.sum() < monitor.sessions:
+        data.warnings.insert(0, about_order(data.advice))
     warnings = [*data.warnings, *warnings_of(monitor, data, decision, compared), *harm_warnings(harms, decision)]
     return Result(
         variants=variant_frame(monitor, data),

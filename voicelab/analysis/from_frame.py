@@ -24,7 +24,7 @@ from voicelab.analysis.frame_columns import (
     variants_in,
 )
 from voicelab.analysis.kinds import Read, read_all, read_one, split
-from voicelab.analysis.row_order import about_groups, are_grouped, groups_in, like_times
+from voicelab.analysis.row_order import about_groups, are_grouped, by_time, groups_in
 from voicelab.analysis.sessions import TestData, all_written, everywhere
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
@@ -44,7 +44,7 @@ def from_frame(
     guardrails: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     unit: str | None = None,
-    times: Sequence[str] | None = None,
+    advice: str | None = None,
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
@@ -58,8 +58,8 @@ def from_frame(
         guardrails: Numeric columns that must not get worse.
         kinds: Kinds that are asked for, by column.
         unit: Column of what sessions belong to, such as the caller.
-        times: Columns that may hold when a session happened, to be named where the rows stand in groups and their sums are
-            judged; None where the order is known.
+        advice: What gives the rows an order, to be said where they stand in groups and their sums are judged; None where
+            their order is known.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
@@ -120,7 +120,7 @@ def from_frame(
         units=units,
         unit=unit,
         probabilities=probabilities,
-        times=times,
+        advice=advice,
     )
     data.groups = _groups(data)
     data.excluded |= _left_out(values, int((~assigned).sum()))
@@ -132,12 +132,12 @@ def from_frame(
 def _groups(data: TestData) -> int | None:
     """Return in how many groups of one variant each the rows stand, with a warning; None where they don't."""
     # Epochs begin at a row, and probabilities are those of each row's moment: who gives them says that rows are in order.
-    if data.times is None or data.epochs or data.probabilities is not None:
+    if data.advice is None or data.epochs or data.probabilities is not None:
         return None
     groups = groups_in(data.arms)
     if not are_grouped(groups, np.bincount(data.arms)):
         return None
-    data.warnings.append(about_groups(groups, len(data.arms), data.times))
+    data.warnings.append(about_groups(groups, len(data.arms), data.advice))
     return groups
 
 
@@ -200,8 +200,8 @@ def configured(
     return on, off
 
 
-def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.DataFrame, list[str]]:
-    """Return columns of whatever DuckDB reads, in its order of rows, and the names of those that may hold a time.
+def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.DataFrame, str]:
+    """Return columns of whatever DuckDB reads, in its order of rows, and what would sort them by time.
 
     Args:
         data: A path, or an object such as a Polars or pyarrow table.
@@ -224,7 +224,7 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.Dat
         frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
     if types[variant] in INTEGERS:
         frame[variant] = frame[variant].astype("Int64")  # floats where one is missing
-    return frame, like_times(types)
+    return frame, by_time(types)
 
 
 def columns_in(data: FrameLike) -> list[str]:

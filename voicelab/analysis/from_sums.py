@@ -31,9 +31,9 @@ from voicelab.analysis.missing import Missing, rule_of_missing
 from voicelab.analysis.row_order import (
     about_groups,
     are_grouped,
+    by_time,
     check_sums_will_do,
     groups_of,
-    like_times,
     relation_by,
     sorted_by,
     types_in,
@@ -147,20 +147,18 @@ def read_totals(
             "weights names columns of probabilities, which are read session by session: leave out path=False, or give the "
             "weights that the variants had."
         )
-    callers, times = None, list[str]()
+    callers, advice = None, None
     in_frame = isinstance(data, pd.DataFrame)
     if isinstance(data, pd.DataFrame):
         callers = _unnamed_callers(data, variant, names) if unit is None else None
-        data = data if order is None else sorted_by(data, order)
-        times = like_times(types_in(data))
+        data, advice = (data, by_time(types_in(data))) if order is None else sorted_by(data, order)
         data = handed_over(data, variant, names, kinds or {}, warnings, unit)
     with duckdb.connect() as connection:
         ids = UNIT if isinstance(data, pd.DataFrame) and unit is not None else unit
         source = opened(connection, data, [variant, *names, *([] if ids is None else [ids])])
-        if order is not None and not in_frame:
-            source = relation_by(source, order)
+        if not in_frame:
+            source, advice = (source, by_time(types_of(source))) if order is None else relation_by(source, order)
         types = types_of(source)
-        times = times if in_frame else like_times(types)
         relation = Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
         columns = [
@@ -175,7 +173,7 @@ def read_totals(
             [0, *(row for row, _ in drawing.epochs)],
             None if ids is None else _ids_sql(ids, types[ids], unit or ids),
         )
-        found = _added_up(sessions, drawing, rule, unit, warnings, None if order is not None else times)
+        found = _added_up(sessions, drawing, rule, unit, warnings, advice)
     warnings += [callers] if callers else []
     return _of(found, variant, rule, unit, warnings)
 
@@ -206,9 +204,9 @@ def _added_up(
     rule: StopRule,
     unit: str | None,
     warnings: list[str],
-    times: Sequence[str] | None,
+    advice: str | None,
 ) -> Found:
-    """Return what the database says of the sessions that count; of times see `from_frame`."""
+    """Return what the database says of the sessions that count; of advice see `from_frame`."""
     cells = added_up(sessions)
     everything = cells.sessions
     if not everything + cells.unassigned:
@@ -223,7 +221,7 @@ def _added_up(
     arm_of = {name: position[weighed[str(name)]] for name in variants}
     units = _by_unit(sessions, arm_of, unit, everything, warnings)
     unassigned = cells.unassigned
-    grouped = times is not None and not later and _are_grouped(sessions, cells, rule, warnings, times)
+    grouped = advice is not None and not later and _are_grouped(sessions, cells, rule, warnings, advice)
     most = None if rule.needs_both else rule.max_iterations
     if most is not None and everything > most:
         sessions = sessions.first(most)
@@ -258,7 +256,7 @@ def _added_up(
     )
 
 
-def _are_grouped(sessions: Sessions, cells: Cells, rule: StopRule, warnings: list[str], times: Sequence[str]) -> bool:
+def _are_grouped(sessions: Sessions, cells: Cells, rule: StopRule, warnings: list[str], advice: str) -> bool:
     """Return whether rows stand in groups of one variant each, with a warning.
 
     Raises:
@@ -269,7 +267,7 @@ def _are_grouped(sessions: Sessions, cells: Cells, rule: StopRule, warnings: lis
     if not are_grouped(groups, np.array(counts)):
         return False
     check_sums_will_do(rule, cells.sessions, groups)
-    warnings.append(about_groups(groups, cells.sessions, times))
+    warnings.append(about_groups(groups, cells.sessions, advice))
     return True
 
 

@@ -75,34 +75,37 @@ def _changes(rows: "duckdb.DuckDBPyRelation") -> int:
     return int(changes.aggregate("count(*)").fetchall()[0][0])
 
 
-def about_groups(groups: int, n: int, columns: Iterable[str]) -> str:
+def about_groups(groups: int, n: int, advice: str) -> str:
     """Return the sentence that rows in groups are decided by their sums.
 
     Args:
         groups: Stretches of rows of one variant.
         n: Rows.
-        columns: Columns that look like a time.
+        advice: What gives them an order: `by_time`, or `finer_than`.
     """
     return (
         f"The rows are in groups ({groups:,} stretches of one variant each in {n:,} rows), which is no order of time: the sums "
-        f"decide, without a path. Give {_advice(columns)} if there is a time. Should the sessions really have come like this, "
-        "the variants were not drawn at random, and no comparison of them holds."
+        f"decide, without a path. Give {advice} if there is a time. Should the sessions really have come like this, the "
+        "variants were not drawn at random, and no comparison of them holds."
     )
 
 
-def about_order(columns: Iterable[str]) -> str:
+def about_order(advice: str) -> str:
     """Return the sentence that the alarm about the shares may come from the order of the rows."""
-    return f"Rows are read in the order in which they stand. If the sessions ended in another, give {_advice(columns)}."
+    return f"Rows are read in the order in which they stand. If the sessions ended in another, give {advice}."
 
 
-def _advice(columns: Iterable[str]) -> str:
-    found = next(iter(columns), None)
-    return "order='column'" if found is None else f"order={found!r}"
+def by_time(types: Mapping[str, str]) -> str:
+    """Return how to sort sessions: by the column that may hold when they happened, given the type of each."""
+    like_times = (
+        name for name, type_ in types.items() if type_.upper().startswith(_TIMES) or name in _NAMED_LIKE_TIMES
+    )
+    return f"order={next(like_times, 'column')!r}"
 
 
-def like_times(types: Mapping[str, str]) -> list[str]:
-    """Return the columns that may hold when a session happened, given the type of each."""
-    return [name for name, type_ in types.items() if type_.upper().startswith(_TIMES) or name in _NAMED_LIKE_TIMES]
+def finer_than(column: str) -> str:
+    """Return how to sort sessions of which many have the same value in the column that they are sorted by."""
+    return f"a finer column than order={column!r}"
 
 
 def types_in(frame: pd.DataFrame) -> dict[str, str]:
@@ -139,8 +142,10 @@ def check_sums_will_do(rule: StopRule, n: int, groups: int, *, limits: bool = Fa
 # --- order= ----------------------------------------------------------------------------------------------------------
 
 
-def sorted_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a frame sorted by a column of times or numbers; rows of the same time stay as they are.
+def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | None]:
+    """Return a frame sorted by a column of times or numbers, and what would sort it better, None if nothing.
+
+    Rows of the same time stay as they are: of a whole day they may stand in groups.
 
     Raises:
         InputError: there is no such column, or it holds something else, or nothing in some row.
@@ -154,7 +159,8 @@ def sorted_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:
         raise _without_a_value(column, missing)
     if not _is_sortable(values):
         values = _parsed(values, column)
-    return frame.iloc[np.argsort(values.to_numpy(), kind="stable")]
+    ordered = frame.iloc[np.argsort(values.to_numpy(), kind="stable")]
+    return ordered, finer_than(column) if values.duplicated().any() else None
 
 
 def _is_sortable(values: pd.Series) -> bool:
@@ -174,8 +180,8 @@ def _parsed(values: pd.Series, column: str) -> pd.Series:
     raise _no_order(column, values[times.isna()].iloc[0])
 
 
-def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "duckdb.DuckDBPyRelation":
-    """Return a relation sorted as `sorted_by` sorts a frame.
+def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "tuple[duckdb.DuckDBPyRelation, str | None]":
+    """Return what `sorted_by` returns, of a relation.
 
     Raises:
         InputError: see there.
@@ -188,18 +194,20 @@ def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "duckdb.DuckD
     if missing := source.filter(nothing).aggregate("count(*)").fetchall()[0][0]:
         raise _without_a_value(column, int(missing))
     if type_.startswith(_TIMES) or any(part in type_ for part in _NUMBERS):
-        return _sorted(source, name)
+        return _sorted(source, name, column)
     for as_type in ("DOUBLE", "TIMESTAMP"):
         read = f"TRY_CAST({name}::VARCHAR AS {as_type})"
         others = source.filter(f"{read} IS NULL").limit(1).project(f"{name}::VARCHAR").fetchall()
         if not others:
-            return _sorted(source, read)
+            return _sorted(source, read, column)
     raise _no_order(column, others[0][0])
 
 
-def _sorted(source: "duckdb.DuckDBPyRelation", by: str) -> "duckdb.DuckDBPyRelation":
+def _sorted(source: "duckdb.DuckDBPyRelation", by: str, column: str) -> "tuple[duckdb.DuckDBPyRelation, str | None]":
     row = "voicelab_position"
-    return source.project(f"*, row_number() OVER () AS {row}").order(f"{by}, {row}").project(f"* EXCLUDE ({row})")
+    rows, different = source.aggregate(f"count(*), count(DISTINCT {by})").fetchall()[0]
+    ordered = source.project(f"*, row_number() OVER () AS {row}").order(f"{by}, {row}").project(f"* EXCLUDE ({row})")
+    return ordered, finer_than(column) if different < rows else None
 
 
 def _no_column(column: str, known: Iterable[str]) -> InputError:

@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ class TestData:
         probabilities: The probability of every arm in each session, shape (T, k); None where the weights say it.
         limits: Declared bounds or cap of the outcome it is judged by.
         weights_known: False where the weights are only the shares that the sessions have.
-        times: Columns that may hold when a session happened; None where the order of the sessions is known.
+        advice: What would give the sessions an order (`order=...`); None where theirs is known.
         groups: In how many groups of one variant each the sessions stand, so that their order says nothing; None where it
             is that of time.
     """
@@ -100,7 +100,7 @@ class TestData:
     probabilities: npt.NDArray[np.float64] | None = None
     limits: OutcomeLimits = field(default_factory=OutcomeLimits)
     weights_known: bool = True
-    times: Sequence[str] | None = None
+    advice: str | None = None
     groups: int | None = None
 
     def new_monitor(
