@@ -31,6 +31,8 @@ _NAMES = {
     "World": "voicelab.world.world",
     "Model": "voicelab.world.model",
     "tool_call": "voicelab.world.model",
+    "Http": "voicelab.world.http",
+    "HttpReply": "voicelab.world.http_replies",
     "simulate": "voicelab.simulation.simulating",
     "open_log": "voicelab.log",
     "analyze": "voicelab.analysis",
@@ -52,6 +54,8 @@ _NAMES = {
 }
 __all__ = [
     "Console",
+    "Http",
+    "HttpReply",
     "Microphone",
     "Model",
     "Monitor",
@@ -107,6 +111,8 @@ if TYPE_CHECKING:
     from voicelab.simulation.simulating import simulate
     from voicelab.speech import PhoneLine
     from voicelab.widgets import Console, Microphone, Speaker
+    from voicelab.world.http import Http
+    from voicelab.world.http_replies import HttpReply
     from voicelab.world.model import Model, tool_call
     from voicelab.world.world import World
 

@@ -9,6 +9,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `weighted`: choices by weight, and which of them a text calls for.
 - `records`: the log's tables and columns, and the rows that a finished session hands over.
 - `masking`: hides the values of variables, however a text has encoded them.
+- `secret_names`: hides what goes by the name of a secret in traffic over HTTP.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
 - `notebook`: whether somebody looks at a notebook.
 - `html_page`: a card as a page of its own, in which no script runs.

@@ -7,6 +7,7 @@ VoicelabError
 ├── HandlerError        a handler that can't be loaded, or is none
 ├── ShippingError       a handler or caller that can't be sent to a worker process
 ├── VirtualTimeError    real input or output was attempted in virtual time
+├── NoReplyError        a request over HTTP that the session's stand-in has no reply to
 ├── SimulationError     a simulation that can't go on
 ├── SpeechError         an engine could not speak or recognise
 │   └── MissingEngineError  it isn't installed: the message is the install line
@@ -52,6 +53,10 @@ class ShippingError(VoicelabError):
 
 class VirtualTimeError(VoicelabError):
     """Real input or output was attempted in a session that runs in virtual time."""
+
+
+class NoReplyError(VoicelabError):
+    """A request over HTTP has no reply in the session's `vl.Http`; the message holds the line to add."""
 
 
 class SimulationError(VoicelabError):

@@ -55,6 +55,11 @@ class Masker:
     def __bool__(self) -> bool:
         return bool(self._secrets)
 
+    def also(self, values: Iterable[str]) -> "Masker":
+        """Return what masks more values besides; itself if there are no more."""
+        more = set(values).difference(self._secrets)
+        return Masker([*self._secrets, *more]) if more else self
+
     def text(self, text: str) -> str:
         """Return a text as a file may hold it: whole characters, masked."""
         text = whole_characters(text)

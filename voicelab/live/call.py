@@ -155,7 +155,7 @@ class Call:
         speaking = loop.create_task(self.speaking.run())
         try:
             with (
-                hosting(self._job.options.handler),
+                hosting(self._job.options),
                 self._watching(self._add_note),
                 contextlib.closing(self._clock),
             ):

@@ -60,6 +60,7 @@ _NOTES = {
     "input_gate": "the caller's input waits: {reason}",
     "print": "{message}",
     "completion": "{model} is asked {asked!r}: {message}",
+    "http": "{message}",
 }
 
 

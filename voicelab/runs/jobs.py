@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import Masker
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
 from voicelab.callers import CallerLike, Heard, Mix
@@ -18,14 +19,16 @@ from voicelab.record.session_record import SessionRecord, SideBySide
 from voicelab.runs.drawn_rows import DrawnRows
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.options import SessionOptions
-from voicelab.runtime import sdk
+from voicelab.runtime import patching, sdk
 from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.runtime.context import Services
 from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.watchdog import watching
 from voicelab.session.host import RunSettings
 from voicelab.session.runner import Session
+from voicelab.world.http import Http, HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
+from voicelab.world.traffic import Recorder
 from voicelab.world.world import World
 
 T = TypeVar("T")
@@ -105,14 +108,19 @@ class Job:
             parameters=own,
             run_tests={**tests, **run_tests} if run_tests else tests,
             telephone=None if options.telephone is None else options.telephone.begin(seeds, caller.phrases),
-            services=self._services(seeds),
+            services=self._services(seeds, settings.masker),
         )
 
-    def _services(self, seeds: Seeds) -> Services | None:
-        model, shared_data = self.options.model, self.options.shared_data
-        if model is None and shared_data is None:
-            return None
-        return Services(None if model is None else model.begin(seeds.lazy_random("model")), shared_data)
+    def _services(self, seeds: Seeds, masker: Masker) -> Services:
+        options, http = self.options, self.options.http
+        return Services(
+            model=None if options.model is None else options.model.begin(seeds.lazy_random("model")),
+            shared_data=options.shared_data,
+            stand_in=http.begin(seeds.lazy_random("http"), masker) if isinstance(http, Http) else None,
+            recording=http if isinstance(http, Recorder) else None,
+            patches=options.patches,
+            masker=masker,
+        )
 
 
 def run(
@@ -131,6 +139,8 @@ def run(
     input_data: Mapping[str, Any] | None = None,
     model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
+    http: HttpLike | None = None,
+    patches: Mapping[str, Any] | None = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
 
@@ -153,6 +163,10 @@ def run(
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
+        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`; with
+            `clock="wall"` also `vl.Http.record(path)`, which records the services themselves.
+        patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
+            without a module.
 
     Returns:
         The record; for `variants="each"` one record for each variant, side by side.
@@ -187,7 +201,11 @@ def run(
         input_data=input_data,
         model=model,
         shared_data=shared_data,
+        http=http,
+        patches=patches,
     )
+    if clock == "virtual":
+        refuse_recording(options.http, "Use clock='wall', or vl.Console.")
     job = Job(options, source="simulated" if clock == "virtual" else "typed")
     findings = Findings()
     record = _each_variant(job, clock, findings) if variants == "each" else play(job, clock=clock, findings=findings)
@@ -235,7 +253,7 @@ def play(
     def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
         return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
-    with hosting(job.options.handler):
+    with hosting(job.options):
         rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
     if findings is not None:
         findings.add(rows)
@@ -323,9 +341,10 @@ def _seed_numpy(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def hosting(handler: Handler) -> Iterator[None]:
-    """Make the process ready for sessions of a handler meanwhile."""
-    with sdk.hosted(), _numpy_kept(handler):
+def hosting(options: SessionOptions) -> Iterator[None]:
+    """Make the process ready for sessions meanwhile."""
+    handler = options.handler
+    with sdk.hosted(), _numpy_kept(handler), patching.patched(options.patches, handler.function):
         yield
 
 

@@ -19,7 +19,8 @@ from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
 from voicelab.runs.drawn_rows import DrawnRows, rows_of
-from voicelab.runtime import sdk
+from voicelab.runtime import patching, sdk
+from voicelab.world.http import HttpLike, as_http
 from voicelab.world.model import Model, as_model
 from voicelab.world.world import World
 
@@ -101,6 +102,14 @@ def _checked_world(world: World | None) -> World | None:
     return world
 
 
+def _checked_patches(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
+        raise InputError(f"patches is {shown(given)}, must be {{'module.function': replacement}}.")
+    return dict(given)
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "seed": checks.seed,
     "variants": forced_variants,
@@ -110,6 +119,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "input_data": partial(checked_dict, "input_data"),
     "model": as_model,
     "shared_data": partial(checked_dict, "shared_data"),
+    "http": as_http,
+    "patches": _checked_patches,
 }
 """What makes an option of the argument with its name, or refuses it."""
 
@@ -133,6 +144,8 @@ class SessionOptions:
         input_data: What the handler reads as `context.input_data`.
         model: Answers the handler's completion requests; None where nothing does.
         shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
+        http: Answers the handler's requests over HTTP, or records them; None where nothing does.
+        patches: What stands in the place of functions that it uses, by name.
     """
 
     handler: Handler
@@ -148,6 +161,8 @@ class SessionOptions:
     input_data: Mapping[str, Any] | None = None
     model: Model | None = None
     shared_data: Mapping[str, Any] | None = None
+    http: HttpLike | None = None
+    patches: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def checked(
@@ -184,7 +199,7 @@ class SessionOptions:
         loaded = with_variables(handler, variables, environment)
         with hiding(loaded.variables.values()):  # in what errors quote of the other arguments
             shared, run_test = _checked_parameters(parameters, run_test, sessions)
-            return cls(
+            options = cls(
                 handler=loaded,
                 callers=None if callers is None else as_caller(callers),
                 parameters=shared,
@@ -192,6 +207,9 @@ class SessionOptions:
                 telephone=telephone,
                 **{name: _CHECKS[name](value) for name, value in given.items()},
             )
+            for target in options.patches:
+                patching.find(target, loaded.function)
+            return options
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
         """Return what the handler of a session reads, and the SDK's `runTest` for it."""

@@ -7,6 +7,8 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 - `driving`: handlers and tasks step by step, so that they can be cut short, given up, or made to fail.
 - `own_loop`: an event loop of one's own, also where one runs already.
 - `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.
+- `http/`: what a handler's requests over HTTP meet in a session.
+- `patching`: replaces what a handler uses, for its own sessions.
 - `current_context`: which session the calling code belongs to.
 - `context/`: what a handler gets as `context`.
 - `watchdog`: names the call that holds a live conversation up.

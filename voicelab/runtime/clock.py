@@ -24,6 +24,7 @@ be made and cancelled some ten times a turn. The loop asks for it instead (`atte
 
 import asyncio
 import contextvars
+import functools
 import heapq
 from collections import deque  # noqa: TC003 - annotates an attribute
 from collections.abc import Callable, Coroutine, Generator
@@ -36,8 +37,9 @@ from voicelab.base.errors import SimulationError, VirtualTimeError
 # otherwise hold its session at that instant for ever. No conversation comes near it, and no run depends on the machine.
 _SPIN_LIMIT = 100_000
 _INSTEAD = (
-    "Sessions in virtual time can't reach the outside: a reply would take real time. Use vl.run(..., clock='wall') "
-    "for a live call, or replace the call by a stub while simulating."
+    "Sessions in virtual time can't reach the outside: a reply would take real time. Let a stand-in answer, "
+    "http=vl.Http({...}) for requests over HTTP and patches={'module.function': replacement} for whatever else; or use "
+    "vl.run(..., clock='wall') for a live call."
 )
 
 Callback = Callable[[], None]
@@ -80,6 +82,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._due: Callable[[], float] = _never
         self._ring: Callback = _nothing
         self._context: contextvars.Context | None = None
+        self.is_offloading = False
         # The loop needn't know every async generator from its first step on (2 us for each call of a handler): sessions
         # close their own. Abandoned ones still come to the finalizer.
         self._asyncgen_firstiter_hook = None
@@ -184,15 +187,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Do nothing: there is no selector."""
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Run the function at once and in place: a thread would take real time and make runs differ."""
+        """Run the function at once and in place: a thread would take real time and make runs differ.
+
+        What it blocks (`time.sleep`, a request) takes its time beside the conversation, as it would in a thread: the
+        result comes when that is over.
+        """
         del executor
         future: asyncio.Future[T] = self.create_future()
+        began_s, within, self.is_offloading = self._now, self.is_offloading, True
         try:
-            future.set_result(func(*args))
+            finish = functools.partial(_finish, future, func(*args), None)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the function raised belongs to the future
-            future.set_exception(error)
+            finish = functools.partial(_finish, future, None, error)
+        finally:
+            ended_s, self.is_offloading = self._now, within
+            if not within:
+                self._now = began_s
+        if ended_s > self._now:
+            self.call_at(ended_s, finish)
+        else:
+            finish()
         return future
 
     sock_connect = _refusing("A socket connection")
@@ -330,6 +346,15 @@ class WallClock(_Waiting):
         """Forget the timer, at the end of the session."""
         self._due = _never
         self.changed()
+
+
+def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 def _never() -> float:

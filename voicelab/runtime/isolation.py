@@ -332,8 +332,12 @@ def _refuse_network(event: str, args: tuple[Any, ...]) -> None:
         scope = SCOPE.get()
         if scope is not None and scope.virtual:
             target = args[1] if event in {"socket.connect", "socket.sendto"} else args[0]
-            where = ":".join(str(part) for part in target[:2]) if isinstance(target, tuple) else str(target)
-            refuse(f"{event} ({where})")
+            parts = target[:2] if isinstance(target, tuple) else (target,)
+            refuse(f"{event} ({':'.join(map(_host_text, parts))})")
+
+
+def _host_text(part: Any) -> str:
+    return part.decode("utf-8", "replace") if isinstance(part, bytes | bytearray) else str(part)
 
 
 @contextlib.contextmanager

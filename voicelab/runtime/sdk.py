@@ -56,6 +56,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.runtime import isolation
 from voicelab.runtime.clock import refuse
 from voicelab.runtime.current_context import CONTEXT, log_tool
+from voicelab.runtime.http import libraries
 
 P = ParamSpec("P")
 
@@ -370,6 +371,8 @@ def _connecting(client: _Client) -> Callable[[], Any]:
         # The client reuses what stands in its own global variable: the present loop's, however the loops take turns.
         client._session = of_loop.get(client)
         of_loop[client] = client_session = make()  # the same again, unless it is closed
+        # What the SDK asks the platform for is none of the handler's own requests.
+        setattr(client_session.connector, libraries.GOES_OUT, True)
         return client_session
 
     return connection
@@ -404,11 +407,12 @@ def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[
 @contextlib.contextmanager
 def hosted() -> Iterator[None]:
     """Make the SDK and the process ready to host sessions (see `voicelab.runtime.isolation`); nests and overlaps freely."""
-    with isolation.isolated(), _sdk.applied():
+    with isolation.isolated(), _libraries.applied(), _sdk.applied():
         yield
 
 
 replaced = isolation.replaced
+_libraries = isolation.SharedPatches(lambda: (libraries.led_to_exchanges(),))
 _sdk = isolation.SharedPatches(
     lambda: (
         replaced(sdk_events, datetime=_SessionDatetime()),

@@ -30,6 +30,7 @@ from voicelab.session.turns import SILENCE_S, TurnTaking
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
 _COMPLETION = ("log", "completion", False, None)
+_HTTP = ("log", "http", False, None)
 
 
 def _of_task(label: Label) -> Label:
@@ -271,6 +272,14 @@ class SessionHost:
         """Record a request to a language model, and what it answered."""
         self.recorder.add(self.now(), self.turn, _of_task(_COMPLETION), data)
 
+    def requested(self, data: Mapping[str, Any]) -> None:
+        """Record a request over HTTP, and what it was answered."""
+        self.recorder.add(self.now(), self.turn, _of_task(_HTTP), data)
+
+    def hide(self, secrets: frozenset[str]) -> None:
+        """Mask secrets that were found in a request, from now on, wherever they turn up."""
+        self.recorder.hide(secrets)
+
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
         frame = users_frame(frame)
@@ -372,7 +381,10 @@ class SessionHost:
             self.recorder.add(self.now(), self.turn, _of_task(_PRINT), {"message": line})
 
     def blocked(self, call: str, frame: FrameType) -> None:
-        """Note a call that blocks the conversation."""
+        """Note a call that blocks the conversation; one in a thread of its own, or in its place, doesn't."""
+        loop = asyncio._get_running_loop()
+        if loop is None or getattr(loop, "is_offloading", False):
+            return
         self.note("blocking_call", frame, call=call)
 
     # --- rows ---

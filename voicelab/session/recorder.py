@@ -4,7 +4,7 @@ Data is encoded when it is recorded, because handlers go on changing the dicts t
 variables are masked here, in the one place that everything recorded passes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -31,6 +31,11 @@ class Recorder:
         self.error: str | None = None
         self._masker = masker
         self._masks = bool(masker)
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Mask more values from now on."""
+        self._masker = self._masker.also(values)
+        self._masks = bool(self._masker)
 
     def add(self, time_s: float, turn: int, label: Label, data: Mapping[str, Any]) -> None:
         """Record an event."""

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from voicelab.record.session_record import SessionRecord
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
 from voicelab.runs.options import ParametersLike, SessionOptions
+from voicelab.runtime.patching import replaced_by_mock
 from voicelab.simulation.driver import Driver
 from voicelab.simulation.log_folder import existing_log, is_replaced, log_folder, n_settled, open_folder
 from voicelab.simulation.pool import Executor, Pool, default_workers
@@ -28,6 +30,7 @@ from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
 from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.worker import ShardReport
+from voicelab.world.http import HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
 from voicelab.world.world import World
 
@@ -66,6 +69,8 @@ def simulate(
     input_data: Mapping[str, Any] | None = None,
     model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
+    http: HttpLike | None = None,
+    patches: Mapping[str, Any] | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -100,6 +105,9 @@ def simulate(
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
+        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`.
+        patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
+            without a module. In worker processes too.
 
     Returns:
         The log.
@@ -134,7 +142,13 @@ def simulate(
         input_data=input_data,
         model=model,
         shared_data=shared_data,
+        http=http,
+        patches=patches,
     )
+    refuse_recording(
+        options.http, "Record with vl.Console or vl.run(..., clock='wall'), then http=vl.Http.replay(path)."
+    )
+    _warn_of_mocks()
     run = SimulationRun(options, sessions, stopping=stopping)
     folder, temporary = log_folder(log)
     finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
@@ -213,6 +227,16 @@ def _tell_of(log: "Log") -> None:
     failures = log.failures
     serious = failures is not None and failures.serious
     tell([*([failures.sentence] if serious else []), *log.manifest["remarks"]])  # type: ignore[union-attr]
+
+
+def _warn_of_mocks() -> None:
+    names = replaced_by_mock()
+    if names:
+        warnings.warn(
+            f"unittest.mock has replaced {', '.join(names)} in this process alone: worker processes run the original. "
+            f"Give patches={{{names[0]!r}: replacement}}, which reaches them, or http=vl.Http({{...}}) for requests over HTTP.",
+            stacklevel=3,
+        )
 
 
 class _Totals:

@@ -26,6 +26,7 @@ from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.driving import end_leftovers, in_own_context
+from voicelab.runtime.patching import patched
 from voicelab.simulation.pickling import unpack
 
 _STATUS, _INDEX = column("sessions", "status"), column("sessions", "session_index")
@@ -173,7 +174,8 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
             session.forget()
         return rows
 
-    with sdk.hosted():
+    options = job.options
+    with sdk.hosted(), patched(options.patches, options.handler.function):
         loop = VirtualLoop()
         try:
             return loop.run_until_complete(main())

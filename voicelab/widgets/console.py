@@ -20,6 +20,7 @@ from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.widgets.cell import close_former, reach_during_cells
 from voicelab.widgets.esm import css, esm
 from voicelab.widgets.holding import hold_weakly, hold_while_shown, weakly
+from voicelab.world.http import HttpLike
 from voicelab.world.model import ModelLike
 
 
@@ -46,6 +47,10 @@ class Console(anywidget.AnyWidget):
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request, which may be an
             `async def` that asks a real model.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
+        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`; or
+            `vl.Http.record(path)`, which records the services themselves.
+        patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
+            without a module.
 
     Raises:
         InputError: an argument is not allowed.
@@ -83,6 +88,8 @@ class Console(anywidget.AnyWidget):
         input_data: Mapping[str, Any] | None = None,
         model: ModelLike | None = None,
         shared_data: Mapping[str, Any] | None = None,
+        http: HttpLike | None = None,
+        patches: Mapping[str, Any] | None = None,
     ) -> None:
         # First, so that an argument that is refused leaves no session running behind the cell.
         close_former(self)
@@ -104,6 +111,8 @@ class Console(anywidget.AnyWidget):
             input_data=input_data,
             model=model,
             shared_data=shared_data,
+            http=http,
+            patches=patches,
         )
         super().__init__()
         self._talk = talk

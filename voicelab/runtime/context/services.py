@@ -1,4 +1,4 @@
-"""Stands in for the platform's services that a handler calls through the SDK: language models and shared data.
+"""Stands in for the services that a handler calls: the platform's (language models, shared data), and its own.
 
 The SDK's clients speak to the platform over connections of aiohttp. Here are such connections as far as the clients use
 them, for each session its own, without a socket: what they answer comes from the run's model and from a dict.
@@ -10,12 +10,16 @@ import itertools
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from voicelab.base.masking import Masker
 from voicelab.runtime import sdk
+from voicelab.runtime.http import EXCHANGE, Exchange, Recording, StandIn
+from voicelab.runtime.isolation import Scope
+from voicelab.runtime.patching import PATCHED, Replacements
 
 _WORD = re.compile(r"\s*\S+\s*")
 
@@ -65,27 +69,58 @@ class LanguageModel(Protocol):
         """Answer a request in the platform's form: provider, model, messages, tools, ..."""
 
 
-class Services:
-    """The platform's services in one session.
+class Client(Scope, Protocol):
+    """The session that services answer."""
 
-    Args:
+    def asked(self, data: Mapping[str, Any]) -> None:
+        """Be told of a request to a language model."""
+
+    def requested(self, data: Mapping[str, Any]) -> None:
+        """Be told of a request over HTTP."""
+
+    def hide(self, secrets: frozenset[str]) -> None:
+        """Mask secrets that were found, from now on."""
+
+
+@dataclass
+class Services:
+    """What answers in the place of services in one session.
+
+    Attributes:
         model: Answers completion requests; None if the session has no language model.
         shared_data: What third parties have left for the session, by key; None if there is no such store.
+        stand_in: Answers requests over HTTP; None where nothing does.
+        recording: Keeps requests over HTTP that really go out; None where nothing does.
+        patches: What the session's code finds in place of functions.
+        masker: Masks the values of the handler's variables.
     """
 
-    def __init__(self, model: LanguageModel | None, shared_data: Mapping[str, Any] | None) -> None:
-        self._completions = None if model is None else _Completions(model)
-        self._shared_data = None if shared_data is None else _SharedData(shared_data)
+    model: LanguageModel | None = None
+    shared_data: Mapping[str, Any] | None = None
+    stand_in: StandIn | None = None
+    recording: Recording | None = None
+    patches: Replacements = field(default_factory=dict)
+    masker: Masker = field(default_factory=Masker)
 
-    def open(self, asked: Callable[[dict[str, Any]], None]) -> None:
+    def open(self, client: Client) -> None:
         """Serve the calling context and the tasks that it makes.
 
         Args:
-            asked: Told of every request to the model.
+            client: The session.
         """
-        if self._completions is not None:
-            self._completions.asked = asked
-        sdk.serve(completions=self._completions, shared_data=self._shared_data)
+        model, data = self.model, self.shared_data
+        sdk.serve(
+            completions=None if model is None else _Completions(model, client.asked),
+            shared_data=None if data is None else _SharedData(data),
+        )
+        served = self.stand_in is not None or self.recording is not None
+        # Set where there is none, too: a session that runs within another's doesn't share its services.
+        EXCHANGE.set(
+            Exchange(self.stand_in, self.recording, client, client.requested, client.hide, self.masker)
+            if served
+            else None
+        )
+        PATCHED.set(self.patches)
 
 
 class _SharedData:
@@ -106,8 +141,8 @@ class _SharedData:
 class _Completions:
     """What the SDK's client of language models takes for its connection."""
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.asked: Callable[[dict[str, Any]], None]
+    def __init__(self, model: LanguageModel, asked: Callable[[dict[str, Any]], None]) -> None:
+        self.asked = asked
         self._model = model
         self._numbers = itertools.count(1)
 

@@ -212,7 +212,7 @@ function logsOf(/** @type {Engine} */ { store }) {
  *
  * @type {Record<string, string>}
  */
-const SOURCES = { print: "print ", completion: "model " };
+const SOURCES = { print: "print ", completion: "model ", http: "http " };
 
 function logLine(/** @type {Event} */ { time_s, task_name, data, name }) {
   const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name in SOURCES ? make("span", { class: "vl-dim" }, SOURCES[name]) : "";

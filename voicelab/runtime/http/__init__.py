@@ -1,0 +1,10 @@
+"""What a handler's requests over HTTP meet in a session: a stand-in, a recording, or a refusal that says what to do.
+
+- `exchange`: the traffic of one session: who answers, how long it takes, what the log is told.
+- `libraries`: leads the libraries to it, those that are loaded and those that load later.
+- `with_httpx`, `with_aiohttp`, `with_requests`, `with_urllib`: an adapter each.
+"""
+
+from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, Recording, StandIn, line_to_add
+
+__all__ = ["EXCHANGE", "Answer", "Exchange", "HttpRequest", "Recording", "StandIn", "line_to_add"]

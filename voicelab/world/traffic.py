@@ -1,0 +1,221 @@
+"""Recorded traffic over HTTP: a file of one exchange a line, written while real services answer, read to stand in.
+
+{"voicelab_http": 1}
+{"method": "GET", "address": "https://api.pizza.example/menu", "request": "", "latency_s": 0.213,
+ "status": 200, "headers": [["content-type", "application/json"]], "body": "[...]"}
+{"method": ..., "error": "timeout", "message": "..."}
+
+Nothing is written that is a secret by its name or a value of a variable; a request is looked up masked in the same way.
+"""
+
+import base64
+import binascii
+import json
+import threading
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import MASK, Masker, shown
+from voicelab.base.plain_json import encode
+from voicelab.base.secret_names import body_without_secrets, headers_without_secrets, without_secrets
+from voicelab.runtime.http import Answer, HttpRequest
+from voicelab.world.http_replies import plain_address
+
+VERSION = 1
+_HEAD = "voicelab_http"
+_ERRORS: Mapping[str, type[Exception]] = {"connection": ConnectionError, "timeout": TimeoutError}
+
+Key = tuple[str, str, str]
+
+
+class Recorder:
+    """Lets requests go out, and records them with their answers; made by `vl.Http.record`.
+
+    Args:
+        path: The file.
+        overwrite: Replace a recording that is there.
+
+    Raises:
+        InputError: there is a file already, or it can't be written.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool) -> None:
+        if not isinstance(path, str | Path):
+            raise InputError(f"Http.record: path is {shown(path)}, must be the path of a file, e.g. 'traffic.jsonl'.")
+        self.path = Path(path).expanduser()
+        self.n_exchanges = 0
+        self._lock = threading.Lock()
+        head = f"{json.dumps({_HEAD: VERSION})}\n"
+        if not overwrite and self.path.exists() and _text(self.path) not in {"", head}:
+            raise InputError(
+                f"Http.record: {self.path} is there already. Give another path, or overwrite=True to replace it."
+            )
+        try:
+            self.path.write_text(head, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"Http.record: {self.path} can't be written: {error.strerror or error}.") from None
+
+    def keep(self, request: HttpRequest, answer: Answer, masker: Masker) -> None:
+        """Record a request and its answer, masked."""
+        row: dict[str, Any] = {
+            "method": request.method,
+            "address": plain_address(without_secrets(request.url)),
+            "request": body_without_secrets(request.text),
+            "latency_s": round(answer.latency_s, 3),
+        }
+        if answer.error is not None:
+            row["error"] = "timeout" if isinstance(answer.error, TimeoutError) else "connection"
+            row["message"] = str(answer.error)
+        else:
+            row |= {
+                "status": answer.status,
+                "headers": headers_without_secrets(answer.headers),
+                **_body(answer, masker),
+            }
+        line = masker.json(encode(row))
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+            self.n_exchanges += 1
+
+    def __repr__(self) -> str:
+        return f"Http.record({str(self.path)!r}, {self.n_exchanges} exchanges)"
+
+
+def _body(answer: Answer, masker: Masker) -> dict[str, str]:
+    try:
+        return {"body": body_without_secrets(answer.body.decode())}
+    except UnicodeDecodeError:
+        # As characters of one byte each, so that a value of a variable is found between bytes that are no text.
+        masked = masker.text(answer.body.decode("latin-1")).replace(MASK, "*" * len(MASK)).encode("latin-1", "replace")
+        return {"body_base64": base64.b64encode(masked).decode()}
+
+
+class _Exchange(NamedTuple):
+    key: Key
+    answer: Answer
+
+
+class Traffic:
+    """A recording, as far as it answers requests.
+
+    Args:
+        name: The file's name.
+        exchanges: What was recorded, in order.
+        keeps_latency: Whether answers take as long as they took.
+    """
+
+    def __init__(self, name: str, exchanges: Sequence[_Exchange], *, keeps_latency: bool) -> None:
+        self.name = name
+        self.n_exchanges = len(exchanges)
+        self._keeps_latency = keeps_latency
+        self._by_body: dict[Key, list[Answer]] = {}
+        self._by_address: dict[Key, list[Answer]] = {}
+        for (method, address, body), answer in exchanges:
+            self._by_body.setdefault((method, address, body), []).append(answer)
+            self._by_address.setdefault((method, address, ""), []).append(answer)
+
+    @classmethod
+    def read(cls, path: str | Path, *, keeps_latency: bool) -> "Traffic":
+        """Return the recording in a file.
+
+        Raises:
+            InputError: there is no such file, or it is torn, or of another version.
+        """
+        if not isinstance(path, str | Path):
+            raise InputError(
+                f"Http.replay: path is {shown(path)}, must be the path of a file that vl.Http.record wrote."
+            )
+        file = Path(path).expanduser()
+        if not file.is_file():
+            folder = file.parent if file.parent.is_dir() else Path()
+            near = did_you_mean(file.name, [found.name for found in folder.iterdir() if found.is_file()])
+            raise InputError(f"Http.replay: there is no file {str(file)!r} (looked in {folder.resolve()}).{near}")
+        first, *lines = _text(file).split("\n")
+        _check_version(file, first)
+        if lines and lines[-1]:
+            raise InputError(f"{_torn(file, len(lines) + 1)} Its last line has no end.{_MEND}")
+        exchanges = [_exchange(file, number, line) for number, line in enumerate(lines, 2) if line]
+        return cls(file.name, exchanges, keeps_latency=keeps_latency)
+
+    def answer(
+        self, request: HttpRequest, masker: Masker, positions: MutableMapping[Any, int], latency_s: float
+    ) -> Answer | None:
+        """Return what was answered to a request, or None if it was never recorded.
+
+        Args:
+            request: The request.
+            masker: Masks the values of the handler's variables, as they are in the recording.
+            positions: How many answers of each request the session has had.
+            latency_s: How long the answer takes, unless it takes what it took.
+        """
+        address = _plain(masker.text(plain_address(without_secrets(request.url))))
+        body = _plain(masker.text(body_without_secrets(request.text)))
+        key: Key = (request.method, address, body)
+        answers = self._by_body.get(key)
+        if answers is None:
+            key = (request.method, address, "")
+            answers = self._by_address.get(key)
+        if answers is None:
+            return None
+        at = positions.get(key, 0)
+        positions[key] = at + 1
+        answer = answers[min(at, len(answers) - 1)]
+        if answer.error is not None:
+            answer = answer._replace(error=type(answer.error)(*answer.error.args))
+        return answer if self._keeps_latency else answer._replace(latency_s=latency_s)
+
+    def __repr__(self) -> str:
+        return f"{self.name}, {self.n_exchanges} recorded exchanges"
+
+
+def _plain(text: str) -> str:
+    # A mask that came in a recorded reply may come back in an address, in the form of addresses.
+    return text.replace(quote(MASK), MASK)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is no recording of vl.Http.record: it is no text.") from None
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror or error}.") from None
+
+
+_MEND = " Delete that line, or record again."
+
+
+def _torn(file: Path, number: int) -> str:
+    return f"{file}: line {number} is torn."
+
+
+def _check_version(file: Path, first: str) -> None:
+    try:
+        version = json.loads(first)[_HEAD]
+    except (ValueError, TypeError, KeyError):
+        raise InputError(
+            f'{file} is no recording of vl.Http.record: its first line must be {{"{_HEAD}": {VERSION}}}.'
+        ) from None
+    if version != VERSION:
+        raise InputError(
+            f"{file} is a recording of version {shown(version)}, and this voicelab reads version {VERSION}: record again."
+        )
+
+
+def _exchange(file: Path, number: int, line: str) -> _Exchange:
+    try:
+        row = json.loads(line)
+        key = (str(row["method"]), _plain(str(row["address"])), _plain(str(row["request"])))
+        latency_s = float(row["latency_s"])
+        if "error" in row:
+            return _Exchange(key, Answer(0, latency_s=latency_s, error=_ERRORS[row["error"]](str(row["message"]))))
+        if not 100 <= row["status"] <= 599:  # noqa: PLR2004 - as HTTP has it
+            raise ValueError(row["status"])
+        body = row["body"].encode() if "body" in row else base64.b64decode(row["body_base64"], validate=True)
+        headers = tuple((str(name), str(value)) for name, value in row["headers"])
+        return _Exchange(key, Answer(row["status"], headers, body, latency_s))
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+        raise InputError(_torn(file, number) + _MEND) from None
