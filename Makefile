@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := engine scale calibration analysis speech console talk
+BENCHMARKS := engine services scale calibration analysis speech console talk
 
 .PHONY: demo test lint format bench bench-quick lab clean
 

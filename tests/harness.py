@@ -205,7 +205,7 @@ def _together(job: Job, indexes: range) -> list[Played]:
     async def main() -> list[SessionRows]:
         return list(await asyncio.gather(*map(one, indexes)))
 
-    with jobs.hosting(job.options.handler):
+    with jobs.hosting(job.options):
         return _played(job, asyncio.run(main()), notes)
 
 

@@ -37,6 +37,8 @@ OTHERS = {
     "telephone": Telephone(),
     "model": vl.Model(),
     "shared_data": GOLD,
+    "http": vl.Http({"GET https://api.example/": 404}),
+    "patches": GOLD,
 }
 # What doesn't count: the seed stands in a run's identity by itself.
 NO_PARTS = {"seed": 1}

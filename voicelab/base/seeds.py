@@ -49,6 +49,10 @@ class Seeds:
         """Return a generator for the stream that is seeded when it is first used: a script draws nothing."""
         return cast("random.Random", _LazyRandom(self, stream))
 
+    def sparing_random(self, stream: str) -> random.Random:
+        """Return a generator for the stream that is never seeded: for a few numbers, of `random()` alone."""
+        return cast("random.Random", _SparingRandom(self, stream))
+
     def random(self, stream: str) -> random.Random:
         """Return a generator seeded for the stream."""
         return random.Random(self.seed(stream))
@@ -68,6 +72,20 @@ class _LazyRandom:
         if self._random is None:
             self._random = self._seeds.random(self._stream)
         return getattr(self._random, name)
+
+
+class _SparingRandom:
+    # Each number is a hash of its own: the first hundred of them take as long as seeding does.
+
+    __slots__ = ("_n", "_seeds", "_stream")
+
+    def __init__(self, seeds: Seeds, stream: str) -> None:
+        self._seeds, self._stream, self._n = seeds, stream, 0
+
+    def random(self) -> float:
+        """Return the next number from [0, 1)."""
+        self._n += 1
+        return self._seeds.uniform(f"{self._stream}:{self._n}")
 
 
 def session_id(run_id: str, index: int) -> str:

@@ -116,7 +116,7 @@ class Job:
         return Services(
             model=None if options.model is None else options.model.begin(seeds.lazy_random("model")),
             shared_data=options.shared_data,
-            stand_in=http.begin(seeds.lazy_random("http"), masker) if isinstance(http, Http) else None,
+            stand_in=http.begin(seeds.sparing_random("http"), masker) if isinstance(http, Http) else None,
             recording=http if isinstance(http, Recorder) else None,
             patches=options.patches,
             masker=masker,
@@ -163,7 +163,7 @@ def run(
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
-        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`; with
+        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`. With
             `clock="wall"` also `vl.Http.record(path)`, which records the services themselves.
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.

@@ -78,7 +78,8 @@ def _own(name: str, own: dict[str, Any]) -> Target:
     if name not in own:
         known = [known for known in own if not known.startswith("_")]
         raise InputError(
-            f"patches: the handler's file has no {name!r}.{did_you_mean(name, known)} Give 'module.function' for what is elsewhere."
+            f"patches: the handler's file has no {name!r}.{did_you_mean(name, known)} Give 'module.function' for what is "
+            "elsewhere."
         )
     return Target(name, own, name, own[name])
 

@@ -47,7 +47,7 @@ class Console(anywidget.AnyWidget):
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request, which may be an
             `async def` that asks a real model.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
-        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`; or
+        http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`. Or
             `vl.Http.record(path)`, which records the services themselves.
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.

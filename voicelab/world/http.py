@@ -115,7 +115,7 @@ HttpLike: TypeAlias = Http | Recorder
 """What a handler's requests over HTTP meet: a stand-in, or what records the real services."""
 
 
-def as_http(given: HttpLike | None) -> HttpLike | None:
+def as_http(given: Given) -> HttpLike | None:
     """Return what a handler's requests meet.
 
     Raises:
@@ -150,7 +150,7 @@ class _HttpInSession:
     def __init__(self, http: Http, rng: random.Random, masker: Masker) -> None:
         self._http, self._rng, self._masker = http, rng, masker
         self._state: dict[str, Any] = {}
-        self._positions: dict[Given, int] = {}
+        self._positions: dict[Any, int] = {}
 
     def answer(self, request: HttpRequest) -> Answer:
         """Answer a request.

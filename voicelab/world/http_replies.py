@@ -47,6 +47,7 @@ class HttpReply:
         if headers and any(name.lower() == "content-type" for name in headers):
             self.headers = _headers(headers)
         self.latency_s = None if latency_s is None else checks.span("HttpReply: latency_s", latency_s)
+        self._is_plain = is_plain(self.status, self.headers)
 
     def __repr__(self) -> str:
         return f"HttpReply(status {self.status}, {len(self.body)} bytes)"
@@ -123,8 +124,7 @@ def _as_body(given: Any, what: str) -> tuple[str, bytes]:
         return "text/plain; charset=utf-8", given.encode()
     if isinstance(given, bytes):
         return "application/octet-stream", given
-    key = next(_wrong_keys(given), None)
-    if key is not None:
+    for key in _wrong_keys(given):
         raise InputError(
             f"{what} has the key {key!r}, and keys of JSON are text. For a choice by weight write ((reply, weight), ...)."
         )
@@ -172,7 +172,12 @@ def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: f
     if reply.latency_s is not None:
         low, high = reply.latency_s
         latency_s = low + (high - low) * rng.random() if high > low else low
-    return Answer(reply.status, reply.headers, reply.body, latency_s)
+    return Answer(reply.status, reply.headers, reply.body, latency_s, None, reply._is_plain)
+
+
+def is_plain(status: int, headers: Iterable[tuple[str, str]]) -> bool:
+    """Return whether nothing follows from a reply for the client: no other address to go to, no cookie to keep."""
+    return not (300 <= status < 400 or any(name.lower() == "set-cookie" for name, _ in headers))  # noqa: PLR2004 - redirects
 
 
 def _again(error: BaseException) -> BaseException:
@@ -222,7 +227,8 @@ class Patterns:
     def __init__(self, replies: Mapping[str, Any]) -> None:
         if not isinstance(replies, Mapping):
             raise InputError(
-                f'Http: replies is {shown(replies)}, must be {{pattern: reply}}, e.g. {{"GET https://api.example/menu": ["pizza"]}}.'
+                f"Http: replies is {shown(replies)}, must be {{pattern: reply}}, e.g. "
+                '{"GET https://api.example/menu": ["pizza"]}.'
             )
         self.items = tuple(_pattern(key, reply) for key, reply in replies.items())
 

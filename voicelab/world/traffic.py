@@ -22,7 +22,7 @@ from voicelab.base.masking import MASK, Masker, shown
 from voicelab.base.plain_json import encode
 from voicelab.base.secret_names import body_without_secrets, headers_without_secrets, without_secrets
 from voicelab.runtime.http import Answer, HttpRequest
-from voicelab.world.http_replies import plain_address
+from voicelab.world.http_replies import is_plain, plain_address
 
 VERSION = 1
 _HEAD = "voicelab_http"
@@ -216,6 +216,6 @@ def _exchange(file: Path, number: int, line: str) -> _Exchange:
             raise ValueError(row["status"])
         body = row["body"].encode() if "body" in row else base64.b64decode(row["body_base64"], validate=True)
         headers = tuple((str(name), str(value)) for name, value in row["headers"])
-        return _Exchange(key, Answer(row["status"], headers, body, latency_s))
+        return _Exchange(key, Answer(row["status"], headers, body, latency_s, None, is_plain(row["status"], headers)))
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
         raise InputError(_torn(file, number) + _MEND) from None

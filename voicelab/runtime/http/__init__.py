@@ -3,6 +3,7 @@
 - `exchange`: the traffic of one session: who answers, how long it takes, what the log is told.
 - `libraries`: leads the libraries to it, those that are loaded and those that load later.
 - `with_httpx`, `with_aiohttp`, `with_requests`, `with_urllib`: an adapter each.
+- `quick_httpx`, `quick_aiohttp`: the short way of most requests.
 """
 
 from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, Recording, StandIn, line_to_add

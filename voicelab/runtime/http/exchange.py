@@ -91,6 +91,7 @@ class Answer(NamedTuple):
         latency_s: From the request to the answer, in seconds.
         error: What is raised in place of an answer. A `ConnectionError` and a `TimeoutError` of Python's own become
             those of the library that asks.
+        is_plain: Whether nothing follows from it for the client: no error, no other address to go to, no cookie to keep.
     """
 
     status: int
@@ -98,13 +99,7 @@ class Answer(NamedTuple):
     body: bytes = b""
     latency_s: float = 0.0
     error: BaseException | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing follows from it for the client: no error, no other address to go to, no cookie to keep."""
-        if self.error is not None or 300 <= self.status < 400:  # noqa: PLR2004 - redirects
-            return False
-        return not any(name.lower() == "set-cookie" for name, _ in self.headers)
+    is_plain: bool = False
 
 
 class StandIn(Protocol):
@@ -206,24 +201,17 @@ class Exchange:
         self._scope.blocked(f"{request.method} {_place(request.url)}", sys._getframe(1))
 
     def _log(self, request: HttpRequest, answer: Answer) -> None:
-        address, sent, received, found = _shown(request.url, request.body, answer.body)
-        for name, value in (*request.headers.items(), *answer.headers):
+        status, latency_s, error = answer.status, answer.latency_s, answer.error
+        row, found = _row(request.method, request.url, status, request.body, answer.body, answer.headers)
+        for name, value in request.headers.items():
             if is_secret(name):
                 found = found.union(secrets_of_header(value))
         if found and not found <= self._secrets:
             self._secrets |= found
             self._hide(self._secrets)
-        data: dict[str, Any] = {
-            "message": f"{request.method} {address}: {_outcome(answer)}",
-            "method": request.method,
-            "address": address,
-            "status": answer.status or None,
-            "latency_s": round(answer.latency_s, 3),
-        }
-        if sent:
-            data["request"] = sent
-        if received:
-            data["response"] = received
+        data = row.copy()
+        data["message"] += f"{latency_s:.2f} s" if error is None else _what_went_wrong(error)
+        data["latency_s"] = round(latency_s, 3)
         self._asked(data)
 
 
@@ -299,10 +287,7 @@ def line_to_add(method: str, url: str) -> str:
     return f'"{method} {_place(url)}": {{"ok": True}}'
 
 
-def _outcome(answer: Answer) -> str:
-    error = answer.error
-    if error is None:
-        return f"{answer.status} after {answer.latency_s:.2f} s"
+def _what_went_wrong(error: BaseException) -> str:
     return "no reply: it meets no pattern" if isinstance(error, NoReplyError) else f"{type(error).__name__}: {error}"
 
 
@@ -311,11 +296,23 @@ def _place(url: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # the same few in every session
-def _shown(url: str, sent: bytes, received: bytes) -> tuple[str, str, str, frozenset[str]]:
-    """Return an address and both bodies as a row shows them, and the secrets in them."""
-    texts = _text(sent), _text(received)
-    shown = [_shortened(body_without_secrets(text)) for text in texts]
-    return without_secrets(url), shown[0], shown[1], frozenset(secrets_in(url, *texts))
+def _row(
+    method: str, url: str, status: int, sent: bytes, received: bytes, headers: Headers
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the data of a row as far as they don't change from time to time, and the secrets that were found."""
+    address, texts = without_secrets(url), (_text(sent), _text(received))
+    row: dict[str, Any] = {
+        "message": f"{method} {address}: {f'{status} after ' if status else ''}",
+        "method": method,
+        "address": address,
+        "status": status or None,
+        "latency_s": 0.0,
+    }
+    for name, text in zip(("request", "response"), texts, strict=True):
+        if text:
+            row[name] = _shortened(body_without_secrets(text))
+    found = [secret for name, value in headers if is_secret(name) for secret in secrets_of_header(value)]
+    return row, frozenset([*found, *secrets_in(url, *texts)])
 
 
 def _text(body: bytes) -> str:

@@ -14,12 +14,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_ADAPTERS = {
-    "httpx": "voicelab.runtime.http.with_httpx",
-    "aiohttp": "voicelab.runtime.http.with_aiohttp",
-    "requests": "voicelab.runtime.http.with_requests",
-    "urllib.request": "voicelab.runtime.http.with_urllib",
-}
+_ADAPTERS = {"httpx": "httpx", "aiohttp": "aiohttp", "requests": "requests", "urllib.request": "urllib"}
+"""A library's module, and the name that its adapter goes by."""
 
 
 GOES_OUT = "voicelab_goes_out"
@@ -41,7 +37,9 @@ class _Led:
                 return
             self._waiting.discard(library)
             try:
-                patches = importlib.import_module(_ADAPTERS[library]).patches()
+                name = _ADAPTERS[library]
+                adapter = importlib.import_module(f"voicelab.runtime.http.with_{name}")
+                patches = getattr(adapter, f"{name}_patches")()
             except (ImportError, AttributeError) as error:
                 warnings.warn(
                     f"http= and refusals in virtual time don't reach this version of {library}: {error}.", stacklevel=2

@@ -2,12 +2,12 @@
 
 A request of aiohttp goes three steps: a connector gives a connection, the request writes itself to it (`send`), and the
 response reads itself from it (`start`). With a `_Connection` of ours the last two go another way; everything around
-them (addresses, cookies, redirects, authentication, timeouts) is aiohttp's own.
+them (addresses, cookies, redirects, authentication, timeouts) is aiohttp's own. Most requests need none of that, and go
+the short way of `quick_aiohttp`.
 """
 
 import asyncio
 import functools
-import http
 import inspect
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -16,11 +16,21 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
-from aiohttp.streams import StreamReader
+from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
-from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, Outgoing, exchange_for, failure_of
+from voicelab.runtime.http.exchange import (
+    EXCHANGE,
+    Answer,
+    Exchange,
+    HttpRequest,
+    Outgoing,
+    exchange_for,
+    failure_of,
+)
 from voicelab.runtime.http.libraries import GOES_OUT
+from voicelab.runtime.http.quick_aiohttp import DRAWN, quick_aiohttp_patches, reason_of, stream_of, timeout_s
 from voicelab.runtime.isolation import replaced
 
 _CALL = "_voicelab_call"
@@ -61,8 +71,7 @@ def _connecting(original: Any) -> Any:
         if exchange.is_real:
             with exchange.outgoing(_asked(req)).watched(aiohttp.ClientConnectionError, asyncio.TimeoutError):
                 return await original(self, req, traces, timeout)
-        limits = [limit for limit in (timeout.total, timeout.sock_read) if limit]
-        return _Connection(exchange, min(limits, default=None))
+        return _Connection(exchange, timeout_s(timeout))
 
     return connect
 
@@ -70,12 +79,14 @@ def _connecting(original: Any) -> Any:
 def _sending(original: Any) -> Any:
     async def send(self: ClientRequest, conn: Any) -> aiohttp.ClientResponse:
         if isinstance(conn, _Connection):
-            conn.answer = conn.exchange.answer(_asked(self), conn.timeout_s)
+            drawn = DRAWN.get()
+            DRAWN.set(None)
+            conn.answer = drawn or conn.exchange.answer(_asked(self), conn.timeout_s)
             await conn.exchange.wait(conn.answer)
             kind, error = failure_of(conn.answer)
             if error is not None:
                 raise _failure(kind, error, self)
-            return _response_to(self)
+            return _response_to(self.method, self.original_url, self.request_info, self._session, self.response_class)
         exchange = EXCHANGE.get()
         asked = None if exchange is None or not exchange.is_real else _asked(self)
         response: aiohttp.ClientResponse = await original(self, conn)
@@ -89,7 +100,7 @@ def _sending(original: Any) -> Any:
 def _starting(original: Any) -> Any:
     async def start(self: aiohttp.ClientResponse, connection: Any) -> aiohttp.ClientResponse:
         if isinstance(connection, _Connection):
-            _fill(self, connection)
+            _fill(self, connection.answer)
             return self
         call: Outgoing | None = getattr(self, _CALL, None)
         if call is None:
@@ -97,7 +108,7 @@ def _starting(original: Any) -> Any:
         with call.watched(aiohttp.ClientConnectionError, asyncio.TimeoutError):
             await original(self, connection)
             body = await self.read()
-        self.content = _stream(body, self._loop)
+        self.content = stream_of(body, self._loop)
         call.answered(self.status, self.headers.items(), body)
         return self
 
@@ -127,66 +138,47 @@ def _arguments_of(made: type[aiohttp.ClientResponse]) -> frozenset[str]:
     return frozenset(inspect.signature(made.__init__).parameters)
 
 
+_NO_TIMER = TimerNoop()
 _SENT = SimpleNamespace(output_size=0)
 
 
-def _response_to(request: Any) -> aiohttp.ClientResponse:
+def _response_to(method: str, url: URL, info: aiohttp.RequestInfo, session: Any, made: Any) -> aiohttp.ClientResponse:
     """Return a response without anything in it, as the request would make it; versions differ in what they tell it."""
     facts: Mapping[str, Any] = {
         "writer": None,
         "continue100": None,
-        "timer": request._timer,
-        "request_info": request.request_info,
-        "traces": request._traces,
-        "loop": request.loop,
-        "session": request._session,
+        "timer": _NO_TIMER,
+        "request_info": info,
+        "traces": [],
+        "loop": session._loop,
+        "session": session,
         "stream_writer": _SENT,
     }
-    made = request.response_class
     known = _arguments_of(made)
     response: aiohttp.ClientResponse = made(
-        request.method, request.original_url, **{name: fact for name, fact in facts.items() if name in known}
+        method, url, **{name: fact for name, fact in facts.items() if name in known}
     )
     return response
 
 
-def _fill(response: Any, connection: _Connection) -> None:
-    answer = connection.answer
+def _fill(response: Any, answer: Answer) -> None:
     headers = CIMultiDict(answer.headers)
     response.version = aiohttp.HttpVersion11
-    response.status, response.reason = answer.status, _reason(answer.status)
+    response.status, response.reason = answer.status, reason_of(answer.status)
     response._headers = CIMultiDictProxy(headers)
     response._raw_headers = tuple((name.encode(), value.encode()) for name, value in answer.headers)
-    response.content = _stream(answer.body, response._loop)
+    response.content = stream_of(answer.body, response._loop)
+    response._body = answer.body  # read already; the stream is for who reads it piece by piece
     cookies = headers.getall("Set-Cookie", ())
     if cookies:
         response._raw_cookie_headers = tuple(cookies)
 
 
-def _stream(body: bytes, loop: asyncio.AbstractEventLoop) -> StreamReader:
-    protocol: Any = _NOBODY
-    stream = StreamReader(protocol, _LIMIT, loop=loop)
-    if body:
-        stream.feed_data(body)
-    stream.feed_eof()
-    return stream
-
-
-@functools.cache
-def _reason(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-_NOBODY: Any = _Connection(None, None)  # type: ignore[arg-type]  # a protocol that is only asked to pause
-
-
-def patches() -> Iterable[AbstractContextManager[None]]:
+def aiohttp_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads aiohttp to the sessions' exchanges."""
     return (
         replaced(aiohttp.BaseConnector, connect=_connecting(aiohttp.BaseConnector.connect)),
         replaced(ClientRequest, send=_sending(ClientRequest.send)),
         replaced(aiohttp.ClientResponse, start=_starting(aiohttp.ClientResponse.start)),
+        *quick_aiohttp_patches(),
     )

@@ -45,7 +45,7 @@ def _sending(original: Any) -> Any:
 def _read_timeout(given: Any) -> float | None:
     if isinstance(given, tuple):
         return given[1]  # type: ignore[no-any-return]
-    return given.read_timeout if isinstance(given, urllib3.Timeout) else given  # type: ignore[return-value]
+    return given.read_timeout if isinstance(given, urllib3.Timeout) else given
 
 
 def _failure(kind: str, error: BaseException, request: Any) -> BaseException:
@@ -77,6 +77,6 @@ def _raw(answer: Answer, method: str) -> urllib3.HTTPResponse:
 _KNOWN = frozenset(HTTPStatus)
 
 
-def patches() -> Iterable[AbstractContextManager[None]]:
+def requests_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads requests to the sessions' exchanges."""
     return (replaced(HTTPAdapter, send=_sending(HTTPAdapter.send)),)

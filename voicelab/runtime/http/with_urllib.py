@@ -80,6 +80,6 @@ def _response(answer: Answer, method: str, url: str) -> HTTPResponse:
 _KNOWN = frozenset(HTTPStatus)
 
 
-def patches() -> Iterable[AbstractContextManager[None]]:
+def urllib_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads urllib to the sessions' exchanges."""
     return (replaced(AbstractHTTPHandler, do_open=_opening(AbstractHTTPHandler.do_open)),)

@@ -1,0 +1,361 @@
+"""The short way of httpx's requests: what they cost otherwise is more than all the rest of a session.
+
+httpx takes .4 ms for a client and a request. Clients and requests of the usual kind (no cookies, hooks, authentication or
+files) therefore do as little as they can: a client keeps its arguments and becomes itself when somebody looks, and its
+response is one of httpx that fills itself in when somebody looks. What is answered is the same on both ways.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import lru_cache
+from json import JSONDecoder, JSONEncoder
+from typing import Any, NamedTuple
+
+import httpx
+from httpx._client import BaseClient, ClientState
+
+from voicelab.base.accepted_types import Given
+from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, stands_in
+from voicelab.runtime.isolation import replaced
+
+ANSWER = "voicelab_answer"
+"""Extension of a request that holds its answer, where it is drawn already."""
+JSON_FIRST = (("content-type", "application/json"),)
+"""How the headers of a reply in JSON begin: its body is UTF-8, which needn't be found out."""
+decode_json = JSONDecoder().decode
+_log = logging.getLogger("httpx")
+_LATER = "_voicelab_arguments"
+# Arguments of a client that change nothing of what a request is, or that the short way knows how to follow.
+_SIMPLE_CLIENT = frozenset({"base_url", "headers", "timeout", "params", "verify", "limits", "http1", "trust_env"})
+_UNSET = httpx.USE_CLIENT_DEFAULT
+
+
+def _become_itself(self: Any, name: str) -> Any:
+    """Return an attribute of a client that was made by the short way: now it is made whole."""
+    later = self.__dict__.pop(_LATER, None) if name in _ATTRIBUTES else None
+    if later is None:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    state = self.__dict__.get("_state")
+    later[0](self, **later[1])
+    if state is not None:
+        self._state = state
+    return getattr(self, name)
+
+
+def _deferring(original: Any) -> Any:
+    def __init__(self: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        if type(self) in _CLIENTS and _SIMPLE_CLIENT.issuperset(kwargs) and stands_in():
+            self.__dict__.update({_LATER: (original, kwargs), "_state": ClientState.UNOPENED})
+        else:
+            original(self, **kwargs)
+
+    return __init__
+
+
+_CLIENTS = (httpx.Client, httpx.AsyncClient)
+_TRANSPORTS = (httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+_NOWHERE = httpx.MockTransport(lambda _: httpx.Response(200))
+_ATTRIBUTES = frozenset(vars(httpx.Client(transport=_NOWHERE)))
+# For good: a client that a session has made may be looked at when no session is there any more.
+BaseClient.__getattr__ = _become_itself  # type: ignore[attr-defined]
+
+
+class _Facts(NamedTuple):
+    """What of a client its requests follow from."""
+
+    base_url: str
+    params: Any
+    headers: Mapping[str, str]
+    timeout: Any
+
+
+def _facts(client: Any) -> _Facts | None:
+    """Return the facts of a client of the usual kind; None where more follows from it, or it is closed."""
+    known = client.__dict__
+    later = known.get(_LATER)
+    if known["_state"] is ClientState.CLOSED:
+        return None
+    if later is not None:
+        given = later[1]
+        named = _named(given.get("headers"))
+        return _Facts(str(given.get("base_url", "")), given.get("params"), named, given.get("timeout", 5.0))
+    if (
+        type(client) not in _CLIENTS
+        or client._auth is not None
+        or client._cookies
+        or any(client._event_hooks.values())
+        or type(client._transport) not in _TRANSPORTS
+        or client._mounts
+    ):
+        return None
+    return _Facts(str(client._base_url), client._params, client._headers, client._timeout)
+
+
+class _Asking:
+    """A request by the short way, and what it is answered."""
+
+    __slots__ = ("_arguments", "_client", "answer", "asked", "exchange")
+
+    def __init__(
+        self,
+        client: Any,
+        facts: _Facts,
+        method: str,
+        url: Given,
+        content: str | bytes | None,
+        json: Given,
+        params: Any,
+        headers: Any,
+        timeout: Any,
+    ) -> None:
+        self._client, self._arguments = client, {"content": content, "json": json, "headers": headers}
+        address = _address(facts.base_url, str(url), _pairs(facts.params), _pairs(params))
+        exchange: Any = exchange_for(method, address)
+        sent = {**facts.headers, **_named(headers)}
+        if json is not None and not any(name.lower() == "content-type" for name in sent):
+            sent["content-type"] = "application/json"
+        body = content if content is not None else b"" if json is None else _json(json)
+        self.asked = HttpRequest(method.upper(), address, sent, body.encode() if isinstance(body, str) else body)
+        waits_s = _read_timeout(facts.timeout if timeout is _UNSET else timeout)
+        self.exchange = exchange
+        self.answer: Answer = exchange.answer(self.asked, waits_s)
+
+    def request(self) -> httpx.Request:
+        """Return the request as httpx makes it."""
+        request: httpx.Request = self._client.build_request(self.asked.method, self.asked.url, **self._arguments)
+        return request
+
+
+class _Response(httpx.Response):
+    """A response that fills itself in when somebody looks at more than its status and its body."""
+
+    def __init__(self, asking: _Asking) -> None:
+        # Without the base's `__init__`: `__getattr__` calls it when an attribute is missing.
+        answer = asking.answer
+        self._asking: _Asking | None = asking
+        self.status_code = answer.status
+        self._content = answer.body
+        self.is_closed = self.is_stream_consumed = True
+
+    def __getattr__(self, name: str) -> Any:
+        asking = self.__dict__.pop("_asking", None)
+        if asking is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        whole = httpx.Response(
+            asking.answer.status,
+            headers=list(asking.answer.headers),
+            content=asking.answer.body,
+            request=asking.request(),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+        self.__dict__.update(whole.__dict__)
+        self._elapsed = timedelta(seconds=asking.answer.latency_s)
+        return getattr(self, name)
+
+    def json(self, **options: Any) -> Any:
+        """Return the body as JSON."""
+        asking = self.__dict__.get("_asking")
+        if options or asking is None or asking.answer.headers[:1] != JSON_FIRST:
+            return super().json(**options)
+        return decode_json(self._content.decode())
+
+    def raise_for_status(self) -> httpx.Response:
+        """Raise for an error status, else return the response."""
+        return self if 200 <= self.status_code < 300 else super().raise_for_status()  # noqa: PLR2004 - success
+
+
+_Response.__name__ = _Response.__qualname__ = "Response"
+
+
+def _short(client: Any, content: Any, long: Iterable[Any]) -> _Facts | None:
+    """Return the facts of a client whose request can go the short way.
+
+    Args:
+        client: The client.
+        content: The body.
+        long: Arguments with which it can't.
+    """
+    for value in long:
+        if value is not None and value is not _UNSET:
+            return None
+    if not isinstance(content, str | bytes | None) or not stands_in() or _log.isEnabledFor(logging.INFO):
+        return None
+    return _facts(client)
+
+
+def _requesting(original: Any) -> Any:
+    def request(
+        self: httpx.Client,
+        method: str,
+        url: Any,
+        *,
+        content: Any = None,
+        data: Any = None,
+        files: Any = None,
+        json: Any = None,
+        params: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        auth: Any = _UNSET,
+        timeout: Any = _UNSET,
+        extensions: Any = None,
+        **options: Any,
+    ) -> httpx.Response:
+        facts = _short(self, content, (data, files, cookies, auth, extensions))
+        if facts is not None:
+            asking = _Asking(self, facts, method, url, content, json, params, headers, timeout)
+            if asking.answer.is_plain:
+                asking.exchange.block(asking.asked, asking.answer)
+                return _Response(asking)
+            extensions = {ANSWER: asking.answer}  # redirects and cookies are httpx's own matter
+        return original(  # type: ignore[no-any-return]
+            self,
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            timeout=timeout,
+            extensions=extensions,
+            **options,
+        )
+
+    return request
+
+
+def _requesting_async(original: Any) -> Any:
+    async def request(
+        self: httpx.AsyncClient,
+        method: str,
+        url: Any,
+        *,
+        content: Any = None,
+        data: Any = None,
+        files: Any = None,
+        json: Any = None,
+        params: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        auth: Any = _UNSET,
+        timeout: Any = _UNSET,
+        extensions: Any = None,
+        **options: Any,
+    ) -> httpx.Response:
+        facts = _short(self, content, (data, files, cookies, auth, extensions))
+        if facts is not None:
+            asking = _Asking(self, facts, method, url, content, json, params, headers, timeout)
+            if asking.answer.is_plain:
+                await asyncio.sleep(asking.answer.latency_s)
+                return _Response(asking)
+            extensions = {ANSWER: asking.answer}
+        return await original(  # type: ignore[no-any-return]
+            self,
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            timeout=timeout,
+            extensions=extensions,
+            **options,
+        )
+
+    return request
+
+
+_json = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode  # as httpx writes it
+
+
+def _named(headers: Any) -> Mapping[str, str]:
+    return headers if type(headers) is dict else {} if headers is None else httpx.Headers(headers)
+
+
+def _pairs(params: Any) -> str:
+    return "" if not params else str(httpx.QueryParams(params))
+
+
+@lru_cache(maxsize=1024)
+def _address(base_url: str, url: str, ours: str, theirs: str) -> str:
+    """Return the address as a client makes it from its base, what is asked for, and the parameters of both."""
+    with httpx.Client(base_url=base_url, params=ours, transport=_NOWHERE, trust_env=False) as client:
+        return str(client.build_request("GET", url, params=theirs or None).url)
+
+
+def _read_timeout(given: Any) -> float | None:
+    return given if isinstance(given, int | float) or given is None else httpx.Timeout(given).read
+
+
+def _entering(original: Any) -> Any:
+    def __enter__(self: Any) -> Any:  # noqa: N807 - it is one
+        if _LATER not in self.__dict__ or self._state is not ClientState.UNOPENED:
+            return original(self)
+        self._state = ClientState.OPENED
+        return self
+
+    return __enter__
+
+
+def _entering_async(original: Any) -> Any:
+    async def __aenter__(self: Any) -> Any:  # noqa: N807 - it is one
+        if _LATER not in self.__dict__ or self._state is not ClientState.UNOPENED:
+            return await original(self)
+        self._state = ClientState.OPENED
+        return self
+
+    return __aenter__
+
+
+def _closing(original: Any) -> Any:
+    def close(self: Any, *args: Any) -> None:
+        if _LATER in self.__dict__:
+            self._state = ClientState.CLOSED
+        else:
+            original(self, *args)
+
+    return close
+
+
+def _closing_async(original: Any) -> Any:
+    async def close(self: Any, *args: Any) -> None:
+        if _LATER in self.__dict__:
+            self._state = ClientState.CLOSED
+        else:
+            await original(self, *args)
+
+    return close
+
+
+def quick_httpx_patches() -> Iterable[AbstractContextManager[None]]:
+    """Return what takes requests the short way."""
+    one, other = httpx.Client, httpx.AsyncClient
+    return (
+        replaced(
+            one,
+            __init__=_deferring(one.__init__),
+            request=_requesting(one.request),
+            __enter__=_entering(one.__enter__),
+            __exit__=_closing(one.__exit__),
+            close=_closing(one.close),
+        ),
+        replaced(
+            other,
+            __init__=_deferring(other.__init__),
+            request=_requesting_async(other.request),
+            __aenter__=_entering_async(other.__aenter__),
+            __aexit__=_closing_async(other.__aexit__),
+            aclose=_closing_async(other.aclose),
+        ),
+    )
