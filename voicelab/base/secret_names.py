@@ -17,7 +17,7 @@ from voicelab.base.masking import MASK, SHORTEST
 
 # Part of a name: X-Api-Key, client_secret, accessToken. `key` and `sig` alone are names, but part of too many others.
 _NAMED = re.compile(
-    r"auth(?!or)|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key|token|secret|passw|pwd|passphrase|signature|credential|cookie"
+    r"auth(?!or(?!i[sz]))|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key|token|secret|passw|pwd|passphrase|signature|credential|cookie"
     r"|jwt|bearer|session[-_ ]?id|account[-_ ]?sid|(?:^|[-_])(?:key|sig|pin|cvv|cvc|iban|ssn)$|card[-_ ]?number",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ from voicelab.session.host import RunSettings
 from voicelab.session.runner import Session
 from voicelab.world.http import Http, HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
-from voicelab.world.traffic import Recorder
+from voicelab.world.traffic import TrafficRecorder
 from voicelab.world.world import World
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class Job:
             model=None if options.model is None else options.model.begin(seeds.lazy_random("model")),
             shared_data=options.shared_data,
             stand_in=http.begin(seeds.sparing_random("http"), masker) if isinstance(http, Http) else None,
-            recording=http if isinstance(http, Recorder) else None,
+            recording=http if isinstance(http, TrafficRecorder) else None,
             patches=options.patches,
             masker=masker,
         )

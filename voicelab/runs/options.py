@@ -208,7 +208,7 @@ class SessionOptions:
                 **{name: _CHECKS[name](value) for name, value in given.items()},
             )
             for target in options.patches:
-                patching.find(target, loaded.function)
+                patching.patch_target(target, loaded.function)
             return options
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:

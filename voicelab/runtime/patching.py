@@ -24,7 +24,7 @@ _MISSING: Any = object()
 
 
 @dataclass(frozen=True)
-class Target:
+class PatchTarget:
     """What is to be replaced.
 
     Attributes:
@@ -47,7 +47,7 @@ class Target:
             setattr(self.owner, self.attribute, value)
 
 
-def find(name: str, handler: Callable[..., Any]) -> Target:
+def patch_target(name: str, handler: Callable[..., Any]) -> PatchTarget:
     """Return what a target of `patches` names, seen from a handler: its own names, its project's modules, all others.
 
     Args:
@@ -74,14 +74,14 @@ def find(name: str, handler: Callable[..., Any]) -> Target:
     )
 
 
-def _own(name: str, own: dict[str, Any]) -> Target:
+def _own(name: str, own: dict[str, Any]) -> PatchTarget:
     if name not in own:
         known = [known for known in own if not known.startswith("_")]
         raise InputError(
             f"patches: the handler's file has no {name!r}.{did_you_mean(name, known)} Give 'module.function' for what is "
             "elsewhere."
         )
-    return Target(name, own, name, own[name])
+    return PatchTarget(name, own, name, own[name])
 
 
 def _modules_of(own: Mapping[str, Any]) -> list[str]:
@@ -106,7 +106,7 @@ def _imported(name: str, import_: Callable[[str], Any]) -> Any:
         raise InputError(f"patches: the module {name!r} can't be imported: {type(error).__name__}: {error}.") from None
 
 
-def _inside(name: str, owner: Any, path: list[str]) -> Target:
+def _inside(name: str, owner: Any, path: list[str]) -> PatchTarget:
     for at, attribute in enumerate(path):
         value = inspect.getattr_static(owner, attribute, _MISSING)
         if value is _MISSING:
@@ -116,7 +116,7 @@ def _inside(name: str, owner: Any, path: list[str]) -> Target:
             known = [known for known in dir(owner) if not known.startswith("_")]
             raise InputError(f"patches: {where!r} has no {attribute!r} for {name!r}.{did_you_mean(attribute, known)}")
         if at == len(path) - 1:
-            return Target(name, owner, attribute, value)
+            return PatchTarget(name, owner, attribute, value)
         owner = value
     raise AssertionError(path)
 
@@ -132,7 +132,7 @@ class _Places:
         self._users: dict[tuple[int, str], tuple[int, Any, Any]] = {}
 
     @contextlib.contextmanager
-    def led(self, target: Target) -> Iterator[None]:
+    def led(self, target: PatchTarget) -> Iterator[None]:
         """Have a function ask for the session's own meanwhile."""
         key = (id(target.owner), target.attribute)
         with self._lock:
@@ -182,7 +182,7 @@ def _asking(name: str, original: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _replaced(target: Target, value: Any) -> Iterator[None]:
+def _replaced(target: PatchTarget, value: Any) -> Iterator[None]:
     target.set(value)
     try:
         yield
@@ -204,7 +204,7 @@ def patched(replacements: Replacements, handler: Callable[..., Any]) -> Iterator
     own: dict[str, Any] = getattr(inspect.unwrap(handler), "__globals__", {})
     with contextlib.ExitStack() as stack:
         for name, replacement in replacements.items():
-            target = find(name, handler)
+            target = patch_target(name, handler)
             for place in (target, *_aliases(target, own)):
                 is_function = (
                     callable(_plain(place.value)) and not inspect.isclass(place.value) and callable(replacement)
@@ -217,11 +217,11 @@ def _plain(value: Any) -> Any:
     return value.__func__ if isinstance(value, staticmethod | classmethod) else value
 
 
-def _aliases(target: Target, own: dict[str, Any]) -> list[Target]:
+def _aliases(target: PatchTarget, own: dict[str, Any]) -> list[PatchTarget]:
     """Return the handler's own names for it: `from shop import charge` has bound one."""
     if target.owner is own or isinstance(target.value, str | int | float | bool | None):
         return []
-    return [Target(target.name, own, name, value) for name, value in list(own.items()) if value is target.value]
+    return [PatchTarget(target.name, own, name, value) for name, value in list(own.items()) if value is target.value]
 
 
 def replaced_by_mock() -> list[str]:

@@ -104,6 +104,16 @@ RULES: dict[str, tuple[str, str, str]] = {
         "await asyncio.sleep(...), or await asyncio.to_thread(function, ...) for blocking work",
         "on the platform, too, nothing is heard or said meanwhile",
     ),
+    "slow_set_up": (
+        "{call} held the conversation up while its library was set up (modules, certificates of TLS)",
+        "one client for all sessions, made where the file is loaded",
+        "works; the first session of a process waits there too",
+    ),
+    "awaited_call": (
+        "{call} is awaited, and its library held the conversation up all the same",
+        "await asyncio.to_thread(function, ...) if it goes on like that",
+        "works; if it was the library's first call, the next will be faster",
+    ),
     "random_import": (
         "a function of random was imported by name before the session began",
         "import random, and call random.random()",

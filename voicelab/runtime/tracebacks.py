@@ -13,12 +13,20 @@ from types import CodeType, FrameType
 from typing import Any
 
 from voicelab.runtime.clock import VirtualLoop
+from voicelab.runtime.http import line_to_add
 from voicelab.runtime.sdk import FOLDER, NAMES
 
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
 _OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
 _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
+    (
+        # As httpx, aiohttp, requests and urllib say it; what a stand-in raises names vl.Http itself.
+        r"^(?:ConnectError|ConnectTimeout|ClientConnector\w*Error|ConnectionError|URLError|NewConnectionError|gaierror): "
+        r"(?!.*vl\.Http)",
+        "the service can't be reached from here; a stand-in answers in its place: http=vl.Http({LINE}) of vl.run, "
+        "vl.simulate and vl.Console",
+    ),
     (r"No module named 'primfunctions\.actions'", "primfunctions.events has these names"),
     (r"cannot import name 'context' from 'primfunctions\.context'", "context is the handler's second argument"),
     (r"TextEvent\.__init__\(\) missing", "write TextEvent(source='text', text='...')"),
@@ -89,7 +97,16 @@ def hint_of(error: BaseException) -> str:
     if isinstance(error, NameError) and (module := NAMES.get(str(error.name))):
         return f"write from {module} import {error.name}"
     message = f"{type(error).__name__}: {error}"
-    return "; ".join(hint for pattern, hint in _HINTS if re.search(pattern, message))
+    hints = "; ".join(hint for pattern, hint in _HINTS if re.search(pattern, message))
+    return hints.replace("LINE", _line_for(error))
+
+
+def _line_for(error: Any) -> str:
+    """Return the pattern and a reply for the request that an error of httpx or requests is about."""
+    try:
+        return line_to_add(error.request.method, str(error.request.url))
+    except Exception:  # noqa: BLE001 - an error without a request, which each library says in its own way
+        return "'METHOD address': reply"
 
 
 def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:

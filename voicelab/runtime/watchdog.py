@@ -6,7 +6,9 @@ Virtual time needs none: there a call that blocks costs the conversation nothing
 
 import asyncio
 import contextlib
+import inspect
 import linecache
+import os
 import sys
 import threading
 import time
@@ -30,7 +32,7 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
 
     Args:
         loop: The loop that the session runs on.
-        add_note: Takes a note of rule `blocking_call`, once for each line.
+        add_note: Takes a note of rule `blocking_call`, `slow_set_up` or `awaited_call`, once for each line.
     """
     stop = threading.Event()
     thread, native, cpu_s = threading.get_ident(), threading.get_native_id(), _stopwatch(threading.get_ident())
@@ -49,12 +51,13 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
             while not beat.wait(PATIENCE_S / 2) and not stop.is_set():
                 # Looked at again and again: one call after another may hold the loop up, and each is named.
                 if is_held_up(cpu_s() - used_s, starved=_wants_processor(native)):
-                    name(users_frame(sys._current_frames().get(thread)))
+                    name(sys._current_frames().get(thread))
 
-    def name(frame: FrameType | None) -> None:
+    def name(innermost: FrameType | None) -> None:
+        frame = users_frame(innermost)
         if frame is not None and (frame.f_code.co_filename, frame.f_lineno) not in seen:
             seen.add((frame.f_code.co_filename, frame.f_lineno))
-            _report(frame, add_note)
+            _report(frame, rule_for(innermost, frame), add_note)
 
     watcher = threading.Thread(target=watch, name="voicelab watchdog", daemon=True)
     watcher.start()
@@ -96,8 +99,32 @@ def _wants_processor(native: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "R"
 
 
-def _report(frame: FrameType, add_note: Callable[[PortabilityNote], None]) -> None:
+_SETTING_UP = ("importlib", f"{os.sep}ssl.py")
+_AWAITABLE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def rule_for(innermost: FrameType | None, users: FrameType) -> str:
+    """Return the rule of what holds the loop up: a call that blocks, or one that is awaited and whose library does.
+
+    An awaited call of a library is as it should be. What holds it up is most often its first use: modules that load, the
+    certificates of TLS.
+
+    Args:
+        innermost: Where the thread is.
+        users: The user's line that led there.
+    """
+    called, frame, sets_up = None, innermost, False
+    while frame is not None and frame is not users:
+        sets_up = sets_up or any(part in frame.f_code.co_filename for part in _SETTING_UP)
+        called, frame = frame, frame.f_back
+    if sets_up:
+        return "slow_set_up"
+    return "awaited_call" if called is not None and called.f_code.co_flags & _AWAITABLE else "blocking_call"
+
+
+def _report(frame: FrameType, rule: str, add_note: Callable[[PortabilityNote], None]) -> None:
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    note = make_note("blocking_call", frame, call=line or f"a call in {frame.f_code.co_name}")
+    note = make_note(rule, frame, call=line or f"a call in {frame.f_code.co_name}")
     add_note(note)
-    warnings.warn(str(note), BlockingCallWarning, stacklevel=2)
+    if rule == "blocking_call":
+        warnings.warn(str(note), BlockingCallWarning, stacklevel=2)

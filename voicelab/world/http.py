@@ -12,7 +12,7 @@ from voicelab.base.masking import Masker, shown
 from voicelab.base.secret_names import without_secrets
 from voicelab.runtime.http import Answer, HttpRequest, StandIn, line_to_add
 from voicelab.world.http_replies import HttpReply, Patterns, answer_of
-from voicelab.world.traffic import Recorder, Traffic
+from voicelab.world.traffic import Traffic, TrafficRecorder
 
 _FAULT = "a fault of the stand-in (vl.Http(faults=...)): connection refused"
 
@@ -62,7 +62,7 @@ class Http:
         self.traffic: Traffic | None = None
 
     @staticmethod
-    def record(path: str | Path, *, overwrite: bool = False) -> Recorder:
+    def record(path: str | Path, *, overwrite: bool = False) -> TrafficRecorder:
         """Return what lets requests go out, in real time, and records them with their answers: `http=vl.Http.record(path)`.
 
         For `vl.Console` and `vl.run(clock="wall")`. Values of variables, and what goes by a name such as `Authorization`
@@ -75,7 +75,7 @@ class Http:
         Raises:
             InputError: there is a file already, or it can't be written.
         """
-        return Recorder(path, overwrite=overwrite)
+        return TrafficRecorder(path, overwrite=overwrite)
 
     @classmethod
     def replay(
@@ -111,7 +111,7 @@ class Http:
         return f"Http({len(self.patterns.items)} patterns)" if self.traffic is None else f"Http({self.traffic!r})"
 
 
-HttpLike: TypeAlias = Http | Recorder
+HttpLike: TypeAlias = Http | TrafficRecorder
 """What a handler's requests over HTTP meet: a stand-in, or what records the real services."""
 
 
@@ -121,7 +121,7 @@ def as_http(given: Given) -> HttpLike | None:
     Raises:
         InputError: it is something else.
     """
-    if given is None or isinstance(given, Http | Recorder):
+    if given is None or isinstance(given, Http | TrafficRecorder):
         return given
     if isinstance(given, Mapping):
         raise InputError("http is a dict, must be vl.Http({...}): write vl.Http around it.")
@@ -136,7 +136,7 @@ def refuse_recording(http: HttpLike | None, instead: str) -> None:
     Raises:
         InputError: `http` is a recorder.
     """
-    if isinstance(http, Recorder):
+    if isinstance(http, TrafficRecorder):
         raise InputError(
             f"http=vl.Http.record(...) records real services, which sessions in virtual time can't reach. {instead}"
         )

@@ -114,8 +114,10 @@ def _status(what: str, given: Given) -> int:
 def _headers(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     if given is None:
         return ()
-    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise InputError(f"HttpReply: headers is {shown(given)}, must be {{name: value}} in text.")
+    if not isinstance(given, Mapping) or not all(
+        isinstance(part, str) and part.isascii() for pair in given.items() for part in pair
+    ):
+        raise InputError(f"HttpReply: headers is {shown(given)}, must be {{name: value}} in text of ASCII characters.")
     return tuple(given.items())
 
 

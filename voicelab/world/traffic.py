@@ -31,7 +31,7 @@ _ERRORS: Mapping[str, type[Exception]] = {"connection": ConnectionError, "timeou
 Key = tuple[str, str, str]
 
 
-class Recorder:
+class TrafficRecorder:
     """Lets requests go out, and records them with their answers; made by `vl.Http.record`.
 
     Args:
@@ -215,7 +215,8 @@ def _exchange(file: Path, number: int, line: str) -> _Exchange:
         if not 100 <= row["status"] <= 599:  # noqa: PLR2004 - as HTTP has it
             raise ValueError(row["status"])
         body = row["body"].encode() if "body" in row else base64.b64decode(row["body_base64"], validate=True)
-        headers = tuple((str(name), str(value)) for name, value in row["headers"])
+        # A mask in the form that headers can hold; `_plain` knows it where a client follows an address with one.
+        headers = tuple((str(name), str(value).replace(MASK, quote(MASK))) for name, value in row["headers"])
         return _Exchange(key, Answer(row["status"], headers, body, latency_s, None, is_plain(row["status"], headers)))
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
         raise InputError(_torn(file, number) + _MEND) from None

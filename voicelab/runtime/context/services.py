@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from voicelab.base.masking import Masker
 from voicelab.runtime import sdk
-from voicelab.runtime.http import EXCHANGE, Exchange, Recording, StandIn
+from voicelab.runtime.http import EXCHANGE, Exchange, StandIn, TrafficKeeper
 from voicelab.runtime.isolation import Scope
 from voicelab.runtime.patching import PATCHED, Replacements
 
@@ -98,7 +98,7 @@ class Services:
     model: LanguageModel | None = None
     shared_data: Mapping[str, Any] | None = None
     stand_in: StandIn | None = None
-    recording: Recording | None = None
+    recording: TrafficKeeper | None = None
     patches: Replacements = field(default_factory=dict)
     masker: Masker = field(default_factory=Masker)
 

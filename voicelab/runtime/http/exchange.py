@@ -109,7 +109,7 @@ class StandIn(Protocol):
         """Answer a request."""
 
 
-class Recording(Protocol):
+class TrafficKeeper(Protocol):
     """What keeps the requests of sessions and what really answered them."""
 
     def keep(self, request: HttpRequest, answer: Answer, masker: Masker) -> None:
@@ -133,7 +133,7 @@ class Exchange:
     def __init__(
         self,
         stand_in: StandIn | None,
-        recording: Recording | None,
+        recording: TrafficKeeper | None,
         scope: Scope,
         asked: Callable[[dict[str, Any]], None],
         hide: Callable[[frozenset[str]], None],
@@ -347,8 +347,8 @@ __all__ = [
     "Headers",
     "HttpRequest",
     "Outgoing",
-    "Recording",
     "StandIn",
+    "TrafficKeeper",
     "exchange_for",
     "failure_of",
     "line_to_add",
