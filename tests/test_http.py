@@ -396,6 +396,27 @@ def test_a_transport_of_the_handlers_own_is_left_alone():
     assert not rows(record)
 
 
+@pytest.mark.parametrize(
+    ("ask", "target", "answer"),
+    [
+        (
+            by_httpx,
+            "httpx.AsyncClient.request",
+            mock.AsyncMock(return_value=httpx.Response(200, json="mine", request=httpx.Request("GET", URL))),
+        ),
+        (
+            by_httpx,
+            "httpx.AsyncHTTPTransport.handle_async_request",
+            mock.AsyncMock(return_value=httpx.Response(200, json="mine")),
+        ),
+        (by_httpx_sync, "httpx.HTTPTransport.handle_request", mock.Mock(return_value=httpx.Response(200, json="mine"))),
+    ],
+)
+def test_what_a_test_has_put_in_a_librarys_place_answers_as_before(ask, target, answer):
+    with mock.patch(target, answer):
+        assert asked(lambda: ask("GET", URL), None)[0][1] == "mine"
+
+
 def test_a_blocking_call_in_a_thread_takes_its_time_beside_the_conversation():
     ticks = []
 
@@ -451,6 +472,7 @@ SECRETS = {
     "header-1234": "a header",
     "query-12345": "a query",
     "field-12345": "a field",
+    "field-98765": "a field of a short name",
     "reply-12345": "a field of the reply",
     "basic-12345": "a password in the address",
 }
@@ -461,7 +483,7 @@ async def telling(url=URL):
         response = await client.post(
             f"{url}?api_key=query-12345&page=1",
             headers={"Authorization": "Bearer header-1234", "X-Shop": "shop-7"},
-            json={"client_secret": "field-12345", "note": "variable-99"},
+            json={"client_secret": "field-12345", "pin": "field-98765", "note": "variable-99"},
         )
         print("seen", response.json()["access_token"], "header-1234", "query-12345", "field-12345")
         await client.get(url.replace("://", "://me:basic-12345@"))

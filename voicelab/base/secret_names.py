@@ -15,12 +15,16 @@ import orjson
 from voicelab.base.accepted_types import Json
 from voicelab.base.masking import MASK, SHORTEST
 
-# Part of a name: X-Api-Key, client_secret, accessToken. `key` and `sig` alone are names, but part of too many others.
-_NAMED = re.compile(
-    r"auth(?!or(?!i[sz]))|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key|token|secret|passw|pwd|passphrase|signature|credential|cookie"
-    r"|jwt|bearer|session[-_ ]?id|account[-_ ]?sid|(?:^|[-_])(?:key|sig|pin|cvv|cvc|iban|ssn)$|card[-_ ]?number",
-    re.IGNORECASE,
+# Part of a name: X-Api-Key, client_secret, accessToken.
+_PARTS = (
+    r"auth(?!or(?!i[sz]))|(?:api|access|private|card)[-_ ]?(?:key|number)|token|secret|passw|pwd|passphrase|signature"
+    r"|credential|cookie|jwt|bearer|session[-_ ]?id|account[-_ ]?sid"
 )
+# Names by themselves, or the last word of one, but part of too many others.
+_WORDS = "key|sig|pin|cvv|cvc|iban|ssn"
+_NAMED = re.compile(rf"{_PARTS}|(?:^|[-_])(?:{_WORDS})$", re.IGNORECASE)
+# A text without any of them has no such name.
+_MENTIONED = re.compile(f"{_PARTS}|{_WORDS}", re.IGNORECASE)
 _SCHEME = re.compile(r"^(?:Bearer|Basic|Token|Digest|ApiKey|Api-Key)\s+", re.IGNORECASE)
 _PARAMETER = re.compile(r"([?&;]|^)([^=&;?#]+)=([^&;#]*)")
 
@@ -45,7 +49,7 @@ def without_secrets(url: str) -> str:
 @lru_cache(maxsize=512)
 def body_without_secrets(text: str) -> str:
     """Return the text of a body, JSON or a form, whose secret fields are masked."""
-    if _NAMED.search(text) is None:
+    if _MENTIONED.search(text) is None:
         return text
     try:
         return orjson.dumps(_masked(orjson.loads(text))).decode()
@@ -105,7 +109,7 @@ def _form_secrets(text: str) -> list[str]:
 
 @lru_cache(maxsize=512)
 def _body_secrets(text: str) -> list[str]:
-    if _NAMED.search(text) is None:
+    if _MENTIONED.search(text) is None:
         return []
     try:
         return list(_fields(orjson.loads(text)))

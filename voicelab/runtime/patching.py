@@ -21,6 +21,8 @@ from voicelab.base.errors import InputError, did_you_mean
 Replacements = Mapping[str, Any]
 PATCHED: ContextVar[Replacements] = ContextVar("voicelab_patches", default={})  # noqa: B039 - never changed
 _MISSING: Any = object()
+_NAME = "_voicelab_patch"
+"""Attribute of what stands in for a function, with the name that it is patched by."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _asking(name: str, original: Any) -> Any:
             # A plain function may replace an `async def`: what it returns is what is awaited.
             return await made if inspect.isawaitable(made) else made
 
+        setattr(stand_in_async, _NAME, name)
         return stand_in_async
 
     def stand_in(*args: Any, **kwargs: Any) -> Any:
@@ -178,6 +181,7 @@ def _asking(name: str, original: Any) -> Any:
 
     with contextlib.suppress(AttributeError, TypeError):
         functools.update_wrapper(stand_in, original)
+    setattr(stand_in, _NAME, name)
     return stand_in
 
 
@@ -221,7 +225,11 @@ def _aliases(target: PatchTarget, own: dict[str, Any]) -> list[PatchTarget]:
     """Return the handler's own names for it: `from shop import charge` has bound one."""
     if target.owner is own or isinstance(target.value, str | int | float | bool | None):
         return []
-    return [PatchTarget(target.name, own, name, value) for name, value in list(own.items()) if value is target.value]
+
+    def is_one(value: Any) -> bool:
+        return value is target.value or (inspect.isfunction(value) and vars(value).get(_NAME) == target.name)
+
+    return [PatchTarget(target.name, own, name, value) for name, value in list(own.items()) if is_one(value)]
 
 
 def replaced_by_mock() -> list[str]:

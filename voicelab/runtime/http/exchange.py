@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from voicelab.base.errors import NoReplyError, VirtualTimeError
 from voicelab.base.masking import Masker
 from voicelab.base.secret_names import body_without_secrets, is_secret, secrets_in, secrets_of_header, without_secrets
-from voicelab.runtime.isolation import SCOPE, Scope
+from voicelab.runtime.isolation import SCOPE, Scope, replaced
 
 _LONGEST_SHOWN = 300
 """Characters of a body that a row of the log shows."""
@@ -66,6 +66,11 @@ class HttpRequest:
             return json.loads(self.body)
         except ValueError:
             return None
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body as the fields of a form, and of several with one name the last."""
+        return dict(parse_qsl(self.text, keep_blank_values=True))
 
     @property
     def query(self) -> dict[str, str]:
@@ -282,6 +287,25 @@ def stands_in() -> bool:
     return scope is not None and scope.virtual
 
 
+def led(library: str, owner: Any, **makers: Callable[[Any], Any]) -> contextlib.AbstractContextManager[None]:
+    """Replace functions of a library by what leads its requests to the sessions' exchanges.
+
+    What a test has put in their place (`unittest.mock`, respx, responses) is left alone: it answers as it did before.
+
+    Args:
+        library: The library's name.
+        owner: A class of the library's.
+        makers: For each function, what makes the other of it.
+    """
+    originals = {name: getattr(owner, name) for name in makers}
+    own = {name: function for name, function in originals.items() if _module_of(function).partition(".")[0] == library}
+    return replaced(owner, **{name: makers[name](function) for name, function in own.items()})
+
+
+def _module_of(function: Any) -> str:
+    return str(getattr(function, "__module__", ""))
+
+
 def line_to_add(method: str, url: str) -> str:
     """Return the pattern, with a reply to be replaced, that would answer a request."""
     return f'"{method} {_place(url)}": {{"ok": True}}'
@@ -351,6 +375,7 @@ __all__ = [
     "TrafficKeeper",
     "exchange_for",
     "failure_of",
+    "led",
     "line_to_add",
     "stands_in",
 ]

@@ -19,8 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, stands_in
-from voicelab.runtime.isolation import replaced
+from voicelab.runtime.http.exchange import EXCHANGE, Answer, HttpRequest, led, stands_in
 
 DRAWN: ContextVar[Answer | None] = ContextVar("voicelab_aiohttp", default=None)
 """The answer to a request that goes the long way, where it is drawn already."""
@@ -106,10 +105,11 @@ def _facts(session: Any) -> _Facts | None:
 
 def _requesting(original: Any) -> Any:
     async def _request(self: Any, method: str, str_or_url: Any, **arguments: Any) -> aiohttp.ClientResponse:
-        asked = _asked(self, method, str_or_url, arguments) if stands_in() else None
-        if asked is not None:
+        exchange = EXCHANGE.get()
+        usual = exchange is not None and not exchange.is_real
+        asked = _asked(self, method, str_or_url, arguments) if usual else None
+        if exchange is not None and asked is not None:
             request, timeout = asked
-            exchange: Any = exchange_for(method, request.url)
             answer = exchange.answer(request, timeout_s(timeout))
             if answer.is_plain:
                 await asyncio.sleep(answer.latency_s)
@@ -266,9 +266,4 @@ _NOBODY: Any = _Reader()
 
 def quick_aiohttp_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what takes requests the short way."""
-    made = aiohttp.ClientSession
-    return (
-        replaced(
-            made, __init__=_deferring(made.__init__), _request=_requesting(made._request), close=_closing(made.close)
-        ),
-    )
+    return (led("aiohttp", aiohttp.ClientSession, __init__=_deferring, _request=_requesting, close=_closing),)

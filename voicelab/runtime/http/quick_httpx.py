@@ -18,8 +18,7 @@ import httpx
 from httpx._client import BaseClient, ClientState
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, stands_in
-from voicelab.runtime.isolation import replaced
+from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, led, stands_in
 
 ANSWER = "voicelab_answer"
 """Extension of a request that holds its answer, where it is drawn already."""
@@ -113,14 +112,14 @@ class _Asking:
     ) -> None:
         self._client, self._arguments = client, {"content": content, "json": json, "headers": headers}
         address = _address(facts.base_url, str(url), _pairs(facts.params), _pairs(params))
-        exchange: Any = exchange_for(method, address)
+        exchange: Any = EXCHANGE.get()
         sent = {**facts.headers, **_named(headers)}
         if json is not None and not any(name.lower() == "content-type" for name in sent):
             sent["content-type"] = "application/json"
         body = content if content is not None else b"" if json is None else _json(json)
         self.asked = HttpRequest(method.upper(), address, sent, body.encode() if isinstance(body, str) else body)
         waits_s = _read_timeout(facts.timeout if timeout is _UNSET else timeout)
-        self.exchange = exchange
+        self.exchange: Exchange = exchange
         self.answer: Answer = exchange.answer(self.asked, waits_s)
 
     def request(self) -> httpx.Request:
@@ -181,7 +180,13 @@ def _short(client: Any, content: Any, long: Iterable[Any]) -> _Facts | None:
     for value in long:
         if value is not None and value is not _UNSET:
             return None
-    if not isinstance(content, str | bytes | None) or not stands_in() or _log.isEnabledFor(logging.INFO):
+    exchange = EXCHANGE.get()
+    if (
+        exchange is None
+        or exchange.is_real
+        or not isinstance(content, str | bytes | None)
+        or _log.isEnabledFor(logging.INFO)
+    ):
         return None
     return _facts(client)
 
@@ -340,22 +345,23 @@ def _closing_async(original: Any) -> Any:
 
 def quick_httpx_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what takes requests the short way."""
-    one, other = httpx.Client, httpx.AsyncClient
     return (
-        replaced(
-            one,
-            __init__=_deferring(one.__init__),
-            request=_requesting(one.request),
-            __enter__=_entering(one.__enter__),
-            __exit__=_closing(one.__exit__),
-            close=_closing(one.close),
+        led(
+            "httpx",
+            httpx.Client,
+            __init__=_deferring,
+            request=_requesting,
+            __enter__=_entering,
+            __exit__=_closing,
+            close=_closing,
         ),
-        replaced(
-            other,
-            __init__=_deferring(other.__init__),
-            request=_requesting_async(other.request),
-            __aenter__=_entering_async(other.__aenter__),
-            __aexit__=_closing_async(other.__aexit__),
-            aclose=_closing_async(other.aclose),
+        led(
+            "httpx",
+            httpx.AsyncClient,
+            __init__=_deferring,
+            request=_requesting_async,
+            __aenter__=_entering_async,
+            __aexit__=_closing_async,
+            aclose=_closing_async,
         ),
     )

@@ -28,10 +28,10 @@ from voicelab.runtime.http.exchange import (
     Outgoing,
     exchange_for,
     failure_of,
+    led,
 )
 from voicelab.runtime.http.libraries import GOES_OUT
 from voicelab.runtime.http.quick_aiohttp import DRAWN, quick_aiohttp_patches, reason_of, stream_of, timeout_s
-from voicelab.runtime.isolation import replaced
 
 _CALL = "_voicelab_call"
 _LIMIT = 2**16
@@ -177,8 +177,8 @@ def _fill(response: Any, answer: Answer) -> None:
 def aiohttp_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads aiohttp to the sessions' exchanges."""
     return (
-        replaced(aiohttp.BaseConnector, connect=_connecting(aiohttp.BaseConnector.connect)),
-        replaced(ClientRequest, send=_sending(ClientRequest.send)),
-        replaced(aiohttp.ClientResponse, start=_starting(aiohttp.ClientResponse.start)),
+        led("aiohttp", aiohttp.BaseConnector, connect=_connecting),
+        led("aiohttp", ClientRequest, send=_sending),
+        led("aiohttp", aiohttp.ClientResponse, start=_starting),
         *quick_aiohttp_patches(),
     )

@@ -11,9 +11,8 @@ from typing import Any
 
 import httpx
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, Outgoing, exchange_for, failure_of, stands_in
+from voicelab.runtime.http.exchange import Answer, HttpRequest, Outgoing, exchange_for, failure_of, led, stands_in
 from voicelab.runtime.http.quick_httpx import ANSWER, quick_httpx_patches
-from voicelab.runtime.isolation import replaced
 
 
 class _UnopenedPool:
@@ -133,11 +132,8 @@ def _kept(call: Outgoing, response: httpx.Response, body: bytes) -> httpx.Respon
 
 def httpx_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads httpx to the sessions' exchanges."""
-    sync, later = httpx.HTTPTransport, httpx.AsyncHTTPTransport
     return (
-        replaced(sync, __init__=_lazily(sync.__init__), handle_request=_handling(sync.handle_request)),
-        replaced(
-            later, __init__=_lazily(later.__init__), handle_async_request=_handling_async(later.handle_async_request)
-        ),
+        led("httpx", httpx.HTTPTransport, __init__=_lazily, handle_request=_handling),
+        led("httpx", httpx.AsyncHTTPTransport, __init__=_lazily, handle_async_request=_handling_async),
         *quick_httpx_patches(),
     )

@@ -12,8 +12,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of
-from voicelab.runtime.isolation import replaced
+from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of, led
 
 
 def _sending(original: Any) -> Any:
@@ -79,4 +78,4 @@ _KNOWN = frozenset(HTTPStatus)
 
 def requests_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads requests to the sessions' exchanges."""
-    return (replaced(HTTPAdapter, send=_sending(HTTPAdapter.send)),)
+    return (led("requests", HTTPAdapter, send=_sending),)

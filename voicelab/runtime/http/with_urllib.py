@@ -10,8 +10,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import AbstractHTTPHandler, Request
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of
-from voicelab.runtime.isolation import replaced
+from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of, led
 
 
 def _opening(original: Any) -> Any:
@@ -82,4 +81,4 @@ _KNOWN = frozenset(HTTPStatus)
 
 def urllib_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what leads urllib to the sessions' exchanges."""
-    return (replaced(AbstractHTTPHandler, do_open=_opening(AbstractHTTPHandler.do_open)),)
+    return (led("urllib", AbstractHTTPHandler, do_open=_opening),)
