@@ -365,6 +365,30 @@ def test_the_short_way_of_aiohttp_gives_what_the_long_way_gives():
     assert short == long
 
 
+def test_what_is_set_on_a_client_counts_and_a_wrong_address_is_the_librarys_own_error():
+    stand_in = vl.Http({URL: lambda request: {"shop": request.headers.get("x-shop")}}, latency_s=2)
+
+    async def work():
+        client = httpx.AsyncClient(base_url="https://api.pizza.example/")
+        client.headers = {"X-Shop": "7"}
+        got = [(await client.get("orders")).json()["shop"]]
+        client.timeout = 1
+        for url in (URL, "ftp://a.example/x", "/x"):
+            try:
+                await (client if url == URL else httpx.AsyncClient()).get(url)
+            except httpx.HTTPError as error:
+                got.append(type(error).__name__)
+        await client.aclose()
+        try:
+            await client.get(URL)
+        except RuntimeError as error:
+            got.append(str(error))
+        return got
+
+    closed = "Cannot send a request, as the client has been closed."
+    assert asked(work, stand_in)[0] == ["7", "ReadTimeout", "UnsupportedProtocol", "UnsupportedProtocol", closed]
+
+
 def test_redirects_and_cookies_are_followed_by_the_library():
     def login(request):
         return vl.HttpReply(status=302, headers={"Location": "/home", "Set-Cookie": "sid=abc12345; Path=/"})

@@ -265,8 +265,9 @@ def play(
 async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work beside the conversation: `result = await vl.offload(function, ...)`.
 
-    In real time it runs in a thread, with the session's context; in virtual time at once and in place, at no cost of
-    virtual time. `asyncio.to_thread` does the same, here and on the platform, where voicelab isn't installed.
+    In real time it runs in a thread, with the session's context; in virtual time at once and in place, where computing
+    costs no virtual time, and what waits (`time.sleep`, a request) takes its time beside the conversation.
+    `asyncio.to_thread` does the same, here and on the platform, where voicelab isn't installed.
 
     Args:
         function: A function that blocks: a call of a service, a long computation.

@@ -38,8 +38,8 @@ from voicelab.base.errors import SimulationError, VirtualTimeError
 _SPIN_LIMIT = 100_000
 _INSTEAD = (
     "Sessions in virtual time can't reach the outside: a reply would take real time. Let a stand-in answer, "
-    "http=vl.Http({...}) for requests over HTTP and patches={'module.function': replacement} for whatever else; or use "
-    "vl.run(..., clock='wall') for a live call."
+    "http=vl.Http({...}) for requests by httpx, aiohttp, requests and urllib, and patches={'module.function': replacement} "
+    "for whatever else; or use vl.run(..., clock='wall') for a live call."
 )
 
 Callback = Callable[[], None]

@@ -22,7 +22,7 @@ _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
     (
         # As httpx, aiohttp, requests and urllib say it; what a stand-in raises names vl.Http itself.
-        r"^(?:ConnectError|ConnectTimeout|ClientConnector\w*Error|ConnectionError|URLError|NewConnectionError|gaierror): "
+        r"^(?:ConnectError|ConnectTimeout|ClientConnector(?:DNS)?Error|ConnectionError: HTTP\w+Pool|URLError|gaierror)\b"
         r"(?!.*vl\.Http)",
         "the service can't be reached from here; a stand-in answers in its place: http=vl.Http({LINE}) of vl.run, "
         "vl.simulate and vl.Console",

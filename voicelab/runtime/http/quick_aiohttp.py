@@ -27,6 +27,8 @@ _LATER = "_voicelab_arguments"
 _LIMIT = 2**16
 _SIMPLE_SESSION = frozenset({"headers", "timeout"})
 _SHORT_ARGUMENTS = frozenset({"data", "json", "headers", "timeout", "allow_redirects", "ssl"})
+_N_DEFERRED = 3
+"""Attributes of a session that is not itself yet, and of which none has been set since."""
 _TIMEOUT = aiohttp.ClientTimeout(total=300)
 
 
@@ -56,7 +58,9 @@ def _become_itself(self: Any, name: str) -> Any:
     later = None if name.startswith("__") or name == _LATER else self.__dict__.pop(_LATER, None)
     if later is None or self._connector is None:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    since = {key: value for key, value in self.__dict__.items() if key not in {"_connector", "_loop"}}
     later[0](self, loop=self._loop, **later[1])
+    self.__dict__.update(since)  # what was set meanwhile
     return getattr(self, name)
 
 
@@ -87,7 +91,7 @@ def _facts(session: Any) -> _Facts | None:
     if session.closed:
         return None
     later = session.__dict__.get(_LATER)
-    if later is not None:
+    if later is not None and len(session.__dict__) == _N_DEFERRED:
         return _Facts(later[1].get("headers"), later[1].get("timeout", _TIMEOUT), json.dumps)
     unusual = (
         session._default_auth

@@ -37,10 +37,9 @@ def _become_itself(self: Any, name: str) -> Any:
     later = self.__dict__.pop(_LATER, None) if name in _ATTRIBUTES else None
     if later is None:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-    state = self.__dict__.get("_state")
+    since = dict(self.__dict__)  # whether it is open, and what was set: `client.timeout = 3`
     later[0](self, **later[1])
-    if state is not None:
-        self._state = state
+    self.__dict__.update(since)
     return getattr(self, name)
 
 
@@ -56,6 +55,8 @@ def _deferring(original: Any) -> Any:
 
 _CLIENTS = (httpx.Client, httpx.AsyncClient)
 _TRANSPORTS = (httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+_N_DEFERRED = 2
+"""Attributes of a client that is not itself yet, and of which none has been set since."""
 _NOWHERE = httpx.MockTransport(lambda _: httpx.Response(200))
 _ATTRIBUTES = frozenset(vars(httpx.Client(transport=_NOWHERE)))
 # For good: a client that a session has made may be looked at when no session is there any more.
@@ -77,7 +78,7 @@ def _facts(client: Any) -> _Facts | None:
     later = known.get(_LATER)
     if known["_state"] is ClientState.CLOSED:
         return None
-    if later is not None:
+    if later is not None and len(known) == _N_DEFERRED:
         given = later[1]
         named = _named(given.get("headers"))
         return _Facts(str(given.get("base_url", "")), given.get("params"), named, given.get("timeout", 5.0))
@@ -102,16 +103,14 @@ class _Asking:
         self,
         client: Any,
         facts: _Facts,
+        address: str,
         method: str,
-        url: Given,
         content: str | bytes | None,
         json: Given,
-        params: Any,
         headers: Any,
         timeout: Any,
     ) -> None:
         self._client, self._arguments = client, {"content": content, "json": json, "headers": headers}
-        address = _address(facts.base_url, str(url), _pairs(facts.params), _pairs(params))
         exchange: Any = EXCHANGE.get()
         sent = {**facts.headers, **_named(headers)}
         if json is not None and not any(name.lower() == "content-type" for name in sent):
@@ -169,11 +168,13 @@ class _Response(httpx.Response):
 _Response.__name__ = _Response.__qualname__ = "Response"
 
 
-def _short(client: Any, content: Any, long: Iterable[Any]) -> _Facts | None:
-    """Return the facts of a client whose request can go the short way.
+def _short(client: Any, url: Given, params: Any, content: Any, long: Iterable[Any]) -> tuple[_Facts, str] | None:
+    """Return the facts of a client whose request can go the short way, and the whole address.
 
     Args:
         client: The client.
+        url: What is asked for.
+        params: Parameters of the address.
         content: The body.
         long: Arguments with which it can't.
     """
@@ -188,7 +189,11 @@ def _short(client: Any, content: Any, long: Iterable[Any]) -> _Facts | None:
         or _log.isEnabledFor(logging.INFO)
     ):
         return None
-    return _facts(client)
+    facts = _facts(client)
+    if facts is None:
+        return None
+    address = _address(facts.base_url, str(url), _pairs(facts.params), _pairs(params))
+    return (facts, address) if address.startswith(("http://", "https://")) else None
 
 
 def _requesting(original: Any) -> Any:
@@ -209,9 +214,9 @@ def _requesting(original: Any) -> Any:
         extensions: Any = None,
         **options: Any,
     ) -> httpx.Response:
-        facts = _short(self, content, (data, files, cookies, auth, extensions))
-        if facts is not None:
-            asking = _Asking(self, facts, method, url, content, json, params, headers, timeout)
+        short = _short(self, url, params, content, (data, files, cookies, auth, extensions))
+        if short is not None:
+            asking = _Asking(self, *short, method, content, json, headers, timeout)
             if asking.answer.is_plain:
                 asking.exchange.block(asking.asked, asking.answer)
                 return _Response(asking)
@@ -254,9 +259,9 @@ def _requesting_async(original: Any) -> Any:
         extensions: Any = None,
         **options: Any,
     ) -> httpx.Response:
-        facts = _short(self, content, (data, files, cookies, auth, extensions))
-        if facts is not None:
-            asking = _Asking(self, facts, method, url, content, json, params, headers, timeout)
+        short = _short(self, url, params, content, (data, files, cookies, auth, extensions))
+        if short is not None:
+            asking = _Asking(self, *short, method, content, json, headers, timeout)
             if asking.answer.is_plain:
                 await asyncio.sleep(asking.answer.latency_s)
                 return _Response(asking)

@@ -11,7 +11,16 @@ from typing import Any
 
 import httpx
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, Outgoing, exchange_for, failure_of, led, stands_in
+from voicelab.runtime.http.exchange import (
+    Answer,
+    Exchange,
+    HttpRequest,
+    Outgoing,
+    exchange_for,
+    failure_of,
+    led,
+    stands_in,
+)
 from voicelab.runtime.http.quick_httpx import ANSWER, quick_httpx_patches
 
 
@@ -56,7 +65,7 @@ def _lazily(original: Any) -> Any:
 
 def _handling(original: Any) -> Any:
     def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        exchange = exchange_for(request.method, str(request.url))
+        exchange = _exchange_for(request)
         if exchange is None:
             return original(self, request)  # type: ignore[no-any-return]
         request.read()
@@ -77,7 +86,7 @@ def _handling(original: Any) -> Any:
 
 def _handling_async(original: Any) -> Any:
     async def handle_async_request(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-        exchange = exchange_for(request.method, str(request.url))
+        exchange = _exchange_for(request)
         if exchange is None:
             return await original(self, request)  # type: ignore[no-any-return]
         await request.aread()
@@ -94,6 +103,11 @@ def _handling_async(original: Any) -> Any:
         return _answered(answer, request)
 
     return handle_async_request
+
+
+def _exchange_for(request: httpx.Request) -> Exchange | None:
+    # Of another address than these the library itself says what is wrong.
+    return exchange_for(request.method, str(request.url)) if request.url.scheme in {"http", "https"} else None
 
 
 def _asked(request: httpx.Request) -> HttpRequest:
