@@ -85,6 +85,10 @@ class Page:
         self.give(k="say", text=text)
         self.run(seconds)
 
+    def let_typing_interrupt(self) -> "Page":
+        self.give(k="set", name="typing_interrupts", value=True)
+        return self
+
     def speak(self, text: str, then_s: float = 1.5) -> None:
         """Speak into the microphone, in real-time chunks, and then be silent."""
         samples = speech.FakeTextToSpeech().synthesize(text).resampled(16000).pcm16()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from voicelab.base.records import EventRow, PortabilityNote, SessionRows
-from voicelab.callers.actions import Action, Silence
+from voicelab.base.records import EventRow, PortabilityNote, Row, SessionRows
+from voicelab.callers.actions import Action, Say, Silence
 from voicelab.callers.protocol import Heard
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.listening import Listening
 from voicelab.live.recording import Recording
 from voicelab.live.speaking import Send, Speaking
+from voicelab.live.waiting import Waiting
 from voicelab.runs.jobs import Job, hosting
 from voicelab.runtime.clock import WallClock
 from voicelab.speech import SpeechToText, TextToSpeech
@@ -28,19 +29,27 @@ AddNote = Callable[[PortabilityNote], None]
 
 
 class Person:
-    """The caller of a live session: somebody else acts for it."""
+    """The caller of a live session: somebody else acts for it, and it says what they have typed ahead.
+
+    Args:
+        waiting: The words that wait until the agent has spoken.
+    """
 
     name = "person"
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
 
     def begin(self, rng: random.Random) -> "Person":
         """Return itself: there is nothing to draw."""
         del rng
         return self
 
-    def reply(self, heard: Heard) -> Silence:
-        """Wait: what the person does comes by itself."""
+    def reply(self, heard: Heard) -> Say | Silence:
+        """Say the first words that wait, now that the agent has spoken; what the person does else comes by itself."""
         del heard
-        return Silence()
+        text = self._waiting.take()
+        return Silence() if text is None else Say(text)
 
     def interrupts_after(self) -> None:
         """Interrupt by acting, not by plan."""
@@ -97,7 +106,11 @@ class Call:
         send: Sends a message to the front end.
         warn: Takes a sentence for the person.
         on_change: Told that an event is new or has changed.
+        on_waiting: Told that other typed words wait now.
         watching: Names calls that hold the loop up, meanwhile.
+
+    Attributes:
+        waiting: Typed words that wait until the agent has spoken.
     """
 
     def __init__(
@@ -108,6 +121,7 @@ class Call:
         send: Send,
         warn: Callable[[str], None],
         on_change: Callable[[int], None],
+        on_waiting: Callable[[], None],
         watching: Callable[[AddNote], contextlib.AbstractContextManager[None]],
     ) -> None:
         self._watching = watching
@@ -116,7 +130,8 @@ class Call:
         self.media = media
         self.begun = False
         self._before_begin: list[Action] = []
-        self._job = replace(job, options=replace(job.options, callers=Person()))
+        self.waiting = Waiting(on_waiting)
+        self._job = replace(job, options=replace(job.options, callers=Person(self.waiting)))
         self._on_change = on_change
         self._clock = WallClock(asyncio.get_running_loop())
         self._settings = self._job.settings(self._add_note)
@@ -175,6 +190,41 @@ class Call:
             self.session.act(action)
         else:
             self._before_begin.append(action)
+
+    def say(self, text: str, *, interrupts: bool) -> None:
+        """Say something typed.
+
+        A person who types hasn't heard the agent out, and often sees its words before they are spoken: so the words
+        wait until it has spoken, unless they are to interrupt. Each waits for an answer to those before it.
+        """
+        if interrupts or (self.begun and self.session.turns.idle and not self.waiting):
+            self.act(Say(text))
+        else:
+            self.waiting.add(text)
+            if self.begun:
+                self.session.ask_caller_again()
+
+    def say_now(self, number: int) -> None:
+        """Say words that wait at once, over the agent's."""
+        text = self.waiting.take(number)
+        if text is not None:
+            self.act(Say(text))
+
+    @property
+    def now_s(self) -> float:
+        """The session's time."""
+        return self.session.now()
+
+    @property
+    def ended_s(self) -> float | None:
+        """When the session ended; its cleanup may still go on. None while it runs."""
+        turns = self.session.turns
+        return None if turns.ended is None else turns.ended_s
+
+    @property
+    def exposures(self) -> list[Row]:
+        """The tests that the session has reached, and their variants."""
+        return self.session.recorder.exposures
 
     @property
     def known_notes(self) -> list[PortabilityNote]:

@@ -33,6 +33,12 @@ class PageRequests(Protocol):
     def say(self, text: Json) -> None:
         """Say something typed."""
 
+    def say_now(self, number: int) -> None:
+        """Say words that wait at once."""
+
+    def take_back(self, number: int) -> None:
+        """Don't say words that wait."""
+
     def press(self, digit: str) -> None:
         """Press a key."""
 
@@ -44,6 +50,18 @@ class PageRequests(Protocol):
 
     def force(self, test: str, variant: str | None) -> None:
         """Force a variant in the next session."""
+
+    def write_next(self, name: str, text: str) -> None:
+        """Give the next session's parameters or input data."""
+
+    def set_variable(self, name: str, value: str | None) -> None:
+        """Give a variable for the next session."""
+
+    def open(self, number: int) -> None:
+        """Show a session that has ended."""
+
+    def script(self, engine: str) -> None:
+        """Send a page what the caller did, as scripts."""
 
     def set(self, name: str, value: Json) -> None:
         """Change a setting."""
@@ -101,10 +119,16 @@ _FOR_CONSOLE: dict[str, Callable[[PageRequests, Message], None]] = {
     "new": lambda it, m: it.renew(str(m["engine"])),
     "hang_up": lambda it, _: it.hang_up(),
     "say": lambda it, m: it.say(m["text"]),
+    "say_now": lambda it, m: it.say_now(int(m["number"])),
+    "take_back": lambda it, m: it.take_back(int(m["number"])),
     "key": lambda it, m: it.press(str(m["digit"])),
     "event": lambda it, m: it.custom(m["name"], m.get("data") or {}),
     "timeout": lambda it, _: it.timeout(),
     "force": lambda it, m: it.force(str(m["test"]), None if m["variant"] is None else str(m["variant"])),
+    "next": lambda it, m: it.write_next(str(m["name"]), str(m["text"])),
+    "variable": lambda it, m: it.set_variable(str(m["name"]), None if m["value"] is None else str(m["value"])),
+    "open": lambda it, m: it.open(int(m["session"])),
+    "script": lambda it, m: it.script(str(m["engine"])),
     "set": lambda it, m: it.set(str(m["name"]), m["value"]),
     "rate": lambda it, m: it.rate(m.get("value"), str(m.get("note") or "")),
     "download": lambda it, m: it.download(str(m["what"])),

@@ -9,8 +9,10 @@ import orjson
 from voicelab.base.masking import MASK
 from voicelab.base.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
 from voicelab.callers.gate import in_words
+from voicelab.record.caller_as_script import script_of
 from voicelab.record.lanes import Span
-from voicelab.record.lines import lines_of
+from voicelab.record.lines import lines_of, text_line
+from voicelab.record.script_text import messages_of, python_of
 from voicelab.session.runner import Session
 
 _PARTS = {
@@ -66,6 +68,15 @@ def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:
     ]
 
 
+def script_view(rows: Iterable[EventRow], status: str) -> dict[str, str]:
+    """Return what the caller did as scripts, in Python and as a JSON array of messages, and what was said as text."""
+    events = [event_of(seq, row) for seq, row in enumerate(rows)]
+    script = script_of(events, status)
+    lines = sorted((line for event in events for line in lines_of(event)), key=lambda line: line.time_s)
+    said = [text_line(line) for line in lines if line.who in {"agent", "caller"}]
+    return {"python": python_of(script), "messages": messages_of(script), "transcript": "\n".join(said)}
+
+
 def no_session() -> dict[str, Any]:
     """Return the state of a session before there is any."""
     return {
@@ -73,6 +84,7 @@ def no_session() -> dict[str, Any]:
         "metrics": [],
         "data": {},
         "output_data": {},
+        "parameters": {},
         "gate": {"open": True, "reason": ""},
         "latency": [],
         "status": None,
@@ -93,6 +105,7 @@ def session_view(session: Session, events: Iterable[EventRow], *, hidden: bool) 
         "metrics": _metrics(session.recorder.metrics),
         "data": _plain(session, context.data),
         "output_data": _plain(session, context.output_data),
+        "parameters": _plain(session, session.parameters),
     }
 
 
@@ -108,6 +121,7 @@ def rows_view(rows: SessionRows, *, hidden: bool) -> dict[str, Any]:
         "metrics": _metrics(rows.metrics),
         "data": orjson.loads(facts["data"]),
         "output_data": orjson.loads(facts["output_data"]),
+        "parameters": orjson.loads(facts["parameters"]),
     }
 
 

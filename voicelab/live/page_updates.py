@@ -1,11 +1,11 @@
 """What the front end has been told, so that it is told only what is new: events in batches, the state key by key."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from voicelab.base.accepted_types import Json
+from voicelab.base.records import EventRow, PortabilityNote, Row
 from voicelab.live import page_data
-from voicelab.live.call import Call
 from voicelab.live.loop import LoopThread
 from voicelab.record.lanes import Lanes
 
@@ -14,12 +14,36 @@ Send = Callable[[dict[str, Any], bytes | None], None]
 _FLUSH_S = 0.03
 
 
+class ShownSession(Protocol):
+    """A session that is shown, running or ended."""
+
+    @property
+    def events(self) -> list[EventRow]:
+        """Its events so far."""
+
+    @property
+    def exposures(self) -> list[Row]:
+        """The tests that it reached."""
+
+    @property
+    def now_s(self) -> float:
+        """Its time, in seconds."""
+
+    @property
+    def ended_s(self) -> float | None:
+        """When it ended; None while it runs."""
+
+    @property
+    def known_notes(self) -> Sequence[PortabilityNote]:
+        """Its portability notes."""
+
+
 class PageSource(Protocol):
     """What a screen shows."""
 
     @property
-    def call(self) -> Call | None:
-        """The session that is shown: the running one, else the last."""
+    def shown(self) -> ShownSession | None:
+        """The session that is shown: the running one, else one that has ended."""
 
     @property
     def hidden(self) -> bool:
@@ -76,11 +100,11 @@ class PageUpdates:
 
     def send_all(self) -> None:
         """Send everything there is."""
-        call = self._source.call
+        shown = self._source.shown
         self.forget_events()
         self._sent = self._source.state()
-        events = [] if call is None else self._with_spans(call, range(len(call.events)))
-        now = {"now_s": call.session.now()} if call is not None and self._sent["phase"] == "live" else {}
+        events = [] if shown is None else self._with_spans(shown, range(len(shown.events)))
+        now = {"now_s": shown.now_s} if shown is not None and self._sent["phase"] == "live" else {}
         self._send({"k": "all", "state": self._sent, "events": events, **now}, None)
 
     def _flush(self) -> None:
@@ -91,21 +115,20 @@ class PageUpdates:
         self._sent |= changed
         if changed:
             self._send({"k": "state", "state": changed}, None)
-        call = self._source.call
-        if call is not None and (events := self._with_spans(call, seqs)):
-            self._send({"k": "events", "events": events, "now_s": call.session.now()}, None)
+        shown = self._source.shown
+        if shown is not None and (events := self._with_spans(shown, seqs)):
+            self._send({"k": "events", "events": events, "now_s": shown.now_s}, None)
 
-    def _with_spans(self, call: Call, seqs: Iterable[int]) -> list[dict[str, Any]]:
+    def _with_spans(self, shown: ShownSession, seqs: Iterable[int]) -> list[dict[str, Any]]:
         """Return these events, and those whose spans of the timeline they change."""
         hidden = {"log", "metric"} if self._source.hidden else set()
         for seq in seqs:
-            if seq < len(call.events):
-                event = page_data.event_of(seq, call.events[seq])
+            if seq < len(shown.events):
+                event = page_data.event_of(seq, shown.events[seq])
                 if event.kind not in hidden:
                     self._lanes.take(event)
-        turns = call.session.turns
-        if turns.ended is not None:
-            self._lanes.end(turns.ended_s)
+        if shown.ended_s is not None:
+            self._lanes.end(shown.ended_s)
         return [page_data.event_view(self._lanes.event(seq), self._lanes.spans(seq)) for seq in self._lanes.changed()]
 
 

@@ -11,7 +11,7 @@ from voicelab.live.call import Media
 from voicelab.live.engines import GivenEngine
 
 _FASTEST = 60.0
-_SWITCHES = ("muted", "echo_cancellation", "noise_suppression", "auto_gain")
+_SWITCHES = ("typing_interrupts", "muted", "echo_cancellation", "noise_suppression", "auto_gain")
 
 
 class Settings:
@@ -34,6 +34,7 @@ class Settings:
         self._phrases = phrases
         self._values: dict[str, Any] = {
             "mode": "push",
+            "typing_interrupts": False,
             "speed": 1.0,
             "volume": 1.0,
             "muted": False,
@@ -87,6 +88,11 @@ class Settings:
     def hands_free(self) -> bool:
         """Whether the microphone listens all the time."""
         return bool(self._values["mode"] == "hands_free")
+
+    @property
+    def typing_interrupts(self) -> bool:
+        """Whether typed words cut the agent off, rather than wait until it has spoken."""
+        return bool(self._values["typing_interrupts"])
 
     @property
     def muted(self) -> bool:

@@ -5,6 +5,7 @@ Everything happens on one loop in one thread of its own; `receive` and `close` m
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,12 +23,13 @@ from voicelab.handlers import HandlerLike
 from voicelab.live import page_data
 from voicelab.live.call import Call
 from voicelab.live.dispatch import dispatch
+from voicelab.live.ended_sessions import EndedSessions
 from voicelab.live.engines import GivenEngine
-from voicelab.live.last_session import LastSession
 from voicelab.live.loop import LoopThread
 from voicelab.live.newest_handler import NewestHandler
+from voicelab.live.next_session import NextSession
 from voicelab.live.page_messages import CONSOLE
-from voicelab.live.page_updates import PageUpdates, Send
+from voicelab.live.page_updates import PageUpdates, Send, ShownSession
 from voicelab.live.settings import Settings
 from voicelab.live.variants import Variants
 from voicelab.log.append import LiveLog
@@ -50,7 +52,7 @@ class Talk:
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
         tts: Name of the voice's engine, or an engine.
-        phrases: What the recogniser is told to expect.
+        phrases: What the recogniser is told to expect; the page offers them to be said with a click.
         keep_audio: Keep each session's sound beside the log.
         seed: Everything random follows from it; drawn where it is not given.
         thread: What it runs on; a thread of its own by default.
@@ -81,18 +83,19 @@ class Talk:
         if isinstance(phrases, str):
             raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
         drawn = secrets.randbits(63) if seed is None else seed
-        self._options = SessionOptions.checked(source, None, seed=drawn, **options)
+        checked = SessionOptions.checked(source, None, seed=drawn, **options)
+        self._next = NextSession(checked)
         self._newest_handler = NewestHandler(source, options.get("variables"), options.get("environment"))
-        handler = self._options.handler
-        self.name = handler.name
-        self._notes, self._variables = handler.note_list, handler.variables
-        self._variants = Variants(self._options.variants)
+        self.name = checked.handler.name
+        self._notes = checked.handler.note_list
+        self._variants = Variants(checked.variants)
         self._blind = checks.switch("blind", blind)
         self._send_as_it_is = send
-        self._settings = Settings(stt, tts, tuple(inputs.words(phrase) for phrase in phrases or ()))
-        self._run_id = f"{self._options.seed:016x}"
+        self._phrases = tuple(inputs.words(phrase) for phrase in phrases or ())
+        self._settings = Settings(stt, tts, self._phrases)
+        self._run_id = f"{checked.seed:016x}"
         self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _manifest_facts(self.name))
-        self._last = LastSession(
+        self._sessions = EndedSessions(
             self.name,
             log=self._log,
             blind=blind,
@@ -113,7 +116,7 @@ class Talk:
     @property
     def record(self) -> SessionRecord | None:
         """The last conversation as data; of a blind session only when it has been rated, or the question was left."""
-        return self._last.record
+        return self._sessions.record
 
     # --- from any thread ---
 
@@ -168,11 +171,11 @@ class Talk:
         """Start a session, heard and spoken on a page."""
         if self._call is not None:
             return
-        self._last.close_rating()
+        self._sessions.close_rating()
         self._engine, self._message = engine, None
-        handler = self._newest_handler.load()
+        options = self._next.options(self._newest_handler.load())
         job = Job(
-            replace(self._options, handler=handler, variants=dict(self._variants.forced)),
+            replace(options, variants=dict(self._variants.forced)),
             run_id=self._log.run_id if self._log else self._run_id,
             source="typed",
         )
@@ -180,11 +183,20 @@ class Talk:
         media = self._settings.media()
         self._thread.loop.set_pace(media.pace)
         self._updates.forget_events()
-        self._variants.begin_session(handler)
-        warn, on_change = partial(self._show_message, "warning"), self._updates.event_changed
-        self._call = Call(job, index, media, self._send, warn, on_change, self._thread.watching)
+        self._variants.begin_session(options.handler)
+        self._call = Call(
+            job,
+            index,
+            media,
+            self._send,
+            warn=partial(self._show_message, "warning"),
+            on_change=self._updates.event_changed,
+            on_waiting=self._updates.send_soon,
+            watching=self._thread.watching,
+        )
         self._call.listening.set_mode(hands_free=self._settings.hands_free, muted=self._settings.muted)
         self._number += 1
+        self._began_ms = time.time_ns() // 10**6
         self._task = asyncio.get_running_loop().create_task(self._converse(self._call))
 
     def renew(self, engine: str) -> None:
@@ -196,7 +208,7 @@ class Talk:
             self._task.add_done_callback(lambda _: self._begin_again(engine))
 
     def _begin_again(self, engine: str) -> None:
-        if self._last.open_rating is None:
+        if self._sessions.open_rating is None:
             self._receive({"k": "connect", "engine": engine}, [])
         else:
             self._show_message("info", "Rate the conversation first, or skip the question; then press Connect.")
@@ -216,28 +228,53 @@ class Talk:
             self._show_message("error", f"The session could not go on: {type(error).__name__}: {error}")
         self._thread.loop.set_pace(1.0)
         self._call = None
-        if rows is not None:
-            self._last.store(call, rows)
-            remark = self._variants.remark(call)
-            if remark and (self._message or {}).get("level") != "error":
-                self._show_message("warning", remark)
+        if rows is None:
+            self._updates.send_all()  # the session that was shown before is shown again
+            return
+        self._sessions.store(call, rows, self._number, self._began_ms)
+        remark = self._variants.remark(rows.exposures)
+        if remark and (self._message or {}).get("level") != "error":
+            self._show_message("warning", remark)
+        elif call.waiting and self._message is None:
+            unsaid = ", ".join(f"“{words['text']}”" for words in call.waiting.view())
+            self._show_message("info", f"Not said, for the conversation ended first: {unsaid}")
         self._updates.send_soon()
 
     def rate(self, value: Json, note: str) -> None:
         """Take the person's verdict on a blind session; None for no verdict."""
-        self._last.rate(value, note)
+        self._sessions.rate(value, note)
+        self._updates.send_all()
+
+    def open(self, number: int) -> None:
+        """Show a session that has ended.
+
+        Raises:
+            InputError: there is none of that number, or another one runs, or waits for its rating.
+        """
+        if self._call is not None:
+            raise InputError("A session is running: hang up first, then open another one.")
+        self._message = None
+        self._sessions.open(number)
         self._updates.send_all()
 
     def _end_everything(self) -> None:
         """End everything: the running session is cut off where it is, and logged."""
         self.hang_up()
-        self._last.close_rating()
+        self._sessions.close_rating()
 
     # --- what the person does ---
 
     def say(self, text: Json) -> None:
-        """Say something typed."""
-        self._act(inputs.Say(inputs.words(text)))
+        """Say something typed: as soon as the agent has spoken, or at once where typing interrupts."""
+        self._running().say(inputs.words(text), interrupts=self._settings.typing_interrupts)
+
+    def say_now(self, number: int) -> None:
+        """Say words that wait at once, over the agent's."""
+        self._running().say_now(number)
+
+    def take_back(self, number: int) -> None:
+        """Don't say words that wait."""
+        self._running().waiting.take(number)
 
     def press(self, digit: str) -> None:
         """Press a key."""
@@ -262,6 +299,14 @@ class Talk:
     def force(self, test: str, variant: str | None) -> None:
         """Force a variant in the next session; None draws it."""
         self._variants.force(test, variant)
+
+    def write_next(self, name: str, text: str) -> None:
+        """Give the next session's `parameters` or `input_data` as the text of a JSON object."""
+        self._next.write(name, text)
+
+    def set_variable(self, name: str, value: str | None) -> None:
+        """Give a variable for the next session; None takes back what was given here."""
+        self._next.set_variable(name, value)
 
     def set(self, name: str, value: Json) -> None:
         """Change a setting."""
@@ -288,52 +333,64 @@ class Talk:
 
     def download(self, what: str) -> None:
         """Send the last session as a file: `json`, or `wav` with the caller left and the agent right."""
-        self._send_as_it_is(*self._last.as_file(what))
+        self._send_as_it_is(*self._sessions.as_file(what))
 
     def replay(self, engine: str) -> None:
         """Send a page the last session's sound, to be played along its timeline."""
-        message, sound = self._last.as_sound()
+        message, sound = self._sessions.as_sound()
         self._send_as_it_is(message | {"engine": engine}, sound)
+
+    def script(self, engine: str) -> None:
+        """Send a page what the caller did in the session that is shown, as scripts, and all that was said as text."""
+        shown = self.shown
+        if shown is None:
+            raise InputError("There is no conversation yet. Press Connect, and say something.")
+        status = "" if self._sessions.shown is None or self._call else self._sessions.shown.facts["status"]
+        self._send_as_it_is({"k": "script", **page_data.script_view(shown.events, status), "engine": engine}, None)
 
     # --- what is shown ---
 
     @property
-    def call(self) -> Call | None:
-        """The running session, else the last."""
-        return self._call or (None if self._last.rows is None else self._last.call)
+    def shown(self) -> ShownSession | None:
+        """The running session, else the one that was opened last, at first that which has ended last."""
+        return self._call or self._sessions.shown
 
     @property
     def hidden(self) -> bool:
         """Whether the variant is not to be known now: in a blind session until it is rated."""
-        return self._blind and (self._call is not None or self._last.open_rating is not None)
+        return self._blind and (self._call is not None or self._sessions.open_rating is not None)
 
     def state(self) -> dict[str, Any]:
         """Return the whole state, as `voicelab.live.page_messages` lists it."""
-        call = self.call
+        call, ended = self._call, self._sessions.shown
+        shown = self.shown
         return {
             **self._session_state(),
-            "notes": page_data.notes_view(self._notes if call is None else call.known_notes),
-            "phase": "live" if self._call else "idle" if self._last.rows is None else "ended",
-            "session": self._number,
+            "notes": page_data.notes_view(self._notes if shown is None else shown.known_notes),
+            "phase": "live" if call else "idle" if ended is None else "ended",
+            "session": self._number if call else 0 if ended is None else ended.number,
+            "sessions": self._sessions.view(),
+            "waiting": [] if call is None else call.waiting.view(),
+            "phrases": list(self._phrases),
+            "next": self._next.view(),
             "engine": self._engine,
             "agent": self.name,
             "log": None if self._log is None else self._log.folder.name,
             "blind": self._blind,
-            "tests": self._variants.view(call, hidden=self.hidden),
-            "parameters": self._options.parameters_of(0)[0] or {},
-            "variables": page_data.variables_view(self._variables),
+            "tests": self._variants.view(None if shown is None else shown.exposures, live=call, hidden=self.hidden),
+            "variables": self._next.variables_view(),
             "settings": self._settings.view(),
-            "uses": self._settings.uses() if self._call is None else self._call.media.view(),
+            "uses": self._settings.uses() if call is None else call.media.view(),
             "engines": self._settings.engines,
-            "ask": None if self._last.open_rating is None or self._call else self._last.open_rating.question(),
+            "ask": None if self._sessions.open_rating is None or call else self._sessions.open_rating.question(),
             "message": self._message,
         }
 
     def _session_state(self) -> dict[str, Any]:
         if self._call is not None and self._call.begun:
             return page_data.session_view(self._call.session, self._call.events, hidden=self.hidden)
-        rows = None if self._call else self._last.rows
-        return page_data.no_session() if rows is None else page_data.rows_view(rows, hidden=self.hidden)
+        ended = None if self._call else self._sessions.shown
+        return page_data.no_session() if ended is None else page_data.rows_view(ended.rows, hidden=self.hidden)
 
     def _show_message(self, level: str, text: str) -> None:
         self._message = {"level": level, "text": text}

@@ -1,14 +1,13 @@
 """The tests that a handler is known to have, and the variants that the person forces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from voicelab.base.errors import did_you_mean
-from voicelab.base.records import column
+from voicelab.base.records import Row, column
 from voicelab.handlers import Handler
-from voicelab.live.call import Call
 from voicelab.runs.options import forced_variants
 
 _TEST, _VARIANT, _ASSIGNMENT, _DECLARATION = (
@@ -45,9 +44,9 @@ class Variants:
         if handler.fingerprint != self._fingerprint:
             self._fingerprint, self._declared = handler.fingerprint, {}
 
-    def remark(self, call: Call) -> str:
-        """Return what there is to say after a session of the variants that were forced in vain."""
-        self._learn(call)
+    def remark(self, exposures: Iterable[Row]) -> str:
+        """Return what there is to say after a session, by its exposures, of variants that were forced in vain."""
+        self._declared |= _declared(exposures)
         unknown = [test for test in self.forced if test not in self._declared]
         if not unknown:
             return ""
@@ -56,14 +55,18 @@ class Variants:
             f"(reached: {', '.join(self._declared) or 'none'}).{did_you_mean(unknown[0], self._declared)}"
         )
 
-    def view(self, call: Call | None, *, hidden: bool) -> list[dict[str, Any]]:
+    def view(self, exposures: Iterable[Row] | None, *, live: object, hidden: bool) -> list[dict[str, Any]]:
         """Return the tests as a front end shows them.
 
         Args:
-            call: The session that is shown.
+            exposures: Of the session that is shown.
+            live: Whether it runs: what an earlier one declared may be of an older version of the handler.
             hidden: Whether its variants are to stay unknown for now.
         """
-        drawn = {} if call is None else self._learn(call)
+        rows = list(exposures or ())
+        if live:
+            self._declared |= _declared(rows)
+        drawn = {row[_TEST]: (row[_VARIANT], row[_ASSIGNMENT]) for row in rows}
         return [
             {
                 "test": test,
@@ -72,11 +75,9 @@ class Variants:
                 "assignment": drawn.get(test, (None, None))[1],
                 "forced": self.forced.get(test),
             }
-            for test, declaration in self._declared.items()
+            for test, declaration in (self._declared | ({} if live else _declared(rows))).items()
         ]
 
-    def _learn(self, call: Call) -> dict[str, tuple[str, str]]:
-        """Take the tests that a session has reached, and return its variants and how each was assigned."""
-        rows = call.session.recorder.exposures
-        self._declared |= {row[_TEST]: orjson.loads(row[_DECLARATION]) for row in rows}
-        return {row[_TEST]: (row[_VARIANT], row[_ASSIGNMENT]) for row in rows}
+
+def _declared(exposures: Iterable[Row]) -> dict[str, Any]:
+    return {row[_TEST]: orjson.loads(row[_DECLARATION]) for row in exposures}

@@ -128,6 +128,11 @@ class Session(SessionEffects):
         self._perform = _perform_nothing
         del self.context, self._caller, self._work, self._services
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the handler reads with `get_data`."""
+        return self._parameters or {}
+
     # --- what a live caller and a voice do, on the session's own loop ---
 
     def act(self, action: Action | Recognised) -> None:
@@ -165,6 +170,11 @@ class Session(SessionEffects):
             self.recorder.amend(row, facts, time_s=item.start_s)
             self._look_again()
         return item
+
+    def ask_caller_again(self) -> None:
+        """Have a caller that waits be asked once more as soon as the agent has finished: it has something to say now."""
+        self._caller.answered = True
+        self._look_again()
 
     def _look_again(self) -> None:
         self._clock.changed()

@@ -7,7 +7,11 @@ export type Data = Record<string, any>;
 /** What there is to know of the console, key by key. */
 export interface State {
   phase: "idle" | "live" | "ended"; // `idle`: no session yet
-  session: number; // number of the session; when it changes, conversation and timeline begin anew
+  session: number; // number of the session that is shown, from 1; when it changes, conversation and timeline begin anew
+  sessions: SessionEntry[]; // those that have ended, in order
+  waiting: WaitingWords[]; // typed words that wait until the agent has spoken, in order
+  phrases: string[]; // what the caller is expected to say
+  next: NextSession; // what the next session is given
   agent: string; // the handler's name
   log: string | null; // name of the log's folder
   blind: boolean; // whether the variant is hidden until the session has been rated
@@ -16,7 +20,7 @@ export interface State {
   metrics: Metric[];
   data: Record<string, unknown>; // what the handler keeps in its context
   output_data: Record<string, unknown>;
-  parameters: Record<string, unknown>;
+  parameters: Record<string, unknown>; // what the session was given
   variables: Record<string, string>; // by name, each masked
   notes: Note[]; // portability notes
   engine: string | null; // id of the page that has the sound
@@ -36,12 +40,39 @@ export interface Settings {
   stt: string; // name of what listens: an engine, `off` or `browser`
   tts: string; // name of what speaks
   mode: "push" | "hands_free";
+  typing_interrupts: boolean; // typed words cut the agent off; else they wait until it has spoken
   speed: number; // how many times as fast as real ones a session's seconds pass, where nothing speaks
   volume: number; // 0 to 1
   muted: boolean;
   echo_cancellation: boolean;
   noise_suppression: boolean;
   auto_gain: boolean;
+}
+
+/** A session that has ended, as an entry of a list. */
+export interface SessionEntry {
+  number: number; // its number, from 1
+  began_ms: number; // when it began, in milliseconds since 1970
+  status: string;
+  duration_s: number;
+  n_turns: number;
+  n_errors: number;
+  variants: string[]; // each test with its variant; empty until a blind session has been rated
+  opening: string; // the beginning of what the caller said first
+  has_sound: boolean; // whether its sound is still kept
+}
+
+export interface WaitingWords {
+  number: number; // tells them from others
+  text: string;
+}
+
+/** What is edited for the next session. Values of variables come in, and are never sent out. */
+export interface NextSession {
+  parameters: string; // text of a JSON object, as it stands in its box
+  input_data: string; // the same
+  changed: string[]; // names of the variables whose values were given here
+  problems: Record<string, string>; // what is wrong, by `parameters`, `input_data` and `variables`
 }
 
 /** What a session hears with. */
@@ -163,6 +194,7 @@ export type ConsoleToPage =
   | { k: "ping"; engine: string | null }
   | { k: "clear"; engine: string | null }
   | { k: "file"; name: string; mime: string }
+  | { k: "script"; python: string; messages: string; transcript: string; engine: string }
   | { k: "replay"; rate: number; duration_s: number; engine: string | null };
 
 export type ConsoleToKernel =
@@ -172,13 +204,19 @@ export type ConsoleToKernel =
   | { k: "new"; engine: string }
   | { k: "hang_up" }
   | { k: "say"; text: string }
+  | { k: "say_now"; number: number }
+  | { k: "take_back"; number: number }
   | { k: "key"; digit: string }
   | { k: "event"; name: string; data: Record<string, unknown> }
   | { k: "timeout" }
   | { k: "force"; test: string; variant: string | null }
+  | { k: "next"; name: "parameters" | "input_data"; text: string }
+  | { k: "variable"; name: string; value: string | null }
+  | { k: "open"; session: number }
   | { k: "set"; name: keyof Settings; value: unknown }
   | { k: "rate"; value: unknown; note: string }
   | { k: "download"; what: "json" | "wav" }
+  | { k: "script"; engine: string }
   | { k: "replay"; engine: string }
   | { k: "microphone"; on: boolean; error: string | null; engine: string | null }
   | { k: "pcm"; engine: string | null }
