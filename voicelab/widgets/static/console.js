@@ -8,8 +8,13 @@ import { conversationView } from "./conversation.js";
 import { devicesView } from "./devices.js";
 import { Engine } from "./engine.js";
 import { headerView } from "./header.js";
-import { eventView, panesView } from "./panes.js";
+import { eventListView } from "./event_list.js";
+import { nextSessionView } from "./next_session.js";
+import { notesView, overviewView, stateView } from "./panes.js";
 import { ratingView } from "./rating.js";
+import { scriptPanelView } from "./script_panel.js";
+import { sessionListView } from "./session_list.js";
+import { tabsView } from "./tabs.js";
 import { timelineView } from "./timeline.js";
 
 /** @import { ConsoleToKernel, ConsoleToPage } from "./protocol.d.ts" */
@@ -20,28 +25,32 @@ import { timelineView } from "./timeline.js";
 /** Show an engine in an element; returns what takes it away again. */
 function showConsole(/** @type {Engine} */ engine, /** @type {ConsoleModel} */ model, /** @type {HTMLElement} */ place) {
   const detach = engine.attach();
-  const event = eventView();
   const header = headerView(engine);
   const conversation = conversationView(engine);
   const rating = ratingView(engine);
   const controls = controlsView(engine);
-  const panes = panesView(engine);
-  const timeline = timelineView(engine, event.open);
+  const events = eventListView(engine);
+  const tabs = tabsOf(engine, events);
+  const script = scriptPanelView(engine);
+  const timeline = timelineView(engine, (event, back) => {
+    tabs.show("Events");
+    events.open(event, back);
+  });
   const devices = devicesView(engine);
   /** @type {View[]} */
-  const views = [header, conversation, rating, controls, panes, timeline, devices];
+  const views = [header, conversation, rating, controls, tabs, script, timeline, devices];
   const root = make("div", { class: "vl-console", tabindex: "-1", role: "group", "aria-label": "Voice console" },
     header.element,
     make("div", { class: "vl-main" },
       make("section", { class: "vl-conversation", "aria-label": "Conversation" }, conversation.element, rating.element, controls.element),
-      panes.element),
-    timeline.element, event.element, devices.element);
+      tabs.element, script.element),
+    timeline.element, devices.element);
 
   controls.watch(root);
   keepKeys(root); // keys pressed here are not the notebook's
   wakeOnTouch(root, engine);
   const unsubscribe = engine.store.subscribe((names) => {
-    if (names.has("session")) event.hide();
+    if (names.has("lost")) root.classList.toggle("vl-is-lost", engine.store.local.lost);
     for (const view of views) view.update(names);
   });
   place.append(root);
@@ -59,6 +68,19 @@ function showConsole(/** @type {Engine} */ engine, /** @type {ConsoleModel} */ m
     root.remove();
     detach();
   };
+}
+
+// What stands beside the conversation.
+function tabsOf(/** @type {Engine} */ engine, /** @type {View} */ events) {
+  const { store } = engine;
+  return tabsView("About the session", [
+    { name: "Overview", view: overviewView(engine) },
+    { name: "State", view: stateView(engine) },
+    { name: "Events", view: events, count: () => store.events.size, wide: true },
+    { name: "Sessions", view: sessionListView(engine), count: () => store.state.sessions.length },
+    { name: "Next session", view: nextSessionView(engine), count: () => (Object.keys(store.state.next.problems).length ? "!" : "") },
+    { name: "Notes", view: notesView(engine), count: () => store.state.notes.length },
+  ]);
 }
 
 // The first touch of a page is what lets it play sound.

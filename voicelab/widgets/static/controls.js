@@ -2,19 +2,20 @@
 
 /** What one says and presses: the message box, push-to-talk, hands-free, the level, mute and the keypad. */
 
-import { allow, allowed, button, glyph, keepKeys, make, setAttribute, setText, takesText } from "./dom.js";
+import { allow, allowed, button, glyph, make, setAttribute, setText, takesText } from "./dom.js";
+import { keypadView } from "./keypad.js";
+import { interruptsSwitch, messageBoxView } from "./message_box.js";
 import { meterView } from "./meter.js";
 import { anyOf } from "./store.js";
 
 /** @import { Engine } from "./engine.js" */
 /** @import { View } from "./types.d.ts" */
 
-const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
-const TYPE_HERE = "Type what the caller says …";
 const HINTS = {
-  push: "Hold the button to talk, or hold the space bar while the focus is in the console but not on a box or a button.",
-  hands_free: "Hands-free: the microphone listens while the session runs; begin to speak and the agent stops.",
+  push: "Hold the button, or the space bar, to talk.",
+  hands_free: "The microphone listens while the session runs: speak, and the agent stops.",
 };
+const SPACE_HELP = "The space bar talks while the focus is in the console, but in no box and on no button";
 
 /**
  * Make the controls of one view.
@@ -24,31 +25,46 @@ const HINTS = {
  */
 export function controlsView(engine) {
   const { store } = engine;
-  const { message, form } = messageForm(engine);
-  const { talk, hold, release } = talkButton(engine);
+  const typing = messageBoxView(engine);
+  const keypad = keypadView(engine);
+  const voice = voiceOf(engine);
+  const element = make("div", { class: "vl-controls" }, make("div", { class: "vl-say-area" }, typing.element, voice.element), keypad.element);
+  return {
+    element,
+    update(names) {
+      typing.update(names);
+      keypad.update(names);
+      voice.update(names);
+    },
+    remove: typing.remove,
+    watch: (root) => watchSpace(root, { ...voice.talk, isTalking: () => store.local.talking }),
+  };
+}
+
+// The row that one speaks with.
+function voiceOf(/** @type {Engine} */ engine) {
+  const { store } = engine;
+  const talk = talkButton(engine);
   const handsFree = button("Hands-free", () => engine.listening.handsFree(store.state.settings.mode !== "hands_free"), { "aria-pressed": "false", title: "The microphone listens all the time; speak to interrupt" });
   const mute = button("Mute", () => engine.set("muted", !store.state.settings.muted), { "aria-pressed": "false", title: "Send nothing of what the microphone hears" });
   const meter = meterView("Microphone level");
-  const hint = make("p", { class: "vl-hint" }, HINTS.push);
-  const pad = make("div", { class: "vl-keypad", role: "group", "aria-label": "Keypad" }, ...KEYS.map((digit) => button(digit, () => engine.key(digit))));
-  const element = make("div", { class: "vl-controls" }, form,
-    make("div", { class: "vl-row" }, talk, handsFree, meter.element, mute), make("div", { class: "vl-row" }, pad, hint));
+  const hint = make("p", { class: "vl-hint", title: SPACE_HELP }, HINTS.push);
+  const interrupts = interruptsSwitch(engine);
+  const element = make("div", {}, make("div", { class: "vl-row" }, talk.talk, handsFree, meter.element, mute), make("div", { class: "vl-row vl-small" }, interrupts.element, hint));
 
   function draw() {
     const { phase, settings, engine: heard } = store.state;
     const { talking, lost } = store.local;
-    const live = phase === "live" && !lost;
     const mine = !heard || heard === engine.id;
-    const invites = phase === "ended" ? "The session has ended: begin a New session" : TYPE_HERE;
-    allow(talk, live && mine && !settings.muted);
-    setAttribute(talk, "aria-pressed", talking);
-    talk.classList.toggle("vl-on", talking);
+    allow(talk.talk, phase === "live" && !lost && mine && !settings.muted);
+    setAttribute(talk.talk, "aria-pressed", talking);
+    talk.talk.classList.toggle("vl-on", talking);
     setAttribute(handsFree, "aria-pressed", settings.mode === "hands_free");
     allow(handsFree, !lost && mine);
     setAttribute(mute, "aria-pressed", Boolean(settings.muted));
-    message.placeholder = lost ? "not connected" : invites;
-    for (const key of pad.children) allow(key, live);
+    allow(mute, !lost);
     setText(hint, HINTS[settings.mode ?? "push"]);
+    interrupts.draw();
   }
 
   function drawLevel() {
@@ -58,27 +74,12 @@ export function controlsView(engine) {
 
   draw();
   return {
-    element,
-    update(names) {
+    element, talk,
+    update(/** @type {import("./types.d.ts").Changed} */ names) {
       if (anyOf(names, "phase", "settings", "engine", "talking", "lost")) draw();
       if (anyOf(names, "level", "microphone", "speech", "settings")) drawLevel();
     },
-    watch: (root) => watchSpace(root, { talk, hold, release, isTalking: () => store.local.talking }),
   };
-}
-
-function messageForm(/** @type {Engine} */ engine) {
-  const { store } = engine;
-  const message = make("input", { type: "text", "aria-label": "Message", autocomplete: "off", placeholder: TYPE_HERE, class: "vl-message" });
-  const form = make("form", { class: "vl-say" }, message, make("button", { type: "submit", class: "vl-primary" }, "Send"));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const text = message.value.trim();
-    if (!text || store.local.lost || store.state.phase === "ended") return;
-    if (engine.say(text)) message.value = "";
-  });
-  keepKeys(form);
-  return { message, form };
 }
 
 function talkButton(/** @type {Engine} */ engine) {

@@ -2,12 +2,14 @@
 
 /** The conversation: a bubble for what was said, struck where it was not heard, and rows for tasks, errors and notes. */
 
-import { button, clockText, glyph, longText, make, setText } from "./dom.js";
+import { allow, button, clockText, fadeEdges, glyph, lengthText, longText, make, setText, statusText } from "./dom.js";
 import { anyOf } from "./store.js";
 
 /** @import { Engine } from "./engine.js" */
-/** @import { Event, Line } from "./protocol.d.ts" */
+/** @import { Event, Latency, Line } from "./protocol.d.ts" */
 /** @import { Known, View } from "./types.d.ts" */
+
+const WAITS_HELP = "It is said as soon as the agent has spoken. Say it now: it cuts the agent off.";
 
 // So many lines stand in the page at once; earlier ones are a click away.
 const SHOWN_LINES = 200;
@@ -17,7 +19,7 @@ const SIGNS = { task: "↻", error: "✗", note: "·" };
 /**
  * A line as it is shown: `key` tells it from all others.
  *
- * @typedef {Line & { key: string, seq: number, played_s?: number, source?: string, voice?: string }} Shown
+ * @typedef {Line & { key: string, seq: number, played_s?: number, source?: string, voice?: string, answer_ms?: number }} Shown
  */
 
 /**
@@ -28,7 +30,7 @@ const SIGNS = { task: "↻", error: "✗", note: "·" };
  */
 export function conversationView(engine) {
   const { store } = engine;
-  const lines = shownLines();
+  const lines = shownLines((text) => engine.draft(text));
   let earlier = 0;
 
   const more = button("Show earlier lines", () => {
@@ -37,15 +39,18 @@ export function conversationView(engine) {
   }, { class: "vl-more", hidden: true });
   const { log } = lines;
   const partial = make("div", { class: "vl-line vl-caller vl-partial", hidden: true });
+  const waiting = waitingView(engine);
   const empty = make("div", { class: "vl-empty" });
-  const scroller = make("div", { class: "vl-scroller", tabindex: "0", role: "group", "aria-label": "Conversation so far" }, more, log, partial, empty);
+  const scroller = make("div", { class: "vl-scroller", tabindex: "0", role: "group", "aria-label": "Conversation so far" }, more, log, partial, waiting.element, empty);
+  const unfade = fadeEdges(scroller);
   const element = make("div", { class: "vl-talk" }, scroller);
 
   function draw(stick = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80) {
-    const all = linesOf(store.events.values());
+    const all = linesOf(store.events.values(), store.state.latency);
     const first = Math.max(0, all.length - SHOWN_LINES - earlier);
     more.hidden = first === 0;
     lines.draw(all.slice(first));
+    waiting.draw();
     drawEnd(empty, store.state, all.length);
     if (stick) scroller.scrollTop = scroller.scrollHeight;
   }
@@ -69,24 +74,26 @@ export function conversationView(engine) {
     element,
     update(names) {
       if (names.has("session")) earlier = 0;
-      if (anyOf(names, "events", "phase", "agent", "status", "session")) draw();
+      if (anyOf(names, "events", "phase", "agent", "status", "session", "latency")) draw();
+      if (anyOf(names, "waiting", "lost")) draw(names.has("waiting") || undefined);
       if (names.has("partial")) drawPartial();
       if (anyOf(names, "speaking", "events")) markPlaying();
     },
+    remove: unfade,
   };
 }
 
 // The lines that stand in the page: one that was amended is drawn anew in its place; all others keep their elements.
-function shownLines() {
+function shownLines(/** @type {(text: string) => void} */ edit) {
   const log = make("div", { class: "vl-log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": "What is said" });
   /** @type {Map<string, { node: HTMLElement, looks: string }>} */
   const shown = new Map();
 
   function nodeOf(/** @type {Shown} */ line) {
     const known = shown.get(line.key);
-    const looks = JSON.stringify([line.text, line.lost, line.label, line.time_s, line.played_s]);
+    const looks = JSON.stringify([line.text, line.lost, line.label, line.time_s, line.played_s, line.answer_ms]);
     if (known?.looks === looks) return known.node;
-    const node = drawLine(line);
+    const node = drawLine(line, edit);
     if (known) known.node.replaceWith(node);
     shown.set(line.key, { node, looks });
     return node;
@@ -111,34 +118,74 @@ function shownLines() {
   return { log, draw };
 }
 
+// Typed words that wait until the agent has spoken.
+function waitingView(/** @type {Engine} */ engine) {
+  const { store } = engine;
+  const element = make("div", { class: "vl-waiting", role: "group", "aria-label": "Waiting to be said" });
+
+  function entry(/** @type {{ number: number, text: string }} */ { number, text }) {
+    const now = button("Say it now", () => engine.sayNow(number), { class: "vl-link" });
+    const edit = button("Edit", () => {
+      engine.draft(text);
+      engine.ask({ k: "take_back", number });
+    }, { class: "vl-link" });
+    const back = button("Take back", () => engine.ask({ k: "take_back", number }), { class: "vl-link" });
+    for (const each of [now, edit, back]) allow(each, !store.local.lost);
+    return make("div", { class: "vl-line vl-caller vl-waits", title: WAITS_HELP },
+      make("div", { class: "vl-words" }, longText(text)),
+      make("div", { class: "vl-meta" }, "waits until the agent has spoken · ", now, " · ", edit, " · ", back));
+  }
+
+  return {
+    element,
+    draw() {
+      const { waiting } = store.state;
+      element.hidden = !waiting.length;
+      element.replaceChildren(...waiting.map(entry));
+    },
+  };
+}
+
 // What stands below the lines: how it ended, or what to do.
 function drawEnd(/** @type {HTMLElement} */ place, /** @type {Known} */ { phase, agent, status, duration_s }, /** @type {number} */ count) {
   if (phase === "ended") {
     place.hidden = !status;
     place.className = "vl-end";
-    setText(place, `${status ?? "ended"} after ${clockText(duration_s)}`);
+    setText(place, `${statusText(status)} after ${clockText(duration_s)}`);
     return;
   }
   place.hidden = phase === "live" && count > 0;
   place.className = "vl-empty";
   place.replaceChildren(...(phase === "live" ? ["Waiting for the agent's first words …"] : [
     make("b", {}, `Talk to ${agent || "the agent"}`),
-    "Press Connect, or just type. Speak with the button held down, or hands-free: headphones keep the agent from hearing itself.",
+    make("p", {}, "Press Connect, or just type: the agent greets you first, then your words are said."),
+    make("p", {}, "Speak with the button held down, or hands-free; headphones keep the agent from hearing itself. For text alone, and time that can pass faster, choose “off” under Speaks."),
   ]));
 }
 
-function linesOf(/** @type {Iterable<Event>} */ events) {
+/**
+ * @param {Iterable<Event>} events
+ * @param {Latency[]} latency
+ */
+function linesOf(events, latency) {
+  const answers = new Map(latency.map(({ turn, total_ms }) => [turn, total_ms]));
   /** @type {Shown[]} */
   const lines = [];
-  for (const { seq, data, lines: its } of events) {
+  for (const { seq, turn, data, lines: its } of [...events].sort((a, b) => a.seq - b.seq)) {
     its.forEach((line, i) => {
-      lines.push({ ...line, key: `${seq}.${i}`, seq, played_s: data.interrupted ? data.played_s : undefined, source: data.source, voice: data.voice });
+      const answer_ms = line.who === "agent" ? answers.get(turn) : undefined;
+      if (answer_ms !== undefined) answers.delete(turn); // the first sound of a turn is its answer
+      lines.push({ ...line, key: `${seq}.${i}`, seq, answer_ms, played_s: data.interrupted ? data.played_s : undefined, source: data.source, voice: data.voice });
     });
   }
   return lines.sort((a, b) => a.time_s - b.time_s || a.seq - b.seq);
 }
 
-function drawLine(/** @type {Shown} */ line) {
+/**
+ * @param {Shown} line
+ * @param {(text: string) => void} edit Puts a text into the message box.
+ */
+function drawLine(line, edit) {
   const who = ["agent", "caller", "task", "error"].includes(line.who) ? line.who : "note";
   const words = make("div", { class: "vl-words" });
   if (SIGNS[who]) words.append(glyph(SIGNS[who]), " ");
@@ -149,7 +196,11 @@ function drawLine(/** @type {Shown} */ line) {
     words.append(line.text ? " " : "", make("span", { class: "vl-hidden" }, "(not heard: "));
     words.append(longText(line.lost, { class: "vl-lost", title: "not heard" }), make("span", { class: "vl-hidden" }, ")"));
   }
-  return make("div", { class: `vl-line vl-${who}`, "data-seq": line.seq }, words, make("div", { class: "vl-meta" }, metaOf(line, who)));
+  const meta = make("div", { class: "vl-meta" }, metaOf(line, who));
+  if (who === "caller") {
+    meta.append(button("✎", () => edit(line.text), { class: "vl-link vl-edit", "aria-label": "Edit and say again", title: "Edit and say again" }));
+  }
+  return make("div", { class: `vl-line vl-${who}`, "data-seq": line.seq }, words, meta);
 }
 
 /** @type {Record<string, string>} */
@@ -162,5 +213,6 @@ function metaOf(/** @type {Shown} */ line, /** @type {string} */ who) {
   const label = cut ? (played_s ? `interrupted after ${played_s.toFixed(1)} s` : "never heard") : line.label;
   const how = who === "caller" ? SOURCES_OF_WORDS[line.source ?? ""] ?? "" : line.voice;
   const says = label === "interrupts" ? "interrupts the agent" : label;
-  return [who, how, clockText(line.time_s), says].filter(Boolean).join(" · ");
+  const answered = line.answer_ms === undefined ? "" : `answered in ${lengthText(line.answer_ms)}`;
+  return [who, how, clockText(line.time_s), answered, says].filter(Boolean).join(" · ");
 }

@@ -1,8 +1,8 @@
 // @ts-check
 
-/** What it listens and speaks with, how loud and how fast; events by hand; downloads and replay. */
+/** What it listens and speaks with, how loud and how fast; events by hand; the session as files. */
 
-import { allow, button, freshId, glyph, keepKeys, make, setText } from "./dom.js";
+import { allow, button, freshId, keepKeys, make, setText } from "./dom.js";
 import { anyOf } from "./store.js";
 
 /** @import { Engine } from "./engine.js" */
@@ -23,8 +23,8 @@ export function devicesView(engine) {
   const parts = [pickersOf(engine), deviceOf(engine), filesOf(engine), moreOf(engine)];
   const [pickers, device, files, more] = parts;
   const element = make("footer", { class: "vl-footer" },
-    make("div", { class: "vl-row" }, ...pickers.elements, ...device.elements),
-    make("div", { class: "vl-row" }, ...files.elements), ...more.elements);
+    make("div", { class: "vl-row" }, ...pickers.elements, ...device.elements, make("span", { class: "vl-space" }), ...files.elements),
+    ...more.elements);
   return {
     element,
     update(names) {
@@ -44,10 +44,11 @@ function pickersOf(/** @type {Engine} */ engine) {
   return {
     elements: [stt.element, tts.element],
     update(names) {
-      if (!anyOf(names, "settings", "engines")) return;
+      if (!anyOf(names, "settings", "engines", "lost")) return;
       const { settings, engines } = store.state;
       fill(stt.select, engines.stt.map(optionOf), settings.stt);
       fill(tts.select, engines.tts.map(optionOf), settings.tts);
+      for (const { select } of [stt, tts]) select.disabled = store.local.lost;
     },
   };
 }
@@ -65,8 +66,9 @@ function deviceOf(/** @type {Engine} */ engine) {
     elements: [device.element, make("label", { class: "vl-pick", for: volume.id }, make("span", {}, "Volume"), volume)],
     update(names) {
       const { devices, device: id } = store.local;
-      const choices = [{ value: "", text: "the system's choice" }, ...devices.map(({ id: value, label }) => ({ value, text: label }))];
+      const choices = [{ value: "", text: "system default" }, ...devices.map(({ id: value, label }) => ({ value, text: label }))];
       if (anyOf(names, "devices", "device")) fill(device.select, choices, id);
+      if (names.has("lost")) device.select.disabled = volume.disabled = store.local.lost;
       if (names.has("settings") && document.activeElement !== volume) volume.value = String(store.state.settings.volume ?? 1);
     },
   };
@@ -75,31 +77,16 @@ function deviceOf(/** @type {Engine} */ engine) {
 /** @returns {Part} */
 function filesOf(/** @type {Engine} */ engine) {
   const { store } = engine;
-  const where = make("p", { class: "vl-where" });
-  const json = button("Download JSON", () => engine.ask({ k: "download", what: "json" }), {}, "↓");
+  const script = button("Copy as script", () => engine.ask({ k: "script", engine: engine.id }), { title: "What the caller did, as a list of inputs for vl.run, as a text script, and the transcript" });
+  const json = button("Download JSON", () => engine.ask({ k: "download", what: "json" }), { title: "All of the session: events, outcomes, metrics" }, "↓");
   const wav = button("Download WAV", () => engine.ask({ k: "download", what: "wav" }), { title: "The caller on the left, the agent on the right" }, "↓");
-  const replay = button("Replay", () => engine.replay(), { "aria-pressed": "false" });
-
-  function draw() {
-    const { settings, engines, phase, log, ask } = store.state;
-    const [ears, voice] = [chosen(engines.stt, settings.stt), chosen(engines.tts, settings.tts)];
-    setText(where, [
-      ears && `listens: ${place(ears)}`, voice && `speaks: ${place(voice)}`, log ? `logged in ${log}` : "not logged",
-    ].filter(Boolean).join(" · "));
-    for (const each of [json, wav, replay]) allow(each, phase === "ended" && !store.local.lost && !ask);
-  }
-
-  function drawReplay() {
-    const on = Boolean(store.local.replay);
-    replay.setAttribute("aria-pressed", String(on));
-    replay.replaceChildren(glyph(on ? "■" : "▶"), on ? " Stop replay" : " Replay");
-  }
-
   return {
-    elements: [where, make("span", { class: "vl-space" }), json, wav, replay],
+    elements: [script, json, wav],
     update(names) {
-      if (anyOf(names, "settings", "engines", "phase", "log", "lost", "ask")) draw();
-      if (names.has("replay")) drawReplay();
+      if (!anyOf(names, "phase", "lost", "ask")) return;
+      const { phase, ask } = store.state;
+      allow(script, phase !== "idle" && !store.local.lost);
+      for (const each of [json, wav]) allow(each, phase === "ended" && !store.local.lost && !ask);
     },
   };
 }
@@ -115,18 +102,32 @@ function moreOf(/** @type {Engine} */ engine) {
   });
   const byHand = eventForm(engine);
   keepKeys(speed.select);
-  const more = make("details", { class: "vl-more-controls" }, make("summary", {}, "More"),
+  speed.element.title = "How many times as fast as real ones the seconds pass, where no voice is used";
+  const where = make("span", { class: "vl-where" });
+  const more = make("details", { class: "vl-more-controls" }, make("summary", {}, "More", where),
     make("div", { class: "vl-row" }, ...switches.map(({ element }) => element), speed.element), byHand.element);
   return {
     elements: [more],
     update(names) {
-      if (!anyOf(names, "settings", "phase", "lost")) return;
+      if (!anyOf(names, "settings", "engines", "log", "phase", "lost")) return;
       const { settings, phase } = store.state;
+      setText(where, whereText(engine));
       fill(speed.select, speedsWith(settings.speed), String(settings.speed ?? 1));
-      for (const { name, box } of switches) box.checked = settings[name] !== false;
+      speed.select.disabled = store.local.lost;
+      for (const { name, box } of switches) {
+        box.checked = settings[name] !== false;
+        box.disabled = store.local.lost;
+      }
       byHand.allow(phase === "live" && !store.local.lost);
     },
   };
+}
+
+// Where sound and text go, and where the sessions are kept.
+function whereText(/** @type {Engine} */ { store }) {
+  const { settings, engines, log } = store.state;
+  const [ears, voice] = [chosen(engines.stt, settings.stt), chosen(engines.tts, settings.tts)];
+  return [ears && `listens: ${place(ears)}`, voice && `speaks: ${place(voice)}`, log ? `logged in ${log}` : "not logged"].filter(Boolean).join(" · ");
 }
 
 // The engine of a name; one that the kernel doesn't list stands under its name.
@@ -140,12 +141,13 @@ function picker(/** @type {string} */ label, /** @type {() => void} */ change) {
   return { select, element: make("label", { class: "vl-pick", for: select.id }, make("span", {}, label), select) };
 }
 
-/** @typedef {{ value: string, text: string, disabled?: boolean }} Option */
+/** @typedef {{ value: string, text: string, title?: string, group?: string, disabled?: boolean }} Option */
 
 /** @returns {Option} */
 function optionOf(/** @type {SpeechEngine} */ { name, label, installed, offline, note }) {
-  const remark = !installed ? note || "not installed" : offline ? (name === "off" ? "" : "offline") : "see below";
-  return { value: name, text: [label ?? name, remark].filter(Boolean).join(", "), disabled: installed === false };
+  const group = !installed ? "not installed" : offline ? "on this machine" : "online: what is said leaves this machine";
+  const text = installed || !note ? label ?? name : `${label ?? name}, ${note.replace("not installed: ", "")}`;
+  return { value: name, text, title: note, group, disabled: installed === false };
 }
 
 function place(/** @type {Omit<SpeechEngine, "installed">} */ { name, label, offline, note }) {
@@ -158,12 +160,22 @@ function speedsWith(/** @type {number | undefined} */ now) {
   return speeds.map((value) => ({ value: String(value), text: `${value}×` }));
 }
 
+// Options under the names of their groups, in the order in which these come first.
+function grouped(/** @type {Option[]} */ options) {
+  const made = (/** @type {Option} */ { value, text, title, disabled }) => make("option", { value, title, disabled }, text);
+  const names = [...new Set(options.map(({ group }) => group))];
+  return names.flatMap((name) => {
+    const its = options.filter(({ group }) => group === name).map(made);
+    return name ? [make("optgroup", { label: name }, ...its)] : its;
+  });
+}
+
 // Options are replaced only where they differ: an open list would close.
 function fill(/** @type {HTMLSelectElement} */ select, /** @type {Option[]} */ options, /** @type {string | undefined} */ value) {
   const looks = JSON.stringify(options);
   if (select.dataset.looks !== looks) {
     select.dataset.looks = looks;
-    select.replaceChildren(...options.map((option) => make("option", { value: option.value, disabled: option.disabled }, option.text)));
+    select.replaceChildren(...grouped(options));
   }
   if (value === undefined || select.value === value) return;
   if (![...select.options].some((option) => option.value === value)) select.append(make("option", { value }, value));

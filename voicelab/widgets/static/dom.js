@@ -5,6 +5,8 @@
 /** @import { Bytes } from "./types.d.ts" */
 
 const SHOWN_CHARS = 1500;
+/** @type {Record<string, string>} */
+const STATUSES = { completed: "completed", hangup: "you hung up", transferred: "transferred", timeout: "stopped at the time limit", error: "failed" };
 
 /** @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Attribute */
 /** @typedef {Node | string | null | undefined} Child */
@@ -89,6 +91,11 @@ export function lengthText(/** @type {number} */ ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
+/** How a session ended, in plain words. */
+export function statusText(/** @type {string | null} */ status) {
+  return STATUSES[status ?? ""] ?? status ?? "ended";
+}
+
 /** A value as a person reads it: text as it is, everything else as JSON. */
 export function valueText(/** @type {unknown} */ value) {
   if (typeof value === "string") return value;
@@ -139,6 +146,25 @@ export function keepKeys(/** @type {Element} */ element) {
  */
 export function takesText(element) {
   return element instanceof Element && element.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+}
+
+/** Let the edge of what scrolls fade where there is more, so that no line looks cut off; returns what ends that. */
+export function fadeEdges(/** @type {HTMLElement} */ scroller) {
+  const look = () => {
+    const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+    scroller.classList.toggle("vl-above", scroller.scrollTop > 4);
+    scroller.classList.toggle("vl-below", below > 4);
+    scroller.classList.toggle("vl-beside", scroller.scrollWidth - scroller.clientWidth - scroller.scrollLeft > 4);
+  };
+  const sizes = new ResizeObserver(look);
+  sizes.observe(scroller);
+  const contents = new MutationObserver(look);
+  contents.observe(scroller, { childList: true, subtree: true, characterData: true });
+  scroller.addEventListener("scroll", look, { passive: true });
+  return () => {
+    sizes.disconnect();
+    contents.disconnect();
+  };
 }
 
 let lastId = 0;

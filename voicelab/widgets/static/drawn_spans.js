@@ -81,7 +81,7 @@ function labelSpan({ context, scene, colours }, item, ink, shown, middle) {
  * @param {string} words
  * @param {Box} box
  */
-function drawCut({ context, colours }, words, { left, top, width, tall }) {
+function drawCut({ context, scene, colours }, words, { left, top, width, tall }) {
   const red = Math.min(width, 14);
   context.save();
   roundedRect(context, left, top, width, tall);
@@ -91,8 +91,11 @@ function drawCut({ context, colours }, words, { left, top, width, tall }) {
   context.restore();
   context.fillStyle = colours.cut;
   context.fillRect(left + width - 1, top - 3, 2, tall + 15);
-  context.textAlign = "right";
-  context.fillText(words, left + width - 5, top + tall + 7);
+  // To the left of the bar, as far as there is room: at the beginning of the window to its right, so that no letter is lost.
+  const wide = context.measureText(words).width;
+  const right = left + width - 5 - wide < GUTTER && left + width + 5 + wide < scene.width;
+  context.textAlign = right ? "left" : "right";
+  context.fillText(words, right ? left + width + 5 : left + width - 5, top + tall + 7);
   context.textAlign = "left";
 }
 

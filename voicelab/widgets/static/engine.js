@@ -79,10 +79,36 @@ export class Engine {
     this.link.send({ k: "hang_up" });
   }
 
+  /** Say something typed: the kernel has it wait until the agent has spoken, unless typing interrupts. */
   say(/** @type {string} */ text) {
-    if (this.store.state.phase === "idle") this.connect();
-    this.listening.cut();
+    const { phase, settings } = this.store.state;
+    if (phase !== "live") this.connect(phase === "idle" ? "connect" : "new");
+    if (settings.typing_interrupts) this.listening.cut();
     return this.link.send({ k: "say", text });
+  }
+
+  /** Say words that wait now, over the agent's. */
+  sayNow(/** @type {number} */ number) {
+    this.listening.cut();
+    this.link.send({ k: "say_now", number });
+  }
+
+  /** Put a text into the message box, to be changed and said. */
+  draft(/** @type {string} */ text) {
+    this.store.set({ draft: { text } });
+  }
+
+  /** What was said in the session, in order. */
+  said() {
+    const said = [...this.store.events.values()].filter(({ kind, name }) => kind === "input" && name === "text");
+    return said.sort((a, b) => a.seq - b.seq).map(({ data }) => String(data.said ?? data.text ?? ""));
+  }
+
+  /** Show a session that has ended, and play it where that is asked for. */
+  open(/** @type {number} */ session, replays = false) {
+    this.playback.endReplay();
+    this.link.send({ k: "open", session });
+    if (replays) this.replay();
   }
 
   key(/** @type {string} */ digit) {
@@ -166,6 +192,7 @@ export class Engine {
         this.#follow(state);
       },
       events: ({ events, now_s }) => store.take(events, now_s),
+      script: ({ python, messages, transcript }) => store.set({ script: { python, messages, transcript } }),
       partial: ({ text }) => store.set({ partial: text }),
       file: ({ name, mime }, buffer) => saveFile(name, mime, bytesOf(buffer)),
     };

@@ -1,42 +1,47 @@
 // @ts-check
 
-/** What stands beside the conversation: answer time, tests, outcomes, state, logs and notes; and an event's JSON. */
+/** What a session is known by: answer time, tests, outcomes and metrics; the handler's state; portability notes. */
 
-import { button, clockText, lengthText, longText, make, setText, shortText, valueText } from "./dom.js";
+import { lengthText, longText, make, setText, valueText } from "./dom.js";
 import { anyOf } from "./store.js";
 
 /** @import { Engine } from "./engine.js" */
-/** @import { Event, Latency, Metric, Test } from "./protocol.d.ts" */
-/** @import { Key, OpenEvent, View } from "./types.d.ts" */
+/** @import { Latency, Metric, Test } from "./protocol.d.ts" */
+/** @import { Key, View } from "./types.d.ts" */
 
-const SHOWN_LOGS = 200;
 const SHOWN_TURNS = 5;
 const PART_TONES = ["caller", "key", "gate", "agent", "test"];
 
 /**
  * What a pane shows now: its nodes are made anew when `key` differs.
  *
- * @typedef {{ key: string, nodes: () => (Node | string)[], hidden?: boolean }} Content
+ * @typedef {{ key: string, nodes: () => (Node | string)[] }} Content
  */
 
-/**
- * Make the panes of one view.
- *
- * @param {Engine} engine
- * @returns {View}
- */
-export function panesView(engine) {
-  const panes = [
-    pane(engine, "Answer time", ["latency"], latencyOf), pane(engine, "Tests", ["tests", "phase", "blind"], testsOf),
+/** How the session goes: answer time, tests, outcomes and metrics. */
+export function overviewView(/** @type {Engine} */ engine) {
+  return together([
+    pane(engine, "Answer time", ["latency"], latencyOf), pane(engine, "Tests", ["tests", "phase", "blind", "lost"], testsOf),
     pane(engine, "Outcomes and metrics", ["outcomes", "metrics"], outcomesOf),
-    pane(engine, "State", ["data", "output_data", "parameters", "variables"], stateOf),
-    pane(engine, "Logs", ["events", "session"], logsOf), pane(engine, "Portability", ["notes"], notesOf),
-  ];
-  const element = make("aside", { class: "vl-panes", tabindex: "0", "aria-label": "Tests and state" }, ...panes.map((each) => each.element));
+  ]);
+}
+
+/** What the handler keeps, and was given. */
+export function stateView(/** @type {Engine} */ engine) {
+  return together([pane(engine, "State", ["data", "output_data", "parameters", "variables"], stateOf)]);
+}
+
+/** Where the handler is written otherwise than the platform's SDK has it. */
+export function notesView(/** @type {Engine} */ engine) {
+  return together([pane(engine, "Portability", ["notes"], notesOf)]);
+}
+
+/** @returns {View} */
+function together(/** @type {View[]} */ views) {
   return {
-    element,
+    element: make("div", { class: "vl-sections" }, ...views.map(({ element }) => element)),
     update(names) {
-      for (const each of panes) each.update(names);
+      for (const view of views) view.update(names);
     },
   };
 }
@@ -59,8 +64,7 @@ function pane(engine, title, needs, contentOf) {
     element: section,
     update(names) {
       if (!anyOf(names, ...needs)) return;
-      const { key, nodes, hidden } = contentOf(engine, heading);
-      section.hidden = Boolean(hidden);
+      const { key, nodes } = contentOf(engine, heading);
       // A control that has the focus isn't replaced by the same one.
       if (key === looks) return;
       looks = key;
@@ -88,7 +92,7 @@ function latencyOf(/** @type {Engine} */ { store }, /** @type {HTMLElement} */ h
   const longest = Math.max(1, ...turns.slice(-SHOWN_TURNS).map((turn) => turn.total_ms));
   return { key: JSON.stringify(turns), nodes: () => last ? [
     ...turns.slice(-SHOWN_TURNS).map((turn) => turnRow(turn, longest)), legendOf(last),
-    make("p", { class: "vl-dim" }, `From the end of the caller's words to the agent's first sound. Median of ${turns.length} turn${turns.length === 1 ? "" : "s"}: ${lengthText(median(turns))}.`),
+    make("p", { class: "vl-dim", title: "Turns without an answer, such as a key that the agent ignores, are left out" }, `From the end of the caller's words to the agent's first sound. Median of ${turns.length} answer${turns.length === 1 ? "" : "s"}: ${lengthText(median(turns))}.`),
   ] : [quiet("From the end of the caller's words to the agent's first sound; shown with the first answer.")] };
 }
 
@@ -97,7 +101,7 @@ function turnRow(/** @type {Latency} */ { turn, total_ms, parts }, /** @type {nu
     style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}`,
   }) : null);
   const words = parts.map(({ name, ms }) => `${name} ${lengthText(ms)}`).join(", ");
-  return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim" }, `T${turn}`),
+  return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim", title: "A turn is one input of the caller and all that the agent does about it; turn 0 is the opening" }, `Turn ${turn}`),
     make("div", { class: "vl-strip", role: "img", "aria-label": `Turn ${turn}: ${lengthText(total_ms)}: ${words}` }, ...bars),
     make("span", { class: "vl-number" }, lengthText(total_ms)));
 }
@@ -124,7 +128,7 @@ function median(/** @type {Latency[]} */ turns) {
 function testsOf(/** @type {Engine} */ engine) {
   const { tests, phase, blind } = engine.store.state;
   const nodes = () => tests.length ? tests.map((test) => testCard(engine, test)) : [quiet("Tests appear here when the handler declares them.")];
-  return { key: JSON.stringify([tests, phase, blind]), nodes };
+  return { key: JSON.stringify([tests, phase, blind, engine.store.local.lost]), nodes };
 }
 
 function testCard(/** @type {Engine} */ engine, /** @type {Test} */ { test, variants, variant, assignment, forced }) {
@@ -149,6 +153,7 @@ function forceControl(/** @type {Engine} */ engine, /** @type {string} */ test, 
   const select = make("select", { "aria-label": `Force ${test}` }, make("option", { value: "" }, "drawn at random"),
     ...Object.keys(variants).map((name) => make("option", { value: `=${name}` }, `forced: ${name}`)));
   select.value = forced === null || forced === undefined ? "" : `=${forced}`;
+  select.disabled = engine.store.local.lost;
   select.addEventListener("change", () => engine.ask({ k: "force", test, variant: select.value ? select.value.slice(1) : null }));
   return make("label", { class: "vl-force" }, "Next session ", select);
 }
@@ -194,71 +199,14 @@ function table(/** @type {Fact[]} */ rows, /** @type {string} */ name) {
 }
 
 /** @returns {Content} */
-function logsOf(/** @type {Engine} */ { store }) {
-  /** @type {Event[]} */
-  const logs = [];
-  for (const event of store.events.values()) if (event.kind === "log") logs.push(event);
-  logs.sort((a, b) => a.seq - b.seq);
-  const shown = logs.slice(-SHOWN_LOGS);
-  const key = `${store.state.session} ${logs.length} ${shown[0]?.seq} ${shown.at(-1)?.seq}`;
-  return { key, nodes: () => shown.length ? [
-    logs.length > shown.length ? quiet(`The last ${SHOWN_LOGS} of ${logs.length}.`) : "",
-    make("ol", { class: "vl-logs", "aria-label": "Log messages" }, ...shown.map(logLine)),
-  ] : [quiet("Log events and prints of the handler appear here.")] };
-}
-
-/**
- * Where a line comes from that the handler doesn't log itself.
- *
- * @type {Record<string, string>}
- */
-const SOURCES = { print: "print ", completion: "model ", http: "http " };
-
-function logLine(/** @type {Event} */ { time_s, task_name, data, name }) {
-  const from = task_name ? make("b", { class: "vl-task-name" }, `${task_name} `) : name in SOURCES ? make("span", { class: "vl-dim" }, SOURCES[name]) : "";
-  return make("li", {}, make("span", { class: "vl-time" }, clockText(time_s)), make("span", {}, from, longText(valueText(data.message ?? data))));
-}
-
-/** @returns {Content} */
 function notesOf(/** @type {Engine} */ { store }) {
   const { notes } = store.state;
   const nodes = () => notes.map(({ line, rule, text }) => make("p", { class: "vl-note-card" },
     make("b", {}, line === null || line === undefined ? rule : `line ${line}, ${rule}`), " ", longText(text)));
-  return { key: JSON.stringify(notes), nodes, hidden: !notes.length };
+  const none = [quiet("Nothing in the handler is written otherwise than the platform's SDK has it.")];
+  return { key: JSON.stringify(notes), nodes: () => notes.length ? nodes() : none };
 }
 
 function quiet(/** @type {string} */ text) {
   return make("p", { class: "vl-dim" }, text);
-}
-
-// --- an event's JSON ---
-
-/** Make the viewer of one view. */
-export function eventView() {
-  /** @type {HTMLElement | null} */
-  let origin = null;
-  const title = make("h4", {});
-  const body = make("pre", { tabindex: "0", "aria-label": "JSON of the event" });
-  const close = button("Close", hide, {}, "×");
-  const element = make("section", { class: "vl-event", "aria-label": "Event", hidden: true }, make("div", { class: "vl-head" }, title, make("span", { class: "vl-space" }), close), body);
-  element.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-
-  function hide() {
-    element.hidden = true;
-    origin?.focus({ preventScroll: true });
-  }
-
-  return {
-    element,
-    hide: () => { element.hidden = true; },
-    /** @type {OpenEvent} */
-    open(event, back) {
-      origin = back;
-      const { lines: _lines, spans: _spans, ...facts } = event;
-      setText(title, shortText(`Event ${event.seq}: ${event.name} at ${clockText(event.time_s)}`, 90));
-      body.replaceChildren(longText(JSON.stringify(facts, null, 2)));
-      element.hidden = false;
-      close.focus({ preventScroll: true });
-    },
-  };
 }

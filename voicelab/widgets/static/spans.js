@@ -9,6 +9,15 @@
 export const LANES = ["caller", "agent", "tasks", "gate", "log"];
 /** @type {Record<Lane, string>} */
 export const LANE_NAMES = { caller: "Caller", agent: "Agent", tasks: "Tasks", gate: "Gate", log: "Log" };
+/** @type {Record<Lane, string>} */
+export const LANE_HELP = {
+  caller: "Caller: what the caller says, presses and sends",
+  agent: "Agent: its speech, as wide as it was played; red where the caller cut it off",
+  tasks: "Tasks: what the handler does in the background",
+  gate: "Gate: while it is closed the caller's words don't reach the agent and wait",
+  log: "Log: log messages, prints, metrics and what the session notes by itself",
+};
+export const TURN_HELP = "T0, T1, …: turns. One begins with each input that reaches the agent; T0 is the opening";
 
 /**
  * Lay the spans of all events out for drawing.

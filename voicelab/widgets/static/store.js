@@ -23,14 +23,15 @@ export class Store {
 
   /** @type {Known} */
   state = {
-    phase: "idle", session: 0, agent: "", log: null, blind: false, tests: [], outcomes: {}, metrics: [], data: {}, output_data: {},
+    phase: "idle", session: 0, sessions: [], waiting: [], phrases: [],
+    next: { parameters: "", input_data: "", changed: [], problems: {} }, agent: "", log: null, blind: false, tests: [], outcomes: {}, metrics: [], data: {}, output_data: {},
     parameters: {}, variables: {}, notes: [], engine: null, settings: {}, uses: {}, engines: { stt: [], tts: [] },
     gate: { open: true, reason: "" }, latency: [], status: null, duration_s: null, ask: null, message: null,
   };
   /** @type {Local} */
   local = {
     lost: false, partial: "", microphone: "off", level: 0, speech: false, talking: false, device: "",
-    devices: [], trouble: "", speaking: null, silent: false, replay: null,
+    devices: [], trouble: "", speaking: null, silent: false, replay: null, draft: null, script: null,
   };
   /** @type {Map<number, Event>} */
   events = new Map();
@@ -74,8 +75,8 @@ export class Store {
   forget() {
     this.events.clear();
     this.clock = { now_s: 0, at: performance.now() };
-    Object.assign(this.local, { partial: "", replay: null });
-    this.#touch(["events", "partial", "replay"]);
+    Object.assign(this.local, { partial: "", replay: null, script: null });
+    this.#touch(["events", "partial", "replay", "script"]);
   }
 
   /** Set values that only this page knows. */

@@ -2,12 +2,12 @@
 
 /** The timeline: lanes to scale, zoom and pan, by pointer, wheel, keys and buttons; Enter or a click opens an event. */
 
-import { button, freshId, make, setAttribute, setText } from "./dom.js";
+import { allow, button, freshId, glyph, make, setAttribute, setText } from "./dom.js";
 import { drawTimeline } from "./drawing.js";
-import { coloursOf, layoutOf } from "./pen.js";
+import { GUTTER, TOP, coloursOf, layoutOf } from "./pen.js";
 import { watchPointer } from "./pointer.js";
 import { createSelection, describe } from "./selection.js";
-import { LANE_NAMES, timelineOf } from "./spans.js";
+import { LANES, LANE_HELP, LANE_NAMES, TURN_HELP, timelineOf } from "./spans.js";
 import { createViewport } from "./viewport.js";
 
 /** @import { Engine } from "./engine.js" */
@@ -23,7 +23,8 @@ import { createViewport } from "./viewport.js";
  * @param {Engine} engine
  * @param {OpenEvent} open
  */
-export function timelineView({ store }, open) {
+export function timelineView(engine, open) {
+  const { store } = engine;
   let timeline = timelineOf([]);
   let stale = true;
   let planned = 0;
@@ -38,7 +39,8 @@ export function timelineView({ store }, open) {
     if (reveal) viewport.reveal(item.start_s);
     plan();
   });
-  const parts = partsOf(viewport);
+  const replay = replayButton(engine);
+  const parts = partsOf(viewport, replay.element);
 
   function rebuild() {
     stale = false;
@@ -57,12 +59,14 @@ export function timelineView({ store }, open) {
   const show = (/** @type {Item} */ item) => open(item.event, parts.stage);
   watchKeys(parts.stage, viewport, selection, () => stale && rebuild(), show);
   watchClicks(parts, viewport, selection, () => hits, show);
+  explain(parts.stage, () => timeline.taskRows);
   const unwatch = watchLooks(parts.stage, store, plan);
 
   return {
     element: parts.element,
     /** @param {Changed} names */
     update(names) {
+      replay.update(names);
       if (names.has("session")) {
         viewport.begin();
         selection.active = null;
@@ -83,14 +87,41 @@ export function timelineView({ store }, open) {
   };
 }
 
+// Plays the session that is shown along its timeline.
+function replayButton(/** @type {Engine} */ engine) {
+  const { store } = engine;
+  const element = button("Replay", () => engine.replay(), { "aria-pressed": "false", class: "vl-replay", title: "Play the session along its timeline" });
+  return {
+    element,
+    update(/** @type {Changed} */ names) {
+      if (names.has("phase") || names.has("lost") || names.has("ask")) allow(element, store.state.phase === "ended" && !store.local.lost && !store.state.ask);
+      if (!names.has("replay")) return;
+      const on = Boolean(store.local.replay);
+      setAttribute(element, "aria-pressed", on);
+      element.replaceChildren(glyph(on ? "■" : "▶"), on ? " Stop replay" : " Replay");
+    },
+  };
+}
+
+// What a lane is, and what T1 means, is told to whoever points at their names.
+function explain(/** @type {HTMLElement} */ stage, /** @type {() => number} */ taskRows) {
+  stage.addEventListener("pointermove", ({ offsetX, offsetY }) => {
+    const { lanes } = layoutOf(taskRows());
+    const lane = LANES.find((name) => offsetY >= lanes[name].y && offsetY < lanes[name].y + lanes[name].height);
+    const help = offsetX < GUTTER && lane ? LANE_HELP[lane] : offsetY < TOP ? TURN_HELP : "";
+    if (stage.title !== help) stage.title = help;
+  });
+}
+
 /** @typedef {ReturnType<typeof partsOf>} Parts */
 
 /**
  * Make the elements of a timeline.
  *
  * @param {Viewport} viewport
+ * @param {HTMLElement} replay
  */
-function partsOf(viewport) {
+function partsOf(viewport, replay) {
   const id = freshId("event");
   const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { "aria-hidden": "true" }));
   const option = make("div", { id, role: "option", "aria-selected": "true", class: "vl-hidden" }, "no events yet");
@@ -105,7 +136,7 @@ function partsOf(viewport) {
     button("◂", () => viewport.pan(-0.5), { "aria-label": "Earlier", title: "Earlier (Page Up)" }),
     button("▸", () => viewport.pan(0.5), { "aria-label": "Later", title: "Later (Page Down)" }),
     button("Fit", () => viewport.fit(), { title: "Show all of it (0)" }), follow);
-  const head = make("div", { class: "vl-head" }, make("h4", {}, "Timeline"), readout, tools);
+  const head = make("div", { class: "vl-head" }, make("h4", {}, "Timeline"), replay, readout, tools);
   return {
     canvas, stage,
     element: make("section", { class: "vl-timeline", "aria-label": "Timeline" }, head, stage),

@@ -42,7 +42,12 @@ export interface Local {
   speaking: number | null; // the row that is being played
   silent: boolean; // sound waits for the first click on the page
   replay: ReplayClock | null;
+  draft: { text: string } | null; // what the message box is to hold
+  script: Script | null; // the session as text to be copied
 }
+
+/** A session as text to be copied. */
+export interface Script { python: string; messages: string; transcript: string }
 
 /** What can change: views name what they show. */
 export type Key = keyof State | keyof Local | "events";
@@ -53,6 +58,7 @@ export interface View {
   element: HTMLElement;
   update(names: Changed): void;
   remove?(): void;
+  shown?(): void; // called when it comes to be seen
 }
 
 /** Opens the viewer of an event; `back` gets the focus when it is closed. */

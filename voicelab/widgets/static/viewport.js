@@ -57,7 +57,7 @@ export function createViewport(clock, changed) {
 
     /** Show all of it. */
     fit() {
-      viewport.set({ from_s: 0, span_s: Math.max(2, clock.end_s() * 1.04), follow: false });
+      viewport.set({ from_s: 0, span_s: Math.max(2, clock.end_s() * 1.07), follow: false });
     },
 
     /** @param {number} time_s shown if it isn't */
