@@ -24,7 +24,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
-PATIENCE_MS = 120_000
+PATIENCE_MS = 20_000
 """How long a page is waited for: on a busy machine everything takes longer, and nothing else goes wrong."""
 FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
@@ -199,7 +199,9 @@ def recorded_session():
     parts = ["end of turn", "recognition", "handler", "synthesis", "playback"]
     times = [(1, [120, 88, 27, 133, 21]), (2, [118, 140, 31, 163, 22]), (3, [121, 96, 9, 96, 18])]
     state = {
-        "phase": "ended", "session": 1, "agent": "clinic", "log": "runs/talks", "blind": False,
+        "phase": "ended", "session": 1, "waiting": [], "phrases": ["yes please", "no thank you"],
+        "sessions": [entry(1, record), entry(2, record)],
+        "next": {"parameters": '{"caller_name": "Ada"}', "input_data": "", "changed": [], "problems": {}}, "agent": "clinic", "log": "runs/talks", "blind": False,
         "tests": [
             {"test": test, "variants": declared["variants"], "variant": record.variants[test], "assignment": "random", "forced": None}
             for test, declared in record.declarations.items()
@@ -209,7 +211,7 @@ def recorded_session():
         "variables": {"OPENAI_API_KEY": "••••••"},
         "notes": [{"line": note.line, "rule": note.rule, "text": f"{note.written}; the SDK: {note.sdk} ({note.platform})"} for note in record.notes],
         "settings": {
-            "stt": "sphinx", "tts": "pico", "mode": "push", "speed": 1, "volume": 0.8, "muted": False,
+            "stt": "sphinx", "tts": "pico", "mode": "push", "typing_interrupts": False, "speed": 1, "volume": 0.8, "muted": False,
             "echo_cancellation": True, "noise_suppression": True, "auto_gain": True,
         },
         "engines": {
@@ -224,6 +226,15 @@ def recorded_session():
         "status": record.status, "duration_s": record.duration_s, "ask": None, "message": None,
     }  # fmt: skip
     return state, as_messages(record.events, record.duration_s)
+
+
+def entry(number, record):
+    """Return a session as an entry of the console's list."""
+    variants = [f"{test} {variant}" for test, variant in record.variants.items()]
+    return {
+        "number": number, "began_ms": 1_764_000_000_000 + 60_000 * number, "status": record.status, "variants": variants,
+        "duration_s": record.duration_s, "n_turns": record.n_turns, "n_errors": 0, "opening": "hello", "has_sound": True,
+    }  # fmt: skip
 
 
 def as_messages(events, ended_s=None):

@@ -170,7 +170,7 @@ class Notebook:
     def hang_up(self, at: int = 0) -> None:
         """Hang up and wait until the session has ended."""
         self.button("Hang up", at).click()
-        sync_api.expect(self.button("Connect", at)).to_be_enabled(timeout=PATIENCE_MS)
+        sync_api.expect(self.button("Hang up", at)).to_be_hidden(timeout=PATIENCE_MS)
 
     def say(self, text: str, at: int = 0) -> None:
         box = self.page.get_by_role("textbox", name="Message").nth(at)

@@ -80,6 +80,16 @@ def button(page, name):
     return page.get_by_role("button", name=name, exact=True)
 
 
+def more(page):
+    """Open what stands under "More"."""
+    page.locator("summary", has_text="More").click()
+
+
+def tab(page, name):
+    """Open a tab; its name may have a number behind it."""
+    page.get_by_role("tab", name=name).click()
+
+
 # --- what is there ---
 
 
@@ -92,10 +102,18 @@ def test_every_module_is_valid_by_itself(page):
 
 
 def test_everything_has_the_plain_name_the_issue_lists(page, session):
+    tell(page, "all", state={**live(session[0]), "phase": "idle", "session": 0}, events=[])
+    assert button(page, "Connect").count() == 1
     begin(page, session)
-    for name in ["Connect", "Hang up", "Push to talk", "Hands-free", "New session", *"0123456789*#", "Mute", "Replay"]:
+    for name in ["Hang up", "Push to talk", "Hands-free", "New session", *"0123456789*#", "Mute", "Replay"]:
         assert button(page, name).count() == 1, name
-    for name in ["Conversation", "Timeline", "Tests", "State", "Outcomes and metrics", "Logs", "Portability"]:
+    for name in ["Conversation", "Timeline", "Tests", "Outcomes and metrics"]:
+        assert page.get_by_role("region", name=name, exact=True).count() == 1, name
+    for name in ["State", "Events", "Sessions", "Portability", "Parameters", "Input data", "Variables"]:
+        tab(
+            page,
+            {"Portability": "Notes"}.get(name, name if name in {"State", "Events", "Sessions"} else "Next session"),
+        )
         assert page.get_by_role("region", name=name, exact=True).count() == 1, name
     assert page.get_by_role("textbox", name="Message", exact=True).count() == 1
     assert page.get_by_role("log").get_attribute("aria-live") == "polite"
@@ -127,7 +145,8 @@ def test_connect_hang_up_and_new_session(page, session):
     tell(page, "all", state=state, events=events)
     button(page, "New session").click()
     assert len(sent(page, "hang_up")) == len(sent(page, "new")) == 1
-    assert page.get_by_text("completed after").count() == 1
+    assert page.get_by_role("group", name="Conversation so far").get_by_text("completed after").count() == 1
+    assert button(page, "Connect").count() == button(page, "Hang up").count() == 0, "what can't be done isn't there"
 
 
 def test_typing_says_and_d_d_stays_in_the_box(page, session):
@@ -151,6 +170,95 @@ def test_typing_before_the_session_starts_it(page, session):
     page.keyboard.press("Enter")
     kinds = page.evaluate("widget.sent.map(message => message.k)")
     assert kinds[-2:] == ["connect", "say"]
+    tell(page, "all", state=session[0], events=session[1])
+    page.get_by_role("textbox", name="Message").fill("and again")
+    page.keyboard.press("Enter")
+    kinds = page.evaluate("widget.sent.map(message => message.k)")
+    assert kinds[-2:] == ["new", "say"], "the one before isn't lost by it"
+
+
+def test_typed_words_wait_visibly_and_phrases_and_earlier_words_are_a_click_away(page, session):
+    begin(page, session, [said(0, 0.0, "good day"), said(1, 1.0, "hello you", "caller")])
+    page.evaluate("widget.tone(0, 60)")
+    page.wait_for_function("widget.sent.some(message => message.k === 'started')")
+    button(page, "yes please").click()
+    assert sent(page, "stopped") == [], "typing doesn't cut the agent off"
+    tell(page, "state", state={"waiting": [{"number": 4, "text": "yes please"}, {"number": 5, "text": "no"}]})
+    waiting = page.get_by_role("group", name="Waiting to be said")
+    assert waiting.get_by_text("waits until the agent has spoken").count() == 2
+    waiting.get_by_role("button", name="Edit").last.click()
+    box = page.get_by_role("textbox", name="Message")
+    assert box.input_value() == "no"
+    waiting.get_by_role("button", name="Say it now").first.click()
+    page.wait_for_function("widget.sent.some(message => message.k === 'stopped')")
+    tell(page, "state", state={"waiting": []})
+    assert not waiting.is_visible()
+    box.fill("")
+    box.press("ArrowUp")
+    assert box.input_value() == "hello you"
+    box.press("ArrowDown")
+    assert box.input_value() == ""
+    button(page, "Edit and say again").click()
+    assert box.input_value() == "hello you"
+    page.evaluate("widget.tone(7, 60)")
+    page.wait_for_function("widget.sent.some(message => message.k === 'started' && message.row === 7)")
+    page.get_by_label("Typing interrupts").check()
+    box.press("Enter")
+    page.wait_for_function("widget.sent.some(message => message.k === 'stopped' && message.row === 7)")
+    assert [m["text"] for m in sent(page, "say")] == ["yes please", "hello you"]
+    assert [m["number"] for m in sent(page, "say_now") + sent(page, "take_back")] == [4, 5]
+    assert sent(page, "set")[-1]["value"] is True
+
+
+def test_earlier_sessions_are_opened_replayed_and_copied_as_scripts(page, session):
+    state, events = session
+    begin(page, session)
+    tab(page, "Sessions")
+    assert button(page, "Open session 1").get_attribute("aria-disabled") == "true", "not while one runs"
+    tell(page, "all", state={**state, "session": 2}, events=events)
+    assert page.get_by_text("session 2 · completed").count() == 1
+    button(page, "Open session 1").click()
+    button(page, "Replay session 1").click()
+    button(page, "Copy as script").click()
+    assert page.evaluate("widget.sent.slice(-4).map(message => message.k)") == ["open", "open", "replay", "script"]
+    tell(page, "script", python='["hi", vl.press("1")]', messages='["hi"]', transcript="agent  Hello", engine=None)
+    panel = page.get_by_role("region", name="Script of the session")
+    assert panel.locator("pre").inner_text() == '["hi", vl.press("1")]'
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    panel.get_by_role("button", name="Text script").click()
+    panel.get_by_role("button", name="Copy").click()
+    panel.get_by_text("Copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == '["hi"]'
+    panel.get_by_role("button", name="Close").click()
+    assert not panel.is_visible()
+
+
+def test_the_next_session_is_given_parameters_input_data_and_secrets(page, session):
+    begin(page, session)
+    tab(page, "Next session")
+    box = page.get_by_role("textbox", name="Parameters", exact=True)
+    assert box.input_value() == '{"caller_name": "Ada"}'
+    box.fill("{'a': 1}")
+    page.get_by_label("Name of the variable").focus()
+    assert sent(page, "next")[-1]["text"] == "{'a': 1}"
+    wrong = {
+        "parameters": "{'a': 1}",
+        "input_data": "",
+        "changed": ["KEY"],
+        "problems": {"parameters": "This is no JSON."},
+    }
+    tell(page, "state", state={"next": wrong, "variables": {"KEY": "••••••"}})
+    assert box.get_attribute("aria-invalid") == "true"
+    assert page.get_by_text("This is no JSON.").is_visible()
+    page.get_by_label("Name of the variable").fill("KEY")
+    value = page.get_by_label("Value of the variable")
+    value.fill("sk-secret")
+    assert value.get_attribute("type") == "password"
+    button(page, "Set").click()
+    button(page, "Undo KEY").click()
+    assert [(m["name"], m["value"]) for m in sent(page, "variable")] == [("KEY", "sk-secret"), ("KEY", None)]
+    assert value.input_value() == ""
+    assert "sk-secret" not in page.content()
 
 
 def test_keys_settings_events_and_files_are_asked_for(page, session):
@@ -162,7 +270,7 @@ def test_keys_settings_events_and_files_are_asked_for(page, session):
     page.get_by_role("combobox", name="Force greeting").select_option("")
     assert [(m["test"], m["variant"]) for m in sent(page, "force")] == [("greeting", "casual"), ("greeting", None)]
     page.get_by_role("combobox", name="Speaks").select_option("browser")
-    page.get_by_text("More", exact=True).click()
+    more(page)
     page.get_by_label("Echo cancellation").uncheck()
     page.get_by_label("Speed of time").select_option("10")
     page.get_by_label("Volume").fill("0.5")
@@ -214,7 +322,7 @@ def test_an_outcome_is_asked_for_and_the_variant_hidden(page, session):
     button(page, "Save rating").click()
     assert page.get_by_text("Answer first, or skip.").count() == 1
     page.get_by_label("Yes").check()
-    page.get_by_label("Note").fill("friendly")
+    page.get_by_role("textbox", name="Note").fill("friendly")
     # Another page comes, and both get everything anew: what is half written stays.
     question = {"test": "greeting", "outcome": "booked", "type": "boolean"}
     tell(page, "all", state={**state, "blind": True, "tests": hidden, "ask": question}, events=events)
@@ -242,7 +350,7 @@ def test_a_double_click_on_new_session_is_one(page, session):
 
 def test_numbers_that_json_would_change_are_refused(page, session):
     begin(page, session)
-    page.get_by_text("More", exact=True).click()
+    more(page)
     page.get_by_label("Event name").fill("crm")
     for data in ('{"order": 12345678901234567890}', '{"order": [1e999]}'):
         page.get_by_label("Event data").fill(data)
@@ -374,9 +482,39 @@ def test_the_timeline_is_walked_by_keys_and_enter_opens_the_json(page, session):
     page.keyboard.press("Enter")
     viewer = page.get_by_role("region", name="Event", exact=True)
     assert json.loads(viewer.locator("pre").inner_text())["seq"] == events[0]["seq"]
+    assert page.locator(".vl-event-row[aria-selected=true]").get_attribute("data-seq") == str(events[0]["seq"])
     page.keyboard.press("Escape")
     assert not viewer.is_visible()
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "listbox"
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Events in order of time"
+
+
+def test_events_are_filtered_by_kind_and_text_and_their_json_stands_beside_them(page, session):
+    state, events = session
+    tell(page, "all", state=state, events=events)
+    tab(page, "Events")
+    rows = page.locator(".vl-event-row")
+    assert rows.count() == len(events)
+    for kind, holds in (("System", lambda e: e["kind"] == "system"), ("Tasks", lambda e: e["task_name"])):
+        button(page, kind).click()
+        assert rows.count() == sum(bool(holds(event)) for event in events) > 0
+    button(page, "All").click()
+    page.get_by_label("Filter events by text").fill("LOOKING UP")
+    assert rows.count() == 1
+    assert page.get_by_text(f"1 of {len(events)}").is_visible()
+    rows.first.click()
+    facts = json.loads(page.get_by_role("region", name="Event", exact=True).locator("pre").inner_text())
+    assert facts["data"]["message"].startswith("Looking up")
+    box, row = page.get_by_role("region", name="Event", exact=True).bounding_box(), rows.first.bounding_box()
+    assert box["x"] >= row["x"] + row["width"] - 1, "beside the row"
+    assert box["y"] + box["height"] <= 900, "on screen"
+    # A click on the timeline shows its event, whatever is filtered.
+    at = page.locator(".vl-stage canvas").bounding_box()
+    page.mouse.click(at["x"] + 90, at["y"] + 18 + 26 + 12)
+    assert rows.count() == len(events)
+    page.get_by_role("listbox", name="Events", exact=True).focus()
+    before = page.locator(".vl-event-row[aria-selected=true]").get_attribute("data-seq")
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".vl-event-row[aria-selected=true]").get_attribute("data-seq") != before
 
 
 def test_a_click_on_the_timeline_opens_the_event(page, session):
@@ -397,10 +535,13 @@ def test_the_panes_show_latency_tests_state_and_notes(page, session):
         "end of turn 121 + recognition 96 + handler 9 + synthesis 96 + playback 18 = 340 ms"
         in answer.inner_text().replace("\n", "")
     )
-    assert "OPENAI_API_KEY" in page.get_by_role("region", name="State").inner_text()
     assert "booked" in page.get_by_role("region", name="Outcomes and metrics").inner_text()
-    assert "Looking up the calendar" in page.get_by_role("region", name="Logs").inner_text()
+    tab(page, "State")
+    assert "OPENAI_API_KEY" in page.get_by_role("region", name="State").inner_text()
+    tab(page, "Notes")
     assert "add_outcome" in page.get_by_role("region", name="Portability").inner_text()
+    page.keyboard.press("Home")
+    assert page.get_by_role("region", name="Answer time").is_visible()
 
 
 def test_markup_in_texts_stays_text(page, session):
@@ -410,7 +551,10 @@ def test_markup_in_texts_stays_text(page, session):
         agent=evil, data={evil: evil}, outcomes={evil: evil}, message={"level": "error", "text": evil},
         tests=[{"test": evil, "variants": {evil: 1}, "variant": evil, "assignment": evil, "forced": None}],
         notes=[{"line": 1, "rule": evil, "text": evil}],
-        engines={"stt": [engine(evil, note=evil)], "tts": [engine("off")]},
+        engines={"stt": [engine(evil, note=evil)], "tts": [engine("off")]}, phrases=[evil],
+        waiting=[{"number": 1, "text": evil}], variables={evil: evil},
+        next={"parameters": evil, "input_data": evil, "changed": [evil], "problems": {"parameters": evil}},
+        sessions=[{**session[0]["sessions"][0], "opening": evil, "variants": [evil], "status": evil}],
     )  # fmt: skip
     tell(page, "partial", text=evil)
     ask(page, evil, "text", test=evil)
@@ -418,6 +562,11 @@ def test_markup_in_texts_stays_text(page, session):
     assert page.evaluate("window.pwned") is None
     assert page.locator("main img, main script").count() == 0
     assert page.get_by_role("log").get_by_text("<img src=x").count() == 2
+    tell(page, "script", python=evil, messages=evil, transcript=evil, engine=None)
+    tab(page, "Events")
+    page.locator(".vl-event-row").first.click()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("main img, main script").count() == 0
 
 
 def test_a_text_of_100_000_characters_is_folded(page, session):
@@ -450,6 +599,24 @@ def test_a_lost_kernel_is_said_and_nothing_listens(page, session):
     page.keyboard.press("Enter")
     page.get_by_role("alert").filter(has_text=LOST).wait_for()
     assert page.get_by_role("textbox", name="Message").input_value() == "hello?"
+    more(page)
+    for name in [
+        "Hang up",
+        "New session",
+        "Send",
+        "yes please",
+        "Push to talk",
+        "Hands-free",
+        "Mute",
+        "5",
+        "Copy as script",
+    ]:
+        assert button(page, name).get_attribute("aria-disabled") == "true", f"{name} looks dead"
+    for role, names in {
+        "combobox": ["Listens", "Speaks", "Microphone", "Speed of time"], "slider": ["Volume"], "checkbox": ["Typing interrupts"],
+    }.items():  # fmt: skip
+        for name in names:
+            assert page.get_by_role(role, name=name, exact=True).is_disabled(), f"{name} looks dead"
     assert page.evaluate("document.querySelector('.vl-console').voicelab.microphone.isOpen") is False
 
 
@@ -524,8 +691,19 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
         tell(page, "all", state=shown, events=known)
         found[name] = violations(page)
         shoot(page, f"{name}{theme}", tmp_path)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900, "all of it stands on the screen"
+    for name in ("State", "Events", "Sessions", "Next session", "Notes"):
+        tab(page, name)
+        if name == "Events":
+            page.locator(".vl-event-row").nth(3).click()
+        found[name] = violations(page)
+        shoot(page, f"{name}{theme}", tmp_path)
+    tab(page, "Overview")
+    page.set_viewport_size({"width": 1000, "height": 900})
+    drawn(page)
+    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [1000, 900]
     ask(page, "booked", "boolean")
-    page.get_by_text("More", exact=True).click()
+    more(page)
     found["blind"] = violations(page)
     shoot(page, f"blind{theme}", tmp_path)
     page.set_viewport_size({"width": 600, "height": 900})

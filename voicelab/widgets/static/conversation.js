@@ -43,6 +43,7 @@ export function conversationView(engine) {
   const empty = make("div", { class: "vl-empty" });
   const scroller = make("div", { class: "vl-scroller", tabindex: "0", role: "group", "aria-label": "Conversation so far" }, more, log, partial, waiting.element, empty);
   const unfade = fadeEdges(scroller);
+  const unstick = keepAtEnd(scroller);
   const element = make("div", { class: "vl-talk" }, scroller);
 
   function draw(stick = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80) {
@@ -74,13 +75,25 @@ export function conversationView(engine) {
     element,
     update(names) {
       if (names.has("session")) earlier = 0;
-      if (anyOf(names, "events", "phase", "agent", "status", "session", "latency")) draw();
+      if (anyOf(names, "events", "phase", "agent", "status", "session", "latency", "settings")) draw();
       if (anyOf(names, "waiting", "lost")) draw(names.has("waiting") || undefined);
       if (names.has("partial")) drawPartial();
       if (anyOf(names, "speaking", "events")) markPlaying();
     },
-    remove: unfade,
+    remove() {
+      unfade();
+      unstick();
+    },
   };
+}
+
+// Who reads the last line goes on reading it when there is less room for it; returns what ends that.
+function keepAtEnd(/** @type {HTMLElement} */ scroller) {
+  let atEnd = true;
+  scroller.addEventListener("scroll", () => { atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80; }, { passive: true });
+  const sizes = new ResizeObserver(() => { if (atEnd) scroller.scrollTop = scroller.scrollHeight; });
+  sizes.observe(scroller);
+  return () => sizes.disconnect();
 }
 
 // The lines that stand in the page: one that was amended is drawn anew in its place; all others keep their elements.
@@ -147,7 +160,7 @@ function waitingView(/** @type {Engine} */ engine) {
 }
 
 // What stands below the lines: how it ended, or what to do.
-function drawEnd(/** @type {HTMLElement} */ place, /** @type {Known} */ { phase, agent, status, duration_s }, /** @type {number} */ count) {
+function drawEnd(/** @type {HTMLElement} */ place, /** @type {Known} */ { phase, agent, status, duration_s, settings }, /** @type {number} */ count) {
   if (phase === "ended") {
     place.hidden = !status;
     place.className = "vl-end";
@@ -159,7 +172,8 @@ function drawEnd(/** @type {HTMLElement} */ place, /** @type {Known} */ { phase,
   place.replaceChildren(...(phase === "live" ? ["Waiting for the agent's first words …"] : [
     make("b", {}, `Talk to ${agent || "the agent"}`),
     make("p", {}, "Press Connect, or just type: the agent greets you first, then your words are said."),
-    make("p", {}, "Speak with the button held down, or hands-free; headphones keep the agent from hearing itself. For text alone, and time that can pass faster, choose “off” under Speaks."),
+    make("p", {}, "Speak with the button held down, or hands-free; headphones keep the agent from hearing itself."),
+    settings.tts && settings.tts !== "off" ? make("p", {}, "For text alone, whose time can pass faster, choose “off” under Speaks.") : "",
   ]));
 }
 

@@ -66,7 +66,7 @@ function deviceOf(/** @type {Engine} */ engine) {
     elements: [device.element, make("label", { class: "vl-pick", for: volume.id }, make("span", {}, "Volume"), volume)],
     update(names) {
       const { devices, device: id } = store.local;
-      const choices = [{ value: "", text: "system default" }, ...devices.map(({ id: value, label }) => ({ value, text: label }))];
+      const choices = [{ value: "", text: "default" }, ...devices.map(({ id: value, label }) => ({ value, text: label }))];
       if (anyOf(names, "devices", "device")) fill(device.select, choices, id);
       if (names.has("lost")) device.select.disabled = volume.disabled = store.local.lost;
       if (names.has("settings") && document.activeElement !== volume) volume.value = String(store.state.settings.volume ?? 1);
@@ -78,8 +78,8 @@ function deviceOf(/** @type {Engine} */ engine) {
 function filesOf(/** @type {Engine} */ engine) {
   const { store } = engine;
   const script = button("Copy as script", () => engine.ask({ k: "script", engine: engine.id }), { title: "What the caller did, as a list of inputs for vl.run, as a text script, and the transcript" });
-  const json = button("Download JSON", () => engine.ask({ k: "download", what: "json" }), { title: "All of the session: events, outcomes, metrics" }, "↓");
-  const wav = button("Download WAV", () => engine.ask({ k: "download", what: "wav" }), { title: "The caller on the left, the agent on the right" }, "↓");
+  const json = button("JSON", () => engine.ask({ k: "download", what: "json" }), { "aria-label": "Download JSON", title: "Download all of the session: events, outcomes, metrics" }, "↓");
+  const wav = button("WAV", () => engine.ask({ k: "download", what: "wav" }), { "aria-label": "Download WAV", title: "Download its sound: the caller on the left, the agent on the right" }, "↓");
   return {
     elements: [script, json, wav],
     update(names) {

@@ -109,6 +109,6 @@ function placeholderOf(/** @type {Engine} */ { store }) {
   if (store.local.lost) return "not connected";
   if (ask) return "Rate the conversation first";
   if (phase === "ended") return "Type to begin a new session …";
-  if (phase === "idle") return "Type what the caller says: it waits for the agent's greeting …";
+  if (phase === "idle") return "Type: it is said after the agent's greeting …";
   return settings.typing_interrupts ? "Type to interrupt the agent …" : "Type what the caller says …";
 }
