@@ -24,7 +24,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
-PATIENCE_MS = 20_000
+PATIENCE_MS = 120_000
 """How long a page is waited for: on a busy machine everything takes longer, and nothing else goes wrong."""
 FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"

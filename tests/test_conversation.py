@@ -73,7 +73,7 @@ def test_it_shows_background_tasks_orange_with_their_name_and_escapes_everything
 @pytest.mark.parametrize(
     ("kind", "name", "data", "line"),
     [
-        ("input", "timeout", {}, "silence: the agent is told (number ? in a row)"),
+        ("input", "timeout", {}, "the caller stays silent, the agent is told (? in a row)"),
         ("input", "dtmf", {}, "the caller presses ?"),
         ("input", "text", {}, ""),
         ("output", "silence", {}, "pause of ? ms"),

@@ -433,6 +433,31 @@ def test_the_timeline_draws_interruptions_red_tasks_orange_and_the_closed_gate(p
     assert after["gate"] > 300
 
 
+def test_how_much_was_cut_at_the_beginning_is_written_whole(page, session):
+    # Cut at once: before its bar there is no room for the words, which were clipped to their last letter.
+    cut = Event(
+        0,
+        0.0,
+        0,
+        "output",
+        "text_to_speech",
+        {"text": "Hello there, how are you?", "heard": "", "duration_s": 3.0, "interrupted": True, "played_s": 0.2},
+    )
+    begin(page, session, browser_page.as_messages([cut]))
+    red = page.evaluate("""() => {
+      const canvas = document.querySelector('.vl-stage canvas'), dots = devicePixelRatio;
+      const below = canvas.getContext('2d').getImageData(0, (18 + 26 + 24) * dots, 200 * dots, 11 * dots);
+      const found = [];
+      for (let i = 0; i < below.data.length; i += 4) {
+        const [r, g, b] = below.data.slice(i, i + 3);
+        if (Math.abs(r - 192) + Math.abs(g - 52) + Math.abs(b - 44) < 60) found.push((i / 4) % below.width / dots);
+      }
+      return [Math.min(...found), Math.max(...found)];
+    }""")
+    assert red[0] > 66, "nothing stands left of where the lane begins"
+    assert red[1] > 100, "the words stand to the right of the bar"
+
+
 def test_the_page_draws_the_spans_that_the_saved_card_draws(page, session):
     state, events = session
     tell(page, "all", state=state, events=events)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -77,6 +78,10 @@ class EndedSession:
 
     def view(self, *, hidden: bool) -> dict[str, Any]:
         """Return it as an entry of a list; of a blind one without its variants."""
+        return {**self._entry, "variants": [] if hidden else self._entry["variants"]}
+
+    @cached_property
+    def _entry(self) -> dict[str, Any]:
         facts = self.facts
         said = (row[3] for row in self.events if row[2][:2] == ("input", "text"))
         return {
@@ -86,7 +91,7 @@ class EndedSession:
             "duration_s": facts["duration_s"],
             "n_turns": facts["n_turns"],
             "n_errors": facts["n_errors"],
-            "variants": [] if hidden else [f"{row[_TEST]} {row[_VARIANT]}" for row in self.exposures],
+            "variants": [f"{row[_TEST]} {row[_VARIANT]}" for row in self.exposures],
             "opening": _opening(next(said, None)),
             "has_sound": self.recording is not None and not self.recording.empty,
         }

@@ -9,5 +9,6 @@ timeline.
 - `lanes`: the timeline as spans in lanes. The one derivation: the card and the console's page both draw what it says.
   `caller_speech`, `task_rows` and `gate_times` are its three harder parts.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
-- `caller_as_script`: the session's caller, as a script to be played again; `script_text`: such a script as text to be copied.
+- `caller_as_script`: the session's caller, as a script to be played again;
+  `script_text`: such a script as text to be copied.
 """

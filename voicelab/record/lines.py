@@ -51,7 +51,7 @@ def lines_of(event: Event) -> Iterator[Line]:
 
 _NOTES = {
     "unheard": "the agent hears no words: {said}",
-    "timeout": "silence: the agent is told (number {count} in a row)",
+    "timeout": "the caller stays silent, the agent is told ({count} in a row)",
     "dtmf": "the caller presses {digits}",
     "silence": "pause of {duration} ms",
     "audio": "plays {path}",

@@ -11,8 +11,9 @@ Under `static/`, `console.js` makes one `engine.js` a widget and any number of v
 
 - `kernel_link` talks to the kernel, in the messages of `protocol.d.ts`; `store` is what is known; `lost` says that the
   kernel is gone.
-- `header`, `conversation`, `panes`, `controls`, `devices` and `rating` are the parts of a view; `dom` and `meter` help
-  them, `style.css` dresses all.
+- `header`, `conversation`, `rating`, `controls` (with `message_box`, `keypad` and `meter`), `devices` and `script_panel`
+  are parts of a view; `tabs` holds what stands beside the conversation: `panes`, `event_list`, `session_list` and
+  `next_session`. `dom` helps them all, `style.css` dresses them.
 - `timeline` is one more: `spans` is what it draws, `viewport` which part of it, `pointer` and `selection` what is pointed
   at and picked; `drawing` draws, with `drawn_spans`, `drawn_marks` and their `pen`.
 - `listening` hears the caller: by `microphone`, `capture` and `worklet`, or by `recognition`, the page's own.

@@ -30,7 +30,7 @@ class Console(anywidget.AnyWidget):
     Args:
         handler: A handler, or what `vl.load_handler` takes. A function, a `%%handler` or a path is looked up anew for
             each session, so that the newest version answers.
-        log: Folder of a log that the sessions are added to, one at a time; None keeps the last one in `record` alone.
+        log: Folder of a log that the sessions are added to, one at a time; None keeps them in the console alone.
         parameters: What the handler reads with `context.get_data`.
         variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
@@ -40,7 +40,7 @@ class Console(anywidget.AnyWidget):
         stt: What listens: `auto` (an engine that works offline), the name of an engine, `browser` (the page's own
             recognition: your voice goes to the browser's maker), or `off`.
         tts: What speaks: `auto` (an engine that works offline, else the page's own voices), a name, `browser`, `off`.
-        phrases: What the recogniser is told to expect.
+        phrases: What the recogniser is told to expect; the page offers them to be said with a click.
         keep_audio: Keep what each session sounded like beside the log, as `audio/<session_id>.wav`.
         seed: The variants drawn follow from it; without it they differ each time.
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
