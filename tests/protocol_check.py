@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from voicelab.live.page_messages import RECORDS, Message
+from voicelab.live.page_messages import Message
+from voicelab.live.page_records import RECORDS
 
 _RECORDS = {record.name: {name: kind for name, (kind, _) in record.fields.items()} for record in RECORDS}
 _PLAIN = {

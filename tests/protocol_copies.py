@@ -6,12 +6,13 @@
 import re
 from pathlib import Path
 
-from voicelab.live.page_messages import RECORDS, WIDGETS, Message, Record, Widget
+from voicelab.live.page_messages import WIDGETS, Message, Widget
+from voicelab.live.page_records import RECORDS, Record
 
 ROOT = Path(__file__).parent.parent
 TYPES = ROOT / "voicelab" / "widgets" / "static" / "protocol.d.ts"
 DOCS = ROOT / "docs" / "console-protocol.md"
-_HEAD = "/** The messages between kernel and page. Written from voicelab/live/page_messages.py: change that, and `make format`. */\n"
+_HEAD = "/** The messages between kernel and page. Written from page_messages.py and page_records.py in voicelab/live: change those, and `make format`. */\n"
 _DATA = "/** An event's data: what is in it follows from the event's name. */\n// biome-ignore lint/suspicious/noExplicitAny: events of handlers carry what they like\nexport type Data = Record<string, any>;\n"
 
 

@@ -1181,7 +1181,8 @@ def test_a_handlers_file_is_read_again(page_of, tmp_path):
     page = page_of(str(file)).connect(2)
     page.hang_up()
     file.write_text("broken(")
-    page.connect(0.5)
+    page.give(k="connect")
+    page.say("typed to begin", 0.5)
     assert "handler.py" in page.message
     file.write_text(text.format("Second."))
     page.connect(2)

@@ -9,7 +9,8 @@ import pytest
 from protocol_check import wrong
 
 from voicelab.live.dispatch import dispatch
-from voicelab.live.page_messages import CONSOLE, MICROPHONE, RECORDS, SPEAKER, WIDGETS
+from voicelab.live.page_messages import CONSOLE, MICROPHONE, SPEAKER, WIDGETS
+from voicelab.live.page_records import RECORDS
 from voicelab.widgets import Microphone, Speaker
 from voicelab.widgets.esm import STATIC
 

@@ -108,6 +108,7 @@ class Talk:
         self._engine: str | None = None
         self._page_answered = True
         self._message: dict[str, str] | None = None
+        self._refusal: dict[str, str] | None = None
         self._thread = thread or LoopThread(f"voicelab console {self.name}")
         self._updates = PageUpdates(self, self._thread, send)
         if self._settings.remark:
@@ -134,6 +135,8 @@ class Talk:
             dispatch(self, self._call, self._engine, message, buffers)
         except VoicelabError as error:
             self._show_message("error", str(error))
+            if message.get("k") in {"connect", "new"}:
+                self._refusal = self._message
         except (KeyError, TypeError, ValueError) as error:
             self._show_message("error", f"The page sent a message that can't be read: {message.get('k')}, {error!r}.")
         self._updates.send_soon()
@@ -266,6 +269,8 @@ class Talk:
 
     def say(self, text: Json) -> None:
         """Say something typed: as soon as the agent has spoken, or at once where typing interrupts."""
+        if self._call is None and self._message is not None and self._message is self._refusal:
+            return  # typed to begin a session: why it could not begin stands there already
         self._running().say(inputs.words(text), interrupts=self._settings.typing_interrupts)
 
     def say_now(self, number: int) -> None:

@@ -188,7 +188,7 @@ function eventForm(/** @type {Engine} */ engine) {
   const problem = make("span", { class: "vl-problem", role: "alert" });
   const send = make("button", { type: "submit" }, "Send event");
   const timeout = button("Send timeout", () => engine.ask({ k: "timeout" }), { title: "Tell the handler of a silence, at once" });
-  const element = make("form", { class: "vl-row" }, make("label", { for: name.id }, "Event name"), name, make("label", { for: data.id }, "Event data"), data, send, timeout, problem);
+  const element = make("form", { class: "vl-row" }, make("span", { class: "vl-pair" }, make("label", { for: name.id }, "Event name"), name), make("span", { class: "vl-pair" }, make("label", { for: data.id }, "Event data"), data), send, timeout, problem);
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     if (send.getAttribute("aria-disabled") === "true") return;

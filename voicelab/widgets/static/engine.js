@@ -23,6 +23,8 @@ const OF_THE_DEVICE = ["echo_cancellation", "noise_suppression", "auto_gain"];
 /** What all views of one console share. */
 export class Engine {
   #views = 0;
+  /** @type {string[]} */
+  #typed = [];
   #closed = false;
   #leave = () => this.#hush();
 
@@ -84,7 +86,9 @@ export class Engine {
     const { phase, settings } = this.store.state;
     if (phase !== "live") this.connect(phase === "idle" ? "connect" : "new");
     if (settings.typing_interrupts) this.listening.cut();
-    return this.link.send({ k: "say", text });
+    const sent = this.link.send({ k: "say", text });
+    if (sent) this.#typed.push(text);
+    return sent;
   }
 
   /** Say words that wait now, over the agent's. */
@@ -98,10 +102,11 @@ export class Engine {
     this.store.set({ draft: { text } });
   }
 
-  /** What was said in the session, in order. */
+  /** What was said in the session, in order, behind what was typed here and isn't in it. */
   said() {
-    const said = [...this.store.events.values()].filter(({ kind, name }) => kind === "input" && name === "text");
-    return said.sort((a, b) => a.seq - b.seq).map(({ data }) => String(data.said ?? data.text ?? ""));
+    const events = [...this.store.events.values()].filter(({ kind, name }) => kind === "input" && name === "text");
+    const said = events.sort((a, b) => a.seq - b.seq).map(({ data }) => String(data.said ?? data.text ?? ""));
+    return [...this.#typed.filter((text) => !said.includes(text)).slice(-50), ...said];
   }
 
   /** Show a session that has ended, and play it where that is asked for. */

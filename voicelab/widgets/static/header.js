@@ -53,7 +53,7 @@ export function headerView(engine) {
   return {
     element,
     update(names) {
-      if (anyOf(names, "agent", "phase", "session", "sessions", "status", "tests", "blind", "gate", "lost", "microphone", "talking", "settings")) draw();
+      if (anyOf(names, "agent", "phase", "session", "sessions", "status", "tests", "blind", "gate", "lost", "microphone", "talking", "settings", "ask")) draw();
       if (anyOf(names, "message", "lost", "trouble", "silent", "engine", "phase")) banners.draw();
       tick();
     },
@@ -69,13 +69,13 @@ function actionsOf(/** @type {Engine} */ engine) {
   const renew = button("New session", ({ detail }) => detail > 1 || engine.connect("new"));
 
   function draw() {
-    const { phase } = store.state;
+    const { phase, ask } = store.state;
     const { lost } = store.local;
     connect.hidden = phase !== "idle";
     hangUp.hidden = phase !== "live";
     renew.hidden = phase === "idle";
     renew.title = phase === "live" ? "Hang up and begin another session; this one stays under Sessions" : "Begin another session; this one stays under Sessions";
-    renew.classList.toggle("vl-primary", phase === "ended");
+    renew.classList.toggle("vl-primary", phase === "ended" && !ask);
     for (const each of [connect, hangUp, renew]) allow(each, !lost);
   }
 

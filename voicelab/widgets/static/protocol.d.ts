@@ -1,4 +1,4 @@
-/** The messages between kernel and page. Written from voicelab/live/page_messages.py: change that, and `make format`. */
+/** The messages between kernel and page. Written from page_messages.py and page_records.py in voicelab/live: change those, and `make format`. */
 
 /** An event's data: what is in it follows from the event's name. */
 // biome-ignore lint/suspicious/noExplicitAny: events of handlers carry what they like
