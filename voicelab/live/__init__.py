@@ -1,7 +1,8 @@
 """A live conversation: a session in real time on a thread of its own, with a person at the other end.
 
 In come a front end's messages; out go messages to it, and rows to a log. `page_messages` is the table of both,
-`page_records` of what stands in them (docs/console-protocol.md). No module here knows a widget: whatever sends and takes these messages can be the front end.
+`page_records` of what stands in them (docs/console-protocol.md). No module here knows a widget: whatever sends and takes
+these messages can be the front end.
 
 A session that runs:
 

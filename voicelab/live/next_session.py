@@ -29,6 +29,9 @@ class NextSession:
         self._handler_variables: Mapping[str, str] = options.handler.variables
         self._variables: dict[str, str] = {}
         self._problems: dict[str, str] = {}
+        # Made anew only for other secrets: what the page shows is looked at many times a second.
+        self._masked: list[str] = []
+        self._masker = Masker()
         given = {"parameters": _all_parameters(options), "input_data": options.input_data}
         self._texts = {name: _text_of(value) for name, value in given.items()}
 
@@ -54,17 +57,18 @@ class NextSession:
 
     def set_variable(self, name: str, value: str | None) -> None:
         """Set the value of a variable; None takes back what was set here."""
-        if not name.strip():
-            self._problems["variables"] = "Give the variable a name, such as CRM_API_KEY."
-        elif value is None:
-            self._variables.pop(name.strip(), None)
-        elif not value:
-            self._problems["variables"] = f"Give {name.strip()} a value."
+        name = name.strip()
+        problem = "" if name else "Give the variable a name, such as CRM_API_KEY."
+        if name and value == "":
+            problem = f"Give {name} a value."
+        if problem:
+            self._problems["variables"] = problem
             return
+        self._problems.pop("variables", None)
+        if value is None:
+            self._variables.pop(name, None)
         else:
-            self._variables[name.strip()] = value
-        if name.strip():
-            self._problems.pop("variables", None)
+            self._variables[name] = value
 
     def options(self, handler: Handler) -> SessionOptions:
         """Return what the next session is made of.
@@ -77,20 +81,17 @@ class NextSession:
             handler = load_handler(handler, variables=self._variables)
         return replace(self._options, handler=handler)
 
-    @property
-    def masker(self) -> Masker:
-        """Masks the values of variables, those that were set here among them."""
-        return Masker(self._secrets())
-
     def variables_view(self) -> dict[str, str]:
         """Return the names of all variables, their values masked."""
         return page_data.variables_view({**self._handler_variables, **self._variables})
 
     def view(self) -> dict[str, Any]:
         """Return what the boxes show, and which variables were set here."""
-        masker = self.masker
+        secrets = self._secrets()
+        if secrets != self._masked:
+            self._masked, self._masker = secrets, Masker(secrets)
         return {
-            **{name: masker.text(text) for name, text in self._texts.items()},
+            **{name: self._masker.text(text) for name, text in self._texts.items()},
             "changed": sorted(self._variables),
             "problems": dict(self._problems),
         }

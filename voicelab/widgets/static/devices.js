@@ -41,6 +41,8 @@ function pickersOf(/** @type {Engine} */ engine) {
   const stt = picker("Listens", () => engine.set("stt", stt.select.value));
   const tts = picker("Speaks", () => engine.set("tts", tts.select.value));
   for (const { select } of [stt, tts]) keepKeys(select);
+  stt.element.title = "What makes words of your voice";
+  tts.element.title = "What reads the agent's words aloud";
   return {
     elements: [stt.element, tts.element],
     update(names) {
@@ -104,7 +106,7 @@ function moreOf(/** @type {Engine} */ engine) {
   keepKeys(speed.select);
   speed.element.title = "How many times as fast as real ones the seconds pass, where no voice is used";
   const where = make("span", { class: "vl-where" });
-  const more = make("details", { class: "vl-more-controls" }, make("summary", {}, "More", where),
+  const more = make("details", { class: "vl-more-controls" }, make("summary", {}, "More: events by hand, speed of time, echo", where),
     make("div", { class: "vl-row" }, ...switches.map(({ element }) => element), speed.element), byHand.element);
   return {
     elements: [more],

@@ -11,6 +11,14 @@ import { anyOf } from "./store.js";
 
 const SHOWN_TURNS = 5;
 const PART_TONES = ["caller", "key", "gate", "agent", "test"];
+/** @type {Record<string, string>} */
+const PART_HELP = {
+  "end of turn": "from the caller's last sound until the turn counts as over: a silence, or the button released; 0 for what is typed",
+  recognition: "until the words are recognised",
+  handler: "until your handler yields its first speech",
+  synthesis: "until the first sound of it is made",
+  playback: "until this page plays it",
+};
 
 /**
  * What a pane shows now: its nodes are made anew when `key` differs.
@@ -98,7 +106,7 @@ function latencyOf(/** @type {Engine} */ { store }, /** @type {HTMLElement} */ h
 
 function turnRow(/** @type {Latency} */ { turn, total_ms, parts }, /** @type {number} */ longest) {
   const bars = parts.map(({ name, ms }, i) => ms > 0 ? make("i", {
-    style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}`,
+    style: `width:${(100 * ms) / longest}%;background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, title: `${name} ${lengthText(ms)}: ${PART_HELP[name] ?? ""}`,
   }) : null);
   const words = parts.map(({ name, ms }) => `${name} ${lengthText(ms)}`).join(", ");
   return make("div", { class: "vl-turn" }, make("span", { class: "vl-dim", title: "A turn is one input of the caller and all that the agent does about it; turn 0 is the opening" }, `Turn ${turn}`),
@@ -110,7 +118,7 @@ function legendOf(/** @type {Latency} */ { parts, total_ms }) {
   const legend = make("p", { class: "vl-legend" });
   parts.forEach(({ name, ms }, i) => {
     const dot = make("i", { style: `background:var(--vl-${PART_TONES[i % PART_TONES.length]})`, "aria-hidden": "true" });
-    legend.append(make("span", {}, dot, `${name} ${Math.round(ms)}`), i < parts.length - 1 ? " + " : "");
+    legend.append(make("span", { title: PART_HELP[name] }, dot, `${name} ${Math.round(ms)}`), i < parts.length - 1 ? " + " : "");
   });
   legend.append(` = ${lengthText(total_ms)}`);
   return legend;
