@@ -160,7 +160,8 @@ class Notebook:
     # --- the console in it ---
 
     def button(self, name: str, at: int = 0):
-        return self.page.get_by_role("button", name=name, exact=True).nth(at)
+        # Of one console: not all of them have the same buttons.
+        return self.page.locator(".vl-console").nth(at).get_by_role("button", name=name, exact=True)
 
     def connect(self, at: int = 0) -> None:
         """Press Connect and wait until the session runs."""

@@ -154,6 +154,8 @@ function drawNow({ context, scene, colours, layout, x }) {
   const at = x(scene.now_s);
   context.fillStyle = scene.replay ? colours.focus : colours.cut;
   context.fillRect(at - 0.75, 4, 1.5, layout.bottom - 4);
+  // The line says it too: where the name of a turn stands, no word is written over it.
+  if (scene.turns.some(({ start_s }) => Math.abs(x(start_s) - at) < 34)) return;
   const word = scene.replay ? "replay" : "now";
   const left = at + 5 + word.length * CHAR_PX > scene.width;
   context.fillText(word, left ? at - 5 - word.length * CHAR_PX : at + 5, 9);
