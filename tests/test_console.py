@@ -126,6 +126,30 @@ def test_the_static_copy_has_the_conversation_escaped(wired):
     assert "<i>you" not in copy
 
 
+def test_a_session_from_elsewhere_is_opened_beside_ones_own(wired, tmp_path):
+    one = wired(echo, log=tmp_path / "log")
+    record = vl.run(echo, ["good morning"], seed=1)
+    assert record.rows() == type(record).from_rows(record.rows()).rows()
+    one.give(k="hello")
+    one.console.show(record)
+    one.wait(lambda m: m["k"] == "all" and "You said good morning." in str(m["events"]))
+    assert "You said good morning." in one.console._static()
+    assert one.console.record is None
+    one.give(k="connect")
+    one.phase("live")
+    one.console.show(record)
+    one.wait(lambda m: "A session is running: hang up first" in str((m.get("state") or {}).get("message")))
+    one.give(k="hang_up")
+    one.phase("ended")
+    assert one.console.record.status == "hangup"
+    assert len(vl.open_log(tmp_path / "log").sessions()) == 1  # what was opened is not logged
+    with pytest.raises(InputError, match="must be what vl.run or log.session"):
+        one.console.show("a")
+    one.console.close()
+    with pytest.raises(InputError, match="console is closed"):
+        one.console.show(record)
+
+
 @pytest.mark.parametrize(
     ("args", "options", "error", "hint"),
     [

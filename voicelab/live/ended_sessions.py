@@ -148,6 +148,18 @@ class EndedSessions:
         if self.open_rating is None:
             self._publish()
 
+    def add(self, record: SessionRecord, number: int, began_ms: int) -> None:
+        """Take a session from elsewhere, and show it; it is neither logged nor the person's own.
+
+        Raises:
+            InputError: the last session waits for its rating.
+        """
+        self._be_rated()
+        notes = tuple(record.notes)
+        self._sessions.append(EndedSession(number, began_ms, record.rows(), (notes, notes), None))
+        self._let_go()
+        self.shown = self._sessions[-1]
+
     def open(self, number: int) -> None:
         """Show another session.
 

@@ -126,6 +126,10 @@ class Talk:
         if isinstance(message, dict):
             self._thread.post(self._receive, message, [bytes(buffer) for buffer in buffers])
 
+    def show(self, record: SessionRecord) -> None:
+        """Show a session from elsewhere, such as one of a simulation."""
+        self._thread.post(self._show, record)
+
     def close(self) -> None:
         """End the running session, log it, and stop."""
         self._thread.close(self._end_everything)
@@ -248,17 +252,30 @@ class Talk:
         self._sessions.rate(value, note)
         self._updates.send_all()
 
+    def _show(self, record: SessionRecord) -> None:
+        try:
+            self._be_between_sessions()
+            self._sessions.add(record, self._number + 1, time.time_ns() // 10**6)
+        except VoicelabError as error:
+            self._show_message("error", str(error))
+        else:
+            self._number += 1
+        self._updates.send_all()
+
     def open(self, number: int) -> None:
         """Show a session that has ended.
 
         Raises:
             InputError: there is none of that number, or another one runs, or waits for its rating.
         """
+        self._be_between_sessions()
+        self._sessions.open(number)
+        self._updates.send_all()
+
+    def _be_between_sessions(self) -> None:
         if self._call is not None:
             raise InputError("A session is running: hang up first, then open another one.")
         self._message = None
-        self._sessions.open(number)
-        self._updates.send_all()
 
     def _end_everything(self) -> None:
         """End everything: the running session is cut off where it is, and logged."""

@@ -83,6 +83,16 @@ class SessionRecord:
             notes,
         )
 
+    def rows(self) -> SessionRows:
+        """Return the session's rows, as `from_rows` takes them."""
+        return SessionRows(
+            tuple(map(self._facts.get, SESSIONS)),
+            [(e.time_s, e.turn, (e.kind, e.name, e.background, e.task_name), encode(e.data)) for e in self.events],
+            exposures=[tuple(map(row.get, EXPOSURES)) for row in self._exposures],
+            outcomes=[tuple(map(row.get, OUTCOMES)) for row in self._outcomes],
+            metrics=[tuple(map(row.get, METRICS)) for row in self._metrics],
+        )
+
     # --- data ---
 
     @property

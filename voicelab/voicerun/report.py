@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from voicelab.base.plain_json import whole_characters
+
 _SHOWN = 5
 
 
@@ -67,8 +69,7 @@ class Report:
 
     def warn(self, sentence: str) -> None:
         """Note what needs care in the import as a whole."""
-        # Half a character is shown as the log shows it.
-        sentence = sentence.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        sentence = whole_characters(sentence)
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 

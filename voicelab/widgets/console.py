@@ -13,6 +13,8 @@ import anywidget
 import traitlets
 
 from voicelab.base.accepted_types import Json
+from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
 from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.live.talk import Talk
 from voicelab.record.session_record import SessionRecord
@@ -61,6 +63,7 @@ class Console(anywidget.AnyWidget):
         console = vl.Console("data/agents/clinic")
         console            # at the end of a cell, to see it
         console.record     # the last conversation, as data
+    console.show(log.session(7))  # one of a simulation, in the same view
     """
 
     _esm = esm("console")
@@ -69,6 +72,7 @@ class Console(anywidget.AnyWidget):
     key = traitlets.Unicode().tag(sync=True)
     # None until the arguments have been checked: a widget that was refused is closed all the same.
     _talk: Talk | None = None
+    _opened: SessionRecord | None = None
 
     def __init__(
         self,
@@ -132,6 +136,26 @@ class Console(anywidget.AnyWidget):
         """
         return None if self._talk is None else self._talk.record
 
+    def show(self, record: SessionRecord) -> None:
+        """Show a session from elsewhere in the console: its conversation, timeline, events and state.
+
+        It stands in the list of sessions beside those that are held here, and is neither logged nor `record`. While a session
+        runs, the console says that it can't be opened.
+
+        Args:
+            record: What `vl.run`, `log.session(id)` or another console's `record` gave.
+
+        Raises:
+            InputError: record is something else, or the console is closed.
+        """
+        if not isinstance(record, SessionRecord):
+            raise InputError(f"record is {shown(record)}, must be what vl.run or log.session(id) returns.")
+        if self._talk is None or not self._closing.alive:
+            raise InputError("The console is closed: make another one.")
+        self._opened = record
+        self._talk.show(record)
+        self._keep_static(record)
+
     def close(self) -> None:
         """End the session and switch the microphone off; what was logged stays."""
         if self._talk is not None:
@@ -160,7 +184,7 @@ class Console(anywidget.AnyWidget):
             handle.update(_Static(self._static()))
 
     def _static(self) -> str:
-        record = self.record
+        record = self.record or self._opened
         body = "" if record is None else record._repr_html_()
         return f"<div class='vl-static-{html.escape(self.key)}'>{body}</div>"
 
