@@ -43,6 +43,26 @@ def test_a_frame_sorted_by_variant_is_decided_by_its_sums_however_it_is_read(fil
             pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9)
 
 
+def test_what_is_missing_of_grouped_rows_is_told_alike_by_both_ways():
+    grouped = sessions().sort_values("variant", kind="stable")
+    lost = (np.arange(len(grouped)) % 4 == 0) & (grouped["variant"] == "a").to_numpy()
+    grouped["booked"] = grouped["booked"].astype(float).mask(lost)
+    one, other = (vl.analyze(grouped, outcome="booked", weights=HALVES, rule=RULE, path=path) for path in (True, False))
+    assert "missing unevenly (a 25.0%, b 0.0%" in one.decision.sentence
+    assert one.decision == other.decision
+    pd.testing.assert_frame_equal(one.comparisons, other.comparisons, rtol=1e-9)
+
+
+def test_a_picture_says_that_the_sums_have_no_path():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    result = vl.analyze(sessions().sort_values("variant"), outcome="booked", weights=HALVES, rule=RULE)
+    assert "one look at the sums" in " ".join(text.get_text() for text in result.plot("confidence").texts)
+    with pytest.raises(InputError, match="nor of rows in groups without order="):
+        result.plot("difference")
+
+
 def test_sorted_by_its_time_the_usual_path_stands(tmp_path):
     whole = sessions()
     usual = vl.analyze(whole, outcome=["booked", "seconds"], weights=HALVES, rule=RULE)

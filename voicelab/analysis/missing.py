@@ -106,6 +106,9 @@ def _p_value(data: TestData, unknown: Bools) -> float:
     rule = rule_of_missing(data.rule)
     values = Values(unknown.astype(np.float64), everywhere(True, len(unknown)), "binary")
     monitor = data.new_monitor(rule, "binary")
+    if data.groups is not None:
+        data.shown_at_once(monitor, values)
+        return monitor.p_value
     for weights, part in data.parts(chunk_of(len(data.weights))):
         if weights is not None:
             monitor.new_weights(weights)
