@@ -267,6 +267,10 @@ def ridges(ax: "Axes", frame: "pd.DataFrame", names: list[str], colours: Mapping
         if mean <= edges[-1]:
             ax.plot([mean, mean], [y + 0.4, y - 0.45], color=style.INK, linewidth=1.4)
     ax.set_xlim(edges[0], edges[-1])
+    if edges[0] % 1 == 0.5 and edges[1] - edges[0] == 1:  # noqa: PLR2004 - a bin for each whole number
+        from matplotlib.ticker import MaxNLocator
+
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.name_rows(ax, names)
     return f" (the {100 * cut:.1f} % above are not shown)" if cut else ""
 
@@ -282,8 +286,12 @@ def _edges(values: "npt.NDArray[np.float64]", counts: "npt.NDArray[np.float64]")
     whole = bool((values == np.floor(values)).all())
     if whole and high - low < _BINS:
         edges = np.arange(low - 0.5, high + 1.0)
+    elif high > low:
+        edges = np.linspace(low, high, _BINS + 1)
     else:
-        edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+        # One and the same value: a bar around it, with room on both sides.
+        around = 0.5 * abs(low) or 1.0
+        edges = np.array([low - around, low - 0.1 * around, low + 0.1 * around, low + around])
     return edges, float(counts[values > edges[-1]].sum() / counts.sum())
 
 

@@ -158,7 +158,7 @@ def errors(facts: LogFacts, ax: "Axes | None" = None) -> "Axes":
         ax.set_xticks([])
         ax.set_yticks([])
         style.say(ax, "no session had an error")
-        return style.finish(ax, title, facts.context, label, "", grid="x")
+        return style.finish(ax, title, facts.context, "", "", grid="x")
     by_message = frame.groupby("message")["sessions"].sum().sort_values(ascending=False, kind="stable")
     shown = list(by_message.index[:_MOST_ERRORS])
     ax = style.new_axes(ax, 1.3 * len(shown))
@@ -211,7 +211,7 @@ def drop_off(facts: LogFacts, ax: "Axes | None" = None) -> "Axes":
         ax.bar(at + width * (number - (len(facts.groups) - 1) / 2), lost, width=0.9 * width, color=colour, alpha=0.45)
     ax.set_xlim(0.5, most + 0.5)
     ax.set_ylim(0, 1.03)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.percent_axis(ax, "y")
     if len(facts.groups) > 1:
         style.legend(ax, "upper right")

@@ -190,14 +190,15 @@ def _bar_label(span: Span, scene: _Scene, x: float, width: float, y: float, room
     letters = int((width - inset - 5) / _PIXELS_A_LETTER)
     ink = "" if span.tone in {"task", "quiet"} else " fill='#fff'"
     at = f"x='{x + inset:.1f}'{ink}"
-    least = _LEAST_LETTERS
+    # Of a reason less than its first word says nothing.
+    least = len(span.label.split(":")[0]) + 1 if span.lane == "gate" else _LEAST_LETTERS
     if span.lane in {"tasks", "gate"} and letters < len(span.label):
         beside = max(width + 5, inset)
         left = x + beside + len(span.label) * _PIXELS_A_LETTER > _WIDTH and room == math.inf
-        at = f"x='{x - _OF_A_CROSS:.1f}' text-anchor='end'" if left else f"x='{x + beside:.1f}'"
-        letters = len(span.label) if room == math.inf else int((room - beside - 3) / _PIXELS_A_LETTER)
-        # Of a reason less than its first word says nothing.
-        least = len(span.label.split(":")[0]) + 1 if span.lane == "gate" else least
+        there = len(span.label) if room == math.inf else int((room - beside - 3) / _PIXELS_A_LETTER)
+        if there > letters:
+            at = f"x='{x - _OF_A_CROSS:.1f}' text-anchor='end'" if left else f"x='{x + beside:.1f}'"
+            letters = there
     if letters >= least and span.label:
         yield f"<text {at} y='{y:g}' pointer-events='none'>{_shortened(span.label, letters)}</text>"
 
