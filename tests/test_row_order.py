@@ -156,3 +156,24 @@ def test_only_rows_that_no_drawing_orders_like_that_are_grouped(runs):
     assert are_grouped(groups_in(arms), np.bincount(arms)) == (runs == [30] * 2)
     drawn = np.random.default_rng(3).integers(0, 2, (2000, 40))
     assert not any(are_grouped(groups_in(row), np.bincount(row)) for row in drawn)
+
+
+def test_what_the_first_alarm_saw_hangs_on_no_chunks_and_is_kept_as_json():
+    from voicelab.decision.stats.sample_ratio import SampleRatio
+
+    arms = np.concatenate([np.random.default_rng(5).integers(0, 3, 70), np.zeros(120, dtype=np.int64)])
+    whole, parts, single, told = (SampleRatio(np.array([0.2, 0.3, 0.5])) for _ in range(4))
+    whole.extend(arms)
+    for at in range(0, len(arms), 37):
+        parts.extend(arms[at : at + 37])
+    for arm in arms:
+        single.add(int(arm))
+    told.extend(arms, np.tile([0.2, 0.3, 0.5], (len(arms), 1)))
+    restored = SampleRatio(np.array([1.0, 0.0, 0.0]))
+    restored.restore(whole.to_json())
+    assert whole.first_alarm is not None
+    for other in (parts, single, restored):
+        assert [part.tolist() for part in other.first_alarm] == [part.tolist() for part in whole.first_alarm]
+    assert told.first_alarm.counts.tolist() == whole.first_alarm.counts.tolist()
+    assert told.first_alarm.promised == pytest.approx(whole.first_alarm.promised)
+    assert whole.first_alarm.worst == 0

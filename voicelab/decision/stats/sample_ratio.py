@@ -86,7 +86,7 @@ class SampleRatio:
                 where they are the configured weights.
         """
         t = self.counts.sum() + np.arange(len(arms))
-        before = self.counts, self.promised
+        before, promised, since = self.counts, self._promised, self._since
         steps = self._steps(arms, t) if probabilities is None else self._steps_by_session(arms, probabilities)
         # Carried on by adding to the first step, so that chunks and single sessions give the same floats.
         if len(steps):
@@ -100,9 +100,13 @@ class SampleRatio:
             self.peak = max(self.peak, float(shown.max(initial=-np.inf)))
             if self.first_alarm is None and self.alarm:
                 at = int(np.argmax((t + 1 >= FIRST_SHOWN) & (log_e >= _LOG_ALARM))) + 1
-                by_then = self._weights * at if probabilities is None else np.asarray(probabilities)[:at].sum(axis=0)
                 drawn = np.bincount(arms[:at], minlength=len(self._weights))
-                self.first_alarm = Alarm(before[0] + drawn, before[1] + by_then)
+                # As one session after the other would have it, to the last digit.
+                if probabilities is None:
+                    promised = promised + (since + at) * self._weights
+                else:
+                    promised = sums_before(np.asarray(probabilities)[:at], promised + since * self._weights)[-1]
+                self.first_alarm = Alarm(before + drawn, promised)
         return log_e
 
     def _note_alarm(self) -> None:
