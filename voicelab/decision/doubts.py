@@ -31,7 +31,7 @@ def doubts_of(monitor: State) -> list[str]:
     exact = monitor.limits.ends is not None and not monitor.rule.margin
     if monitor.kind == "binary":
         return _doubts_of_rates(monitor)
-    if monitor.kind is None or exact or not monitor.varied:
+    if monitor.kind is None or exact or not monitor.varied or nothing_varies_within(monitor):
         return []
     reasons = _reasons(monitor)
     sentences = [f"Approximate: {' and '.join(reasons)}. The promise holds if you {_REMEDY}."] if reasons else []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from voicelab.analysis.card.formats import MISSING, is_known, lift_text, styles_of, written
+from voicelab.analysis.card.formats import MISSING, from_to, is_known, lift_text, styles_of, written
 from voicelab.analysis.card.markup import (
     MOST_ROWS,
     Head,
@@ -154,8 +154,7 @@ def _cell(row: Mapping[str, Any], column: str, lows: set[str]) -> str:
         return name_html(value)
     style = _style(column, value, row.get("kind"))
     if column in lows:
-        upper = written(row.get(f"{column[:-6]}_upper"), style)
-        return figure(f"{written(value, style).removesuffix(' points')} to {upper}")
+        return figure(from_to(value, row.get(f"{column[:-6]}_upper"), style))
     return figure(written(value, style))
 
 
