@@ -331,17 +331,18 @@ def talked(console):
     def send(message, buffers=None):
         if console_ended(message):
             done.set()
-        elif console._talk._call is not None and not calls:
-            calls.extend([weakref.ref(console._talk._call), weakref.ref(console._talk._call.session.context)])
+        elif (call := console._talk._call) is not None and call.begun and not calls:
+            calls.extend([weakref.ref(call), weakref.ref(call.session.context)])
+            receive({"engine": "page", "k": "hang_up"})
 
     console.send = send
     receive = functools.partial(console._handle_custom_msg, buffers=[])
-    for message in ({"k": "hello"}, {"k": "connect"}, {"k": "hang_up"}):
+    for message in ({"k": "hello"}, {"k": "connect"}):
         receive({"engine": "page", **message})
-    assert done.wait(20)
+    assert done.wait(PATIENCE_S)
     talk, settled = console._talk, threading.Event()
     talk._thread.post(settled.set)
-    assert settled.wait(20)
+    assert settled.wait(PATIENCE_S)
     console.send = lambda message, buffers=None: None
     return [*(weakref.ref(one) for one in (console, talk, console.record)), *calls]
 
