@@ -8,6 +8,7 @@ rounds' ratios, in sessions per CPU-second.
 import asyncio
 import statistics
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from handlers import TEXTS
 from primfunctions.events import StartEvent, TextEvent, TextToSpeechEvent
 
 import voicelab as vl
+from voicelab.log.write import stage_shard
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
@@ -64,9 +66,15 @@ def ordering(call):
 
 
 def sessions_of(call):
-    """Return what runs the sessions, as a worker process does."""
+    """Return what runs and writes the sessions, as a worker process does."""
     job = Job(SessionOptions(vl.load_handler(ordering(call)), vl.Script(TEXTS), http=HTTP))
-    return lambda: run_sessions(job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])
+
+    def run_and_write():
+        with tempfile.TemporaryDirectory() as folder:
+            sessions = run_sessions(job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])
+            stage_shard(Path(folder), 0, "x", sessions)
+
+    return run_and_write
 
 
 def ratios(rounds: int) -> dict[str, list[float]]:
@@ -90,7 +98,7 @@ def main() -> int:
     collect_seldom()
     figures = Figures(given.quick)
     for name, values in ratios(given.rounds).items():
-        figures.at_least(f"three calls by {name} / asyncio.sleep", statistics.median(values), 0.6)
+        figures.at_least(f"three calls by {name} / asyncio.sleep", statistics.median(values), 0.5, target=0.6)
     return figures.exit_code()
 
 

@@ -25,6 +25,7 @@ from primfunctions.events import StartEvent, TextEvent, TextToSpeechEvent
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.runtime import sdk, watchdog
+from voicelab.world.http_replies import found_in
 
 URL = "https://api.pizza.example/orders"
 ORDER = {"id": 7, "eta_min": 20}
@@ -222,13 +223,13 @@ def test_a_reply_has_many_forms(reply, status, text, kind):
     ],
 )
 def test_a_pattern_is_a_method_and_an_address_or_a_regular_expression_of_it(pattern, method, url, meets):
-    assert (vl.Http({pattern: 200}).patterns.find(method, url) is not None) == meets
+    assert (found_in(vl.Http({pattern: 200}).patterns, method, url) is not None) == meets
 
 
 def test_an_address_as_it_stands_comes_before_regular_expressions_in_their_order():
     patterns = vl.Http({".*": "any", f"GET {URL}.*": "later", f"GET {URL}": "exact"}).patterns
-    assert patterns.find("GET", URL)[0].text == f"GET {URL}"
-    assert patterns.find("GET", f"{URL}/7")[0].text == ".*"
+    assert found_in(patterns, "GET", URL)[0].text == f"GET {URL}"
+    assert found_in(patterns, "GET", f"{URL}/7")[0].text == ".*"
 
 
 def order(request):

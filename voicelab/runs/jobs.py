@@ -111,8 +111,10 @@ class Job:
             services=self._services(seeds, settings.masker),
         )
 
-    def _services(self, seeds: Seeds, masker: Masker) -> Services:
+    def _services(self, seeds: Seeds, masker: Masker) -> Services | None:
         options, http = self.options, self.options.http
+        if options.model is None and options.shared_data is None and http is None and not options.patches:
+            return None
         return Services(
             model=None if options.model is None else options.model.begin(seeds.lazy_random("model")),
             shared_data=options.shared_data,

@@ -53,7 +53,7 @@ class Session(SessionEffects):
         parameters: What the handler reads with `get_data`.
         run_tests: Tests that have been stopped, as the SDK's `runTest`.
         telephone: Makes sound of the caller's words; None where they are text.
-        services: Answers in the place of services.
+        services: Answers in the place of services; None where nothing does.
     """
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Session(SessionEffects):
         parameters: Mapping[str, Any] | None = None,
         run_tests: Mapping[str, bool] | None = None,
         telephone: SoundPath | None = None,
-        services: Services = Services(),  # noqa: B008 - never changed
+        services: Services | None = None,
     ) -> None:
         super().__init__(settings, clock, seeds, index, run_tests or _NONE, surroundings)
         self.session_id = session_id
@@ -104,7 +104,8 @@ class Session(SessionEffects):
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self.context = self.settings.contexts.make(self, self.session_id, self._parameters)
         self._transcript = self.context.transcript_parts
-        self._services.open(self)
+        if self._services is not None:
+            self._services.open(self)
         self._clock.attend(self._due, self._ring)
         try:
             await self._converse()

@@ -11,7 +11,7 @@ from voicelab.base.errors import InputError, NoReplyError
 from voicelab.base.masking import Masker, shown
 from voicelab.base.secret_names import without_secrets
 from voicelab.runtime.http import Answer, HttpRequest, StandIn, line_to_add
-from voicelab.world.http_replies import HttpReply, Patterns, answer_of
+from voicelab.world.http_replies import HttpReply, Patterns, answer_of, found_in
 from voicelab.world.traffic import Traffic, TrafficRecorder
 
 _FAULT = "a fault of the stand-in (vl.Http(faults=...)): connection refused"
@@ -169,8 +169,8 @@ class _HttpInSession:
                     f"{request.method} {without_secrets(request.url)} isn't in {http.traffic!r}. Record it there with "
                     f"vl.Http.record, or answer by patterns: vl.Http({{{line_to_add(request.method, request.url)}}})."
                 )
-            return self._or_fault(recorded)
-        found = http.patterns.find(request.method, request.url)
+            return (http.faults and self._fault(recorded.latency_s)) or recorded
+        found = found_in(http.patterns, request.method, request.url)
         if found is None:
             raise NoReplyError(
                 f"{request.method} {without_secrets(request.url)} meets none of the {len(http.patterns.items)} patterns "
@@ -179,16 +179,12 @@ class _HttpInSession:
             )
         pattern, request.match = found
         request.state = self._state
-        fault = self._fault(latency_s)
-        return fault or answer_of(
-            pattern.choice.pick(rng), request, rng, latency_s, f"what the function of {pattern.text!r} returned"
-        )
-
-    def _or_fault(self, answer: Answer) -> Answer:
-        return self._fault(answer.latency_s) or answer
+        if http.faults and (fault := self._fault(latency_s)):
+            return fault
+        return answer_of(pattern.choice.pick(rng), request, rng, latency_s, pattern)
 
     def _fault(self, latency_s: float) -> Answer | None:
-        if self._http.faults and self._rng.random() < self._http.faults:
+        if self._rng.random() < self._http.faults:
             return Answer(0, latency_s=latency_s, error=ConnectionError(_FAULT))
         return None
 

@@ -149,7 +149,7 @@ def _wrong_keys(given: Any, depth: int = 0) -> Iterable[Any]:
             yield from _wrong_keys(item, depth + 1)
 
 
-def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: float, what: str) -> Answer:
+def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: float, pattern: "Pattern") -> Answer:
     """Return the answer that a reply of a choice makes.
 
     Args:
@@ -157,24 +157,33 @@ def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: f
         request: The request that a function gets.
         rng: Draws among what a function returns.
         latency_s: How long it takes, unless the reply says so itself.
-        what: Whose reply it is, for messages.
+        pattern: Whose reply it is.
 
     Raises:
         InputError: a function returned no reply.
     """
-    # A function may return a choice, but no function: that would be a second way to write one.
-    if not isinstance(reply, HttpReply | BaseException):
-        returned = reply(request)
-        reply = as_reply(returned, what).pick(rng)
-        if not isinstance(reply, HttpReply | BaseException):
-            raise InputError(f"{what} is {shown(returned)}, must be no function.")
-    if isinstance(reply, BaseException):
-        # The same object raised again and again would collect the tracebacks of all sessions.
-        return Answer(0, latency_s=latency_s, error=_again(reply))
+    if type(reply) is not HttpReply:
+        if not isinstance(reply, BaseException):
+            reply = _returned(reply, request, rng, pattern)
+        if isinstance(reply, BaseException):
+            # The same object raised again and again would collect the tracebacks of all sessions.
+            return Answer(0, latency_s=latency_s, error=_again(reply))
     if reply.latency_s is not None:
         low, high = reply.latency_s
         latency_s = low + (high - low) * rng.random() if high > low else low
     return Answer(reply.status, reply.headers, reply.body, latency_s, None, reply._is_plain)
+
+
+def _returned(
+    function: Any, request: HttpRequest, rng: random.Random, pattern: "Pattern"
+) -> "HttpReply | BaseException":
+    what = f"what the function of {pattern.text!r} returned"
+    returned = function(request)
+    reply = as_reply(returned, what).pick(rng)
+    # A function may return a choice, but no function: that would be a second way to write one.
+    if not isinstance(reply, HttpReply | BaseException):
+        raise InputError(f"{what} is {shown(returned)}, must be no function.")
+    return reply
 
 
 def is_plain(status: int, headers: Iterable[tuple[str, str]]) -> bool:
@@ -234,10 +243,6 @@ class Patterns:
             )
         self.items = tuple(_pattern(key, reply) for key, reply in replies.items())
 
-    def find(self, method: str, url: str) -> tuple[Pattern, re.Match[str] | None] | None:
-        """Return the pattern that a request meets, and its match if it is a regular expression; None for no pattern."""
-        return _found(self, method, url)
-
     def advice(self, method: str, url: str) -> str:
         """Return what a message says of the patterns that are nearest to a request that none matches."""
         return (
@@ -248,7 +253,8 @@ class Patterns:
 
 
 @lru_cache(maxsize=1024)  # the same few addresses in every session
-def _found(patterns: Patterns, method: str, url: str) -> tuple[Pattern, re.Match[str] | None] | None:
+def found_in(patterns: Patterns, method: str, url: str) -> tuple[Pattern, re.Match[str] | None] | None:
+    """Return the pattern that a request meets, and its match if it is a regular expression; None for no pattern."""
     forms = _forms(url)
     items = [item for item in patterns.items if item.method in {None, method}]
     for form in forms:

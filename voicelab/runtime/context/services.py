@@ -109,18 +109,16 @@ class Services:
             client: The session.
         """
         model, data = self.model, self.shared_data
-        sdk.serve(
-            completions=None if model is None else _Completions(model, client.asked),
-            shared_data=None if data is None else _SharedData(data),
-        )
-        served = self.stand_in is not None or self.recording is not None
-        # Set where there is none, too: a session that runs within another's doesn't share its services.
-        EXCHANGE.set(
-            Exchange(self.stand_in, self.recording, client, client.requested, client.hide, self.masker)
-            if served
-            else None
-        )
-        PATCHED.set(self.patches)
+        if model is not None or data is not None:
+            sdk.serve(
+                completions=None if model is None else _Completions(model, client.asked),
+                shared_data=None if data is None else _SharedData(data),
+            )
+        if self.stand_in is not None or self.recording is not None:
+            exchange = Exchange(self.stand_in, self.recording, client, client.requested, client.hide, self.masker)
+            EXCHANGE.set(exchange)
+        if self.patches:
+            PATCHED.set(self.patches)
 
 
 class _SharedData:

@@ -46,7 +46,8 @@ def _deferring(original: Any) -> Any:
         usual = type(self) is aiohttp.ClientSession and not args and _SIMPLE_SESSION.issuperset(kwargs)
         if usual and isinstance(kwargs.get("timeout", _TIMEOUT), aiohttp.ClientTimeout) and stands_in():
             loop = asyncio.get_running_loop()
-            self.__dict__.update({_LATER: (original, kwargs), "_connector": _NoConnector, "_loop": loop})
+            facts = _Facts(_lowered(kwargs.get("headers")), kwargs.get("timeout", _TIMEOUT), json.dumps)
+            self.__dict__.update({_LATER: (original, kwargs, facts), "_connector": _NoConnector, "_loop": loop})
         else:
             original(self, *args, **kwargs)
 
@@ -81,18 +82,19 @@ def _closing(original: Any) -> Any:
 class _Facts(NamedTuple):
     """What of a session its requests follow from."""
 
-    headers: Mapping[str, str] | None
+    headers: Mapping[str, str]
     timeout: aiohttp.ClientTimeout
     as_json: Any
 
 
 def _facts(session: Any) -> _Facts | None:
     """Return the facts of a session of the usual kind; None where more follows from it, or it is closed."""
-    if session.closed:
+    if session._connector is None or session._connector.closed:
         return None
     later = session.__dict__.get(_LATER)
     if later is not None and len(session.__dict__) == _N_DEFERRED:
-        return _Facts(later[1].get("headers"), later[1].get("timeout", _TIMEOUT), json.dumps)
+        facts: _Facts = later[2]
+        return facts
     unusual = (
         session._default_auth
         or session._trace_configs
@@ -104,7 +106,16 @@ def _facts(session: Any) -> _Facts | None:
         or type(session) is not aiohttp.ClientSession
         or type(session._connector) is not aiohttp.TCPConnector
     )
-    return None if unusual else _Facts(session._default_headers, session._timeout, session._json_serialize)
+    if unusual:
+        return None
+    return _Facts(_lowered(session._default_headers), session._timeout, session._json_serialize)
+
+
+def _lowered(headers: Any) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in CIMultiDict(headers).items()} if headers else _NO_HEADERS
+
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 def _requesting(original: Any) -> Any:
@@ -133,10 +144,9 @@ def _asked(
     address = _address(str(address_given))
     if facts is None or address is None:
         return None
-    headers: dict[str, str] = {"content-type": "application/json"} if sent is not None else {}
-    for given_headers in (facts.headers, arguments.get("headers")):
-        for name, value in dict(given_headers or {}).items():
-            headers[name.lower()] = value
+    # First, so that another one that is given comes on top.
+    kind = {} if sent is None else {"content-type": "application/json"}
+    headers = {**kind, **facts.headers, **_lowered(arguments.get("headers"))}
     if sent is not None:
         data = facts.as_json(sent)
     body = data.encode() if isinstance(data, str) else data or b""

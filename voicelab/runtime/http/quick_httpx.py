@@ -7,11 +7,11 @@ response is one of httpx that fills itself in when somebody looks. What is answe
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import lru_cache
-from json import JSONDecoder, JSONEncoder
+from json import JSONDecoder, JSONEncoder, encoder
 from typing import Any, NamedTuple
 
 import httpx
@@ -46,7 +46,9 @@ def _become_itself(self: Any, name: str) -> Any:
 def _deferring(original: Any) -> Any:
     def __init__(self: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
         if type(self) in _CLIENTS and _SIMPLE_CLIENT.issuperset(kwargs) and stands_in():
-            self.__dict__.update({_LATER: (original, kwargs), "_state": ClientState.UNOPENED})
+            named, timeout = _named(kwargs.get("headers")), kwargs.get("timeout", 5.0)
+            facts = _Facts(str(kwargs.get("base_url", "")), kwargs.get("params"), named, timeout)
+            self.__dict__.update({_LATER: (original, kwargs, facts), "_state": ClientState.UNOPENED})
         else:
             original(self, **kwargs)
 
@@ -79,9 +81,8 @@ def _facts(client: Any) -> _Facts | None:
     if known["_state"] is ClientState.CLOSED:
         return None
     if later is not None and len(known) == _N_DEFERRED:
-        given = later[1]
-        named = _named(given.get("headers"))
-        return _Facts(str(given.get("base_url", "")), given.get("params"), named, given.get("timeout", 5.0))
+        facts: _Facts = later[2]
+        return facts
     if (
         type(client) not in _CLIENTS
         or client._auth is not None
@@ -112,9 +113,9 @@ class _Asking:
     ) -> None:
         self._client, self._arguments = client, {"content": content, "json": json, "headers": headers}
         exchange: Any = EXCHANGE.get()
-        sent = {**facts.headers, **_named(headers)}
-        if json is not None and not any(name.lower() == "content-type" for name in sent):
-            sent["content-type"] = "application/json"
+        # First, so that another one that is given comes on top.
+        kind = {} if json is None else {"content-type": "application/json"}
+        sent = {**kind, **facts.headers, **_named(headers)}
         body = content if content is not None else b"" if json is None else _json(json)
         self.asked = HttpRequest(method.upper(), address, sent, body.encode() if isinstance(body, str) else body)
         waits_s = _read_timeout(facts.timeout if timeout is _UNSET else timeout)
@@ -286,7 +287,25 @@ def _requesting_async(original: Any) -> Any:
     return request
 
 
-_json = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode  # as httpx writes it
+def _json_encoder() -> Callable[[Any], str]:
+    """Return what encodes JSON as httpx does, and makes its encoder once."""
+    whole = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    make: Any = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return whole.encode
+    # `whole.encode` makes this anew for each call, with a memory of what it is in: without one, what holds itself is too deep.
+    pieces: Any = make(None, whole.default, encoder.encode_basestring, None, ":", ",", False, False, False)
+
+    def encode(data: Any) -> str:
+        try:
+            return "".join(pieces(data, 0))
+        except RecursionError:
+            return whole.encode(data)  # which says so
+
+    return encode
+
+
+_json = _json_encoder()
 
 
 def _named(headers: Any) -> Mapping[str, str]:
@@ -348,6 +367,28 @@ def _closing_async(original: Any) -> Any:
     return close
 
 
+_WITHOUT_BODY = ("get", "head", "options", "delete")
+_OF_A_BODY = frozenset({"content", "data", "files", "json"})
+
+
+def _asking_by(method: str) -> Callable[[Any], Any]:
+    """Return what makes the function of a method, which hands on what it is given and no defaults besides."""
+    refused = _OF_A_BODY if method in _WITHOUT_BODY else frozenset()
+
+    def make(original: Any) -> Any:
+        def by_method(self: Any, url: Any, **arguments: Any) -> Any:
+            if not refused.isdisjoint(arguments):
+                return original(self, url, **arguments)  # which says so
+            return self.request(method.upper(), url, **arguments)
+
+        return by_method
+
+    return make
+
+
+_METHODS: Mapping[str, Any] = {name: _asking_by(name) for name in (*_WITHOUT_BODY, "post", "put", "patch")}
+
+
 def quick_httpx_patches() -> Iterable[AbstractContextManager[None]]:
     """Return what takes requests the short way."""
     return (
@@ -356,6 +397,7 @@ def quick_httpx_patches() -> Iterable[AbstractContextManager[None]]:
             httpx.Client,
             __init__=_deferring,
             request=_requesting,
+            **_METHODS,
             __enter__=_entering,
             __exit__=_closing,
             close=_closing,
@@ -365,6 +407,7 @@ def quick_httpx_patches() -> Iterable[AbstractContextManager[None]]:
             httpx.AsyncClient,
             __init__=_deferring,
             request=_requesting_async,
+            **_METHODS,
             __aenter__=_entering_async,
             __aexit__=_closing_async,
             aclose=_closing_async,
