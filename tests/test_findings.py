@@ -199,4 +199,7 @@ def test_a_target_that_no_session_reached_is_told_of(capsys):
     log = simulate(handler, ["hi"], sessions=10)
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("No session reached 'ordered', the target of the test 't'")
+    assert "vl.personas.fit(handler)" in said
+    simulate(handler.replace("'ordered', False", "'other', False"), ["hi"], sessions=10)
+    assert "The handler sets it nowhere: write context.set_outcome('ordered', ...)" in capsys.readouterr().err
     assert said in log._repr_html_().replace("&#x27;", "'")

@@ -65,6 +65,9 @@ def fitted():
         ("And what's the delivery address?", "address", ()),
         ("What size?", "size", ()),
         ("Hello there. How can I help you?", "open", ()),
+        ("Okay. And your email?", "email", ()),
+        ("Can you spell your last name?", "name", ()),
+        ("Press any key to go on.", "keypad", ("1",)),
         ("Please describe what is wrong.", "open", ()),
         ("One moment, I'm placing your order.", "wait", ()),
         ("Thank you for calling. Goodbye!", "farewell", ()),
@@ -89,6 +92,11 @@ def test_a_question_that_repeats_what_was_said_is_the_same_question_in_another_c
 def test_an_agent_that_asks_for_two_things_at_once_gets_both():
     (first, *_) = candidates(read_prompt("For how many people, and on which day?"), [])
     assert first == Say("tomorrow, 2")
+
+
+def test_what_an_agent_says_that_it_has_is_tried_first():
+    prompt = read_prompt("We have soup, a salad and steak. What can I get you?")
+    assert list(candidates(prompt, ["wine"]))[:3] == [Say("soup"), Say("salad"), Say("steak")]
 
 
 @pytest.mark.parametrize(

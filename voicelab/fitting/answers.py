@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from voicelab.callers.actions import Action, HangUp, Press, Say, Silence
-from voicelab.fitting.prompts import Prompt, n_digits
+from voicelab.fitting.prompts import Prompt, n_digits, offered
 
 Answer = Action
 
@@ -26,6 +26,7 @@ _SAMPLES: dict[str, tuple[str, ...]] = {
     "open": ("I'd like some help please", "it's about something I bought", "I'm not sure, it was all fine"),
 }
 _ANYWAY = ("yes", "no", "hello", "help", "2", "Maria Lopez", "tomorrow", "okay")
+_OPEN_TO_OFFERS = frozenset({"open", "size", "colour", "city", "date", "time"})
 _FEW_WORDS = 3
 _IS_POLISHED = re.compile(r"^(yes|no|um|i|it|sure)\b|\bplease\b", re.IGNORECASE)
 _FEW_VOCABULARY = 12
@@ -39,6 +40,8 @@ ASKED, LISTENED_FOR, ANYTHING = 0, 1, 2
 def candidates(prompt: Prompt, vocabulary: Sequence[str]) -> dict[Answer, int]:
     """Return what is worth trying and how natural it is, the likeliest first."""
     asked = _typed(prompt)
+    if prompt.kind in _OPEN_TO_OFFERS:
+        asked = [*map(Say, offered(prompt.heard)), *asked]
     if prompt.also:
         # "For how many people, and on which day?"
         both = ", ".join(_SAMPLES[kind][0] for kind in (prompt.kind, *prompt.also))

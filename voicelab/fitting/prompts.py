@@ -27,7 +27,7 @@ _WORD_NUMBERS = {
 }  # fmt: skip
 _KEY = r"(\d|\*|#|zero|one|two|three|four|five|six|seven|eight|nine|star|asterisk|pound|hash)"
 _PRESS = re.compile(
-    rf"\b(?:press|dial|hit|push|enter|key)\s+(?:the\s+)?(?:number\s+|key\s+)?{_KEY}(?![\w-])", re.IGNORECASE
+    rf"\b(?:press|dial|hit|push|enter|key|type)\s+(?:the\s+)?(?:number\s+|key\s+)?{_KEY}(?![\w-])", re.IGNORECASE
 )
 _KEY_FOR = re.compile(rf"(?<![\w-]){_KEY}\s+(?:for|to)\s+", re.IGNORECASE)
 _LENGTH = re.compile(r"\b(\d{1,2}|three|four|five|six|seven|eight|nine|ten)[- ]digits?\b", re.IGNORECASE)
@@ -56,6 +56,12 @@ _BY_WORD: tuple[tuple[Kind, str], ...] = (
     ("city", r"\b(city|town)\b"),
     ("number", r"\b(how (many|much|old|long|often)|a number of|quantity|amount|count|age|rate)\b"),
     ("code", r"\b(number|digits|pin|code|reference|id)\b"),
+)
+_REQUESTS = re.compile(r"\b(tell|give|have|get|say) (me |us )?(your|the)\b", re.IGNORECASE)
+_POLITELY = re.compile(
+    r"\b(can|could|may|might|would|will) (you|i|we) (please |kindly )?(spell|provide|share|confirm|have|get|take|ask|know|say|"
+    r"enter|type|tell|give)\b",
+    re.IGNORECASE,
 )
 _OPENS = re.compile(
     r"\b(what|which|who|whom|whose|where|when|why|how|tell|describe|what's|how's|who's)\b", re.IGNORECASE
@@ -86,6 +92,11 @@ _LEAD_IN = re.compile(
     r".*\b(?:would|shall|should|will|do|does|is|are|can|like|want|wants|prefer|need|about|for|say|saying|type|choose|select|"
     r"between|either|is it|is this|be|it|with|"
     r"have|get|order|calling|regarding|to|by|your|the|an?|us|options are|are)\s+",
+    re.IGNORECASE,
+)
+_OFFERS = re.compile(
+    r"\b(?:we have|i have|there is|there are|we offer|i offer|help (?:you )?with|options are|choose from|pick from|such as|"
+    r"including|ask about|ask me about|i can|we can)\s+([^.?!;:]*?(?:,|\band\b|\bor\b)[^.?!;:]*)",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\s*,?\s+or\s+|\s*/\s*", re.IGNORECASE)
@@ -165,8 +176,10 @@ def _kind(text: str) -> tuple[Kind, tuple[str, ...]]:
     if not text:
         return "open", ()  # the agent waits for the caller to begin
     keys = _keys(text)
-    if keys and re.search(r"\b(press|dial|hit|push|key)\b", text, re.IGNORECASE):
+    if keys and re.search(r"\b(press|dial|hit|push|key|type)\b", text, re.IGNORECASE):
         return "keypad", keys
+    if re.search(r"\b(press|hit|push) any (key|button|number)\b", text, re.IGNORECASE):
+        return "keypad", ("1",)
     length = _LENGTH.search(text)
     if re.search(r"\b(enter|key in|type|keypad|dial|press)\b", text, re.IGNORECASE) and (
         length or _DIGITS.search(text)
@@ -181,12 +194,11 @@ def _kind(text: str) -> tuple[Kind, tuple[str, ...]]:
         return "choice", choices
     if not _ASKS.search(text):
         return ("farewell" if _FAREWELL.search(text) else "wait" if _WAIT.search(text) else "statement"), ()
-    plain = text.endswith("?") and not _OPENS.search(text)  # "Breakfast included?"
-    if (plain or _YES_NO.search(text)) and not re.search(
-        r"\b(tell|give|have|get|say) (me |us )?(your|the)\b", text, re.IGNORECASE
-    ):
+    named = _named(text)
+    plain = text.endswith("?") and not _OPENS.search(text) and not named  # "Breakfast included?"
+    if (plain or _YES_NO.search(text)) and not (_REQUESTS.search(text) or (named and _POLITELY.search(text))):
         return "yes or no", ()
-    return next(iter(_named(text)), "open"), ()
+    return next(iter(named), "open"), ()
 
 
 def _named(text: str) -> tuple[Kind, ...]:
@@ -227,6 +239,15 @@ def n_digits(text: str) -> int | None:
     """Return how many digits a text asks for, or None if it doesn't say."""
     length = _LENGTH.search(text)
     return _number(length.group(1)) if length else None
+
+
+def offered(heard: str) -> tuple[str, ...]:
+    """Return what the agent says that it has: `We have soup, salad and steak.`"""
+    found = [
+        item for things in _OFFERS.findall(heard) for item in re.split(r",\s*(?:and |or )?|\s+(?:and|or)\s+", things)
+    ]
+    bare = (re.sub(r"^(?:an?|the|your|our|my)\s+", "", item.strip(), flags=re.IGNORECASE).lower() for item in found)
+    return tuple(dict.fromkeys(item for item in bare if item and len(item.split()) <= _MOST_WORDS))
 
 
 def _number(word: str) -> int:

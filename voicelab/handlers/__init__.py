@@ -22,7 +22,7 @@ from voicelab.base.errors import InputError
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
-from voicelab.handlers.reading import SourceText, declared_tests, stored_keys
+from voicelab.handlers.reading import SourceText, declared_tests, set_outcomes, stored_keys
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
 from voicelab.handlers.samples import sample_agents
 from voicelab.handlers.source import ROOT
@@ -37,6 +37,7 @@ __all__ = [
     "declared_tests",
     "load_cell",
     "load_handler",
+    "set_outcomes",
     "stored_keys",
 ]
 

@@ -20,6 +20,7 @@ class SourceText(NamedTuple):
 
 
 _DECLARES = frozenset({"add_test", "experiment"})
+_SETS = frozenset({"set_outcome", "trigger_outcome", "counter", "histogram", "gauge", "timer", "summary", "record"})
 _STORES = frozenset({"set_data", "setdefault"})
 
 
@@ -34,6 +35,11 @@ def declared_tests(sources: Iterable[SourceText]) -> dict[str, str]:
         if method in _DECLARES or by_add:
             found.setdefault(name, f"{file}:{call.lineno}")
     return found
+
+
+def set_outcomes(sources: Iterable[SourceText]) -> set[str]:
+    """Return the outcomes that the handler sets somewhere, by itself or as a metric."""
+    return {name for _, _, method, name in _named_calls(sources) if method in _SETS}
 
 
 def stored_keys(sources: Iterable[SourceText]) -> set[str]:

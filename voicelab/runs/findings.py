@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import did_you_mean
 from voicelab.base.records import Row, SessionRows, column
-from voicelab.handlers import Handler, declared_tests, stored_keys
+from voicelab.handlers import Handler, declared_tests, set_outcomes, stored_keys
 from voicelab.runs.options import SessionOptions
 
 if TYPE_CHECKING:
@@ -134,16 +134,21 @@ class Findings:
             *self._misfits(),
         ]
 
-    def unreached_targets(self) -> list[str]:
+    def unreached_targets(self, handler: Handler) -> list[str]:
         """Return a sentence for each test whose target no session reached: of many sessions that is odd, of one it isn't."""
+        own = set_outcomes(handler.sources)
         found = []
         for test, texts in self.declarations.items():
             targets = {target for text in texts if (target := _target(json.loads(text)))}
-            found += [
-                f"No session reached {target!r}, the target of the test {test!r}: nothing can be decided by it. {_FIT}; "
-                "vl.run(handler, [...]) shows what it takes."
-                for target in sorted(targets - self.reached)
-            ]
+            for target in sorted(targets - self.reached):
+                what = (
+                    f"{_FIT}; vl.run(handler, [...]) shows what it takes."
+                    if target in own or not handler.sources
+                    else f"The handler sets it nowhere: write context.set_outcome({target!r}, ...), or specify it, World(truth=)."
+                )
+                found.append(
+                    f"No session reached {target!r}, the target of the test {test!r}: nothing can be decided by it. {what}"
+                )
         return found
 
     def _silent(self, handler: Handler) -> list[str]:

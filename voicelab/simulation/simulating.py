@@ -262,7 +262,7 @@ class _Totals:
 
     def remarks(self) -> list[str]:
         """Return what should be said of the run, a sentence each."""
-        return [*self._findings.remarks(self._options), *self._findings.unreached_targets()]
+        return [*self._findings.remarks(self._options), *self._findings.unreached_targets(self._options.handler)]
 
     def manifest(self) -> dict[str, Any]:
         world, findings = self._options.world, self._findings
