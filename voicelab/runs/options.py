@@ -65,7 +65,8 @@ def forced_variants(variants: Mapping[str, str] | None) -> dict[str, str]:
 
 def _checked_configuration(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     known = inspect.signature(sdk.Configuration).parameters
-    for key in given if isinstance(given, Mapping) else ():
+    named = isinstance(given, Mapping) and all(isinstance(key, str) for key in given)
+    for key in given if named and given else ():
         if key not in known:
             raise InputError(
                 f"configuration has the key {shown(key)}, which the SDK's Configuration doesn't know.{did_you_mean(key, known)} "
