@@ -1,6 +1,7 @@
 """What `vl.personas.fit` returns: the temperaments fitted to an agent, and a card of what the agent asks and they answer."""
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 _SHOWN = ("cooperative", "impatient", "hesitant")
 _MOST_ANSWERS = 4
 _NOT_FOUND = "not found"
+# A red that is read on white and on black alike.
+_STYLE = (
+    "<style>.vl-fitted{font:13px/1.5 system-ui,sans-serif;max-width:980px}"
+    ".vl-fitted table{border-collapse:collapse;margin:8px 0;font-size:13px;width:100%}"
+    ".vl-fitted td,.vl-fitted th{text-align:left;vertical-align:top;padding:5px 14px 5px 0;background:none;border:0;"
+    "border-bottom:1px solid color-mix(in srgb,currentColor 15%,transparent)}"
+    ".vl-fitted td:first-child{min-width:180px;font-weight:500}.vl-fitted th{font-weight:600}"
+    ".vl-fitted .kind{font-weight:400;opacity:.7;font-size:12px;white-space:nowrap}"
+    ".vl-fitted .lost{color:#d1403a;font-weight:600}"
+    ".vl-fitted .more{opacity:.85;font-size:12.5px}</style>"
+)
 
 
 @dataclass(frozen=True)
@@ -125,38 +137,40 @@ class FittedPersonas(Personas):
         return "\n".join([*lines, "", *self._sentences()])
 
     def _repr_html_(self) -> str:
-        left = "style='text-align:left;vertical-align:top;padding:3px 12px 3px 0'"
-        heads = "".join(f"<th {left}>{head}</th>" for head in ("the agent asks", "for", *_SHOWN))
-        rows = "".join(self._row(question, left) for question in self._shown)
+        heads = "<th>the agent asks</th><th>for</th>" + "".join(f"<th>{name}{self._far(name)}</th>" for name in _SHOWN)
+        rows = "".join(self._row(question) for question in self._shown)
         sentences = "".join(f"<div>{html.escape(sentence)}</div>" for sentence in self._sentences())
         return (
-            f"<div style='font:13px/1.5 system-ui,sans-serif;max-width:980px'><b>Personas fitted to "
-            f"{html.escape(self.handler)}</b><table style='border-collapse:collapse;margin:6px 0'><thead><tr>{heads}</tr>"
-            f"</thead><tbody>{rows}</tbody></table><div style='opacity:.85'>{sentences}</div></div>"
+            f"{_STYLE}<div class='vl-fitted'><b>Personas fitted to {html.escape(self.handler)}</b>"
+            f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><div class='more'>{sentences}</div></div>"
         )
 
-    def _row(self, question: Question, left: str) -> str:
-        cells = [question.prompt.text or "(the agent waits)", question.prompt.kind]
-        shown = "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in cells)
+    def _far(self, name: str) -> str:
+        own = self.reached.get(name)
+        return "" if own is None else f"<br><span class='kind'>{own.reached} of {own.sessions} come through</span>"
+
+    def _row(self, question: Question) -> str:
+        text = html.escape(question.prompt.text or "(the agent waits)")
+        shown = f"<td>{text}</td><td class='kind'>{question.prompt.kind}</td>"
         for name in _SHOWN:
             answer = self._answer(name, question)
-            # A red that is read on white and on black alike.
-            text = f"<span style='color:#d1403a'>{answer}</span>" if answer == _NOT_FOUND else html.escape(answer)
-            shown += f"<td {left}>{text}</td>"
+            lost = " class='lost'" if answer == _NOT_FOUND else ""
+            shown += f"<td{lost}>{html.escape(answer)}</td>"
         return f"<tr>{shown}</tr>"
 
 
 def _in_words(choice: Choice) -> str:
     weights: dict[str, float] = {}
     for item, weight in choice.weights:
-        said: str = answer_in_words(item)
+        # Ways of saying one thing: "small", "small please"; "um, small", "I think small".
+        said = re.sub(r"^I think ", "um, ", answer_in_words(item).removesuffix(" please"))
         weights[said] = weights.get(said, 0.0) + weight
     total = sum(weights.values())
     ranked = sorted(weights.items(), key=lambda pair: -pair[1])
     if len(ranked) == 1:
         return ranked[0][0]
-    more = f", {len(ranked) - _MOST_ANSWERS} more" if len(ranked) > _MOST_ANSWERS else ""
-    return ", ".join(f"{said} {weight / total:.0%}" for said, weight in ranked[:_MOST_ANSWERS]) + more
+    more = f" · {len(ranked) - _MOST_ANSWERS} more" if len(ranked) > _MOST_ANSWERS else ""
+    return " · ".join(f"{said} {100 * weight / total:.0f} %" for said, weight in ranked[:_MOST_ANSWERS]) + more
 
 
 def _count(n: int, what: str) -> str:

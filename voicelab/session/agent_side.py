@@ -99,7 +99,7 @@ class AgentSide:
         if task is None:
             self._record_only(event, turn, task)
         else:
-            self._host.unreceived(event.name, task)
+            self._recorder.tell("unreceived", event.name, task)
             self._record(self._now(), turn, event, task, event.data | {"received": False})
 
     def _record_only(self, event: sdk.Event, turn: int, task: str | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from voicelab.base.errors import ForcedVariantError
 from voicelab.base.masking import Masker
-from voicelab.base.records import Aside, Label, PortabilityNote, Row, table_row, unwritten_value
+from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
 from voicelab.decision.rules import StopRule, why_unmet
 from voicelab.runtime import sdk
@@ -154,7 +154,6 @@ class SessionHost:
     """
 
     __slots__ = (
-        "_aside",
         "_asked",
         "_clock",
         "_date",
@@ -206,7 +205,6 @@ class SessionHost:
         self._random: random.Random | None = None
         self._printed = ""
         self._asked: dict[str, str] = {}
-        self._aside: list[Aside] = []
         self._dated_s, self._date = -1.0, ""
 
     @property
@@ -295,21 +293,6 @@ class SessionHost:
         if name not in self._asked:
             at = users_frame(frame)
             self._asked[name] = "" if at is None else f"{file_name(at.f_code.co_filename)}:{at.f_lineno}"
-
-    def unreceived(self, event: str, task: str) -> None:
-        """Remember a task's custom event, which reaches nobody."""
-        self._tell(("unreceived", event, task))
-
-    def _tell(self, aside: Aside) -> None:
-        aside = tuple(map(self.recorder.masked, aside))
-        if aside not in self._aside:
-            self._aside.append(aside)
-
-    def asides(self, stored: Mapping[str, Any]) -> list[Aside]:
-        """Return what the run's author should know, given what the handler has stored by the end."""
-        for key, where in self._asked.items():
-            self._tell(("stored", key) if key in stored else ("asked", key, where))
-        return self._aside
 
     def failed(self, error: BaseException) -> None:
         """Record an exception of the handler, or of the session itself.

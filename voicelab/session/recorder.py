@@ -11,7 +11,7 @@ import orjson
 
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
-from voicelab.base.records import EventRow, Label, Row, table_row
+from voicelab.base.records import Aside, EventRow, Label, Row, table_row
 
 
 class Recorder:
@@ -21,12 +21,13 @@ class Recorder:
         masker: Masks what must not appear in any row.
     """
 
-    __slots__ = ("_masker", "_masks", "error", "events", "exposures", "metrics", "n_errors")
+    __slots__ = ("_masker", "_masks", "aside", "error", "events", "exposures", "metrics", "n_errors")
 
     def __init__(self, masker: Masker) -> None:
         self.events: list[EventRow] = []
         self.metrics: list[Row] = []
         self.exposures: list[Row] = []
+        self.aside: list[Aside] = []
         self.n_errors = 0
         self.error: str | None = None
         self._masker = masker
@@ -75,6 +76,12 @@ class Recorder:
             tags=self.text(tags),
         )
         self.metrics.append(row)
+
+    def tell(self, *aside: str) -> None:
+        """Keep what the run's author should know and no row says, once."""
+        masked = tuple(map(self.masked, aside))
+        if masked not in self.aside:
+            self.aside.append(masked)
 
     def text(self, value: Any) -> str:
         """Return a value as JSON text, masked."""

@@ -315,7 +315,7 @@ class Session(SessionEffects):
         for name, value in surroundings.outcomes(variants):
             if name not in experiments.outcomes:
                 experiments.add_manual_outcome(name, "boolean" if isinstance(value, bool) else "float")
-                self._tell(("made_up", name))
+                self.recorder.tell("made_up", name)
             elif name in experiments.written and (own := experiments.get_outcome(name)) != value:
                 # The conversation may say the opposite of the outcome: whoever reads it must know why.
                 facts = {"outcome": name, "value": value, "handler": own}
@@ -355,6 +355,8 @@ class Session(SessionEffects):
 
     def _rows(self) -> SessionRows:
         recorder, context, settings = self.recorder, self.context, self.settings
+        for key, where in self._asked.items():
+            recorder.tell(*(("stored", key) if key in context.data else ("asked", key, where)))
         session = table_row(
             "sessions",
             run_id=settings.run_id,
@@ -383,7 +385,7 @@ class Session(SessionEffects):
             recorder.exposures,
             self.outcome_rows(context),
             recorder.metrics,
-            self.asides(context.data) if self._asked or self._aside else (),
+            recorder.aside,
         )
 
 
