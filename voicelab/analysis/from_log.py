@@ -91,7 +91,11 @@ def from_log(
     source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
     # Of logs before there was `truth` it is known only that there was some.
     specified = log.manifest.get("truth", {}).get(test, ())
-    if outcome in specified or ("truth" not in log.manifest and log.manifest.get("has_truth")):
+    if (
+        outcome in specified
+        or str(outcome).partition("=")[0] in specified
+        or ("truth" not in log.manifest and log.manifest.get("has_truth"))
+    ):
         source += ", effects you specified"
     arms: npt.NDArray[np.integer] = _arms(test, random, shares)
     units = None if unit is None else units_of(reading.units(unit), unit, warnings)
