@@ -68,6 +68,7 @@ def fitted():
         ("Okay. And your email?", "email", ()),
         ("Can you spell your last name?", "name", ()),
         ("Press any key to go on.", "keypad", ("1",)),
+        ("How likely are you to come back? Press a key from 0 to 9.", "scale", ("0", "9")),
         ("Please describe what is wrong.", "open", ()),
         ("One moment, I'm placing your order.", "wait", ()),
         ("Thank you for calling. Goodbye!", "farewell", ()),

@@ -58,6 +58,11 @@ def candidates(prompt: Prompt, vocabulary: Sequence[str]) -> dict[Answer, int]:
     elif prompt.kind != "open":
         words = words[:_FEW_VOCABULARY]
     ranked = [(answer, ASKED) for answer in asked]
+    if prompt.kind == "choice":
+        # "Would you like a small or a large one?" may also be answered by yes.
+        ranked += [
+            (Say(word), LISTENED_FOR) for word in (*(choice.split()[0] for choice in prompt.choices), "yes", "no")
+        ]
     ranked += [
         (Say(word), ASKED if prompt.kind in {"open", "code"} and _about(word, prompt) else LISTENED_FOR)
         for word in words
@@ -110,7 +115,7 @@ def _typed(prompt: Prompt) -> list[Answer]:
     if prompt.kind == "code" and length:
         return [Say(_digits(length)), Press(_digits(length))]
     if prompt.kind == "choice":
-        return [*map(Say, choices), *(Say(choice.split()[0]) for choice in choices), Say("yes"), Say("no")]
+        return [*map(Say, choices)]
     return [Say(text) for text in _SAMPLES.get(prompt.kind, ())]
 
 

@@ -170,14 +170,20 @@ class _Exploration:
         self._judge(prompt, heard.text)
         if heard.timeouts >= _PATIENCE or len(self.steps) >= _MOST_STEPS:
             return HangUp()
-        before = self._evidence.questions[self.steps[-1].key] if self.steps and not self.steps[-1].understood else None
-        question = self._evidence.question(prompt, before if sounds_lost(heard.text) else None)
+        again = sounds_lost(heard.text) and not self._last_understood
+        # "That number seems too short." asks for nothing, and may wait for the answer to what was asked before.
+        before = self.steps[-1].key if self.steps and (again or prompt.kind == "statement") else None
+        question = self._evidence.question(prompt, None if before is None else self._evidence.questions[before])
         avoided = [step.answer for step in self.steps if step.key == prompt.key and not step.understood]
         answer = question.choose(self._rng, avoided, self._evidence.best_elsewhere)
         self.steps.append(Step(prompt.key, answer))
         if isinstance(answer, Say):
             self._said.append(answer.text)
         return answer
+
+    @property
+    def _last_understood(self) -> bool:
+        return bool(self.steps and self.steps[-1].understood)
 
     def interrupts_after(self) -> None:
         """Hear every answer out."""

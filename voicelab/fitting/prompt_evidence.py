@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from voicelab.callers.actions import Silence
 from voicelab.fitting.answers import ASKED, Answer, candidates
 from voicelab.fitting.prompts import Prompt
 
@@ -155,8 +156,8 @@ class PromptEvidence:
 
         Args:
             prompt: The prompt.
-            again: What was asked before, if the agent says that it has not understood the answer: it is worth the same again,
-                however little the prompt itself says ("Once more, please").
+            again: What was asked before, if the same answers may be wanted again, however little the prompt itself says: "Once
+                more, please", "That is too short".
         """
         found = self.questions.get(prompt.key)
         if found is None:
@@ -164,7 +165,8 @@ class PromptEvidence:
             ranks = dict.fromkeys(own, 0) or candidates(prompt, self._vocabulary)
             if again is not None and not own:
                 before = {answer: rank for answer, rank in again.ranks.items() if rank == ASKED}
-                ranks = before | {answer: rank for answer, rank in ranks.items() if answer not in before}
+                silent = {answer: rank for answer, rank in ranks.items() if isinstance(answer, Silence)}
+                ranks = silent | before | {answer: rank for answer, rank in ranks.items() if answer not in before}
             found = Question(prompt, {answer: Tried() for answer in ranks}, ranks, given=bool(own))
             self.questions[prompt.key] = found
         return found

@@ -29,7 +29,7 @@ _KEY = r"(\d|\*|#|zero|one|two|three|four|five|six|seven|eight|nine|star|asteris
 _PRESS = re.compile(
     rf"\b(?:press|dial|hit|push|enter|key|type)\s+(?:the\s+)?(?:number\s+|key\s+)?{_KEY}(?![\w-])", re.IGNORECASE
 )
-_KEY_FOR = re.compile(rf"(?<![\w-]){_KEY}\s+(?:for|to)\s+", re.IGNORECASE)
+_KEY_FOR = re.compile(rf"(?<![\w-]){_KEY}\s+(?:for|to)\s+(?!(?:\d|zero|one|two|five|nine|ten)\b)", re.IGNORECASE)
 _LENGTH = re.compile(r"\b(\d{1,2}|three|four|five|six|seven|eight|nine|ten)[- ]digits?\b", re.IGNORECASE)
 _DIGITS = re.compile(r"\b(enter|key in|type)\b.*\b(number|code|pin|id|digits|date)\b", re.IGNORECASE)
 _SCALE = re.compile(
@@ -77,7 +77,7 @@ _NOT_UNDERSTOOD = re.compile(
     r"\b(sorry|pardon|apolog\w+|invalid|didn'?t (get|catch|understand|hear|recogni[sz]e)|did not (get|catch|understand|hear)|"
     r"(don'?t|can'?t|cannot|couldn'?t|do not|could not) (understand|recogni[sz]e|help|find|process)|try again|once more|"
     r"say (that|it) again|repeat|doesn'?t look|that'?s not|(?:i|we) need an?\b|wrong|not (a )?valid|isn'?t (a )?valid|"
-    r"not an option|please (choose|select) (one|from)|unknown)\b",
+    r"not an option|please (choose|select) (one|from)|unknown|use (the|your) (key|tele|phone)\w*)\b",
     re.IGNORECASE,
 )
 _JOINING = re.compile(
@@ -96,7 +96,8 @@ _LEAD_IN = re.compile(
 )
 _OFFERS = re.compile(
     r"\b(?:we have|i have|there is|there are|we offer|i offer|help (?:you )?with|options are|choose from|pick from|such as|"
-    r"including|ask about|ask me about|i can|we can)\s+([^.?!;:]*?(?:,|\band\b|\bor\b)[^.?!;:]*)",
+    r"including|i handle|we handle|we sell|we do|ask about|ask me about|i can|we can)\s+"
+    r"([^.?!;:]*?(?:,|\band\b|\bor\b)[^.?!;:]*)",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\s*,?\s+or\s+|\s*/\s*", re.IGNORECASE)

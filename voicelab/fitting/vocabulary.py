@@ -93,4 +93,11 @@ def _texts(node: ast.AST | None) -> list[str]:
 
 def _could_be_said(word: str) -> bool:
     plain = len(word) <= _MOST_CHARACTERS and len(word.split()) <= _MOST_WORDS
-    return plain and word.lower() not in _NOT_SAID and bool(re.fullmatch(r"[\w' .,&+-]+", word)) and "_" not in word
+    # What ends like a sentence is said by the agent.
+    return (
+        plain
+        and word[-1:].isalnum()
+        and word.lower() not in _NOT_SAID
+        and bool(re.fullmatch(r"[\w' .,&+-]+", word))
+        and "_" not in word
+    )
