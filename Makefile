@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := engine services scale calibration analysis speech console talk
 
-.PHONY: demo test lint format bench bench-quick lab clean
+.PHONY: demo test lint format bench bench-quick lab pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/voicelab demo
@@ -32,6 +32,10 @@ bench-quick: bench
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/01_talk.ipynb
+
+# The README's pictures, from fixed seeds; needs Chromium.
+pictures: $(VENV)/.installed-test
+	$(BIN)/python docs/pictures/draw.py
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

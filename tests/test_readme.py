@@ -9,15 +9,20 @@ ROOT = Path(__file__).parent.parent
 CELL = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def test_the_readmes_cells_run_in_order(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_readmes_cells_run_in_order_from_any_folder(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
     cells = CELL.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(cells) == 3
+    assert len(cells) == 4
     namespace = {"__name__": "readme"}
     for cell in cells:
         exec(compile(cell, "README.md", "exec"), namespace)
     assert namespace["result"].decision.should_stop in {True, False}
     assert len(namespace["log"].sessions()) == 2_000
+    assert "https://api.primvoices.com" in capsys.readouterr().out
+    assert all(
+        (ROOT / picture).exists()
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    )
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)

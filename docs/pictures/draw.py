@@ -1,10 +1,13 @@
 """Draws the README's pictures from fixed seeds: `make pictures`. Needs Chromium."""
 
+import io
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 import voicelab as vl
 
@@ -12,7 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 import browser_page  # noqa: E402 - the tests' bare page, which shows the console without a kernel
 
@@ -44,17 +47,24 @@ def draw_console(browser: "Browser") -> None:
             {"k": "all", "state": browser_page.live(state, latency=state["latency"]), "events": events},
         )
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        page.locator("main").screenshot(path=HERE / "console.png")
+        save(page, "console.png")
 
 
 def draw_card(browser: "Browser") -> None:
     """Draw the card of the README's test."""
     log = vl.simulate(
-        "clinic", CALLERS, sessions=2_000, seed=7, world=vl.World(recognition_errors=0.05, truth=TRUTH), progress=False
+        "clinic", CALLERS, sessions=4_000, seed=7, world=vl.World(recognition_errors=0.05, truth=TRUTH), progress=False
     )
     page = browser.new_page(viewport={"width": WIDTH, "height": 900}, device_scale_factor=SHARPNESS)
-    page.set_content(f"<body style='margin:12px'><main>{vl.analyze(log, 'greeting')._repr_html_()}</main></body>")
-    page.locator("main").screenshot(path=HERE / "card.png")
+    shown = vl.analyze(log, "greeting")._repr_html_()
+    page.set_content(f"<body style='margin:12px'><main style='width:fit-content'>{shown}</main></body>")
+    save(page, "card.png")
+
+
+def save(page: "Page", name: str) -> None:
+    """Write what the page shows, in few colours: a picture of letters needs no more, and the file stays small."""
+    drawn = Image.open(io.BytesIO(page.locator("main").screenshot()))
+    drawn.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
 
 
 if __name__ == "__main__":
