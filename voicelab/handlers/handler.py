@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.masking import hiding
 from voicelab.base.records import PortabilityNote
-from voicelab.handlers.notes import count_of, notes_html, tell
+from voicelab.handlers.notes import count_of, notes_html, show_notes
 from voicelab.handlers.project import Variables
 from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
@@ -106,7 +106,7 @@ class Handler:
 
     def tell_notes(self) -> None:
         """Say what is spelled differently by the SDK, all in one, and each note once: called when a run has ended."""
-        tell(self.name, self.new_notes())
+        show_notes(self.name, self.new_notes())
 
     def new_notes(self) -> list[PortabilityNote]:
         """Return the notes that nobody has seen, and count them as seen."""

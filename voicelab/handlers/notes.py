@@ -49,7 +49,7 @@ def count_of(notes: Sequence[PortabilityNote]) -> str:
     return f"{words}, {which} would fail on the platform"
 
 
-def tell(name: str, notes: Sequence[PortabilityNote]) -> None:
+def show_notes(name: str, notes: Sequence[PortabilityNote]) -> None:
     """Say once what a handler spells differently from the SDK: a folded table in a notebook, else one warning."""
     if not notes:
         return

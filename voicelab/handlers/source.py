@@ -104,7 +104,7 @@ def prepare(text: str, place: Place, note: Note, *, strict: bool, entry: bool) -
     if margin:
         _register(text, place)
         note(_margin_note(text, margin, place))
-    spellings.led(tree, place.file, note)
+    spellings.lead_imports(tree, place.file, note)
     is_fragment = entry and _is_fragment(tree)
     if is_fragment:
         note(_fragment_note(tree, place))

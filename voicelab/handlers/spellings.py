@@ -24,7 +24,7 @@ _SPELLINGS: dict[tuple[str, str | None], tuple[str, str, str]] = {
 }
 
 
-def led(tree: ast.Module, file: str, note: Note) -> None:
+def lead_imports(tree: ast.Module, file: str, note: Note) -> None:
     """Lead the imports of a tree that the SDK lacks to where their names are, in place, with a note for each line.
 
     Args:

@@ -1,0 +1,81 @@
+"""The `voicelab` command.
+
+In comes a command line; out go text and an exit code.
+
+- `sessions` has `demo`, `run` and `simulate`, `decisions` has `analyze`, `platform` has `import` and `call`.
+- `arguments` is what they have in common.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+
+from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
+from voicelab.base.version import __version__
+from voicelab.cli.decisions import add_analyze
+from voicelab.cli.platform import add_call, add_import
+from voicelab.cli.sessions import add_demo, add_run, add_simulate
+
+EXAMPLES = """examples:
+  voicelab demo
+  voicelab run data/agents/clinic --say "hello" --say "yes please"
+  voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
+  voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
+  voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
+  voicelab analyze runs/clinic greeting
+  voicelab call AGENT_ID +14155550123
+"""
+
+# Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
+FAILED, INTERRUPTED = 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: The command line after the program's name; None for the process's own.
+    """
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(_unknown(options.parser, unknown))
+    try:
+        with warnings.catch_warnings():
+            # The commands count portability notes themselves, and list them where that is asked for.
+            warnings.simplefilter("ignore", GuideCompatWarning)
+            options.command(options)
+    except VoicelabError as error:
+        message = " ".join(str(error).split())
+        sys.stderr.write(f"voicelab: {message}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voicelab",
+        description="The notebook lab for VoiceRun voice agents.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"voicelab {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_demo(commands)
+    add_run(commands)
+    add_simulate(commands)
+    add_analyze(commands)
+    add_import(commands)
+    add_call(commands)
+    return parser
+
+
+def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
+    """Return what is wrong with arguments that a command doesn't know, with the nearest that it does."""
+    options = [option for action in parser._actions for option in action.option_strings]
+    near = next((hint for a in arguments if a.startswith("-") if (hint := did_you_mean(a, options))), "")
+    return f"there is no {' '.join(arguments)}.{near}"

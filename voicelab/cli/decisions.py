@@ -1,0 +1,70 @@
+"""The command that decides: `analyze`."""
+
+import argparse
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from voicelab.base.errors import InputError
+from voicelab.cli.arguments import command, say, weights
+
+if TYPE_CHECKING:
+    from voicelab.cli.arguments import Commands
+
+
+def add_analyze(commands: "Commands") -> None:
+    """Add `analyze`."""
+    parser = command(
+        commands, "analyze", _analyze, "Decide a test of a log.", "voicelab analyze runs/first greeting_variant"
+    )
+    parser.add_argument("log", metavar="LOG", help="folder of the log")
+    parser.add_argument(
+        "test", metavar="TEST", nargs="?", help="name of the test; may be left out if there is only one"
+    )
+    parser.add_argument(
+        "--outcome",
+        metavar="NAME",
+        action="append",
+        help="outcome to judge by (default: the test's own target); repeated, the first decides and the others are reported",
+    )
+    parser.add_argument(
+        "--method",
+        choices=["auto", "horizon", "e-process", "fixed"],
+        default="auto",
+        help="auto holds at every look; fixed holds for one look alone",
+    )
+    parser.add_argument("--by", metavar="COLUMN", help="report segments of a column of the sessions")
+    parser.add_argument(
+        "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
+    )
+    parser.add_argument("--unit", metavar="NAME", help="what sessions belong to, such as caller_id, if some call again")
+    parser.add_argument("--html", metavar="FILE", help="write the result card there, as a page of its own")
+    parser.add_argument(
+        "--plot",
+        metavar="KIND=FILE",
+        action="append",
+        default=[],
+        help="draw the result (confidence=way.png, difference, variants, shares, ...); may be repeated",
+    )
+    parser.add_argument("--weights", metavar="JSON", help='where the log doesn\'t say them: \'{"a": 0.5, "b": 0.5}\'')
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _analyze(options: argparse.Namespace) -> None:
+    import voicelab as vl
+    from voicelab.plots.to_file import plot_to_file
+
+    log = vl.open_log(options.log)
+    asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail, "unit": options.unit}
+    asked["weights"] = weights(options)
+    result = vl.analyze(log, options.test, **asked)
+    if options.method != "auto":
+        result = vl.analyze(log, options.test, rule=dataclasses.replace(result.rule, method=options.method), **asked)
+    if options.html:
+        result.to_html(options.html)
+    for given in options.plot:
+        kind, equals, path = given.partition("=")
+        if not equals or not path:
+            raise InputError(f"--plot {given}: must be KIND=FILE, e.g. confidence=confidence.png.")
+        plot_to_file(result, kind, path)
+    say(json.dumps(result.to_json(), indent=2) if options.json else str(result))

@@ -1,0 +1,91 @@
+"""The commands that have to do with the platform: `import` its exports, `call` somebody."""
+
+import argparse
+import json
+import warnings
+from typing import TYPE_CHECKING
+
+from voicelab.cli.arguments import command, parameters, say, weights
+
+if TYPE_CHECKING:
+    from voicelab.cli.arguments import Commands
+
+
+def add_import(commands: "Commands") -> None:
+    """Add `import`."""
+    parser = command(
+        commands, "import", _import, "Read exports of VoiceRun into a log.", "voicelab import exports/ --log runs/live"
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="export, folder of exports or glob")
+    parser.add_argument("--log", metavar="FOLDER", required=True, help="folder of the log to be written")
+    parser.add_argument(
+        "--weights", metavar="JSON", help='where no export says them: \'{"greeting": {"a": 0.5, "b": 0.5}}\''
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a log that is there")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from voicelab import voicerun
+
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        log = voicerun.read(options.files, options.log, weights=weights(options), overwrite=options.overwrite)
+    for warning in noted:
+        say(f"! {warning.message}")
+    counts = ", ".join(f"{n:,} {assignment}" for assignment, n in log.manifest["exposures"].items()) or "no test"
+    say(
+        f"{log.manifest['sessions']:,} sessions from {len(log.manifest['imports']):,} files in {options.log} ({counts})"
+    )
+
+
+def add_call(commands: "Commands") -> None:
+    """Add `call`."""
+    parser = command(
+        commands,
+        "call",
+        _call,
+        "Preview an outbound phone call; place it once it is confirmed.",
+        'voicelab call AGENT_ID +14155550123 --parameters \'{"customerName": "Alice"}\'',
+    )
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
+    parser.add_argument("number", metavar="NUMBER", help="the number to dial, e.g. +14155550123")
+    parser.add_argument(
+        "--environment", metavar="NAME", help="the environment to run the agent in (default production)"
+    )
+    parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
+    parser.add_argument("--entrypoint", action="store_true", help="AGENT is the id of an entrypoint")
+    parser.add_argument("--track", metavar="NAME", help="release track of an entrypoint")
+    parser.add_argument("--release", metavar="ID", help="release of an entrypoint")
+    parser.add_argument("--journal", metavar="FILE", help="where calls are noted (default voicerun-calls.jsonl)")
+    parser.add_argument("--call-id", metavar="ID", help="an id of your own: the same one is never called twice")
+    parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
+    parser.add_argument("--curl", action="store_true", help="print the request as curl, and send nothing")
+    parser.add_argument("--yes", action="store_true", help="call without asking")
+
+
+def _call(options: argparse.Namespace) -> None:
+    from voicelab import voicerun
+    from voicelab.voicerun.asking import can_ask
+
+    # The key has no option of its own: the list of processes and the shell's history would show it.
+    named = {"environment": options.environment} if options.environment is not None else {}
+    call = voicerun.outbound_call(
+        None if options.entrypoint else options.agent,
+        options.number,
+        parameters=parameters(options),
+        base_url=options.base_url,
+        entrypoint_id=options.agent if options.entrypoint else None,
+        track=options.track,
+        release_id=options.release,
+        journal=options.journal,
+        call_id=options.call_id,
+        **named,
+    )
+    if options.curl:
+        say(call.curl)
+        return
+    say(f"{call}\n")
+    if options.yes or can_ask():
+        say(f"{json.dumps(call.send(confirmed=options.yes), indent=2, ensure_ascii=False)}")
+    else:
+        say("Nothing was sent: nobody can be asked here. Add --yes to call.")

@@ -1,0 +1,216 @@
+"""The commands that hold sessions: `demo`, `run`, `simulate`."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.cli.arguments import command, parameters, say
+from voicelab.handlers.notes import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voicelab.base.accepted_types import LogLike
+    from voicelab.base.records import PortabilityNote
+    from voicelab.callers import CallerLike
+    from voicelab.cli.arguments import Commands
+
+
+def add_demo(commands: "Commands") -> None:
+    """Add `demo`."""
+    parser = command(
+        commands, "demo", _demo, "Talk to a sample agent, simulate its callers, decide its test.", "voicelab demo"
+    )
+    parser.add_argument("-n", "--sessions", type=int, default=10_000, help="sessions to simulate (default 10000)")
+    parser.add_argument("--log", metavar="FOLDER", help="keep the log there (default: a temporary folder)")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    import voicelab as vl
+    from voicelab.handlers.samples import sample
+
+    # The sample itself, also where somebody has a folder of that name.
+    handler = vl.load_handler(sample("agents/clinic"))
+    say(f"1. A conversation with {handler.name}\n")
+    say(f"{vl.run(handler, ['hello', vl.silence(6), 'I would like an appointment', 'yes please'], seed=1)}\n")
+    callers = vl.mix((vl.personas.cooperative, 0.5), (vl.personas.hesitant, 0.3), (vl.personas.impatient, 0.2))
+    say(f"2. {options.sessions:,} sessions with three kinds of caller: {callers.name}\n")
+    log = vl.simulate(
+        handler,
+        callers,
+        sessions=options.sessions,
+        seed=7,
+        log=options.log,
+        world=vl.World(recognition_errors=0.05, truth={"greeting": {"booked": DEMO_TRUTH}}),
+        overwrite=options.log is not None,
+    )
+    say(f"\n{_counts(log)}\n")
+    say("3. Its test\n")
+    say(f"{vl.analyze(log, 'greeting')}")
+
+
+DEMO_TRUTH = {"formal": 0.30, "casual": 0.36, "friendly": 0.30}
+
+
+def add_run(commands: "Commands") -> None:
+    """Add `run`."""
+    parser = command(
+        commands, "run", _run, "Run one conversation and print it.", 'voicelab run handler.py --say "hello" --say "bye"'
+    )
+    _add_handler(parser)
+    parser.add_argument("--say", metavar="TEXT", action="append", default=[], help="a caller's text; may be repeated")
+    parser.add_argument("--script", metavar="FILE", help="a JSON array of texts")
+    parser.add_argument("--html", metavar="FILE", help="write conversation and timeline there, as a page of its own")
+    parser.add_argument("--json", action="store_true", help="print the events as JSON lines")
+
+
+def _run(options: argparse.Namespace) -> None:
+    import voicelab as vl
+
+    if options.say and options.script:
+        raise InputError("Give --say or --script, not both.")
+    handler = vl.load_handler(options.handler, strict=options.strict)
+    record = vl.run(
+        handler,
+        vl.Script.load(options.script) if options.script else options.say,
+        seed=options.seed,
+        parameters=parameters(options),
+        variables=options.variables,
+        environment=options.environment,
+        variants=_variants(options),
+    )
+    if options.html:
+        record.to_html(options.html)
+    if options.json:
+        for event in record.events:  # type: ignore[union-attr]  # one record, since no variants='each' is asked for
+            say(json.dumps(asdict(event), default=str, ensure_ascii=False))
+    else:
+        say(str(record))
+        _say_notes(record.notes, options)  # type: ignore[union-attr]  # as above
+
+
+def add_simulate(commands: "Commands") -> None:
+    """Add `simulate`."""
+    parser = command(
+        commands,
+        "simulate",
+        _simulate,
+        "Simulate sessions and log them.",
+        "voicelab simulate handler.py -n 10000 --seed 7 --log runs/first",
+    )
+    _add_handler(parser)
+    parser.add_argument("-n", "--sessions", type=int, default=10_000, help="how many (default 10000)")
+    parser.add_argument("--log", metavar="FOLDER", required=True, help="folder of the log")
+    parser.add_argument(
+        "--caller",
+        metavar="NAME[=WEIGHT]",
+        action="append",
+        default=[],
+        help="a stock persona; may be repeated (default: cooperative)",
+    )
+    parser.add_argument("--script", metavar="FILE", help="a JSON array of texts that each caller goes through")
+    parser.add_argument("--workers", type=int, help="child processes (default: one a processor)")
+    parser.add_argument("--no-stopping", action="store_true", help="let tests run on past their own stop")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished log")
+    parser.add_argument("--overwrite", action="store_true", help="replace another log")
+    parser.add_argument("--html", metavar="FILE", help="write the log's facts and pictures there, as a page of its own")
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    import voicelab as vl
+
+    handler = vl.load_handler(
+        options.handler,
+        strict=options.strict,
+        variables=options.variables,
+        environment=options.environment or "development",
+    )
+    log = vl.simulate(
+        handler,
+        _callers(options),
+        sessions=options.sessions,
+        seed=options.seed,
+        log=options.log,
+        parameters=parameters(options),
+        variants=_variants(options),
+        stopping=not options.no_stopping,
+        workers=options.workers,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+    )
+    say(f"{log!r}\n{_counts(log)}")
+    _say_notes(handler.note_list, options)
+    if options.html:
+        log.to_html(options.html)
+
+
+def _callers(options: argparse.Namespace) -> "CallerLike":
+    import voicelab as vl
+
+    if options.script and options.caller:
+        raise InputError("Give --caller or --script, not both.")
+    if options.script:
+        return vl.Script.load(options.script)
+    pairs = []
+    for given in options.caller or ["cooperative"]:
+        name, _, weight = given.partition("=")
+        persona = next((persona for persona in vl.personas if persona.name == name), None)
+        if persona is None:
+            names = [persona.name for persona in vl.personas]
+            raise InputError(
+                f"--caller {name}: there is no such persona. There are: {', '.join(names)}.{did_you_mean(name, names)}"
+            )
+        pairs.append((persona, _number(f"--caller {given}", weight) if weight else 1.0))
+    return vl.mix(*pairs)
+
+
+def _add_handler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("handler", metavar="HANDLER", help="a handler.py or a project folder")
+    parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default 0)")
+    parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
+    parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
+    parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")
+    parser.add_argument("--variables", metavar="FILE", help="a .env file")
+    parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
+    parser.add_argument(
+        "--variant", metavar="TEST=VARIANT", action="append", default=[], help="force a variant; may be repeated"
+    )
+
+
+def _counts(log: "LogLike") -> str:
+    sessions = log.sessions()
+    by_caller = sessions.groupby("caller", observed=True).agg(
+        sessions=("session_id", "size"),
+        turns=("n_turns", "mean"),
+        seconds=("duration_s", "mean"),
+        errors=("n_errors", "sum"),
+    )
+    statuses = ", ".join(f"{n:,} {status}" for status, n in sessions["status"].value_counts().items())
+    return f"{by_caller.round(1).to_string()}\n{statuses}"
+
+
+def _say_notes(notes: "Sequence[PortabilityNote]", options: argparse.Namespace) -> None:
+    if not notes:
+        return
+    say(f"    note  {count_of(notes)}{'' if options.notes else ' (--notes lists them)'}")
+    for note in notes if options.notes else ():
+        say(f"          {note}")
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{what}: {text!r} is no number.") from None
+
+
+def _variants(options: argparse.Namespace) -> dict[str, str] | None:
+    pairs = [given.partition("=") for given in options.variant]
+    for test, equals, variant in pairs:
+        if not (test and equals and variant):
+            raise InputError(f"--variant {test}{equals}{variant}: write TEST=VARIANT, e.g. greeting=formal.")
+    return {test: variant for test, _, variant in pairs} or None
