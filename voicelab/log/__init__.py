@@ -5,6 +5,7 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `schema` and `manifest` say what stands in it; `write` writes shards whole or not at all, `append` single sessions.
 - `read` is `Log`: frames by the SQL of `queries` over `database`'s connection, columns and single sessions from the files.
 - `failures` finds which sessions had errors, and the commonest of these.
+- `pictures` says what `Log.plot` draws, with `voicelab.plots`.
 - `late` keeps outcomes that become known after the sessions.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 """

@@ -26,7 +26,6 @@ from voicelab.record.session_record import SessionRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-    from voicelab.plots.of_log import LogFacts
     from voicelab.plots.result_like import AxesLike
 
 Rerun = Callable[[int, Mapping[str, int]], SessionRecord]
@@ -263,31 +262,13 @@ class Log:
         Raises:
             InputError: there is no such kind or test, or no session.
         """
+        from voicelab.log.pictures import facts_of
         from voicelab.plots.of_log import plot_log
-
-        return plot_log(self._facts(test), kind, ax)
-
-    def _facts(self, test: str | None) -> "LogFacts":
-        from voicelab.plots.of_log import LogFacts
 
         tests = self._tests
         if test is not None and test not in tests:
             raise unknown_name("test", test, tests)
-        named = test if test is not None else tests[0] if len(tests) == 1 else None
-        several = f" · test= tells variants apart: {', '.join(tests)}" if named is None and tests else ""
-        everyone = "all sessions"
-        values = {"test": named or "", "nothing": everyone if named is None else "no variant"}
-        sessions = self._frame(queries.FACTS, values)
-        found = list(sessions["variant"].unique())
-        groups = sorted(found, key=lambda name: (name == values["nothing"], name))
-        context = f"{self._count():,} sessions · {f'test {named}' if named else str(self.manifest.get('source', ''))}{several}"
-        return LogFacts(
-            sessions,
-            self._frame(queries.COMMON_ERRORS, values),
-            groups or [everyone],
-            context,
-            "variant" if named else "",
-        )
+        return plot_log(facts_of(test, tests, str(self.manifest.get("source", "")), self._frame), kind, ax)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the log's facts and its pictures as a page of their own, and return its path.
