@@ -9,7 +9,7 @@ from harness import agent, says
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.callers.actions import Press, Say
-from voicelab.fitting.answers import candidates
+from voicelab.fitting.candidates import candidates
 from voicelab.fitting.prompts import read_prompt, sounds_lost
 from voicelab.fitting.vocabulary import words_heard, words_of_pattern
 from voicelab.handlers import SourceText

@@ -726,6 +726,8 @@ def test_in_real_time_a_service_that_cannot_be_reached_gets_a_hint():
     message = vl.run(handler, [], clock="wall").errors[0].data["message"]
     assert message.startswith("ConnectError: ")
     assert 'http=vl.Http({"GET http://127.0.0.1:1/orders": {"ok": True}})' in message
+    message = vl.run(handler, [], http=vl.Http({"/orders": ConnectionError})).errors[0].data["message"]
+    assert message == "ConnectError: the stand-in refuses the connection"
 
 
 def test_a_library_that_is_awaited_is_not_said_to_block(monkeypatch):

@@ -2,7 +2,7 @@
 
 In comes a command line; out go text and an exit code.
 
-- `sessions` has `demo`, `run` and `simulate`, `decisions` has `analyze`, `platform` has `import` and `call`.
+- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`.
 - `arguments` is what they have in common.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.version import __version__
-from voicelab.cli.decisions import add_analyze
-from voicelab.cli.platform import add_call, add_import
-from voicelab.cli.sessions import add_demo, add_run, add_simulate
+from voicelab.cli.decision_commands import add_analyze
+from voicelab.cli.platform_commands import add_call, add_import
+from voicelab.cli.session_commands import add_demo, add_run, add_simulate
 
 EXAMPLES = """examples:
   voicelab demo

@@ -5,7 +5,7 @@ by the forms in which agents ask, every answer is tried, and what is understood 
 
 - `stock_personas`: `vl.personas` and its `fit`, from its arguments to the personas; open it first.
 - `prompts`: the agent's words read as a question, a menu of keys, a choice; `vocabulary`: what its source listens for.
-- `answers`: what may be answered to a prompt; `prompt_evidence`: what became of each answer, and what is tried next.
+- `candidates`: what may be answered to a prompt; `prompt_evidence`: what became of each answer, and what is tried next.
 - `exploring`: the conversations; `temperaments`: the personas made of what they found; `fitted`: these, and their card.
 """
 

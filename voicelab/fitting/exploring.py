@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from voicelab.callers import Heard, KnownCaller
 from voicelab.callers.actions import Action, HangUp, Say, Silence
-from voicelab.fitting.answers import polished
+from voicelab.fitting.candidates import polished
 from voicelab.fitting.prompt_evidence import PromptEvidence, Step
 from voicelab.fitting.prompts import Prompt, read_prompt, sounds_lost
 from voicelab.record.session_record import SessionRecord

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from voicelab.base.weighted import Choice
 from voicelab.callers import Persona, Personas
-from voicelab.fitting.answers import answer_in_words
+from voicelab.fitting.candidates import answer_in_words
 from voicelab.fitting.prompt_evidence import Question
 
 if TYPE_CHECKING:

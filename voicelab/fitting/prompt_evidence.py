@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from voicelab.callers.actions import Silence
-from voicelab.fitting.answers import ASKED, Answer, candidates
+from voicelab.fitting.candidates import ASKED, Answer, candidates
 from voicelab.fitting.prompts import Prompt
 
 _CURIOSITY = 0.35

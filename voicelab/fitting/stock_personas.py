@@ -11,7 +11,7 @@ from voicelab.base.masking import shown
 from voicelab.callers import Persona, Personas
 from voicelab.callers.actions import At, as_input
 from voicelab.callers.own import as_caller
-from voicelab.fitting.answers import Answer
+from voicelab.fitting.candidates import Answer
 from voicelab.fitting.exploring import Explored, explore, in_turn, reward_of
 from voicelab.fitting.fitted import FittedPersonas, Reached
 from voicelab.fitting.prompt_evidence import GivenAnswers, PromptEvidence

@@ -5,7 +5,7 @@ from typing import Any
 
 from voicelab.callers import Persona, personas
 from voicelab.callers.actions import HangUp, Say, Silence
-from voicelab.fitting.answers import Answer, is_hedged
+from voicelab.fitting.candidates import Answer, is_hedged
 from voicelab.fitting.exploring import Explored
 from voicelab.fitting.prompt_evidence import PromptEvidence, Question
 

@@ -13,20 +13,13 @@ from types import CodeType, FrameType
 from typing import Any
 
 from voicelab.runtime.clock import VirtualLoop
-from voicelab.runtime.http import line_to_add
+from voicelab.runtime.http import line_to_add, stands_in
 from voicelab.runtime.sdk import FOLDER, NAMES
 
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
 _OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
 _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
-    (
-        # As httpx, aiohttp, requests and urllib say it; what a stand-in raises names vl.Http itself.
-        r"^(?:ConnectError|ConnectTimeout|ClientConnector(?:DNS)?Error|ConnectionError: HTTP\w+Pool|URLError|gaierror)\b"
-        r"(?!.*vl\.Http)",
-        "the service can't be reached from here; a stand-in answers in its place: http=vl.Http({LINE}) of vl.run, "
-        "vl.simulate and vl.Console",
-    ),
     (r"No module named 'primfunctions\.actions'", "primfunctions.events has these names"),
     (r"cannot import name 'context' from 'primfunctions\.context'", "context is the handler's second argument"),
     (r"TextEvent\.__init__\(\) missing", "write TextEvent(source='text', text='...')"),
@@ -38,6 +31,10 @@ _INSTEAD = (
     (r"primfunctions\.shared_data is not configured", "no data is shared here: give shared_data={key: payload}"),
 )
 """What is said instead of messages that tell the platform's people what to do."""
+# As httpx, aiohttp, requests and urllib say it.
+_UNREACHED = re.compile(
+    r"(?:ConnectError|ConnectTimeout|ClientConnector(?:DNS)?Error|ConnectionError: HTTP\w+Pool|URLError|gaierror)\b"
+)
 # Beyond these no line of the user's is to blame: whatever runs in a session is called from its loop, and a thread that is
 # being started (as `asyncio.to_thread` does) waits for nothing but the machine.
 _OUTERMOST = frozenset(
@@ -97,8 +94,12 @@ def hint_of(error: BaseException) -> str:
     if isinstance(error, NameError) and (module := NAMES.get(str(error.name))):
         return f"write from {module} import {error.name}"
     message = f"{type(error).__name__}: {error}"
-    hints = "; ".join(hint for pattern, hint in _HINTS if re.search(pattern, message))
-    return hints.replace("LINE", _line_for(error))
+    if _UNREACHED.match(message) and not stands_in():
+        return (
+            "the service can't be reached from here; a stand-in answers in its place: "
+            f"http=vl.Http({{{_line_for(error)}}}) of vl.run, vl.simulate and vl.Console"
+        )
+    return "; ".join(hint for pattern, hint in _HINTS if re.search(pattern, message))
 
 
 def _line_for(error: Any) -> str:

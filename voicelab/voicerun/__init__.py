@@ -16,7 +16,7 @@ Outbound calls:
 - `outbound` is the door: `outbound_call` makes a preview, `start_call` sends it too.
 - `call_request` is the guide's request and the checks of what goes into it; `api_key` keeps the key out of all that shows itself.
 - `one_call` previews, rehearses and sends a call once; `call_journal` writes that down and sees to the once.
-- `exchange` is one request over the network; `answers` says in a sentence what came back.
+- `call_exchange` is one request over the network; `answers` says in a sentence what came back.
 - `asking` asks a person, where there is one; `call_card` shows the call.
 """
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from voicelab.base.errors import CallError, CallOutcome
 from voicelab.voicerun.api_key import WHERE, ApiKey
+from voicelab.voicerun.call_exchange import Failure, Reply
 from voicelab.voicerun.call_request import CallRequest
-from voicelab.voicerun.exchange import Failure, Reply
 
 _LONGEST = 300
 _UNKNOWN = "Whether {number} is being called is unknown, and the call is not sent again: look at the sessions in the dashboard."

@@ -15,9 +15,9 @@ from voicelab.voicerun import asking
 from voicelab.voicerun.answers import Refusal, read_answer, read_record
 from voicelab.voicerun.api_key import ApiKey, asked_for, from_environment
 from voicelab.voicerun.call_card import ShownCall, answer_card, call_card, call_text
+from voicelab.voicerun.call_exchange import Reply, exchange
 from voicelab.voicerun.call_journal import CallJournal
 from voicelab.voicerun.call_request import CONTENT_TYPE, CallRequest
-from voicelab.voicerun.exchange import Reply, exchange
 
 if TYPE_CHECKING:
     from voicelab.callers import CallerLike

@@ -94,9 +94,15 @@ def _single(given: Any, what: str) -> "HttpReply | ReplyFunction | BaseException
     )
 
 
+_SAID: Mapping[Any, str] = {
+    ConnectionError: "the stand-in refuses the connection",
+    TimeoutError: "the stand-in doesn't answer",
+}
+
+
 def _raised(given: type[Exception], what: str) -> Exception:
     try:
-        return given()
+        return given(_SAID[given]) if given in _SAID else given()
     except TypeError as error:
         raise InputError(
             f"{what} is the class {given.__name__}, and {given.__name__}() says: {error}. Give one."

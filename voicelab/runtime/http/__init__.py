@@ -6,6 +6,15 @@
 - `quick_httpx`, `quick_aiohttp`: the short way of most requests.
 """
 
-from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, StandIn, TrafficKeeper, line_to_add
+from voicelab.runtime.http.exchange import (
+    EXCHANGE,
+    Answer,
+    Exchange,
+    HttpRequest,
+    StandIn,
+    TrafficKeeper,
+    line_to_add,
+    stands_in,
+)
 
-__all__ = ["EXCHANGE", "Answer", "Exchange", "HttpRequest", "StandIn", "TrafficKeeper", "line_to_add"]
+__all__ = ["EXCHANGE", "Answer", "Exchange", "HttpRequest", "StandIn", "TrafficKeeper", "line_to_add", "stands_in"]
