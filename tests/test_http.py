@@ -510,7 +510,7 @@ async def telling(url=URL):
             headers={"Authorization": "Bearer header-1234", "X-Shop": "shop-7"},
             json={"client_secret": "field-12345", "pin": "field-98765", "note": "variable-99"},
         )
-        print("seen", response.json()["access_token"], "header-1234", "query-12345", "field-12345")
+        print("seen", response.json()["access_token"], "header-1234", "query-12345", "field-12345", "Bearer is a word")
         await client.get(url.replace("://", "://me:basic-12345@"))
         response = await client.get(f"{url}/{response.json()['access_token']}")
     print("basic-12345", "variable-99")
@@ -521,13 +521,15 @@ def test_secrets_never_reach_the_log():
     def fail(request):
         raise LookupError("Authorization was header-1234, and query-12345")
 
-    replies = {URL: {"access_token": "reply-12345"}, f"{URL}/.*": fail}
+    replies = {URL: {"access_token": "reply-12345", "token_type": "Bearer", "key": "Tuesday"}, f"{URL}/.*": fail}
     got, record = asked(telling, vl.Http(replies), variables={"KEY": "variable-99"})
     assert isinstance(got, LookupError)
     assert len(rows(record)) == 3
     text = record.to_json() + str(record) + record._repr_html_()
     assert [secret for secret in SECRETS if secret in text] == []
     assert "page=1" in text
+    assert "Tuesday" in text
+    assert "Bearer is a word" in text  # nor does a word become a secret, because a field of that name holds it
 
 
 # --- recorded and replayed -------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def secrets_in(url: str, *bodies: str) -> list[str]:
         found.append(parts.password or "")
         found.extend(_form_secrets(parts.query))
     for body in bodies:
-        found.extend(_body_secrets(body))
+        found.extend(value for value in _body_secrets(body) if _looks_secret(value))
     return _long(found)
 
 
@@ -88,10 +88,20 @@ def _long(values: Iterable[str]) -> list[str]:
     return [value for value in dict.fromkeys(values) if len(value) >= SHORTEST and value != MASK]
 
 
+def _is_secret_field(name: str) -> bool:
+    # In JSON a `key` is half of a pair more often than a secret.
+    return is_secret(name) and name.lower() != "key"
+
+
+def _looks_secret(value: str) -> bool:
+    """Return whether a field's value is masked wherever else it turns up: a word such as "Bearer" is not."""
+    return " " not in value and any(char.isdigit() for char in value)
+
+
 def _masked(value: Json) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: MASK if is_secret(name) and isinstance(item, str) and item else _masked(item)
+            name: MASK if _is_secret_field(name) and isinstance(item, str) and item else _masked(item)
             for name, item in value.items()
         }
     return [_masked(item) for item in value] if isinstance(value, list) else value
@@ -121,7 +131,7 @@ def _fields(value: Json) -> Iterable[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
             if isinstance(item, str):
-                if is_secret(name):
+                if _is_secret_field(name):
                     yield item
             else:
                 yield from _fields(item)

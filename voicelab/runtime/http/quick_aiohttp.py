@@ -129,7 +129,11 @@ def _requesting(original: Any) -> Any:
             if answer.is_plain:
                 await asyncio.sleep(answer.latency_s)
                 return _Response(self, request, answer)
-            DRAWN.set(answer)  # redirects, cookies and errors are aiohttp's own matter
+            drawn = DRAWN.set(answer)  # redirects, cookies and errors are aiohttp's own matter
+            try:
+                return await original(self, method, str_or_url, **arguments)  # type: ignore[no-any-return]
+            finally:
+                DRAWN.reset(drawn)
         return await original(self, method, str_or_url, **arguments)  # type: ignore[no-any-return]
 
     return _request

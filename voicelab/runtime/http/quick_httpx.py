@@ -197,6 +197,13 @@ def _short(client: Any, url: Given, params: Any, content: Any, long: Iterable[An
     return (facts, address) if address.startswith(("http://", "https://")) else None
 
 
+_NAMES = ("content", "data", "files", "json", "params", "headers", "cookies", "auth", "timeout", "extensions")
+
+
+def _by_name(given: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_NAMES, given, strict=True))
+
+
 def _requesting(original: Any) -> Any:
     def request(
         self: httpx.Client,
@@ -222,22 +229,8 @@ def _requesting(original: Any) -> Any:
                 asking.exchange.block(asking.asked, asking.answer)
                 return _Response(asking)
             extensions = {ANSWER: asking.answer}  # redirects and cookies are httpx's own matter
-        return original(  # type: ignore[no-any-return]
-            self,
-            method,
-            url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            auth=auth,
-            timeout=timeout,
-            extensions=extensions,
-            **options,
-        )
+        given = (content, data, files, json, params, headers, cookies, auth, timeout, extensions)
+        return original(self, method, url, **_by_name(given), **options)  # type: ignore[no-any-return]
 
     return request
 
@@ -267,22 +260,8 @@ def _requesting_async(original: Any) -> Any:
                 await asyncio.sleep(asking.answer.latency_s)
                 return _Response(asking)
             extensions = {ANSWER: asking.answer}
-        return await original(  # type: ignore[no-any-return]
-            self,
-            method,
-            url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            auth=auth,
-            timeout=timeout,
-            extensions=extensions,
-            **options,
-        )
+        given = (content, data, files, json, params, headers, cookies, auth, timeout, extensions)
+        return await original(self, method, url, **_by_name(given), **options)  # type: ignore[no-any-return]
 
     return request
 
