@@ -22,7 +22,7 @@ from tests.call_stub import DRIP, SILENCE, TAKEN, Stub, reply
 from voicelab import voicerun
 from voicelab.base.errors import CallError, InputError, VoicelabError
 from voicelab.cli import main
-from voicelab.voicerun import asking, exchange
+from voicelab.voicerun import asking, call_exchange
 
 KEY = "sk-live-4f9a/Zq+77&topsecret"
 NUMBER = "+14155550123"
@@ -251,7 +251,7 @@ def test_the_journal_says_it_before_it_is_sent_and_what_came_of_it(monkeypatch):
             seen.extend(journal_of(call))
             return False
 
-        monkeypatch.setattr(exchange, "in_time", read_meanwhile)
+        monkeypatch.setattr(call_exchange, "in_time", read_meanwhile)
         with pytest.raises(CallError):
             call.send(confirmed=True)
     [before] = seen
@@ -314,7 +314,7 @@ FAILURES = [
 
 def over_once(event, monkeypatch):
     """Have the deadline be over as soon as something has happened, however slow this machine is."""
-    monkeypatch.setattr(exchange, "in_time", lambda done, deadline_s: event.wait(60) is None)
+    monkeypatch.setattr(call_exchange, "in_time", lambda done, deadline_s: event.wait(60) is None)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_where_nothing_was_sent_it_may_be_sent_later(monkeypatch):
     assert error.value.outcome == call.status == journal_of(call)[-1]["event"] == "not sent"
 
     def no_name(*_, **__):
-        raise exchange.socket.gaierror(-2, "Name or service not known")
+        raise call_exchange.socket.gaierror(-2, "Name or service not known")
 
     with monkeypatch.context() as patched:
         patched.setattr("socket.getaddrinfo", no_name)
