@@ -23,7 +23,7 @@ _SAMPLES: dict[str, tuple[str, ...]] = {
     "colour": ("blue", "red", "black"),
     "city": ("Springfield", "Berlin"),
     "birth": ("May 4th 1985", "05/04/1985", "1985-05-04"),
-    "open": ("I'd like some help please", "it's about something I bought", "I'm not sure, it was all fine"),
+    "open": ("I would like an appointment", "I'd like some help please", "it's about something I bought"),
 }
 _ANYWAY = ("yes", "no", "hello", "help", "2", "Maria Lopez", "tomorrow", "okay")
 _OPEN_TO_OFFERS = frozenset({"open", "size", "colour", "city", "date", "time"})
