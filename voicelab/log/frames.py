@@ -1,6 +1,7 @@
 """What is asked of a log's tables: frames with their columns, conditions and limits, queries in SQL, columns as Arrow."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ class Frames:
         Raises:
             InputError: there is no such column, `where` is no condition, or there are more than `max_rows`.
         """
-        frame = queries.events(session_id, name, kind)
+        frame = queries.events(session_id, name, kind, in_order=self._in_order)
         if max_rows is not None:
             self._check_length(frame, where, limit, checks.whole("max_rows", max_rows))
         return self._frame(frame, columns, where, limit)
@@ -223,6 +224,14 @@ class Frames:
             return file.read(columns=list(names))
 
     # --- inside ---
+
+    @cached_property
+    def _in_order(self) -> bool:
+        """Whether sessions, and with them their events, lie in order of session_index, as all writers write them."""
+        self._checked.table("sessions")
+        parts = [self._part("sessions", part, ["session_index"]) for part in self._parts]
+        index = pa.concat_tables(parts).column(0).to_numpy() if parts else np.array([])
+        return bool((index[1:] > index[:-1]).all())
 
     @property
     def _tests(self) -> list[str]:

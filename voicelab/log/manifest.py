@@ -67,7 +67,9 @@ def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
         LogError: it can't be written.
     """
     path = root / _NAME
-    facts = sealed({"schema_version": SCHEMA_VERSION, **{name: fact for name, fact in manifest.items() if name != SEAL}})
+    facts = sealed(
+        {"schema_version": SCHEMA_VERSION, **{name: fact for name, fact in manifest.items() if name != SEAL}}
+    )
     try:
         text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
         files.write_whole(path, text.encode(errors="replace"), f"_{_NAME}.tmp")

@@ -14,7 +14,7 @@ class Frame:
     Attributes:
         name: The frame's name.
         sql: A SELECT of all its rows, in any order; a column `_index` in it is there to order by alone.
-        order: Columns that its rows are ordered by.
+        order: Columns that its rows are ordered by; nothing if they lie in order.
         values: Values of the query.
     """
 
@@ -30,8 +30,9 @@ class Frame:
             shown = "* EXCLUDE (_index)"
         # On lines of its own: a condition may end in a comment.
         condition = "" if where is None else f"WHERE (\n{where}\n)\n"
+        order = f"ORDER BY {self.order}" if self.order else ""
         most = "" if limit is None else f" LIMIT {limit}"
-        return f"SELECT {shown} FROM (\n{self.sql}\n) AS {self.name}\n{condition}ORDER BY {self.order}{most}"
+        return f"SELECT {shown} FROM (\n{self.sql}\n) AS {self.name}\n{condition}{order}{most}"
 
 
 EXPOSURES = Frame("exposures", "SELECT * FROM exposures", "session_index")
@@ -87,7 +88,8 @@ WITH inputs AS (
     SELECT session_id, turn, min(time_s) AS time_s
     FROM events WHERE kind = 'output' AND NOT background GROUP BY session_id, turn
 )
-SELECT s.session_index AS _index, i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
+SELECT s.session_index AS _index,
+    i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
     i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s, i.words, i.word_errors
 FROM inputs i
 JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id)
@@ -117,17 +119,20 @@ WITH parts AS (
         max(words) AS words, max(word_errors) AS word_errors, min(confidence) AS confidence, max(engine) AS engine
     FROM numbered GROUP BY session_id, utterance HAVING max(words) IS NOT NULL
 )
-SELECT session_index AS _index, u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
+SELECT session_index AS _index,
+    u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
 FROM whole u JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
 """,
     "_index, time_s",
 )
 
 
-def events(session_id: str | None, name: str | None, kind: str | None) -> Frame:
-    """Return the query for events."""
+def events(session_id: str | None, name: str | None, kind: str | None, *, in_order: bool) -> Frame:
+    """Return the query for events; `in_order` if they lie in the order of sessions, so that they needn't be sorted."""
     values = {key: value for key, value in (("session_id", session_id), ("name", name), ("kind", kind)) if value}
     where = " AND ".join(f"events.{key} = ${key}" for key in values) or "true"
+    if in_order:  # DuckDB keeps the order of files and rows, and stops at a limit
+        return Frame("events", f"SELECT * FROM events WHERE {where}", "", values)
     sql = (
         "SELECT s.session_index AS _index, events.* FROM events "
         f"JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id) WHERE {where}"

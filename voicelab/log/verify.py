@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 HOW_TO_MEND = "vl.simulate() with the same arguments and resume=True runs damaged shards of a simulation again."
 TORN, MISSING = "is torn, or no Parquet file", "is missing"
-_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,10 @@ class Verification:
         return f"Verification({str(self.path)!r}: {self._headline()})"
 
     def _headline(self) -> str:
-        how = f"{self.n_files:,} files, {self.n_bytes / 1e6:,.1f} MB, read through"
+        how = f"{_counted(self.n_files, 'file')}, {self.n_bytes / 1e6:,.1f} MB, were read through"
         if self.damage:
-            return f"damaged: {len(self.damage):,} files, {self.n_missing:,} sessions concerned. {how}."
+            files, sessions = _counted(len(self.damage), "file"), _counted(self.n_missing, "session")
+            return f"damaged: {files}, {sessions} concerned. {how}."
         if self.checksums is None:
             return f"no checksums: an earlier version wrote it. Every file can be read; whether it changed can't be told. {how}."
         return f"sound: all is as it was written. {how}."
@@ -115,7 +115,9 @@ class Verification:
             f"<td style='text-align:left'>{one.sessions}</td></tr>"
             for one in self.damage
         )
-        return f"<b>Verification</b> {html.escape(str(self.path))}: {html.escape(self._headline())}<table>{cells}</table>"
+        return (
+            f"<b>Verification</b> {html.escape(str(self.path))}: {html.escape(self._headline())}<table>{cells}</table>"
+        )
 
 
 def look(root: Path, manifest: Mapping[str, Any]) -> Verification:
@@ -187,7 +189,9 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
         found += [_damage(path, root, problem, part, manifest) for path, problem in problems]
         if not problems:
             sound.append(part)
-    found += [_damage(part.file(root, "sessions"), root, MISSING, part, manifest) for part in _gone(root, parts, manifest)]
+    found += [
+        _damage(part.file(root, "sessions"), root, MISSING, part, manifest) for part in _gone(root, parts, manifest)
+    ]
     late_files = late.parts(root)
     paths += late_files
     found += [Damage(str(path.relative_to(root)), problem) for path, problem in _of_late(root, manifest, through)]
@@ -215,18 +219,18 @@ def _of_part(root: Path, part: Part, *, sealed: bool, through: bool) -> Iterable
 
 
 def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterable[Part]:
-    """Yield the shards of a finished log whose sessions' file isn't there: nothing else tells of those."""
+    """Yield the shards whose sessions' file isn't there though it must be: shards are settled in order."""
     sessions, size = _whole(manifest, "sessions"), _whole(manifest, "shard_size")
-    if manifest.get("status") != "finished" or not size:
-        return
     there = set(shards_of(parts))
     if manifest.get("live"):
         # A console that was closed before its session began leaves a gap; the manifest knows how many sessions there were.
         numbers = [number for number in shards_of(numbered(root / CHECKSUMS)) if number not in there]
         numbers += [number for number in range(sessions + len(numbers)) if number not in there | set(numbers)]
-        yield from (Part(number, number) for number in numbers[: max(sessions - len(there), 0)])
-        return
-    yield from (Part(number, number) for number in range(-(-sessions // size)) if number not in there)
+        numbers = numbers[: max(sessions - len(there), 0)]
+    else:
+        whole = -(-sessions // size) if size and manifest.get("status") == "finished" else 0
+        numbers = [number for number in range(max(whole, max(there, default=-1) + 1)) if number not in there]
+    yield from (Part(number, number) for number in numbers)
 
 
 def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable[tuple[Path, str]]:
@@ -257,6 +261,10 @@ def _damage(path: Path, root: Path, problem: str, part: Part, manifest: Mapping[
     if sessions and not manifest.get("live"):
         last = min(last, sessions - 1)
     return Damage(str(path.relative_to(root)), problem, part, first, last, last - first + 1)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _whole(manifest: Mapping[str, Any], name: str) -> int:

@@ -76,7 +76,9 @@ def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table |
         # Never the log's folder itself: one that was removed meanwhile would come back with nothing but this in it.
         files.make(folder.parent)
         files.make(unfinished)
-        written = {table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()}
+        written = {
+            table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()
+        }
         with files.NewFile(unfinished / _CHECKSUMS) as file:
             file.write(checksums_json(part.name, written))
         files.remove_tree(folder)
