@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import GuideCompatWarning, InputError, VoicelabError
 from voicelab.base.version import __version__
+from voicelab.log.command import add_log
 
 if TYPE_CHECKING:
     from voicelab.base.accepted_types import LogLike
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
   voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic greeting
+  voicelab log check runs/clinic
 """
 
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_analyze(commands)
     _add_import(commands)
+    add_log(commands)
     return parser
 
 

@@ -9,8 +9,8 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
   connection.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
-- `upkeep` is `voicelab log`: `info` describes a log, `compact` joins its files, `redact` writes a copy without what a
-  pattern finds.
+- `command` is `voicelab log`: `info` describes a log, `compact` joins its files, `redact` writes a copy in which what a
+  pattern finds is masked.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -57,15 +57,11 @@ def settled_parts(root: Path) -> list[Part]:
     return parts
 
 
-def superseded(root: Path, table: str) -> list[Path]:
-    """Return the files of a table, or of the checksums, that a wider part stands for."""
-    wide = [part for part in settled_parts(root) if part.last > part.first]
-    ending = "json" if table == CHECKSUMS else "parquet"
-    return [
-        root / table / f"{part.name}.{ending}"
-        for part in numbered(root / table)
-        if any(one.first <= part.first and part.last <= one.last and part != one for one in wide)
-    ]
+def strays(root: Path, table: str) -> list[Path]:
+    """Return the files of a table, or of the checksums, that no reader reads: others stand for them, or were never settled."""
+    settled = set(settled_parts(root))
+    left = [part for part in numbered(root / table) if part not in settled]
+    return [part.checksums(root) if table == CHECKSUMS else part.file(root, table) for part in left]
 
 
 def shards_of(parts: Iterable[Part]) -> list[int]:
