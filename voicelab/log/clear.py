@@ -77,9 +77,8 @@ def clear(folder: Path) -> None:
                 files.remove(entry)
         for entry in ours:
             if entry.is_dir():
-                # Synced before it goes: a loss of power brings back the folder with all that was in it, or nothing.
-                files.sync(entry)
                 files.remove_folder(entry)
+        # Before a manifest of another run stands there: a loss of power must not bring the old sessions back to that.
         files.sync(folder)
     except OSError as error:
         raise LogError(f"{error.filename} can't be removed: {error.strerror}. Part of {folder} is gone.") from None
