@@ -14,7 +14,8 @@ from test_analyze import booked, declaration, session
 import voicelab as vl
 from voicelab.base.errors import LogError
 from voicelab.log import compact as compacting
-from voicelab.log import files, write
+from voicelab.log import disk as writing
+from voicelab.log import write
 from voicelab.log.append import LiveLog
 from voicelab.log.compact import compact
 from voicelab.log.manifest import read_manifest
@@ -121,7 +122,7 @@ def test_no_settled_session_is_lost_and_none_damaged_whenever_the_power_goes(sim
 
 
 def test_a_writer_that_syncs_no_folder_would_be_caught(simulating, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "sync", lambda folder: None)
+    monkeypatch.setattr(writing, "sync", lambda folder: None)
     monkeypatch.setattr(write, "_sync", lambda folder: None)
     disk = simulating()
     assert any(lost(log, promised) for _, log, promised in crashed(disk, tmp_path, 30))

@@ -9,7 +9,7 @@ from typing import Any
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import SESSIONS, SessionRows
-from voicelab.log import files, lock
+from voicelab.log import disk, lock
 from voicelab.log.checksums import KIND
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import check_run, read_manifest, write_manifest
@@ -88,8 +88,8 @@ class LiveLog:
         with self._held():
             check_run(self.folder, self.run_id)
             try:
-                files.make(path.parent)
-                files.write_whole(path, wav, f"_{path.name}")
+                disk.make(path.parent)
+                disk.write_whole(path, wav, f"_{path.name}")
             except OSError as error:
                 raise LogError(f"{path} can't be written: {error.strerror}.") from None
 

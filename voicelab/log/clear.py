@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
-from voicelab.log import files, lock
+from voicelab.log import disk, lock
 from voicelab.log.manifest import read_manifest, write_manifest
 
 _TABLE = f"({'|'.join(TABLES)})"
@@ -74,12 +74,12 @@ def clear(folder: Path) -> None:
         # Sessions first: a shard without them counts as not there, rather than as damaged.
         for entry in sorted(ours, key=lambda entry: entry.parent.name != "sessions"):
             if not entry.is_dir():
-                files.remove(entry)
+                disk.remove(entry)
         for entry in ours:
             if entry.is_dir():
-                files.remove_folder(entry)
+                disk.remove_folder(entry)
         # Before a manifest of another run stands there: a loss of power must not bring the old sessions back to that.
-        files.sync(folder)
+        disk.sync(folder)
     except OSError as error:
         raise LogError(f"{error.filename} can't be removed: {error.strerror}. Part of {folder} is gone.") from None
 

@@ -47,9 +47,9 @@ def _add(
 
 
 def _info(options: argparse.Namespace) -> None:
-    from voicelab.log.info import describe
+    from voicelab.log.info import describe_log
 
-    _say(describe(Path(options.log)))
+    _say(describe_log(Path(options.log)))
 
 
 def _check(options: argparse.Namespace) -> None:

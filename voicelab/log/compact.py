@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
-from voicelab.log import files, lock
+from voicelab.log import disk, lock
 from voicelab.log.manifest import read_manifest
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
@@ -66,11 +66,11 @@ def _sweep(root: Path) -> None:
         paths = strays(root, table)
         for path in paths:
             try:
-                files.remove(path)
+                disk.remove(path)
             except OSError as error:
                 raise LogError(f"{path} can't be removed: {error.strerror}. The log is whole.") from None
         if paths:
-            files.sync(root / table)
+            disk.sync(root / table)
 
 
 def _groups(root: Path, parts: Sequence[Part]) -> Iterator[list[Part]]:

@@ -11,7 +11,7 @@ from voicelab.log.read import Log, open_log
 from voicelab.log.schema import SCHEMAS
 
 
-def describe(root: Path) -> str:
+def describe_log(root: Path) -> str:
     """Return what stands in a log: where it is from, its tables and their sizes, statuses, tests.
 
     Args:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError
-from voicelab.log import files
+from voicelab.log import disk
 from voicelab.log.checksums import checksums_json
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.parts import CHECKSUMS
@@ -114,12 +114,12 @@ def write(root: Path, number: int, table: pa.Table) -> None:
     part = path(root, number)
     unfinished = folder / f"_part-{number:06d}.tmp"
     try:
-        files.make(folder)
-        files.make(root / CHECKSUMS)
+        disk.make(folder)
+        disk.make(root / CHECKSUMS)
         written = write_table(table, unfinished, "outcomes")
         seal = checksums(root, part)
-        files.write_whole(seal, checksums_json(seal.stem, {"outcomes": written}), f"_{seal.name}.tmp")
-        files.rename(unfinished, part)
-        files.sync(folder)
+        disk.write_whole(seal, checksums_json(seal.stem, {"outcomes": written}), f"_{seal.name}.tmp")
+        disk.rename(unfinished, part)
+        disk.sync(folder)
     except OSError as error:
         raise LogError(f"{folder} can't be written: {error.strerror}.") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import SCHEMA_VERSION
-from voicelab.log import files
+from voicelab.log import disk
 from voicelab.log.checksums import SEAL, sealed
 
 _NAME = "manifest.json"
@@ -72,6 +72,6 @@ def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
     )
     try:
         text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
-        files.write_whole(path, text.encode(errors="replace"), f"_{_NAME}.tmp")
+        disk.write_whole(path, text.encode(errors="replace"), f"_{_NAME}.tmp")
     except OSError as error:
         raise LogError(f"{path} can't be written: {error.strerror}.") from None

@@ -32,7 +32,7 @@ class Frame:
         condition = "" if where is None else f"WHERE (\n{where}\n)\n"
         order = f"ORDER BY {self.order}" if self.order else ""
         most = "" if limit is None else f" LIMIT {limit}"
-        return f"SELECT {shown} FROM (\n{self.sql}\n) AS {self.name}\n{condition}{order}{most}"
+        return f"SELECT {shown} FROM (\n{self.sql}\n) AS _frame\n{condition}{order}{most}"
 
 
 EXPOSURES = Frame("exposures", "SELECT * FROM exposures", "session_index")

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
-from voicelab.log import files
+from voicelab.log import disk
 from voicelab.log.checksums import Checksum, checksums_json
-from voicelab.log.files import sync as _sync
+from voicelab.log.disk import sync as _sync
 from voicelab.log.parts import Part, settled_parts, shards_of
 from voicelab.log.schema import SCHEMAS, columns
 
@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
         LogError: it can't be made.
     """
     try:
-        files.make_folder(folder)
+        disk.make_folders(folder)
     except OSError as error:
         raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
 
@@ -72,20 +72,20 @@ def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table |
     folder = root / SPECULATIVE / _staged(part, tag)
     unfinished = folder.with_name(folder.name + ".tmp")
     try:
-        files.remove_tree(unfinished)
+        disk.remove_tree(unfinished)
         # Never the log's folder itself: one that was removed meanwhile would come back with nothing but this in it.
-        files.make(folder.parent)
-        files.make(unfinished)
+        disk.make(folder.parent)
+        disk.make(unfinished)
         written = {
             table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()
         }
-        with files.NewFile(unfinished / _CHECKSUMS) as file:
+        with disk.NewFile(unfinished / _CHECKSUMS) as file:
             file.write(checksums_json(part.name, written))
-        files.remove_tree(folder)
-        files.rename(unfinished, folder)
+        disk.remove_tree(folder)
+        disk.rename(unfinished, folder)
         _sync(folder.parent)
     except (OSError, pa.ArrowException) as error:
-        files.remove_tree(unfinished)
+        disk.remove_tree(unfinished)
         raise cannot_write(folder, error) from None
 
 
@@ -111,11 +111,11 @@ def settle_part(root: Path, part: Part, tag: str) -> None:
     moves += [(staged / _CHECKSUMS, part.checksums(root)), (staged / "sessions.parquet", part.file(root, "sessions"))]
     try:
         for source, target in moves:
-            files.make(target.parent)
+            disk.make(target.parent)
             if source.exists():
-                files.rename(source, target)
+                disk.rename(source, target)
                 _sync(target.parent)
-        files.remove_folder(staged)
+        disk.remove_folder(staged)
     except OSError as error:
         raise cannot_write(staged, error) from None
 
@@ -129,7 +129,7 @@ def remove_part(root: Path, part: Part) -> None:
     try:
         for path in (part.file(root, "sessions"), *(part.file(root, t) for t in TABLES), part.checksums(root)):
             if path.parent.is_dir():
-                files.remove(path)
+                disk.remove(path)
                 _sync(path.parent)
     except OSError as error:
         raise LogError(f"{error.filename} can't be removed: {error.strerror}.") from None
@@ -144,9 +144,9 @@ def drop_speculative(root: Path, tag: str | None = None) -> None:
     """
     folder = root / SPECULATIVE
     for path in [folder] if tag is None else folder.glob(f"*-{tag}*"):
-        files.remove_tree(path)
+        disk.remove_tree(path)
     with contextlib.suppress(OSError):
-        files.remove_folder(folder)  # if nothing else is staged
+        disk.remove_folder(folder)  # if nothing else is staged
 
 
 def settled_shards(root: Path) -> list[int]:
@@ -170,7 +170,7 @@ def write_table(groups: pa.Table | Iterable[pa.Table], path: Path, table: str) -
     categories = [name for name, kind in columns(table).items() if kind == "category"]
     # Statistics would help a reader to skip shards; they cost as much as the compression, and shards are small.
     how = {"compression": "zstd", "compression_level": 1, "use_dictionary": categories, "write_statistics": False}
-    with files.NewFile(path) as file:
+    with disk.NewFile(path) as file:
         if isinstance(groups, pa.Table):
             n_rows = groups.num_rows
             pq.write_table(groups, file, **how)

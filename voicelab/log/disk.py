@@ -96,10 +96,10 @@ def make(folder: Path) -> None:
         sync(folder.parent)
 
 
-def make_folder(folder: Path) -> None:
+def make_folders(folder: Path) -> None:
     """Make a folder for good, and those above it, if they aren't there."""
     if not folder.parent.is_dir():
-        make_folder(folder.parent)
+        make_folders(folder.parent)
     make(folder)
 
 
