@@ -18,7 +18,7 @@ _PART = r"part-\d{6,}(-\d{6,})?"
 _UNFINISHED = rf"{lock.NAME}|_manifest\.json\.tmp|{_STAGED}/({_TABLE}\.parquet|checksums\.json)"
 _FILE = re.compile(
     rf"{_UNFINISHED}|manifest\.json|{_TABLE}/{_PART}\.parquet|late/(part-\d{{6,}}\.parquet|_part-\d{{6,}}\.tmp)"
-    rf"|checksums/({_PART}\.json|late-\d{{6,}}\.json|_late-\d{{6,}}\.json\.tmp)|audio/_?[0-9a-f]{{16}}\.wav"
+    rf"|checksums/({_PART}\.json|late-\d{{6,}}\.json|_(late-\d{{6,}}|{_PART})\.json\.tmp)|audio/_?[0-9a-f]{{16}}\.wav"
 )
 _FOLDER = re.compile(rf"{_TABLE}|late|audio|checksums|_spec|{_STAGED}|_spec/claims(/\d+)?")
 _JUNCTION = 0xA0000003  # the tag of Windows' own links between folders

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
 from voicelab.log import disk, lock
-from voicelab.log.manifest import read_manifest
+from voicelab.log.checksums import KIND, Checksum, checksums_json, of_file
+from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
 from voicelab.log.write import SHARD_SIZE, drop_speculative, settle_part, stage_part
@@ -57,7 +58,22 @@ def compact(root: Path) -> tuple[int, int]:
             settle_part(root, joined, _STAGED)
             _sweep(root)
         drop_speculative(root, _STAGED)
+        if manifest.get("checksums") is None:
+            _add_checksums(root)
+            write_manifest(root, manifest | {"checksums": KIND})
         return len(before), len(settled_parts(root))
+
+
+def _add_checksums(root: Path) -> None:
+    """Give checksums to what an earlier version wrote and was not joined."""
+    for part in settled_parts(root):
+        path = part.checksums(root)
+        if path.exists():
+            continue
+        tables = {table: part.file(root, table) for table in TABLES}
+        written = {table: Checksum(pq.read_metadata(file).num_rows, *of_file(file)) for table, file in tables.items()}
+        disk.make(path.parent)
+        disk.write_whole(path, checksums_json(part.name, written), f"_{path.name}.tmp")
 
 
 def _sweep(root: Path) -> None:
