@@ -51,8 +51,18 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("table", ["sessions", "events", "exposures", "outcomes", "metrics", "checksums"])
+FOLDERS = ("sessions", "events", "exposures", "outcomes", "metrics", "checksums")
+
+
+@pytest.mark.parametrize(
+    ("table", "damage"),
+    [
+        (table, damage)
+        for table in FOLDERS
+        for damage in DAMAGES
+        if table == "events" or damage in ("a flipped bit", "removed")
+    ],
+)
 def test_damage_is_named_with_its_sessions_and_the_rest_can_be_read(log, table, damage):
     file = next((log / table).glob("part-000002.*"))
     DAMAGES[damage](file)
