@@ -1,7 +1,7 @@
 """How a simulation scales: `python benchmarks/scale.py [SESSIONS] [--quick]`.
 
 CPU a session at all of the sessions over that at a tenth of them, the driver's memory on the way, and two workers over
-one: in CPU, and in time beside two processes that only count. Start-up is excluded: the worker processes are warm before
+one: in CPU, and in time beside two processes that only count. What its log costs to open, to read and to verify. Start-up is excluded: the worker processes are warm before
 the clock starts.
 """
 
@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 from figures import Figures, arguments
 from handlers import TEXTS, five_turns
 
@@ -70,6 +71,36 @@ def simulate(sessions: int, workers: int, folder: str) -> tuple[float, float, Me
     return time.perf_counter() - wall, cpu_s() - cpu, memory
 
 
+def cpu_of(work, times: int = 3) -> float:
+    """Return the least CPU seconds of this process that something takes."""
+    taken = []
+    for _ in range(times):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def by_hand(folder: str) -> None:
+    """Read with pandas what `log.sessions()` is made of."""
+    for table in ("sessions", "exposures", "outcomes"):
+        pd.read_parquet(f"{folder}/{table}")
+
+
+def read(folder: str, sessions: int, figures: Figures) -> None:
+    """Measure how a log of so many sessions is opened, read and verified."""
+    log = vl.open_log(folder)
+    log.sessions()  # files are compared with their checksums once
+    middle = log.session(sessions // 2).session_id
+    figures.at_most("log.sessions(), over pandas reading the same files", cpu_of(log.sessions) / cpu_of(lambda: by_hand(folder)), 2, target=1.5)  # fmt: skip
+    figures.shown(
+        "opening a log of a million such sessions, CPU s", cpu_of(lambda: vl.open_log(folder)) / sessions * 1e6
+    )
+    figures.shown("log.session(id), the first, CPU ms", 1000 * cpu_of(lambda: vl.open_log(folder).session(middle)))
+    figures.shown("log.session(id), the next ones, CPU ms", 1000 * cpu_of(lambda: log.session(middle)))
+    figures.shown("log.verify() of a million such sessions, CPU s", cpu_of(log.verify) / sessions * 1e6)
+
+
 def counting_s(processes: int) -> float:
     """Return the wall seconds that processes side by side take to count, each as far."""
     start = time.perf_counter()
@@ -94,6 +125,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root:
         _, few_cpu, _ = simulate(sessions // 10, 1, f"{root}/few")
         one_wall, one_cpu, memory = simulate(sessions, 1, f"{root}/one")
+        read(f"{root}/one", sessions, figures)
         machine = 2 * counting_s(1) / counting_s(2)
         two_wall, two_cpu, _ = simulate(sessions, 2, f"{root}/two")
     figures.at_most("CPU a session, over that of a tenth of the sessions", one_cpu / few_cpu / 10, 1.15, target=1.05)

@@ -65,7 +65,7 @@ def from_log(
     test, exposures = _of_test(exposures, test)
     declarations = Categories(exposures.column("declaration"))
     declaration = json.loads(declarations.names[declarations.codes[0]])
-    warnings = _declaration_warnings(test, declarations, declaration)
+    warnings = [*_missing(log), *_declaration_warnings(test, declarations, declaration)]
     if (failures := log.failures) is not None and failures.serious:
         warnings.append(failures.sentence)
     own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
@@ -227,6 +227,15 @@ def _arms(test: str, random: pa.Table, variants: Mapping[str, float]) -> Ints:
             f"({', '.join(arm_of)}). Analyse the sessions before and after the change apart."
         )
     return np.array([arm_of.get(name, 0) for name in column.names], dtype=np.int64)[column.codes]
+
+
+def _missing(log: Log) -> list[str]:
+    if not log.n_missing:
+        return []
+    return [
+        f"{log.n_missing:,} sessions are missing: their part of the log is damaged. log.verify() names the files, and "
+        "vl.simulate() with resume=True runs those of a simulation again."
+    ]
 
 
 def _declaration_warnings(test: str, declarations: Categories, declaration: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,8 @@
 
 In comes a command line; out go text and an exit code.
 
-- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`.
+- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
+  `log_commands` the group `log`.
 - `arguments` is what they have in common.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.version import __version__
 from voicelab.cli.decision_commands import add_analyze
+from voicelab.cli.log_commands import add_log
 from voicelab.cli.platform_commands import add_call, add_import
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
 
@@ -24,6 +26,7 @@ EXAMPLES = """examples:
   voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
+  voicelab log check runs/clinic
   voicelab call AGENT_ID +14155550123
 """
 
@@ -71,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add_analyze(commands)
     add_import(commands)
     add_call(commands)
+    add_log(commands)
     return parser
 
 

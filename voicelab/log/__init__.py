@@ -2,12 +2,15 @@
 
 In come the rows of finished sessions; out go frames, columns and single sessions as records.
 
-- `schema` and `manifest` say what stands in it; `write` writes shards whole or not at all, `append` single sessions.
-- `read` is `Log`: frames by the SQL of `queries` over `database`'s connection, columns and single sessions from the files.
-- `failures` finds which sessions had errors, and the commonest of these.
-- `pictures` says what `Log.plot` draws, with `voicelab.plots`.
-- `late` keeps outcomes that become known after the sessions.
+- `schema` and `manifest` say what stands in it, `parts` which files hold which sessions.
+- `write` writes shards whole or not at all, `append` single sessions, `late` outcomes that become known after those; what
+  they do to a `disk` outlasts a loss of power.
+- `checksums` say what was written; `verify` finds what isn't so any more, `checked` before it is used.
+- `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
+  connection.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
+- `failures` finds which sessions had errors, and the commonest of these; `pictures` says what `Log.plot` draws.
+- `info` describes a log, `compact` joins its files, `redact` writes a copy in which what a pattern finds is masked.
 """
 
 from typing import TYPE_CHECKING, Any

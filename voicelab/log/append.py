@@ -9,7 +9,8 @@ from typing import Any
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import SESSIONS, SessionRows
-from voicelab.log import lock
+from voicelab.log import disk, lock
+from voicelab.log.checksums import KIND
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import check_run, read_manifest, write_manifest
 from voicelab.log.write import SPECULATIVE, make_folder, settle_shard, settled_shards, stage_shard
@@ -84,13 +85,11 @@ class LiveLog:
     def keep_audio(self, session_id: str, wav: bytes) -> None:
         """Write what a session sounded like to `audio/<session_id>.wav`, caller left, agent right."""
         path = self.folder / "audio" / f"{session_id}.wav"
-        unfinished = path.with_name(f"_{path.name}")
         with self._held():
             check_run(self.folder, self.run_id)
             try:
-                path.parent.mkdir(exist_ok=True)
-                unfinished.write_bytes(wav)
-                unfinished.replace(path)
+                disk.make(path.parent)
+                disk.write_whole(path, wav, f"_{path.name}")
             except OSError as error:
                 raise LogError(f"{path} can't be written: {error.strerror}.") from None
 
@@ -115,6 +114,7 @@ class LiveLog:
                 "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "sessions": 0,
                 "shard_size": 1,
+                "checksums": KIND,
                 **facts,
             }
             write_manifest(self.folder, manifest)

@@ -8,18 +8,19 @@ from pathlib import Path
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
-from voicelab.log import lock
+from voicelab.log import disk, lock
 from voicelab.log.manifest import read_manifest, write_manifest
 
 _TABLE = f"({'|'.join(TABLES)})"
 _STAGED = r"_spec/\d{6,}-[\w-]+(\.tmp)?"
+_PART = r"part-\d{6,}(-\d{6,})?"
 # What is there only while something is written, and stays behind where that was killed.
-_UNFINISHED = rf"{lock.NAME}|_manifest\.json\.tmp|{_STAGED}/{_TABLE}\.parquet"
+_UNFINISHED = rf"{lock.NAME}|_manifest\.json\.tmp|{_STAGED}/({_TABLE}\.parquet|checksums\.json)"
 _FILE = re.compile(
-    rf"{_UNFINISHED}|manifest\.json|{_TABLE}/part-\d{{6,}}\.parquet|late/(part-\d{{6,}}\.parquet|_part-\d{{6,}}\.tmp)"
-    r"|audio/_?[0-9a-f]{16}\.wav"
+    rf"{_UNFINISHED}|manifest\.json|{_TABLE}/{_PART}\.parquet|late/(part-\d{{6,}}\.parquet|_part-\d{{6,}}\.tmp)"
+    rf"|checksums/({_PART}\.json|late-\d{{6,}}\.json|_(late-\d{{6,}}|{_PART})\.json\.tmp)|audio/_?[0-9a-f]{{16}}\.wav"
 )
-_FOLDER = re.compile(rf"{_TABLE}|late|audio|_spec|{_STAGED}|_spec/claims(/\d+)?")
+_FOLDER = re.compile(rf"{_TABLE}|late|audio|checksums|_spec|{_STAGED}|_spec/claims(/\d+)?")
 _JUNCTION = 0xA0000003  # the tag of Windows' own links between folders
 _MOST_NAMED = 5
 
@@ -73,10 +74,12 @@ def clear(folder: Path) -> None:
         # Sessions first: a shard without them counts as not there, rather than as damaged.
         for entry in sorted(ours, key=lambda entry: entry.parent.name != "sessions"):
             if not entry.is_dir():
-                entry.unlink()
+                disk.remove(entry)
         for entry in ours:
             if entry.is_dir():
-                entry.rmdir()
+                disk.remove_folder(entry)
+        # Before a manifest of another run stands there: a loss of power must not bring the old sessions back to that.
+        disk.sync(folder)
     except OSError as error:
         raise LogError(f"{error.filename} can't be removed: {error.strerror}. Part of {folder} is gone.") from None
 

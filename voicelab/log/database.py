@@ -6,6 +6,7 @@ files, not what is in them, and the late outcomes' files are listed anew each ti
 
 import contextlib
 import os
+import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from voicelab.base.errors import LogError
-from voicelab.log import late
+from voicelab.base.errors import InputError, LogError
+from voicelab.log.checked import Checked
+from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS
-from voicelab.log.write import shard_path
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 
@@ -28,12 +29,14 @@ class Database:
 
     Args:
         root: The log's folder.
-        shards: Numbers of the shards to read.
+        parts: The parts to read.
+        checked: Compares files with their checksums.
     """
 
-    def __init__(self, root: Path, shards: Sequence[int]) -> None:
+    def __init__(self, root: Path, parts: Sequence[Part], checked: Checked) -> None:
         self._root = root
-        self._shards = shards
+        self._parts = parts
+        self._checked = checked
         self._lock = threading.Lock()
         self._connection: Any = None
         self._late: list[str] = []
@@ -46,12 +49,51 @@ class Database:
             LogError: the files can't be read.
         """
         try:
-            with self._lock:
-                # A cursor is a connection of its own to the same views: threads don't wait for each other's queries.
-                cursor = self._connected().cursor()
-            return cursor.execute(sql, values or {})
+            return self._run(sql, values)
         except duckdb.Error as error:
             raise LogError(f"{self._root} can't be read: {error}.") from None
+
+    def ask(self, sql: str, what: str, names: Sequence[str], values: Mapping[str, Any] | None = None) -> Any:
+        """Return DuckDB's result of a query that a user has written, or a part of it.
+
+        Args:
+            sql: The query.
+            what: What was asked, for the message.
+            names: Names that it may use, for the message.
+            values: Its values.
+
+        Raises:
+            InputError: it is no single SELECT, or isn't right.
+            LogError: the files can't be read.
+        """
+        known = f"{what} knows: {', '.join(names)}."
+        try:
+            kinds = [statement.type for statement in self._cursor().extract_statements(sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                given = ", ".join(kind.name for kind in kinds) or "nothing"
+                raise InputError(f"{what} takes one SELECT, and this is {given}: nothing was done. {known}")
+            return self._run(sql, values)
+        except (duckdb.IOException, duckdb.InternalException, duckdb.OutOfMemoryException) as error:
+            raise LogError(f"{self._root} can't be read: {error}.") from None
+        except duckdb.Error as error:
+            raise InputError(f"{what}: {error} {known}") from None
+
+    def relation(self, table: str) -> Any:
+        """Return a table as a DuckDB relation, on a connection that lives as long as it."""
+        self._checked.table(table)
+        return self._cursor().table(table)
+
+    def _run(self, sql: str, values: Mapping[str, Any] | None) -> Any:
+        # A table is compared with its checksums when it is first named, be it as a word that means something else.
+        for table in (*SCHEMAS, "late"):
+            if re.search(rf"\b{table}\b", sql, re.IGNORECASE):
+                self._checked.table(table)
+        return self._cursor().execute(sql, values or {})
+
+    def _cursor(self) -> Any:
+        with self._lock:
+            # A cursor is a connection of its own to the same views: threads don't wait for each other's queries.
+            return self._connected().cursor()
 
     def close(self) -> None:
         """Give up the connection; the next query makes another one."""
@@ -66,12 +108,13 @@ class Database:
 
     def _connected(self) -> Any:
         if self._connection is None:
-            self._connection = _connect()
+            self._connection = duckdb.connect()
             self._late = []
             for table in SCHEMAS:
-                self._show(table, [str(shard_path(self._root, table, number)) for number in self._shards])
+                self._show(table, [self._absolute(part.file(self._root, table)) for part in self._parts])
             self._show("late", [])
-        parts = [str(path) for path in late.parts(self._root)]
+            self._confine()
+        parts = [self._absolute(path) for path in self._checked.late_parts()]
         if parts != self._late:
             self._show("late", parts)
             self._late = parts
@@ -79,22 +122,33 @@ class Database:
 
     def _show(self, name: str, files: list[str]) -> None:
         if files:
-            self._connection.read_parquet(files).create_view(name)
+            self._connection.read_parquet(files).create_view(name, replace=True)
         elif name == "late":
-            self._connection.execute("CREATE VIEW late AS SELECT * FROM outcomes WHERE false")
+            self._connection.execute("CREATE OR REPLACE VIEW late AS SELECT * FROM outcomes WHERE false")
         else:
             self._connection.from_arrow(_plain(SCHEMAS[name]).empty_table()).create(name)
 
+    def _confine(self) -> None:
+        """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""
+        folder = self._absolute(self._root).replace("'", "''")
+        settings = {
+            # It would keep what was read in memory, for queries that are rarely the same. DuckDB before 1.3 has none.
+            "enable_external_file_cache": "false",
+            "python_enable_replacements": "false",
+            "allowed_directories": f"['{folder}']",
+            "enable_external_access": "false",
+            "lock_configuration": "true",
+        }
+        for name, value in settings.items():
+            with contextlib.suppress(duckdb.CatalogException):
+                self._connection.execute(f"SET {name} = {value}")
+
+    @staticmethod
+    def _absolute(path: Path) -> str:
+        return str(path.absolute())
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Database, (self._root, self._shards)
-
-
-def _connect() -> Any:
-    connection = duckdb.connect()
-    # It would keep what was read in memory, for queries that are rarely the same. DuckDB before 1.3 has none.
-    with contextlib.suppress(duckdb.Error):
-        connection.execute("SET enable_external_file_cache = false")
-    return connection
+        return Database, (self._root, self._parts, self._checked)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

@@ -9,17 +9,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError
+from voicelab.log import disk
+from voicelab.log.checksums import checksums_json
+from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.parts import CHECKSUMS
 from voicelab.log.schema import SCHEMAS
+from voicelab.log.write import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FOLDER = "late"
+COUNT = "late"
+"""What a manifest calls the number of files of late outcomes that were added."""
 
 
-def read_late(root: Path) -> pa.Table:
-    """Return all late outcomes of a log, as rows of its table `outcomes`."""
-    tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in parts(root)]
+def read_late(paths: Sequence[Path]) -> pa.Table:
+    """Return the rows of files of late outcomes, as rows of the table `outcomes`."""
+    tables = [pq.read_table(path, schema=SCHEMAS["outcomes"]) for path in paths]
     return pa.concat_tables(tables) if tables else SCHEMAS["outcomes"].empty_table()
 
 
@@ -28,9 +35,14 @@ def parts(root: Path) -> list[Path]:
     return sorted((root / _FOLDER).glob("part-*.parquet"))
 
 
-def outcome_names(root: Path) -> list[str]:
-    """Return the names of a log's late outcomes."""
-    return sorted(read_late(root).column("outcome").unique().to_pylist())
+def path(root: Path, number: int) -> Path:
+    """Return where a file of late outcomes stands."""
+    return root / _FOLDER / f"part-{number:06d}.parquet"
+
+
+def outcome_names(paths: Sequence[Path]) -> list[str]:
+    """Return the names of the outcomes in files of late outcomes."""
+    return sorted(read_late(paths).column("outcome").unique().to_pylist())
 
 
 def add(root: Path, frame: "pd.DataFrame", known: "pd.DataFrame", taken: Sequence[str]) -> None:
@@ -57,7 +69,15 @@ def add(root: Path, frame: "pd.DataFrame", known: "pd.DataFrame", taken: Sequenc
     if unknown:
         raise InputError(f"add_outcomes(): {len(unknown)} sessions are not in the log, the first {unknown[0]!r}.")
     rows = [row for name in names for row in _rows(name, ids, frame[name], index_of)]
-    _write(root, rows)
+    number = len(parts(root))
+    write(root, number, _arrow(rows))
+    if all(checksums(root, path).exists() for path in parts(root)):  # an earlier version wrote none
+        write_manifest(root, read_manifest(root) | {COUNT: number + 1})
+
+
+def checksums(root: Path, part: Path) -> Path:
+    """Return where the checksums of a file of late outcomes stand."""
+    return root / CHECKSUMS / f"{part.stem.replace('part', 'late')}.json"
 
 
 def _rows(name: str, ids: "pd.Series", values: "pd.Series", index_of: dict[str, int]) -> list[tuple[Any, ...]]:
@@ -71,18 +91,35 @@ def _rows(name: str, ids: "pd.Series", values: "pd.Series", index_of: dict[str, 
     return rows
 
 
-def _write(root: Path, rows: list[tuple[Any, ...]]) -> None:
+def _arrow(rows: list[tuple[Any, ...]]) -> pa.Table:
     schema = SCHEMAS["outcomes"]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    table = pa.table(
+    return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
+
+
+def write(root: Path, number: int, table: pa.Table) -> None:
+    """Write a file of late outcomes; its checksums are there before it is.
+
+    Args:
+        root: The log's folder.
+        number: How many were there before.
+        table: Rows of the table `outcomes`.
+
+    Raises:
+        LogError: it can't be written.
+    """
     folder = root / _FOLDER
+    part = path(root, number)
+    unfinished = folder / f"_part-{number:06d}.tmp"
     try:
-        folder.mkdir(exist_ok=True)
-        number = len(list(folder.glob("part-*.parquet")))
-        unfinished = folder / f"_part-{number:06d}.tmp"
-        pq.write_table(table, unfinished, compression="zstd")
-        unfinished.replace(folder / f"part-{number:06d}.parquet")
+        disk.make(folder)
+        disk.make(root / CHECKSUMS)
+        written = write_table(table, unfinished, "outcomes")
+        seal = checksums(root, part)
+        disk.write_whole(seal, checksums_json(seal.stem, {"outcomes": written}), f"_{seal.name}.tmp")
+        disk.rename(unfinished, part)
+        disk.sync(folder)
     except OSError as error:
         raise LogError(f"{folder} can't be written: {error.strerror}.") from None

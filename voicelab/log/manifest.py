@@ -1,12 +1,13 @@
 """The manifest of a session log: what was run, when, with which versions, and what was decided."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import SCHEMA_VERSION
+from voicelab.log import disk
+from voicelab.log.checksums import SEAL, sealed
 
 _NAME = "manifest.json"
 
@@ -66,12 +67,11 @@ def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
         LogError: it can't be written.
     """
     path = root / _NAME
-    unfinished = root / f"_{_NAME}.tmp"
+    facts = sealed(
+        {"schema_version": SCHEMA_VERSION, **{name: fact for name, fact in manifest.items() if name != SEAL}}
+    )
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            json.dump({"schema_version": SCHEMA_VERSION, **manifest}, file, indent=1, ensure_ascii=False, default=str)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
+        disk.write_whole(path, text.encode(errors="replace"), f"_{_NAME}.tmp")
     except OSError as error:
         raise LogError(f"{path} can't be written: {error.strerror}.") from None

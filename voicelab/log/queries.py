@@ -1,16 +1,53 @@
 """The SQL behind the frames, for DuckDB."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from voicelab.base.records import unwritten_value
 
-OUTCOMES = """
+
+@dataclass(frozen=True)
+class Frame:
+    """The query of a frame.
+
+    Attributes:
+        name: The frame's name.
+        sql: A SELECT of all its rows, in any order; a column `_index` in it is there to order by alone.
+        order: Columns that its rows are ordered by; nothing if they lie in order.
+        values: Values of the query.
+    """
+
+    name: str
+    sql: str
+    order: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def asked(self, columns: Sequence[str] | None, where: str | None, limit: int | None) -> str:
+        """Return the query for some of its columns (None for all), under a condition, for the first rows."""
+        shown = "*" if columns is None else ", ".join(map(quoted, columns))
+        if columns is None and self.order.startswith("_index"):
+            shown = "* EXCLUDE (_index)"
+        # On lines of its own: a condition may end in a comment.
+        condition = "" if where is None else f"WHERE (\n{where}\n)\n"
+        order = f"ORDER BY {self.order}" if self.order else ""
+        most = "" if limit is None else f" LIMIT {limit}"
+        return f"SELECT {shown} FROM (\n{self.sql}\n) AS _frame\n{condition}{order}{most}"
+
+
+EXPOSURES = Frame("exposures", "SELECT * FROM exposures", "session_index")
+
+METRICS = Frame("metrics", "SELECT * FROM metrics", "session_id, seq")
+
+OUTCOMES = Frame(
+    "outcomes",
+    """
 SELECT session_id, session_index, outcome, type, value, text, written, false AS late FROM outcomes
 UNION ALL
 SELECT session_id, session_index, outcome, type, value, text, written, true AS late FROM late
-ORDER BY session_index, outcome
-"""
+""",
+    "session_index, outcome",
+)
 
 OUTCOME_TYPES = """
 SELECT outcome, mode(type) FROM (
@@ -18,14 +55,17 @@ SELECT outcome, mode(type) FROM (
 ) GROUP BY outcome ORDER BY outcome
 """
 
-ERRORS = """
-SELECT session_id, seq, time_s, turn, task_name,
+ERRORS = Frame(
+    "errors",
+    """
+SELECT session_index AS _index, session_id, seq, time_s, turn, task_name,
     data ->> '$.message' AS message, data ->> '$.file' AS file,
     CAST(data ->> '$.line' AS INTEGER) AS line, data ->> '$.traceback' AS traceback
 FROM events JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
 WHERE name = 'error'
-ORDER BY session_index, seq
-"""
+""",
+    "_index, seq",
+)
 
 # What pictures are drawn from; $nothing is what a session without a variant is called.
 FACTS = """
@@ -41,7 +81,9 @@ LEFT JOIN (SELECT session_id, max(variant) AS variant FROM exposures WHERE test 
 GROUP BY ALL ORDER BY sessions DESC, message, variant
 """
 
-TURNS = """
+TURNS = Frame(
+    "turns",
+    """
 WITH inputs AS (
     SELECT session_id, turn, first(seq ORDER BY seq) AS seq, first(name ORDER BY seq) AS input,
         first(time_s ORDER BY seq) AS time_s, first(data ->> '$.text' ORDER BY seq) AS heard,
@@ -60,18 +102,22 @@ WITH inputs AS (
     SELECT session_id, turn, min(time_s) AS time_s
     FROM events WHERE kind = 'output' AND NOT background GROUP BY session_id, turn
 )
-SELECT i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
+SELECT s.session_index AS _index,
+    i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
     i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s, i.words, i.word_errors
 FROM inputs i
 JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id)
 LEFT JOIN parts p USING (session_id, turn)
 LEFT JOIN ends e USING (session_id, turn)
 LEFT JOIN firsts f USING (session_id, turn)
-ORDER BY s.session_index, i.turn
-"""
+""",
+    "_index, turn",
+)
 
 # A pause may cut an utterance into several turns, the last of which has its counts.
-UTTERANCES = """
+UTTERANCES = Frame(
+    "utterances",
+    """
 WITH parts AS (
     SELECT session_id, seq, time_s, turn, data ->> '$.engine' AS engine, data ->> '$.text' AS text,
         data ->> '$.said' AS said, CAST(data ->> '$.words' AS INTEGER) AS words,
@@ -87,29 +133,28 @@ WITH parts AS (
         max(words) AS words, max(word_errors) AS word_errors, min(confidence) AS confidence, max(engine) AS engine
     FROM numbered GROUP BY session_id, utterance HAVING max(words) IS NOT NULL
 )
-SELECT u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
+SELECT session_index AS _index,
+    u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
 FROM whole u JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
-ORDER BY session_index, time_s
-"""
+""",
+    "_index, time_s",
+)
 
 
-def ordered(table: str, by: str) -> str:
-    """Return the query for a whole table."""
-    return f"SELECT * FROM {table} ORDER BY {by}"
-
-
-def events(session_id: str | None, name: str | None, kind: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the query for events, and its values."""
+def events(session_id: str | None, name: str | None, kind: str | None, *, in_order: bool) -> Frame:
+    """Return the query for events; `in_order` if they lie in the order of sessions, so that they needn't be sorted."""
     values = {key: value for key, value in (("session_id", session_id), ("name", name), ("kind", kind)) if value}
     where = " AND ".join(f"events.{key} = ${key}" for key in values) or "true"
-    return (
-        "SELECT events.* FROM events JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id) "
-        f"WHERE {where} ORDER BY s.session_index, seq",
-        values,
+    if in_order:  # DuckDB keeps the order of files and rows, and stops at a limit
+        return Frame("events", f"SELECT * FROM events WHERE {where}", "", values)
+    sql = (
+        "SELECT s.session_index AS _index, events.* FROM events "
+        f"JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id) WHERE {where}"
     )
+    return Frame("events", sql, "_index, seq", values)
 
 
-def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[str]) -> str:
+def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[str]) -> Frame:
     """Return the query for sessions with their variants and outcomes beside them.
 
     Args:
@@ -132,14 +177,14 @@ def sessions(tests: Sequence[str], outcomes: Mapping[str, str], late: Sequence[s
     shown = [f"v.{quoted(f'variant.{test}')}" for test in tests]
     shown += [_filled(name, kind) for name, kind in outcomes.items()]
     shown += [f"TRY_CAST(l.{quoted(f'outcome.{name}')} AS DOUBLE) AS {quoted(f'outcome.{name}')}" for name in late]
-    return f"""
-WITH v AS (SELECT session_id{_list(variants)} FROM exposures GROUP BY session_id),
-    o AS (SELECT session_id{_list(values)} FROM outcomes GROUP BY session_id),
-    l AS (SELECT session_id{_list(added)} FROM late GROUP BY session_id)
+    sql = f"""
+WITH v AS (SELECT session_index{_list(variants)} FROM exposures GROUP BY session_index),
+    o AS (SELECT session_index{_list(values)} FROM outcomes GROUP BY session_index),
+    l AS (SELECT session_index{_list(added)} FROM late GROUP BY session_index)
 SELECT s.*{_list(shown)}
-FROM sessions s LEFT JOIN v USING (session_id) LEFT JOIN o USING (session_id) LEFT JOIN l USING (session_id)
-ORDER BY session_index
+FROM sessions s LEFT JOIN v USING (session_index) LEFT JOIN o USING (session_index) LEFT JOIN l USING (session_index)
 """
+    return Frame("sessions", sql, "session_index")
 
 
 def _filled(name: str, kind: str) -> str:

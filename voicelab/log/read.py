@@ -2,25 +2,28 @@
 
 import html
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
 from voicelab.base.html_page import write_page
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
-from voicelab.log import late, lock, queries
-from voicelab.log.database import Database
+from voicelab.log import late, lock, verify
+from voicelab.log.checksums import is_as_sealed
 from voicelab.log.failures import Failures, find_failures
+from voicelab.log.frames import Frames
 from voicelab.log.manifest import read_manifest
+from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS
-from voicelab.log.write import settled_shards, shard_path
+from voicelab.log.verify import Verification
 from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -36,25 +39,39 @@ def open_log(path: str | Path, *, strict: bool = True) -> "Log":
 
     Args:
         path: Its folder.
-        strict: Refuse a log with a damaged shard; False leaves that shard out, with a warning.
+        strict: Refuse a log that is damaged, as far as its files' lengths tell; every file is compared with its checksum
+            before it is used. False reads the whole log through, and leaves out the sessions that are concerned, with a
+            warning that says how many; analysis says it too.
 
     Raises:
-        LogError: the folder is no log, was written with another schema, or holds a damaged shard.
+        LogError: the folder is no log, was written with another schema, or is damaged.
     """
     if not isinstance(path, str | Path):
         raise InputError(f"path is {path!r}, must be the folder of a session log.")
     root = Path(path)
     manifest = read_manifest(root)
-    return Log(root, manifest, _sound_shards(root, strict=strict))
+    found = verify.look(root, manifest) if strict else verify.read_through(root, manifest)
+    damaged = [one for one in found.damage if one.file != "manifest.json"]
+    for one in damaged:
+        told = f"{root / one.file} {one.problem}."
+        if strict:
+            raise LogError(
+                f"{told} It concerns {one.sessions}. All else can be read: vl.open_log({str(root)!r}, strict=False) leaves "
+                f"out what is damaged, and {verify.HOW_TO_MEND}"
+            )
+        warnings.warn(f"{told} It is left out: {one.sessions}.", stacklevel=2)
+    if not is_as_sealed(manifest):
+        warnings.warn(f"{root / 'manifest.json'} isn't as it was written: its checksum differs.", stacklevel=2)
+    return Log(root, manifest, found)
 
 
-class Log:
+class Log(Frames):
     """A session log, read only; made by `open_log` or `vl.simulate`.
 
     Args:
         path: Its folder.
         manifest: Its manifest.
-        shards: Numbers of the shards to read.
+        found: What of it is whole, and what isn't.
         rerun: Runs a session again, given its index and the stops of tests.
         keep: Something to keep alive as long as the log: its temporary folder.
     """
@@ -63,16 +80,15 @@ class Log:
         self,
         path: Path,
         manifest: dict[str, Any],
-        shards: list[int],
+        found: Verification,
         rerun: Rerun | None = None,
         keep: TemporaryDirectory[str] | None = None,
     ) -> None:
-        self.path = path
+        super().__init__(path, found.parts, {path / one.file for one in found.damage if one.part is None})
         self.manifest = manifest
-        self._shards = shards
+        self._found = found
         self._rerun = rerun
         self._keep = keep
-        self._database = Database(path, shards)
 
     @property
     def finished(self) -> bool:
@@ -84,67 +100,17 @@ class Log:
         """The run's id."""
         return str(self.manifest.get("run_id"))
 
-    # --- frames ---
+    @property
+    def n_missing(self) -> int:
+        """How many sessions were left out since their part of the log is damaged; `verify` says more."""
+        return self._found.n_missing
 
-    def sessions(self) -> "pd.DataFrame":
-        """Return one row a session, in order of `session_index`.
+    def verify(self) -> Verification:
+        """Read the whole log through, and return what of it isn't as it was written: files, problems and sessions.
 
-        The table's columns (see `voicelab.base.records.SESSIONS`), `variant.<test>` (text; None where the session didn't
-        reach the test) and `outcome.<name>` (float64, text for outcomes that hold text). A numeric outcome that a
-        session didn't write is 0, the guide's own default, so that the mean is over all sessions; it is missing where
-        the session ended with status `error`, and for outcomes that were added late.
+        `.sound` is True if nothing is wrong, `.damage` says what is, `.to_frame()` as a table.
         """
-        return self._frame(queries.sessions(self._tests, self._outcomes, late.outcome_names(self.path)))
-
-    def events(self, session_id: str | None = None, name: str | None = None, kind: str | None = None) -> "pd.DataFrame":
-        """Return one row an event: session_id, seq, time_s, turn, kind, name, data (JSON text), background, task_name.
-
-        Args:
-            session_id: Only those of one session.
-            name: Only those of a name, such as `text_to_speech`.
-            kind: Only those of a kind: input, output, log, metric, system.
-        """
-        return self._frame(*queries.events(session_id, name, kind))
-
-    def turns(self) -> "pd.DataFrame":
-        """Return one row a turn.
-
-        session_id, turn, input (the event's name), heard (what the handler received as text), said (what the caller
-        said, if the recogniser changed it the words before), agent (what was heard of the agent), interrupted, time_s
-        (when the input was delivered), duration_s, modelled_first_output_s (from the input to the handler's first
-        output; modelled where the session ran in virtual time), words and word_errors (of what was said, where the caller
-        really spoke). What no words were found in makes no turn: `utterances` has that too.
-        """
-        return self._frame(queries.TURNS)
-
-    def utterances(self) -> "pd.DataFrame":
-        """Return one row for each thing that a caller really said, whether words were found in it or not.
-
-        session_id, turn, time_s, said, heard (empty where nothing was recognised), words, word_errors, confidence (of
-        the least certain part; null where the engine gives none), engine. The word error rate is the sum of
-        word_errors over that of words.
-        """
-        return self._frame(queries.UTTERANCES)
-
-    def exposures(self) -> "pd.DataFrame":
-        """Return one row a session and test that it reached: test, variant, weight, assignment, probability, ..."""
-        return self._frame(queries.ordered("exposures", "session_index"))
-
-    def outcomes(self) -> "pd.DataFrame":
-        """Return one row a session and outcome that it declared or wrote; `late` marks those added afterwards.
-
-        type is boolean, integer, float or string; value float64; text for outcomes that hold text; written is False
-        where the outcome was declared and never set.
-        """
-        return self._frame(queries.OUTCOMES)
-
-    def metrics(self) -> "pd.DataFrame":
-        """Return one row a metric: session_id, seq, time_s, turn, type, metric, value, tags (JSON text)."""
-        return self._frame(queries.ordered("metrics", "session_id, seq"))
-
-    def errors(self) -> "pd.DataFrame":
-        """Return one row an error: session_id, seq, time_s, turn, task_name, message, file, line, traceback."""
-        return self._frame(queries.ERRORS)
+        return verify.read_through(self.path, read_manifest(self.path))
 
     def decisions(self) -> "pd.DataFrame":
         """Return one row a test with a stop rule: its decision as it was made while the sessions ran."""
@@ -160,34 +126,6 @@ class Log:
         """The sessions that had an error, and the commonest of these; None if no session had one."""
         return find_failures(self._query)
 
-    # --- columns ---
-
-    def columns(self, table: str, names: Sequence[str]) -> pa.Table:
-        """Return columns of a table as they are stored, as Arrow: text that repeats as categories, nothing converted.
-
-        Args:
-            table: A name in `voicelab.base.records.TABLES`, or `late`: the outcomes that were added afterwards.
-            names: Its columns, among them session_index.
-
-        Returns:
-            The rows in order of session_index, of one session as they were written.
-        """
-        try:
-            parts = (
-                [late.read_late(self.path)] if table == "late" else [self._part(table, n, names) for n in self._shards]
-            )
-        except (OSError, pa.ArrowException) as error:
-            raise LogError(f"{self.path} can't be read: {error}.") from None
-        found = pa.concat_tables([part.select(names) for part in parts or [SCHEMAS[table].empty_table()]])
-        index = found.column("session_index").to_numpy()
-        if (index[1:] < index[:-1]).any():
-            found = found.take(np.argsort(index, kind="stable"))
-        return found.unify_dictionaries()
-
-    def _part(self, table: str, number: int, names: Sequence[str]) -> pa.Table:
-        with pq.ParquetFile(shard_path(self.path, table, number)) as file:
-            return file.read(columns=list(names))
-
     # --- one session ---
 
     def session(self, session: str | int) -> SessionRecord:
@@ -199,15 +137,11 @@ class Log:
         Raises:
             InputError: there is no such session.
         """
-        session_id, index = self._find(session)
-        shard = self._shard_of(index)
-        rows = {}
-        for table in TABLES:
-            found = pq.read_table(
-                shard_path(self.path, table, shard), schema=SCHEMAS[table], filters=[("session_id", "==", session_id)]
-            )
-            names = [name for name in found.schema.names if name in TABLES[table]]
-            rows[table] = [tuple(row[name] for name in names) for row in found.to_pylist()]
+        part, index = self._find(session)
+        try:
+            rows = self._rows(part, index)
+        except (OSError, pa.ArrowException) as error:
+            raise LogError(f"{self.path} can't be read: {error}.") from None
         (own,) = rows.pop("sessions")
         events = from_event_rows(rows.pop("events"))
         return SessionRecord.from_rows(SessionRows(own, events, **rows))
@@ -244,8 +178,8 @@ class Log:
             LogError: somebody else writes the log, or it can't be written.
         """
         with lock.hold(self.path, "late outcomes", lock.BRIEFLY_S):
-            taken = [*self._outcomes, *late.outcome_names(self.path)]
-            known = self._frame("SELECT session_id, session_index FROM sessions")
+            taken = [*self._outcomes, *late.outcome_names(late.parts(self.path))]
+            known = self._query("SELECT session_id, session_index FROM sessions").df()
             late.add(self.path, frame, known=known, taken=taken)
 
     # --- display ---
@@ -268,7 +202,7 @@ class Log:
         tests = self._tests
         if test is not None and test not in tests:
             raise unknown_name("test", test, tests)
-        return plot_log(facts_of(test, tests, str(self.manifest.get("source", "")), self._frame), kind, ax)
+        return plot_log(facts_of(test, tests, str(self.manifest.get("source", "")), self._query), kind, ax)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the log's facts and its pictures as a page of their own, and return its path.
@@ -289,42 +223,63 @@ class Log:
 
     def with_rerun(self, rerun: Rerun, keep: TemporaryDirectory[str] | None) -> "Log":
         """Return the log with a way to run its sessions again."""
-        return Log(self.path, self.manifest, self._shards, rerun, keep)
+        return Log(self.path, self.manifest, self._found, rerun, keep)
 
-    @property
-    def _tests(self) -> list[str]:
-        return [row[0] for row in self._query("SELECT DISTINCT test FROM exposures ORDER BY test").fetchall()]
+    def _find(self, session: str | int) -> tuple[Part, int]:
+        """Return a session's part, and its index."""
+        index = session if isinstance(session, int) and not isinstance(session, bool) else None
+        if index is None:
+            ids, indexes = self._ids
+            at = pc.index(ids, session).as_py() if isinstance(session, str) else -1
+            index = None if at < 0 else int(indexes[at].as_py())
+        if index is not None and index >= 0:
+            shard = index // int(self.manifest.get("shard_size", 1))
+            at = bisect_left(self._parts, shard, key=lambda part: part.last)
+            if at < len(self._parts) and self._parts[at].first <= shard:
+                return self._parts[at], index
+        raise self._no_session(session)
 
-    @property
-    def _outcomes(self) -> dict[str, str]:
-        """The outcomes and the type of each: that of most of its rows."""
-        rows = self._query(queries.OUTCOME_TYPES).fetchall()
-        return dict(rows)
+    @cached_property
+    def _ids(self) -> tuple[Any, Any]:
+        """Ids and indexes of all sessions: 24 bytes a session, for the next ones that are looked up."""
+        self._checked.table("sessions")
+        found = [self._part("sessions", part, ["session_id", "session_index"]) for part in self._parts]
+        ids = pa.concat_tables(found or [SCHEMAS["sessions"].empty_table().select(["session_id", "session_index"])])
+        return ids.column("session_id"), ids.column("session_index")
 
-    def _find(self, session: str | int) -> tuple[str, int]:
-        by = "session_index" if isinstance(session, int) and not isinstance(session, bool) else "session_id"
-        row = self._query(
-            f"SELECT session_id, session_index FROM sessions WHERE {by} = $value", {"value": session}
-        ).fetchone()
-        if row is None:
-            count = self._query("SELECT count(*) FROM sessions").fetchall()[0][0]
-            raise InputError(
-                f"There is no session {session!r} in {self.path}: it has {count:,} sessions. Give a session_id, or an "
-                "index from 0 on."
-            )
-        return row[0], row[1]
+    def _rows(self, part: Part, index: int) -> dict[str, list[Any]]:
+        """Return a session's rows by table."""
+        for table in TABLES:
+            self._checked.part(part, table)
+        with pq.ParquetFile(part.file(self.path, "sessions")) as file:
+            at = pc.index(file.read(columns=["session_index"]).column(0), index).as_py()
+            if at < 0:
+                raise self._no_session(index)
+            # In a part of several groups of rows, each holds the same sessions in every table.
+            group, first = 0, 0
+            while part.last > part.first and at >= first + file.metadata.row_group(group).num_rows:
+                first += file.metadata.row_group(group).num_rows
+                group += 1
+            own = file.read_row_group(group) if part.last > part.first else file.read()
+        session_id = own.column("session_id")[at - first]
+        rows = {}
+        for table in TABLES:
+            found = own if table == "sessions" else self._group(part, table, group)
+            found = found.filter(pc.equal(found.column("session_id").cast(pa.string()), session_id.cast(pa.string())))
+            names = [name for name in SCHEMAS[table].names if name in TABLES[table]]
+            rows[table] = [tuple(row[name] for name in names) for row in found.to_pylist()]
+        return rows
 
-    def _shard_of(self, index: int) -> int:
-        size = int(self.manifest.get("shard_size", 1))
-        return index // size
+    def _group(self, part: Part, table: str, group: int) -> pa.Table:
+        with pq.ParquetFile(part.file(self.path, table)) as file:
+            return file.read_row_group(group) if part.last > part.first else file.read()
 
-    def _query(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
-        """Return DuckDB's result of a query over the log's tables."""
-        return self._database.query(sql, values)
-
-    def _frame(self, sql: str, values: Mapping[str, Any] | None = None) -> "pd.DataFrame":
-        frame: pd.DataFrame = self._query(sql, values).df()
-        return frame
+    def _no_session(self, session: str | int) -> InputError:
+        missing = f", and {self.n_missing:,} are damaged and left out" if self.n_missing else ""
+        return InputError(
+            f"There is no session {session!r} in {self.path}: it has {self._count():,} sessions{missing}. Give a "
+            "session_id, or an index from 0 on."
+        )
 
     def __repr__(self) -> str:
         state = "" if self.finished else ", unfinished"
@@ -374,34 +329,6 @@ def _failed_row(failures: Failures | None) -> str:
     words = html.escape(failures.sentence if failures.serious else failures.in_short)
     head = "<th style='text-align:left;font-weight:400;opacity:.7'>errors</th>"
     return f"<tr>{head}<td style='text-align:left;{style}'>{words}</td></tr>"
-
-
-def _sound_shards(root: Path, *, strict: bool) -> list[int]:
-    sound = []
-    for number in settled_shards(root):
-        damage = _damage(root, number)
-        if damage is None:
-            sound.append(number)
-        elif strict:
-            raise LogError(
-                f"{damage} The other shards are intact: vl.open_log({str(root)!r}, strict=False) leaves this one out."
-            )
-        else:
-            warnings.warn(f"{damage} Its sessions are left out.", stacklevel=3)
-    return sound
-
-
-def _damage(root: Path, number: int) -> str | None:
-    for table, schema in SCHEMAS.items():
-        path = shard_path(root, table, number)
-        try:
-            found = pq.read_schema(path)
-        except (OSError, pa.ArrowException) as error:
-            reason = "is missing" if isinstance(error, FileNotFoundError) else "is torn, or no Parquet file"
-            return f"{path} {reason}."
-        if not found.equals(schema):
-            return f"{path} holds other columns than the table {table!r} has: it is from elsewhere."
-    return None
 
 
 def unknown_name(what: str, name: str, known: list[str]) -> VoicelabError:

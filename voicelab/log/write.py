@@ -1,14 +1,12 @@
 """Writes shards: staged under `_spec/`, and moved into place when every session in them is settled.
 
 Whatever is unfinished has a name that starts with `_`, which every reader of Parquet folders skips. A shard counts as
-settled when its file in `sessions/` is there: that one is moved last.
+settled when its file in `sessions/` is there: that one is moved last, after the checksums of all its files.
 """
 
 import contextlib
 import itertools
-import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,17 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
+from voicelab.log import disk
+from voicelab.log.checksums import Checksum, checksums_json
+from voicelab.log.disk import sync as _sync
+from voicelab.log.parts import Part, settled_parts, shards_of
 from voicelab.log.schema import SCHEMAS, columns
 
 SHARD_SIZE = 2_000
 """Sessions a shard: part of what makes two logs byte-identical, and so not an option."""
 SPECULATIVE = "_spec"
 _SESSION_ID = column("sessions", "session_id")
-# sessions last: its presence is the mark that a shard is settled.
-_IN_ORDER = [*(table for table in TABLES if table != "sessions"), "sessions"]
+_CHECKSUMS = "checksums.json"
 
 
 def make_folder(folder: Path) -> None:
@@ -36,7 +37,7 @@ def make_folder(folder: Path) -> None:
         LogError: it can't be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folders(folder)
     except OSError as error:
         raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
 
@@ -53,21 +54,39 @@ def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRow
     Raises:
         LogError: the disk is full, or the folder can't be written.
     """
-    folder = root / SPECULATIVE / _staged(number, tag)
+    stage_part(root, Part(number, number), tag, {table: _arrow(table, sessions) for table in TABLES})
+
+
+def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table | Iterable[pa.Table]]) -> None:
+    """Write the tables of a part where readers don't look, and their checksums.
+
+    Args:
+        root: The log's folder.
+        part: The part.
+        tag: As in `stage_shard`.
+        tables: Each table whole, or as the groups of rows that its file is to have.
+
+    Raises:
+        LogError: as `stage_shard`.
+    """
+    folder = root / SPECULATIVE / _staged(part, tag)
     unfinished = folder.with_name(folder.name + ".tmp")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        disk.remove_tree(unfinished)
         # Never the log's folder itself: one that was removed meanwhile would come back with nothing but this in it.
-        folder.parent.mkdir(exist_ok=True)
-        unfinished.mkdir()
-        for table in TABLES:
-            _write(_arrow(table, sessions), unfinished / f"{table}.parquet")
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        disk.make(folder.parent)
+        disk.make(unfinished)
+        written = {
+            table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()
+        }
+        with disk.NewFile(unfinished / _CHECKSUMS) as file:
+            file.write(checksums_json(part.name, written))
+        disk.remove_tree(folder)
+        disk.rename(unfinished, folder)
         _sync(folder.parent)
     except (OSError, pa.ArrowException) as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise _cannot_write(folder, error) from None
+        disk.remove_tree(unfinished)
+        raise cannot_write(folder, error) from None
 
 
 def settle_shard(root: Path, number: int, tag: str) -> None:
@@ -81,18 +100,39 @@ def settle_shard(root: Path, number: int, tag: str) -> None:
     Raises:
         LogError: it can't be moved.
     """
-    staged = root / SPECULATIVE / _staged(number, tag)
+    settle_part(root, Part(number, number), tag)
+
+
+def settle_part(root: Path, part: Part, tag: str) -> None:
+    """Move a staged part into place, as `settle_shard`."""
+    staged = root / SPECULATIVE / _staged(part, tag)
+    # sessions last: its presence is the mark that a part is settled. All else has to be on the disk by then.
+    moves = [(staged / f"{table}.parquet", part.file(root, table)) for table in TABLES if table != "sessions"]
+    moves += [(staged / _CHECKSUMS, part.checksums(root)), (staged / "sessions.parquet", part.file(root, "sessions"))]
     try:
-        for table in _IN_ORDER:
-            target = shard_path(root, table, number)
-            target.parent.mkdir(exist_ok=True)
-            source = staged / f"{table}.parquet"
+        for source, target in moves:
+            disk.make(target.parent)
             if source.exists():
-                source.replace(target)
+                disk.rename(source, target)
                 _sync(target.parent)
-        staged.rmdir()
+        disk.remove_folder(staged)
     except OSError as error:
-        raise _cannot_write(staged, error) from None
+        raise cannot_write(staged, error) from None
+
+
+def remove_part(root: Path, part: Part) -> None:
+    """Take a part out of the log: it doesn't count as settled from the first moment on.
+
+    Raises:
+        LogError: it can't be removed.
+    """
+    try:
+        for path in (part.file(root, "sessions"), *(part.file(root, t) for t in TABLES), part.checksums(root)):
+            if path.parent.is_dir():
+                disk.remove(path)
+                _sync(path.parent)
+    except OSError as error:
+        raise LogError(f"{error.filename} can't be removed: {error.strerror}.") from None
 
 
 def drop_speculative(root: Path, tag: str | None = None) -> None:
@@ -104,47 +144,47 @@ def drop_speculative(root: Path, tag: str | None = None) -> None:
     """
     folder = root / SPECULATIVE
     for path in [folder] if tag is None else folder.glob(f"*-{tag}*"):
-        shutil.rmtree(path, ignore_errors=True)
+        disk.remove_tree(path)
     with contextlib.suppress(OSError):
-        folder.rmdir()  # if nothing else is staged
+        disk.remove_folder(folder)  # if nothing else is staged
 
 
 def settled_shards(root: Path) -> list[int]:
     """Return the numbers of the settled shards, in order."""
-    return sorted(int(path.stem.removeprefix("part-")) for path in (root / "sessions").glob("part-*.parquet"))
+    return shards_of(settled_parts(root))
 
 
 def shard_path(root: Path, table: str, number: int) -> Path:
     """Return where a table of a settled shard stands."""
-    return root / table / f"part-{number:06d}.parquet"
+    return Part(number, number).file(root, table)
 
 
-def _staged(number: int, tag: str) -> str:
-    return f"{number:06d}-{tag}"
-
-
-def _cannot_write(path: Path, error: Exception) -> LogError:
+def cannot_write(path: Path, error: Exception) -> LogError:
+    """Return the error for something that can't be written."""
     reason = getattr(error, "strerror", None) or str(error)
     return LogError(f"{path} can't be written: {reason}. What is logged already is untouched.")
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def write_table(groups: pa.Table | Iterable[pa.Table], path: Path, table: str) -> Checksum:
+    """Write a table's file, and return what it has to be from now on."""
+    categories = [name for name, kind in columns(table).items() if kind == "category"]
+    # Statistics would help a reader to skip shards; they cost as much as the compression, and shards are small.
+    how = {"compression": "zstd", "compression_level": 1, "use_dictionary": categories, "write_statistics": False}
+    with disk.NewFile(path) as file:
+        if isinstance(groups, pa.Table):
+            n_rows = groups.num_rows
+            pq.write_table(groups, file, **how)
+        else:
+            n_rows = 0
+            with pq.ParquetWriter(file, SCHEMAS[table], **how) as writer:
+                for group in groups:
+                    writer.write_table(group, row_group_size=max(group.num_rows, 1))
+                    n_rows += group.num_rows
+    return Checksum(n_rows, file.n_bytes, file.sha256)
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    categories = [name for name, kind in columns(path.stem).items() if kind == "category"]
-    with path.open("wb") as file:
-        # Statistics would help a reader to skip shards; they cost as much as the compression, and shards are small.
-        pq.write_table(
-            table, file, compression="zstd", compression_level=1, use_dictionary=categories, write_statistics=False
-        )
-        file.flush()
-        os.fsync(file.fileno())
+def _staged(part: Part, tag: str) -> str:
+    return f"{part.name.removeprefix('part-')}-{tag}"
 
 
 # --- rows to arrays --------------------------------------------------------------------------------------------------

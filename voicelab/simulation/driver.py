@@ -6,10 +6,11 @@ workers. Shards run ahead with the stops known so far. When the scan finds that 
 is run again with the stop known, and the shards beyond it are thrown away. The sessions up to the stop come out the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicelab.log.parts import Part
 from voicelab.log.write import settle_shard
 from voicelab.runs.options import Rows
 from voicelab.simulation.pool import Pool
@@ -49,7 +50,7 @@ class Plan:
 
 
 class Driver:
-    """Runs the shards of a plan that are not settled yet.
+    """Runs the shards of a plan that are not settled yet, be they the last ones or damaged ones in between.
 
     Args:
         plan: The sessions.
@@ -80,20 +81,34 @@ class Driver:
         self._on_settled = on_settled
         self._waiting: dict[int, tuple[ShardTask, ShardReport]] = {}
 
-    def run(self, first: int) -> None:
-        """Run and settle all shards from one on."""
+    def run(self, kept: Sequence[Part], facts: Callable[[Part], ShardReport]) -> None:
+        """Run and settle all shards that aren't settled already.
+
+        Args:
+            kept: The parts of the log that are settled.
+            facts: Returns the report of such a part; it is asked for in its turn, since tests are decided in order.
+        """
         try:
-            self._run(first)
+            self._run({part.first: part for part in kept}, facts)
         except BaseException:
             self._pool.cancel()
             raise
 
-    def _run(self, first: int) -> None:
-        scan = upcoming = first
+    def _run(self, kept: Mapping[int, Part], facts: Callable[[Part], ShardReport]) -> None:
+        scan = upcoming = 0
         while scan < self._plan.n_shards:
             while upcoming < self._plan.n_shards and upcoming - scan < self._ahead:
-                self._submit(upcoming)
+                if upcoming in kept:
+                    upcoming = kept[upcoming].last
+                else:
+                    self._submit(upcoming)
                 upcoming += 1
+            if scan in kept:
+                report = facts(kept[scan])
+                self._watch.replay(report)
+                self._on_settled(report)
+                scan = kept[scan].last + 1
+                continue
             for task, report in self._pool.finished():
                 self._waiting[task.number] = (task, report)
             while scan in self._waiting and self._scan(scan):

@@ -2,19 +2,25 @@
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, LogError
+from voicelab.log import late
+from voicelab.log.checksums import KIND
 from voicelab.log.clear import check_clear, is_blank
 from voicelab.log.manifest import read_manifest
-from voicelab.log.write import settled_shards
+from voicelab.log.parts import Part, settled_parts
+from voicelab.log.verify import Damage, read_through
+from voicelab.log.write import remove_part
 from voicelab.simulation.fingerprint import VERSION
 from voicelab.simulation.simulation_run import SimulationRun
 
 if TYPE_CHECKING:
     from voicelab.log.read import Log
+
+_MOST_NAMED = 5
 
 
 def log_folder(log: str | Path | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
@@ -53,6 +59,8 @@ def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: b
             "overwrite=True."
         )
     if manifest.get("status") == "finished":
+        if resume and _damaged_shards(folder, manifest):
+            return None
         sys.stderr.write(f"{folder} holds these {run.sessions:,} sessions already: it is opened, nothing is run.\n")
         return open_folder(folder)
     if not resume:
@@ -94,13 +102,52 @@ def _differing(manifest: Mapping[str, Any], run: SimulationRun) -> set[str]:
     return {key for key, value in run.identity().items() if manifest.get(key) != value}
 
 
-def n_settled(folder: Path) -> int:
-    """Return how many shards are settled from the first on without a gap."""
-    numbers = set(settled_shards(folder))
-    count = 0
-    while count in numbers:
-        count += 1
-    return count
+def whole_parts(folder: Path, line: Callable[[str], object]) -> list[Part]:
+    """Return the parts of a run's log that are as they were written; take the others out, so that they run again.
+
+    Args:
+        folder: The log's folder; its lock is held.
+        line: Takes what there is to say.
+
+    Raises:
+        LogError: a part is damaged and can't be run again, or can't be removed.
+    """
+    if is_blank(folder):
+        return []
+    manifest = read_manifest(folder)
+    found = read_through(folder, manifest)
+    damaged = _damaged(found.damage)
+    for part in damaged:
+        remove_part(folder, part)
+    if damaged:
+        files = [f"{one.file} {one.problem}" for one in found.damage if one.part is not None]
+        more = f"; and {len(files) - _MOST_NAMED:,} files more" if len(files) > _MOST_NAMED else ""
+        line(
+            f"{folder} is damaged: {found.n_missing:,} sessions are run again ({'; '.join(files[:_MOST_NAMED])}{more}).\n"
+        )
+    return list(found.parts)
+
+
+def kept_facts(folder: Path) -> dict[str, Any]:
+    """Return what a run that goes on keeps of the manifest that is there."""
+    if not settled_parts(folder):
+        return {"checksums": KIND}
+    manifest = read_manifest(folder)
+    return {name: manifest[name] for name in ("checksums", late.COUNT) if name in manifest}
+
+
+def _damaged_shards(folder: Path, manifest: Mapping[str, Any]) -> list[Part]:
+    damaged = _damaged(read_through(folder, manifest).damage)
+    if damaged and manifest.get("redacted"):
+        raise LogError(
+            f"{folder} is damaged, and was redacted: run again, its sessions would say again what was masked. "
+            f"vl.open_log({str(folder)!r}, strict=False) reads what is whole."
+        )
+    return damaged
+
+
+def _damaged(damage: Iterable[Damage]) -> list[Part]:
+    return sorted({one.part for one in damage if one.part is not None})
 
 
 def open_folder(folder: Path) -> "Log":

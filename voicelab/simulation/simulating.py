@@ -17,14 +17,15 @@ from voicelab.log import lock as locks
 from voicelab.log.clear import clear
 from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
-from voicelab.log.write import drop_speculative, make_folder
+from voicelab.log.parts import Part
+from voicelab.log.write import drop_speculative, make_folder, settled_shards
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
 from voicelab.runs.options import ParametersLike, SessionOptions
 from voicelab.runtime.patching import replaced_by_mock
-from voicelab.simulation.driver import Driver
-from voicelab.simulation.log_folder import existing_log, is_replaced, log_folder, n_settled, open_folder
+from voicelab.simulation.driver import Driver, Plan
+from voicelab.simulation.log_folder import existing_log, is_replaced, kept_facts, log_folder, open_folder, whole_parts
 from voicelab.simulation.pool import Executor, Pool, default_workers
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
@@ -96,7 +97,8 @@ def simulate(
             processes.
         workers: Child processes; None for one a processor.
         progress: Show the progress line.
-        resume: Go on with an unfinished log, or start a new one.
+        resume: Go on with an unfinished log, or start a new one. What is there is compared with its checksums, and run
+            again where it is damaged, also in a finished log.
         overwrite: Replace a log of other sessions.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
         tts: With `audio`: what speaks, `auto` for an engine that works offline.
@@ -187,16 +189,14 @@ def _simulate(
         check_run(folder, run.job.run_id)
 
     plan = run.plan(folder)
-    settled = n_settled(folder)
-    manifest = run.manifest(workers)
+    manifest = run.manifest(workers) | kept_facts(folder)
     write_manifest(folder, manifest)
+    # Not before the manifest calls the log unfinished: where this ends in the middle, resume=True goes on again.
+    kept = whole_parts(folder, sys.stderr.write)
     drop_speculative(folder)
     watch = Watch(stopping=run.stopping)
     totals = _Totals(run.options)
-    for facts in settled_facts(folder, settled):
-        watch.replay(facts)
-        totals.add(facts)
-    done = min(settled * plan.shard_size, plan.sessions)
+    done = _n_sessions(folder, plan)
     started = time.perf_counter()
     pool = Pool(packed, executor, workers)
     with Progress(plan.sessions, done, shown=progress) as line:
@@ -206,10 +206,13 @@ def _simulate(
             for note in report.notes:
                 run.options.handler.add_note(note)
 
+        def facts(part: Part) -> ShardReport:
+            return settled_facts(folder, part)
+
         try:
-            Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(settled)
+            Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(kept, facts)
         except KeyboardInterrupt:
-            logged = min(n_settled(folder) * plan.shard_size, plan.sessions)
+            logged = _n_sessions(folder, plan)
             sys.stderr.write(
                 f"\nStopped: {logged:,} of {plan.sessions:,} sessions are logged in {folder}. "
                 "The same call with resume=True goes on from there.\n"
@@ -227,6 +230,13 @@ def _tell_of(log: "Log") -> None:
     failures = log.failures
     serious = failures is not None and failures.serious
     tell([*([failures.sentence] if serious else []), *log.manifest["remarks"]])  # type: ignore[union-attr]
+
+
+def _n_sessions(folder: Path, plan: Plan) -> int:
+    """Return how many of a plan's sessions are settled."""
+    shards = settled_shards(folder)
+    last_is_short = plan.n_shards * plan.shard_size - plan.sessions if plan.n_shards - 1 in shards else 0
+    return len(shards) * plan.shard_size - last_is_short
 
 
 def _warn_of_mocks() -> None:

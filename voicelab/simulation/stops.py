@@ -4,7 +4,6 @@ import copy
 import functools
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
 from voicelab.decision.rules import StopRule, Target, switched_on
 from voicelab.decision.stats.moments import means
-from voicelab.log.write import shard_path
+from voicelab.log.parts import Part
 from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
 
@@ -152,25 +151,24 @@ def _outlook(monitor: Monitor) -> list[Outlook]:
     return outlook_of(monitor, smallest_that_matters(monitor))
 
 
-def settled_facts(root: Path, n_shards: int) -> Iterator[ShardReport]:
-    """Yield what the driver needs to know of the settled shards of an unfinished log."""
+def settled_facts(root: Path, part: Part) -> ShardReport:
+    """Return what the driver needs to know of a part of the log that is settled."""
     import pyarrow.parquet as pq
 
-    def rows(table: str, number: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = pq.read_table(shard_path(root, table, number)).to_pylist()
+    def rows(table: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = pq.read_table(part.file(root, table)).to_pylist()
         return found
 
-    for number in range(n_shards):
-        report = ShardReport(number)
-        report.exposures = [tuple(map(row.__getitem__, EXPOSURES)) for row in rows("exposures", number)]
-        report.outcomes = [tuple(map(row.__getitem__, OUTCOMES)) for row in rows("outcomes", number)]
-        report.findings.add_rows(report.exposures, report.outcomes)
-        # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
-        report.findings.speaks = True
-        for session in rows("sessions", number):
-            report.statuses[session["status"]] += 1
-            counts = (session["n_errors"], session["n_replies"], session["n_otherwise"])
-            report.findings.count(session["caller"], *counts)
-            if session["status"] == "error":
-                report.crashed.append(session["session_index"])
-        yield report
+    report = ShardReport(part.first)
+    report.exposures = [tuple(map(row.__getitem__, EXPOSURES)) for row in rows("exposures")]
+    report.outcomes = [tuple(map(row.__getitem__, OUTCOMES)) for row in rows("outcomes")]
+    report.findings.add_rows(report.exposures, report.outcomes)
+    # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
+    report.findings.speaks = True
+    for session in rows("sessions"):
+        report.statuses[session["status"]] += 1
+        counts = (session["n_errors"], session["n_replies"], session["n_otherwise"])
+        report.findings.count(session["caller"], *counts)
+        if session["status"] == "error":
+            report.crashed.append(session["session_index"])
+    return report

@@ -12,6 +12,7 @@ from voicelab.base.plain_json import encode
 from voicelab.base.records import SessionRows, column
 from voicelab.log import Log, open_log
 from voicelab.log import lock as locks
+from voicelab.log.checksums import KIND
 from voicelab.log.clear import check_clear, clear, is_blank
 from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
@@ -127,6 +128,7 @@ def _manifest(
         "run_id": run_id,
         "sessions": len(sessions),
         "shard_size": SHARD_SIZE,
+        "checksums": KIND,
         "source": "imported",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "exposures": declarations.summary(),

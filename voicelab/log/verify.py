@@ -1,0 +1,272 @@
+"""What of a log is whole, and what isn't: which file, what is wrong with it, and which sessions that concerns.
+
+A look at a log compares the files' lengths with their checksums, and reads nothing: enough to open it. Reading it through
+compares every byte. Logs without checksums, which earlier versions wrote, are looked at by their schemas, and read through
+by decoding them.
+"""
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voicelab.log import late
+from voicelab.log.checksums import Checksum, DamagedError, is_as_sealed, of_file, read_checksums
+from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts, shards_of
+from voicelab.log.schema import SCHEMAS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOW_TO_MEND = "vl.simulate() with the same arguments and resume=True runs damaged shards of a simulation again."
+TORN, MISSING = "is torn, or no Parquet file", "is missing"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is wrong with a log.
+
+    Attributes:
+        file: The file, from the log's folder on.
+        problem: What is wrong with it.
+        part: The part of the log that it belongs to; None for what belongs to none.
+        first_session: Index of the first session concerned; None where no session is.
+        last_session: Index of the last one.
+        n_sessions: How many there are.
+    """
+
+    file: str
+    problem: str
+    part: Part | None = None
+    first_session: int | None = None
+    last_session: int | None = None
+    n_sessions: int = 0
+
+    @property
+    def sessions(self) -> str:
+        """The sessions concerned, in words."""
+        if not self.n_sessions:
+            return "no sessions"
+        if self.n_sessions == 1:
+            return f"session {self.first_session}"
+        return f"{self.n_sessions:,} sessions, {self.first_session} to {self.last_session}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `log.verify()` found.
+
+    Attributes:
+        path: The log's folder.
+        damage: What is wrong, in order of sessions; empty if nothing is.
+        checksums: Whether all parts of the log have checksums: `sha256`, or None where some have none.
+        n_files: How many files were read.
+        n_bytes: How long they are together.
+        parts: The parts of the log that are whole.
+    """
+
+    path: Path
+    damage: tuple[Damage, ...]
+    checksums: str | None
+    n_files: int = 0
+    n_bytes: int = 0
+    parts: tuple[Part, ...] = field(default=(), repr=False)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.damage
+
+    @property
+    def n_missing(self) -> int:
+        """How many sessions can't be read as they were written."""
+        return sum({(d.first_session, d.last_session): d.n_sessions for d in self.damage}.values())
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a damaged file: file, problem, first_session, last_session (indexes), n_sessions."""
+        import pandas as pd
+
+        columns = ["file", "problem", "first_session", "last_session", "n_sessions"]
+        frame = pd.DataFrame([[getattr(one, name) for name in columns] for one in self.damage], columns=columns)
+        return frame.astype({"first_session": "Int64", "last_session": "Int64", "n_sessions": "int64"})
+
+    def __str__(self) -> str:
+        return "\n".join([self._headline(), *(f"  {one.file} {one.problem} ({one.sessions})" for one in self.damage)])
+
+    def __repr__(self) -> str:
+        return f"Verification({str(self.path)!r}: {self._headline()})"
+
+    def _headline(self) -> str:
+        how = f"{_counted(self.n_files, 'file')}, {self.n_bytes / 1e6:,.1f} MB, were read through"
+        if self.damage:
+            files, sessions = _counted(len(self.damage), "file"), _counted(self.n_missing, "session")
+            return f"damaged: {files}, {sessions} concerned. {how}."
+        if self.checksums is None:
+            return f"no checksums: an earlier version wrote it. Every file can be read; whether it changed can't be told. {how}."
+        return f"sound: all is as it was written. {how}."
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(one.file)}</td><td style='text-align:left'>{html.escape(one.problem)}</td>"
+            f"<td style='text-align:left'>{one.sessions}</td></tr>"
+            for one in self.damage
+        )
+        return (
+            f"<b>Verification</b> {html.escape(str(self.path))}: {html.escape(self._headline())}<table>{cells}</table>"
+        )
+
+
+def look(root: Path, manifest: Mapping[str, Any]) -> Verification:
+    """Return what is wrong with a log as far as the files' lengths, or schemas, tell.
+
+    Args:
+        root: The log's folder.
+        manifest: Its manifest.
+    """
+    return _verified(root, manifest, through=False)
+
+
+def read_through(root: Path, manifest: Mapping[str, Any]) -> Verification:
+    """Return what is wrong with a log, every byte of which is read.
+
+    Args:
+        root: The log's folder.
+        manifest: Its manifest.
+    """
+    return _verified(root, manifest, through=True)
+
+
+def file_damage(path: Path, table: str, own: Checksum | None, *, through: bool) -> str | None:
+    """Return what is wrong with a file, or None.
+
+    Args:
+        path: The file.
+        table: The table that it holds.
+        own: What it has to be; None if it has no checksum.
+        through: Whether it is read, or only looked at.
+    """
+    try:
+        if own is None:
+            return _without_checksum(path, table, through=through)
+        if path.stat().st_size == own.bytes:
+            if not through or of_file(path)[1] == own.sha256:
+                return None
+            return "isn't as it was written: its checksum differs"
+        return _without_checksum(path, table, through=False) or "isn't as it was written: its length differs"
+    except FileNotFoundError:
+        return MISSING
+    except (OSError, pa.ArrowException):
+        return TORN
+
+
+def _without_checksum(path: Path, table: str, *, through: bool) -> str | None:
+    with pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(SCHEMAS[table]):
+            return f"holds other columns than the table {table!r} has: it is from elsewhere"
+        if through:
+            file.read()
+    return None
+
+
+# --- the parts of a log ----------------------------------------------------------------------------------------------
+
+
+def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Verification:
+    all_sealed = manifest.get("checksums")
+    found: list[Damage] = []
+    if through and not is_as_sealed(manifest):
+        found.append(Damage("manifest.json", "isn't as it was written: its checksum differs"))
+    parts = settled_parts(root)
+    sound: list[Part] = []
+    paths: list[Path] = []
+    for part in parts:
+        paths += [part.file(root, table) for table in SCHEMAS]
+        problems = list(_of_part(root, part, sealed=bool(all_sealed), through=through))
+        found += [_damage(path, root, problem, part, manifest) for path, problem in problems]
+        if not problems:
+            sound.append(part)
+    found += [
+        _damage(part.file(root, "sessions"), root, MISSING, part, manifest) for part in _gone(root, parts, manifest)
+    ]
+    late_files = late.parts(root)
+    paths += late_files
+    found += [Damage(str(path.relative_to(root)), problem) for path, problem in _of_late(root, manifest, through)]
+    there = [path for path in paths if path.exists()] if through else []
+    found.sort(key=lambda one: (one.first_session is None, one.first_session or 0))
+    n_bytes = sum(path.stat().st_size for path in there)
+    return Verification(root, tuple(found), all_sealed, len(there), n_bytes, tuple(sound))
+
+
+def _of_part(root: Path, part: Part, *, sealed: bool, through: bool) -> Iterable[tuple[Path, str]]:
+    path = part.checksums(root)
+    try:
+        checksums = read_checksums(path)
+    except DamagedError:
+        checksums = None
+        yield path, "isn't as it was written, so that nothing can be compared with it"
+    else:
+        if checksums is None and sealed:
+            yield path, MISSING
+    for table in SCHEMAS:
+        file = part.file(root, table)
+        problem = file_damage(file, table, (checksums or {}).get(table), through=through)
+        if problem:
+            yield file, problem
+
+
+def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterable[Part]:
+    """Yield the shards whose sessions' file isn't there though it must be: shards are settled in order."""
+    sessions, size = _whole(manifest, "sessions"), _whole(manifest, "shard_size")
+    there = set(shards_of(parts))
+    if manifest.get("live"):
+        # A console that was closed before its session began leaves a gap; the manifest knows how many sessions there were.
+        numbers = [number for number in shards_of(numbered(root / CHECKSUMS)) if number not in there]
+        numbers += [number for number in range(sessions + len(numbers)) if number not in there | set(numbers)]
+        numbers = numbers[: max(sessions - len(there), 0)]
+    else:
+        whole = -(-sessions // size) if size and manifest.get("status") == "finished" else 0
+        numbers = [number for number in range(max(whole, max(there, default=-1) + 1)) if number not in there]
+    yield from (Part(number, number) for number in numbers)
+
+
+def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable[tuple[Path, str]]:
+    there = late.parts(root)
+    numbers = {path.stem for path in there}
+    for number in range(_whole(manifest, late.COUNT)):
+        path = late.path(root, number)
+        if path.stem not in numbers:
+            yield path, MISSING
+    for path in there:
+        seal = late.checksums(root, path)
+        try:
+            checksums = read_checksums(seal)
+        except DamagedError:
+            yield seal, "isn't as it was written, so that nothing can be compared with it"
+            continue
+        # Those that an earlier version added have none; the manifest counts the others.
+        if checksums is None and int(path.stem.removeprefix("part-")) < _whole(manifest, late.COUNT):
+            yield seal, MISSING
+        problem = file_damage(path, "outcomes", (checksums or {}).get("outcomes"), through=through)
+        if problem:
+            yield path, problem
+
+
+def _damage(path: Path, root: Path, problem: str, part: Part, manifest: Mapping[str, Any]) -> Damage:
+    size, sessions = _whole(manifest, "shard_size") or 1, _whole(manifest, "sessions")
+    first, last = part.first * size, (part.last + 1) * size - 1
+    if sessions and not manifest.get("live"):
+        last = min(last, sessions - 1)
+    return Damage(str(path.relative_to(root)), problem, part, first, last, last - first + 1)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _whole(manifest: Mapping[str, Any], name: str) -> int:
+    value = manifest.get(name)
+    return value if isinstance(value, int) and value > 0 else 0
