@@ -209,7 +209,7 @@ def recorded_session():
         "outcomes": record.outcomes, "metrics": [{"type": "gauge", "name": "handle_time_s", "value": 22.62, "time_s": 22.6}],
         "data": record.data, "output_data": {"slot": record.data.get("slot")}, "parameters": {"caller_name": "Ada"},
         "variables": {"OPENAI_API_KEY": "••••••"},
-        "notes": [{"line": note.line, "rule": note.rule, "text": f"{note.written}; the SDK: {note.sdk} ({note.platform})"} for note in record.notes],
+        "notes": [{"line": 31, "rule": "unnamed_task", "text": "create_task() has no name; the SDK: create_task(..., name='lookup')"}],
         "settings": {
             "stt": "sphinx", "tts": "pico", "mode": "push", "typing_interrupts": False, "speed": 1, "volume": 0.8, "muted": False,
             "echo_cancellation": True, "noise_suppression": True, "auto_gain": True,

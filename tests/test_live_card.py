@@ -34,7 +34,7 @@ def shown(monkeypatch):
         seen.append(content.data)
         return SimpleNamespace(update=lambda newer: seen.append(newer.data))
 
-    monkeypatch.setattr(progress_card, "_in_notebook", lambda: True)
+    monkeypatch.setattr(progress_card, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
     return seen
 

@@ -564,7 +564,7 @@ def test_the_panes_show_latency_tests_state_and_notes(page, session):
     tab(page, "State")
     assert "OPENAI_API_KEY" in page.get_by_role("region", name="State").inner_text()
     tab(page, "Notes")
-    assert "add_outcome" in page.get_by_role("region", name="Portability").inner_text()
+    assert "create_task() has no name" in page.get_by_role("region", name="Portability").inner_text()
     page.keyboard.press("Home")
     assert page.get_by_role("region", name="Answer time").is_visible()
 
