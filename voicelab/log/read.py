@@ -124,7 +124,8 @@ class Log(Frames):
     @cached_property
     def failures(self) -> Failures | None:
         """The sessions that had an error, and the commonest of these; None if no session had one."""
-        return find_failures(self._query)
+        # What the run itself has counted costs no query; exports count nothing.
+        return None if self.manifest.get("n_errors") == 0 else find_failures(self._query)
 
     # --- one session ---
 
