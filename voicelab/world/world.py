@@ -161,9 +161,14 @@ class World:
         return _WorldInSession(self, seeds)
 
     def __repr__(self) -> str:
-        shown = {**vars(self), "confusions": self.confusions and f"of {len(self.confusions)} utterances"}
-        facts = [f"{name}={value!r}" for name, value in shown.items() if value and value != (0.0, 0.0)]
-        return f"World({', '.join(facts)})"
+        confusions = self.confusions and f"of {len(self.confusions)} utterances"
+        shown = {**vars(self), "recognition_errors": round(self.recognition_errors, 4)}
+        facts = [
+            f"{name}={value!r}"
+            for name, value in shown.items()
+            if name != "confusions" and value and value != (0.0, 0.0)
+        ]
+        return f"World({', '.join([*facts, *([f'confusions {confusions}'] if confusions else [])])})"
 
 
 class _WorldInSession:
