@@ -43,7 +43,7 @@ def made(stub=None, **changes):
 
 
 def journal_of(call):
-    return [json.loads(line) for line in call.journal.read_text().splitlines()]
+    return [json.loads(line) for line in call.journal.read_text(encoding="utf-8").split("\n") if line]
 
 
 # --- the request -----------------------------------------------------------------------------------------------------
@@ -279,6 +279,17 @@ def test_a_torn_journal_doesnt_let_a_call_out_twice():
     ]
 
 
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_letters_that_end_a_line_elsewhere_dont_tear_the_journal(letter):
+    with Stub() as stub:
+        call = made(stub, parameters={"note": f"a{letter}b"}, call_id=f"order{letter}17")
+        assert call.send(confirmed=True)["success"]
+        with pytest.raises(CallError, match="was sent before, at 20"):
+            made(stub, call_id=f"order{letter}17").send(confirmed=True)
+    assert len(stub.requests) == 1
+    assert [line["event"] for line in journal_of(call)] == ["about to send", "answered"]
+
+
 def test_without_a_journal_nothing_is_sent(tmp_path):
     (tmp_path / "file").write_text("")
     with Stub() as stub, pytest.raises(InputError, match="nothing is sent: give another by journal="):
@@ -299,11 +310,16 @@ FAILURES = [
     ("422", reply(422, {"detail": [{"loc": ["body"], "msg": "bad number"}]}), "refused", "refused the call.*bad number"),
     ("redirect", reply(302, b"", ["Location: https://elsewhere.example/x"]), "refused", "https://elsewhere.example"),
     ("success false", reply(200, {"success": False, "error": "no balance"}), "refused", "did not place the call.*no balance"),
+    ("no success", reply(200, {"error": "agent offline"}), "unknown", "without success.*agent offline.*is unknown"),
+    ("success null", reply(200, {"success": None}), "unknown", "without success"),
+    ("success text", reply(200, {"success": "false"}), "unknown", "without success"),
+    ("408", reply(408, {}), "unknown", r"gave up waiting \(HTTP 408\).*is unknown"),
     ("500", reply(500, {"error": "oops"}), "unknown", r"failed \(HTTP 500\).*oops.*unknown, and the call is not sent again"),
     ("502 page", reply(502, PAGE), "unknown", "HTTP 502"),
     ("page", reply(200, PAGE, ["Content-Type: text/html"]), "unknown", "web page in place of JSON"),
     ("cut", TAKEN[:-10], "unknown", "cut in the middle"),
     ("cut json", reply(200, b'{"success": tr'), "unknown", "cut in the middle"),
+    ("no utf-8", reply(200, b'{"success": true, "who": "\xe9"}'), "unknown", "no text in UTF-8"),
     ("empty", reply(200, b""), "unknown", "empty answer"),
     ("list", reply(200, []), "unknown", "no object"),
     ("no http", b"SSH-2.0\r\n\r\n", "unknown", "no HTTP"),
@@ -336,6 +352,12 @@ def test_every_failure_is_a_stated_sentence_and_nothing_is_repeated(answer, outc
     assert error.value.__context__ is None
     assert error.value.wait_s == {"30 s": 30.0, "0 s": 0.0}.get(message.removeprefix("try again in "))
     assert KEY not in repr(error.value) + call.journal.read_text()
+
+
+def test_what_comes_before_the_answer_is_no_answer():
+    early = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    with Stub(early + TAKEN) as stub:
+        assert made(stub).send(confirmed=True)["telephonyCallId"] == "CA123"
 
 
 def test_the_deadline_is_one_of_all_that_is_waited_for():
@@ -524,6 +546,27 @@ def test_a_session_that_doesnt_end_is_waited_for_no_longer_than_asked():
         made().wait()
 
 
+@pytest.mark.parametrize(("status", "message"), [(401, "accept the API key"), (404, "HTTP 404")])
+def test_a_session_that_cant_be_followed_is_not_asked_for_again(status, message):
+    with Stub(reply(body={"data": {"sessionId": "s1"}}), reply(status, {})) as stub:
+        call = voicerun.outbound_call(phone_number=NUMBER, entrypoint_id="e1", api_key=KEY, base_url=stub.url)
+        call.sleep = lambda seconds: None
+        with pytest.warns(UserWarning, match=f"its session s1 can't be followed: .*{message}"):
+            call.send(confirmed=True, wait_s=20)
+    assert len(stub.requests) == 2
+    assert call.status == "sent"
+
+
+def test_an_entrypoints_answer_that_names_nothing_is_unknown():
+    # An entrypoint's answer names a session or a call in place of saying success.
+    with Stub(reply(body={"data": {"message": "agent offline"}})) as stub:
+        call = voicerun.outbound_call(phone_number=NUMBER, entrypoint_id="e1", api_key=KEY, base_url=stub.url)
+        with pytest.raises(CallError, match="agent offline.*is unknown"):
+            call.send(confirmed=True)
+    assert call.status == "unknown"
+    assert "The platform has taken the call" not in str(call) + call._repr_html_()
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -531,8 +574,10 @@ def test_the_command_previews_and_calls_when_told(monkeypatch, capsys):
     monkeypatch.setenv("VOICERUN_API_KEY", KEY)
     with Stub() as stub:
         line = ["call", "agent-1", NUMBER, "--base-url", stub.url, "--parameters", '{"customerName": "Alice"}']
-        assert main(line) == 0
-        assert "Nothing was sent" in capsys.readouterr().out
+        assert main(line) == 1  # a script takes 0 for done
+        shown = capsys.readouterr()
+        assert shown.err == "voicelab: Nothing was sent: nobody can be asked here. Add --yes to call.\n"
+        assert NUMBER in shown.out
         assert not stub.requests
         assert main([*line, "--curl"]) == 0
         assert "--data-raw" in capsys.readouterr().out

@@ -131,18 +131,69 @@ def test_the_values_of_variables_are_masked(exports, tmp_path):
     assert "topsecret99" not in json.dumps(log.session("x1").data)
 
 
-@pytest.mark.parametrize(
-    ("documents", "message"),
-    [
-        ({"cut": '[{"event": "debug", "type": "inp'}, "cut"),
-        ({"empty": ""}, "is empty"),
-    ],
-)
-def test_what_is_no_export_is_refused_and_nothing_is_written(exports, tmp_path, documents, message):
-    write(exports, fine=call("s1", "formal", True), **documents)
-    with pytest.raises(InputError, match=message):
+CUT = [
+    '[{"event": "debug", "type": "inp',
+    '{"data": [{"timestamp": 1, "name": "start", "data": {}}, {"timest',
+    '[{"id": "a1", "direction": "inbound", "origin": "pho',
+    '{"result": [{"metric": {"metric_name": "book',
+    '{"session_id": "s2", "testing": {"tests"',
+]
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_an_export_that_was_cut_is_refused_and_nothing_is_written(exports, tmp_path, cut):
+    write(exports, fine=call("s1", "formal", True), cut=cut)
+    with pytest.raises(InputError, match=r"cut\.json is no complete JSON.*export was cut"):
         voicerun.read(exports, tmp_path / "log")
     assert not (tmp_path / "log").exists()
+
+
+def test_a_file_that_is_no_json_refuses_no_folder(exports, tmp_path):
+    write(
+        exports,
+        s1=call("s1", "formal", True),
+        empty="",
+        tsconfig='{\n  // strict\n  "strict": true\n}',
+        deep="[" * 200_000,
+    )
+    (exports / "latin.json").write_bytes(b'{"name": "caf\xe9"}')
+    others = {"empty.json": "it is empty", "tsconfig.json": "it is no JSON", "deep.json": "nested too deeply",
+              "latin.json": "it is no text in UTF-8"}  # fmt: skip
+    with pytest.warns(UserWarning, match="Left out") as noted:
+        log = voicerun.read(exports, tmp_path / "log")
+    [said] = [str(w.message) for w in noted if "empty.json" in str(w.message)]
+    notes = {own["file"]: " ".join(own["notes"]) for own in log.manifest["imports"]}
+    for name, why in others.items():
+        assert name in said
+        assert why in notes[name]
+        assert why in said
+    assert list(log.sessions()["session_id"]) == ["s1"]
+    # Whoever names a file means it.
+    for name, message in (("empty", "is empty"), ("tsconfig", "no complete JSON"), ("latin", "is no text")):
+        with pytest.raises(InputError, match=message):
+            voicerun.read([exports / "s1.json", exports / f"{name}.json"], tmp_path / "other")
+
+
+def test_json_lines_hold_any_letter(exports, tmp_path):
+    rows = nameless(1.0, "a\u2028b\x85c")
+    (exports / "x1.jsonl").write_text(
+        "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
+    )
+    log = voicerun.read(exports, tmp_path / "log")
+    assert log.session("x1").events[1].data["text"] == "a\u2028b\x85c"
+
+
+def test_a_test_of_which_no_variant_is_known_says_what_to_export(exports, tmp_path):
+    for n in range(3):
+        rows = call(f"s{n}", None, True, 100.0 * n)
+        rows[-1]["data"]["testing"]["tests"]["greeting"] = {"name": "greeting"}
+        write(exports, **{f"s{n}": rows})
+    with pytest.warns(UserWarning, match="No variant of 'greeting' is known: .*vr session events") as noted:
+        log = voicerun.read(exports, tmp_path / "log")
+    assert not [w for w in noted if "={}" in str(w.message) or "{'greeting': {}}" in str(w.message)]
+    for options in ({}, {"rule": vl.StopRule(max_iterations=100)}, {"weights": EVEN}):
+        with pytest.raises(InputError, match="No session drew a variant of 'greeting'.*vr session events"):
+            vl.analyze(log, "greeting", outcome="booked", **options)
 
 
 SELECTED = "Experiment 'greeting' selected variant '{}'"

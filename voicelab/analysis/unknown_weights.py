@@ -34,15 +34,22 @@ def settled(
         warnings: Takes the sentences of a result whose weights are unknown.
 
     Raises:
-        InputError: weights were given, and the log says its own; or they are none by variant, or name not all variants.
+        InputError: weights were given, and the log says its own; or they are none by variant, or name not all variants; or
+            the weights are unknown, and no session drew a variant.
     """
     known = {variant: weight for variant, weight in declared.items() if weight is not None}
-    if len(known) == len(declared):
+    if declared and len(known) == len(declared):
         if given is not None:
             raise InputError("weights= is for frames: a log holds the weights that its variants were drawn with.")
         return known, True
     counts = dict(zip(variants.names, np.bincount(variants.codes, minlength=len(variants.names)).tolist(), strict=True))
     drawn = [variant for variant in declared if counts.get(variant)]
+    if not drawn:
+        raise InputError(
+            f"No session drew a variant of {test!r}, as far as the log knows, and its weights are unknown: there is nothing to "
+            "compare. Export events or metrics of the sessions too, `vr session events SESSION --json`, "
+            "`vr metrics session SESSION --json`, which name the variant, and read all into a new log."
+        )
     if given is not None:
         return _given(test, given, declared, drawn), True
     warnings += _sentences(test, [variant for variant in declared if variant not in drawn])

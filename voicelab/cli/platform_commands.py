@@ -5,6 +5,7 @@ import json
 import warnings
 from typing import TYPE_CHECKING
 
+from voicelab.base.errors import InputError
 from voicelab.cli.arguments import command, parameters, say, weights
 
 if TYPE_CHECKING:
@@ -56,8 +57,16 @@ def add_call(commands: "Commands") -> None:
     parser.add_argument("--entrypoint", action="store_true", help="AGENT is the id of an entrypoint")
     parser.add_argument("--track", metavar="NAME", help="release track of an entrypoint")
     parser.add_argument("--release", metavar="ID", help="release of an entrypoint")
-    parser.add_argument("--journal", metavar="FILE", help="where calls are noted (default voicerun-calls.jsonl)")
-    parser.add_argument("--call-id", metavar="ID", help="an id of your own: the same one is never called twice")
+    parser.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="where calls are noted (default voicerun-calls.jsonl in the working directory)",
+    )
+    parser.add_argument(
+        "--call-id",
+        metavar="ID",
+        help="an id of your own: the same one is called once per journal, so give --journal where the folder changes",
+    )
     parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
     parser.add_argument("--curl", action="store_true", help="print the request as curl, and send nothing")
     parser.add_argument("--yes", action="store_true", help="call without asking")
@@ -88,4 +97,4 @@ def _call(options: argparse.Namespace) -> None:
     if options.yes or can_ask():
         say(f"{json.dumps(call.send(confirmed=options.yes), indent=2, ensure_ascii=False)}")
     else:
-        say("Nothing was sent: nobody can be asked here. Add --yes to call.")
+        raise InputError("Nothing was sent: nobody can be asked here. Add --yes to call.")

@@ -15,6 +15,9 @@ from voicelab.voicerun.call_exchange import Failure, Reply
 from voicelab.voicerun.call_request import CallRequest
 
 _LONGEST = 300
+_NO_REASON = " It doesn't say why."
+_PASSING = {408, 425, 429}
+"""Of HTTP's 4xx those that say to ask again later."""
 _UNKNOWN = "Whether {number} is being called is unknown, and the call is not sent again: look at the sessions in the dashboard."
 
 
@@ -63,19 +66,47 @@ def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
             "unknown", f"{request.host} answered with JSON that is no object (HTTP {got.status}). {unknown}", got.status
         )
     answer: dict[str, Any] = key.masked_answer(document)
+    inner = answer.get("data") if request.is_entrypoint else None
+    # The message may stand beside the data, or in it.
+    said = _said(answer, key) or _said(inner, key)
     if answer.get("success") is False:
-        said = _said(answer, key) or " It doesn't say why."
-        return Refusal("refused", f"The platform did not place the call.{said}", got.status)
+        return Refusal("refused", f"The platform did not place the call.{said or _NO_REASON}", got.status)
+    if not _is_taken(answer, inner):
+        what = f"{request.host} answered without success (HTTP {got.status})."
+        return Refusal("unknown", f"{what}{said} {unknown}", got.status)
     return answer
 
 
-def read_record(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict[str, Any] | str:
+def _is_taken(answer: Mapping[str, Any], inner: Any) -> bool:
+    """Return whether an answer says that the call was placed; an entrypoint's does so by naming its session or call."""
+    named = inner if isinstance(inner, Mapping) else {}
+    return answer.get("success") is True or bool(named.get("sessionId") or named.get("telephonyCallId"))
+
+
+@dataclass(frozen=True)
+class NoRecord:
+    """Why there is no record of a session.
+
+    Attributes:
+        why: What happened, without a full stop.
+        is_final: Whether it is of no use to ask again.
+    """
+
+    why: str
+    is_final: bool
+
+
+def read_record(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict[str, Any] | NoRecord:
     """Return the record of a session that was asked for, the key masked; or why there is none."""
     if isinstance(got, Failure):
-        return got.reason
+        return NoRecord(got.reason, is_final=False)
     document = _parsed(got.body)
     if got.status >= 300 or not isinstance(document, dict):  # noqa: PLR2004 - HTTP's ranges
-        return f"{request.host} answers with HTTP {got.status}{_said(document, key)}".rstrip(".")
+        why = f"{request.host} answers with HTTP {got.status}"
+        if got.status == 401:  # noqa: PLR2004 - HTTP's number
+            why = f"{request.host} doesn't accept the API key (HTTP 401). {WHERE}"
+        why += f".{said}".rstrip(".") if (said := _said(document, key)) else ""
+        return NoRecord(why, 300 <= got.status < 500 and got.status not in _PASSING)  # noqa: PLR2004 - HTTP's ranges
     record = document.get("data")
     found: dict[str, Any] = key.masked_answer(record if isinstance(record, dict) else document)
     return found
@@ -92,6 +123,10 @@ def _looks(got: Reply) -> str:
     text = got.body[:1000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower()
     if text.startswith(("<!doctype", "<html")) or "html" in got.headers.get("content-type", "").lower():
         return "a web page in place of JSON, as a proxy or a page to sign in does: is base_url right?"
+    try:
+        got.body.decode()
+    except UnicodeDecodeError:
+        return "something that is no text in UTF-8, so no JSON"
     return "JSON that was cut in the middle" if text.startswith(("{", "[")) else "something that is no JSON"
 
 
@@ -105,6 +140,10 @@ def _refused(got: Reply, document: Any, request: CallRequest, key: ApiKey) -> Re
             f"The platform failed (HTTP {status}).{said} {_UNKNOWN.format(number=request.phone_number)}",
             status,
         )
+    if status == 408:  # noqa: PLR2004 - HTTP's number
+        # A gateway says it too, of a request that it may have passed on.
+        unknown = _UNKNOWN.format(number=request.phone_number)
+        return Refusal("unknown", f"{request.host} gave up waiting (HTTP 408).{said} {unknown}", status)
     if status == 429:  # noqa: PLR2004 - HTTP's number
         wait_s = _wait(got.headers.get("retry-after"))
         when = "in a minute" if wait_s is None else f"in {wait_s:,.0f} s"

@@ -34,7 +34,11 @@ _STATUS = {
     "not sent": ("Preview", "Nothing is sent yet", "calm"),
     "sent": ("Sent", "The platform has taken the call", "good"),
     "refused": ("Refused", "The platform called nobody", "bad"),
-    "unknown": ("Unknown", "The answer never came: look at the sessions in the dashboard before you call anew", "odd"),
+    "unknown": (
+        "Unknown",
+        "Nobody knows whether it was placed: look at the sessions in the dashboard before you call anew",
+        "odd",
+    ),
 }
 
 

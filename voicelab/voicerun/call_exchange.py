@@ -141,6 +141,7 @@ def _exchanged(
     host = urlsplit(base_url).netloc
     try:
         connection = progress.connection = _connection(base_url, deadline_s)
+        connection.response_class = _Answer
         connection.set_debuglevel(0)  # where somebody has switched it on for all, it would print the key
         connection.connect()
     except Exception as error:  # noqa: BLE001 - each kind has its sentence
@@ -174,6 +175,17 @@ def _exchanged(
         return Failure(True, f"The connection to {host} broke ({_short(error)})")
     finally:
         connection.close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """The answer itself: the library skips `100 Continue`, and takes other news that come before it (1xx) for it."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= found[1] < 200:  # noqa: PLR2004 - HTTP's range
+                return found
+            http.client.parse_headers(self.fp)
 
 
 def _connection(base_url: str, deadline_s: float) -> http.client.HTTPConnection:

@@ -96,7 +96,8 @@ class CallJournal:
 
     def _lines(self) -> list[str]:
         try:
-            return self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            # Not `splitlines`: U+2028 and its like, which stand within a line here, would end it too.
+            return self.path.read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
             return []
         except OSError as error:

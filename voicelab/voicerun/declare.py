@@ -98,6 +98,13 @@ class Declarations:
             named = sorted(drawn | _variants_of(platform))
             self._options[test] = dict.fromkeys(named)
             self.weights_unknown.append(test)
+            if not named:
+                self._report.warn(
+                    f"No variant of {test!r} is known: the sessions speak of the test, and no export says which variant they "
+                    "drew, so that there is nothing to compare. Export events or metrics of the sessions too, "
+                    "`vr session events SESSION --json`, `vr metrics session SESSION --json`, which name it, and read all again."
+                )
+                return
             example = ", ".join(f"{variant!r}: {1 / len(named):.2g}" for variant in named)
             self._report.warn(
                 f"Weights unknown: no export says those of {test!r} ({', '.join(named)}). Its result is without a check of the "

@@ -20,8 +20,22 @@ _MARKS = (
 )
 
 
-def find_files(paths: str | Path | Iterable[str | Path], leave_out: Path | None = None) -> list[Path]:
-    """Return the files that are meant, each once, in the order given and sorted within a folder or glob.
+class NotParsedError(InputError):
+    """A file that is no JSON.
+
+    Attributes:
+        why: What is wrong, for a list of files.
+        text: As much of its text as can be read.
+    """
+
+    def __init__(self, message: str, why: str, text: str) -> None:
+        super().__init__(message)
+        self.why = why
+        self.text = text
+
+
+def find_files(paths: str | Path | Iterable[str | Path], leave_out: Path | None = None) -> dict[Path, bool]:
+    """Return the files that are meant and whether each was named, in the order given and sorted within a folder or glob.
 
     Args:
         paths: A path, a folder, a glob, or several of them.
@@ -35,8 +49,9 @@ def find_files(paths: str | Path | Iterable[str | Path], leave_out: Path | None 
         raise InputError(
             f"paths is {paths!r}, must be a file, a folder, a glob such as 'exports/*.json', or a list of them."
         )
-    found = [file for path in given for file in _files_of(path)]
-    return [file for file in dict.fromkeys(found) if leave_out is None or leave_out not in file.parents]
+    found = {file: False for path in given for file in _files_of(path)}
+    named = {Path(path).expanduser() for path in given}
+    return {file: file in named for file in found if leave_out is None or leave_out not in file.parents}
 
 
 def _files_of(given: str | Path) -> list[Path]:
@@ -64,18 +79,22 @@ def load(file: Path) -> tuple[Any, bool]:
     """Return the content of a JSON or JSONL file, and whether it was JSON lines (then a list of them).
 
     Raises:
-        InputError: it can't be read, is empty, or is no JSON, such as an export that was cut in the middle.
+        NotParsedError: it is empty, or no JSON, such as an export that was cut in the middle.
+        InputError: it can't be read.
     """
     text = _text(file)
     if not text.strip():
-        raise InputError(f"{file} is empty. Export it again, or leave it out.")
+        raise NotParsedError(f"{file} is empty. Export it again, or leave it out.", "it is empty", text)
     try:
         return _parse(text), False
     except ValueError as error:
-        lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
         if len(lines) < 2 or not _is_object(lines[0][1]):  # noqa: PLR2004 - one line is no JSON lines
-            raise _broken(file, str(error)) from None
-    return [_line(file, at, line, last=at == lines[-1][0]) for at, line in lines], True
+            raise _broken(file, str(error), text) from None
+    try:
+        return [_line(at, line, last=at == lines[-1][0]) for at, line in lines], True
+    except ValueError as error:
+        raise _broken(file, str(error), text) from None
 
 
 def _text(file: Path) -> str:
@@ -87,7 +106,12 @@ def _text(file: Path) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        raise InputError(f"{file} is no text, so no export of VoiceRun. Leave it out.") from None
+        raise NotParsedError(
+            f"{file} is no text in UTF-8: it was cut, saved in another encoding, or is no export. Export it again, or leave it "
+            "out; nothing was written.",
+            "it is no text in UTF-8",
+            content.decode(encoding, "replace"),
+        ) from None
 
 
 def _parse(text: str) -> Any:
@@ -108,15 +132,18 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _line(file: Path, at: int, line: str, *, last: bool) -> Any:
+def _line(at: int, line: str, *, last: bool) -> Any:
     try:
         return _parse(line)
     except ValueError as error:
         reason = f"line {at}: {error}"
-        raise _broken(file, reason if last else f"{reason}, in the middle of the file") from None
+        raise ValueError(reason if last else f"{reason}, in the middle of the file") from None
 
 
-def _broken(file: Path, reason: str) -> InputError:
-    return InputError(
-        f"{file} is no complete JSON ({reason}): the export was cut, or it is no export. Export it again; nothing was written."
+def _broken(file: Path, reason: str, text: str) -> NotParsedError:
+    return NotParsedError(
+        f"{file} is no complete JSON ({reason}): the export was cut, or it is no export. Export it again, or leave it out; "
+        "nothing was written.",
+        f"it is no JSON: {reason}",
+        text,
     )

@@ -39,10 +39,11 @@ def read(
 
     Files are recognised by what they hold: exports of the debugger, and of `vr session events`, `transcript`, `list`, `info`
     and `trace`, `vr metrics session`, `vr evaluation list` and `vr experiments describe`, each with `--json`. Several files
-    may speak of the same session; a file of another kind is left out, with a warning. What evaluators ruled and traces cost
-    are outcomes that were added late. Nothing is dropped: what the log has no column for stands under `extra` in an event's
-    data, and `log.manifest["imports"]` says file by file what was not understood. A session's variant is found in its
-    serialized context, else in the tags of its metrics, else in the SDK's log lines; without any it is counted as unassigned.
+    may speak of the same session; a file of another kind is left out, with a warning, and so is what is no JSON in a folder or
+    glob. What evaluators ruled and traces cost are outcomes that were added late. Nothing is dropped: what the log has no
+    column for stands under `extra` in an event's data, and `log.manifest["imports"]` says file by file what was not
+    understood. A session's variant is found in its serialized context, else in the tags of its metrics, else in the SDK's log
+    lines; without any it is counted as unassigned.
 
     Args:
         paths: A file, a folder, a glob, or several of them.
@@ -56,7 +57,8 @@ def read(
         The log; sessions are in order of their end, their source is `imported`.
 
     Raises:
-        InputError: a file is missing or cut, or none speaks of a session.
+        InputError: a file is missing, or none speaks of a session; a file that was named is no JSON, or one of a folder is
+            an export that was cut, so that its sessions would be missing.
         LogError: there is a log already, the folder holds something else, or it can't be written. Nothing is written
             before everything was understood.
     """
@@ -64,7 +66,7 @@ def read(
     _check_free(folder, overwrite=overwrite)
     given = check_given(weights)
     found = files.find_files(paths, leave_out=folder.resolve())
-    gathered = gather([shapes.recognise(file, files.load(file)[0]) for file in found])
+    gathered = gather([_recognised(file, named=named) for file, named in found.items()])
     if not gathered.drafts:
         unknown = [report for report in gathered.report.files if report.kind == shapes.FOREIGN]
         why = f" {unknown[0].file}: {unknown[0].notes[0]}." if unknown else ""
@@ -84,6 +86,20 @@ def read(
     if later is not None:
         made.add_outcomes(later)
     return made
+
+
+def _recognised(file: Path, *, named: bool) -> shapes.Export:
+    """Return what a file is; one that is no JSON and stands by chance in the folder refuses no others.
+
+    Raises:
+        InputError: it can't be parsed, and was named or looks like an export.
+    """
+    try:
+        return shapes.recognise(file, files.load(file)[0])
+    except files.NotParsedError as error:
+        if named or shapes.looks_like_export(error.text):
+            raise
+        return shapes.Export(file, shapes.FOREIGN, [error.why])
 
 
 def _outcomes_in(sessions: list[SessionRows]) -> list[str]:

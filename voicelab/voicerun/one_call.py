@@ -12,7 +12,7 @@ from voicelab.base.errors import CallError, InputError
 from voicelab.base.masking import MASK
 from voicelab.base.plain_json import encode
 from voicelab.voicerun import asking
-from voicelab.voicerun.answers import Refusal, read_answer, read_record
+from voicelab.voicerun.answers import NoRecord, Refusal, read_answer, read_record
 from voicelab.voicerun.api_key import ApiKey, asked_for, from_environment
 from voicelab.voicerun.call_card import ShownCall, answer_card, call_card, call_text
 from voicelab.voicerun.call_exchange import Reply, exchange
@@ -57,9 +57,10 @@ class OutboundCall:
         headers: The headers, the key masked.
         body: The body, as JSON's types.
         curl: The guide's curl, with the key as `$VOICERUN_API_KEY` so that it can be shown, and pasted into a shell.
-        call_id: Id under which the journal knows it.
+        call_id: Id under which the journal knows it; another journal knows nothing of it.
         journal: Path of the journal, JSON lines: what is about to be sent, and what came of it.
-        status: `not sent`, `sent`, `refused` (the platform called nobody) or `unknown` (the answer never came).
+        status: `not sent`, `sent`, `refused` (the platform called nobody) or `unknown` (the answer never came, or doesn't
+            say that the call was placed).
         answer: The platform's answer; None before.
         deadline_s: How long a request may take in all, in seconds.
         sleep: Waits so many seconds between two looks at an entrypoint's session; a test puts its own here.
@@ -167,7 +168,7 @@ class OutboundCall:
     def wait(self, wait_s: float = 600.0) -> CallAnswer:
         """Wait until an entrypoint's session has ended, asking for its status every five seconds.
 
-        Where it doesn't end in time, or the platform doesn't tell, a warning says so; ask again later.
+        Where it doesn't end in time, or the platform refuses to tell, a warning says so; ask again later.
 
         Args:
             wait_s: How long at most, in seconds.
@@ -185,15 +186,21 @@ class OutboundCall:
             )
         key = self._key = self._key or from_environment() or asked_for()
         session, began, slept = str(self.answer["sessionId"]), time.monotonic(), 0.0
-        status = self._look(session, key)
-        while status not in _ENDED and max(time.monotonic() - began, slept) < wait_s:
+        status, is_final = self._look(session, key)
+        while not is_final and max(time.monotonic() - began, slept) < wait_s:
             self.sleep(_EVERY_S)
             slept += _EVERY_S
-            before, status = status, self._look(session, key)
+            before = status
+            status, is_final = self._look(session, key)
             if status != before and asking.can_ask():
                 print(f"session {session}: {status}", flush=True)
         if status in _ENDED:
             self._note(f"session {status}", {"session_id": session})
+        elif is_final:
+            warnings.warn(
+                f"The call was sent, and its session {session} can't be followed: {status}. call.wait() asks again.",
+                stacklevel=2,
+            )
         else:
             warnings.warn(
                 f"The call was sent, and its session {session} has not ended within {wait_s:g} s (last: {status}). "
@@ -258,16 +265,17 @@ class OutboundCall:
         except InputError as error:
             warnings.warn(f"{error} The call's status is {event!r}.", stacklevel=4)
 
-    def _look(self, session: str, key: ApiKey) -> str:
-        """Return the status of a session, and keep its record; where the platform doesn't tell, why."""
+    def _look(self, session: str, key: ApiKey) -> tuple[str, bool]:
+        """Return the status of a session and whether it is the last, and keep its record; without one, why there is none."""
         path = f"/v1/sessions/{quote(session, safe='')}"
         got = exchange("GET", self._request.base_url, path, {}, key, None, self.deadline_s)
         found = read_record(got, self._request, key)
-        if isinstance(found, str):
-            return found
+        if isinstance(found, NoRecord):
+            return found.why, found.is_final
         if self.answer is not None:
             self.answer["session"] = found
-        return str(found.get("status"))
+        status = str(found.get("status"))
+        return status, status in _ENDED
 
     # --- as others see it ---
 

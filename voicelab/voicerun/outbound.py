@@ -51,7 +51,8 @@ def outbound_call(
         journal: File that a line is appended to before anything is sent, and one for what came of it; by default
             `voicerun-calls.jsonl` in the working directory.
         call_id: Id of the call in the journal, by default a new one. With one of your own, such as an order's number, a
-            script that runs twice calls once.
+            script that runs twice calls once: with the same journal, so that one which runs in several folders, or on several
+            machines, needs `journal=` at one place, or it calls again.
         deadline_s: How long each request may take in all, in seconds.
 
     Returns:

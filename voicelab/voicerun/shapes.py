@@ -1,5 +1,6 @@
 """Recognises what an export is by its shape, whatever its file is called."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,23 @@ _SESSION_KEYS = {
 }
 # Any tool's records of calls have these.
 _COMMON_KEYS = {"status", "tags", "created_at"}
+
+_MARKS = tuple(
+    frozenset(marks.split())
+    for marks in (
+        *(
+            "_clientTime",
+            "_client_time",
+            "event type",
+            "evaluator_id",
+            "metric_name",
+            "experiment_name",
+            "session_count",
+        ),
+        *("timestamp name", "timestamp role", "session_id", "testing tests", "spans"),
+    )
+)
+"""Sets of keys, in snake_case, that tell an export where not all of it can be read."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,16 @@ def recognise(file: Path, document: Json) -> Export:
         if kind is not None:
             return _export(file, kind, rows, envelope)
     return Export(file, FOREIGN, [_looks(document)])
+
+
+def looks_like_export(text: str) -> bool:
+    """Return whether a text that can't be parsed has an export's keys: of a file that was cut, sessions would be missing.
+
+    Args:
+        text: As much of the file as can be read.
+    """
+    keys = set(snake_keys(dict.fromkeys(re.findall(r'"(\w+)"\s*:', text))))
+    return any(marks <= keys for marks in _MARKS) or len(keys & (_SESSION_KEYS - _COMMON_KEYS)) > 1
 
 
 def _readings(document: Json) -> list[tuple[list[Any], Record]]:
