@@ -557,13 +557,19 @@ def test_a_session_that_cant_be_followed_is_not_asked_for_again(status, message)
     assert call.status == "sent"
 
 
-def test_an_entrypoints_answer_that_names_nothing_is_unknown():
-    # An entrypoint's answer names a session or a call in place of saying success.
-    with Stub(reply(body={"data": {"message": "agent offline"}})) as stub:
+@pytest.mark.parametrize(
+    ("said", "status", "message"),
+    [
+        ({"message": "agent offline"}, "unknown", "agent offline.*is unknown"),
+        ({"success": False, "sessionId": "s1", "error": "no balance"}, "refused", "did not place the call.*no balance"),
+    ],
+)
+def test_an_entrypoints_answer_that_names_no_session_or_says_no_is_no_call(said, status, message):
+    with Stub(reply(body={"data": said})) as stub:
         call = voicerun.outbound_call(phone_number=NUMBER, entrypoint_id="e1", api_key=KEY, base_url=stub.url)
-        with pytest.raises(CallError, match="agent offline.*is unknown"):
+        with pytest.raises(CallError, match=message):
             call.send(confirmed=True)
-    assert call.status == "unknown"
+    assert call.status == status
     assert "The platform has taken the call" not in str(call) + call._repr_html_()
 
 

@@ -66,21 +66,22 @@ def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
             "unknown", f"{request.host} answered with JSON that is no object (HTTP {got.status}). {unknown}", got.status
         )
     answer: dict[str, Any] = key.masked_answer(document)
-    inner = answer.get("data") if request.is_entrypoint else None
-    # The message may stand beside the data, or in it.
-    said = _said(answer, key) or _said(inner, key)
-    if answer.get("success") is False:
+    # An entrypoint's answer may have all that it says under `data`.
+    data = answer.get("data") if request.is_entrypoint else None
+    parts = [answer, data] if isinstance(data, dict) else [answer]
+    said = next((sentence for part in parts if (sentence := _said(part, key))), "")
+    if any(part.get("success") is False for part in parts):
         return Refusal("refused", f"The platform did not place the call.{said or _NO_REASON}", got.status)
-    if not _is_taken(answer, inner):
+    if not any(_is_taken(part, request) for part in parts):
         what = f"{request.host} answered without success (HTTP {got.status})."
         return Refusal("unknown", f"{what}{said} {unknown}", got.status)
     return answer
 
 
-def _is_taken(answer: Mapping[str, Any], inner: Any) -> bool:
+def _is_taken(answer: Mapping[str, Any], request: CallRequest) -> bool:
     """Return whether an answer says that the call was placed; an entrypoint's does so by naming its session or call."""
-    named = inner if isinstance(inner, Mapping) else {}
-    return answer.get("success") is True or bool(named.get("sessionId") or named.get("telephonyCallId"))
+    named = request.is_entrypoint and (answer.get("sessionId") or answer.get("telephonyCallId"))
+    return answer.get("success") is True or bool(named)
 
 
 @dataclass(frozen=True)
