@@ -1,5 +1,6 @@
 """A session does what the platform does: the guide's samples speak, tasks run beside, errors are rows, endings are clean."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -1084,6 +1085,22 @@ def test_the_limit_of_outputs_ends_a_session_that_floods():
     assert played.status == "timeout"
     assert len(played.logs) == 100
     assert "100 outputs" in played.session["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True:\n    yield LogEvent('x')\n",
+        "if event.name == 'start':\n    context.create_task(flood(), name='flood')\nyield TextToSpeechEvent(text='on')\n",
+    ],
+    ids=["the handler", "a task"],
+)
+def test_what_yields_for_ever_is_ended_after_the_end_too(body):
+    flood = "async def flood():\n    while True:\n        yield LogEvent('y')\n"
+    played = play(f"{agent(body)}\n{flood}", ["hello"], limits=Limits(outputs=100))
+    assert played.status == "timeout"
+    assert re.search(r"its limit of 100 outputs, at handler.py:\d+", played.session["error"])
+    assert len(played.logs) <= 100
 
 
 def test_a_handler_that_spins_without_time_passing_is_ended(monkeypatch):

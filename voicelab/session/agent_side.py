@@ -52,7 +52,7 @@ class AgentSide:
             raise HandlerError(_no_event_text(event, stream))
         self._outputs_left -= 1
         if self._outputs_left < 0:
-            self._stop_flood()
+            self._stop_flood(stream)
         elif self._host.terminal:
             self._after_end(event, stream, turn, task)
         elif type(event) is sdk.TextToSpeechEvent:  # nearly always
@@ -63,11 +63,17 @@ class AgentSide:
                 self._host.note("audio_needs_url", frame, path=event.data.get("path"))
             _action_of(type(event))(self, event, turn, task)
 
-    def _stop_flood(self) -> None:
+    def _stop_flood(self, stream: Stream) -> None:
+        frame = getattr(stream, "ag_frame", None)
+        where = "" if frame is None else f", at {file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
+        flood = TimeoutError(f"The session reached its limit of {self._host.settings.limits.outputs} outputs{where}")
         if self._turns.ended is None:
-            limit = self._host.settings.limits.outputs
-            self._host.failed(TimeoutError(f"The session reached its limit of {limit} outputs"))
+            self._host.failed(flood)
             self._turns.end(self._now(), "timeout")
+        else:
+            # No turn is left to be ended, which would cut the handler, and a task that never waits can't be cancelled:
+            # without this they could yield for ever.
+            raise flood
 
     def _after_end(self, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
         data = event.data
