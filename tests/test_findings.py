@@ -203,3 +203,24 @@ def test_a_target_that_no_session_reached_is_told_of(capsys):
     simulate(handler.replace("'ordered', False", "'other', False"), ["hi"], sessions=10)
     assert "The handler sets it nowhere: write context.set_outcome('ordered', ...)" in capsys.readouterr().err
     assert said in log._repr_html_().replace("&#x27;", "'")
+
+
+ONE_CONVERSATION = """from primfunctions.events import *
+async def handler(event, context):
+    if isinstance(event, StartEvent):
+        context.add_test("t", {"a": .5, "b": .5}, stop={"max_iterations": 60, "target_outcome": "ok", "default": "a"})
+        yield TextToSpeechEvent(text="Say.", voice="nova")
+    if isinstance(event, TextEvent):
+        context.set_outcome("ok", context.get_test("t") == "b")
+"""
+
+
+def test_one_conversation_many_times_over_is_doubted_before_its_winner_is_named(tmp_path):
+    log = vl.simulate(
+        ONE_CONVERSATION, vl.Script(["hi"]), sessions=60, seed=2, log=tmp_path / "log", progress=False, workers=1,
+        world=vl.World(truth={"tt": {"ok": {"a": 0.1, "b": 0.2}}}),
+    )  # fmt: skip
+    decision = vl.analyze(log).decision
+    assert decision.sentence.startswith("There is no variation within the variants")
+    assert "one session many times over" in decision.doubts[0]
+    assert any(remark.startswith("World(truth=) names the test 'tt'") for remark in log.manifest["remarks"])

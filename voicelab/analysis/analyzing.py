@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.callers_again import RETURNING
-from voicelab.analysis.cautions import warnings_of
+from voicelab.analysis.cautions import doubts_of_one_conversation, warnings_of
 from voicelab.analysis.comparing import comparisons, method_sentence, path_frame
 from voicelab.analysis.drawing import Weights, read_drawing
 from voicelab.analysis.frame_columns import Columns
@@ -327,7 +327,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     compared = comparisons(monitor, data.kind, missing)
     decision = _fixed_decision(monitor, data, compared) if data.rule.method == "fixed" else monitor.decision
     # Before a winner is: what makes the comparison itself doubtful.
-    doubts = doubts_of_missing(monitor, missing, compared)
+    doubts = [*doubts_of_one_conversation(monitor, data), *doubts_of_missing(monitor, missing, compared)]
     decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
     first = monitor.ratio.first_alarm

@@ -51,7 +51,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
         found.append("The outcome never varies: nothing can be compared.")
     elif nothing_varies_within(monitor):
         found.append(f"{_NO_VARIATION} {_NO_SPREAD} {_DIFFERENT_CALLERS}")
-    elif data.kind == "binary" and _all_or_none(monitor):
+    elif _all_or_none(monitor, data) and not _is_one_conversation(monitor, data):
         found.append(f"{_NO_VARIATION} {_ONE_SESSION} {_DIFFERENT_CALLERS}")
     found += _too_small(monitor, data) + _uneven_crashes(data)
     if decision.conclusion == "winner" and decision.reason == "confidence" and data.rule.method != "fixed":
@@ -66,8 +66,19 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
     return found
 
 
-def _all_or_none(monitor: Monitor) -> bool:
+def doubts_of_one_conversation(monitor: Monitor, data: TestData) -> list[str]:
+    """Return what is to be said before the verdict on simulated sessions that are one conversation many times over."""
+    return [f"{_NO_VARIATION} {_ONE_SESSION} {_DIFFERENT_CALLERS}"] if _is_one_conversation(monitor, data) else []
+
+
+def _is_one_conversation(monitor: Monitor, data: TestData) -> bool:
+    return data.source.startswith("simulated") and _all_or_none(monitor, data)
+
+
+def _all_or_none(monitor: Monitor, data: TestData) -> bool:
     """Return whether each variant's sessions all succeed or all fail, and there are enough of them to wonder."""
+    if data.kind != "binary" or not monitor.recorded or not monitor.varied:
+        return False
     arms = [(float(arm.n), float(arm.total)) for arm in monitor.moments if float(arm.n)]
     return all(total in {0.0, n} for n, total in arms) and max(n for n, _ in arms) >= _ALIKE
 

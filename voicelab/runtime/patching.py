@@ -244,4 +244,11 @@ def replaced_by_mock() -> list[str]:
     active = [
         held for held in gc.get_referrers(mock._patch) if type(held) is mock._patch and "temp_original" in vars(held)
     ]
-    return sorted({f"{getattr(held.target, '__name__', held.target)}.{held.attribute}" for held in active})
+    return sorted({f"{_full_name(held.target)}.{held.attribute}" for held in active})
+
+
+def _full_name(owner: Any) -> str:
+    """Return the name of a module, or of a class with its module, as `patches=` takes it."""
+    if hasattr(owner, "__qualname__"):
+        return f"{owner.__module__}.{owner.__qualname__}"
+    return str(getattr(owner, "__name__", owner))

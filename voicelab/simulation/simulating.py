@@ -33,7 +33,7 @@ from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.worker import ShardReport
 from voicelab.world.http import HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
-from voicelab.world.world import World
+from voicelab.world.world import MISNAMED, World
 
 if TYPE_CHECKING:
     import tempfile
@@ -229,7 +229,9 @@ def _tell_of(log: "Log") -> None:
     """Say what a person should know of a run that has just ended."""
     failures = log.failures
     serious = failures is not None and failures.serious
-    tell([*([failures.sentence] if serious else []), *log.manifest["remarks"]])  # type: ignore[union-attr]
+    # What `truth` misspells was warned of after the first shard.
+    remarks = [remark for remark in log.manifest["remarks"] if not remark.startswith(MISNAMED)]
+    tell([*([failures.sentence] if serious else []), *remarks])  # type: ignore[union-attr]
 
 
 def _n_sessions(folder: Path, plan: Plan) -> int:
@@ -272,7 +274,9 @@ class _Totals:
 
     def remarks(self) -> list[str]:
         """Return what should be said of the run, a sentence each."""
-        return [*self._findings.remarks(self._options), *self._findings.unreached_targets(self._options.handler)]
+        world, findings = self._options.world, self._findings
+        misnamed = () if world is None else world.misnamed(*known_to(findings))
+        return [*misnamed, *findings.remarks(self._options), *findings.unreached_targets(self._options.handler)]
 
     def manifest(self) -> dict[str, Any]:
         world, findings = self._options.world, self._findings

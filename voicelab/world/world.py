@@ -29,6 +29,10 @@ _SOUND_ALIKES = {
 _VOWELS = str.maketrans("aeiou", "eaoie")
 
 
+MISNAMED = "World(truth=) names "
+"""Begins what is said of a name in `truth` that no session knows."""
+
+
 class SimulatedFault(RuntimeError):  # noqa: N818 - a fault, as `handler_faults` says
     """Raised inside a handler or a background task by `World(handler_faults=...)`."""
 
@@ -131,7 +135,7 @@ class World:
             if test not in variants:
                 reached = ", ".join(variants) or "none"
                 found.append(
-                    f"World(truth=) names the test {test!r}, which no session has reached (reached: {reached}): its effects "
+                    f"{MISNAMED}the test {test!r}, which no session has reached (reached: {reached}): its effects "
                     f"are in no session.{did_you_mean(test, variants)}"
                 )
                 continue
@@ -139,14 +143,14 @@ class World:
                 if variant not in variants[test]:
                     has = ", ".join(dict.fromkeys(variants[test]))
                     found.append(
-                        f"World(truth=) names the variant {variant!r}, which the test {test!r} doesn't have (it has {has}): "
+                        f"{MISNAMED}the variant {variant!r}, which the test {test!r} doesn't have (it has {has}): "
                         f"its effect is in no session.{did_you_mean(variant, variants[test])}"
                     )
             for outcome in effects:
                 if outcomes and outcome not in outcomes:
                     has = ", ".join(sorted(outcomes))
                     found.append(
-                        f"World(truth=) names the outcome {outcome!r}, which no session has declared or set (they have {has}): "
+                        f"{MISNAMED}the outcome {outcome!r}, which no session has declared or set (they have {has}): "
                         f"it is a new outcome beside them.{did_you_mean(outcome, outcomes)}"
                     )
         return found
