@@ -55,9 +55,14 @@ class Masker:
     def __bool__(self) -> bool:
         return bool(self._secrets)
 
+    @property
+    def values(self) -> list[str]:
+        """What is masked."""
+        return self._secrets
+
     def also(self, values: Iterable[str]) -> "Masker":
         """Return what masks more values besides; itself if there are no more."""
-        more = set(values).difference(self._secrets)
+        more = {value for value in values if len(value) >= SHORTEST}.difference(self._secrets)
         return Masker([*self._secrets, *more]) if more else self
 
     def text(self, text: str) -> str:

@@ -2,7 +2,7 @@
 
 A function is replaced once by one that asks whose code is calling, as everything in `isolation` is: in a session it calls
 that session's replacement, elsewhere the original. A class or a plain value can't ask; it is replaced in the whole process
-while sessions that replace it are hosted.
+while sessions that replace it are hosted, and sessions that would replace it by something else meanwhile are refused.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -21,8 +21,6 @@ from voicelab.base.errors import InputError, did_you_mean
 Replacements = Mapping[str, Any]
 PATCHED: ContextVar[Replacements] = ContextVar("voicelab_patches", default={})  # noqa: B039 - never changed
 _MISSING: Any = object()
-_NAME = "_voicelab_patch"
-"""Attribute of what stands in for a function, with the name that it is patched by."""
 
 
 @dataclass(frozen=True)
@@ -126,44 +124,91 @@ def _inside(name: str, owner: Any, path: list[str]) -> PatchTarget:
 # --- in place --------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Place:
+    """A place where something is replaced now.
+
+    Attributes:
+        target: What is replaced, with the original.
+        names: How runs spell it, as often as they use it.
+        value: What stands there: what asks for the session's own, or the replacement itself.
+        asks: Whether it asks.
+    """
+
+    target: PatchTarget
+    names: list[str]
+    value: Any
+    asks: bool
+
+
 class _Places:
-    """The functions that are replaced now, each once for however many runs."""
+    """The places where something is replaced now, each once for however many runs, with what stood there before all."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._users: dict[tuple[int, str], tuple[int, Any, Any]] = {}
+        self.lock = threading.RLock()
+        self._places: dict[tuple[int, str], _Place] = {}
+
+    def original(self, target: PatchTarget) -> PatchTarget:
+        """Return a target with what stands there when nothing is replaced."""
+        place = self._places.get((id(target.owner), target.attribute))
+        return target if place is None else replace(target, value=place.target.value)
 
     @contextlib.contextmanager
-    def led(self, target: PatchTarget) -> Iterator[None]:
-        """Have a function ask for the session's own meanwhile."""
-        key = (id(target.owner), target.attribute)
-        with self._lock:
-            users, original, stand_in = self._users.get(key, (0, target.value, None))
-            if users == 0:
-                stand_in = _asking(target.name, original)
-                target.set(stand_in)
-            self._users[key] = (users + 1, original, stand_in)
+    def replaced(self, target: PatchTarget, replacement: Any) -> Iterator[None]:
+        """Have something replaced meanwhile: a function by what asks for the session's own, all else as it is.
+
+        Raises:
+            InputError: another run has replaced it by something else, and it can't ask.
+        """
+        original, key = _plain(target.value), (id(target.owner), target.attribute)
+        asks = callable(original) and not inspect.isclass(original) and callable(replacement)
+        with self.lock:
+            place = self._places.get(key)
+            if place is None:
+                names: list[str] = []
+                place = _Place(target, names, _asking(names, target.value) if asks else replacement, asks)
+                target.set(place.value)
+                self._places[key] = place
+            elif place.asks != asks or not (asks or _is_same(place.value, replacement)):
+                raise InputError(
+                    f"patches: {target.name!r} is replaced by something else in another run that goes on now. A class or a "
+                    "value holds for the whole process: wait for that run or end its session, or replace a function."
+                )
+            place.names.append(target.name)
         try:
             yield
         finally:
-            with self._lock:
-                users, original, stand_in = self._users.pop(key)
-                if users > 1:
-                    self._users[key] = (users - 1, original, stand_in)
-                else:
-                    target.set(original)
+            with self.lock:
+                place.names.remove(target.name)
+                if not place.names:
+                    del self._places[key]
+                    target.set(place.target.value)
 
 
 _places = _Places()
 
 
-def _asking(name: str, original: Any) -> Any:
-    """Return what stands in for a function, a method, or one of its kinds."""
+def _is_same(one: Any, other: Any) -> bool:
+    # Only plain values are compared: `==` of others may be anything (an array's is an array).
+    return one is other or (type(one) is type(other) and isinstance(one, str | int | float) and one == other)
+
+
+def _asking(names: list[str], original: Any) -> Any:
+    """Return what stands in for a function, a method, or one of its kinds.
+
+    Args:
+        names: How runs spell it, now and later.
+        original: The function.
+    """
     if isinstance(original, staticmethod | classmethod):
-        return type(original)(_asking(name, original.__func__))
+        return type(original)(_asking(names, original.__func__))
 
     def now() -> Any:
-        return PATCHED.get().get(name, original)
+        patches = PATCHED.get()
+        for name in names:
+            if name in patches:
+                return patches[name]
+        return original
 
     if inspect.iscoroutinefunction(original):
 
@@ -173,7 +218,6 @@ def _asking(name: str, original: Any) -> Any:
             # A plain function may replace an `async def`: what it returns is what is awaited.
             return await made if inspect.isawaitable(made) else made
 
-        setattr(stand_in_async, _NAME, name)
         return stand_in_async
 
     def stand_in(*args: Any, **kwargs: Any) -> Any:
@@ -181,17 +225,7 @@ def _asking(name: str, original: Any) -> Any:
 
     with contextlib.suppress(AttributeError, TypeError):
         functools.update_wrapper(stand_in, original)
-    setattr(stand_in, _NAME, name)
     return stand_in
-
-
-@contextlib.contextmanager
-def _replaced(target: PatchTarget, value: Any) -> Iterator[None]:
-    target.set(value)
-    try:
-        yield
-    finally:
-        target.set(target.value)
 
 
 @contextlib.contextmanager
@@ -203,17 +237,17 @@ def patched(replacements: Replacements, handler: Callable[..., Any]) -> Iterator
         handler: The handler's function.
 
     Raises:
-        InputError: a target doesn't exist.
+        InputError: a target doesn't exist, or is a class or value that another run replaces by something else.
     """
     own: dict[str, Any] = getattr(inspect.unwrap(handler), "__globals__", {})
     with contextlib.ExitStack() as stack:
-        for name, replacement in replacements.items():
-            target = patch_target(name, handler)
-            for place in (target, *_aliases(target, own)):
-                is_function = (
-                    callable(_plain(place.value)) and not inspect.isclass(place.value) and callable(replacement)
-                )
-                stack.enter_context(_places.led(place) if is_function else _replaced(place, replacement))
+        with _places.lock:
+            for name, replacement in replacements.items():
+                target = _places.original(patch_target(name, handler))
+                # A name of the handler's own that is given itself has a replacement of its own.
+                aliases = [alias for alias in _aliases(target, own) if alias.attribute not in replacements]
+                for place in (target, *aliases):
+                    stack.enter_context(_places.replaced(place, replacement))
         yield
 
 
@@ -226,10 +260,8 @@ def _aliases(target: PatchTarget, own: dict[str, Any]) -> list[PatchTarget]:
     if target.owner is own or isinstance(target.value, str | int | float | bool | None):
         return []
 
-    def is_one(value: Any) -> bool:
-        return value is target.value or (inspect.isfunction(value) and vars(value).get(_NAME) == target.name)
-
-    return [PatchTarget(target.name, own, name, value) for name, value in list(own.items()) if is_one(value)]
+    places = (_places.original(PatchTarget(target.name, own, name, value)) for name, value in list(own.items()))
+    return [place for place in places if place.value is target.value]
 
 
 def replaced_by_mock() -> list[str]:

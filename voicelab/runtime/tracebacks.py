@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
+from voicelab.base.secret_names import source_without_secrets
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.runtime.http import line_to_add, stands_in
 from voicelab.runtime.sdk import FOLDER, NAMES
@@ -75,7 +76,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     lines = []
     for frame, line in frames:
         name = file_name(frame.f_code.co_filename)
-        source = linecache.getline(frame.f_code.co_filename, line).strip()
+        source = source_without_secrets(linecache.getline(frame.f_code.co_filename, line).strip())
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
     said = next((instead for pattern, instead in _INSTEAD if re.search(pattern, str(error))), str(error))
     message = _ADDRESS.sub("", f"{type(error).__name__}: {said}")

@@ -11,7 +11,15 @@ import orjson
 
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
-from voicelab.base.records import Aside, EventRow, Label, Row, table_row
+from voicelab.base.records import Aside, EventRow, Label, Row, column, table_row
+
+# Where the handler's own words stand in rows.
+_OF_METRICS = {column("metrics", "metric"): Masker.text, column("metrics", "tags"): Masker.json}
+_OF_EXPOSURES = {
+    column("exposures", "test"): Masker.text,
+    column("exposures", "variant"): Masker.text,
+    column("exposures", "declaration"): Masker.json,
+}
 
 
 class Recorder:
@@ -34,9 +42,22 @@ class Recorder:
         self._masks = bool(masker)
 
     def hide(self, values: Iterable[str]) -> None:
-        """Mask more values from now on."""
-        self._masker = self._masker.also(values)
-        self._masks = bool(self._masker)
+        """Mask more values, also in what is recorded already: a reply is logged before its key is sent as one."""
+        masker = self._masker.also(values)
+        if masker is self._masker:
+            return
+        self._masker, self._masks = masker, bool(masker)
+        for seq, (time_s, turn, label, text) in enumerate(self.events):
+            if (masked := masker.json(text)) != text:
+                self.events[seq] = (time_s, turn, label, masked)
+        if self.error is not None:
+            self.error = masker.text(self.error)
+        self.aside = [tuple(map(masker.text, told)) for told in self.aside]
+        for rows, columns in ((self.metrics, _OF_METRICS), (self.exposures, _OF_EXPOSURES)):
+            rows[:] = [
+                tuple(columns[at](masker, cell) if at in columns else cell for at, cell in enumerate(row))
+                for row in rows
+            ]
 
     def add(self, time_s: float, turn: int, label: Label, data: Mapping[str, Any]) -> None:
         """Record an event."""

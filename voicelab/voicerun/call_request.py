@@ -14,6 +14,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.masking import MASK, shown
 from voicelab.base.plain_json import has_half_a_character
+from voicelab.base.secret_names import is_secret_field
 from voicelab.voicerun.api_key import VARIABLE, ApiKey
 
 BASE_URL = "https://api.primvoices.com"
@@ -274,17 +275,13 @@ def _base_url(given: Given) -> str:
 
 # --- what may be shown -----------------------------------------------------------------------------------------------
 
-_SECRET = re.compile(
-    r"(?i)pass(?:word|wd|phrase|code)|secret|token|credential|authori[sz]ation|api[-_ ]?key|(?:^|_)pin$"
-)
-
 
 def masked_value(value: Given, key: ApiKey | None) -> Any:
     """Return a JSON value with the API key, and whatever stands under a name that speaks of a secret, masked."""
     if isinstance(value, Mapping):
         return {
             str(masked_value(name, key)): MASK
-            if isinstance(name, str) and _SECRET.search(name) and item not in (None, "")
+            if isinstance(name, str) and is_secret_field(name) and item not in (None, "")
             else masked_value(item, key)
             for name, item in value.items()
         }

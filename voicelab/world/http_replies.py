@@ -129,7 +129,13 @@ def _headers(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
 
 def _as_body(given: Any, what: str) -> tuple[str, bytes]:
     if isinstance(given, str):
-        return "text/plain; charset=utf-8", given.encode()
+        try:
+            return "text/plain; charset=utf-8", given.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{what} is {shown(given)}, whose character {error.start} is half of a pair and can't be sent: leave it out, or "
+                "give bytes."
+            ) from None
     if isinstance(given, bytes):
         return "application/octet-stream", given
     for key in _wrong_keys(given):

@@ -11,6 +11,8 @@ Nothing is written that is a secret by its name or a value of a variable; a requ
 import base64
 import binascii
 import json
+import re
+import shutil
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -48,6 +50,7 @@ class TrafficRecorder:
         self.path = Path(path).expanduser()
         self.n_exchanges = 0
         self._lock = threading.Lock()
+        self._masker = Masker()
         head = f"{json.dumps({_HEAD: VERSION})}\n"
         if not overwrite and self.path.exists() and _text(self.path) not in {"", head}:
             raise InputError(
@@ -59,7 +62,7 @@ class TrafficRecorder:
             raise InputError(f"Http.record: {self.path} can't be written: {error.strerror or error}.") from None
 
     def keep(self, request: HttpRequest, answer: Answer, masker: Masker) -> None:
-        """Record a request and its answer, masked."""
+        """Record a request and its answer, masked; and mask what was recorded before, where more is known to be secret."""
         row: dict[str, Any] = {
             "method": request.method,
             "address": plain_address(without_secrets(request.url)),
@@ -75,10 +78,30 @@ class TrafficRecorder:
                 "headers": headers_without_secrets(answer.headers),
                 **_body(answer, masker),
             }
-        line = masker.json(encode(row))
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with self._lock:
+            known = self._masker.also(masker.values)
+            if known is not self._masker:
+                self._masker = known
+                self._mask_again()
+            line = known.json(encode(row))
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
             self.n_exchanges += 1
+
+    def _mask_again(self) -> None:
+        """Mask the lines that are there with what is known by now: a login's reply comes before its token is sent as one.
+
+        The file is replaced as a whole, so that nothing is lost if the process ends meanwhile.
+        """
+        head, *lines = self.path.read_text(encoding="utf-8").split("\n")
+        masked = [self._masker.json(line) if line else line for line in lines]
+        if masked == lines:
+            return
+        place = self.path.resolve()
+        beside = place.with_name(f"{place.name}.part")
+        beside.write_text("\n".join((head, *masked)), encoding="utf-8")
+        shutil.copymode(place, beside)
+        beside.replace(place)
 
     def __repr__(self) -> str:
         return f"Http.record({str(self.path)!r}, {self.n_exchanges} exchanges)"
@@ -89,7 +112,8 @@ def _body(answer: Answer, masker: Masker) -> dict[str, str]:
         return {"body": body_without_secrets(answer.body.decode())}
     except UnicodeDecodeError:
         # As characters of one byte each, so that a value of a variable is found between bytes that are no text.
-        masked = masker.text(answer.body.decode("latin-1")).replace(MASK, "*" * len(MASK)).encode("latin-1", "replace")
+        text = body_without_secrets(answer.body.decode("latin-1"))
+        masked = masker.text(text).replace(MASK, "*" * len(MASK)).encode("latin-1", "replace")
         return {"body_base64": base64.b64encode(masked).decode()}
 
 
@@ -159,6 +183,9 @@ class Traffic:
             key = (request.method, address, "")
             answers = self._by_address.get(key)
         if answers is None:
+            key = self._masked_key(request.method, address)
+            answers = self._by_address.get(key)
+        if answers is None:
             return None
         at = positions.get(key, 0)
         positions[key] = at + 1
@@ -166,6 +193,18 @@ class Traffic:
         if answer.error is not None:
             answer = answer._replace(error=type(answer.error)(*answer.error.args))
         return answer if self._keeps_latency else answer._replace(latency_s=latency_s)
+
+    def _masked_key(self, method: str, address: str) -> Key:
+        """Return the key of the recorded address that is this one but for its masks.
+
+        What is a secret elsewhere in the recording is masked in an address too, and a request needn't know of it.
+        """
+        for key in self._by_address:
+            if key[0] == method and MASK in key[1]:
+                pattern = ".+?".join(map(re.escape, key[1].split(MASK)))
+                if re.fullmatch(pattern, address):
+                    return key
+        return method, address, ""
 
     def __repr__(self) -> str:
         return f"{self.name}, {self.n_exchanges} recorded exchanges"

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import lru_cache
 from json import JSONDecoder, JSONEncoder, encoder
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 from httpx._client import BaseClient, ClientState
@@ -194,7 +195,9 @@ def _short(client: Any, url: Given, params: Any, content: Any, long: Iterable[An
     if facts is None:
         return None
     address = _address(facts.base_url, str(url), _pairs(facts.params), _pairs(params))
-    return (facts, address) if address.startswith(("http://", "https://")) else None
+    # A name and a password in the address become a header, by httpx itself.
+    has_user = "@" in address and "@" in urlsplit(address).netloc
+    return (facts, address) if address.startswith(("http://", "https://")) and not has_user else None
 
 
 _NAMES = ("content", "data", "files", "json", "params", "headers", "cookies", "auth", "timeout", "extensions")
