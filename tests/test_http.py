@@ -25,6 +25,7 @@ from primfunctions.events import StartEvent, TextEvent, TextToSpeechEvent
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.runtime import sdk, watchdog
+from voicelab.runtime.patching import PATCHED, patched
 from voicelab.world.http_replies import found_in
 
 URL = "https://api.pizza.example/orders"
@@ -339,6 +340,23 @@ def test_the_short_way_of_httpx_gives_what_the_long_way_gives(fact):
     assert not isinstance(short, Exception)
 
 
+def test_a_name_and_a_password_in_an_address_are_sent_on_both_ways_of_httpx():
+    seen = []
+    stand_in = vl.Http({".*": lambda request: seen.append(request.headers.get("authorization")) or 200})
+
+    async def work():
+        for client in ({}, {"cookies": {"a": "b"}}):
+            await by_httpx_status(URL.replace("://", "://me:pa%20ss@"), client)
+        httpx.get(URL.replace("://", "://me:pa%20ss@"))
+
+    async def by_httpx_status(url, client):
+        async with httpx.AsyncClient(**client) as made:
+            await made.get(url)
+
+    asked(work, stand_in)
+    assert seen == ["Basic bWU6cGEgc3M="] * 3
+
+
 async def aiohttp_facts(response):
     pieces = [piece async for piece in response.content.iter_chunked(9)]
     return {
@@ -532,6 +550,20 @@ def test_secrets_never_reach_the_log():
     assert "Bearer is a word" in text  # nor does a word become a secret, because a field of that name holds it
 
 
+def test_a_line_of_code_that_an_error_quotes_holds_no_secret():
+    agent = """
+    async def handler(event, context):
+        if event.name == "start":
+            import httpx
+            httpx.get("https://a.example/x?api_key=query-12345", headers={"Authorization": "Bearer header-1234"})
+    """
+    record = vl.run(agent, [])
+    text = record.to_json() + str(record)
+    (error,) = (event.data for event in record.events if event.name == "error")
+    assert 'httpx.get("https://a.example/x?api_key=••••••", headers={"Authorization": "••••••"})' in error["traceback"]
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
 # --- recorded and replayed -------------------------------------------------------------------------------------------
 
 
@@ -541,7 +573,12 @@ class Service(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         type(self).n += 1
-        body = {"n": type(self).n, "access_token": "reply-12345", "echo": self.headers.get("Authorization")}
+        body = {
+            "n": type(self).n,
+            "access_token": "reply-12345",
+            "id": "id-12345",
+            "echo": self.headers.get("Authorization"),
+        }
         data = json.dumps(body).encode() if "binary" not in self.path else b"\xff\xfevariable-99\xff"
         self.send_response(200 if "gone" not in self.path else 410)
         self.send_header("Content-Type", "application/json")
@@ -617,6 +654,34 @@ def test_real_traffic_is_recorded_without_secrets_and_replayed(service, tmp_path
     ].data["took_s"] == pytest.approx(2)
 
 
+def test_what_is_found_to_be_a_secret_is_masked_in_what_was_recorded_before(service, tmp_path):
+    path, own = tmp_path / "traffic.jsonl", "own-key-12345"
+
+    async def work():
+        async with httpx.AsyncClient() as client:
+            login = (await client.get(f"{service}/login/{own}")).json()
+            token = login["id"]
+            print("got", token)
+            cut = path.read_text()
+            await client.get(f"{service}/orders", headers={"Authorization": f"Bearer {token}", "X-Api-Key": own})
+        return "id-12345" in cut, login["n"]
+
+    (known_late, n), record = asked(work, vl.Http.record(path), clock="wall")
+    assert known_late
+    for text in (path.read_text(), record.to_json(), str(record)):
+        assert "orders" in text
+        assert "id-12345" not in text
+        assert own not in text
+    assert "got ••••••" in [event.data["message"] for event in record.events if event.name == "print"]
+    assert list(tmp_path.iterdir()) == [path]
+
+    async def again():
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"{service}/login/{own}")).json()["n"]
+
+    assert asked(again, vl.Http.replay(path))[0] == n
+
+
 def test_recording_is_for_real_time_and_never_replaces_a_recording(tmp_path):
     path = tmp_path / "traffic.jsonl"
     for start in (vl.run, vl.simulate):
@@ -677,6 +742,8 @@ async def coroutine(request):
         (lambda: vl.Http({URL: httpx.HTTPStatusError}), r"the class HTTPStatusError, and"),
         (lambda: vl.Http({}, faults=2), r"faults is 2, must be a number from 0 to 1"),
         (lambda: vl.Http({}, latency_s=(2, 1)), r"latency_s is \(2, 1\)"),
+        (lambda: vl.Http({"GET x": "a\ud800"}), r"'GET x' is 'a\\ud800', whose character 1 .* can't be sent"),
+        (lambda: vl.Http({"GET x": {"a": "\ud800"}}), r"'GET x' is .* can't be JSON"),
         (lambda: vl.HttpReply(headers=[1]), r"headers is \[1\], must be"),
         (lambda: vl.Http.replay("no/such/file"), r"there is no file 'no/such/file' \(looked in"),
         (lambda: vl.Http.record(7), r"must be the path of a file"),
@@ -817,6 +884,47 @@ def test_patches_replace_what_a_handler_uses_in_its_sessions_and_in_worker_proce
 def test_a_patch_of_nothing_is_refused_at_the_door(project, patches, message):
     with pytest.raises(InputError, match=message):
         vl.run(project, [], patches=patches)
+
+
+SHOP = """
+class Client: pass
+RATE = 1
+def charge(): return "real"
+"""
+
+
+def test_two_runs_at_once_never_take_patches_from_one_another(tmp_path, monkeypatch):
+    (tmp_path / "patched_shop.py").write_text(SHOP)
+    monkeypatch.syspath_prepend(tmp_path)
+    import patched_shop as shop
+
+    names = {"shop": shop, "charge": shop.charge, "Client": shop.Client}
+    exec("def handler(): return shop.RATE, shop.Client, Client, shop.charge(), charge()", names)
+    handler, real = names["handler"], (1, shop.Client, shop.Client, "real", "real")
+    one, other = type("One", (), {}), type("Other", (), {})
+
+    def seen(patches):
+        token = PATCHED.set(patches)
+        try:
+            return handler()
+        finally:
+            PATCHED.reset(token)
+
+    first = {"shop.RATE": 5, "shop.Client": one, "shop.charge": lambda: "first"}
+    second = {"shop.RATE": 5, "shop.Client": one, "charge": lambda: "second"}
+    with contextlib.ExitStack() as later:
+        with patched(first, handler):
+            later.enter_context(patched(second, handler))
+            for patches in ({"shop.RATE": 7}, {"shop.Client": other}, {"Client": other}, {"shop.charge": 7}):
+                with pytest.raises(InputError, match=r"patches: '.*' is replaced by something else in another run"):
+                    later.enter_context(patched(patches, handler))
+            assert seen(first) == (5, one, one, "first", "first")
+            assert seen(second) == (5, one, one, "real", "second")
+        assert seen(second) == (5, one, one, "real", "second")  # the first run has ended and took nothing along
+    assert seen(second) == real
+    with patched({"shop.RATE": 7}, handler):
+        assert handler()[0] == 7
+    assert handler() == real
 
 
 def test_what_cannot_be_sent_to_a_worker_process_is_named(project):
