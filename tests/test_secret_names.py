@@ -89,5 +89,7 @@ def test_what_stands_beside_a_secret_stays_as_it_was_written():
 
 def test_a_line_of_code_is_quoted_without_the_secrets_written_there():
     line = """get("https://h/?api_key=S1&page=2", headers={"Authorization": "Bearer S2", 'X-Api-Key': 'S3'}, token="S4", a="b")"""
-    masked = """get("https://h/?api_key=••&page=2", headers={"Authorization": "••", 'X-Api-Key': '••'}, token="••", a="b")"""
+    masked = (
+        """get("https://h/?api_key=••&page=2", headers={"Authorization": "••", 'X-Api-Key': '••'}, token="••", a="b")"""
+    )
     assert source_without_secrets(line) == masked.replace("••", "••••••")

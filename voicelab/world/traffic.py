@@ -93,6 +93,8 @@ class TrafficRecorder:
 
         The file is replaced as a whole, so that nothing is lost if the process ends meanwhile.
         """
+        if not self.path.exists():  # somebody has taken it away
+            return
         head, *lines = self.path.read_text(encoding="utf-8").split("\n")
         masked = [self._masker.json(line) if line else line for line in lines]
         if masked == lines:
@@ -201,7 +203,7 @@ class Traffic:
         """
         for key in self._by_address:
             if key[0] == method and MASK in key[1]:
-                pattern = ".+?".join(map(re.escape, key[1].split(MASK)))
+                pattern = "[^/?&]+?".join(map(re.escape, key[1].split(MASK)))
                 if re.fullmatch(pattern, address):
                     return key
         return method, address, ""
