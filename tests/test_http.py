@@ -886,7 +886,7 @@ def test_a_patch_of_nothing_is_refused_at_the_door(project, patches, message):
         vl.run(project, [], patches=patches)
 
 
-SHOP = """
+PATCHED_SHOP = """
 class Client: pass
 RATE = 1
 def charge(): return "real"
@@ -894,7 +894,7 @@ def charge(): return "real"
 
 
 def test_two_runs_at_once_never_take_patches_from_one_another(tmp_path, monkeypatch):
-    (tmp_path / "patched_shop.py").write_text(SHOP)
+    (tmp_path / "patched_shop.py").write_text(PATCHED_SHOP)
     monkeypatch.syspath_prepend(tmp_path)
     import patched_shop as shop
 
