@@ -177,3 +177,93 @@ def test_what_the_first_alarm_saw_hangs_on_no_chunks_and_is_kept_as_json():
     assert told.first_alarm.counts.tolist() == whole.first_alarm.counts.tolist()
     assert told.first_alarm.promised == pytest.approx(whole.first_alarm.promised)
     assert whole.first_alarm.worst == 0
+
+
+def by_time_first_a_then_b(n=400, seed=5):
+    """Rows of which the first half is a, the second b, by a time of which hardly a value repeats."""
+    rng = np.random.default_rng(seed)
+    first = np.arange(n) < n // 2
+    frame = pd.DataFrame({"variant": np.where(first, "a", "b"), "booked": rng.random(n) < np.where(first, 0.2, 0.5)})
+    frame["seconds"] = rng.gamma(2.0, 60, n)
+    frame["t"] = pd.Timestamp("2026-03-01") + pd.to_timedelta(np.sort(rng.integers(0, 5000, n)), unit="s")
+    return frame
+
+
+@pytest.mark.parametrize("unit", [None, "who"])
+@pytest.mark.parametrize("ties", ["none", "few", "hours", "one day of two"])
+def test_a_broken_assignment_is_not_excused_by_times_that_repeat(ties, unit, tmp_path):
+    frame = by_time_first_a_then_b()
+    assert 0 < frame["t"].duplicated().sum() < 40
+    # All of a came on one day, all of it before any of b; or the second day is mixed, and sorted by variant within.
+    if ties == "none":
+        frame["t"] = np.arange(len(frame))
+    if ties == "hours":
+        frame["t"] = np.arange(len(frame)) // 10
+    if ties == "one day of two":
+        more = by_time_first_a_then_b()
+        frame = pd.concat([frame[:200].assign(t=1), more.assign(t=2)])
+    frame["who"] = np.arange(len(frame)) // 2
+    rule = vl.StopRule(max_iterations=len(frame), max_confidence=95, default="a")
+    weights_hold = {"a": 0.5, "b": 0.5} if ties != "one day of two" else {"a": 2 / 3, "b": 1 / 3}
+    frame.to_parquet(tmp_path / "f.parquet")
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    for data in (frame, str(tmp_path / "f.parquet"), str(tmp_path / "f.csv")):
+        for path in (True, False):
+            asked = {"order": "t", "unit": unit, "path": path}
+            result = vl.analyze(data, outcome="booked", weights=weights_hold, rule=rule, **asked)
+            assert result.decision.conclusion == "invalid_srm", (data, path)
+            assert "a had 100.0 % of the first" in result.decision.sentence
+            if ties != "one day of two":
+                assert not any("in groups" in told for told in result.warnings)
+
+
+def test_totals_of_grouped_rows_are_held_against_the_weights_by_the_test_of_one_look(tmp_path):
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"variant": ["a"] * 133 + ["b"] * 67, "booked": rng.random(200) < 0.5})
+    frame["seconds"], frame["day"] = rng.gamma(2.0, 60, 200), np.tile([1, 2], 100)
+    by_day = frame.sort_values(["day", "variant"])
+    for rows, asked in ((frame, {}), (by_day, {"order": "day"})):
+        for result in ways(rows, tmp_path, rule=RULE, **asked):
+            assert result.decision.conclusion == "invalid_srm"
+            assert result.srm["p_value"] < 0.001
+            assert "a had 66.5 % of all 200 sessions" in result.decision.sentence
+    fair = pd.concat([frame[:115], frame[100:]])  # 115 of 215 and 100: the shares of a drawing
+    for result in ways(fair.assign(variant=np.repeat(["a", "b"], [115, 100])), tmp_path, rule=RULE):
+        assert not result.srm["alarm"]
+        assert "shares agree" in result.method
+    # Row by row one may look again and again: the sums alone raise no alarm, but nobody says that the shares agree.
+    mixed = frame.sample(frac=1, random_state=1)
+    result = vl.analyze(mixed, outcome="booked", weights=HALVES, rule=RULE, path=False)
+    assert not result.srm["alarm"]
+    assert "shares agree" not in result.method
+    assert any("unlikely under their weights (p 3.1e-06" in told for told in result.warnings)
+
+
+def test_the_test_of_one_look_keeps_its_level_where_few_are_expected():
+    from scipy.stats import binom
+
+    from voicelab.decision.stats.sample_ratio import one_look_p_value
+
+    for n, w in ((100, 0.01), (40, 0.2), (200, 0.5)):
+        counts = np.arange(n + 1)
+        p = np.array([one_look_p_value(np.array([x, n - x]), np.array([w, 1 - w])) for x in counts])
+        assert binom.pmf(counts, n, w)[p < 0.001].sum() <= 0.001
+        assert (p < 0.001).any()
+    of_three = np.random.default_rng(4).multinomial(100, [0.01, 0.02, 0.97], 3000)
+    assert sum(one_look_p_value(own, np.array([0.01, 0.02, 0.97])) < 0.01 for own in of_three) <= 42
+    assert one_look_p_value(np.array([45, 10, 45]), np.array([0.5, 0.0, 0.5])) == 0
+
+
+@pytest.mark.parametrize("by", [["variant"], ["who", "variant"]])
+def test_units_that_switch_say_that_the_order_tells_which_variant_was_first(by, tmp_path):
+    rng = np.random.default_rng(6)
+    frame = sessions().assign(variant=rng.choice(["a", "b"], 600), who=np.repeat(np.arange(300), 2))
+    found = ways(frame.sort_values(by, kind="stable"), tmp_path, rule=RULE, unit="who")
+    for result in found:
+        assert result.decision.conclusion == "invalid_srm"
+        assert any("the first row of theirs" in told and "order='started_at'" in told for told in result.warnings)
+
+
+def test_the_sums_say_that_evidence_of_before_does_not_count(tmp_path):
+    for result in list(ways(sessions().sort_values("variant"), tmp_path, rule=RULE)):
+        assert any("may be lower than that of the sessions in their order" in told for told in result.warnings)

@@ -236,6 +236,32 @@ def _literal(name: Any) -> str:
     return "'" + name.replace("'", "''") + "'" if isinstance(name, str) else str(name)
 
 
+def sessions_at_times(sessions: Sessions, arm_of: Mapping[Any, int], k: int, by: str) -> Floats:
+    """Return how many sessions, or units that come first, each arm has at each time, shape (times, k).
+
+    Args:
+        sessions: The sessions, sorted by the time.
+        arm_of: Arm of each variant, as the database names it.
+        k: Number of arms.
+        by: Expression of the time.
+    """
+    moment = f"dense_rank() OVER (ORDER BY {by}) - 1 AS moment"
+    if sessions.unit is not None:
+        values = sessions.values(moment, f"{sessions.unit} AS unit", _ROW).filter("variant IS NOT NULL")
+        first = f"min({_ROW} * {k} + {by_variant(arm_of, int)}) % {k} AS arm, min(moment) AS moment"
+        own = f"unit, CASE WHEN unit IS NULL THEN {_ROW} END"
+        rows = values.aggregate(first, own)
+    else:
+        rows = (
+            sessions.values(moment).filter("variant IS NOT NULL").project(f"{by_variant(arm_of, int)} AS arm, moment")
+        )
+    table = rows.aggregate("moment, arm, count(*) AS n", "moment, arm").fetchnumpy()
+    moments, arms = (table[name].astype(np.int64) for name in ("moment", "arm"))
+    counts = np.zeros((int(moments.max(initial=-1)) + 1, k))
+    counts[moments, arms] = table["n"]
+    return counts
+
+
 def in_blocks(sessions: Sessions, length: int) -> Floats:
     """Return number, sum and sum of squares of the first outcome in blocks of consecutive sessions, shape (3, blocks).
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.callers_again import RETURNING
-from voicelab.analysis.cautions import doubts_of_one_conversation, warnings_of
+from voicelab.analysis.cautions import about_shares, doubts_of_one_conversation, warnings_of
 from voicelab.analysis.comparing import comparisons, method_sentence, path_frame
 from voicelab.analysis.drawing import Weights, read_drawing
 from voicelab.analysis.frame_columns import Columns
@@ -27,7 +27,7 @@ from voicelab.analysis.other_outcomes import (
     seen_in,
 )
 from voicelab.analysis.result import Result
-from voicelab.analysis.row_order import about_order, by_time, check_sums_will_do, sorted_by, types_in
+from voicelab.analysis.row_order import by_time, check_sums_will_do, sorted_by, types_in
 from voicelab.analysis.segments import segment_frame
 from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.analysis.unknown_weights import check_known_where_needed
@@ -226,8 +226,9 @@ def _from_rows(
         drawn = read_drawing(weights).columns.values()
         frame, advice = read_columns(data, [variant, *outcomes, *guardrails, by, unit, order, *drawn])
     unsure: str | None = advice
+    moments = None
     if order is not None:
-        frame, unsure = sorted_by(frame, order)
+        frame, unsure, moments = sorted_by(frame, order)
     sessions = from_frame(
         frame,
         variant,
@@ -239,6 +240,7 @@ def _from_rows(
         kinds=asked_kinds(kind, outcomes[0]),
         unit=unit,
         advice=unsure,
+        moments=moments,
     )
     if sessions.groups is not None:
         bets = limits.ends is not None and sessions.kind != "binary"
@@ -330,10 +332,12 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
     doubts = [*doubts_of_one_conversation(monitor, data), *doubts_of_missing(monitor, missing, compared)]
     decision = decision.with_doubts(*doubts) if doubts else decision
     harms = guardrail_frame(data, guardrails, seen)
-    first = monitor.ratio.first_alarm
-    if first is not None and data.advice is not None and first.counts.sum() < monitor.sessions:
-        data.warnings.insert(0, about_order(data.advice))
-    warnings = [*data.warnings, *warnings_of(monitor, data, decision, compared), *harm_warnings(harms, decision)]
+    warnings = [
+        *about_shares(monitor, data),
+        *data.warnings,
+        *warnings_of(monitor, data, decision, compared),
+        *harm_warnings(harms, decision),
+    ]
     return Result(
         variants=variant_frame(monitor, data),
         comparisons=compared,

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 
 from voicelab.analysis.planning import minimum_detectable_effect
+from voicelab.analysis.row_order import about_first, about_order
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.doubts import nothing_varies_within
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, switched_on
-from voicelab.decision.stats import fixed
+from voicelab.decision.stats import fixed, sample_ratio
 
 _UNEVEN = 0.001
 """p-value from which crashes are said to differ between variants."""
@@ -64,6 +65,29 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
             "it stops falsely in a third to two thirds of tests without any effect."
         )
     return found
+
+
+def about_shares(monitor: Monitor, data: TestData) -> list[str]:
+    """Return what else may have upset the shares than the assignment."""
+    ratio, found = monitor.ratio, list[str]()
+    first = ratio.first_alarm
+    if first is not None and data.advice is not None:
+        if data.groups is None and first.counts.sum() < ratio.counts.sum():
+            found.append(about_order(data.advice))
+        if data.switched:
+            found.append(about_first(str(data.unit), data.advice))
+    if ratio.doubtful and monitor.trace is None:
+        found.append(_about_doubtful_shares(sample_ratio.fixed_p_value(ratio.counts, ratio.promised)))
+    return found
+
+
+def _about_doubtful_shares(p_value: float) -> str:
+    """Return the sentence that one look at the shares would raise the alarm, and the check for many looks doesn't."""
+    return (
+        f"The variants' shares of sessions are unlikely under their weights (p {p_value:.2g} if this is the only look). The "
+        "check that may be looked at again and again raises no alarm by the sums of now alone: leave out path=False, which "
+        "checks after every session, and find the reason before reading the outcomes."
+    )
 
 
 def doubts_of_one_conversation(monitor: Monitor, data: TestData) -> list[str]:

@@ -218,6 +218,7 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
     """Return which method was used, and why."""
     rule = data.rule
     shares = "shares disagree with the weights" if monitor.ratio.alarm else "shares agree with the weights"
+    shares = "shares in doubt, though without an alarm" if monitor.ratio.doubtful else shares
     shares = shares if monitor.weights_known else "weights unknown, shares not checked"
     if rule.method == "fixed":
         return f"Method: fixed-sample test, because the rule asks for it · {shares}"

@@ -24,7 +24,15 @@ from voicelab.analysis.frame_columns import (
     variants_in,
 )
 from voicelab.analysis.kinds import Read, read_all, read_one, split
-from voicelab.analysis.row_order import about_groups, are_grouped, by_time, groups_in
+from voicelab.analysis.row_order import (
+    about_groups,
+    are_grouped,
+    are_made_by_ties,
+    by_moment,
+    by_time,
+    groups_in,
+    hidden_changes,
+)
 from voicelab.analysis.sessions import TestData, all_written, everywhere
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
@@ -45,6 +53,7 @@ def from_frame(
     kinds: Mapping[str, str] | None = None,
     unit: str | None = None,
     advice: str | None = None,
+    moments: npt.NDArray[np.int64] | None = None,
 ) -> TestData:
     """Return sessions from a DataFrame with one row a session, in order of completion.
 
@@ -60,6 +69,7 @@ def from_frame(
         unit: Column of what sessions belong to, such as the caller.
         advice: What gives the rows an order, to be said where they stand in groups and their sums are judged; None where
             their order is known.
+        moments: Where they are sorted by a time, the number of each row's, from 0 on.
 
     Raises:
         InputError: a column is missing, or holds something else; a variant without a weight.
@@ -92,7 +102,7 @@ def from_frame(
         check_drawn(arms, probabilities, list(shares))
         shares = dict(zip(shares, probabilities.mean(axis=0).tolist(), strict=True))
         _only_rates(others, guardrails, warnings)
-    units = None
+    units, drawn = None, arms
     if unit is not None:
         units = units_of(column_of(kept, unit), unit, warnings)
         arms = as_first_assigned(arms, units, unit, warnings)
@@ -121,24 +131,35 @@ def from_frame(
         unit=unit,
         probabilities=probabilities,
         advice=advice,
+        switched=units is not None and bool((arms != drawn).any()),
     )
-    data.groups = _groups(data)
+    data.groups, data.moments = _groups(data, drawn, None if moments is None else moments[assigned])
     data.excluded |= _left_out(values, int((~assigned).sum()))
     read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
     warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
     return data
 
 
-def _groups(data: TestData) -> int | None:
-    """Return in how many groups of one variant each the rows stand, with a warning; None where they don't."""
+def _groups(
+    data: TestData, drawn: npt.NDArray[np.integer], moments: npt.NDArray[np.int64] | None
+) -> tuple[int | None, npt.NDArray[np.int64] | None]:
+    """Return in how many groups of one variant each the rows stand, with a warning, and the times that they were sorted by.
+
+    Both are None where they don't, or where the times say that they came like this.
+    """
     # Epochs begin at a row, and probabilities are those of each row's moment: who gives them says that rows are in order.
     if data.advice is None or data.epochs or data.probabilities is not None:
-        return None
-    groups = groups_in(data.arms)
-    if not are_grouped(groups, np.bincount(data.arms)):
-        return None
-    data.warnings.append(about_groups(groups, len(data.arms), data.advice))
-    return groups
+        return None, None
+    groups, counts = groups_in(drawn), np.bincount(drawn)
+    if not are_grouped(groups, counts):
+        return None, None
+    if moments is not None:
+        hidden = hidden_changes(by_moment(moments, drawn, len(counts)))
+        if not are_made_by_ties(groups, hidden, counts):
+            data.advice = None
+            return None, None
+    data.warnings.append(about_groups(groups, len(drawn), data.advice))
+    return groups, moments
 
 
 def _left_out(values: npt.NDArray[Any], without_variant: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ whole path. (Rates without a horizon have bets on every session there, and the e
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -14,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.added_up import Added, ByUnit, Cells, Sessions, added_up, added_up_by_unit, in_blocks, look_again
+from voicelab.analysis.added_up import (
+    Added,
+    ByUnit,
+    Sessions,
+    added_up,
+    added_up_by_unit,
+    in_blocks,
+    look_again,
+    sessions_at_times,
+)
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -28,16 +38,8 @@ from voicelab.analysis.frame_columns import UNIT, as_weighed, handed_over
 from voicelab.analysis.from_frame import configured, no_value, opened, types_of, variant_sql
 from voicelab.analysis.kinds import as_asked, check_size, split
 from voicelab.analysis.missing import Missing, rule_of_missing
-from voicelab.analysis.row_order import (
-    about_groups,
-    are_grouped,
-    by_time,
-    check_sums_will_do,
-    groups_of,
-    relation_by,
-    sorted_by,
-    types_in,
-)
+from voicelab.analysis.order_of_sums import Order, order_of
+from voicelab.analysis.row_order import by_time, in_looks, relation_by, sorted_by, types_in
 from voicelab.analysis.sessions import NO_NUMBER, TestData, Values
 from voicelab.analysis.summed_columns import FLOATS, Relation, SumColumn, measured
 from voicelab.analysis.summed_moments import (
@@ -59,6 +61,7 @@ from voicelab.log.queries import quoted
 
 Floats = npt.NDArray[np.float64]
 
+_MOMENT = "voicelab_moment"
 _NOTHING = np.zeros(0)
 _NOWHERE = np.zeros(0, dtype=np.bool_)
 _NO_ARMS = np.zeros(0, dtype=np.int64)
@@ -76,6 +79,7 @@ class Totals:
         weights: Weights of each epoch.
         missing: What is missing of the target outcome.
         drift: Whether its level drifts; None for a rate.
+        order: What is known of the order of the rows.
     """
 
     data: TestData
@@ -85,6 +89,7 @@ class Totals:
     weights: list[Mapping[str, Any]] = field(default_factory=list)
     missing: Missing | None = None
     drift: Drift | None = None
+    order: Order = field(default_factory=Order)
 
     def monitor(self, outcome: str, rule: StopRule) -> Monitor:
         """Return a monitor that has had one look at an outcome in each epoch, after all its sessions."""
@@ -102,8 +107,11 @@ class Totals:
                 continue  # the declared number of sessions was reached before, or none of its rows has a variant
             if epoch:
                 monitor.new_weights(weights)
-            monitor.ratio.look(self.assigned[epoch])
+            for counts in self.assigned[epoch : epoch + 1] if self.order.looks is None else self.order.looks:
+                monitor.ratio.look(counts)
             monitor.look(sums.parts[epoch], sums.centres, self.counts[epoch])
+        if data.groups is not None:
+            monitor.ratio.end_at_one_look(1 if self.order.looks is None else len(self.order.looks))
         monitor.settle()
         return monitor
 
@@ -147,17 +155,21 @@ def read_totals(
             "weights names columns of probabilities, which are read session by session: leave out path=False, or give the "
             "weights that the variants had."
         )
-    callers, advice = None, None
+    callers, advice, by = None, None, None
     in_frame = isinstance(data, pd.DataFrame)
     if isinstance(data, pd.DataFrame):
         callers = _unnamed_callers(data, variant, names) if unit is None else None
-        data, advice = (data, by_time(types_in(data))) if order is None else sorted_by(data, order)
+        moments = None
+        data, advice, moments = (data, by_time(types_in(data)), None) if order is None else sorted_by(data, order)
         data = handed_over(data, variant, names, kinds or {}, warnings, unit)
+        if moments is not None:
+            data, by = data.assign(**{_MOMENT: moments}), _MOMENT
     with duckdb.connect() as connection:
         ids = UNIT if isinstance(data, pd.DataFrame) and unit is not None else unit
         source = opened(connection, data, [variant, *names, *([] if ids is None else [ids])])
         if not in_frame:
-            source, advice = (source, by_time(types_of(source))) if order is None else relation_by(source, order)
+            asked = (source, by_time(types_of(source)), None) if order is None else relation_by(source, order)
+            source, advice, by = asked
         types = types_of(source)
         relation = Relation(source, types, kinds or {}, warnings)
         target, *rest = outcomes
@@ -173,7 +185,7 @@ def read_totals(
             [0, *(row for row, _ in drawing.epochs)],
             None if ids is None else _ids_sql(ids, types[ids], unit or ids),
         )
-        found = _added_up(sessions, drawing, rule, unit, warnings, advice)
+        found = _added_up(sessions, drawing, rule, unit, warnings, advice, by)
     warnings += [callers] if callers else []
     return _of(found, variant, rule, unit, warnings)
 
@@ -205,8 +217,9 @@ def _added_up(
     unit: str | None,
     warnings: list[str],
     advice: str | None,
+    by: str | None,
 ) -> Found:
-    """Return what the database says of the sessions that count; of advice see `from_frame`."""
+    """Return what the database says of the sessions that count, sorted by an expression; of advice see `from_frame`."""
     cells = added_up(sessions)
     everything = cells.sessions
     if not everything + cells.unassigned:
@@ -219,14 +232,17 @@ def _added_up(
     later = checked_epochs(drawing, everything + cells.unassigned, list(shares))
     position = {name: arm for arm, name in enumerate(shares)}
     arm_of = {name: position[weighed[str(name)]] for name in variants}
-    units = _by_unit(sessions, arm_of, unit, everything, warnings)
+    units, switched = _by_unit(sessions, arm_of, unit, everything, warnings)
     unassigned = cells.unassigned
-    grouped = advice is not None and not later and _are_grouped(sessions, cells, rule, warnings, advice)
+    at_times = None if by is None else partial(sessions_at_times, arm_of=arm_of, k=len(shares), by=by)
+    order = Order(advice) if later else order_of(sessions, cells, rule, warnings, advice, at_times)
     most = None if rule.needs_both else rule.max_iterations
     if most is not None and everything > most:
         sessions = sessions.first(most)
         cells = added_up(sessions)
         units = added_up_by_unit(sessions, arm_of)[0] if units is not None else None
+        if order.looks is not None and at_times is not None:
+            order = order._replace(looks=in_looks(at_times(sessions)))
     target = cells.outcome(0)
     if (
         kinds[0] != "binary"
@@ -251,37 +267,24 @@ def _added_up(
         ends=(0.0, 1.0) if kinds[0] == "binary" else _ends_of(cells.outcome(0)),
         # A rate's errors hang on its level alone: nothing is asked of the order of its sessions. Rows in groups have none.
         drift=None
-        if kinds[0] == "binary" or grouped
+        if kinds[0] == "binary" or order.groups is not None
         else Drift.of_blocks(in_blocks(sessions, Drift.length_of(cells.sessions))),
+        order=order,
+        switched=switched,
     )
-
-
-def _are_grouped(sessions: Sessions, cells: Cells, rule: StopRule, warnings: list[str], advice: str) -> bool:
-    """Return whether rows stand in groups of one variant each, with a warning.
-
-    Raises:
-        InputError: the rule asks which sessions came first.
-    """
-    counts = [sum(cell.sessions for (own, _), cell in cells.of.items() if own == name) for name in cells.variants]
-    groups = groups_of(sessions.source, sessions.drawn, cells.sessions)
-    if not are_grouped(groups, np.array(counts)):
-        return False
-    check_sums_will_do(rule, cells.sessions, groups)
-    warnings.append(about_groups(groups, cells.sessions, advice))
-    return True
 
 
 def _by_unit(
     sessions: Sessions, arm_of: Mapping[Any, int], unit: str | None, n: int, warnings: list[str]
-) -> ByUnit | None:
-    """Return what the sessions come to by unit, None without; with sentences about what units are."""
+) -> tuple[ByUnit | None, bool]:
+    """Return what the sessions come to by unit, None without, and if some switched; with sentences about what units are."""
     if unit is None:
-        return None
+        return None, False
     units, seen = added_up_by_unit(sessions, arm_of)
     warnings += about_units(unit, seen.unknown, seen.units, n)
     if seen.changed:
         warnings.append(about_changes(unit, seen.changed, seen.units, seen.elsewhere))
-    return units
+    return units, seen.changed > 0
 
 
 def _ends_of(added: Sequence[Added]) -> tuple[float, float]:
@@ -329,6 +332,9 @@ def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: 
         warnings=warnings,
         source="your data",
         unit=unit,
+        advice=found.order.advice,
+        groups=found.order.groups,
+        switched=found.switched,
     )
     left_out = found.excluded
     if found.units is not None:
@@ -337,7 +343,7 @@ def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: 
     for name, sums in outcomes.items():
         if not sums.parts[:, 0].any():
             warnings.append(no_value(name))
-    totals = Totals(data, counts, assigned, outcomes, list(found.shares), drift=found.drift)
+    totals = Totals(data, counts, assigned, outcomes, list(found.shares), drift=found.drift, order=found.order)
     return replace(totals, missing=_missing(found, totals, rule))
 
 

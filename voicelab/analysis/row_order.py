@@ -3,7 +3,8 @@
 An export sorted by variant, or one file a variant put below the other, says nothing of the order in which the sessions
 ended. Read as time it would be a test that ran one variant first and then the other, and the check of the shares, which
 looks after every session, would raise its alarm at once. Of such rows the sums alone are judged: they don't hang on the
-order.
+order. Of rows sorted by a time that repeats, the order of the rows of one time is as unknown, that of the times is not:
+groups are excused where such rows may make them, and the check of the shares looks after each time all the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ _BY_CHANCE = 1e-6
 """Probability of so few changes from row to row below which variants were not drawn in this order."""
 _ROWS_A_GROUP = 20
 """Rows that groups have at least, on average: of shorter ones the check of the shares makes nothing."""
+_LOOKS = 1000
+"""Looks that the check of the shares takes at most: fewer than there are times keep its promise too."""
 _FIRST = 200_000
 """Rows of a database that are looked at before all of them are."""
 _TIMES = ("DATE", "TIMESTAMP", "TIME")
@@ -49,6 +52,41 @@ def are_grouped(groups: int, counts: npt.NDArray[Any]) -> bool:
         return False
     differ = 1 - float(((sizes / n) ** 2).sum())
     return bool(bdtr(groups - 1, int(n) - 1, differ) < _BY_CHANCE)
+
+
+# Mixed at random, m rows of one time would change their variant about m times the probability that two of them differ.
+# With these changes on top the groups are those of a drawing where only the order of such rows was unknown. An assignment
+# that was broken leaves as few groups as before: there is nothing to mix in a time of one variant.
+def are_made_by_ties(groups: int, hidden: float, counts: npt.NDArray[Any]) -> bool:
+    """Return whether groups may come of the unknown order of rows of the same time.
+
+    Args:
+        groups: Stretches of rows of one variant.
+        hidden: Changes of the variant that the rows of each time would have if they were mixed (see `hidden_changes`).
+        counts: Rows of each variant.
+    """
+    return not are_grouped(groups + int(hidden), counts)
+
+
+def hidden_changes(by_moment: npt.NDArray[Any]) -> float:
+    """Return how many changes of the variant mixed rows of the same time would have, given rows by time and variant."""
+    sizes = np.maximum(by_moment.sum(axis=1), 1)
+    return float((sizes - (by_moment.astype(np.float64) ** 2).sum(axis=1) / sizes).sum())
+
+
+def by_moment(moments: npt.NDArray[Any], arms: npt.NDArray[Any], k: int) -> npt.NDArray[np.float64]:
+    """Return how many rows each arm has at each time, shape (times, k)."""
+    n = int(moments.max(initial=-1)) + 1
+    return np.bincount(moments * k + arms, minlength=n * k).reshape(n, k).astype(np.float64)
+
+
+def in_looks(by_moment: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return rows by time and variant, of many times some together: what the check of the shares looks at."""
+    n = len(by_moment)
+    if n <= _LOOKS:
+        return by_moment
+    starts = np.unique(-(-np.arange(_LOOKS) * n // _LOOKS))
+    return np.add.reduceat(by_moment, starts, axis=0)
 
 
 def groups_in(arms: npt.NDArray[Any]) -> int:
@@ -86,13 +124,23 @@ def about_groups(groups: int, n: int, advice: str) -> str:
     return (
         f"The rows are in groups ({groups:,} stretches of one variant each in {n:,} rows), which is no order of time: the sums "
         f"decide, without a path. Give {advice} if there is a time. Should the sessions really have come like this, the "
-        "variants were not drawn at random, and no comparison of them holds."
+        "variants were not drawn at random, and no comparison of them holds. What the sums say is as of now: the confidence "
+        "may be lower than that of the sessions in their order, in which earlier evidence counts too."
     )
 
 
 def about_order(advice: str) -> str:
     """Return the sentence that the alarm about the shares may come from the order of the rows."""
     return f"Rows are read in the order in which they stand. If the sessions ended in another, give {advice}."
+
+
+def about_first(unit: str, advice: str) -> str:
+    """Return the sentence that the alarm about the shares may come from units that switched, and the order of the rows."""
+    return (
+        f"Units ({unit}) that had several variants count for that of the first row of theirs. Rows that are sorted by variant, "
+        f"and not by time, make it the same variant for all of them, which alone raises the alarm about the shares: give "
+        f"{advice}."
+    )
 
 
 def by_time(types: Mapping[str, str]) -> str:
@@ -142,8 +190,10 @@ def check_sums_will_do(rule: StopRule, n: int, groups: int, *, limits: bool = Fa
 # --- order= ----------------------------------------------------------------------------------------------------------
 
 
-def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | None]:
-    """Return a frame sorted by a column of times or numbers, and what would sort it better, None if nothing.
+def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | None, npt.NDArray[np.int64]]:
+    """Return a frame sorted by a column of times or numbers, what would sort it better, None if nothing, and its times.
+
+    Times are counted from 0 on, one number for each row.
 
     Rows of the same time stay as they are: of a whole day they may stand in groups.
 
@@ -159,8 +209,10 @@ def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | Non
         raise _without_a_value(column, missing)
     if not _is_sortable(values):
         values = _parsed(values, column)
-    ordered = frame.iloc[np.argsort(values.to_numpy(), kind="stable")]
-    return ordered, finer_than(column) if values.duplicated().any() else None
+    at = np.argsort(values.to_numpy(), kind="stable")
+    moments = np.unique(values.to_numpy(), return_inverse=True)[1][at].astype(np.int64)
+    repeats = int(moments.max(initial=-1)) + 1 < len(moments)
+    return frame.iloc[at], finer_than(column) if repeats else None, moments
 
 
 def _is_sortable(values: pd.Series) -> bool:
@@ -180,8 +232,8 @@ def _parsed(values: pd.Series, column: str) -> pd.Series:
     raise _no_order(column, values[times.isna()].iloc[0])
 
 
-def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "tuple[duckdb.DuckDBPyRelation, str | None]":
-    """Return what `sorted_by` returns, of a relation.
+def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "tuple[duckdb.DuckDBPyRelation, str | None, str]":
+    """Return what `sorted_by` returns, of a relation, with an expression that sorts its rows in place of their times.
 
     Raises:
         InputError: see there.
@@ -203,11 +255,13 @@ def relation_by(source: "duckdb.DuckDBPyRelation", column: str) -> "tuple[duckdb
     raise _no_order(column, others[0][0])
 
 
-def _sorted(source: "duckdb.DuckDBPyRelation", by: str, column: str) -> "tuple[duckdb.DuckDBPyRelation, str | None]":
+def _sorted(
+    source: "duckdb.DuckDBPyRelation", by: str, column: str
+) -> "tuple[duckdb.DuckDBPyRelation, str | None, str]":
     row = "voicelab_position"
     rows, different = source.aggregate(f"count(*), count(DISTINCT {by})").fetchall()[0]
     ordered = source.project(f"*, row_number() OVER () AS {row}").order(f"{by}, {row}").project(f"* EXCLUDE ({row})")
-    return ordered, finer_than(column) if different < rows else None
+    return ordered, finer_than(column) if different < rows else None, by
 
 
 def _no_column(column: str, known: Iterable[str]) -> InputError:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.row_order import by_moment, in_looks
 from voicelab.base.errors import InputError
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
@@ -76,6 +77,8 @@ class TestData:
         advice: What would give the sessions an order (`order=...`); None where theirs is known.
         groups: In how many groups of one variant each the sessions stand, so that their order says nothing; None where it
             is that of time.
+        moments: Of grouped sessions that were sorted by a time that repeats, the number of each session's time, from 0 on.
+        switched: Whether units had several variants, so that the order says which was their first.
     """
 
     test: str
@@ -102,6 +105,8 @@ class TestData:
     weights_known: bool = True
     advice: str | None = None
     groups: int | None = None
+    moments: npt.NDArray[np.int64] | None = None
+    switched: bool = False
 
     def new_monitor(
         self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False
@@ -197,9 +202,13 @@ class TestData:
         monitor.skim(*self.seen(values, part), **drawn)
         arms = self.arms[part]
         # A unit is assigned once, at whichever of its sessions.
-        assigned = arms if drawn["units"] is None else arms[np.unique(drawn["units"], return_index=True)[1]]
+        once = slice(None) if drawn["units"] is None else np.unique(drawn["units"], return_index=True)[1]
         k = len(monitor.variants)
-        monitor.ratio.look(np.bincount(assigned, minlength=k).astype(np.float64))
+        moments = np.zeros(len(arms), dtype=np.int64) if self.moments is None else self.moments[part]
+        looks = in_looks(by_moment(moments[once], arms[once], k))
+        for counts in looks:
+            monitor.ratio.look(counts)
+        monitor.ratio.end_at_one_look(len(looks))
         monitor.counts = monitor.counts + np.bincount(arms, minlength=k)
         monitor.settle()
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.analysis.added_up import ByUnit, Cells
+from voicelab.analysis.order_of_sums import Order
 from voicelab.analysis.summed_columns import SumColumn
 from voicelab.decision.drift import Drift
 from voicelab.decision.rules import Kind
@@ -45,6 +46,8 @@ class Found(NamedTuple):
         excluded: Sessions that are not counted, by reason.
         ends: Lowest and highest value of the target.
         drift: Whether the level of the target drifts; None for a rate.
+        order: What is known of the order of the rows.
+        switched: Whether units had several variants.
     """
 
     columns: Sequence[SumColumn]
@@ -57,6 +60,8 @@ class Found(NamedTuple):
     excluded: dict[str, int]
     ends: tuple[float, float]
     drift: Drift | None
+    order: Order
+    switched: bool
 
 
 def session_counts(found: Found) -> Floats:
