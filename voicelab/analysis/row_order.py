@@ -210,7 +210,9 @@ def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | Non
     if not _is_sortable(values):
         values = _parsed(values, column)
     at = np.argsort(values.to_numpy(), kind="stable")
-    moments = np.unique(values.to_numpy(), return_inverse=True)[1][at].astype(np.int64)
+    times = values.to_numpy()[at]
+    moments = np.zeros(len(times), dtype=np.int64)
+    moments[1:] = np.cumsum(times[1:] != times[:-1])
     repeats = int(moments.max(initial=-1)) + 1 < len(moments)
     return frame.iloc[at], finer_than(column) if repeats else None, moments
 
