@@ -253,5 +253,9 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
         name = f"e-process, because {why}"
     units = "" if data.unit is None else f", sessions of one {data.unit} together"
     # A monitor that keeps no trace has seen the sums alone.
-    looks = "" if monitor.trace is not None else " · one look at the sums, without the path before it"
+    looks = (
+        ""
+        if monitor.trace is not None
+        else " · one look at the sums, without the path before it: earlier evidence does not count"
+    )
     return f"Method: {name}{adjusted}{epochs}{units}{looks} · {shares}"
