@@ -116,11 +116,21 @@ def test_an_error_is_one_line_and_exit_code_1(arguments, message, capsys, tmp_pa
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["run"], ["simulate", CLINIC]])
+@pytest.mark.parametrize("arguments", [["dance"], ["run"], ["simulate", CLINIC]])
 def test_a_command_line_that_is_off_is_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as error:
         main(arguments)
     assert error.value.code == 2
+
+
+def test_an_unknown_command_gets_the_nearest_and_none_at_all_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["anlyze", "x"])
+    assert "there is no command 'anlyze'. Did you mean 'analyze'?" in capsys.readouterr().err
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert "commands:" in said
+    assert "voicelab demo" in said
 
 
 def test_an_unknown_option_gets_the_commands_own_usage_and_the_nearest(capsys):

@@ -155,6 +155,48 @@ def test_a_simulation_tells_the_same_of_all_its_sessions_and_keeps_it(capsys):
     assert "CustomEvent" in said
 
 
+ORDERING = agent(
+    "import httpx\n"
+    "context.experiment('t', {'a': .5, 'b': .5}, stop={'max_iterations': 99, 'target_outcome': 'ordered', 'default': 'a'})\n"
+    "context.experiments.add_manual_outcome('ordered', 'boolean')\n"
+    "try:\n"
+    "    path = context.get_data('path', 'ordres')\n"
+    "    await httpx.AsyncClient().post(f'https://x.example/{path}?token=abcd1234efgh')\n"
+    "    context.set_outcome('ordered', True)\n"
+    "except Exception:\n"
+    "    pass\n"
+    "yield TextToSpeechEvent('hello')\n"
+)
+
+
+def test_requests_that_nothing_answers_are_told_of_although_the_handler_catches_every_error(capsys):
+    asked = "asked POST https://x.example/ordres, which nothing answers: add "
+    log = simulate(ORDERING, vl.Script([vl.hang_up()]), sessions=20)
+    said, target = capsys.readouterr().err.splitlines()
+    line = '"POST https://x.example/ordres": {"ok": True}'
+    assert said == f"20 of 20 sessions {asked}http=vl.Http({{{line}}}). Look at one: log.session(0)."
+    assert target.endswith("nothing can be decided by it. Let something answer the requests first.")
+    assert "POST https://x.example/ordres?token=••••••: no reply" in str(log.session(0))
+    vl.run(ORDERING, [], http=vl.Http({"POST https://x.example/orders": 200}))
+    assert capsys.readouterr().err == f"The session {asked}to vl.Http({{...}}): {line}.\n"
+    paths = [{"path": path} for path in ("orders", "b", "c", "c", "d", "e")]
+    simulate(
+        ORDERING,
+        vl.Script([vl.hang_up()]),
+        sessions=6,
+        parameters=lambda index: paths[index],
+        http=vl.Http({".*/orders": 200}),
+    )
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        "5 of 6 sessions made requests that nothing answers, POST https://x.example/c (2), POST https://x.example/b (1), "
+        "POST https://x.example/d (1) and 1 more: add to vl.Http({...}): "
+    )
+    assert said.endswith("Look at one: log.session(2).")
+    simulate(ORDERING, vl.Script([vl.hang_up()]), sessions=2, http=vl.Http({".*/ordres": 200}))
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("handler", "message"),
     [

@@ -17,6 +17,7 @@ from unittest import mock
 
 import aiohttp
 import httpx
+import numpy
 import pytest
 import requests
 from page import Page
@@ -170,7 +171,8 @@ def test_without_a_stand_in_virtual_time_says_what_to_give(ask):
     error, record = asked(lambda: ask("GET", URL), None)
     assert type(error).__name__ == "VirtualTimeError"
     assert f'http=vl.Http({{"GET {URL}": {{"ok": True}}}})' in str(error)
-    assert not rows(record)
+    (row,) = rows(record)
+    assert row.data["message"] == f"GET {URL}: no reply: nothing can be reached in virtual time"
 
 
 # --- replies and patterns --------------------------------------------------------------------------------------------
@@ -746,6 +748,12 @@ async def coroutine(request):
         (lambda: vl.Http({"GET x": {"a": "\ud800"}}), r"'GET x' is .* can't be JSON"),
         (lambda: vl.HttpReply(headers=[1]), r"headers is \[1\], must be"),
         (lambda: vl.Http.replay("no/such/file"), r"there is no file 'no/such/file' \(looked in"),
+        (lambda: vl.Http.replay("."), r"'.' is a folder, must be the path of a file"),
+        (
+            lambda: vl.Http({URL: lambda: 200}),
+            r"the reply to '.*' is a function that takes \(\), must take the request",
+        ),
+        (lambda: vl.Http({URL: {"id": [numpy.int64(7)]}}), r"It holds NumPy's int64: write int\(value\)"),
         (lambda: vl.Http.record(7), r"must be the path of a file"),
         (lambda: vl.run(ordering, [], http={URL: 200}), r"http is a dict, must be vl.Http"),
         (lambda: vl.run(ordering, [], http=7), r"http is 7, must be vl.Http"),
@@ -829,6 +837,7 @@ PROJECT = {
         from shop import price
         LIMIT = 3
         def own(): return "own"
+        async def order(context): yield
         async def handler(event, context):
             if event.name == "start":
                 print(price(2), shop.price(2), await shop.later(), shop.Shop().name(), own(), LIMIT, json.dumps([1]), shop.TAX)
@@ -879,6 +888,11 @@ def test_patches_replace_what_a_handler_uses_in_its_sessions_and_in_worker_proce
         ({"shop.prise": 1}, r"'voicelab_\w+.shop' has no 'prise' for 'shop.prise'. Did you mean 'price'"),
         ({"onw": 1}, r"the handler's file has no 'onw'. Did you mean 'own'"),
         ([1], r"patches is \[1\], must be"),
+        (
+            {"order": lambda context: 1},
+            r"'order' is an `async def` that yields, and .* a lambda, must be an `async def` too",
+        ),
+        ({"shop.later": ordering}, r"'shop.later' is an `async def`, and .* must be an `async def` without a `yield`"),
     ],
 )
 def test_a_patch_of_nothing_is_refused_at_the_door(project, patches, message):
@@ -936,6 +950,13 @@ def test_what_cannot_be_sent_to_a_worker_process_is_named(project):
             patches={"shop.price": functools.partial(print, threading.Lock())},
             progress=False,
         )
+
+
+def test_a_reply_that_cannot_be_sent_to_a_worker_process_is_named_by_its_pattern(project):
+    lock = threading.Lock()
+    http = vl.Http({URL: 200, "GET /b": lambda request: lock})
+    with pytest.raises(vl.VoicelabError, match=r"the reply to 'GET /b' → the variable 'lock' can't be sent"):
+        vl.simulate(project, vl.Script(["hi"]), 2, http=http, progress=False)
 
 
 def test_a_mock_that_worker_processes_do_not_have_is_said_aloud():

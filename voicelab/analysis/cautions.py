@@ -48,7 +48,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
             else ""
         )
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.{fit}")
-    elif not monitor.varied:
+    elif not monitor.varied and any(float(arm.n) for arm in monitor.moments):  # without any value that is what is said
         found.append("The outcome never varies: nothing can be compared.")
     elif nothing_varies_within(monitor):
         found.append(f"{_NO_VARIATION} {_NO_SPREAD} {_DIFFERENT_CALLERS}")

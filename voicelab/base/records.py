@@ -157,6 +157,7 @@ Aside = tuple[str, ...]
 - `asked`, key, file and line: the handler asked for data that nobody had given, and that it didn't store itself later.
 - `stored`, key: it asked for data before it stored it itself.
 - `unreceived`, event, task: a custom event that a background task yielded, and that reaches nobody.
+- `unanswered`, request: a request over HTTP, by method and address, that nothing answered.
 - `made_up`, outcome: the world specified an outcome that the handler neither declared nor set.
 """
 

@@ -11,6 +11,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.version import __version__
@@ -31,7 +32,7 @@ EXAMPLES = """examples:
 """
 
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
-FAILED, INTERRUPTED = 1, 130
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line after the program's name; None for the process's own.
     """
-    options, unknown = _parser().parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return MISUSED
+    options, unknown = parser.parse_known_args(given)
     if unknown:
         options.parser.error(_unknown(options.parser, unknown))
     try:
@@ -59,8 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says of an unknown command which is the nearest."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            near = did_you_mean(value, action.choices)
+            self.error(f"there is no command {value!r}.{near} There are {', '.join(action.choices)}.")
+        super()._check_value(action, value)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="voicelab",
         description="The notebook lab for VoiceRun voice agents.",
         epilog=EXAMPLES,

@@ -25,12 +25,16 @@ MOST_OTHERWISE = 1 / 3
 """Share of a run's replies that may be to what no pattern matched, before it is said."""
 _FEW_REPLIES = 3
 """Below so many replies their share says nothing."""
+_MOST_NAMED = 3
+"""Requests that one sentence names."""
+_MOST_COUNTED = 50
+"""Different requests that a part of a run counts: an address may have a number of its own in each session."""
 _FIT = "vl.personas.fit(handler) makes callers who answer what this agent asks"
 
 _TEST, _DECLARATION = column("exposures", "test"), column("exposures", "declaration")
 _OUTCOME, _VALUE, _TEXT, _WRITTEN = (column("outcomes", name) for name in ("outcome", "value", "text", "written"))
-_CALLER, _REPLIES, _OTHERWISE, _N_ERRORS = (
-    column("sessions", name) for name in ("caller", "n_replies", "n_otherwise", "n_errors")
+_INDEX, _CALLER, _REPLIES, _OTHERWISE, _N_ERRORS = (
+    column("sessions", name) for name in ("session_index", "caller", "n_replies", "n_otherwise", "n_errors")
 )
 
 
@@ -48,6 +52,8 @@ class Findings:
         asked: Data that the handler asked for in vain: sessions, and the line, by key.
         stored: Such data that the handler stores itself, later.
         unreceived: Custom events that reach nobody: sessions, by event and task.
+        n_unanswered: Sessions that made requests over HTTP which nothing answered.
+        unanswered: Such requests: sessions, and the first of them by its index, by method and address.
         speaks: Whether the handler or a task yielded anything.
     """
 
@@ -60,13 +66,15 @@ class Findings:
     asked: dict[str, tuple[int, str]] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
     unreceived: Counter[tuple[str, str]] = field(default_factory=Counter)
+    n_unanswered: int = 0
+    unanswered: dict[str, tuple[int, int]] = field(default_factory=dict)
     speaks: bool = False
 
     def add(self, rows: SessionRows) -> None:
         """Count a session."""
         session = rows.session
         self.count(session[_CALLER], session[_N_ERRORS], session[_REPLIES], session[_OTHERWISE])
-        made_up = _take(self, rows.aside) if rows.aside else ()
+        made_up = _take(self, rows.aside, session[_INDEX]) if rows.aside else ()
         self.add_rows(rows.exposures, rows.outcomes, made_up)
         self.speaks = self.speaks or any(
             label[0] == "output" and label[1] != "error" for _time_s, _turn, label, _data in rows.events
@@ -109,6 +117,10 @@ class Findings:
         self.reached |= other.reached
         self.stored |= other.stored
         self.unreceived.update(other.unreceived)
+        self.n_unanswered += other.n_unanswered
+        for request, (sessions, index) in other.unanswered.items():
+            before, first = self.unanswered.get(request, (0, index))
+            self.unanswered[request] = (before + sessions, min(first, index))
         self.speaks = self.speaks or other.speaks
 
     # --- what it means ---
@@ -123,11 +135,17 @@ class Findings:
         """Share of each caller's replies that were to what no pattern of it matched."""
         return {caller: round(otherwise / replies, 4) for caller, (replies, otherwise) in self.replies.items()}
 
-    def remarks(self, options: SessionOptions) -> list[str]:
-        """Return what should be said of the run, a sentence each."""
+    def remarks(self, options: SessionOptions, *, in_log: bool = False) -> list[str]:
+        """Return what should be said of the run, a sentence each.
+
+        Args:
+            options: What its sessions are made of.
+            in_log: Whether its sessions stand in a log, where one of them can be looked at.
+        """
         handler = options.handler
         return [
             *self._silent(handler),
+            *self._unanswered(options, in_log),
             *self._unreached_tests(handler),
             *self._not_given(options),
             *self._unreceived(),
@@ -137,12 +155,14 @@ class Findings:
     def unreached_targets(self, handler: Handler) -> list[str]:
         """Return a sentence for each test whose target no session reached: of many sessions that is odd, of one it isn't."""
         own = set_outcomes(handler.sources)
+        fit = f"{_FIT}; vl.run(handler, [...]) shows what it takes."
+        advice = "Let something answer the requests first." if self.unanswered else fit
         found = []
         for test, texts in self.declarations.items():
             targets = {target for text in texts if (target := _target(json.loads(text)))}
             for target in sorted(targets - self.reached):
                 what = (
-                    f"{_FIT}; vl.run(handler, [...]) shows what it takes."
+                    advice
                     if target in own or not handler.sources
                     else f"The handler sets it nowhere: write context.set_outcome({target!r}, ...), or specify it, World(truth=)."
                 )
@@ -158,6 +178,22 @@ class Findings:
         if inspect.iscoroutinefunction(handler.function):
             said = f"The agent says nothing: {handler.name} is an `async def` without a `yield`."
         return [f'{said} Yield events, e.g. yield TextToSpeechEvent(text="Hello", voice="nova").']
+
+    def _unanswered(self, options: SessionOptions, in_log: bool) -> list[str]:
+        if not self.unanswered:
+            return []
+        found = sorted(self.unanswered.items(), key=lambda item: (-item[1][0], item[1][1], item[0]))
+        named, more = found[:_MOST_NAMED], len(found) - _MOST_NAMED
+        lines = ", ".join(f'"{request}": {{"ok": True}}' for request, _ in named)
+        if len(found) == 1:
+            asked = f"asked {found[0][0]}, which nothing answers"
+        else:
+            each = ", ".join(request if self.n_sessions == 1 else f"{request} ({n:,})" for request, (n, _) in named)
+            asked = f"made requests that nothing answers, {each}{f' and {more:,} more' if more > 0 else ''}"
+        who = "The session" if self.n_sessions == 1 else f"{self.n_unanswered:,} of {self.n_sessions:,} sessions"
+        do = f"add http=vl.Http({{{lines}}})" if options.http is None else f"add to vl.Http({{...}}): {lines}"
+        look = f" Look at one: log.session({named[0][1][1]})." if in_log else ""
+        return [f"{who} {asked}: {do}.{look}"]
 
     def _unreached_tests(self, handler: Handler) -> list[str]:
         if self.n_errors and not self.declarations:
@@ -205,9 +241,10 @@ class Findings:
         ]
 
 
-def _take(findings: Findings, asides: Iterable[Sequence[str]]) -> list[str]:
+def _take(findings: Findings, asides: Iterable[Sequence[str]], index: int) -> list[str]:
     """Count what a session says beside its rows; return the outcomes that the world made up."""
     made_up = []
+    findings.n_unanswered += any(kind == "unanswered" for kind, *_ in asides)
     for kind, about, *more in asides:
         if kind == "asked":
             sessions, where = findings.asked.get(about, (0, more[0]))
@@ -216,6 +253,10 @@ def _take(findings: Findings, asides: Iterable[Sequence[str]]) -> list[str]:
             findings.stored.add(about)
         elif kind == "unreceived":
             findings.unreceived[about, more[0]] += 1
+        elif kind == "unanswered":
+            if about in findings.unanswered or len(findings.unanswered) < _MOST_COUNTED:
+                sessions, first = findings.unanswered.get(about, (0, index))
+                findings.unanswered[about] = (sessions + 1, first)
         elif kind == "made_up":
             made_up.append(about)
     return made_up

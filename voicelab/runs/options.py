@@ -208,8 +208,8 @@ class SessionOptions:
                 telephone=telephone,
                 **{name: _CHECKS[name](value) for name, value in given.items()},
             )
-            for target in options.patches:
-                patching.patch_target(target, loaded.function)
+            for name, replacement in options.patches.items():
+                patching.refuse_misfit(patching.patch_target(name, loaded.function), replacement)
             return options
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:

@@ -20,7 +20,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FrameType
 from typing import Any, Protocol, TextIO
@@ -58,6 +58,9 @@ class Scope(Protocol):
 
     def blocked(self, call: str, frame: FrameType) -> None:
         """Be told of a call that blocks the conversation, and of the frame it is made from."""
+
+    def unanswered(self, request: str, row: Mapping[str, Any] | None = None) -> None:
+        """Be told of a request that nothing answers, by method and address, and of its row if it has none yet."""
 
 
 SCOPE: ContextVar[Scope | None] = ContextVar("voicelab_session", default=None)

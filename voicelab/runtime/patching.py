@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import shown
 
 Replacements = Mapping[str, Any]
 PATCHED: ContextVar[Replacements] = ContextVar("voicelab_patches", default={})  # noqa: B039 - never changed
@@ -72,6 +73,46 @@ def patch_target(name: str, handler: Callable[..., Any]) -> PatchTarget:
         f"patches: there is no module {parts[0]!r} for {name!r}.{did_you_mean(parts[0], _modules_of(own))} Give "
         "{'module.function': replacement}; what stands in the handler's own file goes by its name alone."
     )
+
+
+def refuse_misfit(target: PatchTarget, replacement: Any) -> None:
+    """Refuse what can't be called in the place of an `async def`: it would fail at a line of the handler's, far from here.
+
+    Raises:
+        InputError: the original yields or is awaited, and the replacement is of another kind.
+    """
+    # While another run has it replaced, something else stands in its place.
+    original = _plain(_places.original(target).value)
+    yields, awaited = inspect.isasyncgenfunction(original), inspect.iscoroutinefunction(original)
+    if not (yields or awaited) or _fits(_plain(replacement), yields=yields):
+        return
+    what = "an `async def` that yields" if yields else "an `async def`"
+    must = (
+        "an `async def` too, one that yields or one that is awaited"
+        if yields
+        else "an `async def` without a `yield`, or a plain function that returns what is awaited"
+    )
+    raise InputError(f"patches: {target.name!r} is {what}, and its replacement, {_kind(replacement)}, must be {must}.")
+
+
+def _fits(replacement: Any, *, yields: bool) -> bool:
+    while isinstance(replacement, functools.partial):
+        replacement = replacement.func
+    if not callable(replacement):
+        return False
+    if not yields:  # what a plain function returns is awaited in its place
+        return not inspect.isasyncgenfunction(replacement)
+    # What an object or a class makes when it is called isn't known beforehand.
+    is_plain = inspect.isroutine(replacement)
+    return not is_plain or inspect.isasyncgenfunction(replacement) or inspect.iscoroutinefunction(replacement)
+
+
+def _kind(replacement: Any) -> str:
+    if inspect.isasyncgenfunction(replacement):
+        return "an `async def` that yields"
+    if getattr(replacement, "__name__", "") == "<lambda>":
+        return "a lambda"
+    return "a plain function" if callable(replacement) else f"{shown(replacement)}"
 
 
 def _own(name: str, own: dict[str, Any]) -> PatchTarget:

@@ -274,6 +274,12 @@ class SessionHost:
         """Record a request over HTTP, and what it was answered."""
         self.recorder.add(self.now(), self.turn, _of_task(_HTTP), data)
 
+    def unanswered(self, request: str, row: Mapping[str, Any] | None = None) -> None:
+        """Remember a request that nothing answers: a handler that catches every error would pass over it in silence."""
+        if row is not None:
+            self.requested(row)
+        self.recorder.tell("unanswered", request)
+
     def hide(self, secrets: frozenset[str]) -> None:
         """Mask secrets that were found in a request, from now on, wherever they turn up."""
         self.recorder.hide(secrets)

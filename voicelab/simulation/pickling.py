@@ -12,6 +12,7 @@ import cloudpickle
 
 from voicelab.base.errors import ShippingError
 from voicelab.runtime.isolation import shared_random
+from voicelab.world.http_replies import Patterns
 
 
 def _with_its_file(code: CodeType) -> tuple[Any, ...]:
@@ -92,6 +93,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         closure = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         yield from ((f"the variable {name!r}", cell.cell_contents) for name, cell in closure)
         yield from _named_globals(value)
+    elif isinstance(value, Patterns):
+        for pattern in value.items:
+            yield from ((f"the reply to {pattern.text!r}", reply) for reply in pattern.choice.items)
     elif isinstance(value, dict):
         yield from ((f"[{key!r}]", item) for key, item in value.items())
     elif isinstance(value, list | tuple):

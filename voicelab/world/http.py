@@ -108,7 +108,7 @@ class Http:
         return _HttpInSession(self, rng, masker)
 
     def __repr__(self) -> str:
-        return f"Http({len(self.patterns.items)} patterns)" if self.traffic is None else f"Http({self.traffic!r})"
+        return f"Http({self.patterns!r})" if self.traffic is None else f"Http({self.traffic!r})"
 
 
 HttpLike: TypeAlias = Http | TrafficRecorder
@@ -173,7 +173,7 @@ class _HttpInSession:
         found = found_in(http.patterns, request.method, request.url)
         if found is None:
             raise NoReplyError(
-                f"{request.method} {without_secrets(request.url)} meets none of the {len(http.patterns.items)} patterns "
+                f"{request.method} {without_secrets(request.url)} meets none of the {http.patterns!r} "
                 f"of vl.Http. Add a line to them: {line_to_add(request.method, request.url)}."
                 + http.patterns.advice(request.method, without_secrets(request.url))
             )

@@ -82,16 +82,30 @@ def _single(given: Any, what: str) -> "HttpReply | ReplyFunction | BaseException
     if inspect.iscoroutinefunction(given):
         raise InputError(f"{what} is an `async def`, must be a plain function of the request.")
     if callable(given):
-        return given  # type: ignore[no-any-return]
+        return _taking_a_request(given, what)
     if isinstance(given, str | bytes | list | Mapping | float | bool | None):
         try:
             return HttpReply(given)
         except InputError as error:
             raise InputError(str(error).replace("HttpReply: body", what)) from None
     raise InputError(
-        f"{what} is {shown(given)}, which is no reply. Give JSON (a dict or list), text, bytes, a status, vl.HttpReply(...), an "
-        "exception, a function of the request, or ((reply, weight), ...)."
+        f"{what} is {shown(given)}, which is no reply.{_of_numpy(given)} Give JSON (a dict or list), text, bytes, a status, "
+        "vl.HttpReply(...), an exception, a function of the request, or ((reply, weight), ...)."
     )
+
+
+def _taking_a_request(function: Any, what: str) -> ReplyFunction:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that is written in C doesn't say what it takes
+        return function  # type: ignore[no-any-return]
+    try:
+        signature.bind("request")
+    except TypeError as error:
+        raise InputError(
+            f"{what} is a function that takes {signature}, must take the request, e.g. lambda request: ... ({error})."
+        ) from None
+    return function  # type: ignore[no-any-return]
 
 
 _SAID: Mapping[Any, str] = {
@@ -145,7 +159,20 @@ def _as_body(given: Any, what: str) -> tuple[str, bytes]:
     try:
         return "application/json", json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{what} is {shown(given)}, which can't be JSON: {error}.") from None
+        raise InputError(f"{what} is {shown(given)}, which can't be JSON: {error}.{_of_numpy(given)}") from None
+
+
+def _of_numpy(given: Any, depth: int = 0) -> str:
+    """Return what to do with a number or an array of NumPy's, which JSON doesn't know; an empty string where there is none."""
+    if depth > 50:  # noqa: PLR2004 - it holds itself
+        return ""
+    dtype = None if isinstance(given, float | str) else getattr(given, "dtype", None)
+    if dtype is not None and type(given).__module__ == "numpy":
+        by = ".tolist()" if getattr(given, "ndim", 0) else ""
+        plain = {"i": "int", "u": "int", "f": "float", "b": "bool"}.get(dtype.kind, "str")
+        return f" It holds NumPy's {type(given).__name__}: write {f'value{by}' if by else f'{plain}(value)'}."
+    items = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else ()
+    return next((hint for item in items if (hint := _of_numpy(item, depth + 1))), "")
 
 
 def _wrong_keys(given: Any, depth: int = 0) -> Iterable[Any]:
@@ -254,6 +281,9 @@ class Patterns:
                 '{"GET https://api.example/menu": ["pizza"]}.'
             )
         self.items = tuple(_pattern(key, reply) for key, reply in replies.items())
+
+    def __repr__(self) -> str:
+        return f"{len(self.items)} pattern{'' if len(self.items) == 1 else 's'}"
 
     def advice(self, method: str, url: str) -> str:
         """Return what a message says of the patterns that are nearest to a request that none matches."""

@@ -155,6 +155,10 @@ class Traffic:
                 f"Http.replay: path is {shown(path)}, must be the path of a file that vl.Http.record wrote."
             )
         file = Path(path).expanduser()
+        if file.is_dir():
+            raise InputError(
+                f"Http.replay: {str(file)!r} is a folder, must be the path of a file that vl.Http.record wrote."
+            )
         if not file.is_file():
             folder = file.parent if file.parent.is_dir() else Path()
             near = did_you_mean(file.name, [found.name for found in folder.iterdir() if found.is_file()])

@@ -172,6 +172,8 @@ class Exchange:
             answer = self._stand_in.answer(request)
         except Exception as error:
             self._log(request, Answer(0, error=error))
+            if isinstance(error, NoReplyError):
+                self._scope.unanswered(f"{request.method} {_place(request.url)}")
             raise
         if timeout_s is not None and answer.latency_s > timeout_s:
             answer = Answer(0, latency_s=timeout_s, error=TimeoutError(f"no answer within {timeout_s:g} s"))
@@ -270,6 +272,9 @@ def exchange_for(method: str, url: str) -> Exchange | None:
     if exchange is None:
         scope = SCOPE.get()
         if scope is not None and scope.virtual:
+            row, _ = _row(method, url, 0, b"", b"", ())
+            said = f"{row['message']}no reply: nothing can be reached in virtual time"
+            scope.unanswered(f"{method} {_place(url)}", {**row, "message": said})
             raise VirtualTimeError(
                 f"{method} {without_secrets(url)} was called in virtual time, where nothing can be reached: a reply "
                 f"would take real time. Let a stand-in answer: http=vl.Http({{{line_to_add(method, url)}}}); or call "
