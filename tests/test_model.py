@@ -462,4 +462,4 @@ def test_a_function_that_returns_no_reply_is_named_in_the_session():
 
 
 def test_a_model_shows_itself():
-    assert repr(vl.Model({"a": "b"})) == "Model(1 patterns)"
+    assert repr(vl.Model({"a": "b"})) == "Model(1 pattern)"

@@ -90,7 +90,7 @@ class Persona(KnownCaller):
         return _PersonaCall(self, rng)
 
     def __repr__(self) -> str:
-        return f"Persona({self.name!r}, {len(self.replies)} patterns)"
+        return f"Persona({self.name!r}, {len(self.replies)} pattern{'' if len(self.replies) == 1 else 's'})"
 
 
 class _PersonaCall:

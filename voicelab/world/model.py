@@ -66,7 +66,7 @@ class Model:
         return _ModelInSession(self, rng)
 
     def __repr__(self) -> str:
-        return f"Model({len(self.replies)} patterns)"
+        return f"Model({len(self.replies)} pattern{'' if len(self.replies) == 1 else 's'})"
 
 
 ModelLike: TypeAlias = Model | ReplyFunction
