@@ -465,6 +465,9 @@ def test_a_guardrail_without_a_value_is_named(empty, path):
     result = analyze(frame(BITS, g=empty), path, guardrails=["g"])
     assert not result.guardrails["harmed"].any()
     assert any("'g' has no value in any session" in warning for warning in result.warnings)
+    alone = analyze(frame(BITS, g=empty), path, outcome="g").warnings
+    assert any("'g' has no value in any session" in warning for warning in alone)
+    assert not any("never varies" in warning for warning in alone)
     named = analyze(frame(BITS, g=empty), path, outcome=["y", "g"])
     assert any("'g' has no value in any session" in warning for warning in named.warnings)
 
