@@ -276,7 +276,11 @@ class _Totals:
         """Return what should be said of the run, a sentence each."""
         world, findings = self._options.world, self._findings
         misnamed = () if world is None else world.misnamed(*known_to(findings))
-        return [*misnamed, *findings.remarks(self._options, in_log=True), *findings.unreached_targets(self._options.handler)]
+        return [
+            *misnamed,
+            *findings.remarks(self._options, in_log=True),
+            *findings.unreached_targets(self._options.handler),
+        ]
 
     def manifest(self) -> dict[str, Any]:
         world, findings = self._options.world, self._findings
