@@ -28,13 +28,14 @@ _SAMPLES: dict[str, tuple[str, ...]] = {
 _ANYWAY = ("yes", "no", "hello", "help", "2", "Maria Lopez", "tomorrow", "okay")
 _OPEN_TO_OFFERS = frozenset({"open", "size", "colour", "city", "date", "time"})
 _FEW_WORDS = 3
+_AGES = ("42", "thirty five", "67")
 _IS_POLISHED = re.compile(r"^(yes|no|um|i|it|sure)\b|\bplease\b", re.IGNORECASE)
 _FEW_VOCABULARY = 12
 """Words of the vocabulary that are tried where the prompt itself says what it wants."""
 
 
-ASKED, LISTENED_FOR, ANYTHING = 0, 1, 2
-"""How natural an answer is: what the prompt asks for, what the handler listens for, or anything else."""
+ASKED, NAMED, LISTENED_FOR, ANYTHING = 0, 1, 2, 3
+"""How natural an answer is: what the prompt asks for, names, what the handler listens for, or anything else."""
 
 
 def candidates(prompt: Prompt, vocabulary: Sequence[str]) -> dict[Answer, int]:
@@ -64,7 +65,7 @@ def candidates(prompt: Prompt, vocabulary: Sequence[str]) -> dict[Answer, int]:
             (Say(word), LISTENED_FOR) for word in (*(choice.split()[0] for choice in prompt.choices), "yes", "no")
         ]
     ranked += [
-        (Say(word), ASKED if prompt.kind in {"open", "code"} and _about(word, prompt) else LISTENED_FOR)
+        (Say(word), LISTENED_FOR if not _about(word, prompt) else ASKED if prompt.kind in {"open", "code"} else NAMED)
         for word in words
     ]
     if prompt.kind not in {"wait", "statement"}:
@@ -116,6 +117,8 @@ def _typed(prompt: Prompt) -> list[Answer]:
         return [Say(_digits(length)), Press(_digits(length))]
     if prompt.kind == "choice":
         return [*map(Say, choices)]
+    if prompt.kind == "number" and re.search(r"\b(how old|age)\b", prompt.text, re.IGNORECASE):
+        return [*map(Say, _AGES)]
     return [Say(text) for text in _SAMPLES.get(prompt.kind, ())]
 
 

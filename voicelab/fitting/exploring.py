@@ -9,16 +9,22 @@ from voicelab.callers import Heard, KnownCaller
 from voicelab.callers.actions import Action, HangUp, Say, Silence
 from voicelab.fitting.candidates import polished
 from voicelab.fitting.prompt_evidence import PromptEvidence, Step
-from voicelab.fitting.prompts import Prompt, read_prompt, sounds_lost
+from voicelab.fitting.prompts import Prompt, is_reminder, only_repeats, read_prompt, sounds_lost
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.findings import Findings, targets_of
 from voicelab.runs.jobs import Job, play
 
 _MOST_STEPS = 30
 """Answers in one conversation; who isn't through by then goes round in circles."""
+_MOST_AGAIN = 8
+"""Answers in one conversation to what was asked in it before; an agent that never ends it would be talked to for ever."""
+_STEPS_A_SESSION = 8
+"""Answers that a conversation may have on average: a few long ones take the time of many short ones."""
 _PATIENCE = 3
 _HOPELESS = 20
 """Conversations after which a handler is given up that does nothing but fail."""
+_POLISH_AT = 2 / 3
+"""Share of the conversations after which the best answers are tried in other words."""
 _POLISHED = 2
 """Of the best answers to a question how many are tried in other words too."""
 
@@ -64,16 +70,18 @@ def explore(job: Job, evidence: PromptEvidence, sessions: int, seed: int) -> Exp
     findings = Findings()
     news_at = known = 0
     quiet = max(20, sessions // 5)
-    polish_at = sessions * 2 // 3
+    polished_yet, spent = False, 0
     for index in range(sessions):
-        if index == polish_at or (index - news_at > quiet and index < polish_at):
-            polish_at = 0  # once
+        share = max(index / sessions, spent / (sessions * _STEPS_A_SESSION))
+        if not polished_yet and (share >= _POLISH_AT or index - news_at > quiet):
+            polished_yet = True
             _polish(evidence)
             news_at = index
-        elif index - news_at > quiet or (index == _HOPELESS and explored.hopeless):
+        elif share >= 1 or index - news_at > quiet or (index == _HOPELESS and explored.hopeless):
             break
         record = play(in_turn(job, findings, index, explorer), index, findings=findings)
         _take(explored, explorer, record, findings)
+        spent += len(explorer.call.steps)
         if evidence.n_answers > known:
             known, news_at = evidence.n_answers, index
     return explored
@@ -168,11 +176,12 @@ class _Exploration:
             return Silence()  # the agent is at work
         prompt = read_prompt(heard.text, self._said)
         self._judge(prompt, heard.text)
-        if heard.timeouts >= _PATIENCE or len(self.steps) >= _MOST_STEPS:
+        n_again = len(self.steps) - len({step.key for step in self.steps})
+        if heard.timeouts >= _PATIENCE or len(self.steps) >= _MOST_STEPS or n_again >= _MOST_AGAIN:
             return HangUp()
-        again = sounds_lost(heard.text) and not self._last_understood
+        again = (sounds_lost(heard.text) and not self._last_understood) or is_reminder(prompt)
         # "That number seems too short." asks for nothing, and may wait for the answer to what was asked before.
-        before = self.steps[-1].key if self.steps and (again or prompt.kind == "statement") else None
+        before = self._asked_last(prompt) if again or prompt.kind == "statement" else None
         question = self._evidence.question(prompt, None if before is None else self._evidence.questions[before])
         avoided = [step.answer for step in self.steps if step.key == prompt.key and not step.understood]
         answer = question.choose(self._rng, avoided, self._evidence.best_elsewhere)
@@ -180,6 +189,12 @@ class _Exploration:
         if isinstance(answer, Say):
             self._said.append(answer.text)
         return answer
+
+    def _asked_last(self, prompt: Prompt) -> str | None:
+        """Return the key of the last prompt that was no reminder of another, and isn't this one."""
+        questions = self._evidence.questions
+        keys = [step.key for step in reversed(self.steps) if step.key != prompt.key]
+        return next((key for key in keys if not is_reminder(questions[key].prompt)), None)
 
     @property
     def _last_understood(self) -> bool:
@@ -191,13 +206,14 @@ class _Exploration:
     def ended(self, record: SessionRecord) -> None:
         """Judge the last answer: it was understood if the agent ended the conversation upon it."""
         if self.steps and record.status in {"completed", "transferred"}:
-            self.steps[-1].understood = 1.0
+            self.steps[-1].understood, self.steps[-1].ended = 1.0, True
 
     def _judge(self, prompt: Prompt, heard: str) -> None:
         if self.steps:
             last = self.steps[-1]
             before = any(step.key == prompt.key for step in self.steps)
-            lost = not heard or prompt.key == last.key or sounds_lost(heard)
+            repeats = only_repeats(prompt, self._evidence.questions[last.key].prompt)
+            lost = not heard or prompt.key == last.key or repeats or sounds_lost(heard)
             last.understood = 0.0 if lost else 0.5 if before else 1.0
 
 

@@ -2,11 +2,12 @@
 
 import math
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from voicelab.callers.actions import Silence
-from voicelab.fitting.candidates import ASKED, Answer, candidates
+from voicelab.fitting.candidates import ANYTHING, ASKED, Answer, candidates
 from voicelab.fitting.prompts import Prompt
 
 _CURIOSITY = 0.35
@@ -28,11 +29,15 @@ class Tried:
         n: How often it was given.
         understood: How often the agent went on; half of that where it came back to what it had asked before.
         reward: Sum over its sessions of how far they came, each from 0 to 1.
+        furthest: How far the best of them came.
+        ended: How often the agent ended the conversation upon it.
     """
 
     n: int = 0
     understood: float = 0.0
     reward: float = 0.0
+    furthest: float = 0.0
+    ended: int = 0
 
     @property
     def works(self) -> bool:
@@ -89,12 +94,16 @@ class Question:
 
     @property
     def best(self) -> list[Answer]:
-        """Those of them that lead about as far as any, of these the natural ones."""
+        """Those that the prompt asks for, of these the ones that lead on; others only where none of these is understood."""
         works = self.understood
+        natural = self.natural
+        # What answers an open question can only be guessed: there it counts how far the other answers lead as well.
+        among = works if self.prompt.kind == "open" else natural
+        # People choose what they want, however long the way behind it: a key leads on if it ever did.
+        far_of = _furthest if self.prompt.kind in {"keypad", "choice"} else _mean
+        fair = _FAIRLY * max((far_of(self.answers[answer]) for answer in among), default=0.0)
+        natural = [answer for answer in natural if far_of(self.answers[answer]) >= fair]
         most = max((self.answers[answer].mean for answer in works), default=0.0)
-        natural = [
-            answer for answer in works if self.ranks[answer] == ASKED and self.answers[answer].mean >= _FAIRLY * most
-        ]
         far = [answer for answer in works if self.answers[answer].mean >= _NEARLY * most]
         rank = min((self.ranks[answer] for answer in far), default=0)
         return (natural or [answer for answer in far if self.ranks[answer] == rank])[:_MOST_BEST]
@@ -137,6 +146,14 @@ class Question:
         return tried.mean - lost + _CURIOSITY * math.sqrt(math.log(total + 1) / tried.n)
 
 
+def _mean(tried: Tried) -> float:
+    return tried.mean
+
+
+def _furthest(tried: Tried) -> float:
+    return tried.furthest
+
+
 class PromptEvidence:
     """Every prompt that was heard, with what is known of its answers.
 
@@ -166,9 +183,17 @@ class PromptEvidence:
             if again is not None and not own:
                 before = {answer: rank for answer, rank in again.ranks.items() if rank == ASKED}
                 silent = {answer: rank for answer, rank in ranks.items() if isinstance(answer, Silence)}
+                if prompt.kind == "yes or no":  # "Hello?" is answered by yes, where that helps
+                    before = {answer: ANYTHING for answer in before if answer not in ranks}
+                    silent = ranks
                 ranks = silent | before | {answer: rank for answer, rank in ranks.items() if answer not in before}
             found = Question(prompt, {answer: Tried() for answer in ranks}, ranks, given=bool(own))
             self.questions[prompt.key] = found
+        elif again is not None and again is not found and not found.given:
+            # "Please make a selection." comes after every menu.
+            for answer in [answer for answer, rank in again.ranks.items() if rank == ASKED]:
+                found.answers.setdefault(answer, Tried())
+                found.ranks.setdefault(answer, ASKED if found.prompt.kind != "yes or no" else ANYTHING)
         return found
 
     def best_elsewhere(self, question: Question) -> list[Answer]:
@@ -204,7 +229,10 @@ class PromptEvidence:
             tried.n += 1
             tried.understood += step.understood
             # Whoever gets there by fewer words has answered better.
-            tried.reward += step.understood * reward * _PATIENCE ** (len(steps) - place)
+            came = step.understood * reward * _PATIENCE ** (len(steps) - place)
+            tried.reward += came
+            tried.furthest = max(tried.furthest, came)
+            tried.ended += step.ended
 
     @property
     def n_answers(self) -> int:
@@ -220,11 +248,13 @@ class Step:
         key: The prompt's key.
         answer: What was answered.
         understood: 1 if the agent went on, 0.5 if it came back to what it had asked before, else 0.
+        ended: Whether the agent ended the conversation upon it.
     """
 
     key: str
     answer: Answer
     understood: float = 0.0
+    ended: bool = False
 
 
 class GivenAnswers:
@@ -232,14 +262,19 @@ class GivenAnswers:
 
     Args:
         by_pattern: Patterns, each with its answers.
+
+    Attributes:
+        unused: The patterns that no prompt has matched so far.
     """
 
-    def __init__(self, by_pattern: Sequence[tuple["object", Sequence[Answer]]] = ()) -> None:
+    def __init__(self, by_pattern: Sequence[tuple[re.Pattern[str], Sequence[Answer]]] = ()) -> None:
         self._by_pattern = by_pattern
+        self.unused = [pattern.pattern for pattern, _ in by_pattern]
 
     def to(self, text: str) -> list[Answer]:
         """Return the answers to a prompt; none if the user has given none."""
         for pattern, answers in self._by_pattern:
-            if pattern.search(text):  # type: ignore[attr-defined]
+            if pattern.search(text):
+                self.unused = [other for other in self.unused if other != pattern.pattern]
                 return list(answers)
         return []

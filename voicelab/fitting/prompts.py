@@ -101,6 +101,12 @@ _OFFERS = re.compile(
     re.IGNORECASE,
 )
 _OR = re.compile(r"\s*,?\s+or\s+|\s*/\s*", re.IGNORECASE)
+_REMINDER = re.compile(
+    r"^(?:please |kindly )?(?:make (?:a|your) (?:selection|choice)|use (?:your|the) (?:key|tele|phone)\w*|answer|respond|"
+    r"hello|are you (?:still )?(?:there|here|with me|on the line)|can you hear me)(?: now| please|,? please)?\W*$",
+    re.IGNORECASE,
+)
+_MORE = re.compile(r"\b(anything|something|what) else\b", re.IGNORECASE)
 _MOST_WORDS = 4
 
 
@@ -188,7 +194,7 @@ def _kind(text: str) -> tuple[Kind, tuple[str, ...]]:
         end = ("#",) * bool(re.search(r"\b(pound|hash)\b|#", text, re.IGNORECASE))
         return "digits", (str(n_digits(text) or 4), *end)
     scale = _SCALE.search(text)
-    if scale and (_ASKS.search(text) or re.search(r"\bscale\b", text, re.IGNORECASE)):
+    if scale and (_ASKS.search(text) or re.search(r"\b(scale|number)\b", text, re.IGNORECASE)):
         return "scale", (str(_number(scale.group(1))), str(_number(scale.group(2))))
     choices = _choices(text)
     if choices:
@@ -234,6 +240,22 @@ def _choices(text: str) -> tuple[str, ...]:
         found += [first, *(re.sub(r"^(?:an?|the|to|for|about|by)\s+", "", item.strip()) for item in items[1:])]
     cleaned = (re.sub(r"\s+", " ", item).strip(" ,()[]\"'").lower() for item in found)
     return tuple(dict.fromkeys(item for item in cleaned if item and len(item.split()) <= _MOST_WORDS and item != "not"))
+
+
+def only_repeats(prompt: Prompt, last: Prompt) -> bool:
+    """Return whether the agent asks nothing and names once more what there was to choose from: `We have soup and salad.`"""
+    now, before = (set(said.choices or offered(said.heard)) for said in (prompt, last))
+    return now == before and len(now) > 1 and not _ASKS.search(prompt.text)
+
+
+def is_reminder(prompt: Prompt) -> bool:
+    """Return whether the agent waits for the answer to what it asked before: `Please make a selection.`, `Hello?`"""
+    return bool(_REMINDER.search(prompt.text))
+
+
+def asks_for_more(prompt: Prompt) -> bool:
+    """Return whether the agent asks what else it can do: `Anything else?`"""
+    return prompt.kind in {"yes or no", "open"} and bool(_MORE.search(prompt.text))
 
 
 def n_digits(text: str) -> int | None:

@@ -18,13 +18,15 @@ from voicelab.fitting.prompt_evidence import GivenAnswers, PromptEvidence
 from voicelab.fitting.temperaments import questions_in_order, temperaments
 from voicelab.fitting.vocabulary import words_heard
 from voicelab.handlers import HandlerLike
-from voicelab.runs.findings import Findings
+from voicelab.runs.findings import Findings, tell
 from voicelab.runs.jobs import Job, play
 from voicelab.runs.options import SessionOptions
 
 _CHECKED = ("cooperative", "hesitant", "impatient", "interrupter")
 """Those of whom it is seen how far they come: the others have no answers."""
 _CHECKS = 25
+_MOST_ASKED = 5
+"""Questions of the agent that are named where none takes a given answer."""
 _NO_OPTIONS = frozenset({"handler", "callers", "telephone", "seed"})
 _MORE_OPTIONS = frozenset({"variables", "environment"})
 
@@ -89,6 +91,8 @@ class StockPersonas(Personas):
         explored = explore(job, evidence, sessions, seed)
         _refuse_hopeless(explored, loaded.name)
         made = temperaments(explored)
+        unused = _unused(given, evidence)
+        tell(unused)
         reached = {persona.name: _reached(job, persona, explored) for persona in made if persona.name in _CHECKED}
         return FittedPersonas(
             loaded.name,
@@ -98,7 +102,7 @@ class StockPersonas(Personas):
             explored.targets,
             reached,
             evidence.unanswered,
-            _remarks(explored),
+            [*_remarks(explored), *unused],
         )
 
 
@@ -155,6 +159,17 @@ def _remarks(explored: Explored) -> list[str]:
         error, n = explored.errors.most_common(1)[0]
         found.append(f"{explored.n_failed} of the conversations had an error, most often ({n}) {error}.")
     return found
+
+
+def _unused(given: GivenAnswers, evidence: PromptEvidence) -> list[str]:
+    if not given.unused:
+        return []
+    asked = [repr(question.prompt.text) for question in questions_in_order(evidence) if question.asks]
+    heard = f" It asks: {'; '.join(asked[:_MOST_ASKED])}." if asked else ""
+    return [
+        f"answers: no question of the agent matches {pattern!r}, so that its answers are never given.{heard}"
+        for pattern in given.unused
+    ]
 
 
 def _reached(job: Job, persona: Persona, explored: Explored) -> Reached:

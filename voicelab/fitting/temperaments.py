@@ -8,10 +8,12 @@ from voicelab.callers.actions import HangUp, Say, Silence
 from voicelab.fitting.candidates import Answer, is_hedged
 from voicelab.fitting.exploring import Explored
 from voicelab.fitting.prompt_evidence import PromptEvidence, Question
+from voicelab.fitting.prompts import asks_for_more
 
 Weights = dict[Any, float]
 _STOCK = {persona.name: persona for persona in personas}
 _SPARE_TURNS = 4
+_SELDOM = 0.01
 _SECOND_BEST = 0.06
 """Share of the cooperative caller's answers that are understood and lead elsewhere: not everybody wants the same."""
 
@@ -32,9 +34,27 @@ def _replies(evidence: PromptEvidence, weigh: Callable[[Question], Weights]) -> 
     """Return the replies by pattern. Of two patterns that end alike the longer one has to be looked for first."""
     found = {}
     for question in sorted(questions_in_order(evidence), key=lambda question: -len(question.prompt.text)):
-        if question.prompt.key and (weights := weigh(question)):
+        weights = _enough(question) if asks_for_more(question.prompt) and not question.given else weigh(question)
+        if question.prompt.key and weights:
             found[question.prompt.pattern] = weights
     return found
+
+
+def _enough(question: Question) -> Weights:
+    """Return what is answered to "Anything else?": no. Where the agent knows no end, the caller makes one.
+
+    Where only a yes leads on, it is yes at first: asked the same again, a persona says what it has not said yet.
+    """
+    tried = question.answers
+    refusals = [answer for answer in question.understood if isinstance(answer, Say) and answer.text.startswith("no")]
+    ends = any(tried[answer].ended for answer in refusals)
+    weights: Weights = dict.fromkeys(refusals or [Say("no thank you")], 1.0)
+    weights[HangUp()] = _SELDOM if ends else 1.0
+    most = max((tried[answer].furthest for answer in question.best), default=0.0)
+    reached = max((own.furthest for answer, own in tried.items() if answer in weights), default=0.0)
+    if reached < most / 2:
+        weights = dict.fromkeys(question.best, 1.0) | dict.fromkeys(weights, _SELDOM)
+    return weights
 
 
 def _opening(evidence: PromptEvidence, otherwise: Weights) -> Weights:
