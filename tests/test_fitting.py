@@ -123,6 +123,58 @@ def test_what_a_handler_listens_for_stands_in_its_source():
     assert words_of_pattern(r"\b(?:book|reserve) a (table|room)s?\b") == ["book", "reserve a table", "rooms"]
 
 
+def test_state_that_is_compared_and_single_letters_are_no_answers():
+    source = SourceText(
+        "handler.py",
+        "async def handler(event, context):\n"
+        "    step = context.get_data('step')\n"
+        "    if step == 'topping' or context.get_data('menu') == 'account' or 'b' in text:\n        pass\n"
+        "    match step:\n        case 'confirm':\n            ok = text == 'sure'\n",
+    )
+    assert words_heard([source]) == ["sure"]
+    assert words_of_pattern("table for|people|book") == ["table for two", "two people", "book"]
+
+
+# --- answers of the question's own type ------------------------------------------------------------------------------
+
+DESK = agent(
+    says("What is your name?") + "step = context.get_data('step', 'name')\n"
+    "if event.name == 'text':\n"
+    "    text = event.data['text'].lower()\n"
+    "    if step == 'name':\n"
+    "        context.set_data('step', 'topping')\n"
+    "        context.set_outcome('known', 'yes' in text)\n"
+    "        yield TextToSpeechEvent('Which topping? We have salami, funghi.')\n"
+    "    elif step == 'topping':\n"
+    "        if 'salami' in text or 'funghi' in text:\n"
+    "            context.set_data('step', 'more')\n"
+    "            context.set_outcome('ordered', True)\n"
+    "            yield TextToSpeechEvent('Done. Anything else?')\n"
+    "        else:\n"
+    "            yield TextToSpeechEvent('We have salami and funghi.')\n"
+    "    elif 'yes' in text:\n"
+    "        context.set_data('step', 'topping')\n"
+    "        yield TextToSpeechEvent('Which topping? We have salami, funghi.')\n"
+    "    else:\n"
+    "        yield StopEvent()\n"
+)
+
+
+def test_answers_of_the_questions_own_type_come_first_and_enough_is_enough(capsys):
+    personas = vl.personas.fit(DESK, sessions=80, answers={"shoe size": "42"})
+    said = {question: str(answer) for question, answer in personas.to_frame()[["question", "cooperative"]].to_numpy()}
+    assert "yes" not in said["What is your name?"]
+    assert "Maria Lopez" in said["What is your name?"]
+    topping = next(answer for question, answer in said.items() if question.startswith("Which topping"))
+    assert "salami" in topping
+    assert "topping" not in topping
+    assert said["Anything else?"].startswith("no")
+    assert "yes" not in said["Anything else?"]
+    sentence = "no question of the agent matches 'shoe size'"
+    assert sentence in str(personas)
+    assert sentence in capsys.readouterr().err
+
+
 # --- five agents -----------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +247,11 @@ def test_a_question_without_an_answer_is_named_and_the_users_own_answer_is_taken
         in str(personas)
     )
     assert "not found" in personas._repr_html_()
+    # Whoever calls with them isn't told to fit them once more.
+    log = vl.simulate(LOYALTY, personas.cooperative, sessions=20, progress=False, workers=1)
+    (advice,) = [remark for remark in log.manifest["remarks"] if "none of their patterns matched" in remark]
+    assert "answers={'What is your loyalty word': 'the answer'}" in advice
+    assert "makes callers who answer" not in advice
     own = vl.personas.fit(LOYALTY, sessions=60, answers={"loyalty": "abbbbbb"})
     assert own.unanswered == []
     assert own.reached["cooperative"].reached == 25

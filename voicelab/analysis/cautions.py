@@ -43,7 +43,7 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
     found = [f"The rule's {remark}" for remark in data.rule.remarks]
     if data.outcome is not None and not monitor.recorded:
         fit = (
-            " vl.personas.fit(handler) makes callers who answer what this agent asks."
+            " vl.personas.fit(handler) makes callers who answer what this agent asks; its answers= takes what it has not found."
             if "simulated" in data.source
             else ""
         )

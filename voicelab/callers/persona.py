@@ -57,6 +57,9 @@ class Persona(KnownCaller):
         >>> eager = vl.Persona("eager", replies={"size": lambda heard, rng: rng.choice(["small", "large"])}, otherwise="yes")
     """
 
+    unanswered: Sequence[str] | None = None
+    """Of a persona that was fitted to an agent (`vl.personas.fit`): what the agent asks and it has no answer to."""
+
     def __init__(
         self,
         name: str,

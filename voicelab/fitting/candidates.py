@@ -104,7 +104,8 @@ def _typed(prompt: Prompt) -> list[Answer]:
     if prompt.kind == "digits":
         n, *end = choices
         number = _digits(int(n))
-        return [Press(f"{number}{''.join(end)}"), Press(number), Press(f"{number}#"), Say(number)]
+        # Some take the key that ends them only by itself, after the digits.
+        return [Press(f"{number}{''.join(end)}"), Press(number), Press(f"{number}#"), *map(Press, end), Say(number)]
     if prompt.kind == "scale":
         low, high = sorted(map(int, choices))
         numbers = [str(number) for number in (high, high - 1, (low + high) // 2, low) if low <= number <= high]

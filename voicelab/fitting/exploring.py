@@ -212,8 +212,10 @@ class _Exploration:
         if self.steps:
             last = self.steps[-1]
             before = any(step.key == prompt.key for step in self.steps)
-            repeats = only_repeats(prompt, self._evidence.questions[last.key].prompt)
-            lost = not heard or prompt.key == last.key or repeats or sounds_lost(heard)
+            asked = self._evidence.questions[last.key].prompt
+            # Digits may be taken in silence, until the key that ends them.
+            waits = is_reminder(prompt) and asked.kind != "digits"
+            lost = not heard or prompt.key == last.key or waits or only_repeats(prompt, asked) or sounds_lost(heard)
             last.understood = 0.0 if lost else 0.5 if before else 1.0
 
 

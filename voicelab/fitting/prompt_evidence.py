@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from voicelab.callers.actions import Silence
 from voicelab.fitting.candidates import ANYTHING, ASKED, Answer, candidates
-from voicelab.fitting.prompts import Prompt
+from voicelab.fitting.prompts import Prompt, is_reminder
 
 _CURIOSITY = 0.35
 """How much an answer that was seldom tried is preferred to one that led far (the constant of UCB1)."""
@@ -182,7 +182,11 @@ class PromptEvidence:
             ranks = dict.fromkeys(own, 0) or candidates(prompt, self._vocabulary)
             if again is not None and not own:
                 before = {answer: rank for answer, rank in again.ranks.items() if rank == ASKED}
-                silent = {answer: rank for answer, rank in ranks.items() if isinstance(answer, Silence)}
+                silent: dict[Answer, int] = {
+                    answer: rank
+                    for answer, rank in ranks.items()
+                    if isinstance(answer, Silence) and not is_reminder(prompt)
+                }
                 if prompt.kind == "yes or no":  # "Hello?" is answered by yes, where that helps
                     before = {answer: ANYTHING for answer in before if answer not in ranks}
                     silent = ranks

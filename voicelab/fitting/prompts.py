@@ -165,6 +165,8 @@ def _asking(heard: str) -> str:
     last = max((at for at, asks in enumerate(asking) if asks), default=None)
     if last is None:
         return sentences[-1]
+    if all(_REMINDER.search(sentence) for sentence, asks in zip(sentences, asking, strict=True) if asks):
+        return sentences[last]  # "Please make a selection. Please make a selection."
     # A menu is several sentences; of questions only the last one waits for an answer.
     first = last
     while first and asking[first - 1] and (_PRESS.search(sentences[first - 1]) or "?" not in sentences[last]):
@@ -250,7 +252,7 @@ def only_repeats(prompt: Prompt, last: Prompt) -> bool:
 
 def is_reminder(prompt: Prompt) -> bool:
     """Return whether the agent waits for the answer to what it asked before: `Please make a selection.`, `Hello?`"""
-    return bool(_REMINDER.search(prompt.text))
+    return bool(prompt.text and _REMINDER.search(prompt.text))
 
 
 def asks_for_more(prompt: Prompt) -> bool:

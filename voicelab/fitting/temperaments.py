@@ -21,7 +21,11 @@ _SECOND_BEST = 0.06
 def temperaments(explored: Explored) -> list[Persona]:
     """Return the six temperaments, fitted."""
     turns = explored.n_replies + _SPARE_TURNS
-    return [_MAKERS[name](explored.evidence, max(turns, persona.max_turns)) for name, persona in _STOCK.items()]
+    made = [_MAKERS[name](explored.evidence, max(turns, persona.max_turns)) for name, persona in _STOCK.items()]
+    for persona in made:
+        if persona is not _STOCK[persona.name]:
+            persona.unanswered = tuple(explored.evidence.unanswered)
+    return made
 
 
 def questions_in_order(evidence: PromptEvidence) -> list[Question]:

@@ -68,7 +68,7 @@ def _in_order(tree: ast.AST, state: frozenset[str]) -> Iterator[ast.AST]:
     """Yield nodes in the order of the source, without the declarations of tests, whose variants nobody says."""
     yield tree
     if isinstance(tree, ast.Match) and _is_state(tree.subject, state):
-        children = [statement for case in tree.cases for statement in case.body]
+        children: list[ast.AST] = [statement for case in tree.cases for statement in case.body]
     else:
         children = [*ast.iter_child_nodes(tree)]
     for child in children:

@@ -149,13 +149,14 @@ class Findings:
             *self._unreached_tests(handler),
             *self._not_given(options),
             *self._unreceived(),
-            *self._misfits(),
+            *self._misfits(options.callers),
         ]
 
-    def unreached_targets(self, handler: Handler) -> list[str]:
+    def unreached_targets(self, options: SessionOptions) -> list[str]:
         """Return a sentence for each test whose target no session reached: of many sessions that is odd, of one it isn't."""
+        handler = options.handler
         own = set_outcomes(handler.sources)
-        fit = f"{_FIT}; vl.run(handler, [...]) shows what it takes."
+        fit = f"{_fit(options.callers)}; vl.run(handler, [...]) shows what it takes."
         advice = "Let something answer the requests first." if self.unanswered else fit
         found = []
         for test, texts in self.declarations.items():
@@ -229,7 +230,7 @@ class Findings:
             for event, task in self.unreceived
         ]
 
-    def _misfits(self) -> list[str]:
+    def _misfits(self, callers: Any) -> list[str]:
         replies, otherwise = (sum(counts[at] for counts in self.replies.values()) for at in (0, 1))
         if replies < _FEW_REPLIES or otherwise <= MOST_OTHERWISE * replies:
             return []
@@ -237,7 +238,7 @@ class Findings:
         worst = ", ".join(f"{caller} {share:.0%}" for caller, share in shares[:3] if share)
         return [
             f"{otherwise:,} of the callers' {replies:,} replies ({otherwise / replies:.0%}) were to something that none of "
-            f"their patterns matched ({worst}): they don't fit this agent. {_FIT}."
+            f"their patterns matched ({worst}): they don't fit this agent. {_fit(callers)}."
         ]
 
 
@@ -260,6 +261,19 @@ def _take(findings: Findings, asides: Iterable[Sequence[str]], index: int) -> li
         elif kind == "made_up":
             made_up.append(about)
     return made_up
+
+
+def _fit(callers: Any) -> str:
+    """Return what makes callers fit; to those who were fitted already some answers have to be given."""
+    known = [getattr(caller, "unanswered", None) for caller in getattr(callers, "callers", (callers,))]
+    fitted = [texts for texts in known if texts is not None]
+    if not fitted:
+        return _FIT
+    missing = next((text.rstrip(".?! ") for texts in fitted for text in texts), "words of the question")
+    return (
+        "The callers were fitted already: give the answers that are missing, e.g. vl.personas.fit(handler, "
+        f"answers={{{missing!r}: 'the answer'}})"
+    )
 
 
 def _target(declaration: Mapping[str, Any]) -> str | None:

@@ -279,7 +279,7 @@ class _Totals:
         return [
             *misnamed,
             *findings.remarks(self._options, in_log=True),
-            *findings.unreached_targets(self._options.handler),
+            *findings.unreached_targets(self._options),
         ]
 
     def manifest(self) -> dict[str, Any]:
