@@ -173,6 +173,11 @@ def test_answers_of_the_questions_own_type_come_first_and_enough_is_enough(capsy
     sentence = "no question of the agent matches 'shoe size'"
     assert sentence in str(personas)
     assert sentence in capsys.readouterr().err
+    # Whoever lets them call another agent isn't told to fit them once more.
+    log = vl.simulate(LOYALTY, personas.cooperative, sessions=20, progress=False, workers=1)
+    (advice,) = [remark for remark in log.manifest["remarks"] if "none of their patterns matched" in remark]
+    assert "answers={'words of the question': 'the answer'}" in advice
+    assert "makes callers who answer" not in advice
 
 
 # --- five agents -----------------------------------------------------------------------------------------------------
@@ -247,11 +252,6 @@ def test_a_question_without_an_answer_is_named_and_the_users_own_answer_is_taken
         in str(personas)
     )
     assert "not found" in personas._repr_html_()
-    # Whoever calls with them isn't told to fit them once more.
-    log = vl.simulate(LOYALTY, personas.cooperative, sessions=20, progress=False, workers=1)
-    (advice,) = [remark for remark in log.manifest["remarks"] if "none of their patterns matched" in remark]
-    assert "answers={'What is your loyalty word': 'the answer'}" in advice
-    assert "makes callers who answer" not in advice
     own = vl.personas.fit(LOYALTY, sessions=60, answers={"loyalty": "abbbbbb"})
     assert own.unanswered == []
     assert own.reached["cooperative"].reached == 25

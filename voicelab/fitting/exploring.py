@@ -206,7 +206,7 @@ class _Exploration:
     def ended(self, record: SessionRecord) -> None:
         """Judge the last answer: it was understood if the agent ended the conversation upon it."""
         if self.steps and record.status in {"completed", "transferred"}:
-            self.steps[-1].understood, self.steps[-1].ended = 1.0, True
+            self.steps[-1].understood = 1.0
 
     def _judge(self, prompt: Prompt, heard: str) -> None:
         if self.steps:

@@ -4,7 +4,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicelab.callers.actions import Silence
 from voicelab.fitting.candidates import ANYTHING, ASKED, Answer, candidates
@@ -30,14 +30,14 @@ class Tried:
         understood: How often the agent went on; half of that where it came back to what it had asked before.
         reward: Sum over its sessions of how far they came, each from 0 to 1.
         furthest: How far the best of them came.
-        ended: How often the agent ended the conversation upon it.
+        then: Keys of the prompts that came next.
     """
 
     n: int = 0
     understood: float = 0.0
     reward: float = 0.0
     furthest: float = 0.0
-    ended: int = 0
+    then: set[str] = field(default_factory=set)
 
     @property
     def works(self) -> bool:
@@ -236,7 +236,7 @@ class PromptEvidence:
             came = step.understood * reward * _PATIENCE ** (len(steps) - place)
             tried.reward += came
             tried.furthest = max(tried.furthest, came)
-            tried.ended += step.ended
+            tried.then.update(following.key for following in steps[place + 1 : place + 2])
 
     @property
     def n_answers(self) -> int:
@@ -252,13 +252,11 @@ class Step:
         key: The prompt's key.
         answer: What was answered.
         understood: 1 if the agent went on, 0.5 if it came back to what it had asked before, else 0.
-        ended: Whether the agent ended the conversation upon it.
     """
 
     key: str
     answer: Answer
     understood: float = 0.0
-    ended: bool = False
 
 
 class GivenAnswers:

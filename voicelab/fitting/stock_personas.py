@@ -164,7 +164,8 @@ def _remarks(explored: Explored) -> list[str]:
 def _unused(given: GivenAnswers, evidence: PromptEvidence) -> list[str]:
     if not given.unused:
         return []
-    asked = [repr(question.prompt.text) for question in questions_in_order(evidence) if question.asks]
+    questions = [question for question in questions_in_order(evidence) if question.asks]
+    asked = list(dict.fromkeys(repr(question.prompt.text) for question in questions))
     heard = f" It asks: {'; '.join(asked[:_MOST_ASKED])}." if asked else ""
     return [
         f"answers: no question of the agent matches {pattern!r}, so that its answers are never given.{heard}"

@@ -38,22 +38,27 @@ def _replies(evidence: PromptEvidence, weigh: Callable[[Question], Weights]) -> 
     """Return the replies by pattern. Of two patterns that end alike the longer one has to be looked for first."""
     found = {}
     for question in sorted(questions_in_order(evidence), key=lambda question: -len(question.prompt.text)):
-        weights = _enough(question) if asks_for_more(question.prompt) and not question.given else weigh(question)
+        weights = (
+            _enough(evidence, question) if asks_for_more(question.prompt) and not question.given else weigh(question)
+        )
         if question.prompt.key and weights:
             found[question.prompt.pattern] = weights
     return found
 
 
-def _enough(question: Question) -> Weights:
+def _enough(evidence: PromptEvidence, question: Question) -> Weights:
     """Return what is answered to "Anything else?": no. Where the agent knows no end, the caller makes one.
 
     Where only a yes leads on, it is yes at first: asked the same again, a persona says what it has not said yet.
     """
     tried = question.answers
     refusals = [answer for answer in question.understood if isinstance(answer, Say) and answer.text.startswith("no")]
-    ends = any(tried[answer].ended for answer in refusals)
-    weights: Weights = dict.fromkeys(refusals or [Say("no thank you")], 1.0)
-    weights[HangUp()] = _SELDOM if ends else 1.0
+    # An agent that upon a no asks what it has asked before would have the caller order everything again.
+    order = list(evidence.questions)
+    earlier = {*order[: order.index(question.prompt.key) + 1]}
+    accepted = any(tried[answer].works and not (tried[answer].then & earlier) for answer in refusals)
+    weights: Weights = dict.fromkeys(refusals or [Say("no thank you")], 1.0 if accepted else _SELDOM)
+    weights[HangUp()] = _SELDOM if accepted else 1.0
     most = max((tried[answer].furthest for answer in question.best), default=0.0)
     reached = max((own.furthest for answer, own in tried.items() if answer in weights), default=0.0)
     if reached < most / 2:
