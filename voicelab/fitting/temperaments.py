@@ -56,7 +56,8 @@ def _enough(evidence: PromptEvidence, question: Question) -> Weights:
     # An agent that upon a no asks what it has asked before would have the caller order everything again.
     order = list(evidence.questions)
     earlier = {*order[: order.index(question.prompt.key) + 1]}
-    accepted = any(tried[answer].works and not (tried[answer].then & earlier) for answer in refusals)
+    circles = any(tried[answer].then & earlier for answer in refusals)
+    accepted = any(tried[answer].works for answer in refusals) and not circles
     weights: Weights = dict.fromkeys(refusals or [Say("no thank you")], 1.0 if accepted else _SELDOM)
     weights[HangUp()] = _SELDOM if accepted else 1.0
     most = max((tried[answer].furthest for answer in question.best), default=0.0)
