@@ -58,7 +58,8 @@ class StockPersonas(Personas):
             handler: A handler, or what `vl.load_handler` takes.
             sessions: Conversations at most to find out what it asks; fewer are taken where nothing new comes.
             seed: Everything random follows from it.
-            answers: Your own, `{pattern on the question: answer or [answers]}`; to these questions nothing else is tried.
+            answers: Your own, `{pattern on the question: answer or [answers]}`; to these questions nothing else is tried. A
+                pattern that no question matches is named on the error output and on the card.
             options: Options of `vl.run` that the handler needs, such as parameters, variables, model or configuration.
 
         Returns:
