@@ -106,6 +106,15 @@ def test_its_script_gives_the_same_conversation(record):
     assert again.status == record.status
 
 
+@pytest.mark.parametrize("end", [[vl.hang_up()], []])
+def test_its_script_keeps_the_silence_before_the_end(end):
+    record = vl.run(AGENT, ["hello", vl.silence(seconds=12), *end], seed=3)
+    again = vl.run(AGENT, record.to_script(), seed=3)
+    silences, copied = ([e.time_s for e in r.events if e.name == "timeout"] for r in (record, again))
+    assert len(silences) >= 1
+    assert (copied, again.duration_s, again.status) == (silences, record.duration_s, record.status)
+
+
 def test_the_same_caller_with_each_variant_side_by_side():
     both = vl.run(AGENT, ["hello"], variants="each")
     assert list(both) == ["warm", "cool"]

@@ -23,6 +23,9 @@ def script_of(events: Sequence[Event], status: str) -> list[Action]:
             script.append(Silence(round(event.time_s - fell_silent_s, 3)))
         timeouts = False
         script.append(_as_input(events, event))
+    if timeouts and fell_silent_s is not None:
+        # Without it the copy would end before the agent could ask into the silence.
+        script.append(Silence(round(events[-1].time_s - fell_silent_s, 3)))
     return [*script, HangUp()] if status == "hangup" else script
 
 

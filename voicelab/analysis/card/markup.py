@@ -213,7 +213,8 @@ overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-variant-numeric:t
 .vl-card .bar{position:relative;height:7px;border-radius:9px;background:var(--line);margin:5px 0}
 .vl-card .bar i{display:block;height:7px;border-radius:9px;background:var(--tone);transform-origin:left}
 .vl-card .bar u{position:absolute;top:-3px;height:13px;width:2px;background:var(--ink)}
-.vl-card .part{margin:16px 0 0}.vl-card .scroll{display:grid;overflow:auto;max-height:34em;margin-top:4px}
+.vl-card .part{margin:16px 0 0}.vl-card .scroll{display:grid;overflow:auto;max-height:34em;margin-top:4px;
+scrollbar-width:thin;scrollbar-color:var(--dim) transparent}
 .vl-card table{border-collapse:collapse;margin:0;font-size:13px;font-variant-numeric:tabular-nums}
 .vl-card.vl-card tr:nth-child(n){background:none}.vl-card td,.vl-card th{padding:0 8px;border:0;white-space:nowrap;
 border-bottom:1px solid var(--line);vertical-align:middle;text-align:right;height:31px;line-height:1.35}
@@ -234,4 +235,6 @@ vertical-align:bottom;padding-bottom:3px;padding-top:5px;height:auto}.vl-card th
 border-radius:0 7px 7px 0;overflow-wrap:anywhere}
 .vl-card .end{margin-top:14px;padding-top:9px;border-top:1px solid var(--line)}
 .vl-card details summary{cursor:pointer}
+.vl-card{container-type:inline-size}@container (max-width:700px){.vl-card svg{width:96px}
+.vl-card td,.vl-card th{padding:0 5px}.vl-card .two td:not(.txt),.vl-card thead th{white-space:normal}.vl-card .name{max-width:10em}}
 </style>"""
