@@ -4,7 +4,7 @@ import pytest
 
 import voicelab as vl
 from voicelab.base.records import Event
-from voicelab.record.lines import lines_of
+from voicelab.record.lines import lines_in_order, lines_of
 
 AGENT = """
 from primfunctions.events import *
@@ -91,6 +91,12 @@ def test_it_shows_background_tasks_orange_with_their_name_and_escapes_everything
 def test_a_row_of_another_system_is_shown_whatever_it_lacks(kind, name, data, line):
     (shown,) = lines_of(Event(0, 1.0, 0, kind, name, data))
     assert shown.text == line
+
+
+def test_the_agent_ends_the_session_after_its_words_though_a_voice_needs_time():
+    heard, ends = {"text": "Thank you.", "heard": "Thank you."}, {"phone_number": "+1"}
+    events = [Event(0, 1.4, 0, "output", "text_to_speech", heard), Event(1, 1.0, 0, "output", "transfer_session", ends)]
+    assert [line.text for line in lines_in_order(events)] == ["Thank you.", "the agent transfers the call"]
 
 
 def test_sound_inside_a_tasks_event_is_named_by_its_beginning():

@@ -342,9 +342,21 @@ def test_the_picture_draws_every_span_that_can_be_told_apart():
 
 
 def test_a_mark_at_the_end_is_labelled_inside_the_picture():
-    drawing = svg(events_of((0.0, "input:start", {}), (9.0, "input:stop", {})), 9.0)
-    assert re.search(r"text-anchor='end'[^>]*>stop<", drawing)
+    ends = ((8.4, "output:error", {}), (9.0, "output:transfer_session", {}))
+    drawing = svg(events_of((0.0, "input:start", {}), *ends), 9.0)
+    assert re.search(r"text-anchor='end'[^>]*>transfer session<", drawing)
+    assert ">err" not in drawing, "the last label stands there"
     assert re.search(r"<text x='[^']*' y='[^']*' opacity='.75'>start<", drawing)
+
+
+def test_labels_at_the_end_lie_beside_one_another_and_ticks_above_a_tasks_name():
+    rows = [(8.55, "input:timeout", {"count": 2}), (9.0, "input:stop", {}), (9.0, "log:log:look_up", {"message": "a"})]
+    drawing = svg(events_of((0.0, "input:start", {}), *rows), 9.0)
+    silence, stop = (re.search(rf"<text x='([\d.]+)' y[^>]*>({word}[^<]*)<", drawing) for word in ("s[il]+", "stop"))
+    assert float(silence[1]) + 6 * len(silence[2]) < float(stop[1])
+    (tick,) = re.findall(r"d='M[\d.]+ ([\d.]+)h2v5h-2z'", drawing)
+    name = re.search(r"y='([\d.]+)'[^>]*>look_up<", drawing)
+    assert float(tick) + 5 <= float(name[1]) - 8
 
 
 def test_a_mark_where_speech_begins_keeps_its_label():

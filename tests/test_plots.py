@@ -233,7 +233,9 @@ def test_the_difference_shows_the_estimate_at_the_stop(default):
     assert result.decision.winner == "b"
     ax = plots.plot(result, "difference")
     assert_drawn(ax)
-    assert any("estimate at the stop" in text.get_text() for text in ax.texts)
+    (label,) = [text for text in ax.texts if "estimate at the stop" in text.get_text()]
+    extent = label.get_window_extent().transformed(ax.transData.inverted())
+    assert extent.y0 > 0 or extent.y1 < 0, "the line of 0 doesn't cross the words"
     (container,) = ax.containers
     value = abs(result.comparisons["difference_mue"].iloc[0])
     assert container.lines[0].get_ydata() == pytest.approx([value])
@@ -349,6 +351,7 @@ def log(tmp_path_factory):
 
 def test_a_log_is_drawn_by_variant(log):
     pictures = log.plot()
+    assert repr(pictures) == f"<{len(pictures)} Axes of one figure>"
     assert len(pictures) == len(plots.of_log.LOG_KINDS)
     for ax in [*pictures, *(log.plot(kind) for kind in plots.of_log.LOG_KINDS)]:
         assert ax.get_title(loc="left")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import browser_page
 import javascript_tools
+import numpy as np
+import pandas as pd
 import pytest
 from browser_page import FAKE_MICROPHONE, PATIENCE_MS, engine, launch, live, many_events, recorded_session, said, served
 from playwright import sync_api
 
+import voicelab as vl
 from voicelab.base.records import Event
 from voicelab.live.page_data import span_view
 from voicelab.record.lanes import spans_of
@@ -208,6 +211,31 @@ def test_typed_words_wait_visibly_and_phrases_and_earlier_words_are_a_click_away
     assert [m["text"] for m in sent(page, "say")] == ["yes please", "hello you"]
     assert [m["number"] for m in sent(page, "say_now") + sent(page, "take_back")] == [4, 5]
     assert sent(page, "set")[-1]["value"] is True
+
+
+def test_where_nothing_listens_speaking_is_off_and_a_remark_is_said_once(page, session):
+    state, _ = session
+    begin(page, session, settings={**state["settings"], "stt": "off"})
+    for name in ("Push to talk", "Hands-free"):
+        assert button(page, name).get_attribute("aria-disabled") == "true"
+        assert "“Listens” is off" in button(page, name).get_attribute("title")
+    button(page, "Hands-free").dispatch_event("click")
+    assert sent(page, "set") + sent(page, "microphone") == []
+    page.evaluate("document.querySelector('.vl-console').voicelab.store.set({ trouble: 'No microphone.' })")
+    begin(page, session, message={"level": "warning", "text": "No microphone."})
+    assert page.get_by_text("No microphone.").filter(visible=True).count() == 1
+    assert button(page, "Hands-free").get_attribute("aria-disabled") == "false"
+
+
+def test_an_end_stands_below_the_words_before_it_and_a_script_opens_in_sight(page, session):
+    last = Event(1, 1.0, 0, "output", "transfer_session", {"phone_number": "+1"})
+    begin(page, session, [said(0, 1.4, "Thank you."), *browser_page.as_messages([last])])
+    lines = page.locator(".vl-log .vl-words").all_inner_texts()
+    assert [words for words in lines if words] == ["Thank you.", "· the agent transfers the call"]
+    page.evaluate("document.body.style.paddingBottom = '2000px'")
+    page.evaluate("scrollTo(0, document.querySelector('.vl-main').getBoundingClientRect().bottom - 60)")
+    tell(page, "script", python="\n".join(["vl.press('1')"] * 60), messages="[]", transcript="", engine=None)
+    assert page.get_by_role("region", name="Script of the session").bounding_box()["y"] >= 0
 
 
 def test_earlier_sessions_are_opened_replayed_and_copied_as_scripts(page, session):
@@ -689,6 +717,21 @@ def test_another_tab_has_the_sound(page, session):
 
 
 # --- how it looks ---
+
+
+def test_a_result_card_of_600_pixels_shows_its_tables_whole(browser):
+    arms = {"formal": 0.3, "casual": 0.45, "friendly": 0.3}
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"variant": rng.choice(list(arms), 900)})
+    frame["satisfied"] = rng.random(900) < frame["variant"].map(arms)
+    rule = vl.StopRule(max_iterations=900, max_confidence=95, default="formal")
+    result = vl.analyze(frame, outcome="satisfied", weights=dict.fromkeys(arms, 1 / 3), rule=rule)
+    page = browser.new_page(viewport={"width": 600, "height": 900})
+    page.set_content(result._repr_html_())
+    widths = page.evaluate("[...document.querySelectorAll('.scroll')].map(box => [box.scrollWidth, box.clientWidth])")
+    page.close()
+    assert len(widths) >= 2
+    assert all(table <= box for table, box in widths)
 
 
 def shoot(page, name, folder):

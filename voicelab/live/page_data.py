@@ -11,7 +11,7 @@ from voicelab.base.records import SESSIONS, Event, EventRow, PortabilityNote, Ro
 from voicelab.callers.gate import in_words
 from voicelab.record.caller_as_script import script_of
 from voicelab.record.lanes import Span
-from voicelab.record.lines import lines_of, text_line
+from voicelab.record.lines import lines_in_order, lines_of, text_line
 from voicelab.record.script_text import messages_of, python_of
 from voicelab.session.runner import Session
 
@@ -72,8 +72,7 @@ def script_view(rows: Iterable[EventRow], status: str) -> dict[str, str]:
     """Return what the caller did as scripts, in Python and as a JSON array of messages, and what was said as text."""
     events = [event_of(seq, row) for seq, row in enumerate(rows)]
     script = script_of(events, status)
-    lines = sorted((line for event in events for line in lines_of(event)), key=lambda line: line.time_s)
-    said = [text_line(line) for line in lines if line.who in {"agent", "caller"}]
+    said = [text_line(line) for line in lines_in_order(events) if line.who in {"agent", "caller"}]
     return {"python": python_of(script), "messages": messages_of(script), "transcript": "\n".join(said)}
 
 

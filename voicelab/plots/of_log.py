@@ -6,7 +6,7 @@ What is drawn is a frame with one row a session (`LogFacts.sessions`); with a te
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,6 +84,13 @@ def plot_log(facts: LogFacts, kind: str = "overview", ax: "Axes | None" = None) 
     return function(facts, ax)
 
 
+class Pictures(list[Any]):
+    """The axes of a figure, in a list that says in a word what it is: a notebook shows it beside the figure."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} Axes of one figure>"
+
+
 def _overview(facts: LogFacts) -> "list[Axes]":
     import matplotlib.pyplot as plt
 
@@ -92,11 +99,11 @@ def _overview(facts: LogFacts) -> "list[Axes]":
     figure = plt.figure(figsize=(10.5, sum(heights)), layout="constrained", facecolor="none")
     # Each part with a layout of its own: a legend beside one takes no room from the others.
     parts = figure.subfigures(len(_PARTS), 1, height_ratios=heights)
-    return [
+    return Pictures(
         LOG_KINDS[kind](facts, ax)
         for part, kinds in zip(parts, _PARTS, strict=True)
         for kind, ax in zip(kinds, part.subplots(1, len(kinds), squeeze=False)[0], strict=True)
-    ]
+    )
 
 
 def statuses(facts: LogFacts, ax: "Axes | None" = None) -> "Axes":

@@ -188,10 +188,11 @@ def _mark_estimate(ax: "Axes", result: ResultLike) -> None:
             [at], [value], [[value - low], [high - value]], fmt="o", color=style.GREEN, capsize=4, markersize=7,
             linewidth=2, zorder=4,
         )  # fmt: skip
-        left = at > sum(ax.get_xlim()) / 2
+        left, above = at > sum(ax.get_xlim()) / 2, value >= 0
+        # On the side of the value that is away from 0, whose line would cross the words.
         ax.annotate(
-            "estimate at the stop,\nmedian-unbiased", (at, value), (-10 if left else 10, 0), "data", "offset points",
-            ha="right" if left else "left", va="center", color=style.GREEN, fontsize=9,
+            "estimate at the stop,\nmedian-unbiased", (at, value), (-10 if left else 10, 3 if above else -3), "data",
+            "offset points", ha="right" if left else "left", va="bottom" if above else "top", color=style.GREEN, fontsize=9,
         )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """A session as a conversation, line by line: what was heard, lost and noted, for the card, the console and plain text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from voicelab.base.plain_json import encode
@@ -47,6 +48,25 @@ def lines_of(event: Event) -> Iterator[Line]:
         return  # nothing waits any more
     elif event.name in _NOTES or event.kind in {"log", "output", "input"}:
         yield Line(time_s, "note", _note(event))
+
+
+def lines_in_order(events: Iterable[Event]) -> list[Line]:
+    """Return the lines of a conversation in the order in which they are read.
+
+    By time; but the agent ends a session once it has said what it said before, which begins later where a voice needs
+    time to be made.
+
+    Args:
+        events: The session's events, in order.
+    """
+    found: list[tuple[float, Line]] = []
+    latest_s = 0.0
+    for event in events:
+        ends = event.kind == "output" and (event.name == "stop" or event.name.startswith("transfer"))
+        for line in lines_of(event):
+            found.append((max(latest_s, line.time_s) if ends else line.time_s, line))
+            latest_s = max(latest_s, line.time_s)
+    return [line for _, line in sorted(found, key=itemgetter(0))]
 
 
 _NOTES = {

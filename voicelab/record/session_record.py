@@ -23,7 +23,7 @@ from voicelab.base.records import (
 )
 from voicelab.record.caller_as_script import script_of
 from voicelab.record.html import card, cards_side_by_side
-from voicelab.record.lines import Line, lines_of, text_line
+from voicelab.record.lines import Line, lines_in_order, text_line
 from voicelab.record.svg import seconds_drawn, svg
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class SessionRecord:
 
     def lines(self) -> Iterator[Line]:
         """Yield the conversation, line by line in order of time."""
-        yield from sorted((line for event in self.events for line in lines_of(event)), key=lambda line: line.time_s)
+        yield from lines_in_order(self.events)
 
     @property
     def _summary(self) -> dict[str, str]:

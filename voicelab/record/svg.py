@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from voicelab.base.records import Event
 from voicelab.record.lanes import LANES, LaneName, Span, spans_of
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _AXIS = 1000, 62, 12, 16, 20
+_WIDTH, _LEFT, _RIGHT, _TOP, _AXIS = 1000, 62, 36, 16, 20
+"""Pixels; on the right there is room for `stop` beside the end of a session."""
 _HEIGHTS: dict[LaneName, int] = {"caller": 26, "agent": 36, "tasks": 24, "gate": 22, "log": 18}
 _COLOURS = {
     "caller": "#2f6fde", "agent": "#0f8f6c", "audio": "#7c4dd6", "task": "#f59e0b", "closed": "#0e7490", "held": "#0e7490",
@@ -227,8 +228,14 @@ def _rooms(spans: Sequence[Span], scene: _Scene) -> dict[int, float]:
     for span in reversed(in_time):
         x = scene.x(span.start_s)
         rooms[id(span)] = ahead.get((span.lane, span.row), math.inf) - x
-        ahead[span.lane, span.row] = x
+        ahead[span.lane, span.row] = x - _left_of(span, x, rooms[id(span)])
     return rooms
+
+
+def _left_of(span: Span, x: float, room: float) -> float:
+    """Return the pixels that a moment's label takes on the left, where the picture ends too soon on the right."""
+    wide = _OF_A_CROSS + len(span.label) * _PIXELS_A_LETTER
+    return wide if span.kind == "mark" and span.label and room == math.inf and x + wide > _WIDTH else 0.0
 
 
 def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
@@ -238,7 +245,7 @@ def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
     fill = f"fill='{_COLOURS[span.tone]}'" if span.tone in _COLOURS else "opacity='.5'"
     letters = int((min(room, 260) - 14) / _PIXELS_A_LETTER)
     labelled = span.kind == "mark" and bool(span.label) and letters >= min(_LEAST_LETTERS, len(span.label))
-    left = labelled and room == math.inf and x + 8 + len(span.label) * _PIXELS_A_LETTER > _WIDTH
+    left = labelled and _left_of(span, x, room) > 0
     if labelled and span.tone == "caller":
         # Typed words take no time: a tag of their own width shows them as what the caller says, all the same.
         wide = min(len(span.label), letters) * _PIXELS_A_LETTER + 16
@@ -258,6 +265,8 @@ def _shape(span: Span, x: float, middle: float, y: float, slot: float) -> str:
     if span.tone == "error":
         across = "l1.2 1.2 -2.8 2.8 2.8 2.8 -1.2 1.2 -2.8 -2.8 -2.8 2.8 -1.2 -1.2 2.8 -2.8 -2.8 -2.8 1.2 -1.2 2.8 2.8z"
         return f"M{x + 2.8:.1f} {middle - 4:.1f}{across}"
+    if span.lane == "tasks":
+        return f"M{x - 1:.1f} {y + 2:g}h2v5h-2z"  # on the bar's upper edge: its name stands below
     if span.kind == "tick" or span.tone == "cut":
         return f"M{x - 1:.1f} {y + 5:g}h2v{slot - 10:g}h-2z"
     if span.tone == "caller":

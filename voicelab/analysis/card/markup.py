@@ -236,5 +236,6 @@ border-radius:0 7px 7px 0;overflow-wrap:anywhere}
 .vl-card .end{margin-top:14px;padding-top:9px;border-top:1px solid var(--line)}
 .vl-card details summary{cursor:pointer}
 .vl-card{container-type:inline-size}@container (max-width:700px){.vl-card svg{width:96px}
-.vl-card td,.vl-card th{padding:0 5px}.vl-card .two td:not(.txt),.vl-card thead th{white-space:normal}.vl-card .name{max-width:10em}}
+.vl-card td,.vl-card th{padding:0 5px}.vl-card .two td:not(.txt),.vl-card thead th{white-space:normal}
+.vl-card .name{max-width:10em}}
 </style>"""

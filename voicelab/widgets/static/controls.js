@@ -15,6 +15,8 @@ const HINTS = {
   push: "Hold the button, or the space bar, to talk.",
   hands_free: "The microphone listens while the session runs: speak, and the agent stops.",
 };
+const DEAF = "“Listens” is off, so nothing hears what you say: type, or choose an engine there for the next session.";
+const HANDS_FREE_HELP = "The microphone listens all the time; speak to interrupt";
 const SPACE_HELP = "The space bar talks while the focus is in the console, but in no box and on no button";
 
 /**
@@ -45,7 +47,7 @@ export function controlsView(engine) {
 function voiceOf(/** @type {Engine} */ engine) {
   const { store } = engine;
   const talk = talkButton(engine);
-  const handsFree = button("Hands-free", () => engine.listening.handsFree(store.state.settings.mode !== "hands_free"), { "aria-pressed": "false", title: "The microphone listens all the time; speak to interrupt" });
+  const handsFree = button("Hands-free", () => engine.listening.handsFree(store.state.settings.mode !== "hands_free"), { "aria-pressed": "false", title: HANDS_FREE_HELP });
   const mute = button("Mute", () => engine.set("muted", !store.state.settings.muted), { "aria-pressed": "false", title: "Send nothing of what the microphone hears" });
   const meter = meterView("Microphone level");
   const hint = make("p", { class: "vl-hint", title: SPACE_HELP }, HINTS.push);
@@ -53,17 +55,21 @@ function voiceOf(/** @type {Engine} */ engine) {
   const element = make("div", {}, make("div", { class: "vl-row" }, talk.talk, handsFree, meter.element, mute), make("div", { class: "vl-row vl-small" }, interrupts.element, hint));
 
   function draw() {
-    const { phase, settings, engine: heard } = store.state;
+    const { phase, settings, uses, engine: heard } = store.state;
     const { talking, lost } = store.local;
+    const deaf = uses.stt === "off";
     const mine = !heard || heard === engine.id;
-    allow(talk.talk, phase === "live" && !lost && mine && !settings.muted);
+    allow(talk.talk, phase === "live" && !lost && mine && !settings.muted && !deaf);
+    setAttribute(talk.talk, "title", deaf ? DEAF : HINTS.push);
     setAttribute(talk.talk, "aria-pressed", talking);
     talk.talk.classList.toggle("vl-on", talking);
     setAttribute(handsFree, "aria-pressed", settings.mode === "hands_free");
-    allow(handsFree, !lost && mine);
+    // What is on already can be switched off.
+    allow(handsFree, !lost && mine && (!deaf || settings.mode === "hands_free"));
+    setAttribute(handsFree, "title", deaf ? DEAF : HANDS_FREE_HELP);
     setAttribute(mute, "aria-pressed", Boolean(settings.muted));
     allow(mute, !lost);
-    setText(hint, HINTS[settings.mode ?? "push"]);
+    setText(hint, deaf ? "Type: “Listens” is off." : HINTS[settings.mode ?? "push"]);
     interrupts.draw();
   }
 
@@ -76,14 +82,14 @@ function voiceOf(/** @type {Engine} */ engine) {
   return {
     element, talk,
     update(/** @type {import("./types.d.ts").Changed} */ names) {
-      if (anyOf(names, "phase", "settings", "engine", "talking", "lost")) draw();
+      if (anyOf(names, "phase", "settings", "uses", "engine", "talking", "lost")) draw();
       if (anyOf(names, "level", "microphone", "speech", "settings")) drawLevel();
     },
   };
 }
 
 function talkButton(/** @type {Engine} */ engine) {
-  const talk = make("button", { type: "button", class: "vl-talk-button", "aria-pressed": "false" }, glyph("●"), " Push to talk");
+  const talk = make("button", { type: "button", class: "vl-talk-button", "aria-pressed": "false", title: HINTS.push }, glyph("●"), " Push to talk");
   const hold = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (allowed(talk)) engine.listening.talk(true);

@@ -19,7 +19,7 @@ const SIGNS = { task: "↻", error: "✗", note: "·" };
 /**
  * A line as it is shown: `key` tells it from all others.
  *
- * @typedef {Line & { key: string, seq: number, played_s?: number, source?: string, voice?: string, answer_ms?: number }} Shown
+ * @typedef {Line & { key: string, seq: number, order_s: number, played_s?: number, source?: string, voice?: string, answer_ms?: number }} Shown
  */
 
 /**
@@ -185,14 +185,19 @@ function linesOf(events, latency) {
   const answers = new Map(latency.map(({ turn, total_ms }) => [turn, total_ms]));
   /** @type {Shown[]} */
   const lines = [];
-  for (const { seq, turn, data, lines: its } of [...events].sort((a, b) => a.seq - b.seq)) {
+  let latest_s = 0;
+  for (const { seq, turn, kind, name, data, lines: its } of [...events].sort((a, b) => a.seq - b.seq)) {
+    // As in `lines_in_order`: the agent ends the session once it has said what it said before, however long a voice took.
+    const ends = kind === "output" && /^(stop$|transfer)/.test(name);
     its.forEach((line, i) => {
       const answer_ms = line.who === "agent" ? answers.get(turn) : undefined;
       if (answer_ms !== undefined) answers.delete(turn); // the first sound of a turn is its answer
-      lines.push({ ...line, key: `${seq}.${i}`, seq, answer_ms, played_s: data.interrupted ? data.played_s : undefined, source: data.source, voice: data.voice });
+      const order_s = ends ? Math.max(latest_s, line.time_s) : line.time_s;
+      latest_s = Math.max(latest_s, line.time_s);
+      lines.push({ ...line, key: `${seq}.${i}`, seq, order_s, answer_ms, played_s: data.interrupted ? data.played_s : undefined, source: data.source, voice: data.voice });
     });
   }
-  return lines.sort((a, b) => a.time_s - b.time_s || a.seq - b.seq);
+  return lines.sort((a, b) => a.order_s - b.order_s || a.seq - b.seq);
 }
 
 /**

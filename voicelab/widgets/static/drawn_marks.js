@@ -41,8 +41,11 @@ export function drawTick(pen, item) {
   const { top, slot } = slotOf(pen, item);
   const at = pen.x(item.start_s);
   if (item.tone === "error") cross(context, at, top + slot / 2, colours.cut);
-  else {
-    context.fillStyle = item.tone === "task" ? colours.task : colours.gate;
+  else if (item.tone === "task") {
+    context.fillStyle = colours.task;
+    context.fillRect(at - 1, top + 2, 2, 5); // on the bar's upper edge: its name stands below
+  } else {
+    context.fillStyle = colours.gate;
     context.fillRect(at - 1, top + 5, 2, slot - 10);
   }
   pen.hits.push({ x0: at - 4, x1: at + 4, y0: top, y1: top + slot, item });

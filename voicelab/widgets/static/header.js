@@ -110,7 +110,8 @@ function bannersOf(/** @type {Engine} */ engine) {
     const elsewhere = phase === "live" && heard && heard !== engine.id;
     const error = lost ? LOST : message?.level === "error" ? message.text : trouble;
     const hints = [
-      message && message.level !== "error" && !lost ? message.text : "",
+      // The kernel says what the page told it of its microphone to every page: this one says it already.
+      message && message.level !== "error" && !lost && message.text !== error ? message.text : "",
       elsewhere ? "The sound of this session is in another tab; typing and keys work here too." : "",
       silent ? "The browser plays no sound before you click: click anywhere in the console." : "",
     ].filter(Boolean);

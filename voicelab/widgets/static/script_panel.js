@@ -70,7 +70,9 @@ export function scriptPanelView(engine) {
       if (!names.has("script")) return;
       const opens = element.hidden && store.local.script;
       draw();
-      if (opens) copy.focus({ preventScroll: true });
+      if (!opens) return;
+      element.scrollIntoView({ block: "nearest" }); // the notebook may be scrolled past where it stands
+      copy.focus({ preventScroll: true });
     },
   };
 }
