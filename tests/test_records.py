@@ -49,7 +49,7 @@ def in_a_frame(kind, status, written, value):
             "CAST(NULL AS TEXT) AS text, CAST(? AS BOOLEAN) AS written",
             [value, written],
         )
-        frame = database.execute(queries.sessions([], {"o": kind}, [])).fetch_df()
+        frame = database.execute(queries.sessions([], {"o": kind}, []).asked(None, None, None)).fetch_df()
     return None if np.isnan(found := float(frame["outcome.o"][0])) else found
 
 
