@@ -42,10 +42,12 @@ def in_a_frame(kind, status, written, value):
     """Return what a session shows in `log.sessions()`, by the very SQL."""
     with duckdb.connect() as database:
         database.execute("CREATE TABLE sessions AS SELECT 's' AS session_id, 0 AS session_index, ? AS status", [status])
-        database.execute("CREATE TABLE exposures (session_id TEXT, test TEXT, variant TEXT)")
-        database.execute("CREATE TABLE late (session_id TEXT, outcome TEXT, value DOUBLE, text TEXT)")
+        database.execute("CREATE TABLE exposures (session_id TEXT, session_index BIGINT, test TEXT, variant TEXT)")
         database.execute(
-            "CREATE TABLE outcomes AS SELECT 's' AS session_id, 'o' AS outcome, CAST(? AS DOUBLE) AS value, "
+            "CREATE TABLE late (session_id TEXT, session_index BIGINT, outcome TEXT, value DOUBLE, text TEXT)"
+        )
+        database.execute(
+            "CREATE TABLE outcomes AS SELECT 's' AS session_id, 0 AS session_index, 'o' AS outcome, CAST(? AS DOUBLE) AS value, "
             "CAST(NULL AS TEXT) AS text, CAST(? AS BOOLEAN) AS written",
             [value, written],
         )
