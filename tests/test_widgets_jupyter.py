@@ -224,7 +224,7 @@ def test_a_page_loaded_anew_goes_on_with_the_conversation(open_book):
 
 
 def test_a_restarted_kernel_says_what_to_do_and_leaves_no_microphone_on(open_book):
-    book = open_book(GREETER, "console = vl.Console(greeter, tts='off', stt='off', seed=1)\nconsole", RECORD)
+    book = open_book(GREETER, "console = vl.Console(greeter, tts='off', stt='fake', seed=1)\nconsole", RECORD)
     book.run(1)
     book.run(2)
     book.button("Hands-free").click()
