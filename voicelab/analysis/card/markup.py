@@ -187,7 +187,7 @@ STYLE = """<style>
 --dim:var(--jp-content-font-color2,var(--vscode-descriptionForeground,var(--fd)));
 --line:var(--jp-border-color2,var(--vscode-panel-border,var(--fl)));
 --good:#00936b;--calm:#1f78c8;--bad:#d55e00;--odd:#9a7200;--tone:var(--calm);
-box-sizing:border-box;max-width:880px;padding:18px 20px 14px 25px;border:1px solid var(--line);
+box-sizing:border-box;width:880px;max-width:100%;padding:18px 20px 14px 25px;border:1px solid var(--line);
 box-shadow:inset 5px 0 0 var(--tone);
 border-radius:12px;background:var(--bg);color:var(--ink);overflow:hidden;
 font:13.5px/1.5 var(--jp-ui-font-family,system-ui,-apple-system,"Segoe UI",sans-serif)}
