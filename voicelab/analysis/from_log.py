@@ -65,9 +65,7 @@ def from_log(
     test, exposures = _of_test(exposures, test)
     declarations = Categories(exposures.column("declaration"))
     declaration = json.loads(declarations.names[declarations.codes[0]])
-    warnings = [*_missing(log), *_declaration_warnings(test, declarations, declaration)]
-    if (failures := log.failures) is not None and failures.serious:
-        warnings.append(failures.sentence)
+    warnings = [*_missing(log), *_failed(log), *_declaration_warnings(test, declarations, declaration)]
     own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
     rule = _with_a_valid_method(rule or own, own, declarations, warnings)
     recorded = Outcomes(log.columns("outcomes", _OUTCOMES), log.columns("late", _OUTCOMES))
@@ -88,15 +86,6 @@ def from_log(
     values, written, found = reading.outcome(outcome, warnings)
     declared, off = _weights_in(declarations, random, declaration)
     shares, known = settled(test, declared, weights, Categories(random.column("variant")), warnings)
-    source = str(log.manifest.get("source", "")) + (" callers" if log.manifest.get("source") == "simulated" else "")
-    # Of logs before there was `truth` it is known only that there was some.
-    specified = log.manifest.get("truth", {}).get(test, ())
-    if (
-        outcome in specified
-        or str(outcome).partition("=")[0] in specified
-        or ("truth" not in log.manifest and log.manifest.get("has_truth"))
-    ):
-        source += ", effects you specified"
     arms: npt.NDArray[np.integer] = _arms(test, random, shares)
     units = None if unit is None else units_of(reading.units(unit), unit, warnings)
     if unit is not None and units is not None:
@@ -118,7 +107,7 @@ def from_log(
         segments=None if by is None else reading.segments(by),
         excluded=_not_drawn(assignment, drawn),
         warnings=warnings,
-        source=source,
+        source=_source(log.manifest, test, outcome),
         switched_off=off,
         units=units,
         unit=unit,
@@ -227,6 +216,23 @@ def _arms(test: str, random: pa.Table, variants: Mapping[str, float]) -> Ints:
             f"({', '.join(arm_of)}). Analyse the sessions before and after the change apart."
         )
     return np.array([arm_of.get(name, 0) for name in column.names], dtype=np.int64)[column.codes]
+
+
+def _source(manifest: Mapping[str, Any], test: str, outcome: str | None) -> str:
+    """Return where the sessions are from, and whether the test's effects on the outcome are the user's own."""
+    source = str(manifest.get("source", ""))
+    source += " callers" if source == "simulated" else ""
+    if "truth" not in manifest:  # of logs before there was `truth` it is known only that there was some
+        is_specified = bool(manifest.get("has_truth"))
+    else:
+        is_specified = bool({outcome, str(outcome).partition("=")[0]} & set(manifest["truth"].get(test, ())))
+    return f"{source}, effects you specified" if is_specified else source
+
+
+def _failed(log: Log) -> list[str]:
+    """Return a sentence if many of the sessions had an error."""
+    failures = log.failures
+    return [failures.sentence] if failures is not None and failures.serious else []
 
 
 def _missing(log: Log) -> list[str]:

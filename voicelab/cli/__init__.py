@@ -22,9 +22,9 @@ from voicelab.cli.session_commands import add_demo, add_run, add_simulate
 
 EXAMPLES = """examples:
   voicelab demo
-  voicelab run data/agents/clinic --say "hello" --say "yes please"
+  voicelab run clinic --say "hello" --say "yes please"
   voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
-  voicelab simulate data/agents/clinic -n 10000 --seed 7 --log runs/clinic
+  voicelab simulate clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
   voicelab log check runs/clinic

@@ -60,7 +60,7 @@ class Console(anywidget.AnyWidget):
         LogError: the log's folder holds something else, or can't be made.
 
     Example:
-        console = vl.Console("data/agents/clinic")
+        console = vl.Console("clinic")
         console            # at the end of a cell, to see it
         console.record     # the last conversation, as data
     console.show(log.session(7))  # one of a simulation, in the same view
