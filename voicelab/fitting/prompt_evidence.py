@@ -88,11 +88,6 @@ class Question:
         return [answer for answer in back if self.ranks[answer] == ASKED] or back
 
     @property
-    def n_tried(self) -> int:
-        """Answers that were tried."""
-        return sum(1 for tried in self.answers.values() if tried.n)
-
-    @property
     def best(self) -> list[Answer]:
         """Those that the prompt asks for, of these the ones that lead on; others only where none of these is understood."""
         works = self.understood

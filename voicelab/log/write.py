@@ -154,11 +154,6 @@ def settled_shards(root: Path) -> list[int]:
     return shards_of(settled_parts(root))
 
 
-def shard_path(root: Path, table: str, number: int) -> Path:
-    """Return where a table of a settled shard stands."""
-    return Part(number, number).file(root, table)
-
-
 def cannot_write(path: Path, error: Exception) -> LogError:
     """Return the error for something that can't be written."""
     reason = getattr(error, "strerror", None) or str(error)
