@@ -22,7 +22,7 @@ from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
-from voicelab.speech.words import normalized, word_errors
+from voicelab.speech.words import word_counts
 from voicelab.world.telephone import Telephone, _studio
 
 SENTENCES = json.loads((Path(__file__).parent.parent / "data/phrases/phone_calls.json").read_text(encoding="utf-8"))
@@ -57,8 +57,9 @@ def recognition(figures, name, ear, phrases, sentences):
                 cpu += time.process_time() - began
                 seconds += passed.duration_s
             pairs = list(zip(sentences, heard_as, strict=True))
-            rate = sum(word_errors(*pair) for pair in pairs) / sum(len(normalized(sentence)) for sentence in sentences)
-            whole = np.mean([normalized(said) == normalized(heard) for said, heard in pairs])
+            counts = [word_counts(*pair) for pair in pairs]
+            rate = sum(count["word_errors"] for count in counts) / sum(count["words"] for count in counts)
+            whole = np.mean([count["word_errors"] == 0 for count in counts])
             case = f"{name}, {voice}, {line_name}"
             if phrases and voice.startswith("pico") and line_name in {"clean", "telephone"}:
                 figures.at_most(f"word errors: {case}", rate, 0.03)

@@ -764,12 +764,25 @@ def test_a_line_that_can_not_be_is_refused(make, hint):
         ("one two three", "", 1.0),
         ("", "", 0.0),
         ("", "hello", 1.0),
-        ("a b", "a x y b c", 1.5),
+        ("yes no", "yes it is no more", 1.5),
+        ("Table for 2 at 7:30 pm", "um, table for two at half past seven p.m.", 0.0),
+        ("May 3rd", "may third", 0.0),
         ("I'd like it", "I’d like it", 0.0),
     ],
 )
 def test_word_error_rate(reference, heard, rate):
     assert speech.word_error_rate(reference, heard) == pytest.approx(rate)
+
+
+def test_words_are_also_compared_as_they_are_written():
+    assert speech.word_error_rate("table for 2", "table for two", as_written=True) == pytest.approx(1 / 3)
+    assert speech.word_error_rate("Tisch für 2", "Tisch für two", language="de-DE") == pytest.approx(1 / 3)
+    assert speech.words.word_counts("it's 3", "it is three") == {
+        "words": 3,
+        "word_errors": 0,
+        "words_as_written": 2,
+        "word_errors_as_written": 3,
+    }
 
 
 def test_every_error_of_speech_is_one_of_the_lab():

@@ -114,9 +114,10 @@ class Frames:
     ) -> "pd.DataFrame":
         """Return one row for each thing that a caller really said; columns, where and limit as in `sessions`.
 
-        session_id, turn, time_s, said, heard (empty where nothing was recognised), words, word_errors, confidence (of
-        the least certain part; null where the engine gives none), engine. The word error rate is the sum of
-        word_errors over that of words.
+        session_id, turn, time_s, said, heard (empty where nothing was recognised), words, word_errors (compared as
+        they are said: "3" is "three"), words_as_written, word_errors_as_written (null in logs that have one count alone,
+        which was as written), confidence (of the least certain part; null where the engine gives none), engine. The word
+        error rate is the sum of word_errors over that of words.
         """
         return self._frame(queries.UTTERANCES, columns, where, limit)
 

@@ -121,7 +121,10 @@ UTTERANCES = Frame(
 WITH parts AS (
     SELECT session_id, seq, time_s, turn, data ->> '$.engine' AS engine, data ->> '$.text' AS text,
         data ->> '$.said' AS said, CAST(data ->> '$.words' AS INTEGER) AS words,
-        CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors, CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
+        CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors,
+        CAST(data ->> '$.words_as_written' AS INTEGER) AS words_as_written,
+        CAST(data ->> '$.word_errors_as_written' AS INTEGER) AS word_errors_as_written,
+        CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
     FROM events WHERE name IN ('text', 'unheard') AND data ->> '$.engine' IS NOT NULL
 ), numbered AS (
     SELECT *, count(words) OVER (
@@ -130,11 +133,13 @@ WITH parts AS (
 ), whole AS (
     SELECT session_id, first(turn ORDER BY seq) AS turn, first(time_s ORDER BY seq) AS time_s,
         last(said ORDER BY seq) AS said, coalesce(string_agg(text, ' ' ORDER BY seq), '') AS heard,
-        max(words) AS words, max(word_errors) AS word_errors, min(confidence) AS confidence, max(engine) AS engine
+        max(words) AS words, max(word_errors) AS word_errors, max(words_as_written) AS words_as_written,
+        max(word_errors_as_written) AS word_errors_as_written, min(confidence) AS confidence, max(engine) AS engine
     FROM numbered GROUP BY session_id, utterance HAVING max(words) IS NOT NULL
 )
 SELECT session_index AS _index,
-    u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, confidence, engine
+    u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, words_as_written,
+    word_errors_as_written, confidence, engine
 FROM whole u JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
 """,
     "_index, time_s",

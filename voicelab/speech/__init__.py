@@ -6,7 +6,8 @@
 - `voices` gives the platform's voice names a local voice; `text` cuts long texts into what an engine can say.
 - `noises` and `g711` are what a line does to sound; `languages` chooses among an engine's.
 - `deadline` and `cache` are the manners of engines that are slow or far away.
-- `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors.
+- `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors,
+  in words as `spoken_english` says them.
 """
 
 from voicelab.speech.audio import Audio

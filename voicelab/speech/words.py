@@ -1,7 +1,10 @@
-"""How many words a recogniser got wrong."""
+"""How many words a recogniser got wrong: as people compare them, where "3" is "three", and as they are written."""
 
 import re
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+
+from voicelab.speech.spoken_english import as_said
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
@@ -11,24 +14,52 @@ def normalized(text: str) -> list[str]:
     return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
 
 
-def word_errors(reference: str, heard: str) -> int:
-    """Return the fewest words to insert, delete or replace that turn one text into the other (Levenshtein)."""
-    wanted, got = normalized(reference), normalized(heard)
+def word_counts(reference: str, heard: str, language: str | None = None) -> Mapping[str, int]:
+    """Return how many words were said and how many of them are wrong, both ways of counting: see `word_error_rate`.
+
+    Args:
+        reference: What was said.
+        heard: What was recognised.
+        language: As `word_error_rate`; None for English.
+    """
+    said, written = _said(reference, language), normalized(reference)
+    return {
+        "words": len(said),
+        "word_errors": _edits(said, _said(heard, language)),
+        "words_as_written": len(written),
+        "word_errors_as_written": _edits(written, normalized(heard)),
+    }
+
+
+def word_error_rate(reference: str, heard: str, *, language: str = "en", as_written: bool = False) -> float:
+    """Return word errors over the words of the reference; 0 for right, above 1 where more was heard than was said.
+
+    Errors are the fewest words to insert, delete or replace that turn one text into the other (Levenshtein). Words are
+    compared as they are said: numbers, times, money, ordinals, contractions and spellings of the same sound are the same,
+    and hesitations count for nothing.
+
+    Args:
+        reference: What was said.
+        heard: What was recognised.
+        language: Such as "en" or "en-GB". In other languages than English words are compared as they are written.
+        as_written: Whether to compare them so in English too: "3" is not "three" then.
+    """
+    counts = word_counts(reference, heard, language)
+    ending = "_as_written" if as_written else ""
+    words, errors = counts[f"words{ending}"], counts[f"word_errors{ending}"]
+    return errors / words if words else float(errors > 0)
+
+
+def _said(text: str, language: str | None) -> list[str]:
+    english = (language or "en").lower().startswith("en")
+    return as_said(text) if english else normalized(text)
+
+
+def _edits(wanted: Sequence[str], got: Sequence[str]) -> int:
+    """Return the fewest words to insert, delete or replace that turn one list into the other."""
     row = list(range(len(got) + 1))
     for at, word in enumerate(wanted, start=1):
         before, row = row, [at]
         for (diagonal, above), other in zip(pairwise(before), got, strict=True):
             row.append(min(diagonal + (word != other), above + 1, row[-1] + 1))
     return row[-1]
-
-
-def word_error_rate(reference: str, heard: str) -> float:
-    """Return word errors over the words of the reference; 0 for right, above 1 where more was heard than was said.
-
-    Args:
-        reference: What was said.
-        heard: What was recognised.
-    """
-    words = len(normalized(reference))
-    errors = word_errors(reference, heard)
-    return errors / words if words else float(errors > 0)

@@ -15,7 +15,7 @@ from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSp
 from voicelab.speech.endpointer import RATE
 from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.speech.voices import NAMES
-from voicelab.speech.words import normalized, word_errors
+from voicelab.speech.words import normalized, word_counts
 
 _BEFORE_S, _AFTER_S = 0.3, 0.3
 _MOST_KEPT = 2000
@@ -145,8 +145,13 @@ class PhoneCall:
                 sounds.append((at_s + self._telephone.silence_s, self._recognised(event.audio, text)))
         if not sounds:
             # The detector missed all of it: the agent hears nothing.
-            sounds = [(clean.duration_s + self._telephone.silence_s, Unheard(_facts(self._studio.stt.name, text, "")))]
-        return _attributed(sounds, text)
+            sounds = [
+                (
+                    clean.duration_s + self._telephone.silence_s,
+                    Unheard(_facts(self._studio.stt.name, text, "", self._language)),
+                )
+            ]
+        return _attributed(sounds, text, self._language)
 
     def _recognised(self, audio: Audio, said: str) -> Recognised | Unheard:
         stt = self._studio.stt
@@ -158,10 +163,10 @@ class PhoneCall:
         return Recognised(text, said, facts) if text else Unheard(facts)
 
 
-def _attributed(sounds: list[Sound], said: str) -> list[Sound]:
+def _attributed(sounds: list[Sound], said: str, language: str | None) -> list[Sound]:
     """Return sounds with the errors of the whole utterance counted at its last turn: pauses may cut it into several."""
     heard = " ".join(what.text for _, what in sounds if isinstance(what, Recognised))
-    counts = {"words": len(normalized(said)), "word_errors": word_errors(said, heard)}
+    counts = word_counts(said, heard, language)
     last = max(at for at, (_, what) in enumerate(sounds) if what is not BEGINS)
     counted: list[Sound] = []
     for at, (at_s, what) in enumerate(sounds):
@@ -175,8 +180,8 @@ def _attributed(sounds: list[Sound], said: str) -> list[Sound]:
     return counted
 
 
-def _facts(engine: str, said: str, heard: str) -> dict[str, Any]:
-    return {"engine": engine, "words": len(normalized(said)), "word_errors": word_errors(said, heard), "said": said}
+def _facts(engine: str, said: str, heard: str, language: str | None) -> dict[str, Any]:
+    return {"engine": engine, **word_counts(said, heard, language), "said": said}
 
 
 def checked(
