@@ -11,18 +11,18 @@ import inspect
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from voicelab.base.records import Event, PortabilityNote, SessionRows
+from voicelab.base.session_limits import Limits
 from voicelab.callers import as_caller
 from voicelab.handlers import load_handler
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs import jobs
+from voicelab.runs.jobs import Job
 from voicelab.runs.options import EPOCH, SessionOptions
 from voicelab.runtime.clock import VirtualLoop, WallClock
-from voicelab.session.host import Limits, RunSettings
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 IMPORTS = """
@@ -125,18 +125,6 @@ class Played:
         return [note.rule for note in self.notes]
 
 
-@dataclass(frozen=True)
-class Job(jobs.Job):
-    """A job whose sessions may end sooner than the product lets them."""
-
-    limits: Limits = field(default_factory=Limits)
-
-    def settings(self, add_note: Callable[[PortabilityNote], None]) -> RunSettings:
-        settings = super().settings(add_note)
-        settings.limits = self.limits
-        return settings
-
-
 def play(handler: Any, inputs: Any = (), **options: Any) -> Played:
     """Run one session and return it."""
     return play_many(handler, inputs, 1, **options)[0]
@@ -177,8 +165,10 @@ def play_many(
         loaded = load_handler(handler, strict=strict, variables=variables, environment=environment)
     loaded._quiet = True  # notes are in the record
     caller = jobs._Opening() if isinstance(inputs, list | tuple) and not inputs else as_caller(inputs)
-    made = SessionOptions(loaded, caller, variants=variants or {}, run_test=run_test or {}, **options)
-    job = Job(made, limits=limits or Limits())
+    made = SessionOptions(
+        loaded, caller, variants=variants or {}, run_test=run_test or {}, limits=limits or Limits(), **options
+    )
+    job = Job(made)
     if together:
         return _together(job, range(first, first + sessions))
     if clock == "wall" or road == "run":

@@ -39,6 +39,7 @@ OTHERS = {
     "shared_data": GOLD,
     "http": vl.Http({"GET https://api.example/": 404}),
     "patches": GOLD,
+    "limits": vl.Limits(cpu_s=1),
 }
 # What doesn't count: the seed stands in a run's identity by itself.
 NO_PARTS = {"seed": 1}
@@ -69,6 +70,10 @@ def test_another_value_of_any_field_makes_another_run(name):
 @pytest.mark.parametrize("name", NO_PARTS)
 def test_what_changes_no_session_makes_no_other_run(name):
     assert of_options(options(**{name: NO_PARTS[name]})) == of_options(options())
+
+
+def test_how_many_deaths_a_run_bears_makes_no_other_run():
+    assert of_options(options(limits=vl.Limits(deaths=9))) == of_options(options())
 
 
 def test_the_same_value_of_two_fields_makes_two_runs():

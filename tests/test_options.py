@@ -42,7 +42,8 @@ def test_every_option_is_offered_and_described_where_it_means_something(option):
 
 
 @pytest.mark.parametrize(
-    "option", ["handler", "input_data", "model", "shared_data", "http", "patches", "variables", "environment", "world"]
+    "option",
+    ["handler", "input_data", "model", "shared_data", "http", "patches", "limits", "variables", "environment", "world"],
 )
 def test_an_option_is_described_alike_wherever_it_is_offered(option):
     texts = [described(function).get(option, "") for function in OFFERED_BY.values()]

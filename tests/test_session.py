@@ -940,7 +940,7 @@ def test_a_handler_that_goes_on_after_its_stop_is_cut_when_all_has_been_heard():
     ],
 )
 def test_a_session_ends_in_one_of_the_known_ways(inputs, body, status):
-    played = play(agent(body), inputs, limits=Limits(seconds=50))
+    played = play(agent(body), inputs, limits=Limits(conversation_s=50))
     assert played.status == status
     assert status in STATUSES
     assert played.input_names.count("stop") == 1
@@ -1074,7 +1074,7 @@ def test_a_task_made_by_a_task_is_waited_for():
 
 def test_the_limit_of_time_ends_a_session_whose_handler_never_returns():
     text = agent("if event.name == 'start':\n    await asyncio.sleep(10**6)\n")
-    played = play(text, limits=Limits(seconds=60))
+    played = play(text, limits=Limits(conversation_s=60))
     assert (played.status, played.session["duration_s"]) == ("timeout", 60.0)
     assert "handler.py:" in played.session["error"]
 
@@ -1105,7 +1105,7 @@ def test_what_yields_for_ever_is_ended_after_the_end_too(body):
 
 def test_a_handler_that_spins_without_time_passing_is_ended(monkeypatch):
     monkeypatch.setattr("voicelab.runtime.clock._SPIN_LIMIT", 1000)
-    played = play(agent("while True:\n    await asyncio.sleep(0)\n"), limits=Limits(seconds=60))
+    played = play(agent("while True:\n    await asyncio.sleep(0)\n"), limits=Limits(conversation_s=60))
     assert played.status == "timeout"
 
 
@@ -1129,7 +1129,7 @@ def test_a_handler_that_swallows_every_cancellation_is_given_up(nap_s):
 
 def test_a_handler_that_swallows_the_session_limit_is_given_up():
     body = "if event.name == 'text':\n" + indented(SWALLOWS.format(1))
-    played = play(agent(body), ["loop", "bye"], limits=Limits(seconds=60))
+    played = play(agent(body), ["loop", "bye"], limits=Limits(conversation_s=60))
     assert (played.status, played.session["duration_s"]) == ("timeout", 60.0)
     assert [e.time_s for e in played.errors] == [60.0, 90.0]
 

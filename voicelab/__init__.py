@@ -31,6 +31,7 @@ _NAMES = {
     "World": "voicelab.world.world",
     "Model": "voicelab.world.model",
     "tool_call": "voicelab.world.model",
+    "Limits": "voicelab.base.session_limits",
     "Http": "voicelab.world.http",
     "HttpReply": "voicelab.world.http_replies",
     "simulate": "voicelab.simulation.simulating",
@@ -56,6 +57,7 @@ __all__ = [
     "Console",
     "Http",
     "HttpReply",
+    "Limits",
     "Microphone",
     "Model",
     "Monitor",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from voicelab import plots, speech, voicerun
     from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
     from voicelab.base.errors import VoicelabError
+    from voicelab.base.session_limits import Limits
     from voicelab.callers import Persona, Script, mix
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
     from voicelab.decision.monitor import Monitor

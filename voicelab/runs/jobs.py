@@ -13,6 +13,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import Masker
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
+from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike, Heard, Mix
 from voicelab.handlers import Handler, HandlerLike, VariablesLike
 from voicelab.record.session_record import SessionRecord, SideBySide
@@ -69,6 +70,7 @@ class Job:
             agent=handler.name,
             run_id=self.run_id,
             source=self.source,
+            limits=options.limits,
         )
 
     def session(
@@ -143,6 +145,7 @@ def run(
     shared_data: Mapping[str, Any] | None = None,
     http: HttpLike | None = None,
     patches: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
 
@@ -169,6 +172,7 @@ def run(
             `clock="wall"` also `vl.Http.record(path)`, which records the services themselves.
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.
+        limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
 
     Returns:
         The record; for `variants="each"` one record for each variant, side by side.
@@ -205,6 +209,7 @@ def run(
         shared_data=shared_data,
         http=http,
         patches=patches,
+        limits=limits,
     )
     if clock == "virtual":
         refuse_recording(options.http, "Use clock='wall', or vl.Console.")

@@ -16,6 +16,7 @@ import orjson
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import hiding, shown, without_hidden
+from voicelab.base.session_limits import Limits, checked_limits
 from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
 from voicelab.runs.drawn_rows import DrawnRows, rows_of
@@ -122,6 +123,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "shared_data": partial(checked_dict, "shared_data"),
     "http": as_http,
     "patches": _checked_patches,
+    "limits": checked_limits,
 }
 """What makes an option of the argument with its name, or refuses it."""
 
@@ -147,6 +149,7 @@ class SessionOptions:
         shared_data: What the handler reads with `primfunctions.shared_data`; None where there is no such store.
         http: Answers the handler's requests over HTTP, or records them; None where nothing does.
         patches: What stands in the place of functions that it uses, by name.
+        limits: How much each session may take.
     """
 
     handler: Handler
@@ -164,6 +167,7 @@ class SessionOptions:
     shared_data: Mapping[str, Any] | None = None
     http: HttpLike | None = None
     patches: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def checked(

@@ -16,6 +16,7 @@ from voicelab.base.errors import ForcedVariantError
 from voicelab.base.masking import Masker
 from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
+from voicelab.base.session_limits import Limits
 from voicelab.decision.rules import StopRule, why_unmet
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
@@ -42,19 +43,6 @@ def _of_task(label: Label) -> Label:
 def _is_ctrl_c(error: BaseException) -> bool:
     """Return whether it was raised by the process: only its main thread is interrupted, elsewhere code raises it."""
     return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a session is ended with status `timeout`.
-
-    Attributes:
-        seconds: Length of the conversation.
-        outputs: Events that the handler and its tasks yield.
-    """
-
-    seconds: float = 3600.0
-    outputs: int = 10_000
 
 
 class Voice(Protocol):
@@ -104,7 +92,7 @@ class RunSettings:
         agent: The agent's name.
         run_id: The run's id.
         source: `simulated`, `typed`, `spoken`, ...
-        limits: When to end a session that doesn't end.
+        limits: How much a session may take.
     """
 
     function: Callable[[Any, Any], Any]

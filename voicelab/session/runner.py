@@ -95,7 +95,7 @@ class Session(SessionEffects):
         self._caller = CallerSide(conversation, turns, self.unheard, recognise, telephone)
         self._perform: Callable[..., None] = AgentSide(self, turns, self._caller).perform
         self._inbox = []
-        self._limit_s = settings.limits.seconds
+        self._limit_s = settings.limits.conversation_s
         self._work = Work(self._give_up, CLEANUP_S)
 
     async def run(self) -> SessionRows:

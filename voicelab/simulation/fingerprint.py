@@ -7,11 +7,12 @@ from dataclasses import fields
 from types import FunctionType
 from typing import Any
 
+from voicelab.base.session_limits import Limits
 from voicelab.handlers import Handler
 from voicelab.handlers.source_hash import of_function
 from voicelab.runs.options import SessionOptions
 
-VERSION = 2
+VERSION = 3
 """How fingerprints are computed; stands in the manifest beside one. Those of different versions can't be compared."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
@@ -29,6 +30,7 @@ def of_options(options: SessionOptions) -> dict[str, str]:
     """
     parts = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in _NO_PARTS}
     parts["handler"] = _of_handler(options.handler)
+    parts["limits"] = _of_limits(options.limits)
     return {name: fingerprint(part) for name, part in parts.items()}
 
 
@@ -41,6 +43,11 @@ def _of_handler(handler: Handler) -> dict[str, Any]:
         "strict": handler.strict,
         "variables": dict(handler.variables),
     }
+
+
+def _of_limits(limits: Limits) -> dict[str, Any]:
+    """Return the limits that end sessions: how many deaths a run bears changes no row of those that are settled."""
+    return {field.name: getattr(limits, field.name) for field in fields(limits) if field.name != "deaths"}
 
 
 def fingerprint(value: Any) -> str:

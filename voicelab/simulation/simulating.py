@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
+from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike
 from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.log import lock as locks
@@ -72,6 +73,7 @@ def simulate(
     shared_data: Mapping[str, Any] | None = None,
     http: HttpLike | None = None,
     patches: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -110,6 +112,7 @@ def simulate(
         http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`.
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module. In worker processes too.
+        limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
 
     Returns:
         The log.
@@ -146,6 +149,7 @@ def simulate(
         shared_data=shared_data,
         http=http,
         patches=patches,
+        limits=limits,
     )
     refuse_recording(
         options.http, "Record with vl.Console or vl.run(..., clock='wall'), then http=vl.Http.replay(path)."

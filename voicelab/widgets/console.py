@@ -15,6 +15,7 @@ import traitlets
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
+from voicelab.base.session_limits import Limits
 from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.live.talk import Talk
 from voicelab.record.session_record import SessionRecord
@@ -53,6 +54,7 @@ class Console(anywidget.AnyWidget):
             `vl.Http.record(path)`, which records the services themselves.
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.
+        limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
 
     Raises:
         InputError: an argument is not allowed.
@@ -94,6 +96,7 @@ class Console(anywidget.AnyWidget):
         shared_data: Mapping[str, Any] | None = None,
         http: HttpLike | None = None,
         patches: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         # First, so that an argument that is refused leaves no session running behind the cell.
         close_former(self)
@@ -117,6 +120,7 @@ class Console(anywidget.AnyWidget):
             shared_data=shared_data,
             http=http,
             patches=patches,
+            limits=limits,
         )
         super().__init__()
         self._talk = talk
