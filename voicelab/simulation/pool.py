@@ -14,7 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
 
 from voicelab.base.errors import SimulationError
-from voicelab.simulation.worker import ShardReport, ShardTask, prepare_process, run_shard
+from voicelab.simulation import lifeline
+from voicelab.simulation.worker import ShardReport, ShardTask, run_shard
 
 _MOST_DEATHS = 3
 """Workers that a shard may lose while it runs alone, and refusals in a row of an executor that has nothing to do."""
@@ -144,10 +145,11 @@ class Pool:
     def cancel(self) -> None:
         """Stop what is under way, as far as it can be stopped."""
         self._waiting.clear()
-        for future in self._running:
-            future.cancel()
-        if self._own and self._executor is not None and self._running:
-            self._executor.shutdown(wait=False, kill_workers=True)
+        if not self._own:
+            for future in self._running:
+                future.cancel()
+        elif self._executor is not None and self._running:
+            self._executor.shutdown(wait=False, kill_workers=True)  # it tells the futures itself
         self._running.clear()
 
 
@@ -168,6 +170,11 @@ def _child_processes(workers: int) -> Executor:
 
     # loky doesn't import the main module again, so that a plain script without a main guard simulates too.
     executor: Executor = loky.get_reusable_executor(
-        max_workers=workers, env=_HASH_SEED, initializer=prepare_process, timeout=120, kill_workers=True
+        max_workers=workers,
+        env=_HASH_SEED,
+        initializer=lifeline.begin_worker,
+        initargs=(os.getpid(),),
+        timeout=120,
+        kill_workers=True,
     )
     return executor

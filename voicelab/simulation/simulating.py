@@ -25,6 +25,7 @@ from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
 from voicelab.runs.options import ParametersLike, SessionOptions
 from voicelab.runtime.patching import replaced_by_mock
+from voicelab.simulation import lifeline
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.log_folder import existing_log, is_replaced, kept_facts, log_folder, open_folder, whole_parts
 from voicelab.simulation.pool import Executor, Pool, default_workers
@@ -214,8 +215,9 @@ def _simulate(
             return settled_facts(folder, part)
 
         try:
-            Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(kept, facts)
-        except KeyboardInterrupt:
+            with lifeline.terminating():
+                Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(kept, facts)
+        except (KeyboardInterrupt, lifeline.Terminated):
             logged = _n_sessions(folder, plan)
             sys.stderr.write(
                 f"\nStopped: {logged:,} of {plan.sessions:,} sessions are logged in {folder}. "

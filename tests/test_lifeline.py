@@ -1,0 +1,97 @@
+"""No process outlives its driver, however that ends; SIGTERM is Ctrl-C; what a handler leaves behind keeps no process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import voicelab as vl
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# Each looks as a worker that can't look after itself: one spins where no other thread runs, one is stopped.
+HANDLERS = {
+    "spins": 'import re\nasync def handler(event, context):\n    re.match("(a+)+$", "a" * 60 + "b")\n    yield 1\n',
+    "is stopped": (
+        "import ctypes, os\nasync def handler(event, context):\n"
+        "    ctypes.CDLL(None).kill(os.getpid(), 19)\n    yield 1\n"
+    ),
+    "leaves a thread": (
+        "import threading, ctypes\nasync def handler(event, context):\n"
+        "    threading.Thread(target=lambda: ctypes.CDLL(None).sleep(100000)).start()\n"
+        "    yield TextToSpeechEvent(text='a')\n"
+    ),
+}
+DRIVER = """
+import sys, voicelab as vl
+vl.simulate(sys.argv[1], ["hi"], int(sys.argv[2]), log=sys.argv[3], workers=2, progress=False)
+"""
+LONGEST_S = 120
+"""Until then what is waited for has happened on the busiest machine; where it fails it never happens."""
+
+
+def started(handler, sessions, log):
+    mark = f"VOICELAB_TEST={os.getpid()}:{time.time_ns()}"
+    env = {**os.environ, **dict([mark.split("=")])}
+    command = [sys.executable, "-W", "ignore", "-c", DRIVER, handler, str(sessions), str(log)]
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True), mark.encode()
+
+
+def processes(mark):
+    found = {}
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and mark in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+    return found
+
+
+def until(condition):
+    deadline = time.monotonic() + LONGEST_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def workers(mark):
+    return [pid for pid, command in processes(mark).items() if b"popen_loky" in command]
+
+
+@pytest.mark.parametrize(("handler", "number"), [("spins", signal.SIGKILL), ("is stopped", signal.SIGTERM)])
+def test_no_process_outlives_its_driver(tmp_path, handler, number):
+    driver, mark = started(HANDLERS[handler], 10_000, tmp_path / "log")
+    until(lambda: len(workers(mark)) == 2 and (tmp_path / "log" / "_spec").exists())
+    driver.send_signal(number)
+    _, said = driver.communicate(timeout=LONGEST_S)
+    until(lambda: not processes(mark))
+    if number == signal.SIGTERM:
+        assert driver.returncode == 128 + signal.SIGTERM
+        assert "resume=True goes on from there" in said
+        assert not (tmp_path / "log" / "_lock").exists()
+
+
+def test_a_thread_that_is_left_behind_keeps_no_process(tmp_path):
+    driver, mark = started(HANDLERS["leaves a thread"], 20, tmp_path / "log")
+    driver.communicate(timeout=LONGEST_S)
+    assert driver.returncode == 0
+    until(lambda: not processes(mark))
+
+
+def test_a_handler_of_the_users_own_for_sigterm_is_kept(tmp_path):
+    code = (
+        "import os, signal, sys, voicelab as vl\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "def parameters(index):\n    os.kill(os.getpid(), signal.SIGTERM) if index == 0 else None\n    return {}\n"
+        f"vl.simulate({HANDLERS['spins']!r}, ['hi'], 10, parameters=parameters, log={str(tmp_path / 'log')!r})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode == 7
+
+
+def test_sigterm_is_as_before_when_a_simulation_has_ended(tmp_path):
+    vl.simulate(HANDLERS["leaves a thread"], ["hi"], 2, log=tmp_path / "log", workers=1, progress=False)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
