@@ -11,6 +11,7 @@ import voicelab as vl
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import pool as pools
 from voicelab.simulation import simulation_run
+from voicelab.simulation.executors import Remote
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.worker import ShardReport, ShardTask
 
@@ -36,7 +37,7 @@ class Fragile:
         if self.broken:
             raise BrokenProcessPool("it is broken")
         future = Future()
-        self.taken.append((future, pickle.loads(packed)[2].number))
+        self.taken.append((future, pickle.loads(pickle.loads(packed)[2])[2].number))
         return future
 
     def run(self):
@@ -72,7 +73,7 @@ def run(monkeypatch, tmp_path):
         if foreign is not None:
             foreign.kills, foreign.ran = kills, ran
             current.append(foreign)
-        pool, came, submitted = Pool(b"", foreign, 2), Counter(), 0
+        pool, came, submitted = Pool(b"", foreign and Remote(foreign, 2), 2), Counter(), 0
         while sum(came.values()) < 12:
             while submitted < 12 and submitted - sum(came.values()) < 6:
                 pool.submit(ShardTask(tmp_path, submitted, "all", 10 * submitted, 10 * submitted + 10, {}))

@@ -62,17 +62,17 @@ def test_importing_voicelab_loads_nothing_heavy():
 def test_a_worker_loads_neither_pandas_nor_statsmodels():
     loaded = loaded_after(
         """
-import pickle, tempfile, pathlib
+import tempfile, pathlib
 import voicelab as vl
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.simulation.pickling import pack
-from voicelab.simulation.worker import ShardTask, prepare_process, run_shard
+from voicelab.simulation.worker import ShardTask, prepare_process, run_shard, shard_packed
 prepare_process()
 handler = vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n")
 job = Job(SessionOptions(handler, vl.Script(["hi"])))
 with tempfile.TemporaryDirectory() as root:
-    run_shard(pickle.dumps(("run", pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}), None)))
+    run_shard(shard_packed("run", pack(job), ShardTask(pathlib.Path(root), 0, "all", 0, 5, {}), None))
 """
     )
     assert "primfunctions" in loaded

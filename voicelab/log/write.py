@@ -6,7 +6,8 @@ settled when its file in `sessions/` is there: that one is moved last, after the
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SHARD_SIZE = 2_000
 SPECULATIVE = "_spec"
 _SESSION_ID = column("sessions", "session_id")
 _CHECKSUMS = "checksums.json"
+_GONE = ".gone"
 
 
 def make_folder(folder: Path) -> None:
@@ -48,7 +50,8 @@ def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRow
     Args:
         root: The log's folder.
         number: Number of the shard.
-        tag: Tells shards of one number apart that ran with different stops.
+        tag: Tells shards of one number apart that ran with different stops; begins with `name/` where it belongs into
+            the folder that `staging` has made.
         sessions: The sessions, in order.
 
     Raises:
@@ -69,12 +72,14 @@ def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table |
     Raises:
         LogError: as `stage_shard`.
     """
-    folder = root / SPECULATIVE / _staged(part, tag)
+    folder = _staged(root, part, tag)
     unfinished = folder.with_name(folder.name + ".tmp")
     try:
         disk.remove_tree(unfinished)
         # Never the log's folder itself: one that was removed meanwhile would come back with nothing but this in it.
-        disk.make(folder.parent)
+        # Nor that of a run, which is gone when the run has ended.
+        if folder.parent.name == SPECULATIVE:
+            disk.make(folder.parent)
         disk.make(unfinished)
         written = {
             table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()
@@ -105,7 +110,9 @@ def settle_shard(root: Path, number: int, tag: str) -> None:
 
 def settle_part(root: Path, part: Part, tag: str) -> None:
     """Move a staged part into place, as `settle_shard`."""
-    staged = root / SPECULATIVE / _staged(part, tag)
+    staged = _staged(root, part, tag)
+    if not (staged.is_dir() or part.file(root, "sessions").exists()):
+        raise LogError(f"{staged} isn't there: whoever ran these sessions wrote them elsewhere, or they were removed.")
     # sessions last: its presence is the mark that a part is settled. All else has to be on the disk by then.
     moves = [(staged / f"{table}.parquet", part.file(root, table)) for table in TABLES if table != "sessions"]
     moves += [(staged / _CHECKSUMS, part.checksums(root)), (staged / "sessions.parquet", part.file(root, "sessions"))]
@@ -143,10 +150,53 @@ def drop_speculative(root: Path, tag: str | None = None) -> None:
         tag: Only what was staged with it; None for all, the claims of consoles too.
     """
     folder = root / SPECULATIVE
+    for run in folder.glob("run-*") if tag is None else ():
+        _end_staging(run)
     for path in [folder] if tag is None else folder.glob(f"*-{tag}*"):
         disk.remove_tree(path)
     with contextlib.suppress(OSError):
         disk.remove_folder(folder)  # if nothing else is staged
+
+
+@contextlib.contextmanager
+def staging(root: Path) -> Iterator[str]:
+    """Have a folder for what a run stages, and yield its name.
+
+    It ends at one stroke, with all that is in it. A worker that comes late, having been cut off or stopped meanwhile, finds
+    no place any more, and leaves nothing behind.
+
+    Args:
+        root: The log's folder.
+
+    Raises:
+        LogError: it can't be made.
+    """
+    name = f"run-{secrets.token_hex(8)}"
+    folder = root / SPECULATIVE / name
+    try:
+        disk.make(folder.parent)
+        disk.make(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield name
+    finally:
+        _end_staging(folder)
+        with contextlib.suppress(OSError):
+            disk.remove_folder(folder.parent)
+
+
+def is_staging(root: Path, name: str) -> bool:
+    """Return whether the folder is there that `staging` has made."""
+    return (root / SPECULATIVE / name).is_dir()
+
+
+def _end_staging(folder: Path) -> None:
+    gone = folder if folder.suffix == _GONE else folder.with_name(folder.name + _GONE)
+    with contextlib.suppress(OSError):
+        if gone != folder:
+            disk.rename(folder, gone)
+    disk.remove_tree(gone)
 
 
 def settled_shards(root: Path) -> list[int]:
@@ -178,8 +228,9 @@ def write_table(groups: pa.Table | Iterable[pa.Table], path: Path, table: str) -
     return Checksum(n_rows, file.n_bytes, file.sha256)
 
 
-def _staged(part: Part, tag: str) -> str:
-    return f"{part.name.removeprefix('part-')}-{tag}"
+def _staged(root: Path, part: Part, tag: str) -> Path:
+    run, _, own = tag.rpartition("/")
+    return root / SPECULATIVE / run / f"{part.name.removeprefix('part-')}-{own}"
 
 
 # --- rows to arrays --------------------------------------------------------------------------------------------------

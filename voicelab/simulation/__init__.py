@@ -6,7 +6,8 @@ door is `vl.simulate`.
 - `simulating`: `vl.simulate` from its arguments to the log; open it first.
 - `simulation_run`: what makes a run this run: `fingerprint`, shards, manifest; `log_folder`: what lies there already.
 - `driver`: the waves: shards run ahead, each is settled when every test before it is decided; `stops` decides them.
-- `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets there; `lifeline`
-  ends it with its driver.
+- `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets
+  there; `lifeline` ends it with its driver.
+- `executors`: somebody else's processes, such as a cluster of Dask; `same_versions`: what is the same in all of them.
 - `progress` and `progress_card`: the line, and in a notebook the card below it, while it runs.
 """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicelab.base.errors import LogError, SimulationError
 from voicelab.log.parts import Part
 from voicelab.log.write import settle_shard
 from voicelab.runs.options import Rows
@@ -28,12 +29,14 @@ class Plan:
         sessions: Sessions in all.
         shard_size: Sessions a shard.
         parameters: One dict a session, where they come from a table.
+        staging: Where the run's shards are staged, of `log.write.staging`.
     """
 
     root: Path
     sessions: int
     shard_size: int
     parameters: Rows | None = None
+    staging: str = ""
 
     @property
     def n_shards(self) -> int:
@@ -46,7 +49,8 @@ class Plan:
         stop = min(first + self.shard_size, self.sessions)
         tag = "-".join(str(at) for at in sorted(stops.values())) or "all"
         own = None if self.parameters is None else self.parameters[first:stop]
-        return ShardTask(self.root, number, tag, first, stop, dict(stops), own)
+        # A worker may stand in another folder than this process, and a handler may go to yet another.
+        return ShardTask(self.root.absolute(), number, tag, first, stop, dict(stops), own, self.staging)
 
 
 class Driver:
@@ -57,7 +61,7 @@ class Driver:
         pool: Where shards run.
         watch: Decides the tests.
         progress: The progress line.
-        ahead: Shards that may be under way or wait for the scan.
+        ahead: Returns how many shards may be under way or wait for the scan, which may change as workers come and go.
         check: Raises if the log's folder is no longer this run's; called before each shard is settled.
         on_settled: Called with the report of each settled shard.
     """
@@ -68,7 +72,7 @@ class Driver:
         pool: Pool,
         watch: Watch,
         progress: Progress,
-        ahead: int,
+        ahead: Callable[[], int],
         check: Callable[[], None],
         on_settled: Callable[[ShardReport], None],
     ) -> None:
@@ -90,14 +94,17 @@ class Driver:
         """
         try:
             self._run({part.first: part for part in kept}, facts)
-        except BaseException:
+        except BaseException as error:
             self._pool.cancel()
+            if isinstance(error, SimulationError | LogError):
+                self._check()  # what a worker says of a folder that isn't there any more is no more than a sign of that
             raise
 
     def _run(self, kept: Mapping[int, Part], facts: Callable[[Part], ShardReport]) -> None:
         scan = upcoming = 0
         while scan < self._plan.n_shards:
-            while upcoming < self._plan.n_shards and upcoming - scan < self._ahead:
+            ahead = self._ahead()
+            while upcoming < self._plan.n_shards and upcoming - scan < ahead:
                 if upcoming in kept:
                     upcoming = kept[upcoming].last
                 else:
@@ -127,7 +134,7 @@ class Driver:
             self._submit(number)
             return False
         self._check()
-        settle_shard(self._plan.root, number, task.tag)
+        settle_shard(self._plan.root, number, report.staged)
         self._on_settled(report)
         self._progress.settled(task.stop - task.first, report.findings.n_errors, self._watch.standings())
         return True

@@ -5,34 +5,27 @@ says. They are suspects, and run again one at a time, with nothing else under wa
 then is charged with it.
 """
 
+import contextlib
 import os
 import pickle
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Protocol
+from typing import Any
 
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import lifeline
-from voicelab.simulation.worker import ShardReport, ShardTask, run_shard
+from voicelab.simulation.executors import Executor, LostExecutorError, Remote, is_called_off, is_lost
+from voicelab.simulation.worker import ShardReport, ShardTask, run_shard, shard_packed
 
 _MOST_DEATHS = 3
 """Workers that a shard may lose while it runs alone, and refusals in a row of an executor that has nothing to do."""
+_MOST_CALLED_OFF = 20
+"""Times that one shard may be called off by the user's executor."""
+_LOOK_S = 5.0
+"""How long to wait for a shard before looking whether the executor is still there."""
 _HASH_SEED = {"PYTHONHASHSEED": "0"}
 """Fixed: the order of sets would else differ between processes."""
-
-
-class Executor(Protocol):
-    """Anything that runs a function of bytes elsewhere, e.g. `dask.distributed.Client(...).get_executor()`."""
-
-    def submit(self, fn: Callable[[bytes], bytes], argument: bytes, /) -> Future[bytes]:
-        """Run the function elsewhere."""
-
-
-def default_workers() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
@@ -40,25 +33,31 @@ class Pool:
 
     Args:
         packed_job: The job, packed once for all shards.
-        executor: An executor of the user's; None for child processes of our own.
+        remote: An executor of the user's; None for child processes of our own.
         workers: Child processes.
     """
 
-    def __init__(self, packed_job: bytes, executor: Executor | None, workers: int) -> None:
+    def __init__(self, packed_job: bytes, remote: Remote | None, workers: int) -> None:
         # A run of its own, also of the same job: what a handler keeps in its module must not come from the run before.
         self._run = secrets.token_hex(8)
         self._packed_job = packed_job
-        self._own = executor is None
+        self._own = remote is None
+        self._remote = remote
         # Somebody else's processes may be on another machine, where these would be wrong, or nobody's business.
         self._environ = {**os.environ, **_HASH_SEED} if self._own else None
         self._workers = workers
-        self._executor: Any = executor
+        self._executor: Any = remote
         self._running: dict[Future[bytes], ShardTask] = {}
         self._waiting: deque[ShardTask] = deque()
         self._suspects: list[ShardTask] = []
         self._alone: ShardTask | None = None
         self._deaths: Counter[int] = Counter()
+        self._called_off: Counter[int] = Counter()
         self._refusals = 0
+
+    def at_a_time(self) -> int:
+        """Return how many shards run at a time."""
+        return self._workers if self._remote is None else self._remote.at_a_time()
 
     def submit(self, task: ShardTask) -> None:
         """Take a shard to be run."""
@@ -66,13 +65,16 @@ class Pool:
         self._start()
 
     def finished(self) -> list[tuple[ShardTask, ShardReport]]:
-        """Wait for one shard or more, and return what has come back: nothing, if only workers were lost.
+        """Wait for one shard or more, and return what has come back: nothing, if only workers were lost, or for a while.
 
         Raises:
             SimulationError: a shard failed for a reason of its own, or its worker died again and again.
+            LostExecutorError: the user's executor gives nothing back any more.
         """
         self._start()
-        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        done, _ = wait(self._running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        if not done and self._remote is not None:
+            self._remote.check()
         results = []
         for future in done:
             task = self._running.pop(future)
@@ -96,7 +98,7 @@ class Pool:
 
     def _run_one(self, task: ShardTask) -> bool:
         """Start a shard; return False if the executor has broken and what is under way has to come back first."""
-        packed = pickle.dumps((self._run, self._packed_job, task, self._environ), protocol=5)
+        packed = shard_packed(self._run, self._packed_job, task, self._environ)
         while True:
             if self._executor is None:
                 self._executor = _child_processes(self._workers)
@@ -113,7 +115,7 @@ class Pool:
 
     def _refuse(self, error: Exception) -> None:
         """Take note that a worker died before a shard could be submitted: no shard is charged with that."""
-        if not _lost(error):
+        if not is_lost(error):
             raise error
         if self._own:
             self._executor = None  # a broken pool takes no more work: the next shard gets a new one
@@ -128,10 +130,13 @@ class Pool:
             ) from error
 
     def _lose(self, task: ShardTask, error: Exception) -> None:
-        if not _lost(error):
+        if not is_lost(error):
             raise error
         if self._own:
             self._executor = None
+        elif is_called_off(error):
+            self._repeat(task, error)
+            return
         if task is not self._alone:
             self._suspects = sorted([*self._suspects, task], key=lambda suspect: suspect.number)
             return
@@ -142,12 +147,23 @@ class Pool:
                 f"({error}). What was logged before stays; the handler may end its process or be short of memory."
             ) from error
 
+    def _repeat(self, task: ShardTask, error: Exception) -> None:
+        """Run a shard again that the user's executor called off: no worker died of it, so that nothing is suspected."""
+        self._called_off[task.number] += 1
+        if self._called_off[task.number] >= _MOST_CALLED_OFF:
+            raise LostExecutorError(
+                f"The executor has called {_sessions(task)} off {_MOST_CALLED_OFF} times."
+            ) from error
+        if task not in self._suspects:
+            self._waiting.appendleft(task)
+
     def cancel(self) -> None:
         """Stop what is under way, as far as it can be stopped."""
         self._waiting.clear()
         if not self._own:
             for future in self._running:
-                future.cancel()
+                with contextlib.suppress(Exception):  # whatever an executor does that is gone
+                    future.cancel()
         elif self._executor is not None and self._running:
             self._executor.shutdown(wait=False, kill_workers=True)  # it tells the futures itself
         self._running.clear()
@@ -155,14 +171,6 @@ class Pool:
 
 def _sessions(*tasks: ShardTask) -> str:
     return "sessions " + ", ".join(f"{task.first} to {task.stop - 1}" for task in tasks)
-
-
-def _lost(error: Exception) -> bool:
-    """Return whether an exception means that the worker went away, rather than that the work failed."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(
-        names & {"BrokenExecutor", "TerminatedWorkerError", "ShutdownExecutorError", "KilledWorker", "CancelledError"}
-    )
 
 
 def _child_processes(workers: int) -> Executor:

@@ -5,12 +5,13 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base import checks
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, SimulationError
 from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike
 from voicelab.handlers import HandlerLike, VariablesLike
@@ -19,7 +20,7 @@ from voicelab.log.clear import clear
 from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.parts import Part
-from voicelab.log.write import drop_speculative, make_folder, settled_shards
+from voicelab.log.write import drop_speculative, make_folder, settled_shards, staging
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
@@ -27,8 +28,9 @@ from voicelab.runs.options import ParametersLike, SessionOptions
 from voicelab.runtime.patching import replaced_by_mock
 from voicelab.simulation import lifeline
 from voicelab.simulation.driver import Driver, Plan
+from voicelab.simulation.executors import Executor, LostExecutorError, Remote, accepted, default_workers
 from voicelab.simulation.log_folder import existing_log, is_replaced, kept_facts, log_folder, open_folder, whole_parts
-from voicelab.simulation.pool import Executor, Pool, default_workers
+from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
 from voicelab.simulation.stops import Watch, settled_facts
@@ -39,6 +41,8 @@ from voicelab.world.world import MISNAMED, World
 
 if TYPE_CHECKING:
     import tempfile
+
+    from distributed import Client
 
     from voicelab.log.read import Log
     from voicelab.speech import PhoneLine
@@ -60,7 +64,7 @@ def simulate(
     world: World | None = None,
     stopping: bool = True,
     audio: "PhoneLine | None" = None,
-    executor: Executor | None = None,
+    executor: "Executor | Client | None" = None,
     workers: int | None = None,
     progress: bool = True,
     resume: bool = False,
@@ -96,9 +100,10 @@ def simulate(
         stopping: Honour the tests' own stop rules, as if each were decided after every session in order.
         audio: A line, `vl.PhoneLine(...)`: callers really speak over it, are cut into turns and recognised, and what
             was recognised reaches the handler. None for callers in text.
-        executor: Where shards run: anything with `submit(function, bytes)`, e.g. a Dask executor. None for child
-            processes.
-        workers: Child processes; None for one a processor.
+        executor: Where shards run: a client of Dask, or anything else whose `submit(function, bytes)` returns a
+            `concurrent.futures.Future`; see docs/cluster.md. None for child processes.
+        workers: Child processes; None for one a processor. Of an executor: the shards that it runs at a time, if it
+            doesn't tell itself.
         progress: Show the progress line.
         resume: Go on with an unfinished log, or start a new one. What is there is compared with its checksums, and run
             again where it is damaged, also in a finished log.
@@ -122,14 +127,15 @@ def simulate(
         InputError: an argument is not allowed.
         ShippingError: something can't be sent to a worker process.
         LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
+        SimulationError: the run can't go on; what was logged stays, and `resume=True` goes on from there.
     """
     checks.whole("sessions", sessions)
     switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite}
     for name, value in switches.items():
         checks.switch(name, value)
-    if executor is not None and not hasattr(executor, "submit"):
-        raise InputError(f"executor is {executor!r}, must have a method submit(function, bytes), or be None.")
-    n_workers = default_workers() if workers is None else checks.whole("workers", workers)
+    if workers is not None:
+        checks.whole("workers", workers)
+    remote = None if executor is None else accepted(executor, workers)
     if variants == "each":
         raise InputError("variants='each' is for vl.run; give {test: variant} here, or leave it out to draw variants.")
     options = SessionOptions.checked(
@@ -161,7 +167,7 @@ def simulate(
     finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
     if finished is None:
         packed = run.packed()
-        n_workers = min(n_workers, run.plan(folder).n_shards)
+        n_workers = min(workers or default_workers(), run.plan(folder).n_shards)
         make_folder(folder)
         what = f"vl.simulate of {options.handler.name!r}, {sessions:,} sessions"
         with locks.hold(folder, what, locks.ENDING_S) as lock:
@@ -170,7 +176,7 @@ def simulate(
             if finished is None:
                 if is_replaced(folder, run, resume=resume, overwrite=overwrite):
                     clear(folder)
-                _simulate(run, folder, lock, packed, executor, n_workers, progress=progress)
+                _simulate(run, folder, lock, packed, remote, n_workers, progress=progress)
                 finished = open_folder(folder)
                 _tell_of(finished)
     options.handler.tell_notes()
@@ -184,7 +190,7 @@ def _simulate(
     folder: Path,
     lock: Lock,
     packed: bytes,
-    executor: Executor | None,
+    remote: Remote | None,
     workers: int,
     *,
     progress: bool,
@@ -194,7 +200,8 @@ def _simulate(
         check_run(folder, run.job.run_id)
 
     plan = run.plan(folder)
-    manifest = run.manifest(workers) | kept_facts(folder)
+    pool = Pool(packed, remote, workers)
+    manifest = run.manifest(pool.at_a_time()) | kept_facts(folder)
     write_manifest(folder, manifest)
     # Not before the manifest calls the log unfinished: where this ends in the middle, resume=True goes on again.
     kept = whole_parts(folder, sys.stderr.write)
@@ -203,8 +210,7 @@ def _simulate(
     totals = _Totals(run.options)
     done = _n_sessions(folder, plan)
     started = time.perf_counter()
-    pool = Pool(packed, executor, workers)
-    with Progress(plan.sessions, done, shown=progress) as line:
+    with staging(folder) as name, Progress(plan.sessions, done, shown=progress) as line:
 
         def count(report: ShardReport) -> None:
             totals.add(report)
@@ -215,15 +221,14 @@ def _simulate(
             return settled_facts(folder, part)
 
         try:
+            staged = replace(plan, staging=name)
             with lifeline.terminating():
-                Driver(plan, pool, watch, line, ahead=2 * workers + 2, check=check, on_settled=count).run(kept, facts)
+                Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, check, count).run(kept, facts)
         except (KeyboardInterrupt, lifeline.Terminated):
-            logged = _n_sessions(folder, plan)
-            sys.stderr.write(
-                f"\nStopped: {logged:,} of {plan.sessions:,} sessions are logged in {folder}. "
-                "The same call with resume=True goes on from there.\n"
-            )
+            sys.stderr.write(f"\nStopped: {_kept(folder, plan)}\n")
             raise
+        except LostExecutorError as error:
+            raise SimulationError(f"{error} {_kept(folder, plan)}") from error
     check()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
@@ -238,6 +243,14 @@ def _tell_of(log: "Log") -> None:
     # What `truth` misspells was warned of after the first shard.
     remarks = [remark for remark in log.manifest["remarks"] if not remark.startswith(MISNAMED)]
     tell([*([failures.sentence] if serious else []), *remarks])  # type: ignore[union-attr]
+
+
+def _kept(folder: Path, plan: Plan) -> str:
+    """Return what there is to say of a run that has ended early."""
+    return (
+        f"{_n_sessions(folder, plan):,} of {plan.sessions:,} sessions are logged in {folder}. The same call with "
+        "resume=True goes on from there."
+    )
 
 
 def _n_sessions(folder: Path, plan: Plan) -> int:

@@ -5,29 +5,33 @@ statsmodels is imported here.
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import pickle
+import secrets
 import signal
 import sys
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from voicelab.base.errors import SimulationError
 from voicelab.base.records import PortabilityNote, SessionRows, column
-from voicelab.log.write import stage_shard
+from voicelab.log.write import is_staging, stage_shard
 from voicelab.runs.findings import Findings
-from voicelab.runs.jobs import Job
+from voicelab.runs.jobs import Job, hosting
 from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.driving import end_leftovers, in_own_context
-from voicelab.runtime.patching import patched
 from voicelab.simulation.pickling import unpack
+from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
 
 _STATUS, _INDEX = column("sessions", "status"), column("sessions", "session_index")
 
@@ -44,6 +48,7 @@ class ShardTask:
         stop: Index after its last session.
         stops: Tests that have stopped: `{test: index of the session after which}`.
         parameters: One dict a session, where they come from a table.
+        staging: Where the run's shards are staged, of `log.write.staging`.
     """
 
     root: Path
@@ -53,6 +58,7 @@ class ShardTask:
     stop: int
     stops: Mapping[str, int]
     parameters: Rows | None = None
+    staging: str = ""
 
 
 @dataclass
@@ -68,6 +74,7 @@ class ShardReport:
         crashed: Indexes of sessions with status error.
         notes: Portability notes that are new in this process.
         hash_seed: The process's PYTHONHASHSEED.
+        staged: The tag under which it is staged.
     """
 
     number: int
@@ -78,12 +85,16 @@ class ShardReport:
     crashed: list[int] = field(default_factory=list)
     notes: list[PortabilityNote] = field(default_factory=list)
     hash_seed: str | None = None
+    staged: str = ""
 
 
 # The job of the run that this process works for: it is the same for all its shards.
 _jobs: dict[str, Job] = {}
 # The environment variables that the driver had in the last run.
 _drivers: dict[str, str] = {}
+# Held by the shard that runs in this process. A worker of several threads gets no more done for them, since Python runs one
+# at a time; taking turns, each shard has the process to itself, with all that a handler keeps in its modules.
+_turn = threading.Lock()
 
 
 def prepare_process() -> None:
@@ -113,31 +124,100 @@ class _WithoutPandas:
 _without_pandas: Any = _WithoutPandas()
 
 
-def run_shard(packed: bytes) -> bytes:
-    """Run and stage one shard.
+def shard_packed(run: str, packed_job: bytes, task: ShardTask, environ: Mapping[str, str] | None) -> bytes:
+    """Return what `run_shard` takes.
 
     Args:
-        packed: Pickled: the name of the run, the packed job, a `ShardTask`, and the driver's environment variables if
-            this process is one of its own (else None).
+        run: Name of the run.
+        packed_job: The job, as `pickling.pack` returns it.
+        task: The shard.
+        environ: The driver's environment variables if the process is one of its own, else None.
+    """
+    body = pickle.dumps((run, packed_job, task, environ), protocol=5)
+    # The versions outside: another version of this package, or of Python, might read nothing else.
+    return pickle.dumps((dict(versions_here()), process_here(), body), protocol=5)
+
+
+def run_shard(packed: bytes) -> bytes:
+    """Run and stage one shard, when no other runs in this process.
+
+    Args:
+        packed: Of `shard_packed`.
 
     Returns:
         A pickled `ShardReport`.
+
+    Raises:
+        SimulationError: this process has other versions than the driver, or doesn't see the log's folder.
     """
-    run, packed_job, task, environ = pickle.loads(packed)  # noqa: S301 - it comes from the driver
-    job = _jobs.get(run)
-    if job is None:
-        _jobs.clear()
-        if environ is not None:
-            _follow(environ)
-        with sdk.hosted():  # what is bound while it loads must be the session's own
-            job = _jobs[run] = unpack(packed_job)
-        gc.collect()
+    versions, driver, body = pickle.loads(packed)  # noqa: S301 - it comes from the driver
+    refuse_others(versions)
+    run, packed_job, task, environ = pickle.loads(body)  # noqa: S301 - as above
+    with _turn:
+        _check_folder(task)
+        with contextlib.nullcontext() if environ is not None else _as_a_guest():
+            job = _jobs.get(run) or _loaded(run, packed_job, environ, freeze=driver != process_here())
+            return pickle.dumps(_report_of(job, task), protocol=5)
+
+
+def _check_folder(task: ShardTask) -> None:
+    """Make sure that the log's folder is there, with the place that the run has made in it for what is staged.
+
+    Where it is missing the run has ended meanwhile, or is on a machine with another disk: better said before than after the
+    shard has run.
+    """
+    if task.staging and not is_staging(task.root, task.staging):
+        raise SimulationError(
+            f"A worker ({process_here()}) doesn't find the folder of the log, {task.root}, or not the one that this run "
+            "writes: it has to be on a disk that all machines share, at the same path on each. Give it as log=."
+        )
+
+
+@contextlib.contextmanager
+def _as_a_guest() -> Iterator[None]:
+    """Have the process as a worker of our own has it, and leave it as it was: it is somebody else's."""
+    before = gc.get_threshold()
+    collect_seldom()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _loaded(run: str, packed_job: bytes, environ: Mapping[str, str] | None, *, freeze: bool) -> Job:
+    """Load the job of a run, in the place of that of the run before.
+
+    Args:
+        run: Name of the run.
+        packed_job: Its job.
+        environ: As of `shard_packed`.
+        freeze: Whether the collector leaves alone from now on what there is; not where a user goes on working in the
+            process and drops things of his.
+    """
+    _jobs.clear()
+    if environ is not None:
+        _follow(environ)
+    with sdk.hosted():  # what is bound while it loads must be the session's own
+        job: Job = unpack(packed_job)
+    _jobs[run] = job
+    gc.unfreeze()  # the job of the run before is garbage by now
+    gc.collect()
+    if freeze:
         gc.freeze()
+    return job
+
+
+def _report_of(job: Job, task: ShardTask) -> ShardReport:
+    """Run and stage a shard, and return what the driver needs to know of it."""
+    # The same shard may run twice at once: an executor gives it to another worker when one doesn't answer, and that one
+    # wakes up again. Each has a place of its own, and the driver takes the one that it is told of.
+    tag = f"{task.tag}-{secrets.token_hex(4)}"
     report = ShardReport(task.number, hash_seed=os.environ.get("PYTHONHASHSEED"))
+    report.staged = f"{task.staging}/{tag}" if task.staging else tag
     sessions = run_sessions(job, task, report.notes)
-    stage_shard(task.root, task.number, task.tag, sessions)
+    stage_shard(task.root, task.number, report.staged, sessions)
     _summarise(sessions, report)
-    return pickle.dumps(report, protocol=5)
+    return report
 
 
 def _follow(environ: Mapping[str, str]) -> None:
@@ -175,7 +255,7 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
         return rows
 
     options = job.options
-    with sdk.hosted(), patched(options.patches, options.handler.function):
+    with hosting(options):
         loop = VirtualLoop()
         try:
             return loop.run_until_complete(main())

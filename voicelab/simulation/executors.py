@@ -1,0 +1,211 @@
+"""An executor of the user's, as a run sees it: how much it takes at a time, whether it is still there, what its errors mean.
+
+Anything with `submit` will do that returns futures of `concurrent.futures`. Dask is known by name: its client is taken as it
+is, it tells how many workers there are, and a scheduler that is lost for good is noticed also where no future says so.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from typing import Any, Protocol
+
+from voicelab.base.errors import InputError, SimulationError
+from voicelab.base.masking import shown
+
+_COUNT_S = 5.0
+"""How long the number of a cluster's workers is kept before it is asked for again."""
+_ANSWER_S = 10.0
+"""How long a scheduler may take to tell it."""
+_NOBODY_S = 60.0
+"""After how long without any worker that is said."""
+_OVER = "cannot schedule new futures after"  # what executors of concurrent.futures say that were shut down
+
+
+class Executor(Protocol):
+    """Anything that runs a function of bytes elsewhere, e.g. `dask.distributed.Client(...)`."""
+
+    def submit(self, fn: Callable[[bytes], bytes], argument: bytes, /) -> Future[bytes]:
+        """Run the function elsewhere."""
+
+
+class LostExecutorError(SimulationError):
+    """An executor takes no more work and gives nothing back: the run can go on with another one only."""
+
+
+class Remote:
+    """An executor of the user's.
+
+    Args:
+        executor: Has `submit`.
+        workers: Shards that it runs at a time; None if it tells itself.
+    """
+
+    def __init__(self, executor: Executor, workers: int | None) -> None:
+        self._executor = executor
+        self._workers = workers
+
+    def submit(self, fn: Callable[[bytes], bytes], argument: bytes) -> Future[bytes]:
+        """Run a function of bytes elsewhere.
+
+        Raises:
+            LostExecutorError: it takes no more work.
+            InputError: what it returns is no future.
+            Exception: whatever else it raises.
+        """
+        try:
+            future = self._submit(fn, argument)
+        except RuntimeError as error:
+            if isinstance(error, BrokenExecutor) or _OVER not in str(error):
+                raise
+            raise LostExecutorError(f"The executor takes no more work ({error}).") from error
+        if not isinstance(future, Future):
+            raise InputError(
+                f"executor.submit returned {_kind(future)}, must return a concurrent.futures.Future, as the executors of "
+                "concurrent.futures, loky and mpi4py.futures and Dask's client.get_executor() do."
+            )
+        return future
+
+    def _submit(self, fn: Callable[[bytes], bytes], argument: bytes) -> Future[bytes]:
+        return self._executor.submit(fn, argument)
+
+    def at_a_time(self) -> int:
+        """Return how many shards it runs at a time, as far as that is known."""
+        if self._workers is not None:
+            return self._workers
+        found = getattr(self._executor, "_max_workers", None)  # loky and all of concurrent.futures have it
+        return found if isinstance(found, int) and found > 0 else default_workers()
+
+    def check(self) -> None:
+        """Make sure that what is under way can still come back; called every few seconds in which nothing does.
+
+        Raises:
+            LostExecutorError: it can't.
+        """
+
+
+class _Dask(Remote):
+    """A cluster of Dask.
+
+    Args:
+        executor: Of `client.get_executor()`.
+        client: The client.
+        workers: As of `Remote`.
+    """
+
+    def __init__(self, executor: Any, client: Any, workers: int | None) -> None:
+        super().__init__(executor, workers)
+        self._cluster: Any = executor
+        self._client = client
+        self._counted = 0
+        self._counted_at = float("-inf")
+        self._seen_at = time.monotonic()
+        self._told = False
+
+    def _submit(self, fn: Callable[[bytes], bytes], argument: bytes) -> Future[bytes]:
+        self.check()
+        try:
+            # Not pure: Dask would answer a shard that is run again with what became of it the first time.
+            future: Future[bytes] = self._cluster.submit(fn, argument, pure=False)
+        except Exception:
+            self.check()
+            raise
+        return future
+
+    def at_a_time(self) -> int:
+        """Return how many worker processes there are: shards of one process take turns, however many threads it has."""
+        return self._workers if self._workers is not None else max(self._n_workers(), 1)
+
+    def _n_workers(self) -> int:
+        now = time.monotonic()
+        if now - self._counted_at >= _COUNT_S:
+            self._counted_at = now
+            # A scheduler that is busy or being looked for tells nothing: the last number will do.
+            with contextlib.suppress(Exception):
+                self._counted = len(self._client.nthreads(callback_timeout=_ANSWER_S))
+        return self._counted
+
+    def check(self) -> None:
+        """Make sure that the scheduler isn't lost for good, and say it where there is no worker for long."""
+        if self._client.status in {"closing", "closed"}:
+            raise LostExecutorError(
+                "The connection to Dask's scheduler is lost: it was closed, or didn't come back within Dask's "
+                "distributed.comm.timeouts.connect."
+            )
+        now = time.monotonic()
+        if self._client.status != "running" or self._n_workers():
+            self._seen_at, self._told = now, False
+        elif now - self._seen_at >= _NOBODY_S and not self._told:
+            self._told = True
+            sys.stderr.write("\nDask's cluster has no workers: the run goes on as soon as one joins.\n")
+
+
+def default_workers() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def accepted(executor: Any, workers: int | None) -> Remote:
+    """Return what a user gives as `executor`.
+
+    Args:
+        executor: As given.
+        workers: Shards that it runs at a time; None if it tells itself.
+
+    Raises:
+        InputError: it is none, or isn't open.
+    """
+    distributed: Any = sys.modules.get("distributed")  # who has a client has it loaded
+    if distributed is not None:
+        if isinstance(executor, distributed.cfexecutor.ClientExecutor):
+            return _Dask(executor, _open(executor._client), workers)
+        if isinstance(executor, distributed.Client):
+            return _Dask(_open(executor).get_executor(), executor, workers)
+        if isinstance(executor, distributed.deploy.Cluster):
+            raise InputError(
+                f"executor is {_kind(executor)}: give a client of it, executor=dask.distributed.Client(cluster)."
+            )
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise InputError(
+            f"executor is {shown(executor)}, must have a method submit(function, bytes) that returns a "
+            f"concurrent.futures.Future, or be None.{_hint(executor)}"
+        )
+    return Remote(executor, workers)
+
+
+def _open(client: Any) -> Any:
+    if client.asynchronous:
+        raise InputError("executor is an asynchronous client of Dask: give one without asynchronous=True.")
+    if client.status in {"closing", "closed"}:
+        raise InputError("executor is a client of Dask that is closed: connect another one.")
+    return client
+
+
+def _hint(executor: Any) -> str:
+    if isinstance(executor, type):
+        return f" It is a class: give an object of it, e.g. {executor.__name__}()."
+    if isinstance(executor, str):
+        return f" For a cluster of Dask: executor=dask.distributed.Client({executor!r})."
+    if isinstance(executor, int):
+        return " How many processes there are says workers=."
+    return ""
+
+
+def _kind(value: Any) -> str:
+    name = type(value).__qualname__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def is_lost(error: Exception) -> bool:
+    """Return whether an exception means that the worker went away, rather than that the work failed."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"BrokenExecutor", "TerminatedWorkerError", "ShutdownExecutorError", "KilledWorker"}) or (
+        is_called_off(error)
+    )
+
+
+def is_called_off(error: Exception) -> bool:
+    """Return whether an exception means that the work was called off, as by `client.restart()`: no worker died of it."""
+    return isinstance(error, CancelledError)
