@@ -11,8 +11,11 @@ from test_analyze import booked, declaration, session, write_log
 
 import voicelab as vl
 from voicelab.base.errors import InputError, LogError
+from voicelab.base.records import SessionRows, column
 from voicelab.log import write
-from voicelab.log.manifest import write_manifest
+from voicelab.log.checksums import sealed
+from voicelab.log.compact import compact
+from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative, settle_shard, settled_shards, stage_shard
 
 
@@ -78,7 +81,7 @@ def test_a_full_disk_is_said_and_harms_nothing(log, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.pq, "write_table", full)
+    monkeypatch.setattr(write.pq.ParquetWriter, "write_table", full)
     with pytest.raises(LogError, match="No space left on device. What is logged already is untouched"):
         stage_shard(log, 3, "all", rows(30, 10))
     assert settled_shards(log) == [0, 1, 2]
@@ -180,3 +183,43 @@ def test_late_outcomes_that_cannot_be_meant_write_nothing(log, frame, message):
     with pytest.raises(InputError, match=message):
         vl.open_log(log).add_outcomes(frame)
     assert not (log / "late").exists()
+
+
+def looked_into(opened, session_id):
+    """Return the parts that a first look for an id opens, and the session that it finds."""
+    parts = []
+
+    def read(table, part, names, part_of=opened._part):
+        parts.append(part.name)
+        return part_of(table, part, names)
+
+    opened._part = read
+    return parts, opened.session(session_id)
+
+
+def test_an_id_is_found_in_one_file_whoever_wrote_the_log(log, tmp_path):
+    assert looked_into(vl.open_log(log), "s017")[0] == ["part-000001"]
+    with pytest.raises(InputError, match="no session 's99'"):
+        looked_into(vl.open_log(log), "s99")
+    with pytest.raises(InputError, match="no session"):
+        vl.open_log(log).session("\ud800")
+    # Joined, and without the marks that a version before didn't write.
+    write_manifest(log, read_manifest(log) | {"status": "finished", "sessions": 30})
+    compact(log)
+    parts, found = looked_into(vl.open_log(log), "s017")
+    assert (parts, found.session_index) == (["part-000000-000002"], 17)
+    marked = json.loads((log / "checksums" / "part-000000-000002.json").read_text())
+    del marked["marks"], marked["sha256"]
+    (log / "checksums" / "part-000000-000002.json").write_text(json.dumps(sealed(marked)))
+    assert looked_into(vl.open_log(log), "s017")[1].session_index == 17
+
+
+def test_ids_that_share_a_mark_are_told_apart(tmp_path):
+    write_manifest(tmp_path, {"status": "running", "run_id": "r", "shard_size": 1, "source": "imported"})
+    for number, own in enumerate(["plumless", "buckeroo"]):  # known to have the same CRC-32
+        facts = list(session(number).session)
+        facts[column("sessions", "session_id")] = own
+        stage_shard(tmp_path, number, "all", [SessionRows(tuple(facts))])
+        settle_shard(tmp_path, number, "all")
+    parts, found = looked_into(vl.open_log(tmp_path), "buckeroo")
+    assert (parts, found.session_index) == (["part-000000", "part-000001"], 1)

@@ -146,7 +146,7 @@ def test_an_import_that_can_not_be_written_leaves_the_old_log(log, tmp_path, mon
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.pq, "write_table", full)
+    monkeypatch.setattr(write.pq.ParquetWriter, "write_table", full)
     with pytest.raises(LogError, match="No space left"):
         voicerun.read(export, log=log, overwrite=True, weights={"greeting": {"formal": 1, "casual": 1}})
     assert everything(log) == before

@@ -5,7 +5,8 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `schema` and `manifest` say what stands in it, `parts` which files hold which sessions.
 - `write` writes shards whole or not at all, `append` single sessions, `late` outcomes that become known after those; what
   they do to a `disk` outlasts a loss of power.
-- `checksums` say what was written; `verify` finds what isn't so any more, `checked` before it is used.
+- `checksums` say what was written, `marks` where an id is; `verify` finds what isn't so any more, `checked` before it is
+  used.
 - `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
   connection.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.

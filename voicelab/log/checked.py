@@ -1,11 +1,11 @@
 """Files are read through once before they are used: what isn't as it was written ends a query rather than making numbers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from voicelab.base.errors import LogError
 from voicelab.log import late
-from voicelab.log.checksums import Checksum, DamagedError, read_checksums
+from voicelab.log.checksums import Checksum, Checksums, DamagedError, read_checksums
 from voicelab.log.parts import Part
 from voicelab.log.verify import MISSING, file_damage
 
@@ -15,15 +15,14 @@ class Checked:
 
     Args:
         root: The log's folder.
-        parts: Its parts that are read.
+        parts: Its parts that are read, with what their files have to be; None where nobody wrote it.
         left_out: Files of late outcomes that are not read, since they are damaged.
     """
 
-    def __init__(self, root: Path, parts: Sequence[Part], left_out: Collection[Path] = ()) -> None:
+    def __init__(self, root: Path, parts: Mapping[Part, Checksums | None], left_out: Collection[Path] = ()) -> None:
         self._root = root
         self._parts = parts
         self._left_out = left_out
-        self._checksums: dict[Path, dict[str, Checksum]] = {}
         self._done: set[Path] = set()
 
     def table(self, table: str) -> None:
@@ -34,7 +33,7 @@ class Checked:
         """
         if table == "late":
             for path in self.late_parts():
-                self._file(path, late.checksums(self._root, path), "outcomes")
+                self._file(path, "outcomes", _of_late(late.checksums(self._root, path)))
         else:
             for part in self._parts:
                 self.part(part, table)
@@ -45,12 +44,12 @@ class Checked:
 
     def part(self, part: Part, table: str) -> None:
         """Make sure that one file is as it was written, as `table`."""
-        self._file(part.file(self._root, table), part.checksums(self._root), table)
+        checksums = self._parts[part]
+        self._file(part.file(self._root, table), table, None if checksums is None else checksums.tables.get(table))
 
-    def _file(self, path: Path, checksums: Path, table: str) -> None:
+    def _file(self, path: Path, table: str, own: Checksum | None) -> None:
         if path in self._done:
             return
-        own = self._own(checksums).get(table)
         # A file without a checksum shows itself when it is decoded, as far as it can.
         problem = None if own is None else file_damage(path, table, own, through=True)
         if problem == MISSING:
@@ -63,10 +62,10 @@ class Checked:
             )
         self._done.add(path)
 
-    def _own(self, path: Path) -> dict[str, Checksum]:
-        if path not in self._checksums:
-            try:
-                self._checksums[path] = read_checksums(path) or {}
-            except DamagedError:
-                raise LogError(f"{path} isn't as it was written. log.verify() names all that is damaged.") from None
-        return self._checksums[path]
+
+def _of_late(path: Path) -> Checksum | None:
+    try:
+        checksums = read_checksums(path)
+    except DamagedError:
+        raise LogError(f"{path} isn't as it was written. log.verify() names all that is damaged.") from None
+    return None if checksums is None else checksums.tables.get("outcomes")

@@ -1,9 +1,11 @@
 """Checksums: what was written, to be told from what is there.
 
-Beside each part of a log stands a file of JSON: of each table how many rows and bytes its file has, and their SHA-256. It is
-on the disk before the part counts as settled. Its own SHA-256 is in it too, as in the manifest's.
+Beside each part of a log stands a file of JSON: of each table how many rows and bytes its file has, and their SHA-256; of
+each session a mark of its id, by which it is found. It is on the disk before the part counts as settled. Its own SHA-256 is
+in it too, as in the manifest's.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from typing import Any
 KIND = "sha256"
 """What a manifest says under `checksums`, if all parts of its log have them."""
 SEAL = "sha256"
+_MARKS = "marks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,19 @@ class Checksum:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checksums:
+    """What the files of a part have to be.
+
+    Attributes:
+        tables: The checksum of each table.
+        marks: A mark of each session's id (`voicelab.log.marks`), in order of rows; None if an earlier version wrote none.
+    """
+
+    tables: Mapping[str, Checksum]
+    marks: bytes | None = None
+
+
 class DamagedError(Exception):
     """A file of checksums isn't as it was written."""
 
@@ -41,24 +57,32 @@ def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_as_sealed(facts: Mapping[str, Any]) -> bool:
-    """Return whether facts are as they were sealed, or never were."""
-    return SEAL not in facts or facts[SEAL] == _seal({name: fact for name, fact in facts.items() if name != SEAL})
+    """Return whether facts that were read are as they were sealed, or never were."""
+    return SEAL not in facts or facts[SEAL] == _digest({name: fact for name, fact in facts.items() if name != SEAL})
 
 
 def _seal(facts: Mapping[str, Any]) -> str:
     # As they are read back: dates are text by then, and tuples lists.
-    plain = json.loads(json.dumps(facts, default=str))
+    return _digest(json.loads(json.dumps(facts, default=str)))
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def checksums_json(name: str, tables: Mapping[str, Checksum]) -> bytes:
+def checksums_json(name: str, checksums: Checksums) -> bytes:
     """Return the file of checksums of a part, or of late outcomes, by its name."""
-    facts = {"part": name, "tables": {table: asdict(checksum) for table, checksum in tables.items()}}
+    facts: dict[str, Any] = {
+        "part": name,
+        "tables": {table: asdict(checksum) for table, checksum in checksums.tables.items()},
+    }
+    if checksums.marks is not None:
+        facts[_MARKS] = base64.b64encode(checksums.marks).decode()
     return (json.dumps(sealed(facts), indent=1) + "\n").encode()
 
 
-def read_checksums(path: Path) -> dict[str, Checksum] | None:
-    """Return the checksums of a part by table; None if there is no such file.
+def read_checksums(path: Path) -> Checksums | None:
+    """Return the checksums of a part; None if there is no such file.
 
     Raises:
         DamagedError: they aren't as they were written, or those of another part.
@@ -67,7 +91,8 @@ def read_checksums(path: Path) -> dict[str, Checksum] | None:
         facts = json.loads(path.read_bytes())
         if facts[SEAL] is None or not is_as_sealed(facts) or facts["part"] != path.stem:
             raise DamagedError
-        return {table: Checksum(**checksum) for table, checksum in facts["tables"].items()}
+        tables = {table: Checksum(**checksum) for table, checksum in facts["tables"].items()}
+        return Checksums(tables, base64.b64decode(facts[_MARKS]) if _MARKS in facts else None)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
 from voicelab.log import disk, lock
-from voicelab.log.checksums import KIND, Checksum, checksums_json, of_file
+from voicelab.log.checksums import KIND, Checksum, Checksums, checksums_json, of_file
 from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.marks import marks_of
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
 from voicelab.log.write import SHARD_SIZE, drop_speculative, settle_part, stage_part
@@ -72,8 +73,10 @@ def _add_checksums(root: Path) -> None:
             continue
         tables = {table: part.file(root, table) for table in TABLES}
         written = {table: Checksum(pq.read_metadata(file).num_rows, *of_file(file)) for table, file in tables.items()}
+        ids = pq.read_table(tables["sessions"], columns=["session_id"]).column(0).to_pylist()
         disk.make(path.parent)
-        disk.write_whole(path, checksums_json(part.name, written), f"_{path.name}.tmp")
+        whole = checksums_json(part.name, Checksums(written, marks_of(ids)))
+        disk.write_whole(path, whole, f"_{path.name}.tmp")
 
 
 def _sweep(root: Path) -> None:

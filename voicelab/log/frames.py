@@ -13,6 +13,7 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError, LogError, did_you_mean
 from voicelab.log import late, queries
 from voicelab.log.checked import Checked
+from voicelab.log.checksums import Checksums
 from voicelab.log.database import Database
 from voicelab.log.parts import Part
 from voicelab.log.queries import Frame
@@ -35,15 +36,16 @@ class Frames:
 
     Args:
         path: The log's folder.
-        parts: Its parts that are read.
+        parts: Its parts that are read, in order, with what their files have to be; None where nobody wrote it.
         left_out: Files of late outcomes that are not read, since they are damaged.
     """
 
-    def __init__(self, path: Path, parts: Sequence[Part], left_out: Collection[Path] = ()) -> None:
+    def __init__(self, path: Path, parts: Mapping[Part, Checksums | None], left_out: Collection[Path] = ()) -> None:
         self.path = path
-        self._parts = parts
+        self._checksums = parts
+        self._parts = list(parts)
         self._checked = Checked(path, parts, left_out)
-        self._database = Database(path, parts, self._checked)
+        self._database = Database(path, self._parts, self._checked)
 
     def sessions(
         self, *, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None

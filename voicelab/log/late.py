@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError
 from voicelab.log import disk
-from voicelab.log.checksums import checksums_json
+from voicelab.log.checksums import Checksums, checksums_json
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.parts import CHECKSUMS
 from voicelab.log.schema import SCHEMAS
@@ -116,9 +116,9 @@ def write(root: Path, number: int, table: pa.Table) -> None:
     try:
         disk.make(folder)
         disk.make(root / CHECKSUMS)
-        written = write_table(table, unfinished, "outcomes")
+        written = write_table([table], unfinished, "outcomes")
         seal = checksums(root, part)
-        disk.write_whole(seal, checksums_json(seal.stem, {"outcomes": written}), f"_{seal.name}.tmp")
+        disk.write_whole(seal, checksums_json(seal.stem, Checksums({"outcomes": written})), f"_{seal.name}.tmp")
         disk.rename(unfinished, part)
         disk.sync(folder)
     except OSError as error:

@@ -21,6 +21,7 @@ from voicelab.log.checksums import is_as_sealed
 from voicelab.log.failures import Failures, find_failures
 from voicelab.log.frames import Frames
 from voicelab.log.manifest import read_manifest
+from voicelab.log.marks import rows_with
 from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.verify import Verification
@@ -87,6 +88,7 @@ class Log(Frames):
         super().__init__(path, found.parts, {path / one.file for one in found.damage if one.part is None})
         self.manifest = manifest
         self._found = found
+        self._ids_of: dict[Part, tuple[Any, Any]] = {}
         self._rerun = rerun
         self._keep = keep
 
@@ -228,25 +230,38 @@ class Log(Frames):
 
     def _find(self, session: str | int) -> tuple[Part, int]:
         """Return a session's part, and its index."""
-        index = session if isinstance(session, int) and not isinstance(session, bool) else None
-        if index is None:
-            ids, indexes = self._ids
-            at = pc.index(ids, session).as_py() if isinstance(session, str) else -1
-            index = None if at < 0 else int(indexes[at].as_py())
-        if index is not None and index >= 0:
-            shard = index // int(self.manifest.get("shard_size", 1))
+        if isinstance(session, str):
+            found = self._with_id(session)
+            if found is not None:
+                return found
+        elif isinstance(session, int) and not isinstance(session, bool) and session >= 0:
+            shard = session // int(self.manifest.get("shard_size", 1))
             at = bisect_left(self._parts, shard, key=lambda part: part.last)
             if at < len(self._parts) and self._parts[at].first <= shard:
-                return self._parts[at], index
+                return self._parts[at], session
         raise self._no_session(session)
 
-    @cached_property
-    def _ids(self) -> tuple[Any, Any]:
-        """Ids and indexes of all sessions: 24 bytes a session, for the next ones that are looked up."""
-        self._checked.table("sessions")
-        found = [self._part("sessions", part, ["session_id", "session_index"]) for part in self._parts]
-        ids = pa.concat_tables(found or [SCHEMAS["sessions"].empty_table().select(["session_id", "session_index"])])
-        return ids.column("session_id"), ids.column("session_index")
+    def _with_id(self, session_id: str) -> tuple[Part, int] | None:
+        """Return where the session with an id is."""
+        for part, checksums in self._checksums.items():
+            # What an earlier version wrote has no marks: each of its ids is looked at.
+            if checksums is None or checksums.marks is None or rows_with(checksums.marks, session_id):
+                ids, indexes = self._ids(part)
+                at = pc.index(ids, session_id).as_py()
+                if at >= 0:
+                    return part, int(indexes[at].as_py())
+        return None
+
+    def _ids(self, part: Part) -> tuple[Any, Any]:
+        """Return ids and indexes of a part's sessions, kept for the next ones that are looked up: 24 bytes a session."""
+        if part not in self._ids_of:
+            self._checked.part(part, "sessions")
+            try:
+                read = self._part("sessions", part, ["session_id", "session_index"])
+            except (OSError, pa.ArrowException) as error:
+                raise LogError(f"{self.path} can't be read: {error}.") from None
+            self._ids_of[part] = read.column("session_id"), read.column("session_index")
+        return self._ids_of[part]
 
     def _rows(self, part: Part, index: int) -> dict[str, list[Any]]:
         """Return a session's rows by table."""
@@ -290,6 +305,8 @@ class Log(Frames):
         return f"Log({str(self.path)!r}, {self._count():,} sessions{state}{failed})"
 
     def _count(self) -> int:
+        if all(self._checksums.values()):
+            return sum(checksums.tables["sessions"].rows for checksums in self._checksums.values() if checksums)
         return int(self._query("SELECT count(*) FROM sessions").fetchall()[0][0])
 
     def _repr_html_(self) -> str:

@@ -6,7 +6,7 @@ by decoding them.
 """
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.log import late
-from voicelab.log.checksums import Checksum, DamagedError, is_as_sealed, of_file, read_checksums
+from voicelab.log.checksums import Checksum, Checksums, DamagedError, is_as_sealed, of_file, read_checksums
 from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts, shards_of
 from voicelab.log.schema import SCHEMAS
 
@@ -66,7 +66,7 @@ class Verification:
         checksums: Whether all parts of the log have checksums: `sha256`, or None where some have none.
         n_files: How many files were read.
         n_bytes: How long they are together.
-        parts: The parts of the log that are whole.
+        parts: The parts of the log that are whole, in order; with what their files have to be, None where nobody wrote it.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class Verification:
     checksums: str | None
     n_files: int = 0
     n_bytes: int = 0
-    parts: tuple[Part, ...] = field(default=(), repr=False)
+    parts: Mapping[Part, Checksums | None] = field(default_factory=dict, repr=False)
 
     @property
     def sound(self) -> bool:
@@ -181,41 +181,48 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
     if through and not is_as_sealed(manifest):
         found.append(Damage("manifest.json", "isn't as it was written: its checksum differs"))
     parts = settled_parts(root)
-    sound: list[Part] = []
-    paths: list[Path] = []
+    sound: dict[Part, Checksums | None] = {}
     for part in parts:
-        paths += [part.file(root, table) for table in SCHEMAS]
-        problems = list(_of_part(root, part, sealed=bool(all_sealed), through=through))
+        checksums, problems = _of_part(root, part, sealed=bool(all_sealed), through=through)
         found += [_damage(path, root, problem, part, manifest) for path, problem in problems]
         if not problems:
-            sound.append(part)
+            sound[part] = checksums
     found += [
         _damage(part.file(root, "sessions"), root, MISSING, part, manifest) for part in _gone(root, parts, manifest)
     ]
-    late_files = late.parts(root)
-    paths += late_files
     found += [Damage(str(path.relative_to(root)), problem) for path, problem in _of_late(root, manifest, through)]
-    there = [path for path in paths if path.exists()] if through else []
+    there = _files(root, parts) if through else []
     found.sort(key=lambda one: (one.first_session is None, one.first_session or 0))
     n_bytes = sum(path.stat().st_size for path in there)
-    return Verification(root, tuple(found), all_sealed, len(there), n_bytes, tuple(sound))
+    return Verification(root, tuple(found), all_sealed, len(there), n_bytes, sound)
 
 
-def _of_part(root: Path, part: Part, *, sealed: bool, through: bool) -> Iterable[tuple[Path, str]]:
+def _files(root: Path, parts: Iterable[Part]) -> list[Path]:
+    paths = [*(part.file(root, table) for part in parts for table in SCHEMAS), *late.parts(root)]
+    return [path for path in paths if path.exists()]
+
+
+def _of_part(
+    root: Path, part: Part, *, sealed: bool, through: bool
+) -> tuple[Checksums | None, Sequence[tuple[Path, str]]]:
+    """Return the checksums of a part, and what is wrong with its files."""
     path = part.checksums(root)
+    problems = []
     try:
         checksums = read_checksums(path)
     except DamagedError:
         checksums = None
-        yield path, "isn't as it was written, so that nothing can be compared with it"
+        problems.append((path, "isn't as it was written, so that nothing can be compared with it"))
     else:
         if checksums is None and sealed:
-            yield path, MISSING
+            problems.append((path, MISSING))
     for table in SCHEMAS:
         file = part.file(root, table)
-        problem = file_damage(file, table, (checksums or {}).get(table), through=through)
+        own = None if checksums is None else checksums.tables.get(table)
+        problem = file_damage(file, table, own, through=through)
         if problem:
-            yield file, problem
+            problems.append((file, problem))
+    return checksums, problems
 
 
 def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterable[Part]:
@@ -250,7 +257,8 @@ def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable
         # Those that an earlier version added have none; the manifest counts the others.
         if checksums is None and int(path.stem.removeprefix("part-")) < _whole(manifest, late.COUNT):
             yield seal, MISSING
-        problem = file_damage(path, "outcomes", (checksums or {}).get("outcomes"), through=through)
+        own = None if checksums is None else checksums.tables.get("outcomes")
+        problem = file_damage(path, "outcomes", own, through=through)
         if problem:
             yield path, problem
 

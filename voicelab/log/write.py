@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
 from voicelab.log import disk
-from voicelab.log.checksums import Checksum, checksums_json
+from voicelab.log.checksums import Checksum, Checksums, checksums_json
 from voicelab.log.disk import sync as _sync
+from voicelab.log.marks import marked
 from voicelab.log.parts import Part, settled_parts, shards_of
 from voicelab.log.schema import SCHEMAS, columns
 
@@ -57,17 +58,17 @@ def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRow
     Raises:
         LogError: the disk is full, or the folder can't be written.
     """
-    stage_part(root, Part(number, number), tag, {table: _arrow(table, sessions) for table in TABLES})
+    stage_part(root, Part(number, number), tag, {table: [_arrow(table, sessions)] for table in TABLES})
 
 
-def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table | Iterable[pa.Table]]) -> None:
+def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, Iterable[pa.Table]]) -> None:
     """Write the tables of a part where readers don't look, and their checksums.
 
     Args:
         root: The log's folder.
         part: The part.
         tag: As in `stage_shard`.
-        tables: Each table whole, or as the groups of rows that its file is to have.
+        tables: Each table as the groups of rows that its file is to have.
 
     Raises:
         LogError: as `stage_shard`.
@@ -81,11 +82,13 @@ def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, pa.Table |
         if folder.parent.name == SPECULATIVE:
             disk.make(folder.parent)
         disk.make(unfinished)
-        written = {
-            table: write_table(groups, unfinished / f"{table}.parquet", table) for table, groups in tables.items()
-        }
+        marks = bytearray()
+        written = {}
+        for table, groups in tables.items():
+            noted = marked(groups, marks) if table == "sessions" else groups
+            written[table] = write_table(noted, unfinished / f"{table}.parquet", table)
         with disk.NewFile(unfinished / _CHECKSUMS) as file:
-            file.write(checksums_json(part.name, written))
+            file.write(checksums_json(part.name, Checksums(written, bytes(marks))))
         disk.remove_tree(folder)
         disk.rename(unfinished, folder)
         _sync(folder.parent)
@@ -210,21 +213,17 @@ def cannot_write(path: Path, error: Exception) -> LogError:
     return LogError(f"{path} can't be written: {reason}. What is logged already is untouched.")
 
 
-def write_table(groups: pa.Table | Iterable[pa.Table], path: Path, table: str) -> Checksum:
-    """Write a table's file, and return what it has to be from now on."""
+def write_table(groups: Iterable[pa.Table], path: Path, table: str) -> Checksum:
+    """Write a table's file of groups of rows, and return what it has to be from now on."""
     categories = [name for name, kind in columns(table).items() if kind == "category"]
     # Statistics would help a reader to skip shards; they cost as much as the compression, and shards are small.
     how = {"compression": "zstd", "compression_level": 1, "use_dictionary": categories, "write_statistics": False}
     with disk.NewFile(path) as file:
-        if isinstance(groups, pa.Table):
-            n_rows = groups.num_rows
-            pq.write_table(groups, file, **how)
-        else:
-            n_rows = 0
-            with pq.ParquetWriter(file, SCHEMAS[table], **how) as writer:
-                for group in groups:
-                    writer.write_table(group, row_group_size=max(group.num_rows, 1))
-                    n_rows += group.num_rows
+        n_rows = 0
+        with pq.ParquetWriter(file, SCHEMAS[table], **how) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=max(group.num_rows, 1))
+                n_rows += group.num_rows
     return Checksum(n_rows, file.n_bytes, file.sha256)
 
 
