@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "voicelab"
 # A room imports only from rooms with a smaller number.
 ROOMS = {
     "base": 0,
-    "runtime": 1, "decision": 1, "callers": 1,
+    "runtime": 1, "decision": 1, "callers": 1, "predicates": 1,
     "handlers": 2, "speech": 2, "plots": 2,
     "session": 3, "record": 3, "world": 3,
     "log": 4,

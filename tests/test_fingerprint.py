@@ -14,6 +14,7 @@ import pytest
 import voicelab as vl
 from voicelab.base.errors import LogError
 from voicelab.handlers import load_handler
+from voicelab.predicates import Evaluator, Evaluators
 from voicelab.runs.options import SessionOptions
 from voicelab.simulation import simulation_run
 from voicelab.simulation.fingerprint import VERSION, fingerprint
@@ -40,6 +41,7 @@ OTHERS = {
     "http": vl.Http({"GET https://api.example/": 404}),
     "patches": GOLD,
     "limits": vl.Limits(cpu_s=1),
+    "evaluators": Evaluators([Evaluator("long", assertion={"turn_count": {"$gte": 3}})]),
 }
 # What doesn't count: the seed stands in a run's identity by itself.
 NO_PARTS = {"seed": 1}

@@ -19,6 +19,8 @@ Assignment = Literal["random", "forced", "default_after_stop", "unassigned"]
 Source = Literal["simulated", "spoken", "typed", "imported", "rated"]
 
 STATUSES: tuple[Status, ...] = ("completed", "hangup", "transferred", "timeout", "error")
+RUNNING = frozenset({"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"})
+"""What the platform calls sessions that have not ended; some of an import may be such."""
 
 # Column name -> storage type. "category" is text that repeats (stored as a dictionary), "json" is text that holds JSON.
 # In every table but `sessions` the writer puts `session_id` (category) in front; it is not part of the tuple.

@@ -10,6 +10,7 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
   connection.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
+- `evaluating` asks evaluators of all sessions, and keeps what they come to; `session_views` reads for it what they look at.
 - `failures` finds which sessions had errors, and the commonest of these; `pictures` says what `Log.plot` draws.
 - `info` describes a log, `compact` joins its files, `redact` writes a copy in which what a pattern finds is masked.
 """

@@ -4,6 +4,7 @@ import html
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from voicelab.base.html_page import write_page
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, verify
 from voicelab.log.checksums import is_as_sealed
+from voicelab.log.evaluating import check_names, evaluations, keep, keeps, named
 from voicelab.log.failures import Failures, find_failures
 from voicelab.log.frames import Frames
 from voicelab.log.manifest import read_manifest
@@ -25,6 +27,7 @@ from voicelab.log.marks import rows_with
 from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.verify import Verification
+from voicelab.predicates import EvaluatorLike, as_evaluators
 from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -181,9 +184,46 @@ class Log(Frames):
             LogError: somebody else writes the log, or it can't be written.
         """
         with lock.hold(self.path, "late outcomes", lock.BRIEFLY_S):
-            taken = [*self._outcomes, *late.outcome_names(late.parts(self.path))]
+            taken = [*self._outcomes, *self._late_names]
             known = self._query("SELECT session_id, session_index FROM sessions").df()
             late.add(self.path, frame, known=known, taken=taken)
+
+    def evaluate(self, evaluator: EvaluatorLike, name: str | None = None) -> "pd.DataFrame":
+        """Ask an evaluator of every session; what it comes to is an outcome from now on, by the evaluator's name.
+
+        So it can be analysed: `vl.analyze(log, outcome="no_refund")`, or `guardrails=["no_refund"]`. Sessions that its
+        precondition leaves out are left out there. Asked again, it changes nothing.
+
+        Args:
+            evaluator: The path of an evaluator, or of a folder of them, such as `templates/evaluator.yaml`; or a predicate of
+                the platform's language, such as `{"turn_count": {"$gte": 3}}`.
+            name: Name of the outcome, in place of the evaluator's own. A predicate has no name: without this one the log
+                stays as it is.
+
+        Returns:
+            One row a session: session_id, status (`complete`, `skipped`, `not run`), success (True, False, None),
+            failed_path, reason. Of several evaluators one below another, with their names in a column `evaluator`.
+
+        Raises:
+            InputError: it is no evaluator, or the log has an outcome of its name.
+            LogError: the log can't be read or written.
+        """
+        asked = named(as_evaluators(evaluator), name)
+        for one in asked:
+            for remark in one.remarks:
+                warnings.warn(remark, stacklevel=2)
+        with lock.hold(self.path, "evaluators", lock.BRIEFLY_S) if keeps(asked) else nullcontext():
+            check_names(read_manifest(self.path), asked, [*self._outcomes, *self._late_names])
+            for table in ("sessions", "events"):
+                self._checked.table(table)
+            try:
+                found = evaluations(self.path, self._parts, asked)
+            except (OSError, pa.ArrowException) as error:
+                raise LogError(f"{self.path} can't be read: {error}.") from None
+            if keeps(asked):
+                names = ("session_index", "outcome", "value")
+                keep(self.path, asked, found, pa.concat_tables([self.columns(t, names) for t in ("outcomes", "late")]))
+        return found.drop(columns="session_index")
 
     # --- display ---
 
@@ -227,6 +267,11 @@ class Log(Frames):
     def with_rerun(self, rerun: Rerun, keep: TemporaryDirectory[str] | None) -> "Log":
         """Return the log with a way to run its sessions again."""
         return Log(self.path, self.manifest, self._found, rerun, keep)
+
+    @property
+    def _late_names(self) -> list[str]:
+        """Names of the outcomes that were added afterwards."""
+        return late.outcome_names(late.parts(self.path))
 
     def _find(self, session: str | int) -> tuple[Part, int]:
         """Return a session's part, and its index."""

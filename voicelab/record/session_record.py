@@ -1,5 +1,6 @@
 """One session as a person reads it: `vl.run` returns it, `log.session(id)` opens it."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from voicelab.base.errors import InputError
 from voicelab.base.html_page import write_page
 from voicelab.base.plain_json import encode
 from voicelab.base.records import (
@@ -21,6 +23,8 @@ from voicelab.base.records import (
     SessionRows,
     event_rows,
 )
+from voicelab.predicates import Evaluation, EvaluatorLike, as_evaluators
+from voicelab.predicates.session_view import view_of_events
 from voicelab.record.caller_as_script import script_of
 from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_in_order, text_line
@@ -144,6 +148,26 @@ class SessionRecord:
             for event in self.events
             if event.name == "transcript_part"
         ]
+
+    def evaluate(self, evaluator: EvaluatorLike) -> Evaluation:
+        """Return what an evaluator comes to in this session: status, success, failed_path, reason.
+
+        Args:
+            evaluator: A predicate of the platform's language, such as `{"turn_count": {"$gte": 3}}`, or the path of an
+                evaluator.
+
+        Raises:
+            InputError: it is none, or there are several in the file.
+        """
+        asked = as_evaluators(evaluator)
+        if len(asked) > 1:
+            names = ", ".join(one.name for one in asked)
+            raise InputError(
+                f"{evaluator} holds {len(asked)} evaluators: {names}. Give one of voicerun.evaluators({str(evaluator)!r})."
+            )
+        for remark in asked[0].remarks:
+            warnings.warn(remark, stacklevel=2)
+        return asked.of(view_of_events(asked.looked, self._facts, self.events))[0]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the events as a DataFrame: seq, time_s, turn, kind, name, data (a dict), background, task_name."""

@@ -150,6 +150,7 @@ class Findings:
             *self._not_given(options),
             *self._unreceived(),
             *self._misfits(options.callers),
+            *(remark for evaluator in options.evaluators for remark in evaluator.remarks),
         ]
 
     def unreached_targets(self, options: SessionOptions) -> list[str]:

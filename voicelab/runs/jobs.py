@@ -71,6 +71,7 @@ class Job:
             run_id=self.run_id,
             source=self.source,
             limits=options.limits,
+            evaluators=options.evaluators,
         )
 
     def session(

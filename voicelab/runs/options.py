@@ -19,6 +19,7 @@ from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.base.session_limits import Limits, checked_limits
 from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
+from voicelab.predicates import Evaluators, checked_evaluators
 from voicelab.runs.drawn_rows import DrawnRows, rows_of
 from voicelab.runtime import patching, sdk
 from voicelab.world.http import HttpLike, as_http
@@ -124,6 +125,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "http": as_http,
     "patches": _checked_patches,
     "limits": checked_limits,
+    "evaluators": checked_evaluators,
 }
 """What makes an option of the argument with its name, or refuses it."""
 
@@ -150,6 +152,7 @@ class SessionOptions:
         http: Answers the handler's requests over HTTP, or records them; None where nothing does.
         patches: What stands in the place of functions that it uses, by name.
         limits: How much each session may take.
+        evaluators: What is asked of each session when it has ended.
     """
 
     handler: Handler
@@ -168,6 +171,7 @@ class SessionOptions:
     http: HttpLike | None = None
     patches: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    evaluators: Evaluators = field(default_factory=Evaluators)
 
     @classmethod
     def checked(

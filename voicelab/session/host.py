@@ -18,6 +18,7 @@ from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwrit
 from voicelab.base.seeds import Seeds
 from voicelab.base.session_limits import Limits
 from voicelab.decision.rules import StopRule, why_unmet
+from voicelab.predicates import Evaluators
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
@@ -93,6 +94,7 @@ class RunSettings:
         run_id: The run's id.
         source: `simulated`, `typed`, `spoken`, ...
         limits: How much a session may take.
+        evaluators: What is asked of each session when it has ended.
     """
 
     function: Callable[[Any, Any], Any]
@@ -108,6 +110,7 @@ class RunSettings:
     run_id: str = ""
     source: str = "simulated"
     limits: Limits = field(default_factory=Limits)
+    evaluators: Evaluators = field(default_factory=Evaluators)
 
     def __post_init__(self) -> None:
         self.masker = Masker(self.variables.values())

@@ -379,7 +379,7 @@ class Session(SessionEffects):
             data=recorder.text(context.data) if context.data else "{}",
             output_data=recorder.text(context.output_data) if context.output_data else "{}",
         )
-        return SessionRows(
+        rows = SessionRows(
             session,
             recorder.events,
             recorder.exposures,
@@ -387,6 +387,9 @@ class Session(SessionEffects):
             recorder.metrics,
             recorder.aside,
         )
+        if settings.evaluators:
+            rows.outcomes = settings.evaluators.outcomes(rows)
+        return rows
 
 
 def _perform_nothing(event: object, stream: Stream, turn: int, task: str | None = None) -> None:

@@ -133,7 +133,7 @@ def kept_facts(folder: Path) -> dict[str, Any]:
     if not settled_parts(folder):
         return {"checksums": KIND}
     manifest = read_manifest(folder)
-    return {name: manifest[name] for name in ("checksums", late.COUNT) if name in manifest}
+    return {name: manifest[name] for name in ("checksums", late.COUNT, "evaluated") if name in manifest}
 
 
 def _damaged_shards(folder: Path, manifest: Mapping[str, Any]) -> list[Part]:

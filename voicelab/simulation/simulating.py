@@ -21,6 +21,7 @@ from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.parts import Part
 from voicelab.log.write import drop_speculative, make_folder, settled_shards, staging
+from voicelab.predicates import EvaluatorsLike
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.jobs import play, warn_of_unknown_tests
@@ -79,6 +80,7 @@ def simulate(
     http: HttpLike | None = None,
     patches: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
+    evaluators: EvaluatorsLike = None,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -119,6 +121,8 @@ def simulate(
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module. In worker processes too.
         limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
+        evaluators: What is asked of each session when it has ended: paths of the platform's evaluators, or predicates by
+            name. What they come to are outcomes by the evaluators' names, which a test may be stopped by.
 
     Returns:
         The log.
@@ -157,6 +161,7 @@ def simulate(
         http=http,
         patches=patches,
         limits=limits,
+        evaluators=evaluators,
     )
     refuse_recording(
         options.http, "Record with vl.Console or vl.run(..., clock='wall'), then http=vl.Http.replay(path)."

@@ -87,6 +87,7 @@ class SimulationRun:
             "callers": self.options.callers.name,
             "world": None if world is None else repr(world),
             "audio": None if self.options.telephone is None else repr(self.options.telephone),
+            "evaluators": [evaluator.name for evaluator in self.options.evaluators if evaluator.runs],
             "workers": workers,
             "host": platform.node(),
             "python": platform.python_version(),

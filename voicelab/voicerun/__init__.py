@@ -11,6 +11,8 @@ Exports:
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
 - `report` keeps, file by file, what was not understood.
 
+Evaluators are in `voicelab.predicates`; here stands the door to those of a project.
+
 Outbound calls:
 
 - `outbound` is the door: `outbound_call` makes a preview, `start_call` sends it too.
@@ -21,7 +23,8 @@ Outbound calls:
 """
 
 from voicelab.base.errors import CallError
+from voicelab.predicates import read_evaluators as evaluators
 from voicelab.voicerun.import_exports import read
 from voicelab.voicerun.outbound import outbound_call, start_call
 
-__all__ = ["CallError", "outbound_call", "read", "start_call"]
+__all__ = ["CallError", "evaluators", "outbound_call", "read", "start_call"]

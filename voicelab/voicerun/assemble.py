@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
-from voicelab.base.records import EventRow, Label, Row, SessionRows, table_row
+from voicelab.base.records import RUNNING, EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.event_order import OrderedEvents, events_in_order
@@ -19,7 +19,6 @@ _STATUSES = {
     "success": "completed", "hangup": "hangup", "transferred": "transferred", "timeout": "timeout",
     "failed": "error", "error": "error", "crashed": "error",
 }  # fmt: skip
-_RUNNING = {"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"}
 
 
 @dataclass
@@ -74,7 +73,7 @@ def _settled(draft: Draft) -> _Session:
         draft,
         events,
         _STATUSES.get(said, said or "completed"),
-        said not in _RUNNING,
+        said not in RUNNING,
         duration_s,
         _end(draft, events, duration_s),
     )
