@@ -3,6 +3,7 @@
 import duckdb
 import pandas as pd
 import pytest
+from test_analyze import booked, declaration, session, write_log
 
 import voicelab as vl
 from voicelab.base.errors import InputError
@@ -112,3 +113,25 @@ def test_sql_reads_the_log_alone(log, tmp_path, query):
 def test_an_unknown_relation_is_refused_with_those_there_are(log):
     with pytest.raises(InputError, match="sessions, events, exposures, outcomes, metrics, late. Did you mean 'events'"):
         log.relation("event")
+
+
+def test_all_sessions_are_the_same_with_and_without_a_query(tmp_path):
+    """Unasked they come straight from the files: by another way, to the same frame."""
+    nothing, text = ("score", "float", None, None, True), ("mood", "string", None, "good", True)
+    sessions = [
+        session(0, exposures=[("t", "a", "random", declaration())], outcomes=[booked(1), nothing, text]),
+        session(1, exposures=[("t", "b", "random", declaration()), ("u", "é", "forced", declaration())]),
+        session(2, status="error", outcomes=[booked(0, written=False)]),
+        session(3, outcomes=[booked(0, written=False), ("score", "float", -2.5, None, True), ("n", "integer", 3.0, None, True)]),
+        session(4, exposures=[("t", "b", "random", declaration()), ("t", "a", "random", declaration())]),
+        session(5, outcomes=[booked(0), booked(1), ("mood", "string", None, "bad", True), text, ("score", "float", float("nan"), None, True)]),
+    ]  # fmt: skip
+    for name in ("log", "none"):
+        (tmp_path / name).mkdir()
+    log = write_log(tmp_path / "log", sessions)
+    none = write_log(tmp_path / "none", [])
+    for each in (log, none):
+        # Each way has its own type for a column in which nothing stands.
+        whole, asked = (frame.astype(object) for frame in (each.sessions(), each.sessions(where="true")))
+        pd.testing.assert_frame_equal(whole.where(whole.notna(), "none"), asked.where(asked.notna(), "none"))
+    assert log.sessions()["outcome.score"].isna().tolist() == [True, False, True, False, False, True]

@@ -8,7 +8,7 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `checksums` say what was written, `marks` where an id is; `verify` finds what isn't so any more, `checked` before it is
   used.
 - `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
-  connection.
+  connection, `whole_sessions` straight from the files.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 - `evaluating` asks evaluators of all sessions, and keeps what they come to; `session_views` reads for it what they look at.
 - `failures` finds which sessions had errors, and the commonest of these; `pictures` says what `Log.plot` draws.

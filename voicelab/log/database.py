@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from voicelab.base.errors import InputError, LogError
 from voicelab.log.checked import Checked
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import SCHEMAS, plain
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 
@@ -126,7 +125,7 @@ class Database:
         elif name == "late":
             self._connection.execute("CREATE OR REPLACE VIEW late AS SELECT * FROM outcomes WHERE false")
         else:
-            self._connection.from_arrow(_plain(SCHEMAS[name]).empty_table()).create(name)
+            self._connection.from_arrow(plain(SCHEMAS[name], SCHEMAS[name].names).empty_table()).create(name)
 
     def _confine(self) -> None:
         """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""
@@ -149,11 +148,6 @@ class Database:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Database, (self._root, self._parts, self._checked)
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with text where it has categories, as DuckDB reads them from files."""
-    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema])
 
 
 def _close_all() -> None:

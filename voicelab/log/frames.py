@@ -18,6 +18,7 @@ from voicelab.log.database import Database
 from voicelab.log.parts import Part
 from voicelab.log.queries import Frame
 from voicelab.log.schema import SCHEMAS
+from voicelab.log.whole_sessions import whole_sessions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +66,10 @@ class Frames:
         Raises:
             InputError: there is no such column, or `where` is no condition.
         """
-        frame = queries.sessions(self._tests, self._outcomes, late.outcome_names(self._checked.late_parts()))
-        return self._frame(frame, columns, where, limit)
+        tests, outcomes, added = self._tests, self._outcomes, late.outcome_names(self._checked.late_parts())
+        if columns is None and where is None and limit is None and not added:
+            return whole_sessions(self.columns, tests, outcomes)
+        return self._frame(queries.sessions(tests, outcomes, added), columns, where, limit)
 
     def events(
         self,
@@ -224,7 +227,8 @@ class Frames:
 
     def _part(self, table: str, part: Part, names: Sequence[str]) -> pa.Table:
         with pq.ParquetFile(part.file(self.path, table)) as file:
-            return file.read(columns=list(names))
+            # Threads cost as much as they read, but for a file of many shards.
+            return file.read(columns=list(names), use_threads=part.last > part.first)
 
     # --- inside ---
 
@@ -236,11 +240,12 @@ class Frames:
         index = pa.concat_tables(parts).column(0).to_numpy() if parts else np.array([])
         return bool((index[1:] > index[:-1]).all())
 
-    @property
+    # Files are those of the moment in which the log was opened: what stands in them stays.
+    @cached_property
     def _tests(self) -> list[str]:
         return [row[0] for row in self._query("SELECT DISTINCT test FROM exposures ORDER BY test").fetchall()]
 
-    @property
+    @cached_property
     def _outcomes(self) -> dict[str, str]:
         """The outcomes and the type of each: that of most of its rows."""
         rows = self._query(queries.OUTCOME_TYPES).fetchall()

@@ -1,5 +1,7 @@
 """The Parquet schemas of a session log, made from the columns that `voicelab.base.records` lists."""
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from voicelab.base.records import TABLES
@@ -27,3 +29,9 @@ def schema(table: str) -> pa.Schema:
 
 
 SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in TABLES}
+
+
+def plain(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """Return some columns of a schema, with text where it has categories."""
+    own = [schema.field(name) for name in names]
+    return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in own])
