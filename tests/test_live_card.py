@@ -9,7 +9,8 @@ import pytest
 import voicelab as vl
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import StopDecision
-from voicelab.simulation import progress_card
+from voicelab.simulation import progress, progress_card
+from voicelab.simulation.progress import Progress
 from voicelab.simulation.progress_card import LiveCard, Standing
 
 STOP = {"max_iterations": 4000, "max_confidence": 95, "target_outcome": "booked", "default": "formal"}
@@ -65,6 +66,33 @@ def test_the_line_says_who_leads_and_when_it_stopped(tmp_path, capsys):
     line = capsys.readouterr().err
     assert "0 errors" in line
     assert "greeting: stopped at session" in line
+
+
+def test_a_file_of_output_has_lines_that_say_rate_and_time_left(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Progress(1_000_000, 600_000, shown=True) as line:
+        now[0] = 20.0  # reading back is no part of the rate
+        line.read_back(3)
+        for _ in range(7):
+            now[0] += 10.0
+            line.settled(40_000, 1, [])
+    assert capsys.readouterr().err.splitlines() == [
+        "600,000 of 1,000,000 sessions are logged already: they are read back.",
+        "720,000 of 1,000,000 sessions (72%), 4,000 a second, 1 min 10 s left, 6 errors",
+        "840,000 of 1,000,000 sessions (84%), 4,000 a second, 40 s left, 9 errors",
+        "880,000 of 1,000,000 sessions (88%), 4,000 a second, 30 s left, 10 errors",
+    ]
+    with Progress(10, 0, shown=False) as line:
+        line.settled(10, 0, [])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59.6, "1 min 0 s"), (3_599, "59 min 59 s"), (90_000, "25 h 0 min")]
+)
+def test_times_are_said_in_the_units_of_people(seconds, words):
+    assert progress.in_time(seconds) == words
 
 
 def test_names_that_people_give_stay_text():

@@ -114,6 +114,7 @@ class Driver:
                 report = facts(kept[scan])
                 self._watch.replay(report)
                 self._on_settled(report)
+                self._progress.read_back(report.findings.n_errors)
                 scan = kept[scan].last + 1
                 continue
             for task, report in self._pool.finished():
