@@ -130,7 +130,7 @@ def test_a_damaged_shard_is_named_and_the_rest_stays_readable(log, damage, messa
         (lambda f: f.unlink(), "is no session log"),
         (lambda f: f.write_text("{"), "can't be read as a manifest"),
         (lambda f: f.write_text("[]"), "can't be read as a manifest"),
-        (lambda f: f.write_text(json.dumps({"schema_version": 99})), "schema version 99"),
+        (lambda f: f.write_text(json.dumps({"schema_version": 99})), "schema version is 99"),
     ],
 )
 def test_a_folder_that_is_no_log_of_ours_is_refused(log, spoil, message):

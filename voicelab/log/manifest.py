@@ -31,10 +31,16 @@ def read_manifest(root: Path) -> dict[str, Any]:
         found = manifest["schema_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LogError(f"{path} can't be read as a manifest: {type(error).__name__}: {error}.") from None
-    if found != SCHEMA_VERSION:
+    if type(found) is not int or found < 1:
         raise LogError(
-            f"{root} was written with schema version {found}; this voicelab reads version {SCHEMA_VERSION}. "
-            "Read it with the voicelab that wrote it, or simulate again."
+            f"{path} can't be read as a manifest: schema_version is {found!r}, must be a whole number from 1."
+        )
+    if found > SCHEMA_VERSION:
+        wrote = manifest.get("versions")
+        version = f" ({wrote['voicelab']})" if isinstance(wrote, dict) and "voicelab" in wrote else ""
+        raise LogError(
+            f"{root} was written by a newer voicelab{version}: its schema version is {found}, and this voicelab reads those "
+            f"up to {SCHEMA_VERSION}. Update voicelab to open it; its tables are plain Parquet meanwhile."
         )
     return dict(manifest)
 

@@ -50,8 +50,8 @@ def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: b
         return None
     manifest = read_manifest(folder)
     differing = _differing(manifest, run)
-    if differing == {"fingerprint"} and _of_another_version(manifest):
-        raise LogError(_cant_tell(folder, manifest))
+    if differing == {"fingerprint"} and (why := _of_another_version(manifest, run)):
+        raise LogError(_cant_tell(folder, manifest, why))
     if differing:
         raise LogError(
             f"{folder} holds another run ({manifest.get('sessions')} sessions of {manifest.get('handler')!r}, seed "
@@ -71,22 +71,29 @@ def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: b
 def _other_options(manifest: Mapping[str, Any], run: SimulationRun) -> str:
     """Return which options differ from this run's, for the message."""
     known = manifest.get("options") or {}
-    names = [name for name, digest in run.fingerprints.items() if known and known.get(name) != digest]
+    names = [name for name, digest in run.fingerprints.items() if name in known and known[name] != digest]
     return f"; other options: {', '.join(names)}" if names else ""
 
 
-def _of_another_version(manifest: Mapping[str, Any]) -> bool:
-    """Return whether a run's log has a fingerprint that this version computes otherwise."""
-    return "fingerprint" in manifest and manifest.get("fingerprint_version", 1) != VERSION
+def _of_another_version(manifest: Mapping[str, Any], run: SimulationRun) -> str:
+    """Return why a log's fingerprint can't be compared with this run's though the run may be the same; empty if it can."""
+    found, known = manifest.get("fingerprint_version", 1), manifest.get("options") or {}
+    if "fingerprint" not in manifest:
+        return ""
+    if found != VERSION:
+        return f"its fingerprint is of version {found}, this voicelab's of version {VERSION}"
+    names = known.keys() ^ run.fingerprints.keys()
+    if not names or _other_options(manifest, run):
+        return ""
+    return f"the options {', '.join(sorted(names))} are known to one of them alone"
 
 
-def _cant_tell(folder: Path, manifest: Mapping[str, Any]) -> str:
+def _cant_tell(folder: Path, manifest: Mapping[str, Any], why: str) -> str:
     """Return what there is to say of a log that may hold this run or another one."""
     finished = manifest.get("status") == "finished"
     return (
         f"{folder} holds {'a finished' if finished else 'an unfinished'} log ({manifest['sessions']} sessions of "
-        f"{manifest.get('handler')!r}, seed {manifest['seed']}) that another version of voicelab wrote (its fingerprint "
-        f"is of version {manifest.get('fingerprint_version', 1)}, this voicelab's of version {VERSION}): "
+        f"{manifest.get('handler')!r}, seed {manifest['seed']}) that another version of voicelab wrote ({why}): "
         + ("whether it is of this run can't be told. " if finished else "it can't be resumed by this version. ")
         + f"Read it by vl.open_log({str(folder)!r}), choose another folder, or replace it with overwrite=True."
     )
