@@ -1,5 +1,6 @@
 """Who writes a log: one at a time, named to the others, and nobody that is dead."""
 
+import errno
 import json
 import os
 import platform
@@ -172,6 +173,30 @@ def test_a_disk_that_knows_no_locks_still_tells_who_writes(log, monkeypatch):
         pass
 
 
+def test_a_run_on_a_disk_without_locks_goes_on_when_what_a_dead_one_left_is_removed(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lock.fcntl, "flock", none)
+    before_shard(monkeypatch, 2, killed)
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.Lock, "release", lambda _: None)  # nothing is released by who is killed
+        with pytest.raises(KeyboardInterrupt):
+            simulate(tmp_path / "log")
+    monkeypatch.undo()
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
+    monkeypatch.setattr(lock.fcntl, "flock", none)
+    assert len(vl.open_log(tmp_path / "log").sessions()) == 20
+    with pytest.raises(LogError, match=r"can't be seen from here: if it doesn't, remove the file .*_lock"):
+        simulate(tmp_path / "log", resume=True)
+    (tmp_path / "log" / "_lock").unlink()
+    assert len(simulate(tmp_path / "log", resume=True).sessions()) == 40
+    assert not (tmp_path / "log" / "_lock").exists()
+
+
 # --- who holds it ----------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +244,22 @@ def test_imports_late_outcomes_and_consoles_wait_for_who_writes(log, tmp_path):
 def test_readers_need_no_lock(log):
     with lock.hold(log, "mine"):
         assert len(vl.open_log(log).sessions()) == 5
+
+
+def test_a_log_is_read_where_nothing_can_be_written(log, monkeypatch):
+    def read_only(path, flags, *more, opened=os.open, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    before = sorted(log.rglob("*"))
+    opened = vl.open_log(log)
+    assert (len(opened.sessions()), opened.session("s001").session_index, opened.verify().sound) == (5, 1, True)
+    assert len(opened.sql("SELECT * FROM exposures")) == len(opened.exposures())
+    with pytest.raises(LogError, match=r"_lock can't be written: Read-only file system"):
+        opened.add_outcomes(pd.DataFrame({"session_id": ["s001"], "paid": [1.0]}))
+    assert sorted(log.rglob("*")) == before
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

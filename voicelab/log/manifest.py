@@ -67,7 +67,7 @@ def write_manifest(root: Path, manifest: dict[str, Any]) -> None:
 
     Args:
         root: The log's folder.
-        manifest: Everything but the schema version, which is added.
+        manifest: Everything; the schema version is added where it has none, as that of a new log.
 
     Raises:
         LogError: it can't be written.
