@@ -1,12 +1,14 @@
 """Nothing fails in silence: what a person is told after a run, in a line each, and again wherever its log is shown."""
 
 import functools
+import random
 import re
 
 import pytest
 from harness import IMPORTS, agent, says
 
 import voicelab as vl
+from voicelab.runs.findings import Findings, _take
 
 DESK = (
     IMPORTS
@@ -266,3 +268,45 @@ def test_one_conversation_many_times_over_is_doubted_before_its_winner_is_named(
     assert decision.sentence.startswith("There is no variation within the variants")
     assert "one session many times over" in decision.doubts[0]
     assert any(remark.startswith("World(truth=) names the test 'tt'") for remark in log.manifest["remarks"])
+
+
+def test_names_that_are_new_in_each_session_are_counted_and_never_all_kept(tmp_path, capsys):
+    """They would fill the driver's memory, the terminal and the manifest of a million sessions."""
+    handler = """
+from primfunctions.events import *
+import random
+
+async def task(context, n):
+    yield CustomEvent(f"done {n}", {})
+
+async def handler(event, context):
+    if event.name == "start":
+        n = random.getrandbits(60)
+        context.get_data(f"seen {n}")
+        context.experiment("greeting", {"a": n % 999 + 1, "b": 1})
+        context.create_task(task(context, n), name=f"task {n}")
+        yield TextToSpeechEvent(text="Hi", voice="nova")
+"""
+    log = vl.simulate(handler, ["hi"], 120, log=tmp_path / "log", workers=1, progress=False)
+    remarks = log.manifest["remarks"]
+    assert sum("which nobody gave, and got None, in 1 of 120 sessions" in remark for remark in remarks) == 3
+    assert "It asked for at least 47 keys more that nobody gave." in remarks
+    assert "So it is with at least 47 events and tasks more." in remarks
+    assert len(remarks) == 8
+    assert "47 keys more" in capsys.readouterr().err
+    found = Findings()
+    for _ in range(3):
+        part = Findings()
+        for n in range(100):
+            _take(
+                part,
+                [
+                    ("asked", f"key {random.random()}", "line"),
+                    ("stored", f"key {random.random()}"),
+                    ("unreceived", f"event {n}", "t"),
+                ],
+                0,
+            )
+        part.declarations["t"] = {f"{random.random()}" for _ in range(100)}
+        found.merge(part)
+    assert {len(found.asked), len(found.stored), len(found.unreceived), len(found.declarations["t"])} == {50}

@@ -9,7 +9,7 @@ import json
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,10 @@ MOST_OTHERWISE = 1 / 3
 _FEW_REPLIES = 3
 """Below so many replies their share says nothing."""
 _MOST_NAMED = 3
-"""Requests that one sentence names."""
+"""How many of a kind are named after a run: requests, data, events."""
 _MOST_COUNTED = 50
-"""Different requests that a part of a run counts: an address may have a number of its own in each session."""
+"""How many different ones of a kind are counted: an address, a key or a task may have a number of its own in each session, and
+a million of them are no finding, but memory."""
 _FIT = "vl.personas.fit(handler) makes callers who answer what this agent asks"
 
 _TEST, _DECLARATION = column("exposures", "test"), column("exposures", "declaration")
@@ -93,7 +94,7 @@ class Findings:
         """Take rows of exposures and of outcomes; `made_up` names outcomes that the world alone has set."""
         for row in exposures:
             declared = self.declarations.setdefault(row[_TEST], set())
-            if row[_DECLARATION] not in declared:
+            if row[_DECLARATION] not in declared and len(declared) < _MOST_COUNTED:
                 declared.add(row[_DECLARATION])
         for row in outcomes:
             if row[_OUTCOME] not in made_up:
@@ -110,15 +111,21 @@ class Findings:
             counts[0] += replies
             counts[1] += otherwise
         for test, texts in other.declarations.items():
-            self.declarations.setdefault(test, set()).update(texts)
+            declared = self.declarations.setdefault(test, set())
+            declared |= _room(declared, texts)
         for key, (sessions, where) in other.asked.items():
-            self.asked[key] = (self.asked.get(key, (0, ""))[0] + sessions, self.asked.get(key, (0, where))[1])
+            if _counts(self.asked, key):
+                self.asked[key] = (self.asked.get(key, (0, ""))[0] + sessions, self.asked.get(key, (0, where))[1])
         self.outcomes |= other.outcomes
         self.reached |= other.reached
-        self.stored |= other.stored
-        self.unreceived.update(other.unreceived)
+        self.stored |= _room(self.stored, other.stored)
+        for event, sessions in other.unreceived.items():
+            if _counts(self.unreceived, event):
+                self.unreceived[event] += sessions
         self.n_unanswered += other.n_unanswered
         for request, (sessions, index) in other.unanswered.items():
+            if not _counts(self.unanswered, request):
+                continue
             before, first = self.unanswered.get(request, (0, index))
             self.unanswered[request] = (before + sessions, min(first, index))
         self.speaks = self.speaks or other.speaks
@@ -222,14 +229,15 @@ class Findings:
                     f"The handler asked for {key!r}{where and f' ({where})'}, which nobody gave, and got None{times}. Give it by "
                     f"parameters={{{key!r}: ...}}, or a default by get_data({key!r}, ...).{did_you_mean(key, given)}"
                 )
-        return found
+        return _first(found, "It asked for {} keys more that nobody gave.")
 
     def _unreceived(self) -> list[str]:
-        return [
+        found = [
             f"The background task {task!r} yielded CustomEvent({event!r}), which nobody receives: what a task yields goes to "
             "the caller, not to the handler. Let the task itself speak, or store what the handler shall know by set_data()."
             for event, task in self.unreceived
         ]
+        return _first(found, "So it is with {} events and tasks more.")
 
     def _misfits(self, callers: Any) -> list[str]:
         replies, otherwise = (sum(counts[at] for counts in self.replies.values()) for at in (0, 1))
@@ -249,19 +257,41 @@ def _take(findings: Findings, asides: Iterable[Sequence[str]], index: int) -> li
     findings.n_unanswered += any(kind == "unanswered" for kind, *_ in asides)
     for kind, about, *more in asides:
         if kind == "asked":
-            sessions, where = findings.asked.get(about, (0, more[0]))
-            findings.asked[about] = (sessions + 1, where)
+            if _counts(findings.asked, about):
+                sessions, where = findings.asked.get(about, (0, more[0]))
+                findings.asked[about] = (sessions + 1, where)
         elif kind == "stored":
-            findings.stored.add(about)
+            if _counts(findings.stored, about):
+                findings.stored.add(about)
         elif kind == "unreceived":
-            findings.unreceived[about, more[0]] += 1
+            if _counts(findings.unreceived, (about, more[0])):
+                findings.unreceived[about, more[0]] += 1
         elif kind == "unanswered":
-            if about in findings.unanswered or len(findings.unanswered) < _MOST_COUNTED:
+            if _counts(findings.unanswered, about):
                 sessions, first = findings.unanswered.get(about, (0, index))
                 findings.unanswered[about] = (sessions + 1, first)
         elif kind == "made_up":
             made_up.append(about)
     return made_up
+
+
+def _counts(counted: Collection[Any], name: Any) -> bool:
+    """Return whether something is counted: what is known already, and the first ones of a kind."""
+    return name in counted or len(counted) < _MOST_COUNTED
+
+
+def _room(counted: set[str], more: set[str]) -> set[str]:
+    """Return what is counted besides: in order of the alphabet, the same in each process."""
+    return set(sorted(more - counted)[: max(_MOST_COUNTED - len(counted), 0)])
+
+
+def _first(sentences: list[str], more: str) -> list[str]:
+    """Return the first of some sentences, and how many are left out; there may be more than were counted."""
+    left = len(sentences) - _MOST_NAMED
+    if left <= 0:
+        return sentences
+    at_least = "at least " if len(sentences) >= _MOST_COUNTED else ""
+    return [*sentences[:_MOST_NAMED], more.format(f"{at_least}{left:,}")]
 
 
 def _fit(callers: Any) -> str:

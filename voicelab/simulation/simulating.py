@@ -186,7 +186,7 @@ def simulate(
                 _tell_of(finished)
     options.handler.tell_notes()
     if options.variants:
-        warn_of_unknown_tests(options.variants, finished.exposures()["test"].unique().tolist())
+        warn_of_unknown_tests(options.variants, finished.sql("SELECT DISTINCT test FROM exposures")["test"].tolist())
     return _with_rerun(finished, run, temporary)
 
 
