@@ -1,6 +1,6 @@
 """An evaluator: a predicate with a name, asked of sessions that have ended; and what it came to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -160,6 +160,20 @@ class Evaluators(Sequence[Evaluator]):
         """Return what each comes to in a session."""
         return [evaluator.of(session) for evaluator in self._all]
 
+    def refuse_names(self, taken: Iterable[str]) -> None:
+        """Refuse an evaluator that has the name of an outcome which the sessions write themselves.
+
+        Raises:
+            InputError: there is one.
+        """
+        names = {evaluator.name for evaluator in self._all if evaluator.runs}
+        for name in taken:
+            if name in names:
+                raise InputError(
+                    f"The evaluator {name!r} has the name of an outcome that the sessions write themselves. Give the evaluator "
+                    "another name (metadata.name)."
+                )
+
     def outcomes(self, rows: SessionRows) -> list[Row]:
         """Return the outcomes of a session that has just ended, with what the evaluators that run come to among them.
 
@@ -171,12 +185,7 @@ class Evaluators(Sequence[Evaluator]):
         """
         asked = [evaluator for evaluator in self._all if evaluator.runs]
         names = {evaluator.name for evaluator in asked}
-        for row in rows.outcomes:
-            if row[_OUTCOME] in names and row[_WRITTEN]:
-                raise InputError(
-                    f"The evaluator {row[_OUTCOME]!r} has the name of an outcome that the sessions write themselves. Give the "
-                    "evaluator another name (metadata.name)."
-                )
+        self.refuse_names(row[_OUTCOME] for row in rows.outcomes if row[_WRITTEN])
         index = rows.session[column("sessions", "session_index")]
         view = view_of_rows(self.looked, rows)
         kept = [row for row in rows.outcomes if row[_OUTCOME] not in names]

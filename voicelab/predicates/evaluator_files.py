@@ -31,8 +31,8 @@ _SPEC = (
 )
 _HELM_ALONE = re.compile(r"^\s*\{\{.*\}\}\s*$")
 _HELM_VALUE = re.compile(r"^(\s*(?:- )?[\w.$-]+:\s+)([^'\"#\s].*\{\{.*|\{\{.*)$")
-_SECRET = re.compile(r"\{\{\s*Secrets\.[^}]*\}\}")
-_RENDER = "render it, `vr render -q -o json > rendered.json`, and give that file"
+# The command wraps what it prints at the width of the terminal, also in the middle of a text.
+_RENDER = "render it, `COLUMNS=9999 vr render -q -o json > rendered.json`, and give that file"
 
 
 def as_evaluators(given: EvaluatorLike) -> Evaluators:
@@ -154,7 +154,8 @@ def _documents(text: str, path: Path) -> list[Any]:
         helm = f" It holds Helm's {{{{ … }}}}: {_RENDER}." if "{{" in text else ""
         raise InputError(f"{path}{line} is no YAML: {getattr(error, 'problem', None) or error}.{helm}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}.") from None
+        wrapped = " A text in it goes over several lines: COLUMNS=9999 keeps `vr render` from wrapping them."
+        raise InputError(f"{path} is no JSON: {error}.{wrapped if 'control character' in str(error) else ''}") from None
 
 
 def _json_documents(text: str) -> Iterator[Any]:
@@ -260,10 +261,19 @@ def _name(document: Mapping[str, Any]) -> str:
 
 def _refuse_helm(used: Mapping[str, Given], where: str, *, unsettled: bool) -> None:
     for part, value in used.items():
-        # Secrets are filled in while a session runs, and never in a name or a predicate.
-        if "{{" in _SECRET.sub("", json.dumps(value, default=str)):
+        if any("{{" in text for text in _texts(value, set())):
             raise InputError(
                 f"{where}: {part} holds Helm's {{{{ … }}}}, which the platform's command fills in: {_RENDER}."
             )
     if unsettled:
         raise InputError(f"{where} has lines that Helm decides on ({{{{ if … }}}}): {_RENDER}.")
+
+
+def _texts(value: Given, seen: set[int]) -> Iterator[str]:
+    """Yield the texts in a value; one that YAML refers to again and again, or from inside itself, is looked at once."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list) and id(value) not in seen:
+        seen.add(id(value))
+        for item in (*value, *value.values()) if isinstance(value, Mapping) else value:
+            yield from _texts(item, seen)

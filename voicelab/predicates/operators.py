@@ -45,7 +45,10 @@ def quoted_json(value: Given) -> str:
     """Return a value as a reason quotes it: as JSON, cut where it is long."""
     if value is MISSING:
         return "missing"
-    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # it contains itself, or a number beyond 64 bits
+        text = repr(value)
     if len(text) <= _LONGEST:
         return text
     if isinstance(value, list):

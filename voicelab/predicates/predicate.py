@@ -14,6 +14,7 @@ so these are two methods, of which the first makes no text.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.predicates.operators import ANY, INSTEAD, MISSING, NAMES, OPERATORS, Operator, equal, quoted_json
 
 _DEEPEST = 50
-_MOST_CONDITIONS = 10_000
+_MOST_PARTS = 10_000
 """More than anybody writes: a YAML file whose parts refer to each other again and again."""
 
 
@@ -316,15 +317,18 @@ class _Reader:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._n_conditions = 0
+        self._n_parts = 0
 
     def predicate(self, written: Mapping[Any, Any], path: str, depth: int = 0) -> Condition:
         """Return what an object asks: fields and operators, in the order in which they stand."""
-        self._n_conditions += 1
-        if depth > _DEEPEST or self._n_conditions > _MOST_CONDITIONS:
-            raise InputError(f"{self._what} has too many conditions, or too deep in each other, to be meant.")
+        self._count(depth)
         parts = tuple(self._part(key, value, path, depth) for key, value in written.items())
         return parts[0] if len(parts) == 1 else _All(parts)
+
+    def _count(self, depth: int) -> None:
+        self._n_parts += 1
+        if depth > _DEEPEST or self._n_parts > _MOST_PARTS:
+            raise InputError(f"{self._what} has too many parts, or too deep in each other, to be meant.")
 
     def _part(self, key: Given, value: Given, path: str, depth: int) -> Condition:
         if not isinstance(key, str) or not key:
@@ -362,16 +366,21 @@ class _Reader:
         return _Test(operator, operand)
 
     def _refuse_no_json(self, value: Given, path: str, depth: int = 0) -> None:
-        if depth > _DEEPEST:
-            raise InputError(f"{self._what} is nested too deeply to be meant.")
+        self._count(depth)
         if isinstance(value, Mapping | list):
             for item in value.values() if isinstance(value, Mapping) else value:
                 self._refuse_no_json(item, path, depth + 1)
-        elif not isinstance(value, str | bool | int | float | None) or value != value:  # noqa: PLR0124 - NaN alone
+        elif not (isinstance(value, str | bool | None) or _is_json_number(value)):
             raise InputError(
                 f"{self._what} has {value!r}{_below(path)}, which is no value of JSON: text, numbers, true, false, null, "
                 "lists and objects are."
             )
+
+
+def _is_json_number(value: Given) -> bool:
+    if isinstance(value, int):
+        return value.bit_length() < 64  # noqa: PLR2004 - bits of a number in JSON
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _below(path: str) -> str:

@@ -163,7 +163,7 @@ class Findings:
     def unreached_targets(self, options: SessionOptions) -> list[str]:
         """Return a sentence for each test whose target no session reached: of many sessions that is odd, of one it isn't."""
         handler = options.handler
-        own = set_outcomes(handler.sources)
+        own = {*set_outcomes(handler.sources), *(evaluator.name for evaluator in options.evaluators)}
         fit = f"{_fit(options.callers)}; vl.run(handler, [...]) shows what it takes."
         advice = "Let something answer the requests first." if self.unanswered else fit
         found = []

@@ -18,7 +18,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.base.session_limits import Limits, checked_limits
 from voicelab.callers import CallerLike, as_caller
-from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler
+from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler, set_outcomes
 from voicelab.predicates import Evaluators, checked_evaluators
 from voicelab.runs.drawn_rows import DrawnRows, rows_of
 from voicelab.runtime import patching, sdk
@@ -218,6 +218,8 @@ class SessionOptions:
             )
             for name, replacement in options.patches.items():
                 patching.refuse_misfit(patching.patch_target(name, loaded.function), replacement)
+            if options.evaluators:
+                options.evaluators.refuse_names(set_outcomes(loaded.sources))
             return options
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
