@@ -142,7 +142,7 @@ def test_an_unknown_option_gets_the_commands_own_usage_and_the_nearest(capsys):
     assert "there is no --sya hi. Did you mean '--say'" in err
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["simulate"], ["analyze"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["simulate"], ["analyze"], ["evaluate"], ["demo"]])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
         main([*command, "--help"])

@@ -14,6 +14,7 @@ from test_analyze import declaration, session, write_log
 import voicelab as vl
 from voicelab import voicerun
 from voicelab.base.errors import InputError, LogError
+from voicelab.cli import main
 from voicelab.log import session_views
 from voicelab.log.compact import compact
 from voicelab.log.manifest import write_manifest
@@ -587,3 +588,23 @@ def test_what_is_not_run_and_what_no_session_has_is_told_after_a_simulation(caps
 def test_an_evaluator_goes_to_other_processes():
     evaluator = pickle.loads(pickle.dumps(Evaluator("e", assertion=TWICE, precondition={"tags": "x"})))
     assert (evaluator.name, evaluator.assertion.written, evaluator.precondition.written) == ("e", TWICE, {"tags": "x"})
+
+
+# --- on the command line ---------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_how_many_succeed_and_what_the_others_fail_by(log, template, capsys):
+    path = template(HEAD + "  precondition: {turn_count: {$gte: 1}}\n  assertion: {turn_count: {$gte: 2}}\n")
+    assert main(["evaluate", str(log.path), str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 3 sessions succeed (66.7%), 1 skipped" in out
+    assert "1 fail by turn_count, the first of them s001: turn_count is 1, must be at least 2" in out
+    assert main(["evaluate", str(log.path), '{"turns": 3}', "--name", "x", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["success"] for row in rows] == [False] * 4
+    assert main(["evaluate", str(log.path), '{"turn_count": {"$gtt": 3}}']) == 1
+    assert "Did you mean '$gt'" in capsys.readouterr().err
+    assert main(["evaluate", str(log.path), "{"]) == 1
+    assert "The predicate is no JSON" in capsys.readouterr().err
+    assert main(["simulate", "data/agents/clinic", "--log", str(log.path) + "2", "--evaluator", "nowhere.yaml"]) == 1
+    assert "There is no evaluator 'nowhere.yaml'" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 In comes a command line; out go text and an exit code.
 
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
-  `log_commands` the group `log`.
+  `evaluate_command` has `evaluate`, `log_commands` the group `log`.
 - `arguments` is what they have in common.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.version import __version__
 from voicelab.cli.decision_commands import add_analyze
+from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.log_commands import add_log
 from voicelab.cli.platform_commands import add_call, add_import
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
@@ -27,6 +28,7 @@ EXAMPLES = """examples:
   voicelab simulate clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
+  voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
   voicelab call AGENT_ID +14155550123
 """
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(commands)
     add_simulate(commands)
     add_analyze(commands)
+    add_evaluate(commands)
     add_import(commands)
     add_call(commands)
     add_log(commands)

@@ -111,6 +111,13 @@ def add_simulate(commands: "Commands") -> None:
         help="a stock persona; may be repeated (default: cooperative)",
     )
     parser.add_argument("--script", metavar="FILE", help="a JSON array of texts that each caller goes through")
+    parser.add_argument(
+        "--evaluator",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an evaluator, asked of each session as it ends; may be repeated",
+    )
     parser.add_argument("--workers", type=int, help="child processes (default: one a processor)")
     parser.add_argument("--no-stopping", action="store_true", help="let tests run on past their own stop")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished log")
@@ -141,6 +148,7 @@ def _simulate(options: argparse.Namespace) -> None:
         resume=options.resume,
         overwrite=options.overwrite,
         progress=not options.quiet,
+        evaluators=options.evaluator,
     )
     say(f"{log!r}\n{_counts(log)}")
     _say_notes(handler.note_list, options)
