@@ -468,6 +468,18 @@ def test_a_predicate_alone_leaves_the_log_as_it_is(log):
     assert list(log.outcomes()["value"]) == [0, 0, 0, 1]
 
 
+def test_what_a_log_has_grown_by_is_added(tmp_path):
+    log = logged(tmp_path, [spoken(index) for index in range(4)], shard_size=2)
+    log.evaluate(TWICE, name="twice")
+    stage_shard(tmp_path, 2, "all", [spoken(7), spoken(8)])
+    settle_shard(tmp_path, 2, "all")
+    grown = vl.open_log(tmp_path)
+    assert len(grown.outcomes()) == 4
+    grown.evaluate(TWICE, name="twice")
+    assert list(grown.outcomes()["value"]) == [0, 0, 0, 1, 1, 0]
+    assert grown.verify().sound
+
+
 def test_an_outcome_that_is_no_evaluators_is_left_alone(log):
     log.add_outcomes(
         pd.DataFrame({"session_id": ["s000", "s001", "s002", "s003"], "bought": [False, False, False, True]})
