@@ -191,8 +191,8 @@ class Log(Frames):
     def evaluate(self, evaluator: EvaluatorLike, name: str | None = None) -> "pd.DataFrame":
         """Ask an evaluator of every session; what it comes to is an outcome from now on, by the evaluator's name.
 
-        So it can be analysed: `vl.analyze(log, outcome="polite")`, and `guardrails=["complained"]` of what must not grow. Sessions that its
-        precondition leaves out are left out there. Asked again, it changes nothing.
+        So it can be analysed: `vl.analyze(log, outcome="polite")`, and `guardrails=["complained"]` of what must not grow.
+        Sessions that its precondition leaves out are left out there. Asked again, it changes nothing.
 
         Args:
             evaluator: The path of an evaluator, or of a folder of them, such as `templates/evaluator.yaml`; or a predicate of
