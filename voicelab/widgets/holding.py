@@ -26,13 +26,33 @@ def weakly(method: Callable[P, object]) -> Callable[P, None]:
     return call
 
 
+MOST_SHOWN = 8
+"""How many widgets that were shown are kept though no variable names them."""
+# Ids of widgets that were shown, the newest last; those that were closed may still be among them.
+_shown: dict[str, None] = {}
+
+
 def hold_weakly(widget: anywidget.AnyWidget) -> None:
-    """Have ipywidgets find a widget by its id, and pass messages on to it, without keeping it."""
-    widget.comm.on_msg(weakly(widget._handle_msg))
-    ipywidgets._instances[widget.model_id] = weakref.proxy(widget)
+    """Have ipywidgets find a widget and its layout by their ids, and pass messages on to them, without keeping them."""
+    for one in (widget, widget.layout):
+        one.comm.on_msg(weakly(one._handle_msg))
+        ipywidgets._instances[one.model_id] = weakref.proxy(one)
 
 
 def hold_while_shown(widget: anywidget.AnyWidget) -> None:
-    """Keep a widget that a page shows, until it is closed: one that no variable names can be talked to all the same."""
-    if widget.comm is not None:
-        ipywidgets._instances[widget.model_id] = widget
+    """Keep a widget that a page shows, until it is closed: one that no variable names can be talked to all the same.
+
+    Nobody tells a kernel that a page has let go of a widget. So the oldest of many are kept no longer: one that a variable
+    names goes on, any other ends, and its page shows what it last held.
+    """
+    if widget.comm is None:
+        return
+    ipywidgets._instances[widget.model_id] = widget
+    _shown.pop(widget.model_id, None)
+    _shown[widget.model_id] = None
+    alive = [model_id for model_id in _shown if model_id in ipywidgets._instances]
+    for model_id in set(_shown).difference(alive[-MOST_SHOWN:]):
+        del _shown[model_id]
+        oldest = ipywidgets._instances.get(model_id)
+        if oldest is not None and type(oldest) is not weakref.ProxyType:
+            ipywidgets._instances[model_id] = weakref.proxy(oldest)
