@@ -116,6 +116,11 @@ def hiding(values: Iterable[str]) -> Iterator[None]:
         _hidden.reset(token)
 
 
+def hide_more(values: Iterable[str]) -> None:
+    """Mask more values within `hiding`, until its end."""
+    _hidden.set(_hidden.get().also(values))
+
+
 def shown(value: Given) -> str:
     """Return a wrong argument as an error quotes it: on one line, masked, and then cut to a length that can be read."""
     text = _hidden.get().text(repr(value))
@@ -123,8 +128,13 @@ def shown(value: Given) -> str:
 
 
 def without_hidden(text: str) -> str:
-    """Return a line of source as an error quotes it, masked."""
+    """Return a line of source or another error's message as an error quotes it, masked."""
     return _hidden.get().text(text)
+
+
+def is_hidden_in(text: str) -> bool:
+    """Return whether a text holds what is masked now."""
+    return without_hidden(text) != text
 
 
 def _forms(secret: str) -> list[str]:

@@ -6,12 +6,14 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab.base.masking import hiding
+from voicelab.base.masking import hide_more, hiding
 from voicelab.base.records import PortabilityNote
 from voicelab.handlers.notes import count_of, notes_html, show_notes
 from voicelab.handlers.project import Variables
 from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.runtime import environment as os_environment
+from voicelab.runtime import isolation
 from voicelab.runtime.sdk import Context, Event
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Handler:
         notes: Portability notes that are known already.
         expected: The fingerprint that the source must still have.
         told: Which notes somebody has seen, shared by handlers derived from one another.
+        read: Values of secrets that its code had read from the environment of the process that it comes from.
+        spelled_out: Names of secrets that its source spells out, if it is known already.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Handler:
         notes: Iterable[PortabilityNote] = (),
         expected: str | None = None,
         told: set[tuple[str, int, str]] | None = None,
+        read: Iterable[str] = (),
+        spelled_out: tuple[str, ...] | None = None,
     ) -> None:
         self.name = name
         self.strict = strict
@@ -60,8 +66,12 @@ class Handler:
         self._expected = expected
         self._notes = {(n.file, n.line, n.rule): n for n in notes}
         self._told = set() if told is None else told
-        with hiding(self.variables.values()):
+        self._read = dict.fromkeys(read)
+        hidden = hiding([*self.variables.values(), *self._read])
+        with hidden, os_environment.telling_to(self._has_read), isolation.output():
             self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
+        # A function's source can't be read again in a worker process.
+        self._spelled_out = self._names_in_source() if spelled_out is None else spelled_out
 
     def __call__(self, event: Event, context: Context) -> Any:
         """Answer an event."""
@@ -82,6 +92,20 @@ class Handler:
     def sources(self) -> list[SourceText]:
         """Its source as far as it can be read: of a function also the functions beside it that it calls."""
         return self._loaded.sources()
+
+    @property
+    def secrets(self) -> list[str]:
+        """What is masked: the values of its variables, and keys of the environment that its code has read or names."""
+        self._read |= dict.fromkeys(os_environment.values_now(self._spelled_out))
+        self._read |= dict.fromkeys(os_environment.values_within(self._loaded.texts()))
+        return [*self.variables.values(), *self._read]
+
+    def _has_read(self, value: str) -> None:
+        self._read[value] = None
+        hide_more([value])
+
+    def _names_in_source(self) -> tuple[str, ...]:
+        return os_environment.names_in(piece.text for piece in self.sources)
 
     @property
     def binds_numpy_random(self) -> bool:
@@ -137,6 +161,8 @@ class Handler:
             "project": self.project,
             "notes": self.note_list,
             "expected": self.fingerprint,
+            "read": self.secrets[len(self.variables) :],
+            "spelled_out": self._spelled_out,
         }
         return _revived, (self._recipe.shipped(self._loaded), options)
 

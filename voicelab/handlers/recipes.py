@@ -2,10 +2,10 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, Protocol
 
 from voicelab.base.errors import HandlerError
@@ -26,6 +26,7 @@ class Loaded:
         refresh: Brings names that come from the notebook up to date.
         from_notebook: Returns these names with their values.
         sources: Returns its source, piece by piece.
+        texts: Returns the texts in variables of the notebook that it names.
     """
 
     function: Callable[[Any, Any], Any]
@@ -34,6 +35,7 @@ class Loaded:
     refresh: Callable[[], None] = lambda: None
     from_notebook: Callable[[], dict[str, Any]] = dict
     sources: Callable[[], list[SourceText]] = list
+    texts: Callable[[], list[str]] = list
 
 
 class Recipe(Protocol):
@@ -84,6 +86,7 @@ class FunctionRecipe:
             lambda: source_hash.of_function(self.function),
             names.draws_from_numpy(modules),
             sources=lambda: _sources_of(plain),
+            texts=lambda: _texts_of(plain),
         )
 
     def shipped(self, loaded: Loaded) -> "FunctionRecipe":  # noqa: ARG002 - as the protocol has it
@@ -136,6 +139,7 @@ class TextRecipe:
             space.refresh,
             space.from_notebook,
             lambda: [SourceText(self.file, self.text)],
+            lambda: list(_texts_in(list(space.from_notebook().values()))),
         )
 
     def shipped(self, loaded: Loaded) -> "TextRecipe":
@@ -209,6 +213,30 @@ def _sources_of(plain: Any) -> list[SourceText]:
         text = "\n" * (first - 1) + textwrap.dedent("".join(lines))
         found.append(SourceText(PurePath(function.__code__.co_filename).name, text))
     return found
+
+
+def _texts_of(plain: Any) -> list[str]:
+    """Return the texts in the variables that a function names, and those that the functions beside it name."""
+    functions = source_hash.functions_of(plain) if isinstance(plain, FunctionType) else []
+    return [text for function in functions for text in _texts_in(list(source_hash.references(function).values()))]
+
+
+def _texts_in(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the texts in a value: in plain containers, and in the attributes of an object such as a service's client."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, type | ModuleType | FunctionType) or depth > _DEEPEST:
+        return
+    elif isinstance(value, list | tuple | set | frozenset | dict):
+        for item in list(value.values()) if isinstance(value, dict) else list(value)[:_MOST_ITEMS]:
+            yield from _texts_in(item, depth + 1)
+    elif isinstance(attributes := getattr(value, "__dict__", None), dict):
+        yield from _texts_in(attributes, depth + 1)
+
+
+_DEEPEST = 4
+_MOST_ITEMS = 1_000
+"""A list of data isn't gone through to its end."""
 
 
 def _note_imports_of(function: FunctionType, note: Note) -> set[str]:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from voicelab.base.errors import HandlerError, did_you_mean
+from voicelab.base.masking import is_hidden_in, without_hidden
 from voicelab.handlers import names, source
 from voicelab.handlers.notes import Note
 from voicelab.handlers.source import Place, Prepared
@@ -84,11 +85,13 @@ class Workspace:
         except HandlerError:
             raise
         except (Exception, SystemExit) as error:
-            if self._strict:
+            # What lies behind an error is shown with it, and can't be masked.
+            tells = is_hidden_in("".join(traceback.format_exception(error)))
+            if self._strict and not tells:
                 if hint := hint_of(error):
                     error.add_note(f"voicelab: {hint}.")
                 raise
-            raise HandlerError(self._explain(error, file, prepared)) from error
+            raise HandlerError(self._explain(error, file, prepared)) from None if tells else error
 
     def refresh(self) -> None:
         """Give names that come from the notebook the values that they have there now."""
@@ -255,7 +258,7 @@ class Workspace:
         elif isinstance(error, ModuleNotFoundError) and error.name and self._folder is not None:
             hint = did_you_mean(error.name, modules_in(self._folder))
         shown = f"\n    {line}" if line else ""
-        return f"{where}{number}: {error_name}{': ' if message else ''}{message}{hint}{shown}"
+        return without_hidden(f"{where}{number}: {error_name}{': ' if message else ''}{message}{hint}{shown}")
 
     def _hint_for(self, name: str, prepared: Prepared) -> str:
         if name in {"event", "context"}:

@@ -27,6 +27,7 @@ class NextSession:
     def __init__(self, options: SessionOptions) -> None:
         self._options = options
         self._handler_variables: Mapping[str, str] = options.handler.variables
+        self._handler_secrets = options.handler.secrets
         self._variables: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         # Made anew only for other secrets: what the page shows is looked at many times a second.
@@ -76,7 +77,7 @@ class NextSession:
         Args:
             handler: The handler as it is now.
         """
-        self._handler_variables = handler.variables
+        self._handler_variables, self._handler_secrets = handler.variables, handler.secrets
         if self._variables:
             handler = load_handler(handler, variables=self._variables)
         return replace(self._options, handler=handler)
@@ -87,17 +88,21 @@ class NextSession:
 
     def view(self) -> dict[str, Any]:
         """Return what the boxes show, and which variables were set here."""
-        secrets = self._secrets()
-        if secrets != self._masked:
-            self._masked, self._masker = secrets, Masker(secrets)
         return {
-            **{name: self._masker.text(text) for name, text in self._texts.items()},
+            **{name: self.masked(text) for name, text in self._texts.items()},
             "changed": sorted(self._variables),
             "problems": dict(self._problems),
         }
 
+    def masked(self, text: str) -> str:
+        """Return a text as it may be shown."""
+        secrets = self._secrets()
+        if secrets != self._masked:
+            self._masked, self._masker = secrets, Masker(secrets)
+        return self._masker.text(text)
+
     def _secrets(self) -> list[str]:
-        return [*self._handler_variables.values(), *self._variables.values()]
+        return [*self._handler_secrets, *self._variables.values()]
 
     def _apply(self, name: str, value: dict[str, Any] | None) -> None:
         # The door of `vl.run` checks it, as if it had been given there.

@@ -211,6 +211,7 @@ class Speaking:
         data = item.event.data
         self._set_times(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
         words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
+        words["text"] = self.session.recorder.masked(str(words["text"]))  # a page must not get it, even to say it
         self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})
 
     def _send_audio(self, item: _Output, audio: Audio, seconds: float, *, last: bool = True, **facts: str) -> None:

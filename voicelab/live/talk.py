@@ -415,7 +415,7 @@ class Talk:
         return page_data.no_session() if ended is None else page_data.rows_view(ended.rows, hidden=self.hidden)
 
     def _show_message(self, level: str, text: str) -> None:
-        self._message = {"level": level, "text": text}
+        self._message = {"level": level, "text": self._next.masked(text)}
         self._updates.send_now("message", self._message)
 
     def _send(self, message: dict[str, Any], buffer: bytes | None = None) -> None:

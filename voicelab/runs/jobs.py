@@ -62,6 +62,7 @@ class Job:
             add_note=add_note,
             strict=handler.strict,
             variables=handler.variables,
+            secrets=handler.secrets,
             environment=handler.environment,
             configuration=options.configuration,
             input_data=options.input_data,

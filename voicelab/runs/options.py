@@ -206,7 +206,7 @@ class SessionOptions:
             HandlerError: the handler can't be loaded.
         """
         loaded = with_variables(handler, variables, environment)
-        with hiding(loaded.variables.values()):  # in what errors quote of the other arguments
+        with hiding(loaded.secrets):  # in what errors quote of the other arguments
             shared, run_test = _checked_parameters(parameters, run_test, sessions)
             options = cls(
                 handler=loaded,

@@ -28,6 +28,7 @@ from typing import Any, Protocol, TextIO
 import _time_machine
 import time_machine
 
+from voicelab.base.masking import without_hidden
 from voicelab.runtime.clock import refuse
 
 
@@ -56,8 +57,14 @@ class Scope(Protocol):
     def print(self, text: str) -> None:
         """Take what the handler prints."""
 
+    def masked(self, text: str) -> str:
+        """Return a text as it may leave the session."""
+
     def blocked(self, call: str, frame: FrameType) -> None:
         """Be told of a call that blocks the conversation, and of the frame it is made from."""
+
+    def read_secret(self, value: str) -> None:
+        """Be told of the value of a key or password that was read from the environment."""
 
     def unanswered(self, request: str, row: Mapping[str, Any] | None = None) -> None:
         """Be told of a request that nothing answers, by method and address, and of its row if it has none yet."""
@@ -298,19 +305,27 @@ def _session_bytes() -> Iterator[None]:
 
 
 class _SessionOutput:
-    """Stands in for `sys.stdout`: what a session prints goes to its log."""
+    """Stands in for `sys.stdout` and `sys.stderr`: what a session prints goes to its log, its complaints out masked."""
 
-    # Not `print` itself: libraries and `logging` write to the stream without it.
+    # Not `print` itself: libraries, `logging` and `warnings` write to the streams without it.
 
-    def __init__(self, original: TextIO) -> None:
+    def __init__(self, original: TextIO, *, is_logged: bool) -> None:
         self._original = original
+        self._is_logged = is_logged
 
     def write(self, text: str) -> int:
         scope = SCOPE.get()
         if scope is None:
-            return self._original.write(text)
-        scope.print(text)
+            self._original.write(without_hidden(text))  # of a handler that is being loaded
+        elif self._is_logged:
+            scope.print(text)
+        else:
+            self._original.write(scope.masked(text))
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
@@ -318,13 +333,28 @@ class _SessionOutput:
 
 @contextlib.contextmanager
 def _session_output() -> Iterator[None]:
-    original = sys.stdout
-    sys.stdout = stand_in = _SessionOutput(original)
+    originals = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    stand_ins = {
+        name: _SessionOutput(original, is_logged=name == "stdout")
+        for name, original in originals.items()
+        if original is not None  # as in a process without a console
+    }
+    for name, stand_in in stand_ins.items():
+        setattr(sys, name, stand_in)
     try:
         yield
     finally:
-        if sys.stdout is stand_in:  # else somebody has redirected it meanwhile, and will restore it
-            sys.stdout = original
+        for name, stand_in in stand_ins.items():
+            if getattr(sys, name) is stand_in:  # else somebody has redirected it meanwhile, and will restore it
+                setattr(sys, name, originals[name])
+
+
+def output() -> contextlib.AbstractContextManager[None]:
+    """Have what is printed masked meanwhile, and logged within sessions; nests and overlaps freely."""
+    return _output.applied()
+
+
+_output = SharedPatches(lambda: (_session_output(),))
 
 
 _NETWORK_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
@@ -367,7 +397,7 @@ _process = SharedPatches(
         _session_sleep(),
         _session_random(),
         _session_bytes(),
-        _session_output(),
+        output(),
         _session_network(),
     )
 )

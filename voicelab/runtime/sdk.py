@@ -53,7 +53,7 @@ from primfunctions.tracer import Tracer
 from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime import isolation
+from voicelab.runtime import environment, isolation
 from voicelab.runtime.clock import refuse
 from voicelab.runtime.current_context import CONTEXT, log_tool
 from voicelab.runtime.http import libraries
@@ -407,7 +407,7 @@ def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[
 @contextlib.contextmanager
 def hosted() -> Iterator[None]:
     """Make the SDK and the process ready to host sessions (see `voicelab.runtime.isolation`); nests and overlaps freely."""
-    with isolation.isolated(), _libraries.applied(), _sdk.applied():
+    with isolation.isolated(), environment.telling(), _libraries.applied(), _sdk.applied():
         yield
 
 

@@ -7,7 +7,7 @@ import asyncio
 import random
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -85,6 +85,7 @@ class RunSettings:
         add_note: Takes portability notes.
         strict: Whether the guide's spellings are refused.
         variables: The variables that the handler reads; masked in every row.
+        secrets: What else is masked.
         environment: Name of the environment.
         configuration: Arguments of the SDK's Configuration, such as `timeout` (seconds of silence).
         input_data: What the handler reads as `context.input_data`.
@@ -101,6 +102,7 @@ class RunSettings:
     add_note: Callable[[PortabilityNote], None]
     strict: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Iterable[str] = ()
     environment: str = "development"
     configuration: Mapping[str, Any] = field(default_factory=dict)
     input_data: Mapping[str, Any] | None = None
@@ -113,7 +115,7 @@ class RunSettings:
     evaluators: Evaluators = field(default_factory=Evaluators)
 
     def __post_init__(self) -> None:
-        self.masker = Masker(self.variables.values())
+        self.masker = Masker([*self.variables.values(), *self.secrets])
         self.timeout_s = float(self.configuration.get("timeout", SILENCE_S))
         self.contexts = Contexts(
             strict=self.strict,
@@ -275,6 +277,14 @@ class SessionHost:
         """Mask secrets that were found in a request, from now on, wherever they turn up."""
         self.recorder.hide(secrets)
 
+    def read_secret(self, value: str) -> None:
+        """Mask a key that the handler has read from the environment: here from the start, and in the sessions to come.
+
+        A module or a client that the handler has made with it may go on to show it in them, and nobody reads it again.
+        """
+        self.settings.masker = self.settings.masker.also([value])
+        self.recorder.hide([value])
+
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
         frame = users_frame(frame)
@@ -359,6 +369,10 @@ class SessionHost:
         *lines, self._printed = (self._printed + text).split("\n")
         for line in lines:
             self.recorder.add(self.now(), self.turn, _of_task(_PRINT), {"message": line})
+
+    def masked(self, text: str) -> str:
+        """Return a text as it may leave the session."""
+        return self.recorder.masked(text)
 
     def blocked(self, call: str, frame: FrameType) -> None:
         """Note a call that blocks the conversation; one in a thread of its own, or in its place, doesn't."""
