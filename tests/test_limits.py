@@ -1,6 +1,10 @@
 """One session costs itself alone: how much it may take, and what it does to others when it takes more."""
 
+import re
+import textwrap
+
 import pytest
+from harness import IMPORTS, agent, play, says
 
 import voicelab as vl
 from voicelab.base.errors import InputError
@@ -47,3 +51,47 @@ def test_limits_can_not_be_changed_and_show_what_is_unusual():
         limits.cpu_s = 1
     assert repr(limits) == "Limits(cpu_s=60.0, outputs=5)"
     assert repr(vl.Limits()) == "Limits()"
+
+
+# --- processor time --------------------------------------------------------------------------------------------------
+
+SPINS = {
+    "a loop": "while True: pass",
+    "a loop that swallows": "while True:\n    try:\n        while True: pass\n    except: pass",
+    "one that swallows twice": (
+        "while True:\n    try:\n        while True:\n            try:\n                while True: pass\n"
+        "            except BaseException: continue\n    except: pass"
+    ),
+    "a library": "max(range(10**9), key=lambda n: [i for i in range(100)])",
+    "a task": "context.create_task(spin())\nawait asyncio.sleep(5)",
+    "a task of its own": "task = asyncio.create_task(spin())\nawait asyncio.sleep(5)",
+    "cleanup": "try:\n    await asyncio.sleep(9999)\nfinally:\n    while True: pass",
+    "short naps": "while True:\n    await asyncio.sleep(0.0001)",
+}
+SPIN = "\nasync def spin():\n    while True: pass\n"
+
+
+def spinning(code):
+    body = f"if event.data.get('text') == 'spin':\n{textwrap.indent(code, '    ')}\n{says('ok', 'text')}"
+    return agent(body) + SPIN
+
+
+@pytest.mark.parametrize("code", SPINS.values(), ids=SPINS.keys())
+def test_a_session_that_uses_too_much_processor_time_ends_at_its_line_and_the_next_is_as_ever(code):
+    limits = vl.Limits(cpu_s=0.1, conversation_s=100)
+    one, other = (play(spinning(code), inputs, limits=limits) for inputs in (["spin", "hi"], ["hi"]))
+    assert (one.status, other.status) == ("timeout", "completed")
+    row = next(error for error in one.errors if error.data.get("limit") == "cpu_s")
+    assert re.search(
+        r"limit of 0.1 s of processor time, at handler.py:\d+\. .* limits=vl\.Limits\(cpu_s=1\)", row.data["message"]
+    )
+    assert row.data["line"] > IMPORTS.count("\n")
+    assert (other.said, other.errors) == (["ok"], [])
+
+
+def test_waiting_uses_no_processor_time():
+    body = (
+        "if event.name == 'text':\n    await asyncio.sleep(0.3)\n    yield TextToSpeechEvent(text='ok', voice='nova')\n"
+    )
+    played = play(agent(body), ["hi"], clock="wall", limits=vl.Limits(cpu_s=0.2))
+    assert (played.status, played.said) == ("completed", ["ok"])

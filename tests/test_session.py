@@ -835,15 +835,21 @@ def test_errors_show_the_users_own_lines_wherever_the_project_lies(tmp_path):
         assert error.data.get("file") == "handler.py"
 
 
-def test_a_handler_that_exits_is_an_error_row_and_does_not_end_the_run():
-    handler = agent("if event.name == 'start':\n    raise SystemExit(3)\n" + says("ok", "text"))
-    try:
-        played = play_many(handler, ["hi"], 2)
-    except SystemExit:
-        played = []
-    assert played, "the handler's SystemExit ended the whole run"
-    assert [p.said for p in played] == [["ok"], ["ok"]]
-    assert [p.session["error"] for p in played] == ["SystemExit: 3"] * 2
+@pytest.mark.parametrize("where", ["handler", "task"])
+@pytest.mark.parametrize(
+    "error", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()", "BaseException('all')", "Own()"]
+)
+def test_what_is_no_exception_ends_its_session_and_nothing_else(error, where):
+    raising = f"raise {error}" if where == "handler" else "context.create_task(fail())\nawait asyncio.sleep(1)"
+    body = f"if event.data.get('text') == 'leave':\n{indented(raising)}\n" + says("ok", "text")
+    fails = f"class Own(BaseException):\n    pass\n\nasync def fail():\n    raise {error}\n"
+    handler = f"{agent(body)}\n{fails}"
+    one, other = play(handler, ["leave", "hi"]), play(handler, ["hi"])
+    assert (one.status, other.status) == ("error", "completed")
+    assert (one.said, other.said) == ([], ["ok"])
+    assert one.session["error"].startswith(error.split("(")[0])
+    assert one.errors[0].data["line"] > 1
+    assert one.input_names == ["start", "text", "stop"]
 
 
 def test_cancelled_error_raised_by_the_handler_itself_is_no_lost_run():

@@ -60,6 +60,35 @@ class Limits:
         return f"Limits({', '.join(others)})"
 
 
+class LimitReached(BaseException):
+    """Ends the code of a session that has reached a limit and goes on; it is no Exception, which handlers catch."""
+
+
+_MET = {
+    "cpu_s": "{:g} s of processor time",
+    "memory_mb": "{:,} MB of memory",
+    "conversation_s": "{:g} s of conversation",
+    "outputs": "{:,} outputs",
+    "text_chars": "{:,} characters of text",
+}
+
+
+def reached(limits: Limits, name: str, where: str = "") -> str:
+    """Return what the row says of a session that has reached a limit.
+
+    Args:
+        limits: The session's.
+        name: The limit's.
+        where: What the session was doing, such as ` at main.py:12`.
+    """
+    met = getattr(limits, name)
+    more = f"{10 * met:_}" if isinstance(met, int) else f"{10 * met:g}"
+    return (
+        f"The session reached its limit of {_MET[name].format(met)}{where}. What needs more is run with "
+        f"limits=vl.Limits({name}={more})."
+    )
+
+
 def _seconds(name: str, value: Given) -> float:
     if not checks.is_number(value) or value <= 0:
         raise InputError(f"Limits({name}=) is {shown(value)}, must be a number of seconds above 0.")

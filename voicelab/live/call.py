@@ -19,6 +19,7 @@ from voicelab.live.speaking import Send, Speaking
 from voicelab.live.waiting import Waiting
 from voicelab.runs.jobs import Job, hosting
 from voicelab.runtime.clock import WallClock
+from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.speech import SpeechToText, TextToSpeech
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class Call:
             with (
                 hosting(self._job.options),
                 self._watching(self._add_note),
+                cpu_limited(self._job.options.limits.cpu_s, whole=False),
                 contextlib.closing(self._clock),
             ):
                 session = loop.create_task(self.session.run())

@@ -263,7 +263,7 @@ def play(
         return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
     with hosting(job.options):
-        rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop)
+        rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop, settings.limits.cpu_s)
     if findings is not None:
         findings.add(rows)
     return SessionRecord.from_rows(

@@ -54,7 +54,7 @@ class _ToldOf(os._Environ):  # type: ignore[type-arg]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        self[key]  # whoever sets a value has it  # noqa: B018
+        self[key]  # whoever sets a value has it
 
     def __repr__(self) -> str:
         dict(self)  # the text of all of it holds all values

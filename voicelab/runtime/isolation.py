@@ -66,6 +66,12 @@ class Scope(Protocol):
     def read_secret(self, value: str) -> None:
         """Be told of the value of a key or password that was read from the environment."""
 
+    def used_up_cpu(self, place: tuple[str, int] | None) -> None:
+        """Be told that the session has used up its processor time, and the file and line of its code, if they are known.
+
+        Called wherever that code was: whatever is done about it is done later.
+        """
+
     def unanswered(self, request: str, row: Mapping[str, Any] | None = None) -> None:
         """Be told of a request that nothing answers, by method and address, and of its row if it has none yet."""
 

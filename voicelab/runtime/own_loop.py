@@ -6,37 +6,55 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from voicelab.base.ctrl_c import heeded, is_ctrl_c
 from voicelab.runtime import sdk
+from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import STOPPED, end_leftovers
 
 T = TypeVar("T")
 
 
-def in_own_loop(main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[[], asyncio.AbstractEventLoop]) -> T:
+def in_own_loop(
+    main: Callable[[], Coroutine[Any, Any, T]], make_loop: Callable[[], asyncio.AbstractEventLoop], cpu_s: float
+) -> T:
     """Run a coroutine to its end on a loop of its own, also where a loop runs already (a notebook's cell).
 
     Args:
         main: Makes the coroutine.
         make_loop: Makes the loop.
+        cpu_s: Seconds of processor time that a session on it may use.
     """
 
     def run_here() -> T:
+        with heeded(), cpu_limited(cpu_s):
+            return run_limited()
+
+    def run_limited() -> T:
         loop = make_loop()
         try:
             task = loop.create_task(main())
             started.append((loop, task))
-            return loop.run_until_complete(task)
+            return until_done(loop, task)
         finally:
             loop.run_until_complete(end_leftovers())
             loop.run_until_complete(sdk.close_connections())
             loop.close()
 
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if asyncio._get_running_loop() is None:
         return run_here()
     return _in_thread(run_here, started)
+
+
+def until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
+    """Run a loop until a Task is done, also where others of the loop's raise what asyncio lets through."""
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # Of a task or a callback that a handler has started by itself: its session goes on.
+            if task.done() or is_ctrl_c(error):
+                raise
 
 
 def _in_thread(run_here: Callable[[], T], started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]]) -> T:

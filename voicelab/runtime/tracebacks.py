@@ -10,15 +10,16 @@ import traceback
 from collections.abc import AsyncIterable, Awaitable
 from pathlib import Path, PurePath
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from voicelab.base.secret_names import source_without_secrets
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.runtime.http import line_to_add, stands_in
 from voicelab.runtime.sdk import FOLDER, NAMES
 
+_VOICELAB = str(Path(__file__).parents[1]) + os.sep
 # Folders whose code is not the user's: the lab, the SDK, and Python's own library.
-_OURS = tuple(folder + os.sep for folder in (str(Path(__file__).parents[1]), FOLDER, str(Path(os.__file__).parent)))
+_OURS = (_VOICELAB, FOLDER + os.sep, str(Path(os.__file__).parent) + os.sep)
 _HINTS = (
     (r"Metric value must be a finite number, got np\.", "a numpy number: write float(value) or int(value)"),
     (r"No module named 'primfunctions\.actions'", "primfunctions.events has these names"),
@@ -43,6 +44,26 @@ _OUTERMOST = frozenset(
     for function in (asyncio.BaseEventLoop._run_once, VirtualLoop._run_once, threading.Thread.start)  # type: ignore[attr-defined]
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+class UsersLine(NamedTuple):
+    """A line of the user's, by the name of its file."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def users_line(frame: FrameType | None) -> UsersLine | None:
+    """Return the line that a frame is at; None for none."""
+    return None if frame is None else UsersLine(file_name(frame.f_code.co_filename), frame.f_lineno)
+
+
+def is_voicelabs(code: CodeType) -> bool:
+    """Return whether code belongs to voicelab."""
+    return code.co_filename.startswith(_VOICELAB)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -117,6 +138,12 @@ def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:
     Args:
         work: The handler's generator or coroutine.
     """
+    place = suspended_at(work)
+    return "" if place is None else f" while it waited at {place}"
+
+
+def suspended_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> UsersLine | None:
+    """Return the line of the user's that a suspended handler waits at, None where it isn't known."""
     # From the handler inwards, along what each awaits: the last of the user's lines is the one to look at, where what it
     # awaits there is a library's.
     found, waiting = None, work
@@ -125,7 +152,7 @@ def waiting_at(work: Awaitable[Any] | AsyncIterable[Any] | None) -> str:
         if frame is not None and is_users(frame.f_code):
             found = frame
         waiting = next((w for w in (getattr(waiting, name, None) for name in _AWAITED) if w is not None), None)
-    return f" while it waited at {file_name(found.f_code.co_filename)}:{found.f_lineno}" if found is not None else ""
+    return users_line(found)
 
 
 _FRAMES = ("ag_frame", "cr_frame", "gi_frame")

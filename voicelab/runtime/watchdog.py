@@ -19,6 +19,7 @@ from types import FrameType
 
 from voicelab.base.errors import BlockingCallWarning
 from voicelab.base.records import PortabilityNote
+from voicelab.runtime.cpu_limit import cpu_clock
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import users_frame
 
@@ -35,7 +36,8 @@ def watching(loop: asyncio.AbstractEventLoop, add_note: Callable[[PortabilityNot
         add_note: Takes a note of rule `blocking_call`, `slow_set_up` or `awaited_call`, once for each line.
     """
     stop = threading.Event()
-    thread, native, cpu_s = threading.get_ident(), threading.get_native_id(), _stopwatch(threading.get_ident())
+    thread, native = threading.get_ident(), threading.get_native_id()
+    cpu_s = cpu_clock(thread) or time.monotonic  # where the system has no such clock, every look counts
     seen: set[tuple[str, int]] = set()
 
     def watch() -> None:
@@ -79,15 +81,6 @@ def is_held_up(used_s: float, *, starved: bool) -> bool:
         starved: Whether it asks for a processor now.
     """
     return used_s >= PATIENCE_S / 2 or not starved
-
-
-def _stopwatch(thread: int) -> Callable[[], float]:
-    """Return what reads a thread's processor time in seconds; where the system has none, every look counts."""
-    # Of that thread alone: the process's own time counts numpy's and other sessions' threads as well.
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return time.monotonic
-    clock = time.pthread_getcpuclockid(thread)
-    return lambda: time.clock_gettime(clock)
 
 
 def _wants_processor(native: int) -> bool:

@@ -8,6 +8,7 @@ In come a handler, a caller's conversation and a clock; out come the rows of one
 - `audio_length`: how long an audio file plays; `utterance`: what is said, as queued and as heard.
 - `inputs`: what is put before the handler besides what the caller does: the start, and silence.
 - `effects`: carries out what turn-taking decides: inputs for the handler, rows of the log.
+- `early_end`: what goes wrong in a session, and what ends it before its time.
 - `host`: what the session is to the code that runs in it: tests, outcomes, metrics, prints, notes; what a run has in
   common (`RunSettings`), and what may stand around a session (`Voice`, `Surroundings`).
 - `recorder`: the rows while they are made.

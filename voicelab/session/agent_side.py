@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
+from voicelab.base.session_limits import LimitReached
 from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
-from voicelab.runtime.tracebacks import file_name
+from voicelab.runtime.tracebacks import file_name, users_line
 from voicelab.session.audio_length import audio_seconds
 from voicelab.session.caller_side import CallerSide
-from voicelab.session.host import SessionHost
+from voicelab.session.early_end import MayEndEarly
 from voicelab.session.turns import NEVER, TurnTaking
 
 Stream = AsyncIterator[object] | None
@@ -27,7 +28,7 @@ class AgentSide:
 
     __slots__ = ("_caller", "_host", "_now", "_outputs_left", "_recorder", "_turns")
 
-    def __init__(self, host: SessionHost, turns: TurnTaking, caller: CallerSide) -> None:
+    def __init__(self, host: MayEndEarly, turns: TurnTaking, caller: CallerSide) -> None:
         self._host = host
         self._turns = turns
         self._caller = caller
@@ -64,16 +65,12 @@ class AgentSide:
             _action_of(type(event))(self, event, turn, task)
 
     def _stop_flood(self, stream: Stream) -> None:
-        frame = getattr(stream, "ag_frame", None)
-        where = "" if frame is None else f", at {file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
-        flood = TimeoutError(f"The session reached its limit of {self._host.settings.limits.outputs} outputs{where}")
         if self._turns.ended is None:
-            self._host.failed(flood)
-            self._turns.end(self._now(), "timeout")
+            self._host.limit_reached("outputs", users_line(getattr(stream, "ag_frame", None)))
         else:
             # No turn is left to be ended, which would cut the handler, and a task that never waits can't be cancelled:
             # without this they could yield for ever.
-            raise flood
+            raise LimitReached
 
     def _after_end(self, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
         data = event.data

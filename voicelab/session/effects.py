@@ -9,7 +9,7 @@ from typing import Any
 from voicelab.callers.actions import Custom, Interrupt, Press, Recognised, Say, Unheard
 from voicelab.runtime import sdk
 from voicelab.session.caller_side import CallerSide
-from voicelab.session.host import SessionHost
+from voicelab.session.early_end import MayEndEarly
 from voicelab.session.inputs import Given, Start, Timeout
 from voicelab.session.utterance import Utterance
 
@@ -26,7 +26,7 @@ _UNHEARD = ("system", "unheard", False, None)
 _INPUT_DROPPED = ("system", "input_dropped", False, None)
 
 
-class SessionEffects(SessionHost):
+class SessionEffects(MayEndEarly):
     """A session as its turn-taking sees it."""
 
     __slots__ = ("_caller", "_inbox", "_transcript")

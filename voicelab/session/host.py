@@ -6,13 +6,11 @@ Tests, outcomes, metrics, log lines, prints and portability notes arrive here; t
 import asyncio
 import random
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from voicelab.base.errors import ForcedVariantError
 from voicelab.base.masking import Masker
 from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
@@ -22,10 +20,9 @@ from voicelab.predicates import Evaluators
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
-from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
-from voicelab.runtime.tracebacks import describe, file_name, users_frame, waiting_at
+from voicelab.runtime.tracebacks import file_name, users_frame
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import SILENCE_S, TurnTaking
 
@@ -39,11 +36,6 @@ def _of_task(label: Label) -> Label:
     """Return a label with the background task whose code is running, if it is one's."""
     task = TASK.get()
     return label if task is None else (label[0], label[1], True, task)
-
-
-def _is_ctrl_c(error: BaseException) -> bool:
-    """Return whether it was raised by the process: only its main thread is interrupted, elsewhere code raises it."""
-    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 class Voice(Protocol):
@@ -300,36 +292,6 @@ class SessionHost:
         if name not in self._asked:
             at = users_frame(frame)
             self._asked[name] = "" if at is None else f"{file_name(at.f_code.co_filename)}:{at.f_lineno}"
-
-    def failed(self, error: BaseException) -> None:
-        """Record an exception of the handler, or of the session itself.
-
-        Raises:
-            ForcedVariantError: that is what it is, a mistake of whoever started the session.
-            KeyboardInterrupt: somebody pressed Ctrl-C.
-        """
-        if isinstance(error, ForcedVariantError) or _is_ctrl_c(error):
-            raise error
-        self.recorder.add_error(self.now(), self.turn, describe(error))
-
-    def task_failed(self, error: BaseException, task: str, turn: int) -> None:
-        """Record what a background task raised, or that it was cancelled by its timeout.
-
-        Raises:
-            KeyboardInterrupt: somebody pressed Ctrl-C.
-        """
-        if _is_ctrl_c(error):
-            raise error
-        self.recorder.add_error(self.now(), turn, describe(error) | {"task": task}, task)
-
-    def gave_up(self, work: Work, task: str | None, turn: int) -> None:
-        """Record that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
-        what = "The handler" if task is None else f"Background task {task!r}"
-        error = TimeoutError(
-            f"{what} went on for {work.grace_s:g} s after it was cancelled{waiting_at(work.running)}, and was given up. "
-            "A bare `except:` swallows asyncio.CancelledError: write `except Exception:`."
-        )
-        self.recorder.add_error(self.now(), turn, describe(error) | ({} if task is None else {"task": task}), task)
 
     def task_done(self) -> None:
         """Look again: cleanup may be waiting for the task."""

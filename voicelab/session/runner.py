@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from voicelab.base.errors import ForcedVariantError, HandlerError
+from voicelab.base.errors import HandlerError
 from voicelab.base.records import SessionRows, table_row
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import Action, Interrupt, Recognised, Say, Unheard
@@ -19,6 +19,7 @@ from voicelab.callers.protocol import Conversation
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Services
+from voicelab.runtime.cpu_limit import begin_session
 from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work
 from voicelab.runtime.isolation import SCOPE
 from voicelab.runtime.tracebacks import waiting_at
@@ -64,7 +65,6 @@ class Session(SessionEffects):
         "_perform",
         "_services",
         "_task",
-        "_work",
         "session_id",
     )
 
@@ -97,11 +97,14 @@ class Session(SessionEffects):
         self._inbox = []
         self._limit_s = settings.limits.conversation_s
         self._work = Work(self._give_up, CLEANUP_S)
+        self._watched_by(None)
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows."""
         SCOPE.set(self)
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        self.loop = self._task.get_loop()
+        self._watched_by(begin_session(self))
         self.context = self.settings.contexts.make(self, self.session_id, self._parameters)
         self._transcript = self.context.transcript_parts
         if self._services is not None:
@@ -109,11 +112,12 @@ class Session(SessionEffects):
         self._clock.attend(self._due, self._ring)
         try:
             await self._converse()
-        except ForcedVariantError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the engine or the caller failed: a session that says so, not a lost run
+        except BaseException as error:
+            self.withdraw()
+            if self._is_stopped(error):
+                raise
             self.failed(error)
-            self.turns.end(self.now(), "error")
+            self.end_at_once("error")
         await self._clean_up()
         return self._rows()
 
@@ -236,6 +240,7 @@ class Session(SessionEffects):
         """Have the handler take an input; `_work.cut` tells afterwards whether it was cancelled."""
         work = self._work
         work.cut = work.given_up = False
+        self._answering = True
         self._clock.changed()
         try:
             fault = None if self._surroundings is None else await self._fault_after_delay(self._surroundings)
@@ -251,11 +256,21 @@ class Session(SessionEffects):
                 raise
             if not work.cut:
                 self.failed(error)  # the handler raised it, or cancelled its own Task
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a handler raises is a row of the log, and the session goes on
+        except BaseException as error:
+            self.withdraw()
+            if self._is_stopped(error):
+                raise
             self.failed(error)
         finally:
+            self._answering = False
             if self._task.cancelling():
                 await self._take_cancellation_back()
+
+    def _is_stopped(self, error: BaseException) -> bool:
+        """Return whether an exception ends the session's coroutine itself, whatever runs in it."""
+        if isinstance(error, GeneratorExit):  # thrown in by whoever frees it; else its own Task drives it
+            return asyncio._get_running_loop() is None or asyncio.current_task() is not self._task
+        return isinstance(error, asyncio.CancelledError) and error.args == (STOPPED,)
 
     async def _take_cancellation_back(self) -> None:
         """Make the session's Task one that nobody has asked to cancel."""
@@ -364,7 +379,7 @@ class Session(SessionEffects):
             session_index=self.index,
             source=settings.source,
             caller=self._caller_name,
-            status=self.turns.ended,
+            status=self._status or self.turns.ended,
             n_errors=recorder.n_errors,
             error=recorder.error,
             n_turns=self.turns.turn + 1,

@@ -29,7 +29,9 @@ from voicelab.runs.jobs import Job, hosting
 from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import VirtualClock, VirtualLoop
+from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import end_leftovers, in_own_context
+from voicelab.runtime.own_loop import until_done
 from voicelab.simulation.pickling import unpack
 from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
 
@@ -255,10 +257,10 @@ def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> lis
         return rows
 
     options = job.options
-    with hosting(options):
+    with hosting(options), cpu_limited(options.limits.cpu_s):
         loop = VirtualLoop()
         try:
-            return loop.run_until_complete(main())
+            return until_done(loop, loop.create_task(main()))
         finally:
             loop.reset()
             loop.run_until_complete(end_leftovers())

@@ -1,6 +1,6 @@
 """What a context reports to."""
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ class Host(Protocol):
     run_tests: Mapping[str, bool]
     forced: Mapping[str, str]
     terminal: bool
+    withdraw: Callable[[], object]
+    """Takes back an exception that was set for this thread and is not raised yet; to be called first where one is caught."""
 
     @property
     def turn(self) -> int:

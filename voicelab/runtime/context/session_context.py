@@ -178,7 +178,7 @@ class SessionContext(Context):
         return next(name for name in names if name not in self.tasks)
 
     async def _run_task(self, work: Work, handler: Background, name: str, turn: int) -> None:
-        host = self._host
+        host, own = self._host, asyncio.current_task()
         isolation.TASK.set(name)
         try:
             fault = host.fault(name)
@@ -186,7 +186,14 @@ class SessionContext(Context):
                 await work.hear(handler, host.task_emitted, turn, name, fault)
             else:
                 await work.wait(handler, fault)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever a task raises is a row of the log, and the session goes on
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            host.withdraw()
+            if isinstance(error, GeneratorExit) and (
+                asyncio._get_running_loop() is None or asyncio.current_task() is not own
+            ):
+                raise  # thrown in by whoever frees it
             host.task_failed(error, name, turn)
         finally:
             if hasattr(handler, "aclose") and not work.given_up:
