@@ -80,7 +80,7 @@ class Engine:
         self._job = Job(SessionOptions(vl.load_handler(handler), vl.Script(TEXTS)))
 
     def run(self):
-        return run_sessions(self._job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])
+        return run_sessions(self._job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), []).rows
 
     def run_and_write(self, folder: Path) -> None:
         stage_shard(folder, 0, "x", self.run())

@@ -72,7 +72,7 @@ def sessions_of(call):
 
     def run_and_write():
         with tempfile.TemporaryDirectory() as folder:
-            sessions = run_sessions(job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), [])
+            sessions = run_sessions(job, ShardTask(Path(), 0, "x", 0, SESSIONS, {}), []).rows
             stage_shard(Path(folder), 0, "x", sessions)
 
     return run_and_write

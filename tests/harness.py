@@ -179,7 +179,7 @@ def play_many(
 def _simulated(job: Job, first: int, stop: int) -> list[Played]:
     """Play sessions as a worker process does."""
     notes: list[PortabilityNote] = []
-    rows = run_sessions(job, ShardTask(Path(), 0, "", first, stop, {}), notes)
+    rows = run_sessions(job, ShardTask(Path(), 0, "", first, stop, {}), notes).rows
     return _played(job, rows, notes)
 
 

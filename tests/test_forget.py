@@ -57,7 +57,7 @@ def logged(record):
 def test_a_context_that_a_handler_keeps_is_the_same_in_run_and_simulate(tmp_path):
     one = job(KEEPS)
     ran = [play(one, index) for index in range(3)]
-    simulated = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), [])
+    simulated = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), []).rows
     assert [shown(rows) for rows in simulated] == [logged(record) for record in ran]
     assert [record.n_errors for record in ran] == [0, 0, 0]
     assert ran[2].data["before 0"]["data"]["seen again"] == 0
@@ -65,8 +65,8 @@ def test_a_context_that_a_handler_keeps_is_the_same_in_run_and_simulate(tmp_path
 
 
 def test_a_session_that_is_over_stays_as_it_was_logged_whatever_is_done_with_its_context(tmp_path):
-    alone = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 1, {}), [])
-    followed = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), [])
+    alone = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 1, {}), []).rows
+    followed = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), []).rows
     assert shown(followed[0]) == shown(alone[0])
 
 
@@ -92,7 +92,7 @@ def test_a_session_is_freed_at_once_when_it_is_forgotten(tmp_path):
     gc.collect()
     gc.disable()
     try:
-        sessions = run_sessions(one, ShardTask(tmp_path, 0, "", 0, 5, {}), [])
+        sessions = run_sessions(one, ShardTask(tmp_path, 0, "", 0, 5, {}), []).rows
     finally:
         gc.enable()
     # The clock keeps the last one until its own session has begun to attend to it.

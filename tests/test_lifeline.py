@@ -66,7 +66,7 @@ def workers(mark):
 @pytest.mark.parametrize(("handler", "number"), [("spins", signal.SIGKILL), ("is stopped", signal.SIGTERM)])
 def test_no_process_outlives_its_driver(tmp_path, handler, number):
     driver, mark = started(HANDLERS[handler], 10_000, tmp_path / "log")
-    until(lambda: len(workers(mark)) == 2 and (tmp_path / "log" / "_spec").exists())
+    until(lambda: len(list((tmp_path / "log").glob("_spec/run-*/*.note"))) == 2)
     driver.send_signal(number)
     _, said = driver.communicate(timeout=LONGEST_S)
     until(lambda: not processes(mark))

@@ -7,10 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-import voicelab as vl
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import pool as pools
-from voicelab.simulation import simulation_run
 from voicelab.simulation.executors import Remote
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.worker import ShardReport, ShardTask
@@ -137,25 +135,3 @@ def test_an_error_of_the_shards_own_ends_the_run_as_it_is(run):
 
     with pytest.raises(ValueError, match="of its own"):
         run(Counter(), foreign=Failing(None, None))
-
-
-# --- with processes that really die ------------------------------------------------------------------------------------
-
-KILLS = """
-import os, signal
-
-async def handler(event, context):
-    if event.name == "start" and context.get_data("index") == 57:
-        os.kill(os.getpid(), signal.SIGKILL)
-    yield TextToSpeechEvent(text="alive")
-"""
-
-
-def test_the_sessions_whose_handler_kills_its_process_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
-    own = {"parameters": lambda index: {"index": index}}
-    with pytest.raises(SimulationError, match="died 3 times on sessions 50 to 59, each time"):
-        vl.simulate(KILLS, ["hi"], 120, log=tmp_path / "log", workers=2, progress=False, **own)
-    log = vl.open_log(tmp_path / "log")
-    assert list(log.sessions()["session_index"]) == list(range(50))
-    assert not (log.path / "_lock").exists()

@@ -5,6 +5,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `errors`: everything that voicelab raises or warns with, drawn as a tree.
 - `checks`: arguments at the door; each check returns the value as it is to be used, or says what is allowed.
 - `accepted_types`: what public arguments take where it is more than one class, by name.
+- `without`: imports a library without what it can do without.
 - `ctrl_c`: tells a person's Ctrl-C from a KeyboardInterrupt that code raises.
 - `session_limits`: how much one session may take.
 - `seeds`: one stream of chance for each thing that chance decides in a session.

@@ -7,6 +7,7 @@ VoicelabError
 ├── HandlerError        a handler that can't be loaded, or is none
 ├── ShippingError       a handler or caller that can't be sent to a worker process
 ├── VirtualTimeError    real input or output was attempted in virtual time
+├── OwnProcessError     a session would have ended, stopped or split the process that it shares with others
 ├── NoReplyError        a request over HTTP that the session's stand-in has no reply to
 ├── SimulationError     a simulation that can't go on
 ├── SpeechError         an engine could not speak or recognise
@@ -53,6 +54,10 @@ class ShippingError(VoicelabError):
 
 class VirtualTimeError(VoicelabError):
     """Real input or output was attempted in a session that runs in virtual time."""
+
+
+class OwnProcessError(VoicelabError):
+    """A session's code would have ended, stopped or split the process that it shares with others."""
 
 
 class NoReplyError(VoicelabError):

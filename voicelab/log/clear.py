@@ -15,13 +15,18 @@ _TABLE = f"({'|'.join(TABLES)})"
 _RUN = r"_spec/run-[0-9a-f]{16}(\.gone)?"
 _STAGED = rf"(_spec|{_RUN})/\d{{6,}}-[\w-]+(\.tmp)?"
 _PART = r"part-\d{6,}(-\d{6,})?"
+_ALONE = rf"{_RUN}/alone"
 # What is there only while something is written, and stays behind where that was killed.
-_UNFINISHED = rf"{lock.NAME}|_manifest\.json\.tmp|{_STAGED}/({_TABLE}\.parquet|checksums\.json)"
+_UNFINISHED = (
+    rf"{lock.NAME}|{_RUN}/\d{{6,}}-[\w-]+\.note|{_ALONE}/[a-z]+(\.tmp)?|_manifest\.json\.tmp"
+    rf"|{_STAGED}/({_TABLE}\.parquet|checksums\.json)"
+)
 _FILE = re.compile(
     rf"{_UNFINISHED}|manifest\.json|{_TABLE}/{_PART}\.parquet|late/(part-\d{{6,}}\.parquet|_part-\d{{6,}}\.tmp)"
     rf"|checksums/({_PART}\.json|late-\d{{6,}}\.json|_(late-\d{{6,}}|{_PART})\.json\.tmp)|audio/_?[0-9a-f]{{16}}\.wav"
+    rf"|verdicts/_?session-\d{{9,}}-[\w-]+\.json(\.tmp)?"
 )
-_FOLDER = re.compile(rf"{_TABLE}|late|audio|checksums|_spec|{_RUN}|{_STAGED}|_spec/claims(/\d+)?")
+_FOLDER = re.compile(rf"{_TABLE}|late|audio|checksums|verdicts|_spec|{_RUN}|{_ALONE}|{_STAGED}|_spec/claims(/\d+)?")
 _JUNCTION = 0xA0000003  # the tag of Windows' own links between folders
 _MOST_NAMED = 5
 

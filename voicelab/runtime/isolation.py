@@ -26,10 +26,14 @@ from types import BuiltinFunctionType, FrameType
 from typing import Any, Protocol, TextIO
 
 import _time_machine
-import time_machine
 
 from voicelab.base.masking import without_hidden
+from voicelab.base.without import without
+from voicelab.runtime import own_process
 from voicelab.runtime.clock import refuse
+
+with without("pytest"):  # for which time-machine has a fixture, and which takes a third of a second to import
+    import time_machine
 
 
 class Scope(Protocol):
@@ -366,7 +370,9 @@ _output = SharedPatches(lambda: (_session_output(),))
 _NETWORK_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
 
 
-def _refuse_network(event: str, args: tuple[Any, ...]) -> None:
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    if event in own_process.EVENTS and SCOPE.get() is not None:
+        own_process.keep_whole(event, args)
     if event in _NETWORK_EVENTS:
         scope = SCOPE.get()
         if scope is not None and scope.virtual:
@@ -385,7 +391,7 @@ def _session_network() -> Iterator[None]:
     # that are written in C or have bound the class before. Such a hook can't be taken back, so it is installed once;
     # outside sessions it does nothing.
     if not _audit.installed:
-        sys.addaudithook(_refuse_network)
+        sys.addaudithook(_refuse)
         _audit.installed = True
     yield
 

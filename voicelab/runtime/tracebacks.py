@@ -69,7 +69,11 @@ def is_voicelabs(code: CodeType) -> bool:
 @functools.lru_cache(maxsize=4096)
 def is_users(code: CodeType) -> bool:
     """Return whether code belongs to the user: not to voicelab, the SDK, Python's or an installed library."""
-    name = code.co_filename
+    return is_users_file(code.co_filename)
+
+
+def is_users_file(name: str) -> bool:
+    """Return whether a file is the user's, as `is_users`."""
     return not name.startswith(("<frozen", *_OURS)) and "site-packages" not in name
 
 

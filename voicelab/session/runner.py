@@ -369,9 +369,16 @@ class Session(SessionEffects):
         self._clock.wake()
 
     def _rows(self) -> SessionRows:
-        recorder, context, settings = self.recorder, self.context, self.settings
         for key, where in self._asked.items():
-            recorder.tell(*(("stored", key) if key in context.data else ("asked", key, where)))
+            self.recorder.tell(*(("stored", key) if key in self.context.data else ("asked", key, where)))
+        rows = self.so_far()
+        if self.settings.evaluators:
+            rows.outcomes = self.settings.evaluators.outcomes(rows)
+        return rows
+
+    def so_far(self) -> SessionRows:
+        """Return the rows of the session as they are now; without a status as long as it hasn't ended."""
+        recorder, context, settings = self.recorder, self.context, self.settings
         session = table_row(
             "sessions",
             run_id=settings.run_id,
@@ -394,7 +401,7 @@ class Session(SessionEffects):
             data=recorder.text(context.data) if context.data else "{}",
             output_data=recorder.text(context.output_data) if context.output_data else "{}",
         )
-        rows = SessionRows(
+        return SessionRows(
             session,
             recorder.events,
             recorder.exposures,
@@ -402,9 +409,6 @@ class Session(SessionEffects):
             recorder.metrics,
             recorder.aside,
         )
-        if settings.evaluators:
-            rows.outcomes = settings.evaluators.outcomes(rows)
-        return rows
 
 
 def _perform_nothing(event: object, stream: Stream, turn: int, task: str | None = None) -> None:

@@ -1,8 +1,8 @@
 """Where shards run: child processes of our own, or anything with `submit`; a worker that dies costs nothing but time.
 
-A worker that dies takes others' shards with it: all that were under way are lost, and which of them killed it nobody
-says. They are suspects, and run again one at a time, with nothing else under way. Only a shard that loses its worker
-then is charged with it.
+A worker that dies takes others' shards with it: all that were under way are lost. Each has left a note of the session that
+it was at, and `suspects` finds out whether one of those ended its worker. Where none did, their shards run again one at a
+time, with nothing else under way. Only a shard that loses its worker then is charged with it.
 """
 
 import contextlib
@@ -16,16 +16,26 @@ from typing import Any
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import lifeline
 from voicelab.simulation.executors import Executor, LostExecutorError, Remote, is_called_off, is_lost
+from voicelab.simulation.stillness import LOOK_S
+from voicelab.simulation.suspects import Suspects
 from voicelab.simulation.worker import ShardReport, ShardTask, run_shard, shard_packed
 
 _MOST_DEATHS = 3
 """Workers that a shard may lose while it runs alone, and refusals in a row of an executor that has nothing to do."""
 _MOST_CALLED_OFF = 20
 """Times that one shard may be called off by the user's executor."""
-_LOOK_S = 5.0
-"""How long to wait for a shard before looking whether the executor is still there."""
 _HASH_SEED = {"PYTHONHASHSEED": "0"}
 """Fixed: the order of sets would else differ between processes."""
+
+_NO_LEAK_CHECK = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+"""Where psutil happens to be installed, loky ends processes that grow, and says so; here `fitness` sees to that."""
+
+
+class StillError(Exception):
+    """A worker of the user's executor does nothing any more, and its shard is not waited for."""
+
+    def __init__(self) -> None:
+        super().__init__("it stands still")
 
 
 class Pool:
@@ -35,9 +45,12 @@ class Pool:
         packed_job: The job, packed once for all shards.
         remote: An executor of the user's; None for child processes of our own.
         workers: Child processes.
+        suspects: Finds out which session ended a worker; None where nobody does.
     """
 
-    def __init__(self, packed_job: bytes, remote: Remote | None, workers: int) -> None:
+    def __init__(
+        self, packed_job: bytes, remote: Remote | None, workers: int, suspects: Suspects | None = None
+    ) -> None:
         # A run of its own, also of the same job: what a handler keeps in its module must not come from the run before.
         self._run = secrets.token_hex(8)
         self._packed_job = packed_job
@@ -54,6 +67,8 @@ class Pool:
         self._deaths: Counter[int] = Counter()
         self._called_off: Counter[int] = Counter()
         self._refusals = 0
+        self._examiner = suspects
+        self._stale = False
 
     def at_a_time(self) -> int:
         """Return how many shards run at a time."""
@@ -61,7 +76,7 @@ class Pool:
 
     def submit(self, task: ShardTask) -> None:
         """Take a shard to be run."""
-        self._waiting.append(task)
+        self._waiting.append(self._prepared(task))
         self._start()
 
     def finished(self) -> list[tuple[ShardTask, ShardReport]]:
@@ -72,22 +87,61 @@ class Pool:
             LostExecutorError: the user's executor gives nothing back any more.
         """
         self._start()
-        done, _ = wait(self._running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        results: list[tuple[ShardTask, ShardReport]] = []
+        lost: list[tuple[ShardTask, Exception]] = []
+        done = self._wait()
+        while done:
+            for future in done:
+                task = self._running.pop(future)
+                try:
+                    results.append((task, pickle.loads(future.result())))  # noqa: S301 - it comes from our own worker
+                except Exception as error:
+                    if not is_lost(error):
+                        raise
+                    lost.append((task, error))
+                else:
+                    self._suspects = [suspect for suspect in self._suspects if suspect is not task]
+            # A pool of our own breaks as a whole: what else was under way is lost in the same moment.
+            done = wait(self._running)[0] if lost and self._own and self._running else set()
+        self._lose(lost)
+        return [whole for whole in results if not self._goes_on(*whole)]
+
+    def _wait(self) -> set[Future[bytes]]:
+        """Wait until a shard comes back, and see to it meanwhile that each goes on; return what has come back."""
+        done = wait(self._running, timeout=LOOK_S, return_when=FIRST_COMPLETED)[0]
         if not done and self._remote is not None:
             self._remote.check()
-        results = []
-        for future in done:
-            task = self._running.pop(future)
-            try:
-                results.append((task, pickle.loads(future.result())))  # noqa: S301 - it comes from our own worker
-            except Exception as error:  # noqa: BLE001 - executors have exceptions of their own for a lost worker
-                self._lose(task, error)
-            else:
-                self._suspects = [suspect for suspect in self._suspects if suspect is not task]
-        return results
+        still = [] if done or self._examiner is None else self._examiner.still(list(self._running.values()))
+        if still and self._own:
+            self._executor.shutdown(wait=False, kill_workers=True)
+        elif still:
+            self._lose([(self._take_back(task), StillError()) for task in still])
+        return done
+
+    def _take_back(self, task: ShardTask) -> ShardTask:
+        """Wait no more for a shard of the user's executor."""
+        future = next(future for future, running in self._running.items() if running is task)
+        del self._running[future]
+        future.cancel()
+        return task
+
+    def _goes_on(self, task: ShardTask, report: ShardReport) -> bool:
+        """Have a shard that its worker has stopped in the middle of go on; return False if it is whole."""
+        if report.stopped is None:
+            return False
+        assert self._examiner is not None  # noqa: S101 - no worker stops without
+        if self._own and report.stopped.why != "suspect":
+            self._stale = True
+        self._waiting.appendleft(self._examiner.prepared(self._examiner.go_on(task, report)))
+        return True
 
     def _start(self) -> None:
         """Start what may run now: everything, or as long as there are suspects one of them alone."""
+        if self._stale:
+            if self._running:
+                return  # what is under way ends in its process first
+            self._executor.shutdown(wait=False, kill_workers=True)
+            self._executor, self._stale = None, False
         if self._suspects:
             if not self._running:
                 self._alone = self._suspects[0]
@@ -118,6 +172,7 @@ class Pool:
         if not is_lost(error):
             raise error
         if self._own:
+            self._stale = False
             self._executor = None  # a broken pool takes no more work: the next shard gets a new one
         if self._running:
             return
@@ -129,14 +184,31 @@ class Pool:
                 "on with a new executor and resume=True."
             ) from error
 
-    def _lose(self, task: ShardTask, error: Exception) -> None:
-        if not is_lost(error):
-            raise error
-        if self._own:
-            self._executor = None
-        elif is_called_off(error):
-            self._repeat(task, error)
+    def _lose(self, lost: list[tuple[ShardTask, Exception]]) -> None:
+        """Take note of shards whose workers died; which session did that is found out where it can be."""
+        if not lost:
             return
+        if self._own:
+            self._executor, self._stale = None, False
+        errors = {task.number: error for task, error in lost}
+        tasks = sorted((task for task, _ in lost), key=lambda task: task.number)
+        suspects = tasks if self._examiner is None else self._examiner.lost(tasks)
+        for task in tasks:
+            if not self._own and is_called_off(errors[task.number]):
+                self._repeat(task, errors[task.number])
+            elif task in suspects:
+                self._charge(task, errors[task.number])
+            else:
+                # It hadn't begun, or it is known by now what ended its worker.
+                self._suspects = [suspect for suspect in self._suspects if suspect is not task]
+                self._deaths.pop(task.number, None)
+                self._waiting.appendleft(self._prepared(task))
+
+    def _prepared(self, task: ShardTask) -> ShardTask:
+        return task if self._examiner is None else self._examiner.prepared(task)
+
+    def _charge(self, task: ShardTask, error: Exception) -> None:
+        """Count a loss that nothing explains: first as one of several, then alone, and that again and again."""
         if task is not self._alone:
             self._suspects = sorted([*self._suspects, task], key=lambda suspect: suspect.number)
             return
@@ -179,7 +251,7 @@ def _child_processes(workers: int) -> Executor:
     # loky doesn't import the main module again, so that a plain script without a main guard simulates too.
     executor: Executor = loky.get_reusable_executor(
         max_workers=workers,
-        env=_HASH_SEED,
+        env={**_HASH_SEED, **_NO_LEAK_CHECK},
         initializer=lifeline.begin_worker,
         initargs=(os.getpid(),),
         timeout=120,

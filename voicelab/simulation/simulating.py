@@ -35,6 +35,7 @@ from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
 from voicelab.simulation.stops import Watch, settled_facts
+from voicelab.simulation.suspects import Suspects
 from voicelab.simulation.worker import ShardReport
 from voicelab.world.http import HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
@@ -205,7 +206,8 @@ def _simulate(
         check_run(folder, run.job.run_id)
 
     plan = run.plan(folder)
-    pool = Pool(packed, remote, workers)
+    suspects = Suspects(run.job, packed, folder.absolute())
+    pool = Pool(packed, remote, workers, suspects)
     manifest = run.manifest(pool.at_a_time()) | kept_facts(folder)
     write_manifest(folder, manifest)
     # Not before the manifest calls the log unfinished: where this ends in the middle, resume=True goes on again.
@@ -237,7 +239,12 @@ def _simulate(
     check()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
-    manifest |= {"status": "finished", "seconds": seconds, "decisions": watch.decisions(), **totals.manifest()}
+    manifest |= {
+        "status": "finished",
+        "seconds": seconds,
+        "decisions": watch.decisions(),
+        **totals.manifest(suspects.remarks()),
+    }
     write_manifest(folder, manifest)
 
 
@@ -306,14 +313,14 @@ class _Totals:
             *findings.unreached_targets(self._options),
         ]
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self, remarks: Sequence[str]) -> dict[str, Any]:
         world, findings = self._options.world, self._findings
         return {
             "statuses": dict(self._statuses),
             "n_errors": findings.n_errors,
             "otherwise_share": findings.otherwise_share,
             "truth": {} if world is None else world.specified(*known_to(findings)),
-            "remarks": self.remarks(),
+            "remarks": [*remarks, *self.remarks()],
         }
 
 

@@ -6,23 +6,25 @@ statsmodels is imported here.
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import pickle
 import secrets
 import signal
-import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from voicelab.base.errors import SimulationError
+from voicelab.base.ctrl_c import is_ctrl_c
+from voicelab.base.errors import SimulationError, VoicelabError
 from voicelab.base.records import PortabilityNote, SessionRows, column
+from voicelab.base.without import without
 from voicelab.log.write import is_staging, stage_shard
 from voicelab.runs.findings import Findings
 from voicelab.runs.jobs import Job, hosting
@@ -32,6 +34,10 @@ from voicelab.runtime.clock import VirtualClock, VirtualLoop
 from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.runtime.own_loop import until_done
+from voicelab.runtime.tracebacks import describe
+from voicelab.session.runner import Session
+from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
+from voicelab.simulation.note import Note, note_path, noting
 from voicelab.simulation.pickling import unpack
 from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
 
@@ -51,6 +57,10 @@ class ShardTask:
         stops: Tests that have stopped: `{test: index of the session after which}`.
         parameters: One dict a session, where they come from a table.
         staging: Where the run's shards are staged, of `log.write.staging`.
+        before: Pickled rows of its first sessions, which another process has run; empty for none.
+        given: Rows of sessions that have run alone, by index.
+        careful: Index up to which the process is looked at after every session.
+        alone: Whether it is one session, in a process that ends with it.
     """
 
     root: Path
@@ -61,6 +71,15 @@ class ShardTask:
     stops: Mapping[str, int]
     parameters: Rows | None = None
     staging: str = ""
+    before: bytes = b""
+    given: Mapping[int, SessionRows] = field(default_factory=dict)
+    careful: int = 0
+    alone: bool = False
+
+    @property
+    def note_path(self) -> Path:
+        """Where its worker notes which session it is at."""
+        return note_path(self.root, self.staging, self.number, self.tag)
 
 
 @dataclass
@@ -76,6 +95,8 @@ class ShardReport:
         crashed: Indexes of sessions with status error.
         notes: Portability notes that are new in this process.
         hash_seed: The process's PYTHONHASHSEED.
+        stopped: Why the shard isn't whole; None if it is.
+        before: Then the pickled rows of its sessions as far as they are good.
         staged: The tag under which it is staged.
     """
 
@@ -87,6 +108,8 @@ class ShardReport:
     crashed: list[int] = field(default_factory=list)
     notes: list[PortabilityNote] = field(default_factory=list)
     hash_seed: str | None = None
+    stopped: Stopped | None = None
+    before: bytes = b""
     staged: str = ""
 
 
@@ -102,28 +125,19 @@ _turn = threading.Lock()
 def prepare_process() -> None:
     """Make a child process of our own a worker: Ctrl-C is left to the driver, and pandas is left out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    no_core()
+    # loky would write where a process dies to the user's screen; what there is to say of it stands in the session's rows.
+    faulthandler.enable(Path(os.devnull).open("wb"))  # noqa: SIM115 - for as long as the process lives
     collect_seldom()
     # pyarrow imports pandas when it converts its first list, half a second and 60 MB for nothing; having failed to
     # once, it goes without. A handler can still import pandas.
-    if "pandas" not in sys.modules:
-        sys.meta_path.insert(0, _without_pandas)
+    with without("pandas"):
         pa.array([])
-        sys.meta_path.remove(_without_pandas)
 
 
 def collect_seldom() -> None:
     """Have the garbage collector look less often: rows are many, live until their shard is written, and hold no cycles."""
     gc.set_threshold(20_000, 20, 20)
-
-
-class _WithoutPandas:
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        del path, target
-        if name == "pandas":
-            raise ImportError(name)
-
-
-_without_pandas: Any = _WithoutPandas()
 
 
 def shard_packed(run: str, packed_job: bytes, task: ShardTask, environ: Mapping[str, str] | None) -> bytes:
@@ -159,7 +173,9 @@ def run_shard(packed: bytes) -> bytes:
         _check_folder(task)
         with contextlib.nullcontext() if environ is not None else _as_a_guest():
             job = _jobs.get(run) or _loaded(run, packed_job, environ, freeze=driver != process_here())
-            return pickle.dumps(_report_of(job, task), protocol=5)
+            return pickle.dumps(
+                _report_of(job, task, own=environ is not None, apart=driver != process_here()), protocol=5
+            )
 
 
 def _check_folder(task: ShardTask) -> None:
@@ -199,27 +215,49 @@ def _loaded(run: str, packed_job: bytes, environ: Mapping[str, str] | None, *, f
     _jobs.clear()
     if environ is not None:
         _follow(environ)
-    with sdk.hosted():  # what is bound while it loads must be the session's own
-        job: Job = unpack(packed_job)
-    _jobs[run] = job
-    gc.unfreeze()  # the job of the run before is garbage by now
-    gc.collect()
-    if freeze:
-        gc.freeze()
+    job = _jobs[run] = load_job(packed_job, freeze=freeze)
     return job
 
 
-def _report_of(job: Job, task: ShardTask) -> ShardReport:
-    """Run and stage a shard, and return what the driver needs to know of it."""
+def _report_of(job: Job, task: ShardTask, *, own: bool, apart: bool) -> ShardReport:
+    """Run and stage a shard, and return what the driver needs to know of it.
+
+    Args:
+        job: What the sessions are made of.
+        task: Which sessions.
+        own: Whether this process is the driver's own, to be replaced when it is unfit.
+        apart: Whether it is another process than the driver.
+    """
     # The same shard may run twice at once: an executor gives it to another worker when one doesn't answer, and that one
     # wakes up again. Each has a place of its own, and the driver takes the one that it is told of.
     tag = f"{task.tag}-{secrets.token_hex(4)}"
     report = ShardReport(task.number, hash_seed=os.environ.get("PYTHONHASHSEED"))
     report.staged = f"{task.staging}/{tag}" if task.staging else tag
-    sessions = run_sessions(job, task, report.notes)
-    stage_shard(task.root, task.number, report.staged, sessions)
-    _summarise(sessions, report)
+    with noting(task.note_path) as note:
+        ran = run_sessions(job, task, report.notes, note, own=own, apart=apart)
+    if ran.stopped is not None:
+        report.stopped, report.before = ran.stopped, pickle.dumps(ran.rows, protocol=5)
+    else:
+        stage_shard(task.root, task.number, report.staged, ran.rows)
+        _summarise(ran.rows, report)
     return report
+
+
+def load_job(packed: bytes, *, freeze: bool = True) -> Job:
+    """Return the job of a run, whose handler is loaded for this process.
+
+    Args:
+        packed: The job.
+        freeze: As in `_loaded`.
+    """
+    with sdk.hosted():  # what is bound while it loads must be the session's own
+        job: Job = unpack(packed)
+    gc.unfreeze()  # the job of the run before is garbage by now
+    gc.collect()
+    if freeze:
+        gc.freeze()
+    begin_run()
+    return job
 
 
 def _follow(environ: Mapping[str, str]) -> None:
@@ -231,40 +269,87 @@ def _follow(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
 
 
-def run_sessions(job: Job, task: ShardTask, notes: list[PortabilityNote]) -> list[SessionRows]:
+@dataclass
+class Ran:
+    """What has run of a shard.
+
+    Attributes:
+        rows: The rows of its sessions, from the first on.
+        stopped: Why that isn't all of them; None if it is.
+    """
+
+    rows: list[SessionRows]
+    stopped: Stopped | None = None
+
+
+def run_sessions(
+    job: Job,
+    task: ShardTask,
+    notes: list[PortabilityNote],
+    note: Note | None = None,
+    *,
+    own: bool = False,
+    apart: bool = False,
+    on_session: Callable[[Session], None] | None = None,
+) -> Ran:
     """Run the sessions of a shard and return their rows.
 
     Args:
         job: What the sessions are made of.
         task: Which sessions.
         notes: Takes portability notes.
+        note: Where the session that is under way is noted; None where nobody examines what a session has done.
+        own: Whether this process is the driver's own, to be replaced when it is unfit.
+        apart: Whether it is another process than the driver: then its memory is limited.
+        on_session: Takes each session before it runs.
     """
     settings = job.settings(notes.append)
+    ran = Ran(pickle.loads(task.before) if task.before else [])  # noqa: S301 - it comes from the driver
+    fitness = Fitness(job.options.limits, note, task.stop - 1, own=own, apart=apart, alone=task.alone)
 
-    async def main() -> list[SessionRows]:
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)  # noqa: S101 - of this function's own making
-        rows = []
-        for index in range(task.first, task.stop):
+        for index in range(task.first + len(ran.rows), task.stop):
+            if index in task.given:
+                ran.rows.append(task.given[index])
+                continue
+            fitness.begin(index)
             loop.reset()
             stopped = {test: False for test, at in task.stops.items() if at < index}
-            own = None if task.parameters is None else task.parameters[index - task.first]
-            session = job.session(settings, VirtualClock(loop), index, stopped, own)
-            rows.append(await in_own_context(session.run()))
+            own_parameters = None if task.parameters is None else task.parameters[index - task.first]
+            session = job.session(settings, VirtualClock(loop), index, stopped, own_parameters)
+            if on_session is not None:
+                on_session(session)
+            fitness.runs(index)
+            rows = await in_own_context(session.run())
             if loop.busy:
                 await end_leftovers()
             session.forget()
-        return rows
+            ran.rows.append(rows)
+            ran.stopped = fitness.after(index, rows)
+            if ran.stopped is not None:
+                return
 
     options = job.options
-    with hosting(options), cpu_limited(options.limits.cpu_s):
+    with hosting(options), fitness.limited(), cpu_limited(options.limits.cpu_s):
         loop = VirtualLoop()
         try:
-            return until_done(loop, loop.create_task(main()))
+            until_done(loop, loop.create_task(main()))
+        except VoicelabError:
+            raise
+        except BaseException as error:
+            examined = note is not None or task.alone
+            if fitness.index is None or not examined or is_ctrl_c(error):
+                raise
+            ran.stopped = Stopped(fitness.index, "failed", failure=describe(error))
         finally:
             loop.reset()
             loop.run_until_complete(end_leftovers())
             loop.close()
+    if ran.stopped is not None and not task.alone:
+        del ran.rows[ran.stopped.at - task.first :]
+    return ran
 
 
 def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:

@@ -1,0 +1,190 @@
+"""One session costs itself alone: whatever it does to its process, every other is as if it had not happened."""
+
+import json
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import voicelab as vl
+from voicelab.base.errors import SimulationError
+from voicelab.log.parts import Part
+from voicelab.simulation import pool, simulation_run, suspects, verdicts
+
+pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
+
+HANDLER = """
+import asyncio, ctypes, os, re, threading
+from primfunctions.events import TextToSpeechEvent
+
+C, KEPT = ctypes.CDLL(None), []
+
+async def handler(event, context):
+    does = context.get_data("does")
+    if event.name == "start":
+        context.add_test("greeting", {"a": 0.5, "b": 0.5})
+        context.add_outcome("booked", "boolean")
+        yield TextToSpeechEvent(text="Hello " + context.get_test("greeting"))
+    if event.name == "text":
+        context.set_outcome("booked", "yes" in event.data["text"])
+        yield TextToSpeechEvent(text="One moment.")
+        if does == "exits": os._exit(3)
+        if does == "stops": C.kill(os.getpid(), 19)
+        if does == "forks": C.fork()
+        if does == "closes": os.closerange(3, 500)
+        if does == "computes": re.match("(a+)+$", "a" * 60 + "b")
+        if does == "fills": bytearray(4 * 2**30)
+        if does == "leaves": threading.Thread(target=lambda: C.sleep(100000)).start()
+        if does == "signals": os.kill(os.getpid(), 9)
+        if does == "splits": os.fork()
+        yield TextToSpeechEvent(text="Goodbye.")
+"""
+LINES = {
+    does: n for n, line in enumerate(HANDLER.splitlines(), 1) if "if does ==" in line for does in [line.split('"')[1]]
+}
+DOES = {
+    7: "exits",
+    52: "stops",
+    61: "forks",
+    75: "closes",
+    88: "computes",
+    101: "fills",
+    110: "leaves",
+    111: "signals",
+    112: "splits",
+}
+ENDED = {"exits": "error", "stops": "timeout", "closes": "error", "computes": "timeout"}
+N = 120
+TABLES = ("sessions", "events", "exposures", "outcomes", "metrics")
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(simulation_run, "SHARD_SIZE", 30)
+
+
+def simulated(folder, does=None, sessions=N, limits=None, **options):
+    # The same run but for what single sessions do: the parameters are a function, so that their rows alone differ.
+    own = does or {}
+    return vl.simulate(
+        HANDLER,
+        vl.Script(["yes"]),
+        sessions,
+        log=folder,
+        parameters=lambda index: {"does": own.get(index, "")},
+        progress=False,
+        limits=limits or vl.Limits(cpu_s=1.0),
+        workers=1,
+        **options,
+    )
+
+
+def rows_of(log, table):
+    """Return the rows of a table by session; ids differ from run to run."""
+    ids = log.sessions().set_index("session_id")["session_index"]
+    frame = getattr(log, table)()
+    frame["session_index"] = frame["session_id"].map(ids)
+    frame = frame.drop(columns=[name for name in ("session_id", "run_id") if name in frame])
+    return {index: rows.to_csv(index=False) for index, rows in frame.groupby("session_index")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation_run, "SHARD_SIZE", 30)
+        return simulated(tmp_path_factory.mktemp("undisturbed") / "log")
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation_run, "SHARD_SIZE", 30)
+        patch.setattr(suspects, "_LOOKS", 2)
+        return simulated(tmp_path_factory.mktemp("disturbed") / "log", DOES)
+
+
+def test_every_other_session_is_as_if_it_had_not_happened(undisturbed, disturbed):
+    for table in TABLES:
+        expected, found = rows_of(undisturbed, table), rows_of(disturbed, table)
+        assert [index for index in range(N) if index not in DOES and expected.get(index) != found.get(index)] == []
+
+
+def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
+    sessions = disturbed.sessions().set_index("session_index")
+    for index, does in DOES.items():
+        record = disturbed.session(index)
+        assert sessions["status"][index] == ENDED.get(does, "completed"), does
+        if does in {"forks", "leaves"}:
+            assert not record.errors
+            continue
+        data = record.errors[0].data
+        assert data["message"] == sessions["error"][index]
+        if does != "closes":
+            assert data["line"] == LINES[does], does
+        # What was said before is there as well.
+        assert [event.data["text"] for event in record.events if event.name == "text_to_speech"][1] == "One moment."
+        assert "One moment." in record._repr_html_()
+
+
+def test_each_culprit_is_said_once_the_run_has_ended(disturbed):
+    said = " ".join(disturbed.manifest["remarks"])
+    for index in (7, 52, 75, 88):
+        assert f"log.session({index})" in said
+
+
+def test_nothing_of_a_verdict_is_left_where_a_run_stages(disturbed):
+    assert not (disturbed.path / "_spec").exists()
+    names = sorted(path.name for path in (disturbed.path / "verdicts").iterdir())
+    assert names == [f"session-{index:09d}-all.json" for index in (7, 52, 75, 88, 101)]
+    assert disturbed.verify().sound
+
+
+def test_a_resumed_run_keeps_the_verdicts_and_runs_no_such_session_again(disturbed, tmp_path, monkeypatch):
+    shutil.copytree(disturbed.path, tmp_path / "log")
+    Part(0, 0).file(tmp_path / "log", "sessions").unlink()
+    monkeypatch.setattr(suspects, "run_alone", None)
+    log = simulated(tmp_path / "log", DOES, resume=True)
+    for path in disturbed.path.glob("*/part-*.parquet"):
+        assert (log.path / path.parent.name / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_verdict_that_was_changed_does_not_count(disturbed, tmp_path):
+    shutil.copytree(disturbed.path, tmp_path / "log")
+    path = tmp_path / "log" / "verdicts" / "session-000000007-all.json"
+    path.write_text(path.read_text().replace("exit status 3", "exit status 4"))
+    run_id = disturbed.manifest["run_id"]
+    assert [verdict.index for verdict in verdicts.stored(tmp_path / "log", run_id)] == [52, 75, 88, 101]
+    assert not verdicts.stored(tmp_path / "log", "another run")
+    assert json.loads(path.read_text())["session"] == 7
+
+
+def test_more_deaths_than_allowed_end_the_run_and_are_named(tmp_path):
+    does = {0: "exits", 1: "exits"}
+    with pytest.raises(SimulationError, match=r"2 sessions .*limits.deaths=1 .*0, 1.*resume=True.*deaths=10"):
+        simulated(tmp_path / "log", does, 3, vl.Limits(cpu_s=1.0, deaths=1))
+    log = simulated(tmp_path / "log", does, 3, vl.Limits(cpu_s=1.0, deaths=2), resume=True)
+    assert list(log.sessions()["status"]) == ["error", "error", "completed"]
+    assert "2 sessions ended the process that they ran in (0, 1)" in log.manifest["remarks"][0]
+
+
+def test_an_executor_of_the_users_that_a_session_breaks_is_replaced_and_the_run_goes_on(tmp_path):
+    with ProcessPoolExecutor(1) as executor, pytest.raises(SimulationError, match="takes no more work"):
+        simulated(tmp_path / "log", {1: "exits"}, 3, executor=executor)
+    with ProcessPoolExecutor(1) as executor:
+        log = simulated(tmp_path / "log", {1: "exits"}, 3, executor=executor, resume=True)
+    assert list(log.sessions()["status"]) == ["completed", "error", "completed"]
+
+
+def test_a_leak_over_sessions_replaces_the_worker_and_blames_nobody(tmp_path, monkeypatch):
+    leak = HANDLER.replace('yield TextToSpeechEvent(text="Goodbye.")', "KEPT.append(bytearray(2**20))").replace(
+        'context.get_data("does")', '""'
+    )
+    made = []
+    monkeypatch.setattr(pool, "_child_processes", lambda n, make=pool._child_processes: made.append(n) or make(n))
+    limits = vl.Limits(memory_mb=40)
+    log = vl.simulate(leak, ["hi"], N, log=tmp_path / "log", workers=1, limits=limits, progress=False)
+    assert len(made) > 1
+    assert set(log.sessions()["status"]) == {"completed"}
+    assert not log.sessions()["n_errors"].any()
+    assert not Path(log.path, "verdicts").exists()

@@ -1,0 +1,200 @@
+"""Runs one session in a process of its own, which may end as it likes: what it wrote until then is kept, and where it was.
+
+The process is the driver's child, also where shards run in an executor of the user's: so how it ended is known, it can be
+killed, and nobody else's machine is put at risk twice. It writes each row to a file as soon as the session has it, and a
+`Trace` holds the line that the handler's code is at: no signal has to be caught for that, and none could be.
+"""
+
+import contextlib
+import faulthandler
+import math
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from voicelab.base.records import PortabilityNote, SessionRows
+from voicelab.log import disk
+from voicelab.log.write import SPECULATIVE
+from voicelab.runs.jobs import Job
+from voicelab.runtime.tracebacks import is_users_file
+from voicelab.simulation.fitness import CPU_MARGIN
+from voicelab.simulation.journal import Journal, Trace, read_journal, read_trace
+from voicelab.simulation.stillness import LOOK_S, LOOKS, Stillness
+from voicelab.simulation.verdict_rows import Place
+from voicelab.simulation.worker import ShardTask, load_job, prepare_process, run_sessions
+
+FOLDER = "alone"
+_ROWS, _JOURNAL, _TRACE, _OVERDUE = "rows", "journal", "trace", "overdue"
+_THREADS_S = 2.0
+_SIGXCPU = getattr(signal, "SIGXCPU", None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a session that ran alone.
+
+    Attributes:
+        rows: Its rows, where its process lived; else what it had written until the process ended, None if nothing.
+        lived: Whether the process lived.
+        how: How it ended, in words; empty if it lived.
+        kind: `death`, `cpu` or `still`; empty if it lived.
+        place: Where the handler's code was when it ended, where that is known.
+        offence: What the session did to its process beside, in words; empty if nothing.
+        failure: What the session's end failed with, as data of an error; None if it didn't.
+        notes: Portability notes.
+    """
+
+    rows: SessionRows | None
+    lived: bool = True
+    how: str = ""
+    kind: str = ""
+    place: Place | None = None
+    offence: str = ""
+    failure: dict[str, Any] | None = None
+    notes: list[PortabilityNote] = field(default_factory=list)
+
+
+def run_alone(packed_job: bytes, task: ShardTask, *, traced: bool) -> Outcome:
+    """Run the one session of a task in a process of its own.
+
+    Args:
+        packed_job: The job.
+        task: The session, as a shard of one.
+        traced: Whether to watch each line, which takes several times as long.
+    """
+    folder = task.root / SPECULATIVE / task.staging / FOLDER
+    disk.remove_tree(folder)
+    disk.make(folder)
+    try:
+        with _child(pickle.dumps((packed_job, task, folder, traced, os.getpid()), protocol=5)) as process:
+            how, kind = _end_of(process)
+        return _outcome(folder, how, kind)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outcome(folder: Path, how: str, kind: str) -> Outcome:
+    with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
+        outcome: Outcome = pickle.loads((folder / _ROWS).read_bytes())  # noqa: S301 - our own child wrote it just now
+        return outcome
+    place = read_trace(folder / _TRACE) or _overdue_at(folder / _OVERDUE)
+    return Outcome(read_journal(folder / _JOURNAL), lived=False, how=how, kind=kind or "death", place=place)
+
+
+@contextlib.contextmanager
+def _child(payload: bytes) -> Iterator["subprocess.Popen[bytes]"]:
+    code = f"import sys; sys.path[:] = {sys.path!r}; from voicelab.simulation.alone import main; main()"
+    process = subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+    )
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None  # noqa: S101 - as asked for above
+            process.stdin.write(payload)
+            process.stdin.close()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _end_of(process: "subprocess.Popen[bytes]") -> tuple[str, str]:
+    """Wait for the process, and return how it ended, in words, and the kind of verdict that this makes."""
+    stillness = Stillness(LOOKS)
+    while True:
+        try:
+            status = process.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            if _is_stopped(process.pid) or stillness.look(process.pid, None, process.pid):
+                return "", "still"
+            continue
+        if status >= 0:
+            return f"with exit status {status}", ""
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-status).name
+            return f"by {name}", "cpu" if -status == _SIGXCPU else ""
+        return f"by signal {-status}", ""
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a child has been stopped by a signal, and waits to be continued."""
+    if not hasattr(os, "waitid"):
+        return False
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
+
+
+# --- in the process ----------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Run the session that standard input names, and leave what became of it in the folder that it names."""
+    packed_job, task, folder, traced, driver = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the driver
+    from voicelab.simulation import lifeline
+
+    lifeline.end_with(driver)
+    prepare_process()
+    outcome = _run(load_job(packed_job), task, folder, traced=traced)
+    _wait_for_threads()
+    unfinished = folder / f"{_ROWS}.tmp"
+    unfinished.write_bytes(pickle.dumps(outcome, protocol=5))
+    unfinished.replace(folder / _ROWS)
+    os._exit(0)
+
+
+def _wait_for_threads() -> None:
+    """Give threads that the session has left behind the time to do what may end the process."""
+    deadline = time.monotonic() + _THREADS_S
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.name.startswith("voicelab"):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _run(job: Job, task: ShardTask, folder: Path, *, traced: bool) -> Outcome:
+    notes: list[PortabilityNote] = []
+    journal = Journal(folder / _JOURNAL)
+    _end_by_system(job.options.limits.cpu_s * (5 if traced else 1), folder / _OVERDUE)
+    with Trace(folder / _TRACE) if traced else contextlib.nullcontext():
+        ran = run_sessions(job, replace(task, alone=True), notes, apart=True, on_session=journal.follow)
+    outcome = Outcome(ran.rows[0] if ran.rows else read_journal(folder / _JOURNAL), notes=notes)
+    if ran.stopped is not None:
+        outcome = replace(outcome, offence=ran.stopped.offence, failure=ran.stopped.failure)
+    return outcome
+
+
+def _end_by_system(cpu_s: float, path: Path) -> None:
+    """Have the system end this process when a session has used up its time and no exception reaches it: a call of C."""
+    if _SIGXCPU is None:
+        return
+    import resource
+
+    file = path.open("wb", buffering=0)
+    faulthandler.register(_SIGXCPU, file, all_threads=False, chain=True)
+    used = math.ceil(time.process_time() + CPU_MARGIN * cpu_s + 1)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (used, hard))
+
+
+def _overdue_at(path: Path) -> Place | None:
+    """Return the innermost line of the user's in what `faulthandler` has written."""
+    with contextlib.suppress(OSError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            head, _, function = line.strip().rpartition(" in ")
+            file, _, number = head.removeprefix('File "').rpartition('", line ')
+            if number.isdigit() and is_users_file(file):
+                return file, int(number), function
+    return None

@@ -1,0 +1,116 @@
+"""What a session leaves that ends its process: the rows that it had written, and the line that its code was at."""
+
+import contextlib
+import mmap
+import os
+import pickle
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from voicelab.base.records import EventRow, SessionRows
+from voicelab.runtime.tracebacks import is_users
+from voicelab.session.runner import Session
+
+
+class Journal:
+    """Writes the rows of a session to a file as soon as it has them.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def follow(self, session: Session) -> None:
+        """Follow a session that is about to run."""
+        recorder = session.recorder
+        recorder.events = _Followed(lambda: self._write(session, recorder))
+
+    def _write(self, session: Session, recorder: Any) -> None:
+        events = recorder.events
+        entry = (len(events), events[-1], replace(session.so_far(), events=[]))
+        # Opened each time: a handler may have closed every file of the process.
+        with contextlib.suppress(OSError), self._path.open("ab") as file:
+            file.write(pickle.dumps(entry, protocol=5))
+
+
+class _Followed(list[EventRow]):
+    """A list that tells of each row that is added to it."""
+
+    def __init__(self, tell: Any) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, row: EventRow) -> None:
+        super().append(row)
+        self._tell()
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)
+
+
+def read_journal(path: Path) -> SessionRows | None:
+    """Return the rows of a session as far as its journal goes; None if it has none."""
+    events: list[EventRow] = []
+    rows: SessionRows | None = None
+    with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError), path.open("rb") as file:
+        while True:
+            number, event, rows = pickle.load(file)  # noqa: S301 - our own child wrote it just now
+            events[number - 1 :] = [event]
+    if rows is not None:
+        rows.events = events
+    return rows
+
+
+_LONGEST = 4096
+
+
+class Trace:
+    """Keeps the line that the user's code is at in a file, where the process's death leaves it to be read.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("w+b") as file:
+            file.write(bytes(_LONGEST))
+            file.flush()
+            self._bytes = mmap.mmap(file.fileno(), _LONGEST)
+
+    def __enter__(self) -> None:
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
+        del event, arg
+        return self._line if is_users(frame.f_code) else None
+
+    def _line(self, frame: FrameType, event: str, arg: Any) -> Any:
+        del arg
+        if event == "line":
+            code = frame.f_code
+            text = os.fsencode(f"{code.co_filename}\0{frame.f_lineno}\0{code.co_name}\0")
+            if len(text) <= _LONGEST:
+                self._bytes[: len(text)] = text
+        return self._line
+
+
+def read_trace(path: Path) -> tuple[str, int, str] | None:
+    """Return file, line and function of the user's code as a trace has kept them; None if it has none."""
+    with contextlib.suppress(OSError, ValueError):
+        file, line, function, *_ = path.read_bytes().split(b"\0", 3)
+        if file:
+            return os.fsdecode(file), int(line), os.fsdecode(function)
+    return None
