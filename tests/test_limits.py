@@ -2,12 +2,18 @@
 
 import re
 import textwrap
+import warnings
+from pathlib import Path
 
 import pytest
 from harness import IMPORTS, agent, play, says
 
 import voicelab as vl
 from voicelab.base.errors import InputError
+from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
+from voicelab.runtime.process_state import ProcessState
+from voicelab.simulation.worker import ShardTask, run_sessions
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
 
@@ -95,3 +101,167 @@ def test_waiting_uses_no_processor_time():
     )
     played = play(agent(body), ["hi"], clock="wall", limits=vl.Limits(cpu_s=0.2))
     assert (played.status, played.said) == ("completed", ["ok"])
+
+
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+
+def ended_by(code, name, **limits):
+    """Play a session whose handler does something bad when it hears `bad`, and return it with the row of the limit."""
+    played = play(misbehaving(code), ["bad", "hi"], limits=vl.Limits(**limits))
+    assert played.status == "timeout"
+    (row,) = played.errors
+    assert row.data["limit"] == name
+    assert f"limits=vl.Limits({name}=" in row.data["message"]
+    return played, row
+
+
+def misbehaving(code):
+    return (
+        agent(f"if event.data.get('text') == 'bad':\n{textwrap.indent(code, '    ')}\n{says('ok', 'text')}") + CLASSES
+    )
+
+
+CLASSES = """
+class Broken:
+    def __str__(self): raise ValueError("no text")
+    __repr__ = __str__
+
+class Worse:
+    def __str__(self): raise BaseException("no text")
+    __repr__ = __eq__ = __hash__ = __str__
+
+class BrokenError(Exception):
+    def __str__(self): raise ValueError("no text")
+    __repr__ = __str__
+
+class Liar(Exception):
+    @property
+    def __class__(self): raise SystemExit
+    @property
+    def args(self): raise SystemExit
+    def __str__(self): raise SystemExit
+
+class Weird:
+    def __await__(self): return self
+    def __iter__(self): return self
+    def __next__(self): return 42
+
+async def leave(error):
+    raise error
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: yield LogEvent('x')",
+        "for n in range(10**6): print(n)",
+        "for n in range(10**6): logger.info('x')",
+        "for n in range(10**6): metrics.counter('x')",
+    ],
+)
+def test_a_session_puts_out_as_much_as_its_limit_and_no_more(code):
+    played, row = ended_by(code, "outputs", outputs=50)
+    assert sum(event.kind in {"log", "metric"} for event in played.events) == 50
+    assert "limit of 50 outputs, at handler.py:" in row.data["message"]
+    assert row.data["line"] > 1
+
+
+def test_a_session_writes_no_more_text_than_its_limit():
+    written = agent("if event.name == 'text':\n    yield LogEvent('x' * 1000)\n")
+    chars = sum(len(data) for _, _, label, data in played_rows(written) if label[1] != "turn_end")
+    for more, status in ((0, "completed"), (-1, "timeout")):
+        assert play(written, ["hi"], limits=vl.Limits(text_chars=chars + more)).status == status
+
+
+def played_rows(handler):
+    job = Job(SessionOptions.checked(handler, ["hi"]))
+    return run_sessions(job, ShardTask(Path(), 0, "", 0, 1, {}), [])[0].events
+
+
+LONG_TEXTS = {
+    "speech": "yield TextToSpeechEvent(text='x' * 10**7, voice='nova')",
+    "print": "print('x' * 10**7)",
+    "data": "context.set_data('big', 'x' * 10**7)",
+    "keys": "for n in range(10**5): context.set_data(str(n), n)",
+    "outcome": "context.set_outcome('big', 'x' * 10**7)",
+}
+
+
+@pytest.mark.parametrize("code", LONG_TEXTS.values(), ids=LONG_TEXTS.keys())
+def test_a_text_of_ten_million_characters_fills_neither_log_nor_page(code):
+    played, _ = ended_by(code, "text_chars", text_chars=100_000)
+    assert len(played.record._repr_html_()) < 200_000
+    assert len(str(played.session)) < 20_000
+    if code == LONG_TEXTS["speech"]:
+        assert played.said[0].endswith("x… (10,000,000 characters)")
+
+
+def test_the_limit_of_the_conversation_is_a_row_also_where_nobody_says_anything():
+    played = play(agent(says("hello")), [vl.silence(100)], limits=vl.Limits(conversation_s=50))
+    assert (played.status, played.session["duration_s"]) == ("timeout", 50)
+    assert "limit of 50 s of conversation" in played.session["error"]
+
+
+# --- whatever a handler raises, returns, or does ---------------------------------------------------------------------
+
+BAD = {  # what it does: the session's status, and what its error says
+    "context.set_data('i', Broken())": ("error", "<Broken: its text can't be had, ValueError>"),
+    "context.set_data('i', [Worse()])": ("error", "<Worse: its text can't be had, BaseException>"),
+    "context.set_data('i', 10**5000)": ("completed", None),
+    "context.set_outcome('i', 10**5000)": ("error", "an integer of about 5,001 digits"),
+    "yield LogEvent(Broken())": ("error", "its text can't be had"),
+    "yield Broken()": ("completed", "(Broken), which is no event"),
+    "raise BrokenError()": ("completed", "BrokenError: <BrokenError: its text can't be had"),
+    "raise Liar()": ("error", "SystemExit"),
+    "raise ValueError('x' * 10**7)": ("completed", "… (10,000,000 characters)"),
+    "raise BaseExceptionGroup('all', [KeyboardInterrupt()])": ("error", "BaseExceptionGroup"),
+    "def down(n): return down(n + 1) + 1\ndown(0)": ("completed", "RecursionError"),
+    "await Weird()": ("completed", "Task got bad yield: 42"),
+    "for task in asyncio.all_tasks(): task.cancel()\nawait asyncio.sleep(1)": ("completed", "CancelledError"),
+    "asyncio.get_running_loop().stop()\nawait asyncio.sleep(1)": ("completed", None),
+    "asyncio.create_task(leave(SystemExit()))\nawait asyncio.sleep(1)": ("completed", None),
+    "event = LogEvent('x')\nevent.name = Broken()\nyield event": ("completed", "an event's name is some text"),
+    "event = LogEvent('x')\nevent.name = '\\ud800'\nyield event": ("completed", None),
+    "event = LogEvent('x')\nevent.data = 5\nyield event": ("completed", "its data a dict"),
+    "context.data = None": ("completed", None),
+    "context._experiments = None": ("error", "'NoneType' object has no attribute"),
+    "d = []\nfor n in range(60): d = [d, d]\ncontext.set_data('d', d)": ("completed", None),
+    "context.create_task(leave(ValueError()), name=5)": ("completed", "ValueError"),
+}
+
+
+@pytest.mark.parametrize("code", BAD, ids=lambda code: code[:40])
+def test_a_handler_that_does_its_worst_costs_itself_alone(code):
+    status, said = BAD[code]
+    bad, good = (play(misbehaving(code), [text]) for text in ("bad", "hi"))
+    assert bad.status == status
+    assert (said or "") in (bad.session["error"] or "")
+    assert bad.record._repr_html_()
+    assert (good.status, good.said, good.errors) == ("completed", ["ok"], [])
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("import json\njson.loads = None", "json.loads"),
+        ("import builtins\nbuiltins.sorted = None", "builtins.sorted"),
+        ("import builtins\nbuiltins.answer = 42", "builtins.answer"),
+        ("random.Random.random = lambda self: 0.5", "random.Random.random"),
+        ("asyncio.sleep = None", "asyncio.sleep"),
+        ("TextToSpeechEvent.__init__ = None", "primfunctions.events.TextToSpeechEvent.__init__"),
+        ("import sys\nsys.setrecursionlimit(5000)", "sys.setrecursionlimit"),
+        ("import gc\ngc.disable()", "gc.disable"),
+    ],
+)
+def test_what_a_session_replaces_in_its_process_is_put_back_and_said(code, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        record = vl.run(misbehaving(code), ["bad"])
+        assert [note.written.split()[0] for note in record.notes if note.rule == "process_changed"] == [name]
+        assert vl.run(misbehaving(code), ["hi"]).status == "completed"
+    assert ProcessState().changed() == []

@@ -15,7 +15,7 @@ from voicelab.simulation import pool, simulation_run, suspects, verdicts
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 HANDLER = """
-import asyncio, ctypes, os, re, threading
+import builtins, ctypes, json, os, re, threading
 from primfunctions.events import TextToSpeechEvent
 
 C, KEPT = ctypes.CDLL(None), []
@@ -36,6 +36,7 @@ async def handler(event, context):
         if does == "computes": re.match("(a+)+$", "a" * 60 + "b")
         if does == "fills": bytearray(4 * 2**30)
         if does == "leaves": threading.Thread(target=lambda: C.sleep(100000)).start()
+        if does == "replaces": builtins.len = json.dumps = lambda *args: 1 / 0
         if does == "signals": os.kill(os.getpid(), 9)
         if does == "splits": os.fork()
         yield TextToSpeechEvent(text="Goodbye.")
@@ -45,6 +46,7 @@ LINES = {
 }
 DOES = {
     7: "exits",
+    40: "replaces",
     52: "stops",
     61: "forks",
     75: "closes",
@@ -54,7 +56,7 @@ DOES = {
     111: "signals",
     112: "splits",
 }
-ENDED = {"exits": "error", "stops": "timeout", "closes": "error", "computes": "timeout"}
+ENDED = {"exits": "error", "stops": "timeout", "closes": "error", "computes": "timeout", "replaces": "error"}
 N = 120
 TABLES = ("sessions", "events", "exposures", "outcomes", "metrics")
 
@@ -120,7 +122,7 @@ def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
             continue
         data = record.errors[0].data
         assert data["message"] == sessions["error"][index]
-        if does != "closes":
+        if does not in {"closes", "replaces"}:
             assert data["line"] == LINES[does], does
         # What was said before is there as well.
         assert [event.data["text"] for event in record.events if event.name == "text_to_speech"][1] == "One moment."
@@ -129,14 +131,14 @@ def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
 
 def test_each_culprit_is_said_once_the_run_has_ended(disturbed):
     said = " ".join(disturbed.manifest["remarks"])
-    for index in (7, 52, 75, 88):
+    for index in (7, 40, 52, 75, 88):
         assert f"log.session({index})" in said
 
 
 def test_nothing_of_a_verdict_is_left_where_a_run_stages(disturbed):
     assert not (disturbed.path / "_spec").exists()
     names = sorted(path.name for path in (disturbed.path / "verdicts").iterdir())
-    assert names == [f"session-{index:09d}-all.json" for index in (7, 52, 75, 88, 101)]
+    assert names == [f"session-{index:09d}-all.json" for index in (7, 40, 52, 75, 88, 101)]
     assert disturbed.verify().sound
 
 
@@ -154,7 +156,7 @@ def test_a_verdict_that_was_changed_does_not_count(disturbed, tmp_path):
     path = tmp_path / "log" / "verdicts" / "session-000000007-all.json"
     path.write_text(path.read_text().replace("exit status 3", "exit status 4"))
     run_id = disturbed.manifest["run_id"]
-    assert [verdict.index for verdict in verdicts.stored(tmp_path / "log", run_id)] == [52, 75, 88, 101]
+    assert [verdict.index for verdict in verdicts.stored(tmp_path / "log", run_id)] == [40, 52, 75, 88, 101]
     assert not verdicts.stored(tmp_path / "log", "another run")
     assert json.loads(path.read_text())["session"] == 7
 

@@ -88,7 +88,7 @@ class Workspace:
             # What lies behind an error is shown with it, and can't be masked.
             tells = is_hidden_in("".join(traceback.format_exception(error)))
             if self._strict and not tells:
-                if hint := hint_of(error):
+                if hint := hint_of(error, str(error)):
                     error.add_note(f"voicelab: {hint}.")
                 raise
             raise HandlerError(self._explain(error, file, prepared)) from None if tells else error

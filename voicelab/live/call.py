@@ -20,6 +20,8 @@ from voicelab.live.waiting import Waiting
 from voicelab.runs.jobs import Job, hosting
 from voicelab.runtime.clock import WallClock
 from voicelab.runtime.cpu_limit import cpu_limited
+from voicelab.runtime.portability import make_note
+from voicelab.runtime.process_state import ProcessState
 from voicelab.speech import SpeechToText, TextToSpeech
 
 if TYPE_CHECKING:
@@ -169,6 +171,7 @@ class Call:
         """
         loop = asyncio.get_running_loop()
         speaking = loop.create_task(self.speaking.run())
+        before = None
         try:
             with (
                 hosting(self._job.options),
@@ -176,6 +179,7 @@ class Call:
                 cpu_limited(self._job.options.limits.cpu_s, whole=False),
                 contextlib.closing(self._clock),
             ):
+                before = ProcessState()
                 session = loop.create_task(self.session.run())
                 await asyncio.sleep(0)  # now it has begun
                 for action in self._before_begin:
@@ -183,6 +187,9 @@ class Call:
                 self.begun = True
                 return await session
         finally:
+            if before is not None:
+                for name in before.restore():
+                    self._add_note(make_note("process_changed", None, name=name))
             speaking.cancel()
             self.listening.close()
 

@@ -24,6 +24,8 @@ from voicelab.runtime import patching, sdk
 from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.runtime.context import Services
 from voicelab.runtime.own_loop import in_own_loop
+from voicelab.runtime.portability import make_note
+from voicelab.runtime.process_state import ProcessState
 from voicelab.runtime.watchdog import watching
 from voicelab.session.host import RunSettings
 from voicelab.session.runner import Session
@@ -263,7 +265,15 @@ def play(
         return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
 
     with hosting(job.options):
-        rows = in_own_loop(main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop, settings.limits.cpu_s)
+        before = ProcessState()
+        try:
+            rows = in_own_loop(
+                main, VirtualLoop if clock == "virtual" else asyncio.new_event_loop, settings.limits.cpu_s
+            )
+        finally:
+            # Not on the loop: what was replaced may be what it goes by.
+            for name in before.restore():
+                add_note(make_note("process_changed", None, name=name))
     if findings is not None:
         findings.add(rows)
     return SessionRecord.from_rows(

@@ -9,6 +9,7 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 - `own_loop`: an event loop of one's own, also where one runs already.
 - `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.
 - `http/`: what a handler's requests over HTTP meet in a session.
+- `process_state`: notices what a session has replaced in its process, and puts it back.
 - `patching`: replaces what a handler uses, for its own sessions.
 - `current_context`: which session the calling code belongs to.
 - `context/`: what a handler gets as `context`.

@@ -42,6 +42,8 @@ _INSTEAD = (
     "for whatever else; or use vl.run(..., clock='wall') for a live call."
 )
 
+_len, _range = len, range  # a handler may replace builtins, and what drives it must go on to its end
+
 Callback = Callable[[], None]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -163,7 +165,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle._scheduled = False
             self._ready.append(handle)
         # Only what was ready at the beginning: what these callbacks make ready comes in the next step, as in asyncio.
-        for _ in range(len(self._ready)):
+        for _ in _range(_len(self._ready)):
             handle = self._ready.popleft()
             if not handle._cancelled:
                 handle._run()

@@ -12,6 +12,7 @@ from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import STOPPED, end_leftovers
 
 T = TypeVar("T")
+_STOPPED_BY_HANDLER = "Event loop stopped before Future completed."
 
 
 def in_own_loop(
@@ -54,6 +55,9 @@ def until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
         except (KeyboardInterrupt, SystemExit) as error:
             # Of a task or a callback that a handler has started by itself: its session goes on.
             if task.done() or is_ctrl_c(error):
+                raise
+        except RuntimeError as error:
+            if task.done() or str(error) != _STOPPED_BY_HANDLER:
                 raise
 
 

@@ -194,6 +194,10 @@ class _Places:
         place = self._places.get((id(target.owner), target.attribute))
         return target if place is None else replace(target, value=place.target.value)
 
+    def has(self, owner: Any, attribute: str) -> bool:
+        """Return whether something is replaced there now."""
+        return (id(owner), attribute) in self._places
+
     @contextlib.contextmanager
     def replaced(self, target: PatchTarget, replacement: Any) -> Iterator[None]:
         """Have something replaced meanwhile: a function by what asks for the session's own, all else as it is.
@@ -227,6 +231,11 @@ class _Places:
 
 
 _places = _Places()
+
+
+def is_in_place(owner: Any, attribute: str) -> bool:
+    """Return whether an attribute is what some run has replaced it by, which takes that back itself."""
+    return _places.has(owner, attribute)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -119,6 +119,11 @@ RULES: dict[str, tuple[str, str, str]] = {
         "import random, and call random.random()",
         "works; here the run can't be repeated by its seed",
     ),
+    "process_changed": (
+        "{name} was replaced while the session ran, for the whole process; here it is itself again",
+        "unittest.mock.patch(...), which takes back what it replaces; patches={{...}} of vl.run and vl.simulate",
+        "every other session of the process meets the replacement",
+    ),
     "shared_generator": (
         "{name} is one random generator for all sessions",
         "random.random(), or a generator made inside the handler",

@@ -404,6 +404,11 @@ def in_sentences(pieces: Iterable[str], options: Mapping[str, Any]) -> Iterator[
         yield "", rest
 
 
+def event_classes() -> list[type]:
+    """Return the SDK's own classes of events."""
+    return [v for v in vars(sdk_events).values() if isinstance(v, type) and v.__module__ == sdk_events.__name__]
+
+
 @contextlib.contextmanager
 def hosted() -> Iterator[None]:
     """Make the SDK and the process ready to host sessions (see `voicelab.runtime.isolation`); nests and overlaps freely."""

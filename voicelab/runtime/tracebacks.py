@@ -12,6 +12,8 @@ from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from voicelab.base.ctrl_c import is_ctrl_c
+from voicelab.base.plain_json import class_name, text_of
 from voicelab.base.secret_names import source_without_secrets
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.runtime.http import line_to_add, stands_in
@@ -43,6 +45,8 @@ _OUTERMOST = frozenset(
     function.__code__
     for function in (asyncio.BaseEventLoop._run_once, VirtualLoop._run_once, threading.Thread.start)  # type: ignore[attr-defined]
 )
+_MOST_FRAMES = 20
+_LONGEST_MESSAGE = 10_000
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -95,17 +99,33 @@ def file_name(path: str) -> str:
 def describe(error: BaseException) -> dict[str, Any]:
     """Return an exception as the data of an `error` event: message, file, line and traceback.
 
-    The traceback holds the user's frames alone, innermost last, by file name.
+    The traceback holds the user's frames alone, innermost last, by file name; of many, the first and the last.
     """
+    try:
+        return _described(error)
+    except BaseException as problem:
+        if is_ctrl_c(problem):
+            raise
+        message = text_of(error)
+        return {"message": message, "traceback": message}
+
+
+def _described(error: BaseException) -> dict[str, Any]:
     frames = [f for f in traceback.walk_tb(error.__traceback__) if is_users(f[0].f_code)]
+    shown = frames if len(frames) <= 2 * _MOST_FRAMES else [*frames[:_MOST_FRAMES], *frames[-_MOST_FRAMES:]]
     lines = []
-    for frame, line in frames:
+    for frame, line in shown:
         name = file_name(frame.f_code.co_filename)
         source = source_without_secrets(linecache.getline(frame.f_code.co_filename, line).strip())
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
-    said = next((instead for pattern, instead in _INSTEAD if re.search(pattern, str(error))), str(error))
-    message = _ADDRESS.sub("", f"{type(error).__name__}: {said}")
-    if hint := hint_of(error):
+    if len(shown) < len(frames):
+        lines.insert(_MOST_FRAMES, f"… {len(frames) - len(shown):,} more …")
+    own = text_of(error)
+    said = next((instead for pattern, instead in _INSTEAD if re.search(pattern, own)), own)
+    if len(said) > _LONGEST_MESSAGE:
+        said = f"{said[:_LONGEST_MESSAGE]}… ({len(said):,} characters)"
+    message = _ADDRESS.sub("", f"{class_name(error)}: {said}")
+    if hint := hint_of(error, own):
         message += f" ({hint})"
     data: dict[str, Any] = {"message": message}
     if frames:
@@ -115,11 +135,16 @@ def describe(error: BaseException) -> dict[str, Any]:
     return data
 
 
-def hint_of(error: BaseException) -> str:
-    """Return what to do about an error that handlers often have, or an empty string."""
+def hint_of(error: BaseException, said: str) -> str:
+    """Return what to do about an error that handlers often have, or an empty string.
+
+    Args:
+        error: The error.
+        said: Its message.
+    """
     if isinstance(error, NameError) and (module := NAMES.get(str(error.name))):
         return f"write from {module} import {error.name}"
-    message = f"{type(error).__name__}: {error}"
+    message = f"{class_name(error)}: {said}"
     if _UNREACHED.match(message) and not stands_in():
         return (
             "the service can't be reached from here; a stand-in answers in its place: "

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
-from voicelab.base.session_limits import LimitReached
+from voicelab.base.plain_json import class_name, repr_of, whole_characters
 from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
-from voicelab.runtime.tracebacks import file_name, users_line
+from voicelab.runtime.tracebacks import users_line
 from voicelab.session.audio_length import audio_seconds
 from voicelab.session.caller_side import CallerSide
 from voicelab.session.early_end import MayEndEarly
@@ -26,7 +26,7 @@ class AgentSide:
         caller: The caller's side, which is told when the agent begins to speak.
     """
 
-    __slots__ = ("_caller", "_host", "_now", "_outputs_left", "_recorder", "_turns")
+    __slots__ = ("_caller", "_host", "_now", "_recorder", "_turns")
 
     def __init__(self, host: MayEndEarly, turns: TurnTaking, caller: CallerSide) -> None:
         self._host = host
@@ -34,7 +34,6 @@ class AgentSide:
         self._caller = caller
         self._now = host.now
         self._recorder = host.recorder
-        self._outputs_left = host.settings.limits.outputs
 
     def perform(self, event: object, stream: Stream, turn: int, task: str | None = None) -> None:
         """Do what one event asks for.
@@ -51,10 +50,13 @@ class AgentSide:
         """
         if not isinstance(event, sdk.Event):
             raise HandlerError(_no_event_text(event, stream))
-        self._outputs_left -= 1
-        if self._outputs_left < 0:
-            self._stop_flood(stream)
-        elif self._host.terminal:
+        host, name = self._host, event.name
+        if type(name) is not str or not name.isascii() or type(event.data) is not dict:
+            _refuse_misfit(event, stream)
+        host.outputs_left -= 1
+        if host.outputs_left < 0:
+            host.too_much("outputs", users_line(getattr(stream, "ag_frame", None)), task)
+        if host.terminal:
             self._after_end(event, stream, turn, task)
         elif type(event) is sdk.TextToSpeechEvent:  # nearly always
             self._speech(event, turn, task)
@@ -63,14 +65,8 @@ class AgentSide:
                 frame = getattr(stream, "ag_frame", None)
                 self._host.note("audio_needs_url", frame, path=event.data.get("path"))
             _action_of(type(event))(self, event, turn, task)
-
-    def _stop_flood(self, stream: Stream) -> None:
-        if self._turns.ended is None:
-            self._host.limit_reached("outputs", users_line(getattr(stream, "ag_frame", None)))
-        else:
-            # No turn is left to be ended, which would cut the handler, and a task that never waits can't be cancelled:
-            # without this they could yield for ever.
-            raise LimitReached
+        if self._recorder.trouble:
+            host.look_into(users_line(getattr(stream, "ag_frame", None)), task)
 
     def _after_end(self, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
         data = event.data
@@ -213,9 +209,22 @@ def _action_of(kind: type[sdk.Event]) -> _Action:
 
 
 def _no_event_text(given: object, stream: Stream) -> str:
-    frame = getattr(stream, "ag_frame", None)
-    where = f"{file_name(frame.f_code.co_filename)}:{frame.f_lineno}: " if frame is not None else ""
     return (
-        f"{where}the handler yielded {given!r} ({type(given).__name__}), which is no event. "
+        f"{_at(stream)}the handler yielded {repr_of(given)} ({class_name(given)}), which is no event. "
         "Yield events of the SDK, e.g. TextToSpeechEvent(text=...)."
     )
+
+
+def _refuse_misfit(event: sdk.Event, stream: Stream) -> None:
+    """Refuse an event whose attributes no row can hold; in a name, halves of characters are replaced."""
+    if not isinstance(event.name, str) or not isinstance(event.data, dict):
+        raise HandlerError(
+            f"{_at(stream)}the handler yielded {class_name(event)} with the name {repr_of(event.name)} and the data "
+            f"{repr_of(event.data)}: an event's name is some text, and its data a dict."
+        )
+    event.name = whole_characters(event.name)
+
+
+def _at(stream: Stream) -> str:
+    line = users_line(getattr(stream, "ag_frame", None))
+    return "" if line is None else f"{line}: "

@@ -7,7 +7,7 @@ status `timeout`.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from voicelab.base.ctrl_c import is_ctrl_c
 from voicelab.base.errors import ForcedVariantError
@@ -21,7 +21,18 @@ from voicelab.session.host import SessionHost
 class MayEndEarly(SessionHost):
     """A session to which something happens that nobody wanted."""
 
-    __slots__ = ("_answering", "_cpu_place", "_guard", "_over_cpu", "_status", "_work", "loop", "withdraw")
+    __slots__ = (
+        "_answering",
+        "_cpu_place",
+        "_guard",
+        "_limited",
+        "_over_cpu",
+        "_status",
+        "_unwritable",
+        "_work",
+        "loop",
+        "withdraw",
+    )
 
     _answering: bool
     """Whether the handler works on an input."""
@@ -29,9 +40,13 @@ class MayEndEarly(SessionHost):
     """Watches the session's processor time; None where nothing does."""
     withdraw: Callable[[], object]
     """Takes back an exception of the guard's that is still to come: to be called before anything else is."""
+    _limited: bool
+    """Whether it has reached a limit of what it puts out."""
     _over_cpu: bool
     """Whether the session has used up its processor time, and nothing has been done about it yet."""
     _cpu_place: UsersLine | None
+    _unwritable: bool
+    """Whether a part of it has no text, and a row says so."""
     _work: Work
     loop: asyncio.AbstractEventLoop
     """What the session runs on."""
@@ -41,7 +56,8 @@ class MayEndEarly(SessionHost):
     def _watched_by(self, guard: Guard | None) -> None:
         self._guard = guard
         self.withdraw = bool if guard is None else guard.withdraw
-        self._answering, self._over_cpu, self._cpu_place, self._status = False, False, None, None
+        self._answering = self._limited = self._over_cpu = self._unwritable = False
+        self._cpu_place = self._status = None
 
     # --- exceptions ---
 
@@ -52,7 +68,7 @@ class MayEndEarly(SessionHost):
             ForcedVariantError: that is what it is, a mistake of whoever started the session.
             KeyboardInterrupt: somebody pressed Ctrl-C.
         """
-        if isinstance(error, ForcedVariantError):
+        if issubclass(type(error), ForcedVariantError):
             raise error
         self._record_failure(error, self.turn)
 
@@ -65,13 +81,20 @@ class MayEndEarly(SessionHost):
         self._record_failure(error, turn, task)
 
     def _record_failure(self, error: BaseException, turn: int, task: str | None = None) -> None:
-        if isinstance(error, LimitReached):
+        kind = type(error)  # what `isinstance` would ask as well, `__class__`, is the handler's own
+        if issubclass(kind, LimitReached):
             self.end_over_cpu()
             return
         if is_ctrl_c(error):
             raise error
+        self.outputs_left -= 1
+        if self.outputs_left < 0:  # tasks that fail one after another
+            if not self._limited:
+                self._limited = True
+                self.limit_reached("outputs", None, task)
+            return
         self.recorder.add_error(self.now(), turn, describe(error) | _of(task), task)
-        if not isinstance(error, Exception | asyncio.CancelledError):
+        if not issubclass(kind, Exception | asyncio.CancelledError):
             self.end_at_once("error")
 
     def gave_up(self, work: Work, task: str | None, turn: int) -> None:
@@ -96,6 +119,33 @@ class MayEndEarly(SessionHost):
         where = "" if place is None else f", at {place}"
         self._record_limit(name, reached(self.settings.limits, name, where), place, task)
         self.end_at_once("timeout")
+
+    def too_much(self, name: str, line: UsersLine | None, task: str | None = None) -> NoReturn:
+        """End the session, which has reached a limit, and the code that went beyond it."""
+        if not self._limited:
+            self._limited = True
+            self.limit_reached(name, line, task)
+        raise LimitReached
+
+    def look_into(self, line: UsersLine | None, task: str | None = None) -> None:
+        """Say what became of what could not be recorded as it was meant: its text is used up, or can't be had."""
+        recorder = self.recorder
+        recorder.trouble = False
+        if recorder.problems:
+            problems, recorder.problems = recorder.problems, []
+            self._record_unwritable(problems[0], line, task)
+        if recorder.is_full and not self._limited:
+            self._limited, self.outputs_left = True, 0
+            self.limit_reached("text_chars", line, task)
+
+    def _record_unwritable(self, what: str, line: UsersLine | None, task: str | None) -> None:
+        message = f"TypeError: {what}, so that it stands in the log as this"
+        at = {} if line is None else {"file": line.file, "line": line.line}
+        data = {"message": message} | at | {"traceback": message} | _of(task)
+        if not self._unwritable:
+            self._unwritable = True
+            self.recorder.add_error(self.now(), self.turn, data, task)
+            self.end_at_once("error")
 
     def _record_limit(self, name: str, text: str, place: UsersLine | None, task: str | None = None) -> None:
         message = f"TimeoutError: {text}"

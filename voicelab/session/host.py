@@ -4,14 +4,17 @@ Tests, outcomes, metrics, log lines, prints and portability notes arrive here; t
 """
 
 import asyncio
+import itertools
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
+from voicelab.base.ctrl_c import is_ctrl_c
 from voicelab.base.masking import Masker
+from voicelab.base.plain_json import class_name, encode, text_of
 from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
 from voicelab.base.session_limits import Limits
@@ -22,7 +25,7 @@ from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
 from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
 from voicelab.runtime.portability import make_note
-from voicelab.runtime.tracebacks import file_name, users_frame
+from voicelab.runtime.tracebacks import UsersLine, file_name, users_frame, users_line
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import SILENCE_S, TurnTaking
 
@@ -30,6 +33,11 @@ _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
 _COMPLETION = ("log", "completion", False, None)
 _HTTP = ("log", "http", False, None)
+
+
+_MOST_ASKED = 100
+_MOST_PIECES = 1000
+"""Pieces of a line that is printed bit by bit; what has more counts each as an output."""
 
 
 def _of_task(label: Label) -> Label:
@@ -152,6 +160,7 @@ class SessionHost:
         "forced",
         "index",
         "now",
+        "outputs_left",
         "recorder",
         "run_tests",
         "settings",
@@ -176,7 +185,8 @@ class SessionHost:
         self.voice: Voice | None = None
         self.settings = settings
         self.index = index
-        self.recorder = Recorder(settings.masker)
+        self.recorder = Recorder(settings.masker, settings.limits.text_chars)
+        self.outputs_left = settings.limits.outputs
         self.run_tests = run_tests
         self.forced = settings.forced
         self.terminal = False
@@ -188,7 +198,7 @@ class SessionHost:
         self._seeds = seeds
         self._surroundings = surroundings
         self._random: random.Random | None = None
-        self._printed = ""
+        self._printed: list[str] = []
         self._asked: dict[str, str] = {}
         self._dated_s, self._date = -1.0, ""
 
@@ -225,6 +235,7 @@ class SessionHost:
 
     def expose(self, test: str, variant: Any, weights: Mapping[Any, float], assignment: str, declaration: str) -> None:
         """Log that the session has reached a test, with the variant it got."""
+        self._count()
         weight = float(weights.get(variant, 0.0))
         row = table_row(
             "exposures",
@@ -240,24 +251,49 @@ class SessionHost:
 
     def measured(self, type: str, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Record a metric."""
+        self._count()
         if self.terminal:
             self.note("metric_after_end", sys._getframe(1), name=name)
         self.recorder.add_metric(self.now(), self.turn, type, name, value, tags)
+
+    def _log(self, label: Label, data: Mapping[str, Any]) -> None:
+        """Record a line that the session's code writes."""
+        self._count()
+        self.recorder.add(self.now(), self.turn, _of_task(label), data)
+        if self.recorder.trouble:
+            self.look_into(users_line(users_frame(sys._getframe(1))), TASK.get())
+
+    def _count(self, amount: int = 1) -> None:
+        self.outputs_left -= amount
+        if self.outputs_left < 0:
+            self.too_much("outputs", users_line(users_frame(sys._getframe(1))), TASK.get())
+
+    def too_much(self, name: str, line: UsersLine | None, task: str | None = None) -> NoReturn:
+        """End the session, which has reached a limit, and the code that went beyond it."""
+        raise NotImplementedError
+
+    def limit_reached(self, name: str, line: UsersLine | None, task: str | None = None) -> None:
+        """Record a limit that the session has reached, and end it."""
+        raise NotImplementedError
+
+    def look_into(self, line: UsersLine | None, task: str | None = None) -> None:
+        """Say what became of a row that could not be recorded as it was meant."""
+        raise NotImplementedError
 
     def logged(self, level: str, message: object, attributes: Mapping[str, Any] | None) -> None:
         """Record a line of the SDK's logger or a call of a traced tool."""
         data: dict[str, Any] = {"message": str(message), "level": level}
         if attributes:
             data["attributes"] = attributes
-        self.recorder.add(self.now(), self.turn, _of_task(_LOG), data)
+        self._log(_LOG, data)
 
     def asked(self, data: Mapping[str, Any]) -> None:
         """Record a request to a language model, and what it answered."""
-        self.recorder.add(self.now(), self.turn, _of_task(_COMPLETION), data)
+        self._log(_COMPLETION, data)
 
     def requested(self, data: Mapping[str, Any]) -> None:
         """Record a request over HTTP, and what it was answered."""
-        self.recorder.add(self.now(), self.turn, _of_task(_HTTP), data)
+        self._log(_HTTP, data)
 
     def unanswered(self, request: str, row: Mapping[str, Any] | None = None) -> None:
         """Remember a request that nothing answers: a handler that catches every error would pass over it in silence."""
@@ -286,10 +322,18 @@ class SessionHost:
             shown = {name: self.recorder.masked(f) if isinstance(f, str) else f for name, f in facts.items()}
             self.settings.add_note(make_note(rule, frame, **shown))
 
+    def stored(self, key: object, value: object, frame: FrameType) -> None:
+        """Look at a value of a class of its own that the handler stores: later nobody knows the line any more."""
+        problems: list[str] = []
+        encode({text_of(key): value}, problems)
+        if problems:
+            self.recorder.cannot_write(problems[0])
+            self.look_into(users_line(users_frame(frame)), TASK.get())
+
     def asked_in_vain(self, key: object, frame: FrameType) -> None:
         """Remember data that the handler asked for and that isn't there, and the line."""
         name = str(key)
-        if name not in self._asked:
+        if name not in self._asked and len(self._asked) < _MOST_ASKED:
             at = users_frame(frame)
             self._asked[name] = "" if at is None else f"{file_name(at.f_code.co_filename)}:{at.f_lineno}"
 
@@ -328,9 +372,16 @@ class SessionHost:
 
     def print(self, text: str) -> None:
         """Log what the handler prints, a line a row."""
-        *lines, self._printed = (self._printed + text).split("\n")
-        for line in lines:
-            self.recorder.add(self.now(), self.turn, _of_task(_PRINT), {"message": line})
+        if "\n" not in text:
+            self._count(len(self._printed) > _MOST_PIECES)
+            self._printed.append(text)
+            return
+        first, *lines = text.split("\n")
+        for line in ("".join((*self._printed, first)), *lines[:-1]):
+            self._printed.clear()
+            self._log(_PRINT, {"message": line})
+        if lines[-1]:
+            self._printed.append(lines[-1])
 
     def masked(self, text: str) -> str:
         """Return a text as it may leave the session."""
@@ -348,6 +399,10 @@ class SessionHost:
     def outcome_rows(self, context: SessionContext) -> list[Row]:
         """Return the outcomes that were declared or written, as rows of the log."""
         experiments, masked = context.experiments, self.recorder.masked
+        most = self.settings.limits.outputs
+        if len(experiments.outcomes) > most and self.outputs_left >= 0:
+            self.outputs_left = -1
+            self.limit_reached("outputs", None)
         return [
             table_row(
                 "outcomes",
@@ -356,10 +411,21 @@ class SessionHost:
                 **self._value_of(outcome, name in experiments.written),
                 written=name in experiments.written,
             )
-            for name, outcome in experiments.outcomes.items()
+            for name, outcome in itertools.islice(experiments.outcomes.items(), most)
         ]
 
     def _value_of(self, outcome: Any, written: bool) -> dict[str, Any]:
+        """Return type, value and text, whatever the handler has set."""
+        try:
+            return self._plain_value_of(outcome, written)
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
+            text = text_of(outcome.value)
+            self.recorder.cannot_write(f"{text}: its value can't be had, {class_name(error)}")
+            return {"type": "string", "value": None, "text": self.recorder.cut(text)}
+
+    def _plain_value_of(self, outcome: Any, written: bool) -> dict[str, Any]:
         """Return type, value and text; the type is that of the value, unless the outcome was declared to hold text."""
         value = outcome.value
         if not written:
@@ -371,7 +437,7 @@ class SessionHost:
         if value is None:
             return {"type": {"count": "integer"}.get(outcome.type, outcome.type), "value": None, "text": None}
         if outcome.type == "string" or not isinstance(value, bool | int | float):
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            return {"type": "string", "value": None, "text": self.recorder.masked(text)}
+            text = str(value).lower() if isinstance(value, bool) else text_of(value)
+            return {"type": "string", "value": None, "text": self.recorder.cut(text)}
         kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "float"
         return {"type": kind, "value": float(value), "text": None}

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from voicelab.base.errors import HandlerError
-from voicelab.base.records import SessionRows, table_row
+from voicelab.base.plain_json import repr_of
+from voicelab.base.records import Row, SessionRows, table_row
 from voicelab.base.seeds import Seeds
+from voicelab.base.session_limits import LimitReached
 from voicelab.callers.actions import Action, Interrupt, Recognised, Say, Unheard
 from voicelab.callers.protocol import Conversation
 from voicelab.runtime import sdk
@@ -22,7 +24,7 @@ from voicelab.runtime.context import Services
 from voicelab.runtime.cpu_limit import begin_session
 from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work
 from voicelab.runtime.isolation import SCOPE
-from voicelab.runtime.tracebacks import waiting_at
+from voicelab.runtime.tracebacks import suspended_at, waiting_at
 from voicelab.session.agent_side import AgentSide, Stream
 from voicelab.session.caller_side import CallerSide, SoundPath
 from voicelab.session.effects import START, SessionEffects
@@ -31,6 +33,7 @@ from voicelab.session.recorder import Recorder
 from voicelab.session.turns import TurnTaking
 from voicelab.session.utterance import Utterance
 
+T = TypeVar("T")
 _LAST_S = 1.0
 """How long the handler and its tasks may go on when even the time for cleanup is over, in seconds."""
 _NONE: Mapping[str, bool] = {}
@@ -118,7 +121,14 @@ class Session(SessionEffects):
                 raise
             self.failed(error)
             self.end_at_once("error")
-        await self._clean_up()
+        try:
+            await self._clean_up()
+        except BaseException as error:
+            self.withdraw()
+            if self._is_stopped(error):
+                raise
+            self.failed(error)
+            self.end_at_once("error")
         return self._rows()
 
     def forget(self) -> None:
@@ -129,7 +139,9 @@ class Session(SessionEffects):
         its module can go on using it, and the session behind it answers, but what it is told is recorded nowhere.
         """
         self.turns.forget()
-        self.recorder = Recorder(self.settings.masker)  # the rows of the one before are in the log
+        self.recorder = Recorder(
+            self.settings.masker, self.settings.limits.text_chars
+        )  # the rows of the one before are in the log
         self._perform = _perform_nothing
         del self.context, self._caller, self._work, self._services
 
@@ -205,7 +217,7 @@ class Session(SessionEffects):
                 if time_s < self._limit_s:
                     turns.advance(time_s)
                 else:
-                    turns.end(time_s, "timeout")
+                    self.limit_reached("conversation_s", None)
 
     def _due(self) -> float:
         """Return when something happens by itself next, in seconds."""
@@ -221,15 +233,14 @@ class Session(SessionEffects):
         """Do what falls due while the handler works; the clock calls this beside the session's Task."""
         now, turns = self.now(), self.turns
         if now >= self._limit_s:
-            limit = (
-                f"cleanup is limited to {CLEANUP_S:g} s"
-                if self.terminal
-                else f"the session's limit is {self._limit_s:g} s"
-            )
-            self.failed(TimeoutError(f"The handler was cancelled{waiting_at(self._work.running)}: {limit}"))
             self._limit_s = float("inf")
-            turns.end(now, "timeout")
-            self._cancel_handler()
+            waiting = waiting_at(self._work.running)
+            if self.terminal:
+                limit = f"cleanup is limited to {CLEANUP_S:g} s"
+                self.failed(TimeoutError(f"The handler was cancelled{waiting}: {limit}"))
+                self._cancel_handler()
+            else:
+                self.limit_reached("conversation_s", suspended_at(self._work.running))
         elif turns.ending is not None and now >= turns.deadline():
             turns.end(now, turns.ending)
         else:
@@ -250,9 +261,11 @@ class Session(SessionEffects):
             elif hasattr(answer, "__await__"):
                 await work.wait(answer, fault)
             else:
-                raise HandlerError(f"The handler returned {answer!r}; it must be an `async def` that yields events.")
+                raise HandlerError(
+                    f"The handler returned {repr_of(answer)}; it must be an `async def` that yields events."
+                )
         except asyncio.CancelledError as error:
-            if error.args == (STOPPED,):
+            if self._is_stopped(error):
                 raise
             if not work.cut:
                 self.failed(error)  # the handler raised it, or cancelled its own Task
@@ -270,7 +283,8 @@ class Session(SessionEffects):
         """Return whether an exception ends the session's coroutine itself, whatever runs in it."""
         if isinstance(error, GeneratorExit):  # thrown in by whoever frees it; else its own Task drives it
             return asyncio._get_running_loop() is None or asyncio.current_task() is not self._task
-        return isinstance(error, asyncio.CancelledError) and error.args == (STOPPED,)
+        # By identity: what a handler puts into an error of its own may claim to be equal to anything.
+        return isinstance(error, asyncio.CancelledError) and len(error.args) == 1 and error.args[0] is STOPPED
 
     async def _take_cancellation_back(self) -> None:
         """Make the session's Task one that nobody has asked to cancel."""
@@ -303,9 +317,11 @@ class Session(SessionEffects):
         if self.context.running:
             await self._finish_tasks()
         if self._surroundings is not None:
-            self._apply_truth(self._surroundings)
+            surroundings = self._surroundings
+            self._whatever_is_there(lambda: self._apply_truth(surroundings), None)
         if self._printed:
-            self.print("\n")
+            with contextlib.suppress(LimitReached):
+                self.print("\n")
 
     async def _finish_tasks(self) -> None:
         context = self.context
@@ -368,17 +384,43 @@ class Session(SessionEffects):
         self._perform(event, stream, turn, task)
         self._clock.wake()
 
+    def _whatever_is_there(self, read: Callable[[], T], otherwise: T) -> T:
+        """Return what is read of the context, which the handler may have damaged."""
+        try:
+            return read()
+        except BaseException as error:
+            self.withdraw()
+            if self._is_stopped(error):
+                raise
+            self.failed(error)
+            self.end_at_once("error")
+            return otherwise
+
     def _rows(self) -> SessionRows:
+        recorder, context = self.recorder, self.context
+        kept = context.data if isinstance(context.data, dict) else {}
         for key, where in self._asked.items():
-            self.recorder.tell(*(("stored", key) if key in self.context.data else ("asked", key, where)))
-        rows = self.so_far()
+            recorder.tell(*(("stored", key) if key in kept else ("asked", key, where)))
+        data = self._whatever_is_there(lambda: recorder.kept(context.data), "{}")
+        output_data = self._whatever_is_there(lambda: recorder.kept(context.output_data), "{}")
+        none: list[Row] = []
+        outcomes = self._whatever_is_there(lambda: self.outcome_rows(context), none)
+        if recorder.trouble:
+            self.look_into(None)
+        rows = self._as_rows(data, output_data, outcomes)
         if self.settings.evaluators:
             rows.outcomes = self.settings.evaluators.outcomes(rows)
         return rows
 
     def so_far(self) -> SessionRows:
-        """Return the rows of the session as they are now; without a status as long as it hasn't ended."""
-        recorder, context, settings = self.recorder, self.context, self.settings
+        """Return the rows of the session as they are now, without a status: for whoever can't wait until it has ended."""
+        data, outcomes = "{}", []
+        with contextlib.suppress(Exception):  # what the handler has damaged is said when the session ends
+            data, outcomes = self.recorder.text(self.context.data), self.outcome_rows(self.context)
+        return self._as_rows(data, "{}", outcomes)
+
+    def _as_rows(self, data: str, output_data: str, outcomes: list[Row]) -> SessionRows:
+        recorder, settings = self.recorder, self.settings
         session = table_row(
             "sessions",
             run_id=settings.run_id,
@@ -398,14 +440,14 @@ class Session(SessionEffects):
             origin="simulation" if settings.source == "simulated" else "debugger",
             tags="[]",
             parameters=recorder.text(self._parameters) if self._parameters else "{}",
-            data=recorder.text(context.data) if context.data else "{}",
-            output_data=recorder.text(context.output_data) if context.output_data else "{}",
+            data=data,
+            output_data=output_data,
         )
         return SessionRows(
             session,
             recorder.events,
             recorder.exposures,
-            self.outcome_rows(context),
+            outcomes,
             recorder.metrics,
             recorder.aside,
         )

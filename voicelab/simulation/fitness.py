@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from voicelab.base.records import SessionRows, column
 from voicelab.base.session_limits import Limits
+from voicelab.runtime.process_state import ProcessState
 from voicelab.simulation.note import Note
 
 EVERY = 32
@@ -25,6 +26,7 @@ CPU_MARGIN = 1.5
 """An exception ends what has used its processor time up; where none reaches, the system ends the process at so much of it."""
 _STATUS, _ERROR, _N_ERRORS = (column("sessions", name) for name in ("status", "error", "n_errors"))
 _MB = 2**20
+_MOST_NAMED = 4
 _UNFIT = 70
 
 
@@ -55,6 +57,7 @@ class Fitness:
         limits: How much a session may take.
         note: Where the session under way is noted; None for nowhere.
         last: The last session of the shard.
+        careful: Index of a session up to which the process is looked at closely after each.
         own: Whether this process is the driver's own, to be replaced when it is unfit.
         apart: Whether it is another process than the driver: then its memory is limited.
         alone: Whether it is one session, in a process that ends with it.
@@ -63,7 +66,9 @@ class Fitness:
         index: The session that runs, None before the first and while another is being made.
     """
 
-    def __init__(self, limits: Limits, note: Note | None, last: int, *, own: bool, apart: bool, alone: bool) -> None:
+    def __init__(
+        self, limits: Limits, note: Note | None, last: int, careful: int, *, own: bool, apart: bool, alone: bool
+    ) -> None:
         self.index: int | None = None
         self._last = last
         self._alone = alone
@@ -75,6 +80,8 @@ class Fitness:
         self._pid = os.getpid()
         self._n_threads = threading.active_count()
         self._left = 0
+        self._careful = careful
+        self._clean: int | None = None
         self._canary = os.open(os.devnull, os.O_RDONLY)
         self._inode = os.fstat(self._canary).st_ino
 
@@ -82,9 +89,12 @@ class Fitness:
     def limited(self) -> Iterator[None]:
         """Limit the process's memory meanwhile: what asks for more gets a MemoryError, in the handler's own line."""
         before, cpu_before = _data_limit(), _cpu_limit()
+        # Here, where the sessions are hosted: what stands in for the clock, chance and so on is in place by now.
+        self._state = ProcessState()
         try:
             yield
         finally:
+            self._state.restore()
             _set_data_limit(before)
             _set_cpu_limit(cpu_before)
             if not self._closed_files():
@@ -93,6 +103,8 @@ class Fitness:
     def begin(self, index: int) -> None:
         """Note that a session is about to be made."""
         self.index = None
+        if self._clean is None:
+            self._clean = index
         if self._note is not None:
             self._note.begin(index)
         if not self._left:
@@ -124,13 +136,33 @@ class Fitness:
         if (self._own or self._alone) and threading.active_count() > self._n_threads:
             self._n_threads = threading.active_count()
             self._blame(index)
-        if self._note is None:
+        if self._note is None and not self._alone:
+            return None
+        if (not self._left or index == self._last or index < self._careful) and (changed := self.changed(index)):
+            return changed
+        if self._alone:
             return None
         if rows.session[_N_ERRORS] and _is_verdict(rows):
             return Stopped(index, "suspect")
         if (not self._left or index == self._last) and self._own and self._is_full():
             return Stopped(index + 1, "full")
         return None
+
+    def changed(self, index: int) -> Stopped | None:
+        """Put back what sessions have replaced in the process; return which may have met it, None if there is nothing.
+
+        Args:
+            index: The last session that has run.
+        """
+        names = self._state.restore()
+        clean, self._clean = index if self._clean is None else self._clean, index + 1
+        if not names:
+            return None
+        named = ", ".join(sorted(names)[:_MOST_NAMED]) + (" and more" if len(names) > _MOST_NAMED else "")
+        offence = (
+            f"It replaced {named} for every session that follows in its process. For its own alone: patches={{...}}."
+        )
+        return Stopped(clean, "unfit", index + 1, offence=offence)
 
     def _is_full(self) -> bool:
         """Return whether the process has grown as much as one session may: many have left a little."""

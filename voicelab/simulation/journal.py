@@ -29,18 +29,17 @@ class Journal:
     def follow(self, session: Session) -> None:
         """Follow a session that is about to run."""
         recorder = session.recorder
-        recorder.events = _Followed(lambda: self._write(session, recorder))
+        recorder.events = _Followed(lambda seq: self._write(session, recorder, seq))
 
-    def _write(self, session: Session, recorder: Any) -> None:
-        events = recorder.events
-        entry = (len(events), events[-1], replace(session.so_far(), events=[]))
+    def _write(self, session: Session, recorder: Any, seq: int) -> None:
+        entry = (seq, recorder.events[seq], replace(session.so_far(), events=[]))
         # Opened each time: a handler may have closed every file of the process.
         with contextlib.suppress(OSError), self._path.open("ab") as file:
             file.write(pickle.dumps(entry, protocol=5))
 
 
 class _Followed(list[EventRow]):
-    """A list that tells of each row that is added to it."""
+    """A list that tells of each row that is added to it, or changed in it."""
 
     def __init__(self, tell: Any) -> None:
         super().__init__()
@@ -48,7 +47,11 @@ class _Followed(list[EventRow]):
 
     def append(self, row: EventRow) -> None:
         super().append(row)
-        self._tell()
+        self._tell(len(self) - 1)
+
+    def __setitem__(self, seq: Any, row: Any) -> None:
+        super().__setitem__(seq, row)
+        self._tell(seq)
 
     def __reduce__(self) -> Any:
         return list, (list(self),)
@@ -60,8 +63,8 @@ def read_journal(path: Path) -> SessionRows | None:
     rows: SessionRows | None = None
     with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError), path.open("rb") as file:
         while True:
-            number, event, rows = pickle.load(file)  # noqa: S301 - our own child wrote it just now
-            events[number - 1 :] = [event]
+            seq, event, rows = pickle.load(file)  # noqa: S301 - our own child wrote it just now
+            events[seq : seq + 1] = [event]
     if rows is not None:
         rows.events = events
     return rows

@@ -42,6 +42,7 @@ _SAID = {
     "still": ("came to a standstill", "came to a standstill"),
     "failed": ("failed where no handler is asked", "failed where no handler is asked"),
     "unfit": ("left its process unfit for others", "left their process unfit for others"),
+    "apart": ("failed beside others, and ran in a process of its own",) * 2,
     "limit": (
         "reached its limit of processor time or memory, alone too",
         "reached their limit of processor time or memory, alone too",
@@ -185,7 +186,7 @@ class Suspects:
             self._cleared.add(key)
             return False
         else:
-            self._judge(task, index, "limit", rows)
+            self._judge(task, index, "limit" if why == "suspect" else "apart", rows)
         return True
 
     def _judge(self, task: ShardTask, index: int, kind: str, rows: SessionRows) -> None:

@@ -305,7 +305,7 @@ def run_sessions(
     """
     settings = job.settings(notes.append)
     ran = Ran(pickle.loads(task.before) if task.before else [])  # noqa: S301 - it comes from the driver
-    fitness = Fitness(job.options.limits, note, task.stop - 1, own=own, apart=apart, alone=task.alone)
+    fitness = Fitness(job.options.limits, note, task.stop - 1, task.careful, own=own, apart=apart, alone=task.alone)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -342,7 +342,8 @@ def run_sessions(
             examined = note is not None or task.alone
             if fitness.index is None or not examined or is_ctrl_c(error):
                 raise
-            ran.stopped = Stopped(fitness.index, "failed", failure=describe(error))
+            failed = Stopped(fitness.index, "failed", failure=describe(error))
+            ran.stopped = fitness.changed(fitness.index) or failed
         finally:
             loop.reset()
             loop.run_until_complete(end_leftovers())

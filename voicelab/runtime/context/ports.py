@@ -59,6 +59,9 @@ class Host(Protocol):
     def note(self, rule: str, frame: FrameType | None, **facts: Cell) -> None:
         """Take a portability note about the line that a frame is at."""
 
+    def stored(self, key: Given, value: Given, frame: FrameType) -> None:
+        """Be told of a value of a class of its own that the code at a frame stores."""
+
     def asked_in_vain(self, key: Given, frame: FrameType) -> None:
         """Be told that the code at a frame asked for data that isn't there, with no default."""
 

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from voicelab.base.accepted_types import Cell, Given
+from voicelab.base.plain_json import text_of, whole_characters
 from voicelab.runtime import isolation
 from voicelab.runtime.context.experiments import SessionExperiments
 from voicelab.runtime.context.ports import Host
@@ -17,6 +18,7 @@ from voicelab.runtime.driving import CLEANUP_S, Background, Work
 from voicelab.runtime.sdk import Configuration, Context, LogEvent
 
 TASK_TIMEOUT_S = 30
+_PLAIN = frozenset({str, int, float, bool, type(None), list, dict, tuple})
 
 
 class SessionContext(Context):
@@ -92,6 +94,12 @@ class SessionContext(Context):
             self._host.asked_in_vain(key, sys._getframe(1))
         return default
 
+    def set_data(self, key: str, value: Any) -> None:
+        """Store a value; one that can't be logged is told of here, where the line is known."""
+        self.data[key] = value
+        if type(value) not in _PLAIN:
+            self._host.stored(key, value, sys._getframe(1))
+
     # The tests of the SDK, without its process-wide registration of tags and callbacks.
 
     def experiment(
@@ -149,7 +157,7 @@ class SessionContext(Context):
             raise RuntimeError("Context task registration is closed or not eligible for session cleanup")
         if name and name in self.tasks:
             self.cancel_task(name)
-        name = name or self._free_name(handler)
+        name = whole_characters(text_of(name)) if name else self._free_name(handler)
         turn = self._host.turn
         work = Work(lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
         task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name)
