@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := engine services scale calibration analysis speech console talk
 
-.PHONY: demo test lint format bench bench-quick lab pictures clean
+SEED ?= 1
+N ?= 10000
+
+.PHONY: demo test lint format bench bench-quick fuzz lab pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/voicelab demo
@@ -29,6 +32,11 @@ bench: $(VENV)/.installed-test
 
 bench-quick: QUICK := --quick
 bench-quick: bench
+
+# Hostile input, as many cases as you like: each is used to the end, or refused with a message. A crash's minimal case is written
+# to fuzz-failures/; one that is mended belongs in tests/samples/hostile/.
+fuzz: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -W ignore -m fuzz --seed $(SEED) --n $(N)
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/01_talk.ipynb

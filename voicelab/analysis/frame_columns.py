@@ -18,6 +18,8 @@ from voicelab.analysis.kinds import check_types, is_text, labels_of, numbers_of,
 from voicelab.base import checks
 from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import shown
+from voicelab.base.plain_json import has_half_a_character
 
 UNIT = "voicelab_unit"
 MOST_NAMED = 12
@@ -78,7 +80,7 @@ def checked_columns(
         if int((frame.columns == column).sum()) > 1:
             raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
     if "session_id" in frame.columns:
-        _check_ids(frame["session_id"].dropna())
+        _check_ids(column_of(frame, "session_id").dropna())
     return columns
 
 
@@ -145,7 +147,7 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """Return a column; a sparse one, or one of numbers that pandas can't tell apart, as plain numbers.
 
     Raises:
-        InputError: it holds a signalling NaN, which nothing can be done with.
+        InputError: it holds a signalling NaN, or half a character, which nothing can be done with.
     """
     column = frame[name]
     if isinstance(column.dtype, pd.SparseDtype):
@@ -163,7 +165,30 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
             raise InputError(
                 f"The column {name!r} holds Decimal('sNaN'): write None where a value is missing."
             ) from None
+    _check_characters(column)
     return column
+
+
+def _check_characters(column: pd.Series) -> None:
+    """Refuse text that no file and no other library can hold; broken decoding leaves it.
+
+    Raises:
+        InputError: it holds half a character.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(column.cat.categories, name=column.name)
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return
+    try:
+        different = column.unique()
+    except TypeError:  # lists and the like
+        return
+    broken = next((value for value in different if isinstance(value, str) and has_half_a_character(value)), None)
+    if broken is not None:
+        raise InputError(
+            f"The column {str(column.name)!r} holds {shown(broken)}, with half a character that broken decoding has left: read "
+            "the data again in their own encoding, or write column.str.encode('utf-8', 'replace').str.decode('utf-8')."
+        )
 
 
 def variants_in(column: pd.Series) -> tuple[npt.NDArray[np.integer], list[str]]:

@@ -37,6 +37,7 @@ from voicelab.analysis.sessions import TestData, all_written, everywhere
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
+from voicelab.base.paths import path_of
 from voicelab.decision.rules import StopRule, switched_on, weight_shares
 from voicelab.log.queries import quoted
 
@@ -121,7 +122,9 @@ def from_frame(
         crashed=everywhere(False, len(kept)),
         indexes=np.flatnonzero(assigned) if len(kept) < len(frame) else np.arange(len(kept), dtype=np.uint32),
         others={name: all_written(*read) for name, read in others.items()},
-        segments=None if by is None else kept[by].astype("string").fillna("(missing)").to_numpy(dtype=object),
+        segments=None
+        if by is None
+        else column_of(kept, by).astype("string").fillna("(missing)").to_numpy(dtype=object),
         warnings=warnings,
         source="your data",
         switched_off=off,
@@ -240,7 +243,10 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.Dat
         types = types_of(source)
         wanted = dict.fromkeys(split(column, source.columns)[0] for column in named)
         names = [f"{variant_sql(c, types[c]) if c == variant else quoted(c)} AS {quoted(c)}" for c in wanted]
-        table = source.project(", ".join(names)).to_arrow_table()
+        try:
+            table = source.project(", ".join(names)).to_arrow_table()
+        except duckdb.Error as error:
+            raise _unreadable(data, error) from None
         # Names of variants repeat: as categories ten million of them take a number each.
         frame: pd.DataFrame = table.to_pandas(strings_to_categorical=True, self_destruct=True)
     if types[variant] in INTEGERS:
@@ -299,7 +305,12 @@ def opened(connection: "duckdb.DuckDBPyConnection", data: FrameLike, columns: Se
     try:
         if isinstance(data, str | Path):
             read = connection.read_parquet if str(data).endswith(".parquet") else connection.read_csv
-            source = read(str(data))
+            path = path_of("data", data, "sessions.parquet")
+            if path.exists() and not path.is_file():  # a folder, or a device that can be read without end
+                raise InputError(
+                    f"data is {str(data)!r}, which is no file. Give a session log, or a Parquet or CSV file."
+                )
+            source = read(str(data))  # a pattern too, or whatever else DuckDB finds by a name
         else:
             source = connection.sql("SELECT * FROM data")
     except duckdb.Error as error:

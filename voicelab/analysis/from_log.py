@@ -23,6 +23,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.records import SESSIONS, unwritten_value
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.log import Log
+from voicelab.log.declarations import read_declaration
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -64,7 +65,7 @@ def from_log(
     exposures = log.columns("exposures", _EXPOSURES)
     test, exposures = _of_test(exposures, test)
     declarations = Categories(exposures.column("declaration"))
-    declaration = json.loads(declarations.names[declarations.codes[0]])
+    declaration = read_declaration(declarations.names[declarations.codes[0]])
     warnings = [*_missing(log), *_failed(log), *_declaration_warnings(test, declarations, declaration)]
     own = StopRule.from_stop(declaration["stop"], named_default=False) if declaration["stop"] else StopRule()
     rule = _with_a_valid_method(rule or own, own, declarations, warnings)
@@ -173,7 +174,7 @@ def _with_a_valid_method(rule: StopRule, own: StopRule, declarations: Categories
     declared = {
         StopRule.from_stop(stop, named_default=False).max_iterations
         for text in declarations.in_use
-        if (stop := json.loads(text)["stop"])
+        if (stop := read_declaration(text)["stop"])
     }
     if own.max_iterations is None or not rule.has_horizon or {rule.max_iterations} == declared:
         return rule
@@ -192,7 +193,7 @@ def _weights_in(
 
     A weight is None where the log doesn't say it.
     """
-    on = {variant for text in declarations.in_use for variant in switched_on(json.loads(text)["variants"])}
+    on = {variant for text in declarations.in_use for variant in switched_on(read_declaration(text)["variants"])}
     on |= set(Categories(random.column("variant")).in_use)
     weights = {variant: weight for variant, weight in declaration["variants"].items() if variant in on}
     return weights, [variant for variant in declaration["variants"] if variant not in on]
@@ -200,7 +201,7 @@ def _weights_in(
 
 def _epochs(declarations: Categories, drawn: Bools) -> list[tuple[int, Mapping[str, float]]]:
     """Return where the weights change among the counted sessions, and to what."""
-    weights = [json.loads(text)["variants"] for text in declarations.names]
+    weights = [read_declaration(text)["variants"] for text in declarations.names]
     # Declarations that differ in something else than weights are one epoch.
     written = [json.dumps(own) for own in weights]
     same = np.array([written.index(text) for text in written], dtype=np.int64)[declarations.codes[drawn]]

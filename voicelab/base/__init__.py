@@ -4,6 +4,8 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 
 - `errors`: everything that voicelab raises or warns with, drawn as a tree.
 - `checks`: arguments at the door; each check returns the value as it is to be used, or says what is allowed.
+- `printable`: text that any screen and any file can take.
+- `paths`: paths that users give, at the door.
 - `accepted_types`: what public arguments take where it is more than one class, by name.
 - `without`: imports a library without what it can do without.
 - `ctrl_c`: tells a person's Ctrl-C from a KeyboardInterrupt that code raises.

@@ -13,7 +13,12 @@ from voicelab.base.masking import shown
 
 def is_number(value: Given) -> TypeGuard[float]:
     """Return whether a value is a finite number, and no boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats, with which nothing can be computed
+        return False
 
 
 def name(what: str, value: Given) -> str:

@@ -25,15 +25,28 @@ import difflib
 from collections.abc import Iterable
 from typing import Literal
 
+from voicelab.base.printable import printable, shortened
+
 CallOutcome = Literal["not sent", "refused", "unknown"]
 
 
 class VoicelabError(Exception):
-    """Base of every error that voicelab raises on purpose."""
+    """Base of every error that voicelab raises on purpose.
+
+    Its message can be printed whatever it quotes, and is shortened where it quotes too much.
+    """
+
+    _LONGEST = 4_000
+
+    def __init__(self, *arguments: object) -> None:
+        texts = (shortened(printable(a), self._LONGEST) if isinstance(a, str) else a for a in arguments)
+        super().__init__(*texts)
 
 
 class InputError(VoicelabError, ValueError):
     """An argument is not allowed; the message says what was given, what is allowed and what to do."""
+
+    _LONGEST = 600
 
 
 class ForcedVariantError(InputError):
@@ -78,6 +91,8 @@ class MissingEngineError(SpeechError):
 
 class LogError(VoicelabError):
     """A session log can't be read or written; the message names the file."""
+
+    _LONGEST = 600
 
 
 class CallError(VoicelabError):

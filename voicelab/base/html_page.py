@@ -4,7 +4,7 @@ import html
 from pathlib import Path
 
 from voicelab.base.errors import InputError
-from voicelab.base.masking import shown
+from voicelab.base.paths import path_of
 
 # What sessions and exports hold is written by strangers. Cards escape it; should a text get past that, the policy keeps a
 # browser from running or fetching anything.
@@ -41,9 +41,9 @@ def write_page(path: str | Path, title: str, body: str) -> Path:
     Raises:
         InputError: the path is none, or can't be written.
     """
-    if not isinstance(path, str | Path) or not str(path):
-        raise InputError(f"path is {shown(path)}, must be the path of the page to write, e.g. 'result.html'.")
-    page = Path(path)
+    page = path_of("path", path, "result.html")
+    if page.exists() and not page.is_file():  # a folder; or a pipe, that would wait for somebody to read it
+        raise InputError(f"The page {str(page)!r} can't be written: something else than a file stands there.")
     text = _PAGE.format(title=html.escape(title), body=body)
     try:
         # A lone surrogate in a text is no character, and no reason to lose the page.

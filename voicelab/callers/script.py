@@ -7,6 +7,7 @@ from pathlib import Path
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
+from voicelab.base.paths import path_of
 from voicelab.callers.actions import Action, At, Input, InputLike, Interrupt, as_input, in_order, texts_of
 from voicelab.callers.protocol import Heard, KnownCaller
 
@@ -43,12 +44,14 @@ class Script(KnownCaller):
         Raises:
             InputError: there is no such file, or it holds something else.
         """
-        path = Path(path)
+        path = path_of("path", path, "booking.json")
+        if not path.exists():
+            raise InputError(f"There is no script file {str(path)!r}.")
+        if not path.is_file():  # a folder, or a device that can be read without end
+            raise InputError(f"{str(path)!r} is no file. Give a JSON array of strings in one.")
         try:
-            messages = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"There is no script file {str(path)!r}.") from None
-        except (OSError, ValueError) as error:
+            messages = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path.name} can't be read as a script: {error}.") from None
         if not isinstance(messages, list) or not messages or not all(isinstance(m, str) for m in messages):
             raise InputError(f'{path.name} must hold a JSON array of strings with at least one, e.g. ["hello", "bye"].')

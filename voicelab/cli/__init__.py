@@ -11,9 +11,10 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
+from voicelab.base.printable import printable, shortened
 from voicelab.base.version import __version__
 from voicelab.cli.decision_commands import add_analyze
 from voicelab.cli.evaluate_command import add_evaluate
@@ -34,6 +35,7 @@ EXAMPLES = """examples:
 """
 
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
+_LONGEST = 500
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
@@ -68,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says of an unknown command which is the nearest."""
+    """A parser that says of an unknown command which is the nearest, whatever it is that was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(printable(message), _LONGEST))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:

@@ -49,7 +49,7 @@ def weights(options: argparse.Namespace) -> Any:
     """
     try:
         return None if options.weights is None else json.loads(options.weights)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--weights is no JSON: {error}.") from None
 
 
@@ -63,7 +63,7 @@ def parameters(options: argparse.Namespace) -> dict[str, Any] | None:
         return None
     try:
         parameters = json.loads(options.parameters)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--parameters is no JSON: {error}.") from None
     if not isinstance(parameters, dict):
         raise InputError('--parameters must be a JSON object, e.g. {"customerName": "Alice"}.')

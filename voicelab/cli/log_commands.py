@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicelab.base.errors import LogError
+from voicelab.base.paths import path_of
 from voicelab.cli.arguments import say
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def _add(
 def _info(options: argparse.Namespace) -> None:
     from voicelab.log.info import describe_log
 
-    say(describe_log(Path(options.log)))
+    say(describe_log(path_of("LOG", options.log, "runs/greeting")))
 
 
 def _check(options: argparse.Namespace) -> None:
     from voicelab.log.manifest import read_manifest
     from voicelab.log.verify import read_through
 
-    root = Path(options.log)
+    root = path_of("LOG", options.log, "runs/greeting")
     found = read_through(root, read_manifest(root))
     say(str(found))
     if not found.sound:
@@ -66,14 +66,14 @@ def _check(options: argparse.Namespace) -> None:
 def _compact(options: argparse.Namespace) -> None:
     from voicelab.log.compact import compact
 
-    before, after = compact(Path(options.log))
+    before, after = compact(path_of("LOG", options.log, "runs/greeting"))
     say(f"{options.log}: {after:,} files a table, of {before:,}.")
 
 
 def _redact(options: argparse.Namespace) -> None:
     from voicelab.log.redact import redact
 
-    root, copy = Path(options.log), Path(options.copy)
+    root, copy = path_of("LOG", options.log, "runs/greeting"), path_of("COPY", options.copy, "runs/greeting")
     counts = redact(root, copy, options.pattern)
     masked = (
         ", ".join(f"{n:,} in {column}" for column, n in sorted(counts.items())) or "none: the patterns find nothing"

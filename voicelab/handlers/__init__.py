@@ -144,12 +144,13 @@ def _changed(handler: Handler, *, strict: bool, variables: VariablesLike | None,
 
 
 def _existing(source: str | Path) -> Path:
-    path = Path(source).expanduser()
+    path = Path(source)
     try:
+        path = path.expanduser()
         if path.is_dir() or (path.is_file() and path.suffix == ".py"):
             return path
         is_other = path.exists()
-    except (OSError, ValueError):  # too long for a path, or with characters that none can have
+    except (OSError, ValueError, RuntimeError):  # too long for a path, or with characters that none can have
         is_other = False
     shown = str(source) if len(str(source)) < 80 else f"{str(source)[:77]}..."  # noqa: PLR2004 - a line's width
     if is_other:

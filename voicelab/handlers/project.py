@@ -17,6 +17,7 @@ from dotenv.parser import parse_stream
 from voicelab.base.accepted_types import Cell, Json
 from voicelab.base.errors import HandlerError, InputError, did_you_mean
 from voicelab.base.masking import MASK
+from voicelab.base.paths import path_of
 
 VariablesLike = Mapping[str, Any] | str | Path
 
@@ -82,7 +83,7 @@ def read_variables(given: VariablesLike | None, folder: Path | None = None) -> V
     if isinstance(given, Mapping):
         return Variables({_name(name): _text(name, value) for name, value in given.items()})
     if isinstance(given, str | Path):
-        return _env_file(Path(given).expanduser(), folder)
+        return _env_file(path_of("variables", given, ".env"), folder)
     raise InputError(f"variables is a {type(given).__name__}, must be a dict or the path of a .env file.")
 
 
@@ -142,7 +143,11 @@ def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
     try:
         # BaseLoader leaves every value as the text that was written: 007 stays 007, yes stays yes.
         loaded = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)  # noqa: S506 - makes only text
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise HandlerError(f"{shown}: no YAML of a project's: it is nested too deeply.") from None
+    except OSError as error:
+        raise HandlerError(f"{shown} can't be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         # The library's own message quotes the line, in which there may be a secret.
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -21,4 +21,5 @@ Before and after it:
   the last one's outcome.
 
 What the page shows: `page_data` writes sessions, events and notes as plain data; `page_updates` sends what is new of it.
+What it sends is held to the table by `page_check`.
 """

@@ -7,6 +7,7 @@ import numpy as np
 
 from voicelab.base.accepted_types import Json
 from voicelab.live.call import Call
+from voicelab.live.page_check import known_message
 from voicelab.live.page_messages import CONSOLE
 
 Message = dict[str, Any]
@@ -92,11 +93,9 @@ def dispatch(
         buffers: What came with it.
 
     Raises:
-        VoicelabError: it asks for what isn't possible.
-        KeyError, TypeError, ValueError: it can't be read.
+        VoicelabError: it asks for what isn't possible, or can't be read.
     """
-    kind = message.get("k")
-    known = CONSOLE.to_kernel.get(kind) if isinstance(kind, str) else None
+    known = known_message(CONSOLE.to_kernel, message)
     if known is None or (known.of_sound and message.get("engine", engine) != engine):
         return
     if known.k in _FOR_CONSOLE:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from voicelab.base.checks import is_number
 from voicelab.base.masking import MASK
 from voicelab.base.records import SESSIONS, Event, EventRow, PortabilityNote, Row, SessionRows
 from voicelab.callers.gate import in_words
@@ -57,7 +58,9 @@ def span_view(span: Span) -> dict[str, Any]:
 
 def latency_view(events: Iterable[EventRow]) -> list[dict[str, Any]]:
     """Return the latency of each turn: its total and its parts, in milliseconds."""
-    measured = ((turn, orjson.loads(data)) for _, turn, label, data in events if label[1] == "latency")
+    told = ((turn, orjson.loads(data)) for _, turn, label, data in events if label[1] == "latency")
+    # An event of another system's may bear the name and say something else.
+    measured = [(turn, data) for turn, data in told if all(is_number(data.get(key)) for key in ("total_ms", *_PARTS))]
     return [
         {
             "turn": turn,

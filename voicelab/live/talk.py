@@ -17,6 +17,7 @@ import orjson
 from voicelab.base import checks
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
+from voicelab.base.paths import path_of
 from voicelab.base.version import __version__
 from voicelab.callers import actions as inputs
 from voicelab.handlers import HandlerLike
@@ -94,7 +95,11 @@ class Talk:
         self._phrases = tuple(inputs.words(phrase) for phrase in phrases or ())
         self._settings = Settings(stt, tts, self._phrases)
         self._run_id = f"{checked.seed:016x}"
-        self._log = None if log is None else LiveLog(Path(log).expanduser(), self._run_id, _manifest_facts(self.name))
+        self._log = (
+            None
+            if log is None
+            else LiveLog(path_of("log", log, "runs/talks"), self._run_id, _manifest_facts(self.name))
+        )
         self._sessions = EndedSessions(
             self.name,
             log=self._log,
@@ -141,8 +146,6 @@ class Talk:
             self._show_message("error", str(error))
             if message.get("k") in {"connect", "new"}:
                 self._refusal = self._message
-        except (KeyError, TypeError, ValueError) as error:
-            self._show_message("error", f"The page sent a message that can't be read: {message.get('k')}, {error!r}.")
         self._updates.send_soon()
 
     # --- the page ---

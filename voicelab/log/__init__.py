@@ -2,13 +2,14 @@
 
 In come the rows of finished sessions; out go frames, columns and single sessions as records.
 
-- `schema` and `manifest` say what stands in it, `parts` which files hold which sessions.
+- `schema` and `manifest` say what stands in it, `manifest_fields` what readers count on there; `parts` say which files hold
+  which sessions.
 - `write` writes shards whole or not at all, `append` single sessions, `late` outcomes that become known after those; what
   they do to a `disk` outlasts a loss of power.
 - `checksums` say what was written, `marks` where an id is; `verify` finds what isn't so any more, `checked` before it is
   used.
-- `read` is `Log`, with single sessions from the files; its `frames` come by the SQL of `queries` over `database`'s
-  connection, `whole_sessions` straight from the files.
+- `read` is `Log`, with single sessions from the files, whose rows `session_rows` and `declarations` check; its `frames`
+  come by the SQL of `queries` over `database`'s connection, `whole_sessions` straight from the files.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 - `evaluating` asks evaluators of all sessions, and keeps what they come to; `session_views` reads for it what they look at.
 - `failures` finds which sessions had errors, and the commonest of these; `pictures` says what `Log.plot` draws.

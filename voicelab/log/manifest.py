@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import LogError
+from voicelab.base.masking import shown
 from voicelab.base.records import SCHEMA_VERSION
 from voicelab.log import disk
 from voicelab.log.checksums import SEAL, sealed
+from voicelab.log.manifest_fields import checked_fields
 
 _NAME = "manifest.json"
 
@@ -29,11 +31,11 @@ def read_manifest(root: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = manifest["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LogError(f"{path} can't be read as a manifest: {type(error).__name__}: {error}.") from None
     if type(found) is not int or found < 1:
         raise LogError(
-            f"{path} can't be read as a manifest: schema_version is {found!r}, must be a whole number from 1."
+            f"{path} can't be read as a manifest: schema_version is {shown(found)}, must be a whole number from 1."
         )
     if found > SCHEMA_VERSION:
         wrote = manifest.get("versions")
@@ -42,7 +44,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
             f"{root} was written by a newer voicelab{version}: its schema version is {found}, and this voicelab reads those "
             f"up to {SCHEMA_VERSION}. Update voicelab to open it; its tables are plain Parquet meanwhile."
         )
-    return dict(manifest)
+    return checked_fields(manifest, path)
 
 
 def check_run(root: Path, run_id: str) -> None:

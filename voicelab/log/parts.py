@@ -12,7 +12,8 @@ from pathlib import Path
 
 CHECKSUMS = "checksums"
 """The folder of the checksums, one file a part."""
-_NAME = re.compile(r"part-(\d{6,})(?:-(\d{6,}))?\.parquet")
+# Of ten million shards: a longer number isn't one that a run has come to, and a list of all before it would fill the memory.
+_NAME = re.compile(r"part-(\d{6,7})(?:-(\d{6,7}))?\.parquet")
 
 
 @dataclass(frozen=True, order=True)

@@ -60,7 +60,7 @@ ERRORS = Frame(
     """
 SELECT session_index AS _index, session_id, seq, time_s, turn, task_name,
     data ->> '$.message' AS message, data ->> '$.file' AS file,
-    CAST(data ->> '$.line' AS INTEGER) AS line, data ->> '$.traceback' AS traceback
+    TRY_CAST(data ->> '$.line' AS INTEGER) AS line, data ->> '$.traceback' AS traceback
 FROM events JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
 WHERE name = 'error'
 """,
@@ -88,15 +88,15 @@ WITH inputs AS (
     SELECT session_id, turn, first(seq ORDER BY seq) AS seq, first(name ORDER BY seq) AS input,
         first(time_s ORDER BY seq) AS time_s, first(data ->> '$.text' ORDER BY seq) AS heard,
         first(coalesce(data ->> '$.said', data ->> '$.text') ORDER BY seq) AS said,
-        first(CAST(data ->> '$.words' AS INTEGER) ORDER BY seq) AS words,
-        first(CAST(data ->> '$.word_errors' AS INTEGER) ORDER BY seq) AS word_errors
+        first(TRY_CAST(data ->> '$.words' AS INTEGER) ORDER BY seq) AS words,
+        first(TRY_CAST(data ->> '$.word_errors' AS INTEGER) ORDER BY seq) AS word_errors
     FROM events WHERE kind = 'input' AND name <> 'stop' GROUP BY session_id, turn
 ), parts AS (
     SELECT session_id, turn, string_agg(data ->> '$.content', ' ' ORDER BY seq) AS agent
     FROM events WHERE name = 'transcript_part' AND data ->> '$.role' = 'agent' GROUP BY session_id, turn
 ), ends AS (
     SELECT session_id, turn, bool_or(name = 'turn_interrupted') AS interrupted,
-        max(CASE WHEN name = 'turn_end' THEN CAST(data ->> '$.duration' AS DOUBLE) / 1000 END) AS duration_s
+        max(CASE WHEN name = 'turn_end' THEN TRY_CAST(data ->> '$.duration' AS DOUBLE) / 1000 END) AS duration_s
     FROM events WHERE name IN ('turn_end', 'turn_interrupted') GROUP BY session_id, turn
 ), firsts AS (
     SELECT session_id, turn, min(time_s) AS time_s
@@ -120,11 +120,11 @@ UTTERANCES = Frame(
     """
 WITH parts AS (
     SELECT session_id, seq, time_s, turn, data ->> '$.engine' AS engine, data ->> '$.text' AS text,
-        data ->> '$.said' AS said, CAST(data ->> '$.words' AS INTEGER) AS words,
-        CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors,
-        CAST(data ->> '$.words_as_written' AS INTEGER) AS words_as_written,
-        CAST(data ->> '$.word_errors_as_written' AS INTEGER) AS word_errors_as_written,
-        CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
+        data ->> '$.said' AS said, TRY_CAST(data ->> '$.words' AS INTEGER) AS words,
+        TRY_CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors,
+        TRY_CAST(data ->> '$.words_as_written' AS INTEGER) AS words_as_written,
+        TRY_CAST(data ->> '$.word_errors_as_written' AS INTEGER) AS word_errors_as_written,
+        TRY_CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
     FROM events WHERE name IN ('text', 'unheard') AND data ->> '$.engine' IS NOT NULL
 ), numbered AS (
     SELECT *, count(words) OVER (

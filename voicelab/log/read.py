@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
 from voicelab.base.html_page import write_page
+from voicelab.base.paths import path_of
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, verify
 from voicelab.log.checksums import is_as_sealed
@@ -26,6 +27,7 @@ from voicelab.log.manifest import read_manifest
 from voicelab.log.marks import rows_with
 from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS
+from voicelab.log.session_rows import check_rows
 from voicelab.log.verify import Verification
 from voicelab.predicates import EvaluatorLike, as_evaluators
 from voicelab.record.session_record import SessionRecord
@@ -50,9 +52,7 @@ def open_log(path: str | Path, *, strict: bool = True) -> "Log":
     Raises:
         LogError: the folder is no log, was written with another schema, or is damaged.
     """
-    if not isinstance(path, str | Path):
-        raise InputError(f"path is {path!r}, must be the folder of a session log.")
-    root = Path(path)
+    root = path_of("path", path, "runs/greeting")
     manifest = read_manifest(root)
     found = verify.look(root, manifest) if strict else verify.read_through(root, manifest)
     damaged = [one for one in found.damage if one.file != "manifest.json"]
@@ -146,8 +146,9 @@ class Log(Frames):
         part, index = self._find(session)
         try:
             rows = self._rows(part, index)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeError) as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
+        check_rows(rows, f"Session {index} of {self.path}")
         (own,) = rows.pop("sessions")
         events = from_event_rows(rows.pop("events"))
         return SessionRecord.from_rows(SessionRows(own, events, **rows))

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError
+from voicelab.base.masking import shown
 from voicelab.base.records import TABLES
 from voicelab.log import late, lock
 from voicelab.log.checksums import KIND
@@ -162,7 +163,12 @@ class _Mask:
         return self._in_json(text, numbers=False)
 
     def _in_json(self, text: str, *, numbers: bool) -> str:
-        value = json.loads(text)
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            raise LogError(
+                f"The log holds {shown(text)} where JSON belongs, which voicelab never writes there."
+            ) from None
         changed = self.value(value, numbers=numbers)
         if changed == value:
             return text

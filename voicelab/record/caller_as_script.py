@@ -1,13 +1,16 @@
 """A session's caller as a script again: what it said, pressed and kept silent, to be played to another handler."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from voicelab.base.records import Event
 from voicelab.callers.actions import Action, Custom, HangUp, Interrupt, Press, Say, Silence
+from voicelab.record.readable import readable
 
 
 def script_of(events: Sequence[Event], status: str) -> list[Action]:
     """Return the caller's side of a session as a script for `vl.run` and `vl.simulate`."""
+    events = [readable(event) for event in events]
     script: list[Action] = []
     fell_silent_s: float | None = None
     timeouts = False
@@ -32,17 +35,21 @@ def script_of(events: Sequence[Event], status: str) -> list[Action]:
 def _as_input(events: Sequence[Event], event: Event) -> Action:
     data = event.data
     if event.name == "text":
-        text = data.get("said", data["text"])
+        text = data.get("said", data.get("text", ""))
+        source: Literal["text", "speech"] = "text" if data.get("source") == "text" else "speech"
         if data.get("previous_turn_interrupted"):
-            return Interrupt(text, _cut_after_s(events, event), data["source"])
-        return Say(text, data["source"])
+            return Interrupt(text, _cut_after_s(events, event), source)
+        return Say(text, source)
     if event.name == "dtmf":
-        return Press(data["digits"])
+        return Press(data.get("digits", ""))
     return Custom(event.name, {key: value for key, value in data.items() if key != "custom"})
 
 
 def _cut_after_s(events: Sequence[Event], event: Event) -> float:
     """Return how far into the agent's speech an interruption came."""
-    cut = [e for e in events[: event.seq] if e.name == "turn_interrupted"][-1]
+    cuts = [e for e in events[: event.seq] if e.name == "turn_interrupted"]
+    if not cuts:  # another system's log may not say when
+        return 0.0
+    cut = cuts[-1]
     spoken = [e.time_s for e in events if e.turn == cut.turn and e.name == "text_to_speech"]
     return round(max(0.0, cut.time_s - min(spoken, default=cut.time_s)), 3)

@@ -63,8 +63,10 @@ class CallerSpeech:
 
 def _recognised(arrived_s: float, recognition: dict[str, Any], latency: dict[str, Any] | None) -> tuple[float, float]:
     # The sound that was recognised ends with the silence that ended the turn: that is no speech.
-    took_s = latency["recognition_ms"] / 1000 if latency else float(recognition.get("recognition_s") or 0)
-    silence_s = latency["end_of_turn_ms"] / 1000 if latency else 0.0
+    latency = latency or {}
+    took_ms = latency.get("recognition_ms")
+    took_s = took_ms / 1000 if took_ms is not None else recognition.get("recognition_s") or 0.0
+    silence_s = (latency.get("end_of_turn_ms") or 0.0) / 1000
     sound_ended_s = arrived_s - took_s
     began_s = max(0.0, sound_ended_s - float(recognition["audio_s"]))
     return began_s, max(began_s, sound_ended_s - silence_s)

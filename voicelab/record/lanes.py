@@ -18,6 +18,7 @@ from voicelab.callers.pace import speech_seconds
 from voicelab.record.caller_speech import CallerSpeech
 from voicelab.record.gate_times import GateTimes
 from voicelab.record.lines import shown_value
+from voicelab.record.readable import readable
 from voicelab.record.task_rows import TaskRows
 
 LaneName = Literal["caller", "agent", "tasks", "gate", "log", "turns"]
@@ -74,6 +75,7 @@ class Lanes:
 
     def take(self, event: Event) -> None:
         """Take an event that is new, or has been amended."""
+        event = readable(event)
         known = event.seq in self._events
         self._events[event.seq] = event
         self._changed.add(event.seq)

@@ -7,6 +7,7 @@ from typing import Any
 
 from voicelab.base.plain_json import encode
 from voicelab.base.records import Event
+from voicelab.record.readable import readable
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def lines_of(event: Event) -> Iterator[Line]:
 
     Rows of other systems may lack what ours have: then the line lacks it too.
     """
+    event = readable(event)
     data, time_s, task = event.data, event.time_s, event.task_name or ""
     if event.name == "text_to_speech":
         yield _spoken(event)

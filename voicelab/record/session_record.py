@@ -28,6 +28,7 @@ from voicelab.predicates.session_view import view_of_events
 from voicelab.record.caller_as_script import script_of
 from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_in_order, text_line
+from voicelab.record.readable import readable
 from voicelab.record.svg import seconds_drawn, svg
 
 if TYPE_CHECKING:
@@ -139,13 +140,13 @@ class SessionRecord:
         """What was said and heard: role (user or agent), content, interrupted, time_s, turn."""
         return [
             {
-                "role": event.data["role"],
-                "content": event.data["content"],
+                "role": event.data.get("role", "unknown"),
+                "content": event.data.get("content", ""),
                 "interrupted": event.data.get("interrupted", False),
                 "time_s": event.time_s,
                 "turn": event.turn,
             }
-            for event in self.events
+            for event in map(readable, self.events)
             if event.name == "transcript_part"
         ]
 
@@ -213,8 +214,8 @@ class SessionRecord:
     def _summary(self) -> dict[str, str]:
         forced = {test: " (forced)" for test, how in self.assignments.items() if how == "forced"}
         specified = {
-            event.data["outcome"]: f", as specified; the handler had set {event.data['handler']}"
-            for event in self.events
+            event.data.get("outcome"): f", as specified; the handler had set {event.data.get('handler')}"
+            for event in map(readable, self.events)
             if event.name == "outcome_specified"
         }
         parts = {

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicelab.base.errors import InputError, LogError
+from voicelab.base.errors import LogError
+from voicelab.base.paths import path_of
 from voicelab.log import late
 from voicelab.log.checksums import KIND
 from voicelab.log.clear import check_clear, is_blank
@@ -32,9 +33,7 @@ def log_folder(log: str | Path | None) -> tuple[Path, tempfile.TemporaryDirector
     if log is None:
         temporary = tempfile.TemporaryDirectory(prefix="voicelab-")
         return Path(temporary.name) / "log", temporary
-    if not isinstance(log, str | Path) or not str(log):
-        raise InputError(f"log is {log!r}, must be the path of a folder, e.g. 'runs/greeting'.")
-    return Path(log), None
+    return path_of("log", log, "runs/greeting"), None
 
 
 def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: bool) -> "Log | None":

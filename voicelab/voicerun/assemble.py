@@ -3,14 +3,16 @@
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from voicelab.base.accepted_types import Json
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
 from voicelab.base.records import RUNNING, EventRow, Label, Row, SessionRows, table_row
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.event_order import OrderedEvents, events_in_order
-from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of, wall_seconds
+from voicelab.voicerun.export_values import first, mapping, number, seconds, snake_keys, text_of, wall_seconds
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
 
 # How the platform says that a session ended, in the log's words; anything else stays as it is.
@@ -82,8 +84,8 @@ def _settled(draft: Draft) -> _Session:
 def _duration(draft: Draft, events: OrderedEvents) -> float:
     """Return the length of a session in seconds: as its record says it (milliseconds), else that of its events."""
     usage = snake_keys(mapping(draft.facts.get("usage")))
-    ms = number(first(usage, ("session_duration",)))
-    return ms / 1000 if ms is not None else events.length_s or 0.0
+    ms = seconds(first(usage, ("session_duration",)))
+    return ms / 1000 if ms is not None and ms >= 0 else events.length_s or 0.0
 
 
 def _end(draft: Draft, events: OrderedEvents, duration_s: float) -> float | None:
@@ -129,7 +131,7 @@ def _rows(
         ),
         direction=text_of(first(facts, ("direction",)) or "unknown"),
         origin=text_of(first(facts, ("origin",)) or "unknown"),
-        tags=masker.json(encode(facts.get("tags") or [])),
+        tags=masker.json(encode(_list_of(facts.get("tags")))),
         parameters=masker.json(encode(context_facts(draft, "input_data"))),
         data=masker.json(encode(mapping(tests.context.get("data")))),
         output_data=masker.json(encode(context_facts(draft, "output_data"))),
@@ -141,6 +143,11 @@ def _rows(
         outcomes(tests, metrics, conversions, index, crashed=session.status == "error", masker=masker),
         metrics,
     )
+
+
+def _list_of(value: Json) -> list[Any]:
+    """Return a list as it is; a single value as the only one in it."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _event(entry: Entry, time_s: float, turn: int, masker: Masker) -> EventRow:

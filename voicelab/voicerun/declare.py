@@ -14,6 +14,7 @@ from voicelab.voicerun.export_values import first, mapping, number, snake_keys, 
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
 
+_HEAVIEST = 1e100
 _STOP_KEYS = ("default", "max_iterations", "max_confidence", "target_outcome", "target_metric", "stop_on", "notify")
 
 
@@ -211,11 +212,10 @@ def _problem(stop: Mapping[str, Any]) -> str | None:
 
 
 def _options(session: PlatformTests, test: str) -> dict[str, float]:
-    """Return the weights that a session's own record of a test holds; none if one of them is no number."""
-    options = {name: number(weight) for name, weight in mapping(session.tests.get(test, {}).get("options")).items()}
-    return (
-        {name: weight for name, weight in options.items() if weight is not None} if None not in options.values() else {}
-    )
+    """Return the weights that a session's own record of a test holds; none if one of them can't be drawn by."""
+    given = {name: number(weight) for name, weight in mapping(session.tests.get(test, {}).get("options")).items()}
+    options = {name: weight for name, weight in given.items() if weight is not None and 0 <= weight <= _HEAVIEST}
+    return options if len(options) == len(given) and any(options.values()) else {}
 
 
 def _shares(options: Mapping[str, float]) -> dict[str, float]:

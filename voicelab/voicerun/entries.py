@@ -11,6 +11,7 @@ from voicelab.voicerun.export_values import (
     first,
     mapping,
     number,
+    seconds,
     snake,
     snake_keys,
     text_of,
@@ -41,6 +42,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "transcript_part": {"role": "unknown", "content": ""},
     "dtmf": {"digits": ""},
 }
+_MOST_TURNS = 10**6
 
 
 @dataclass(slots=True)
@@ -175,8 +177,8 @@ def _read_background(entry: Entry, facts: Mapping[str, Any]) -> None:
 
 def _read_times(entry: Entry, facts: Mapping[str, Any], extra: dict[str, Any], report: FileReport) -> None:
     turn = whole_number(facts.get("turn"))
-    entry.turn = turn if turn is not None and turn >= 0 else None
-    entry.client_s = number(facts.get("_client_time"))
+    entry.turn = turn if turn is not None and 0 <= turn < _MOST_TURNS else None
+    entry.client_s = seconds(facts.get("_client_time"))
     entry.wall_s = wall_seconds(facts.get("timestamp"))
     read = {"turn": entry.turn, "_client_time": entry.client_s, "timestamp": entry.wall_s}
     for key, value in read.items():
@@ -206,13 +208,8 @@ def _tidy(entry: Entry, extra: dict[str, Any]) -> None:
             data[key] = value
     if entry.name == "log" and "message" not in data and isinstance(data.get("value"), str):
         data["message"] = data.pop("value")
-    for name, key in (("turn_end", "duration"), ("error", "line")):
-        if (
-            entry.name == name
-            and data.get(key) is not None
-            and whole_number(data[key]) is None
-            and number(data[key]) is None
-        ):
+    for name, key, read in (("turn_end", "duration", number), ("error", "line", whole_number)):
+        if entry.name == name and data.get(key) is not None and read(data[key]) is None:
             extra[key] = data.pop(key)
 
 

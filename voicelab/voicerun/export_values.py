@@ -13,6 +13,9 @@ from voicelab.base.plain_json import encode, whole_characters
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEAST_MILLISECONDS = 1e11
 """A number above is milliseconds since 1970, below it is seconds (the year 5138)."""
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999, in which calendars count, as seconds since 1970."""
+_LONGEST_S = 1e12
 
 
 def snake(key: str) -> str:
@@ -65,18 +68,25 @@ def whole_number(value: Json) -> int | None:
     return int(found) if found is not None and found == int(found) and abs(found) < 2**31 else None
 
 
+def seconds(value: Json) -> float | None:
+    """Return a time on somebody's clock, or a length of time, in seconds; None for anything else, such as 1e300."""
+    found = number(value)
+    return found if found is not None and abs(found) <= _LONGEST_S else None
+
+
 def wall_seconds(value: Json) -> float | None:
     """Return a point in time as seconds since 1970: ISO 8601 text, or a number of seconds or milliseconds."""
     found = number(value)
     if found is not None:
-        return found / 1000 if abs(found) > _LEAST_MILLISECONDS else found
+        found = found / 1000 if abs(found) > _LEAST_MILLISECONDS else found
+        return found if _FIRST_S <= found <= _LAST_S else None
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def text_of(value: Json) -> str:

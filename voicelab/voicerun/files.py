@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from voicelab.base.errors import InputError
+from voicelab.base.paths import path_of
 
 _ENDINGS = {".json", ".jsonl", ".ndjson"}
 _MARKS = (
@@ -49,13 +50,13 @@ def find_files(paths: str | Path | Iterable[str | Path], leave_out: Path | None 
         raise InputError(
             f"paths is {paths!r}, must be a file, a folder, a glob such as 'exports/*.json', or a list of them."
         )
-    found = {file: False for path in given for file in _files_of(path)}
-    named = {Path(path).expanduser() for path in given}
+    asked = [path_of("paths", path, "exports/*.json") for path in given]
+    found = {file: False for path in asked for file in _files_of(path)}
+    named = set(asked)
     return {file: file in named for file in found if leave_out is None or leave_out not in file.parents}
 
 
-def _files_of(given: str | Path) -> list[Path]:
-    path = Path(given).expanduser()
+def _files_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -66,7 +67,7 @@ def _files_of(given: str | Path) -> list[Path]:
     if glob.has_magic(str(path)):
         files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - an absolute pattern too
         if not any(file.is_file() for file in files):
-            raise InputError(f"Nothing matches {str(given)!r}. Check the folder and the ending.")
+            raise InputError(f"Nothing matches {str(path)!r}. Check the folder and the ending.")
         return [file for file in files if file.is_file()]
     raise InputError(f"There is no file {path}. Give an export of VoiceRun, a folder of exports, or a glob.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError, LogError
+from voicelab.base.paths import path_of
 from voicelab.base.plain_json import encode
 from voicelab.base.records import SessionRows, column
 from voicelab.log import Log, open_log
@@ -62,7 +63,7 @@ def read(
         LogError: there is a log already, the folder holds something else, or it can't be written. Nothing is written
             before everything was understood.
     """
-    folder = Path(log).expanduser()
+    folder = path_of("log", log, "runs/live")
     _check_free(folder, overwrite=overwrite)
     given = check_given(weights)
     found = files.find_files(paths, leave_out=folder.resolve())

@@ -8,6 +8,8 @@ import numpy as np
 
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError, VoicelabError
+from voicelab.live.page_check import known_message
+from voicelab.live.page_messages import MICROPHONE
 from voicelab.widgets.esm import css, esm
 
 if TYPE_CHECKING:
@@ -87,9 +89,15 @@ class Microphone(anywidget.AnyWidget):
             self._waiting = message
 
     def _receive(self, _: anywidget.AnyWidget, content: Json, buffers: Sequence[memoryview]) -> None:
-        if not isinstance(content, dict):
-            return
-        kind, page = content.get("k"), str(content.get("engine"))
+        try:
+            if isinstance(content, dict) and known_message(MICROPHONE.to_kernel, content):
+                self._take(content, buffers)
+        except InputError as error:
+            self._error = str(error)
+
+    def _take(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
+        """Take a message that the table has."""
+        kind, page = content["k"], content["engine"]
         if kind in {"hello", "recording", "bye"}:
             self._pages = [other for other in self._pages if other != page] + [page] * (kind != "bye")
         if kind == "hello" and self._waiting is not None:
@@ -98,12 +106,12 @@ class Microphone(anywidget.AnyWidget):
         elif kind == "recording":
             self._error = ""
         elif kind == "trouble":
-            self._error = str(content.get("text"))
+            self._error = content["text"]
         elif kind == "piece" and buffers:
             pieces = self._pieces.setdefault(page, [])
-            if content.get("at") == 0:
+            if content["at"] == 0:
                 pieces.clear()
-            pieces.append((int(content.get("at", 0)), bytes(buffers[0])))
+            pieces.append((int(content["at"]), bytes(buffers[0])))
         elif kind == "done":
             pieces = self._pieces.pop(page, [])
             self._finish(pieces, int(content["rate"]), int(content["samples"]))

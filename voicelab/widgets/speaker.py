@@ -113,9 +113,10 @@ class Speaker(anywidget.AnyWidget):
 
     def _receive(self, _: anywidget.AnyWidget, content: Json, buffers: Sequence[memoryview]) -> None:
         del buffers
-        if isinstance(content, dict) and content.get("k") == "hello":
+        # A page that can't say who it is can't be spoken to either.
+        if isinstance(content, dict) and content.get("k") == "hello" and isinstance(content.get("engine"), str):
             # The page that was opened last is the one that is heard, so that a second tab doesn't double it.
-            self._page = str(content.get("engine"))
+            self._page = content["engine"]
             waiting, self._waiting = self._waiting, []
             for message, buffer in waiting:
                 self._tell(message, buffer)
