@@ -52,6 +52,13 @@ class _ToldOf(os._Environ):  # type: ignore[type-arg]
             _tell(os.fsdecode(value))
         return value
 
+    def __contains__(self, key: Any) -> bool:
+        try:
+            super().__getitem__(key)
+        except KeyError:
+            return False
+        return True
+
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
         self[key]  # whoever sets a value has it
