@@ -164,8 +164,13 @@ def test_of_many_threads_one_at_a_time_holds_a_log(log):
     assert not (log / "_lock").exists()
 
 
-def test_a_disk_that_knows_no_locks_still_tells_who_writes(log, monkeypatch):
-    monkeypatch.setattr(lock, "_lock", lambda handle: None)
+@pytest.mark.skipif(not hasattr(lock, "fcntl"), reason="this system's locks have no such errors")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_that_knows_no_locks_still_tells_who_writes(log, monkeypatch, code):
+    def flock(handle, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
     named = f"process {os.getpid()} .*remove the file"
     with lock.hold(log, "mine"), pytest.raises(LogError, match=named), lock.hold(log, "mine too"):
         pass

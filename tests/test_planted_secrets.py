@@ -33,7 +33,7 @@ PLANTED = {
 }
 
 HANDLER = """
-import base64, copy, json, logging, os, sys, urllib.parse, warnings
+import asyncio, base64, copy, json, logging, os, sys, threading, urllib.parse, warnings
 from primfunctions.events import CustomEvent, LogEvent, TextToSpeechEvent
 
 print("loading", os.environ["LOADED_API_KEY"])
@@ -93,6 +93,10 @@ async def handler(event, context):
             context.create_task(background(secret), name="task " + secret)
             with suppressed():
                 raise_with(secret)
+            thread = threading.Thread(target=raise_with, args=(secret,))
+            thread.start()
+            thread.join()
+            asyncio.ensure_future(background(secret))
     elif event.name == "text":
         error = ValueError("bad key " + LOADED)
         error.add_note("note " + os.environ["SESSION_TOKEN"])
@@ -201,6 +205,7 @@ def test_no_secret_is_in_a_log_its_frames_or_what_the_command_and_its_workers_sa
         capture_output=True, timeout=240, check=False, env={**os.environ, "PYTHONPATH": str(Path(vl.__file__).parents[1])},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr.decode()[-3000:]
+    assert b"ZeroDivisionError" in ran.stderr  # of threads, for which no session is known
     assert_clean("stdout", ran.stdout)
     assert_clean("stderr", ran.stderr)
     assert_folder_clean(tmp_path / "log")

@@ -27,7 +27,7 @@ from typing import Any, Protocol, TextIO
 
 import _time_machine
 
-from voicelab.base.masking import without_hidden
+from voicelab.base.masking import Masker, without_hidden
 from voicelab.base.without import without
 from voicelab.runtime import own_process
 from voicelab.runtime.clock import refuse
@@ -326,7 +326,8 @@ class _SessionOutput:
     def write(self, text: str) -> int:
         scope = SCOPE.get()
         if scope is None:
-            self._original.write(without_hidden(text))  # of a handler that is being loaded
+            text = without_hidden(text)  # of a handler that is being loaded
+            self._original.write(text if self._is_logged else _outside.masker.text(text))
         elif self._is_logged:
             scope.print(text)
         else:
@@ -357,6 +358,20 @@ def _session_output() -> Iterator[None]:
         for name, stand_in in stand_ins.items():
             if getattr(sys, name) is stand_in:  # else somebody has redirected it meanwhile, and will restore it
                 setattr(sys, name, originals[name])
+
+
+class _Outside:
+    """What is masked where no session is known: the tracebacks of a handler's threads, and of Tasks that nobody awaits."""
+
+    masker = Masker()
+
+
+_outside = _Outside()
+
+
+def mask_outside(values: Iterable[str]) -> None:
+    """Mask values from now on in what goes to `sys.stderr` outside sessions, while the process hosts any."""
+    _outside.masker = _outside.masker.also(values)
 
 
 def output() -> contextlib.AbstractContextManager[None]:

@@ -23,7 +23,7 @@ from voicelab.predicates import Evaluators
 from voicelab.runtime import sdk
 from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
-from voicelab.runtime.isolation import TASK, binds_shared_random, shared_generators
+from voicelab.runtime.isolation import TASK, binds_shared_random, mask_outside, shared_generators
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import UsersLine, file_name, users_frame, users_line
 from voicelab.session.recorder import Recorder
@@ -116,6 +116,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         self.masker = Masker([*self.variables.values(), *self.secrets])
+        mask_outside(self.masker.values)
         self.timeout_s = float(self.configuration.get("timeout", SILENCE_S))
         self.contexts = Contexts(
             strict=self.strict,
@@ -311,6 +312,7 @@ class SessionHost:
         A module or a client that the handler has made with it may go on to show it in them, and nobody reads it again.
         """
         self.settings.masker = self.settings.masker.also([value])
+        mask_outside([value])
         self.recorder.hide([value])
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
