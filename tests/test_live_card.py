@@ -92,7 +92,7 @@ def test_a_file_of_output_has_lines_that_say_rate_and_time_left(monkeypatch, cap
     ("seconds", "words"), [(0, "0 s"), (59.6, "1 min 0 s"), (3_599, "59 min 59 s"), (90_000, "25 h 0 min")]
 )
 def test_times_are_said_in_the_units_of_people(seconds, words):
-    assert progress.in_time(seconds) == words
+    assert progress.in_two_units(seconds) == words
 
 
 def test_names_that_people_give_stay_text():

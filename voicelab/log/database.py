@@ -18,7 +18,7 @@ import duckdb
 from voicelab.base.errors import InputError, LogError
 from voicelab.log.checked import Checked
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS, plain_columns
+from voicelab.log.schema import SCHEMAS, without_categories
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 
@@ -125,7 +125,9 @@ class Database:
         elif name == "late":
             self._connection.execute("CREATE OR REPLACE VIEW late AS SELECT * FROM outcomes WHERE false")
         else:
-            self._connection.from_arrow(plain_columns(SCHEMAS[name], SCHEMAS[name].names).empty_table()).create(name)
+            self._connection.from_arrow(without_categories(SCHEMAS[name], SCHEMAS[name].names).empty_table()).create(
+                name
+            )
 
     def _confine(self) -> None:
         """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""

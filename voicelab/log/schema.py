@@ -31,7 +31,7 @@ def schema(table: str) -> pa.Schema:
 SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in TABLES}
 
 
-def plain_columns(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+def without_categories(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
     """Return some columns of a schema, with text where it has categories."""
     own = [schema.field(name) for name in names]
     return pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in own])

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicelab.base.records import unwritten_value
-from voicelab.log.schema import SCHEMAS, plain_columns
+from voicelab.log.schema import SCHEMAS, without_categories
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def whole_sessions(
         outcomes: Names of the outcomes, and `string` for those that hold text.
     """
     names = SCHEMAS["sessions"].names
-    sessions = columns("sessions", names).cast(plain_columns(SCHEMAS["sessions"], names))
+    sessions = columns("sessions", names).cast(without_categories(SCHEMAS["sessions"], names))
     index = sessions.column("session_index").to_numpy()
     crashed = pc.equal(sessions.column("status"), "error").to_numpy(zero_copy_only=False)
     exposures = columns("exposures", ["session_index", "test", "variant"])

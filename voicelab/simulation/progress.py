@@ -99,14 +99,14 @@ class Lines:
         took, run = self._last - self._start, self._n - self._initial
         rate = f", {run / took:,.0f} a second" if run and took else ""
         left = (self._total - self._n) * took / run if run else 0
-        when = f", {clock_time(left)} left" if left else f", in {clock_time(took)}"
+        when = f", {in_two_units(left)} left" if left else f", in {in_two_units(took)}"
         sys.stderr.write(
             f"{self._n:,} of {self._total:,} sessions ({self._n / self._total:.0%}){rate}{when}{self._facts}\n"
         )
         sys.stderr.flush()
 
 
-def clock_time(seconds: float) -> str:
+def in_two_units(seconds: float) -> str:
     """Return a time in the two units that a person would say it in."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 1:

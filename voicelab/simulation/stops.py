@@ -18,7 +18,7 @@ from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
 from voicelab.decision.rules import StopRule, Target, switched_on
 from voicelab.decision.stats.moments import means
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS, plain_columns
+from voicelab.log.schema import SCHEMAS, without_categories
 from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
 
@@ -161,7 +161,9 @@ def settled_facts(root: Path, part: Part) -> ShardReport:
 
     def rows(table: str, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         # By columns, and as plain text: a resumed million would else take a minute for this alone.
-        found = pq.read_table(part.file(root, table), columns=list(names)).cast(plain_columns(SCHEMAS[table], names))
+        found = pq.read_table(part.file(root, table), columns=list(names)).cast(
+            without_categories(SCHEMAS[table], names)
+        )
         return zip(*(column.to_pylist() for column in found.columns), strict=True)
 
     report = ShardReport(part.first)
