@@ -22,6 +22,9 @@ STATUSES: tuple[Status, ...] = ("completed", "hangup", "transferred", "timeout",
 RUNNING = frozenset({"active", "running", "in_progress", "in-progress", "pending", "queued", "started", "ringing"})
 """What the platform calls sessions that have not ended; some of an import may be such."""
 
+OWN_FACTS = "voicelab"
+"""Under which key an exported context holds what voicelab alone knows of a session."""
+
 # Column name -> storage type. "category" is text that repeats (stored as a dictionary), "json" is text that holds JSON.
 # In every table but `sessions` the writer puts `session_id` (category) in front; it is not part of the tuple.
 SESSIONS: dict[str, str] = {

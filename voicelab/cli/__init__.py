@@ -3,7 +3,7 @@
 In comes a command line; out go text and an exit code.
 
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
-  `evaluate_command` has `evaluate`, `log_commands` the group `log`.
+  `evaluate_command` has `evaluate`, `export_command` `export`, `log_commands` the group `log`.
 - `arguments` is what they have in common.
 """
 
@@ -18,6 +18,7 @@ from voicelab.base.printable import printable, shortened
 from voicelab.base.version import __version__
 from voicelab.cli.decision_commands import add_analyze
 from voicelab.cli.evaluate_command import add_evaluate
+from voicelab.cli.export_command import add_export
 from voicelab.cli.log_commands import add_log
 from voicelab.cli.platform_commands import add_call, add_import
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add_simulate(commands)
     add_analyze(commands)
     add_evaluate(commands)
+    add_export(commands)
     add_import(commands)
     add_call(commands)
     add_log(commands)

@@ -10,6 +10,7 @@ timeline.
   `caller_speech`, `task_rows` and `gate_times` are its three harder parts.
 - `readable`: events as all of them count on them, whoever wrote these.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
+- `debugger_rows`: the session as VoiceRun's debugger exports one.
 - `caller_as_script`: the session's caller, as a script to be played again;
   `script_text`: such a script as text to be copied.
 """

@@ -26,6 +26,7 @@ from voicelab.base.records import (
 from voicelab.predicates import Evaluation, EvaluatorLike, as_evaluators
 from voicelab.predicates.session_view import view_of_events
 from voicelab.record.caller_as_script import script_of
+from voicelab.record.debugger_rows import debugger_rows, write_rows
 from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_in_order, text_line
 from voicelab.record.readable import readable
@@ -203,6 +204,24 @@ class SessionRecord:
             InputError: it can't be written there.
         """
         return write_page(path, f"Session {self.session_id}", self._repr_html_())
+
+    def to_debugger(self, path: str | Path) -> Path:
+        """Write the session as VoiceRun's debugger exports one, and return the path: its Import opens it.
+
+        `voicerun.read` gives the session back, but for what the platform has no form for: events stand in the order of
+        their times, as `imported`, and begin at a date of the lab's own.
+
+        Args:
+            path: Where to, such as `session.json`; a file that is there is replaced.
+
+        Raises:
+            InputError: it can't be written there.
+        """
+        return write_rows(path, self.debugger_rows())
+
+    def debugger_rows(self) -> list[dict[str, Any]]:
+        """Return the session as the rows of such an export."""
+        return debugger_rows(self._facts, self.events, self._exposures, self._outcomes)
 
     # --- display ---
 

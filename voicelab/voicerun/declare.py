@@ -161,8 +161,10 @@ class Declarations:
     ) -> str:
         if session.stopped(test):
             return "default_after_stop"
-        if variant is None:
+        if variant is None or session.assignments.get(test) == "unassigned":
             return "unassigned"
+        if session.assignments.get(test) == "forced":
+            return "forced"
         if variant not in options:
             self._report.warn(
                 f"Some sessions have the variant {variant!r} of {test!r}, which is none of its options "

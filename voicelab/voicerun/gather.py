@@ -9,6 +9,7 @@ from typing import Any
 
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
+from voicelab.base.records import OWN_FACTS
 from voicelab.voicerun import naming, shapes
 from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, session_of
 from voicelab.voicerun.export_values import first, mapping, snake_keys, text_of
@@ -197,7 +198,7 @@ def _take_streams(exports: Sequence[Export], gathered: Gathered, reports: Mappin
                 for context in contexts_of(own):
                     draft.tests.learn(context)
                 continue
-            draft.streams.setdefault(export.kind, []).extend(_entries(export.kind, own, report))
+            draft.streams.setdefault(export.kind, []).extend(_without_own(draft, _entries(export.kind, own, report)))
             rows[session_id, export.kind] += len(own)
         if export.total is not None and export.kind != shapes.EVALUATION:
             totals[sessions[export.file], export.kind] = export.total
@@ -339,6 +340,22 @@ def _entries(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
     for entry in entries:
         entry.report = report
     return entries
+
+
+def _without_own(draft: Draft, entries: list[Entry]) -> list[Entry]:
+    """Take what voicelab itself has written of a session beside its events; return the events alone."""
+    left = []
+    for entry in entries:
+        facts = entry.data.get(OWN_FACTS)
+        if entry.name != "context_update" or not isinstance(facts, Mapping):
+            left.append(entry)
+            continue
+        for context in contexts_of(entry.data):
+            draft.tests.learn(context)
+        known = snake_keys(facts)
+        draft.tests.assignments |= mapping(known.pop("assignments", None))
+        draft.facts = {**known, **draft.facts}  # what the platform itself says of the session comes first
+    return left
 
 
 def _read(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:

@@ -22,6 +22,7 @@ class PlatformTests:
         outcomes: `testing.outcomes`, in snake_case.
         tagged: Variants in the tags of metrics, by test, each once.
         logged: Variants in the SDK's log lines, by test, each once.
+        assignments: How variants were assigned, by test, where voicelab itself has written that down.
         context: The last serialized context.
         variables: Values of variables, which must not be shown.
     """
@@ -32,6 +33,7 @@ class PlatformTests:
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tagged: dict[str, list[str]] = field(default_factory=dict)
     logged: dict[str, list[str]] = field(default_factory=dict)
+    assignments: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     variables: set[str] = field(default_factory=set)
 
