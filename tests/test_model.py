@@ -307,19 +307,112 @@ def test_without_a_model_the_error_says_what_to_give():
     assert "model=vl.Model(...)" in str(record)
 
 
-def test_decisions_are_not_made_up():
-    async def handler(event, context):
-        if isinstance(event, StartEvent):
-            configure_provider("openai", voicerun_managed=True)
-            decisions.configure_provider("typesafe", voicerun_managed=True)
-            questions = {"quote": decisions.predicate("Does the caller want a quote?")}
-            await decisions.generate_decisions(
-                {"provider": "typesafe", "model": "jev", "state": "hello", "questions": questions}
-            )
-        if False:
-            yield
+QUESTIONS = {
+    "quote": decisions.predicate("Does the caller want a quote?"),
+    "coverage": decisions.choice("Which coverage?", {"auto": "Vehicles", "liability": None, "unclear": None}),
+    "urgency": decisions.score("How urgent?", ["Can wait", "This week", "Today"]),
+}
 
-    assert "/v1/decisions has no stand-in" in str(vl.run(handler, [], model=vl.Model()))
+
+async def deciding(event, context):
+    if isinstance(event, StartEvent):
+        configure_provider("openai", voicerun_managed=True)
+        decisions.configure_provider("typesafe", voicerun_managed=True)
+        decisions.configure_provider("openai", voicerun_managed=True)
+    if isinstance(event, TextEvent):
+        asked = {"provider": "typesafe", "model": "jev", "state": event.data["text"], "questions": QUESTIONS}
+        try:
+            result = await decisions.generate_decisions(asked | (context.get_data("more") or {}))
+        except decisions.DecisionsProxyError as error:
+            yield says(f"{type(error).__name__} {error.status_code}: {error}")
+        else:
+            context.set_data("answers", {name: vars(answer) for name, answer in result.answers.items()})
+            context.set_data("refusals", result.refusals)
+            yield says(f"{result.provider} {result.model}")
+
+
+def decided(said="what is the price", more=None, seed=0, **model):
+    return vl.run(deciding, [said], model=vl.Model(**model), parameters={"more": more}, seed=seed)
+
+
+def test_decisions_are_answered_by_pattern_in_virtual_time():
+    given = {
+        "quote.*price": True,
+        "quote": 0.1,
+        "coverage.*truck": ("auto", 0.8),
+        "coverage": "unclear",
+        "urgency": 1.25,
+    }
+    record = decided(latency_s=0.5, decisions=given)
+    answers = record.data["answers"]
+    assert answers["quote"] == {"probability": 1.0, "type": "predicate"}
+    assert (answers["coverage"]["choice"], answers["coverage"]["confidence"]) == ("unclear", 1.0)
+    assert answers["urgency"]["score"] == 1.25
+    assert answers["urgency"]["probabilities"] == {"0": 0.0, "1": 0.75, "2": 0.25}
+    (row,) = [event for event in record.events if event.name == "decision"]
+    (speech,) = [event for event in record.events if event.name == "text_to_speech"]
+    assert speech.time_s == pytest.approx(row.time_s + 0.5)
+    assert (speech.data["text"], row.data["answers"]["quote"]["probability"]) == ("typesafe jev", 1.0)
+    assert "jev decides quote, coverage, urgency" in str(record)
+    truck = decided("my truck", decisions=given).data["answers"]
+    assert truck["coverage"]["probabilities"] == pytest.approx({"auto": 0.8, "liability": 0.1, "unclear": 0.1})
+    assert truck["quote"]["probability"] == 0.1
+
+
+def test_decisions_are_drawn_by_weight_and_undecided_where_no_pattern_matches():
+    drawn = [decided(decisions={"quote": {0.9: 3, 0.2: 1}}, seed=seed).data["answers"] for seed in range(40)]
+    assert 20 < sum(answers["quote"]["probability"] == 0.9 for answers in drawn) < 39
+    assert drawn[0]["coverage"]["probabilities"] == pytest.approx(
+        dict.fromkeys(["auto", "liability", "unclear"], 1 / 3)
+    )
+    assert drawn[0]["urgency"]["score"] == 1.0
+    assert drawn[:3] == [decided(decisions={"quote": {0.9: 3, 0.2: 1}}, seed=s).data["answers"] for s in range(3)]
+
+
+def test_a_function_and_a_refusal_answer_decisions():
+    def by_length(question):
+        assert (question["name"], question["type"], len(question["criteria"])) == ("urgency", "score", 3)
+        return len(question["state"]) % 3
+
+    record = decided("abcd", decisions={"urgency": by_length, "quote": None})
+    assert record.data["answers"]["urgency"]["probabilities"] == {"0": 0.0, "1": 1.0, "2": 0.0}
+    assert record.data["refusals"] == ["quote"]
+    assert decided("abcde", decisions={"urgency": by_length}).data["answers"]["urgency"]["probabilities"]["2"] == 1.0
+
+
+def test_decisions_that_fail_are_tried_by_fallbacks():
+    record = decided(faults=1.0, decisions={"quote": 1})
+    assert spoken(record) == ["DecisionProviderError 503: a fault of the simulated language model"]
+    more = {"max_retries": 1, "fallbacks": [{"provider": "openai", "model": "o"}]}
+    record = decided(faults=1.0, decisions={"quote": 1}, more=more)
+    assert spoken(record)[0].startswith("DecisionFallbackExhaustedError 503")
+    assert [e.data["model"] for e in record.events if e.name == "decision"] == ["jev", "jev", "o", "o"]
+    found = [spoken(decided(faults=0.5, decisions={"quote": 1}, more=more, seed=seed))[0] for seed in range(24)]
+    assert {"typesafe jev", "openai o"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"quote": "yes"}, "The model answers the predicate 'quote' by 'yes', must be a probability"),
+        ({"coverage": "autos"}, "'autos', must be one of its options, auto, liability, unclear. Did you mean 'auto'"),
+        ({"urgency": 3}, "by 3, must be a level from 0 to 2"),
+    ],
+)
+def test_an_answer_that_a_question_cant_have_is_named(given, message):
+    assert message in str(decided(decisions=given).errors[0].data["message"])
+
+
+def test_questions_that_the_platform_would_refuse_are_refused():
+    assert "DecisionValidationError 422" in spoken(decided(decisions={}, more={"questions": {}}))[0]
+    assert "'q' is none" in spoken(decided(decisions={}, more={"questions": {"q": {"type": "guess"}}}))[0]
+    for wrong in ([0.5], {"x": [1]}, {"x": ("auto", 2)}, {"x": {}}, {3: 0.5}):
+        with pytest.raises(InputError, match="Model: decisions"):
+            vl.Model(decisions={"x": wrong["x"]} if isinstance(wrong, dict) and "x" in wrong else wrong)
+
+
+def test_decisions_are_not_made_up():
+    assert "the model decides nothing" in spoken(decided())[0]
 
 
 async def reading(event, context):

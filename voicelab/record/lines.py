@@ -82,6 +82,7 @@ _NOTES = {
     "input_gate": "the caller's input waits: {reason}",
     "print": "{message}",
     "completion": "{model} is asked {asked!r}: {message}",
+    "decision": "{model} decides {asked}: {message}",
     "http": "{message}",
 }
 

@@ -32,6 +32,7 @@ from voicelab.session.turns import SILENCE_S, TurnTaking
 _LOG = ("log", "log", False, None)
 _PRINT = ("log", "print", False, None)
 _COMPLETION = ("log", "completion", False, None)
+_DECISION = ("log", "decision", False, None)
 _HTTP = ("log", "http", False, None)
 
 
@@ -289,8 +290,8 @@ class SessionHost:
         self._log(_LOG, data)
 
     def asked(self, data: Mapping[str, Any]) -> None:
-        """Record a request to a language model, and what it answered."""
-        self._log(_COMPLETION, data)
+        """Record a request to a language model, for words or for decisions, and what it answered."""
+        self._log(_DECISION if "questions" in data else _COMPLETION, data)
 
     def requested(self, data: Mapping[str, Any]) -> None:
         """Record a request over HTTP, and what it was answered."""

@@ -9,9 +9,14 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
 from voicelab.base.weighted import Replies, weighted
-from voicelab.runtime.context import Completion, ToolCall, last_message
+from voicelab.runtime.context import Completion, Decisions, ToolCall, last_message
+from voicelab.world.decisions import TYPES, VerdictsLike, answer_to, question_text, undecided, verdicts
 
 _FAULT = "a fault of the simulated language model"
+_DECIDES_NOTHING = (
+    "/v1/decisions: the model decides nothing. Say what it answers, by pattern, e.g. "
+    "vl.Model(decisions={'wants a quote': 0.9})."
+)
 
 Reply: TypeAlias = str | ToolCall | Sequence[str | ToolCall]
 """What a model answers: text, a call of a tool, or several of these."""
@@ -35,6 +40,11 @@ class Model:
         latency_s: Time from a request to the first word, drawn evenly: (shortest, longest) or one number, in seconds.
         words_per_s: Words a second from then on.
         faults: Probability that an attempt fails as a provider's error does; a request's fallbacks are tried then.
+        decisions: What it answers to questions of `primfunctions.decisions`, in the same way: `{pattern: {answer: weight}}`,
+            or `{pattern: answer}`. A pattern is searched in `name: what is asked | state`, on one line. An answer is a
+            probability, True or False; an option, or `(option, probability)`; a level of a score, from 0; None for a
+            refusal; or a function of the question (name, type, instructions, criteria, state). What no pattern matches is
+            undecided: every option as likely as any other. None: the model decides nothing, and says so.
 
     Raises:
         InputError: a pattern is no regular expression, a reply is none, or a value is out of range.
@@ -54,12 +64,14 @@ class Model:
         latency_s: float | tuple[float, float] = (0.3, 0.9),
         words_per_s: float = 40.0,
         faults: float = 0.0,
+        decisions: Mapping[str, VerdictsLike] | None = None,
     ) -> None:
         self.replies = Replies(replies, "Model", _reply, "the last message")
         self.otherwise = weighted(otherwise, "Model: otherwise", _reply)
         self.latency_s = checks.span("Model: latency_s", latency_s)
         self.words_per_s = checks.weight("Model: words_per_s", words_per_s)
         self.faults = checks.probability("Model: faults", faults)
+        self.decisions = None if decisions is None else verdicts(decisions)
 
     def begin(self, rng: random.Random) -> "_ModelInSession":
         """Return the model of one session, which draws from `rng` alone."""
@@ -117,9 +129,8 @@ class _ModelInSession:
             InputError: the function that replies returned something else.
         """
         model, rng = self._model, self._rng
-        low, high = model.latency_s
-        latency_s = low + (high - low) * rng.random() if high else 0.0
-        if model.faults and rng.random() < model.faults:
+        latency_s, failed = self._drawn()
+        if failed:
             return Completion(latency_s=latency_s, error=_FAULT)
         reply = (model.replies.to(last_message(request)) or model.otherwise).pick(rng)
         if callable(reply):
@@ -128,6 +139,51 @@ class _ModelInSession:
                 reply = await reply
         texts, calls = _parts(reply)
         return Completion(" ".join(texts) if texts else None, tuple(calls), latency_s, model.words_per_s)
+
+    async def decide(self, request: Mapping[str, Any]) -> Decisions:
+        """Return the answers to questions.
+
+        Raises:
+            InputError: a question can't be answered as the model does.
+        """
+        if self._model.decisions is None:
+            return Decisions(error=_DECIDES_NOTHING, status=501, error_type="NotSimulated")
+        questions = request.get("questions")
+        wrong = _wrong_in(questions)
+        if wrong or not isinstance(questions, Mapping):
+            return Decisions(error=wrong, status=422, error_type="DecisionValidationError")
+        latency_s, failed = self._drawn()
+        if failed:
+            return Decisions(latency_s=latency_s, error=_FAULT, status=503, error_type="DecisionProviderError")
+        answers = {}
+        for name, asked in questions.items():
+            question = {**asked, "name": name, "state": request.get("state")}
+            choice = self._model.decisions.to(question_text(question))
+            if choice is None:
+                answers[name] = undecided(question)
+                continue
+            verdict = choice.pick(self._rng)
+            answers[name] = answer_to(question, verdict(question) if callable(verdict) else verdict)
+        return Decisions(answers, latency_s)
+
+    def _drawn(self) -> tuple[float, bool]:
+        """Return how long an answer takes, and whether it fails."""
+        model, rng = self._model, self._rng
+        low, high = model.latency_s
+        latency_s = low + (high - low) * rng.random() if high else 0.0
+        return latency_s, bool(model.faults) and rng.random() < model.faults
+
+
+def _wrong_in(questions: Any) -> str | None:
+    """Return what the platform would refuse of questions."""
+    if not isinstance(questions, Mapping) or not questions:
+        return "questions must be {name: predicate(...), choice(...) or score(...)}, and not empty."
+    for name, question in questions.items():
+        if not isinstance(question, Mapping) or question.get("type") not in TYPES:
+            return f"The question {name!r} is none: make it by predicate(...), choice(...) or score(...)."
+        if question["type"] != "predicate" and not question.get("criteria"):
+            return f"The question {name!r} has nothing to choose from."
+    return None
 
 
 def _reply(given: str | ToolCall | ReplyFunction, what: str) -> Any:

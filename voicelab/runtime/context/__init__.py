@@ -16,7 +16,7 @@ from typing import Any
 from voicelab.runtime.context.experiments import SessionExperiments, refuse_undrawable
 from voicelab.runtime.context.lab_context import LabContext
 from voicelab.runtime.context.ports import Host
-from voicelab.runtime.context.services import Completion, Services, ToolCall, last_message
+from voicelab.runtime.context.services import Completion, Decisions, Services, ToolCall, last_message
 from voicelab.runtime.context.session_context import SessionContext
 from voicelab.runtime.current_context import CONTEXT
 from voicelab.runtime.sdk import Event
@@ -24,6 +24,7 @@ from voicelab.runtime.sdk import Event
 __all__ = [
     "Completion",
     "Contexts",
+    "Decisions",
     "Host",
     "LabContext",
     "Services",

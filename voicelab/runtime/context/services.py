@@ -62,11 +62,33 @@ class Completion:
         return self.error or " ".join(filter(None, [self.text, *map(str, self.tool_calls)]))
 
 
+@dataclass(frozen=True)
+class Decisions:
+    """What a language model answers to questions of `primfunctions.decisions`.
+
+    Attributes:
+        answers: By the question's name, in the platform's form.
+        latency_s: From the request to the answers, in seconds.
+        error: What went wrong, if it gives none.
+        status: The status of the response over HTTP.
+        error_type: What the platform calls the error.
+    """
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    latency_s: float = 0.0
+    error: str | None = None
+    status: int = 200
+    error_type: str | None = None
+
+
 class LanguageModel(Protocol):
-    """What answers a handler's completion requests in one session; see `voicelab.world.model`."""
+    """What answers a handler's requests in one session; see `voicelab.world.model`."""
 
     async def answer(self, request: Mapping[str, Any]) -> Completion:
         """Answer a request in the platform's form: provider, model, messages, tools, ..."""
+
+    async def decide(self, request: Mapping[str, Any]) -> Decisions:
+        """Answer questions in the platform's form: provider, model, state, questions."""
 
 
 class Client(Scope, Protocol):
@@ -150,7 +172,9 @@ class _Completions:
             return _Exchange(partial(self._complete, json))
         if url.endswith("/v1/warm"):
             return _Exchange(partial(_response, 200, {}))
-        error = f"{url} has no stand-in: only completions and shared data can be called here."
+        if url.endswith("/v1/decisions"):
+            return _Exchange(partial(self._decide, json))
+        error = f"{url} has no stand-in: only completions, decisions and shared data can be called here."
         return _Exchange(partial(_response, 501, {"error": error, "error_type": "NotSimulated"}))
 
     async def _complete(self, given: Mapping[str, Any]) -> "_Response":
@@ -169,6 +193,28 @@ class _Completions:
         await asyncio.sleep(len(_words(completion)) / completion.words_per_s)
         return _Response(200, final)
 
+    async def _decide(self, given: Mapping[str, Any]) -> "_Response":
+        body = json.loads(json.dumps(given))  # as in `_complete`
+        tried = []
+        for attempt in ({}, *(body.pop("fallbacks", None) or ())):
+            request = {**body, **attempt}
+            tried.append(request.get("provider"))
+            for _ in range(1 + (request.get("max_retries") or 0)):
+                decisions = await self._model.decide(request)
+                self.asked(_told(request, decisions))
+                await asyncio.sleep(decisions.latency_s)
+                if decisions.error is None:
+                    who = {name: request.get(name) for name in ("provider", "model")}
+                    number = f"request_{next(self._numbers)}"
+                    return _Response(
+                        200, {"request_id": number, "answers": dict(decisions.answers), "usage": {}, **who}
+                    )
+        failed: dict[str, Any] = {"error": decisions.error, "error_type": decisions.error_type}
+        if len(tried) > 1:
+            last = {"error_type": "FallbackExhaustedError", "last_error_type": decisions.error_type}
+            failed |= {"providers_tried": tried, **last}
+        return _Response(decisions.status, failed)
+
     async def _answer(self, request: Mapping[str, Any]) -> Completion:
         completion = await self._model.answer(request)
         self.asked(
@@ -182,6 +228,21 @@ class _Completions:
         )
         await asyncio.sleep(completion.latency_s)
         return completion
+
+
+def _told(request: Mapping[str, Any], decisions: Decisions) -> dict[str, Any]:
+    """Return what the log holds of a request for decisions."""
+    questions = request.get("questions") or {}
+    return {
+        "message": decisions.error or json.dumps(decisions.answers, ensure_ascii=False),
+        "asked": ", ".join(map(str, questions)),
+        "provider": request.get("provider"),
+        "model": request.get("model"),
+        "latency_s": round(decisions.latency_s, 3),
+        "state": request.get("state"),
+        "questions": questions,
+        "answers": dict(decisions.answers),
+    }
 
 
 def last_message(request: Mapping[str, Any]) -> str:
