@@ -292,7 +292,11 @@ def _needles(condition: Condition) -> list[tuple[str, bool]]:
     found = []
     for path, part in _split(condition, ""):
         operand, operator = getattr(part, "operand", None), getattr(part, "operator", None)
-        if not path.startswith("data.") or not isinstance(operand, str) or not _PLAIN.fullmatch(operand):
+        if not path.startswith("data.") or part.matches(MISSING):
+            continue
+        if _PLAIN.fullmatch(key := path.rpartition(".")[2]):
+            found.append((f'"{key}"', True))
+        if not isinstance(operand, str) or not _PLAIN.fullmatch(operand):
             continue
         if isinstance(part, _Equals) or operator in (OPERATORS["$eq"], OPERATORS["$inc"]):
             found.append((f'"{operand}"', True))
