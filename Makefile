@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := engine services scale calibration analysis speech console talk
+BENCHMARKS := engine services scale cluster calibration analysis speech console talk
 
 SEED ?= 1
 N ?= 10000
