@@ -25,7 +25,7 @@ from voicelab.base.errors import InputError, LogError, SimulationError
 from voicelab.log.write import staging
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
-from voicelab.simulation import driver, executors, pool, simulation_run, worker
+from voicelab.simulation import driver, executors, simulation_run, worker
 from voicelab.simulation.pickling import pack
 from voicelab.simulation.worker import ShardTask, run_shard, shard_packed
 
@@ -58,7 +58,6 @@ LONG_S = 120.0
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     monkeypatch.setattr(simulation_run, "SHARD_SIZE", 10)
-    monkeypatch.setattr(pool, "LOOK_S", 0.2)
 
 
 def simulate(log, handler=HANDLER, **options):
