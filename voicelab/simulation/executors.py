@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ _ANSWER_S = 10.0
 """How long a scheduler may take to tell it."""
 _NOBODY_S = 60.0
 """After how long without any worker that is said."""
+HASH_SEED = "0"
+"""PYTHONHASHSEED of processes that run shards: the order of sets would else differ between them."""
 _OVER = "cannot schedule new futures after"  # what executors of concurrent.futures say that were shut down
 
 
@@ -46,6 +49,22 @@ class Remote:
     def __init__(self, executor: Executor, workers: int | None) -> None:
         self._executor = executor
         self._workers = workers
+        self._is_warned = False
+
+    def heed(self, hash_seed: str | None) -> None:
+        """Warn once of a worker whose order of sets may be another than that of the next.
+
+        Args:
+            hash_seed: Its PYTHONHASHSEED.
+        """
+        if hash_seed != HASH_SEED and not self._is_warned:
+            self._is_warned = True
+            warnings.warn(
+                f"The executor's processes were started without PYTHONHASHSEED={HASH_SEED}: where a handler goes through a "
+                "set of texts, its order differs between processes, and so may the log. Start them with it, as "
+                "docs/cluster.md says.",
+                stacklevel=2,
+            )
 
     def submit(self, fn: Callable[[bytes], bytes], argument: bytes) -> Future[bytes]:
         """Run a function of bytes elsewhere.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voicelab.log import disk
-from voicelab.log.write import SPECULATIVE
+from voicelab.log.write import SPECULATIVE, cannot_write
 
 _FORM = struct.Struct("<qqq64s")
 _NONE = -1
@@ -74,11 +74,17 @@ def noting(path: Path) -> Iterator[Note]:
     """Keep a note meanwhile; it stays where the process dies.
 
     Raises:
-        OSError: it can't be written.
+        LogError: it can't be written.
     """
-    if path.parent.name == SPECULATIVE:
-        disk.make(path.parent)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        if path.parent.name == SPECULATIVE:
+            disk.make(path.parent)
+        # A file of its own: a worker that was taken for dead may still have the one before mapped, and cut short it would
+        # end that worker.
+        disk.remove(path)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise cannot_write(path, error) from None
     try:
         yield Note(handle)
     finally:

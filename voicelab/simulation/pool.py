@@ -15,7 +15,7 @@ from typing import Any
 
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import lifeline
-from voicelab.simulation.executors import Executor, LostExecutorError, Remote, is_called_off, is_lost
+from voicelab.simulation.executors import HASH_SEED, Executor, LostExecutorError, Remote, is_called_off, is_lost
 from voicelab.simulation.stillness import LOOK_S
 from voicelab.simulation.suspects import Suspects
 from voicelab.simulation.worker import ShardReport, ShardTask, run_shard, shard_packed
@@ -24,9 +24,7 @@ _MOST_DEATHS = 3
 """Workers that a shard may lose while it runs alone, and refusals in a row of an executor that has nothing to do."""
 _MOST_CALLED_OFF = 20
 """Times that one shard may be called off by the user's executor."""
-_HASH_SEED = {"PYTHONHASHSEED": "0"}
-"""Fixed: the order of sets would else differ between processes."""
-
+_ENVIRON = {"PYTHONHASHSEED": HASH_SEED}
 _NO_LEAK_CHECK = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 """Where psutil happens to be installed, loky ends processes that grow, and says so; here `fitness` sees to that."""
 
@@ -57,7 +55,7 @@ class Pool:
         self._own = remote is None
         self._remote = remote
         # Somebody else's processes may be on another machine, where these would be wrong, or nobody's business.
-        self._environ = {**os.environ, **_HASH_SEED} if self._own else None
+        self._environ = {**os.environ, **_ENVIRON} if self._own else None
         self._workers = workers
         self._executor: Any = remote
         self._running: dict[Future[bytes], ShardTask] = {}
@@ -94,12 +92,15 @@ class Pool:
             for future in done:
                 task = self._running.pop(future)
                 try:
-                    results.append((task, pickle.loads(future.result())))  # noqa: S301 - it comes from our own worker
+                    report: ShardReport = pickle.loads(future.result())  # noqa: S301 - it comes from our own worker
                 except Exception as error:
                     if not is_lost(error):
                         raise
                     lost.append((task, error))
                 else:
+                    results.append((task, report))
+                    if self._remote is not None:
+                        self._remote.heed(report.hash_seed)
                     self._suspects = [suspect for suspect in self._suspects if suspect is not task]
             # A pool of our own breaks as a whole: what else was under way is lost in the same moment.
             done = wait(self._running)[0] if lost and self._own and self._running else set()
@@ -251,7 +252,7 @@ def _child_processes(workers: int) -> Executor:
     # loky doesn't import the main module again, so that a plain script without a main guard simulates too.
     executor: Executor = loky.get_reusable_executor(
         max_workers=workers,
-        env={**_HASH_SEED, **_NO_LEAK_CHECK},
+        env={**_ENVIRON, **_NO_LEAK_CHECK},
         initializer=lifeline.begin_worker,
         initargs=(os.getpid(),),
         timeout=120,

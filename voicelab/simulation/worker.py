@@ -113,8 +113,10 @@ class ShardReport:
     staged: str = ""
 
 
-# The job of the run that this process works for: it is the same for all its shards.
+# The jobs of the runs that this process works for, by name of the run: a job is the same for all shards of a run.
 _jobs: dict[str, Job] = {}
+_MOST_JOBS = 3
+"""Runs that a process of somebody else's cluster may work for in turns without loading their jobs again."""
 # The environment variables that the driver had in the last run.
 _drivers: dict[str, str] = {}
 # Held by the shard that runs in this process. A worker of several threads gets no more done for them, since Python runs one
@@ -173,6 +175,7 @@ def run_shard(packed: bytes) -> bytes:
         _check_folder(task)
         with contextlib.nullcontext() if environ is not None else _as_a_guest():
             job = _jobs.get(run) or _loaded(run, packed_job, environ, freeze=driver != process_here())
+            _jobs[run] = _jobs.pop(run)  # the last of them has run last
             return pickle.dumps(
                 _report_of(job, task, own=environ is not None, apart=driver != process_here()), protocol=5
             )
@@ -203,7 +206,7 @@ def _as_a_guest() -> Iterator[None]:
 
 
 def _loaded(run: str, packed_job: bytes, environ: Mapping[str, str] | None, *, freeze: bool) -> Job:
-    """Load the job of a run, in the place of that of the run before.
+    """Load the job of a run, in the place of those of runs before.
 
     Args:
         run: Name of the run.
@@ -212,7 +215,9 @@ def _loaded(run: str, packed_job: bytes, environ: Mapping[str, str] | None, *, f
         freeze: Whether the collector leaves alone from now on what there is; not where a user goes on working in the
             process and drops things of his.
     """
-    _jobs.clear()
+    kept = _MOST_JOBS - 1 if environ is None else 0
+    for oldest in list(_jobs)[: max(len(_jobs) - kept, 0)]:
+        del _jobs[oldest]
     if environ is not None:
         _follow(environ)
     job = _jobs[run] = load_job(packed_job, freeze=freeze)
@@ -252,9 +257,9 @@ def load_job(packed: bytes, *, freeze: bool = True) -> Job:
     """
     with sdk.hosted():  # what is bound while it loads must be the session's own
         job: Job = unpack(packed)
-    gc.unfreeze()  # the job of the run before is garbage by now
-    gc.collect()
     if freeze:
+        gc.unfreeze()  # the job of the run before is garbage by now
+        gc.collect()
         gc.freeze()
     begin_run()
     return job
