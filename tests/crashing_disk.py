@@ -129,17 +129,18 @@ class CrashingDisk:
 
     def _place(self, path) -> tuple[Node, str] | None:
         """Return the folder and the name in it that a path stands for; None if it isn't on this disk."""
-        path = Path(path)
-        if path == self.root:
+        own, path = str(self.root), os.fspath(path) if not isinstance(path, int) else ""
+        if path == own:
             return self._tree, ""
-        if self.root not in path.parents:
+        if not path.startswith(own + os.sep):
             return None
+        *folders, last = path[len(own) + 1 :].split(os.sep)  # noqa: PTH206 - called for everything that is done
         folder = self._tree
-        for name in path.relative_to(self.root).parts[:-1]:
+        for name in folders:
             folder = folder.names.get(name)
             if folder is None:
                 return None
-        return folder, path.name
+        return folder, last
 
     def _do(self, step: Step) -> None:
         self.steps.append(step)

@@ -197,3 +197,14 @@ def test_a_file_that_was_cut_is_no_log_that_opens(tmp_path):
     assert lost(log, range(SHARDS))
     with pytest.raises(LogError, match="part-000002.parquet is torn"):
         vl.open_log(log)
+
+
+def test_a_file_that_was_closed_is_written_no_more(tmp_path):
+    """Arrow tries again to end a file when it lets go of it; by then the number may be another file's, also another log's."""
+    with writing.NewFile(tmp_path / "first") as file:
+        file.write(b"first")
+    with writing.NewFile(tmp_path / "second") as other:  # which gets the number
+        with pytest.raises(ValueError, match="closed"):
+            file.write(b"first again")
+        other.write(b"second")
+    assert (tmp_path / "second").read_bytes() == b"second"

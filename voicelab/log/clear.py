@@ -10,6 +10,7 @@ from voicelab.base.errors import LogError
 from voicelab.base.records import TABLES
 from voicelab.log import disk, lock
 from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.write import drop_speculative
 
 _TABLE = f"({'|'.join(TABLES)})"
 _RUN = r"_spec/run-[0-9a-f]{16}(\.gone)?"
@@ -88,6 +89,18 @@ def clear(folder: Path) -> None:
         disk.sync(folder)
     except OSError as error:
         raise LogError(f"{error.filename} can't be removed: {error.strerror}. Part of {folder} is gone.") from None
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove what somebody left behind who was killed while he wrote, as far as that can be done.
+
+    Args:
+        folder: The log's folder; its lock is held.
+    """
+    for name, entry in list(_entries(folder)):
+        if entry.name.startswith("_") and name != lock.NAME and _is_ours(name, entry) and not entry.is_dir():
+            disk.remove_tree(entry)
+    drop_speculative(folder)
 
 
 def _entries(folder: Path, under: str = "") -> Iterator[tuple[str, Path]]:

@@ -18,7 +18,7 @@ from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.marks import marks_of
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
-from voicelab.log.write import SHARD_SIZE, drop_speculative, settle_part, stage_part
+from voicelab.log.write import SHARD_SIZE, drop_speculative, settle_part, stage_part, sync_settled
 
 SESSIONS = 200_000
 """The most sessions a file: some 40 MB of events. Fewer files gain nothing, longer ones take more to be run again."""
@@ -50,15 +50,18 @@ def compact(root: Path) -> tuple[int, int]:
         if found.damage:
             raise LogError(f"{root} is damaged, and stays as it is: voicelab log check {root} says how.")
         drop_speculative(root, _STAGED)
+        sync_settled(root)
         _sweep(root)
         before = settled_parts(root)
-        for group in _groups(root, before):
-            joined = Part(group[0].first, group[-1].last)
-            blocks = list(_blocks(root, group))
-            stage_part(root, joined, _STAGED, {table: _read(root, table, blocks) for table in TABLES})
-            settle_part(root, joined, _STAGED)
-            _sweep(root)
-        drop_speculative(root, _STAGED)
+        try:
+            for group in _groups(root, before):
+                joined = Part(group[0].first, group[-1].last)
+                blocks = list(_blocks(root, group))
+                stage_part(root, joined, _STAGED, {table: _read(root, table, blocks) for table in TABLES})
+                settle_part(root, joined, _STAGED)
+                _sweep(root)
+        finally:
+            drop_speculative(root, _STAGED)
         if manifest.get("checksums") is None:
             _add_checksums(root)
             write_manifest(root, manifest | {"checksums": KIND})
@@ -83,13 +86,13 @@ def _sweep(root: Path) -> None:
     """Remove what joined files stand for, and what was left behind in the middle of a move."""
     for table in (*TABLES, CHECKSUMS):
         paths = strays(root, table)
-        for path in paths:
-            try:
+        try:
+            for path in paths:
                 disk.remove(path)
-            except OSError as error:
-                raise LogError(f"{path} can't be removed: {error.strerror}. The log is whole.") from None
-        if paths:
-            disk.sync(root / table)
+            if paths:
+                disk.sync(root / table)
+        except OSError as error:
+            raise LogError(f"{root / table} can't be tidied up: {error.strerror}. The log is whole.") from None
 
 
 def _groups(root: Path, parts: Sequence[Part]) -> Iterator[list[Part]]:

@@ -41,6 +41,9 @@ class NewFile(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Write all of the data."""
+        if self.closed:
+            # Where a disk was full, Arrow tries once more when it lets go of the file; by then its number is another's.
+            raise ValueError("The file is closed.")
         view = memoryview(data).cast("B")
         self._hash.update(view)
         at = 0
@@ -69,9 +72,13 @@ def write_whole(path: Path, data: bytes, unfinished: str) -> None:
         unfinished: Its name while it is written, in the same folder.
     """
     beside = path.with_name(unfinished)
-    with NewFile(beside) as file:
-        file.write(data)
-    rename(beside, path)
+    try:
+        with NewFile(beside) as file:
+            file.write(data)
+        rename(beside, path)
+    except OSError:
+        remove_tree(beside)
+        raise
     sync(path.parent)
 
 

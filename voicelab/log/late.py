@@ -122,4 +122,5 @@ def write(root: Path, number: int, table: pa.Table) -> None:
         disk.rename(unfinished, part)
         disk.sync(folder)
     except OSError as error:
+        disk.remove_tree(unfinished)
         raise LogError(f"{folder} can't be written: {error.strerror}.") from None

@@ -22,7 +22,7 @@ from voicelab.log import disk
 from voicelab.log.checksums import Checksum, Checksums, checksums_json
 from voicelab.log.disk import sync as _sync
 from voicelab.log.marks import marked
-from voicelab.log.parts import Part, settled_parts, shards_of
+from voicelab.log.parts import CHECKSUMS, Part, settled_parts, shards_of
 from voicelab.log.schema import SCHEMAS, columns
 
 SHARD_SIZE = 2_000
@@ -41,6 +41,7 @@ def make_folder(folder: Path) -> None:
     """
     try:
         disk.make_folders(folder)
+        _sync(folder.parent)  # a run that was killed may have made it and not come to that
     except OSError as error:
         raise LogError(f"The folder {folder} can't be made: {error.strerror}.") from None
 
@@ -128,6 +129,23 @@ def settle_part(root: Path, part: Part, tag: str) -> None:
         disk.remove_folder(staged)
     except OSError as error:
         raise cannot_write(staged, error) from None
+
+
+def sync_settled(root: Path) -> None:
+    """Make the parts that are there outlast a loss of power.
+
+    Whoever settled them may have been killed before he came to that, and nobody else would: to be called before they are
+    built upon.
+
+    Raises:
+        LogError: the disk doesn't do it.
+    """
+    try:
+        for name in (*TABLES, CHECKSUMS):
+            if (root / name).is_dir():
+                _sync(root / name)
+    except OSError as error:
+        raise cannot_write(root, error) from None
 
 
 def remove_part(root: Path, part: Part) -> None:

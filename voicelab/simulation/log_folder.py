@@ -1,5 +1,6 @@
 """What lies in a simulation's folder already: nothing, this run's log, finished or not, or something else."""
 
+import contextlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import LogError
 from voicelab.base.paths import path_of
-from voicelab.log import late
-from voicelab.log.checksums import KIND
-from voicelab.log.clear import check_clear, is_blank
+from voicelab.log import late, lock
+from voicelab.log.checksums import KIND, is_as_sealed
+from voicelab.log.clear import check_clear, drop_unfinished, is_blank
 from voicelab.log.manifest import read_manifest
 from voicelab.log.parts import Part, settled_parts
 from voicelab.log.verify import Damage, read_through
-from voicelab.log.write import remove_part
+from voicelab.log.write import remove_part, sync_settled
 from voicelab.simulation.fingerprint import VERSION
 from voicelab.simulation.simulation_run import SimulationRun
 
@@ -58,8 +59,10 @@ def existing_log(folder: Path, run: SimulationRun, *, resume: bool, overwrite: b
             "overwrite=True."
         )
     if manifest.get("status") == "finished":
-        if resume and _damaged_shards(folder, manifest):
+        if resume and (_damaged_shards(folder, manifest) or not (is_as_sealed(manifest) or manifest.get("redacted"))):
             return None
+        if resume:
+            _tidy(folder)
         sys.stderr.write(f"{folder} holds these {run.sessions:,} sessions already: it is opened, nothing is run.\n")
         return open_folder(folder)
     if not resume:
@@ -120,6 +123,8 @@ def whole_parts(folder: Path, line: Callable[[str], object]) -> list[Part]:
     """
     if is_blank(folder):
         return []
+    drop_unfinished(folder)
+    sync_settled(folder)
     manifest = read_manifest(folder)
     found = read_through(folder, manifest)
     damaged = _damaged(found.damage)
@@ -139,7 +144,23 @@ def kept_facts(folder: Path) -> dict[str, Any]:
     if not settled_parts(folder):
         return {"checksums": KIND}
     manifest = read_manifest(folder)
+    if not is_as_sealed(manifest):
+        return _facts_of_files(folder)
     return {name: manifest[name] for name in ("checksums", late.COUNT, "evaluated") if name in manifest}
+
+
+def _facts_of_files(folder: Path) -> dict[str, Any]:
+    """Return the facts of a manifest that is to be believed no more, as far as files tell them."""
+    sealed = all(part.checksums(folder).exists() for part in settled_parts(folder))
+    n_late = sum(late.checksums(folder, path).exists() for path in late.parts(folder))
+    return ({"checksums": KIND} if sealed else {}) | ({late.COUNT: n_late} if n_late else {})
+
+
+def _tidy(folder: Path) -> None:
+    """Clear up after whoever was killed when a log was finished, unless somebody is writing it."""
+    if any(folder.glob("_*")) or any(folder.glob("*/_*")):
+        with contextlib.suppress(LogError), lock.hold(folder, "vl.simulate"):
+            drop_unfinished(folder)
 
 
 def _damaged_shards(folder: Path, manifest: Mapping[str, Any]) -> list[Part]:

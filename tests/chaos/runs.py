@@ -1,0 +1,73 @@
+"""The runs that are disturbed: two of the same handler, whose tests stop in the middle, that differ in their seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import voicelab as vl
+from voicelab.handlers import Handler
+from voicelab.log import Log
+
+HANDLER = """
+from primfunctions.events import *
+from primfunctions.metrics import metrics
+import random
+
+async def handler(event, context):
+    if event.name == "start":
+        context.add_outcome("booked", "boolean")
+        context.add_test("greeting", {"a": 0.5, "b": 0.5}, stop={"max_iterations": STOPS, "default": "a"})
+        metrics.counter("calls")
+        yield TextToSpeechEvent(text="Hello " + context.get_test("greeting") + random.choice("123"), voice="nova")
+        context.set_outcome("booked", random.random() < 0.5)
+        yield StopEvent()
+"""
+SEEDS = {"first": 1, "second": 2}
+"""The seed of each run."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is.
+
+    Attributes:
+        sessions: Sessions.
+        shard: Sessions a shard.
+        joined: Sessions a file, when the log is compacted.
+        stops: Sessions after which its test stops.
+    """
+
+    sessions: int
+    shard: int
+    joined: int
+    stops: int
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+        return -(-self.sessions // self.shard)
+
+
+SMALL = Size(sessions=11, shard=3, joined=6, stops=7)
+LARGE = Size(sessions=230, shard=20, joined=100, stops=130)
+
+
+def handler_of(size: Size) -> Handler:
+    """Return the handler of a run."""
+    return vl.load_handler(HANDLER.replace("STOPS", str(size.stops)))
+
+
+def simulate(handler: Any, size: Size, which: str, log: Path, **options: Any) -> Log:
+    """Run it, or go on with it."""
+    own: Mapping[str, Any] = {"workers": 1, "progress": False, **options}
+    return vl.simulate(handler, ["hi"], size.sessions, seed=SEEDS[which], log=log, **own)
+
+
+def late_outcomes(number: int, ids: Sequence[str]) -> pd.DataFrame:
+    """Return the outcomes that are added late for the first, second ... time."""
+    return pd.DataFrame(
+        {"session_id": list(ids), f"paid_{number}": [float(at % (number + 2)) for at in range(len(ids))]}
+    )
