@@ -103,6 +103,11 @@ class Promises:
     manifest_harmed: bool = False
     replaced: str | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether nobody can run again what was damaged: what the log is, or outcomes that came from elsewhere."""
+        return self.manifest_harmed or any("late" in name for name in self.harmed)
+
     def settled(self, run_id: str, number: int) -> None:
         """Take note that a shard was settled."""
         if self.run_id != run_id:

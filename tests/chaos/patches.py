@@ -1,8 +1,8 @@
 """What is other in a process in which thousands of runs are disturbed: small shards, no waiting, and nothing computed twice."""
 
 import contextlib
-import datetime
 import functools
+import gc
 import io
 import os
 import tempfile
@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaos.model import Expected, expected_of
-from chaos.runs import SEEDS, SMALL, handler_of, simulate
+from chaos.runs import SEEDS, SMALL, handler_of, shrunk_to, simulate
 from chaos.workers import Here
 from voicelab.handlers import Handler
-from voicelab.log import compact as compacting
 from voicelab.log import lock, write
 from voicelab.simulation import simulation_run, worker
 
@@ -40,18 +39,24 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
     """Make runs small and quick, and undo that afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", os.environ.copy())
-        patch.setattr(simulation_run, "SHARD_SIZE", SMALL.shard)
+        shrunk_to(SMALL, patch)
         patch.setattr(simulation_run, "version", _version)
-        patch.setattr(compacting, "SESSIONS", SMALL.joined)
         patch.setattr(lock, "BRIEFLY_S", 0.0)
         patch.setattr(lock, "ENDING_S", 0.0)
         patch.setattr(worker, "run_sessions", _run_once)
         patch.setattr(worker, "unpack", _unpack_once)
         # A worker puts all that it has loaded out of the collector's sight; this process goes on after it.
-        patch.setattr(worker, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: None))
+        patch.setattr(worker, "gc", _no_collector())
+        # Whoever visits in the middle of a shard runs one too, in the same thread.
+        patch.setattr(worker, "_turn", contextlib.nullcontext())
         patch.setattr(write, "_arrow", _convert_once)
-        patch.setattr(write, "pq", SimpleNamespace(write_table=_write_again, ParquetWriter=pq.ParquetWriter))
+        patch.setattr(write, "pq", SimpleNamespace(ParquetWriter=_Writer))
         yield patch
+
+
+def _no_collector() -> SimpleNamespace:
+    names = ("collect", "freeze", "unfreeze", "set_threshold")
+    return SimpleNamespace(get_threshold=gc.get_threshold, **dict.fromkeys(names, lambda *_: None))
 
 
 def _run_once(job: Any, task: Any, notes: list[Any]) -> Any:
@@ -74,39 +79,46 @@ def _convert_once(table: str, sessions: Any) -> Any:
     return _tables[key]
 
 
-def _write_again(table: Any, file: Any, **how: Any) -> None:
-    """Write what a table's file is, in three pieces: enough to be ended between them."""
-    if id(table) not in _kept:
-        pq.write_table(table, file, **how)
-        return
-    if id(table) not in _written:
-        whole = io.BytesIO()
-        pq.write_table(table, whole, **how)
-        data = whole.getvalue()
-        third = len(data) // 3
-        _written[id(table)] = [data[:third], data[third : 2 * third], data[2 * third :]]
-    for piece in _written[id(table)]:
-        file.write(piece)
-
-
-class Clock:
-    """The clock on the wall, which somebody sets.
+class _Writer:
+    """Writes the groups of a table, as `pyarrow.parquet.ParquetWriter`; those of a shard, which are known, in three pieces.
 
     Args:
-        patch: Takes what is patched.
-
-    Attributes:
-        hours: How far it is off.
+        file: Where to.
+        schema: The table's.
+        how: As there.
     """
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.hours = 0
-        for module in (simulation_run, lock):
-            patch.setattr(module, "datetime", self)
+    def __init__(self, file: Any, schema: Any, **how: Any) -> None:
+        self._file, self._schema, self._how = file, schema, how
+        self._groups: list[Any] = []
 
-    def now(self, zone: Any) -> datetime.datetime:
-        """Return what it shows."""
-        return datetime.datetime.now(zone) + datetime.timedelta(hours=self.hours)
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def write_table(self, group: Any, **how: Any) -> None:
+        """Take a group."""
+        self._groups.append((group, how))
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is not None:
+            return
+        known = id(self._groups[0][0]) if len(self._groups) == 1 else None
+        if known not in _kept:
+            self._write(self._file)
+            return
+        if known not in _written:
+            with io.BytesIO() as whole:
+                self._write(whole)
+                data = whole.getvalue()
+            third = len(data) // 3
+            _written[known] = [data[:third], data[third : 2 * third], data[2 * third :]]
+        for piece in _written[known]:
+            self._file.write(piece)
+
+    def _write(self, file: Any) -> None:
+        with pq.ParquetWriter(file, self._schema, **self._how) as writer:
+            for group, how in self._groups:
+                writer.write_table(group, **how)
 
 
 @functools.cache

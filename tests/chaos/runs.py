@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 import voicelab as vl
 from voicelab.handlers import Handler
 from voicelab.log import Log
+from voicelab.log import compact as compacting
+from voicelab.simulation import simulation_run
 
 HANDLER = """
 from primfunctions.events import *
@@ -52,7 +55,13 @@ class Size:
 
 
 SMALL = Size(sessions=11, shard=3, joined=6, stops=7)
-LARGE = Size(sessions=230, shard=20, joined=100, stops=130)
+LARGE = Size(sessions=395, shard=10, joined=100, stops=230)
+
+
+def shrunk_to(size: Size, patch: pytest.MonkeyPatch) -> None:
+    """Have shards, and files of compacted logs, of few sessions."""
+    patch.setattr(simulation_run, "SHARD_SIZE", size.shard)
+    patch.setattr(compacting, "SESSIONS", size.joined)
 
 
 def handler_of(size: Size) -> Handler:

@@ -145,7 +145,13 @@ def _taken(folder: Path, what: str) -> Lock:
         holder = _holder(path)
         if holder and (locked is None or holder.get("host") != platform.node()):
             raise _HeldError(path, here=False)
-        text = _written(handle, what)
+        try:
+            text = _written(handle, what)
+        except BaseException:
+            # The disk is full, or Ctrl-C came: nobody holds it, and nobody shall find it.
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
     except BaseException:
         os.close(handle)
         raise

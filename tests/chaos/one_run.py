@@ -1,0 +1,53 @@
+"""One run as a process of its own: `python -m chaos.one_run` with what to do as JSON; it says on its output what it was told."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaos.runs import LARGE, handler_of, shrunk_to, simulate
+from chaos.wall_clock import Clock
+from voicelab.base.errors import VoicelabError
+from voicelab.log.compact import compact
+from voicelab.simulation import driver
+
+
+def main() -> int:
+    """Do it, and return 0, or 1 where the lab refuses or gives up."""
+    given = json.loads(sys.argv[1])
+    # As a shell has it that runs this in the foreground.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    log = Path(given["log"])
+    with pytest.MonkeyPatch.context() as patch:
+        shrunk_to(LARGE, patch)
+        Clock(patch).hours = given.get("hours", 0)
+        settle = driver.settle_shard
+
+        def settle_and_say(root, number, tag):
+            settle(root, number, tag)
+            say(settled=number)
+
+        patch.setattr(driver, "settle_shard", settle_and_say)
+        try:
+            say(began=True)
+            if given["do"] == "compact":
+                compact(log)
+            else:
+                simulate(handler_of(LARGE), LARGE, given["which"], log, **given["options"])
+        except VoicelabError as error:
+            say(error=f"{type(error).__name__}: {error}")
+            return 1
+        say(done=True)
+        return 0
+
+
+def say(**what: object) -> None:
+    """Say something to whoever has started this."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""Schedules of real processes: runs that are killed, stopped, interrupted, short of disk, damaged and begun twice.
+
+Each run is a process of its own (`one_run`) that says which shards it has settled; a fault comes when it has said so for
+the shard that the schedule names, or has ended before. What the machine does in between is chance that no seed repeats:
+the model holds for all of it.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos import machine
+from chaos.disk import harm
+from chaos.model import MANIFEST, Expected, Promises, check, check_whole, expected_of, files_of
+from chaos.runs import LARGE, SEEDS, handler_of, shrunk_to, simulate
+from chaos.schedule import Schedule, Step, require
+from chaos.workers import Here
+from voicelab.base.errors import LogError
+from voicelab.log.manifest import read_manifest
+
+KIND = "real"
+FAULTS = (
+    "kill_driver",
+    "kill_workers",
+    "kill_all",
+    "terminate",
+    "interrupt",
+    "stop_driver",
+    "stop_worker",
+    "second_run",
+)
+_REFUSED = "is being written by"
+_SPACE_KB = (20, 100, 300)
+_TESTS = Path(__file__).parent.parent
+_NAMES = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT}
+
+
+@functools.cache
+def offers() -> str:
+    """Return what there is of the machine, and what stands in for what there isn't."""
+    small = (
+        "a tmpfs of their own, which fills up and turns read-only"
+        if machine.can_mount()
+        else ("a limit on files' lengths in place of a full disk; no read-only disk, since none can be mounted here")
+    )
+    return f"real: processes are signalled, logs lie on {small}; the clock is set in the process"
+
+
+def draw(seed: int) -> Schedule:
+    """Return the schedule of a seed."""
+    chance = random.Random(f"real {seed}")
+    steps = [Step("run", _run(chance, first=True))]
+    for _ in range(chance.choice([0, 1, 1, 2])):
+        what = chance.choices(["run", "damage", "compact"], [5, 3, 1])[0]
+        if what == "run":
+            steps.append(Step("run", _run(chance)))
+        elif what == "compact":
+            steps.append(Step("compact", {"fault": chance.choice([None, "kill_driver", "interrupt"])}))
+        else:
+            how = chance.choice(["flipped", "cut", "zeros", "garbage", "removed"])
+            steps.append(
+                Step("damage", {"files": chance.choice([1, 2, 5]), "how": how, "chance": chance.getrandbits(32)})
+            )
+    return Schedule(KIND, seed, tuple(steps))
+
+
+def _run(chance: random.Random, *, first: bool = False) -> dict[str, Any]:
+    other = not first and chance.random() < 0.1
+    how: dict[str, Any] = {
+        "which": "second" if other else "first",
+        "overwrite": other,
+        "workers": chance.choice([1, 2, 2, 3]),
+        "hours": chance.choice([0, 0, 0, -30_000, 30_000]),
+    }
+    kind = chance.choice([*FAULTS, *FAULTS, "full", "read_only", None])
+    if kind in FAULTS:
+        how |= {"fault": kind, "after": chance.randrange(-1, LARGE.n_shards), "times": chance.choice([1, 1, 2, 3])}
+    elif kind == "full":
+        how |= {"fault": kind, "room_kb": chance.choice(_SPACE_KB)}
+    elif kind is not None:
+        how |= {"fault": kind}
+    return how
+
+
+def run(schedule: Schedule) -> None:
+    """Run a schedule.
+
+    Raises:
+        Failed: the log, an error or a process isn't as it has to be.
+    """
+    with machine.disk("16m") as folder:
+        _Processes(folder, undisturbed()).run(schedule)
+
+
+@functools.cache
+def undisturbed() -> dict[str, Expected]:
+    """Return what the runs leave when nothing happens, by name."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        shrunk_to(LARGE, patch)
+
+        def run_of(which: str) -> Expected:
+            handler = handler_of(LARGE)
+            return expected_of(
+                Path(folder) / which, LARGE, lambda log: simulate(handler, LARGE, which, log, executor=Here())
+            )
+
+        return {which: run_of(which) for which in SEEDS}
+
+
+class _Run:
+    """A run's process, and what it says.
+
+    Args:
+        given: What it is to do.
+        promises: Take what it settles.
+        run_id: Of its sessions.
+        limit: The longest file that it may write, in bytes; None for any.
+    """
+
+    def __init__(self, given: dict[str, Any], promises: Promises, run_id: str, limit: int | None = None) -> None:
+        self.mark = secrets.token_hex(8)
+        self._promises, self._run_id = promises, run_id
+        path = os.pathsep.join([str(_TESTS), *sys.path])
+        command = [sys.executable, "-W", "ignore", "-m", "chaos.one_run", json.dumps(given)]
+        if limit is not None:
+            command = ["prlimit", f"--fsize={limit}", *command]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, machine.MARK: self.mark, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        self.said: list[dict[str, Any]] = []
+
+    def until_settled(self, number: int) -> bool:
+        """Wait until a shard is settled, or the run has begun for -1; return False if it ended before."""
+        return any(what.get("settled", -1) >= number for what in self._lines())
+
+    def until_ended(self) -> int:
+        """Wait for its end, and return its status."""
+        for _ in self._lines():
+            pass
+        return self.process.wait(machine.LIMIT_S)
+
+    def error(self) -> str:
+        """Return the error that it ended with, or nothing."""
+        return next((str(what["error"]) for what in self.said if "error" in what), "")
+
+    def workers(self) -> list[int]:
+        """Return the numbers of its workers."""
+        return sorted(set(machine.processes(self.mark)) - {self.process.pid})
+
+    def signal(self, number: int) -> None:
+        """Send its driver a signal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for line in self.process.stdout:
+            with contextlib.suppress(ValueError):  # cut off in the middle
+                what = json.loads(line)
+                self.said.append(what)
+                if "settled" in what:
+                    self._promises.settled(self._run_id, what["settled"])
+                yield what
+
+
+class _Processes:
+    """What a schedule happens to.
+
+    Args:
+        disk: Where the log lies.
+        runs: What undisturbed runs leave, by name.
+    """
+
+    def __init__(self, disk: Path, runs: dict[str, Expected]) -> None:
+        self._disk = disk
+        self._log = disk / "log"
+        self._runs = runs
+        self._promises = Promises({run.run_id: run for run in runs.values()})
+        self._marks: list[str] = []
+        self._joined = False
+
+    def run(self, schedule: Schedule) -> None:
+        """Do all steps, and go on with the log to its end."""
+        try:
+            for step in schedule.steps:
+                getattr(self, f"do_{step.do}")(**step.how)
+            self._end()
+        finally:
+            left = [number for mark in self._marks for number in machine.until_gone(mark)]
+        require(not left, f"processes are left: {left}")
+
+    def _end(self) -> None:
+        which = next((name for name, run in self._runs.items() if run.run_id == self._held()), "first")
+        self.do_run(which)
+        if self._joined:
+            self.do_compact()
+        check_whole(self._log, self._runs[which], joined=self._joined)
+
+    def do_run(self, which, overwrite=False, workers=2, hours=0, fault=None, after=0, times=1, room_kb=0):
+        run = self._runs[which]
+        if overwrite and self._held() not in (None, run.run_id):
+            self._promises.forget(replaced=self._held())
+        one = None
+        with self._trouble(fault, room_kb) as limit:
+            options = {"resume": True, "overwrite": overwrite, "workers": workers}
+            given = {"do": "run", "which": which, "log": str(self._log), "hours": hours, "options": options}
+            one = self._start(given, run.run_id, limit)
+            if fault in FAULTS and one.until_settled(after):
+                for _ in range(times):
+                    getattr(self, f"_{fault}")(one)
+            status = one.until_ended()
+        self._judge(one, status, fault, run)
+
+    def _judge(self, one: _Run, status: int, fault: str | None, run: Expected) -> None:
+        told = one.process.stderr.read()
+        said = f"{fault}: status {status}, {one.error()!r}\n{told[-2000:]}"
+        refused = one.error().startswith("LogError")
+        killed = fault in ("kill_driver", "kill_all") and status == -signal.SIGKILL
+        stopped = (fault == "terminate" and status in (143, -signal.SIGTERM)) or (
+            fault == "interrupt" and status in (1, 130, -signal.SIGINT)
+        )
+        require(status == 0 or killed or stopped or (refused and fault in ("full", "read_only", "second_run")), said)
+        require(f"{os.sep}voicelab{os.sep}" not in told or fault == "interrupt", f"an error from inside: {said}")
+        if fault not in ("kill_driver", "kill_all"):
+            # It has ended in order, and so have its workers by then, or soon after.
+            left = machine.until_gone(one.mark)
+            require(not left, f"processes are left: {left}")
+        if not killed:
+            require(
+                not (self._log / "_lock").exists() or fault == "read_only", f"a run that ended keeps its lock: {said}"
+            )
+        check(self._log, self._promises)
+        if status == 0:
+            for number in range(LARGE.n_shards):
+                self._promises.settled(run.run_id, number)
+            check(self._log, self._promises)
+            require(not self._promises.harmed, f"success, and damage is left: {self._promises.harmed}")
+
+    def do_compact(self, fault=None):
+        self._joined = True
+        one = self._start({"do": "compact", "log": str(self._log)}, self._held() or "")
+        if fault and one.until_settled(-1):
+            getattr(self, f"_{fault}")(one)
+        status = one.until_ended()
+        told = one.process.stderr.read()
+        require(status in (0, 1) or fault, f"compacting ended with {status}: {told}")
+        require(not one.error() or one.error().startswith("LogError"), one.error())
+        check(self._log, self._promises)
+
+    def do_damage(self, files, how, chance):
+        draws = random.Random(chance)
+        there = sorted(name for name in files_of(self._log) if name != MANIFEST)
+        for name in draws.sample(there, min(files, len(there))):
+            harm(self._log / name, how, draws)
+            self._promises.harm(name)
+
+    # --- faults ---
+
+    def _kill_driver(self, one: _Run) -> None:
+        one.signal(signal.SIGKILL)
+
+    def _kill_all(self, one: _Run) -> None:
+        for number in (*one.workers(), one.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+    def _kill_workers(self, one: _Run) -> None:
+        for number in one.workers()[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+    def _terminate(self, one: _Run) -> None:
+        one.signal(signal.SIGTERM)
+
+    def _interrupt(self, one: _Run) -> None:
+        one.signal(signal.SIGINT)
+
+    def _stop_driver(self, one: _Run) -> None:
+        self._stop(one.process.pid)
+
+    def _stop_worker(self, one: _Run) -> None:
+        for number in one.workers()[:1]:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        """Stop a process, look at the log meanwhile, and let it go on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGSTOP)
+            if machine.until_stopped(number):
+                with contextlib.suppress(LogError):
+                    read_manifest(self._log)
+                    check(self._log, self._promises)
+            os.kill(number, signal.SIGCONT)
+
+    def _second_run(self, one: _Run) -> None:
+        given = {"do": "run", "which": "first", "log": str(self._log), "options": {"resume": True, "workers": 1}}
+        other = self._start(given, self._runs["first"].run_id)
+        status = other.until_ended()
+        foreign = "holds another run" in other.error()
+        require(
+            status == 0 or _REFUSED in other.error() or foreign,
+            f"a second run: {other.error()!r} {other.process.stderr.read()}",
+        )
+
+    @contextlib.contextmanager
+    def _trouble(self, fault: str | None, room_kb: int) -> Iterator[int | None]:
+        """Have a disk in trouble while a run lasts, and yield the longest file if that stands in for it."""
+        how = {"full": f"size={machine.used_kb(self._disk) + room_kb}k", "read_only": "ro"}.get(fault or "")
+        if how is None:
+            yield None
+        elif machine.remount(self._disk, how):
+            yield None
+            require(machine.remount(self._disk, "rw,size=16m"), "the disk stays in trouble")
+        else:
+            yield room_kb * 20 if fault == "full" else None
+
+    def _start(self, given: dict[str, Any], run_id: str, limit: int | None = None) -> _Run:
+        one = _Run(given, self._promises, run_id, limit)
+        self._marks.append(one.mark)
+        return one
+
+    def _held(self) -> str | None:
+        try:
+            return str(read_manifest(self._log).get("run_id"))
+        except LogError:
+            return None
