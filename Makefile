@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := engine services scale cluster calibration analysis speech console talk
 
+# Where `make chaos` and `make fuzz` begin.
 SEED ?= 1
-N ?= 10000
 
-.PHONY: demo test lint format bench bench-quick fuzz lab pictures clean
+.PHONY: demo test lint format chaos fuzz bench bench-quick lab pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/voicelab demo
@@ -24,6 +24,11 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_javascript.py tests/test_protocol.py
 
+# Random schedules of kills, crashes, full disks and damage; see docs/log.md. A failure prints how to run it again.
+chaos: N ?= 20
+chaos: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -W ignore -m chaos --seed '$(SEED)' --n '$(N)' --kind '$(KIND)' --keep '$(KEEP)'
+
 # All run, also when one misses what is required; then `make` fails.
 bench: $(VENV)/.installed-test
 	@missed=; for name in $(BENCHMARKS); do \
@@ -35,6 +40,7 @@ bench-quick: bench
 
 # Hostile input, as many cases as you like: each is used to the end, or refused with a message. A crash's minimal case is written
 # to fuzz-failures/; one that is mended belongs in tests/samples/hostile/.
+fuzz: N ?= 10000
 fuzz: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -W ignore -m fuzz --seed $(SEED) --n $(N)
 

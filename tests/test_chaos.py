@@ -1,7 +1,9 @@
 """Chaos: a dozen random schedules of each kind, and those that once failed; `make chaos` runs as many as there is time for."""
 
+import sys
+
 import pytest
-from chaos import in_process
+from chaos import in_process, real
 from chaos.kept import KEPT, kept
 from chaos.schedule import Failed, Schedule, Step, shortened
 
@@ -11,6 +13,12 @@ from voicelab.log import disk, write
 @pytest.mark.parametrize("seed", range(12))
 def test_no_schedule_costs_a_session(seed):
     in_process.run(in_process.draw(seed))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and at signals of POSIX")
+@pytest.mark.parametrize("seed", range(12))
+def test_no_schedule_of_real_processes_costs_a_session_or_leaves_one_behind(seed):
+    real.run(real.draw(seed))
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -71,7 +71,7 @@ def until_gone(mark: str) -> list[int]:
     """Wait until no process bears a mark, and return those that are still there after a long time, and are ended then."""
     deadline = time.monotonic() + LIMIT_S
     while (left := list(processes(mark))) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.2)
     for number in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pytest
+from typing import TYPE_CHECKING, Any
 
 import voicelab as vl
 from voicelab.handlers import Handler
-from voicelab.log import Log
 from voicelab.log import compact as compacting
 from voicelab.simulation import simulation_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pytest
+
+    from voicelab.log import Log
 
 HANDLER = """
 from primfunctions.events import *
@@ -58,7 +60,7 @@ SMALL = Size(sessions=11, shard=3, joined=6, stops=7)
 LARGE = Size(sessions=395, shard=10, joined=100, stops=230)
 
 
-def shrunk_to(size: Size, patch: pytest.MonkeyPatch) -> None:
+def shrunk_to(size: Size, patch: "pytest.MonkeyPatch") -> None:
     """Have shards, and files of compacted logs, of few sessions."""
     patch.setattr(simulation_run, "SHARD_SIZE", size.shard)
     patch.setattr(compacting, "SESSIONS", size.joined)
@@ -69,14 +71,16 @@ def handler_of(size: Size) -> Handler:
     return vl.load_handler(HANDLER.replace("STOPS", str(size.stops)))
 
 
-def simulate(handler: Any, size: Size, which: str, log: Path, **options: Any) -> Log:
+def simulate(handler: Any, size: Size, which: str, log: Path, **options: Any) -> "Log":
     """Run it, or go on with it."""
     own: Mapping[str, Any] = {"workers": 1, "progress": False, **options}
     return vl.simulate(handler, ["hi"], size.sessions, seed=SEEDS[which], log=log, **own)
 
 
-def late_outcomes(number: int, ids: Sequence[str]) -> pd.DataFrame:
+def late_outcomes(number: int, ids: Sequence[str]) -> "pd.DataFrame":
     """Return the outcomes that are added late for the first, second ... time."""
+    import pandas as pd
+
     return pd.DataFrame(
         {"session_id": list(ids), f"paid_{number}": [float(at % (number + 2)) for at in range(len(ids))]}
     )

@@ -1,12 +1,13 @@
 """A clock on the wall that somebody sets."""
 
 import datetime
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from voicelab.log import lock
 from voicelab.simulation import simulation_run
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Clock:
@@ -19,7 +20,7 @@ class Clock:
         hours: How far it is off.
     """
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: "pytest.MonkeyPatch") -> None:
         self.hours = 0
         for module in (simulation_run, lock):
             patch.setattr(module, "datetime", self)
