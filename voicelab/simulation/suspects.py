@@ -66,7 +66,7 @@ class Suspects:
         self._packed_job = packed_job
         self._root = root
         self._verdicts = {(v.index, _key(v.stops)): v for v in stored(root, job.run_id)}
-        self._masker = Masker(job.options.handler.variables.values())
+        self._masker = Masker(job.options.handler.secrets)
         self._cleared: set[_Key] = set()
         self._losses: dict[_Key, int] = {}
         self._stillness = Stillness(_LOOKS)
