@@ -84,9 +84,9 @@ def test_a_copy_of_a_log_that_was_queried_reads_the_same(copied):
 
 def test_a_connection_that_was_closed_is_made_again(connections):
     log = vl.open_log(GREETING)
-    before = log.sessions()
+    before = log.exposures()
     database._close_all()
-    pd.testing.assert_frame_equal(log.sessions(), before)
+    pd.testing.assert_frame_equal(log.exposures(), before)
     assert len(connections) == 2
 
 
