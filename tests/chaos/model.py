@@ -145,7 +145,7 @@ def files_of(log: Path) -> dict[str, str]:
 
 def leftovers(log: Path) -> list[str]:
     """Return what is there that is unfinished, or nobody's."""
-    known = {*TABLES, CHECKSUMS, "late", MANIFEST}
+    known = {*TABLES, CHECKSUMS, "late", "verdicts", MANIFEST}
     return sorted(
         str(path.relative_to(log))
         for path in log.rglob("*")

@@ -32,7 +32,7 @@ def main() -> int:
         if given["do"] == "compact":
             compact(log)
         else:
-            simulate(handler_of(LARGE), LARGE, given["which"], log, **given["options"])
+            simulate(handler_of(LARGE, given["which"]), LARGE, given["which"], log, **given["options"])
     except VoicelabError as error:
         say(error=f"{type(error).__name__}: {error}")
         return 1

@@ -7,6 +7,7 @@ the model holds for all of it.
 
 import contextlib
 import functools
+import importlib.util
 import io
 import json
 import os
@@ -25,11 +26,11 @@ import pytest
 from chaos import machine
 from chaos.disk import harm
 from chaos.model import MANIFEST, Expected, Promises, check, check_whole, expected_of, files_of
-from chaos.runs import LARGE, SEEDS, handler_of, shrunk_to, simulate
+from chaos.runs import LARGE, handler_of, shrunk_to, simulate
 from chaos.schedule import Schedule, Step, require
 from chaos.workers import Here
 from voicelab.base.errors import LogError
-from voicelab.handlers import Handler
+from voicelab.log import Log, open_log
 from voicelab.log.compact import compact
 from voicelab.log.manifest import read_manifest
 
@@ -58,17 +59,23 @@ def offers() -> str:
         if machine.can_mount()
         else ("a limit on files' lengths in place of a full disk; no read-only disk, since none can be mounted here")
     )
-    return f"real: processes are signalled, logs lie on {small}; the clock is set in the process"
+    dying = "sessions die" if _can_die() else "no session dies, since this voicelab doesn't run suspects alone"
+    return f"real: processes are signalled, logs lie on {small}; the clock is set in the process; {dying}"
+
+
+def _can_die() -> bool:
+    return importlib.util.find_spec("voicelab.simulation.suspects") is not None
 
 
 def draw(seed: int) -> Schedule:
     """Return the schedule of a seed."""
     chance = random.Random(f"real {seed}")
-    steps = [Step("run", _run(chance, first=True))]
+    main = "dying" if chance.random() < 0.2 else "first"
+    steps = [Step("run", _run(chance, main, first=True))]
     for _ in range(chance.choice([0, 1, 1, 2])):
         what = chance.choices(["run", "damage", "compact"], [5, 3, 1])[0]
         if what == "run":
-            steps.append(Step("run", _run(chance)))
+            steps.append(Step("run", _run(chance, main)))
         elif what == "compact":
             steps.append(Step("compact", {"fault": chance.choice([None, "kill_driver", "interrupt"])}))
         else:
@@ -79,10 +86,10 @@ def draw(seed: int) -> Schedule:
     return Schedule(KIND, seed, tuple(steps))
 
 
-def _run(chance: random.Random, *, first: bool = False) -> dict[str, Any]:
+def _run(chance: random.Random, main: str, *, first: bool = False) -> dict[str, Any]:
     other = not first and chance.random() < 0.1
     how: dict[str, Any] = {
-        "which": "second" if other else "first",
+        "which": "second" if other else main,
         "overwrite": other,
         "workers": chance.choice([1, 2, 2, 3]),
         "hours": chance.choice([0, 0, 0, -30_000, 30_000]),
@@ -103,29 +110,31 @@ def run(schedule: Schedule) -> None:
     Raises:
         Failed: the log, an error or a process isn't as it has to be.
     """
+    names = {"first", "second", *(step.how.get("which", "first") for step in schedule.steps)}
     with machine.disk("16m") as folder:
-        _Processes(folder, undisturbed()).run(schedule)
+        _Processes(folder, {which: undisturbed(which) for which in names if which != "dying" or _can_die()}).run(
+            schedule
+        )
 
 
 @functools.cache
-def large_handler() -> Handler:
-    """Return the handler of the runs."""
-    return handler_of(LARGE)
-
-
-@functools.cache
-def undisturbed() -> dict[str, Expected]:
-    """Return what the runs leave when nothing happens, by name."""
+def undisturbed(which: str) -> Expected:
+    """Return what a run leaves when nothing happens."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         shrunk_to(LARGE, patch)
+        return expected_of(Path(folder) / "log", LARGE, lambda log: _gone_on_with(which, log))
 
-        def run_of(which: str) -> Expected:
-            handler = handler_of(LARGE)
-            return expected_of(
-                Path(folder) / which, LARGE, lambda log: simulate(handler, LARGE, which, log, executor=Here())
-            )
 
-        return {which: run_of(which) for which in SEEDS}
+def _gone_on_with(which: str, log: Path) -> Log:
+    """Go on with a run to its end, undisturbed: in this process where that survives it, which changes no byte."""
+    if which != "dying":
+        with contextlib.redirect_stderr(io.StringIO()):
+            return simulate(handler_of(LARGE), LARGE, which, log, executor=Here(), resume=True)
+    options = {"resume": True, "workers": 1}
+    one = _Run({"do": "run", "which": which, "log": str(log), "options": options}, Promises({}), "")
+    status = one.until_ended()
+    require(status == 0, f"undisturbed, it ended with {status}: {one.error()} {one.process.stderr.read()}")
+    return open_log(log)
 
 
 class _Run:
@@ -216,15 +225,15 @@ class _Processes:
 
     def _end(self) -> None:
         which = next((name for name, run in self._runs.items() if run.run_id == self._held()), "first")
-        # In this process: how many workers a run has changes no byte.
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()):
+        with pytest.MonkeyPatch.context() as patch:
             shrunk_to(LARGE, patch)
-            simulate(large_handler(), LARGE, which, self._log, executor=Here(), resume=True)
+            _gone_on_with(which, self._log)
             if self._joined:
                 compact(self._log)
         check_whole(self._log, self._runs[which], joined=self._joined)
 
     def do_run(self, which, overwrite=False, workers=2, hours=0, fault=None, after=0, times=1, room_kb=0):
+        which = which if which in self._runs else "first"
         run = self._runs[which]
         if overwrite and self._held() not in (None, run.run_id):
             self._promises.forget(replaced=self._held())

@@ -1,6 +1,6 @@
 """The runs that are disturbed: two of the same handler, whose tests stop in the middle, that differ in their seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,26 @@ async def handler(event, context):
         context.set_outcome("booked", random.random() < 0.5)
         yield StopEvent()
 """
-SEEDS = {"first": 1, "second": 2}
-"""The seed of each run."""
+DYING = """
+import ctypes, os
+from primfunctions.events import *
+
+async def handler(event, context):
+    if event.name == "start":
+        context.add_outcome("booked", "boolean")
+        context.add_test("greeting", {"a": 0.5, "b": 0.5}, stop={"max_iterations": STOPS, "default": "a"})
+        yield TextToSpeechEvent(text="Hello " + context.get_test("greeting"), voice="nova")
+        does = context.get_data("does")
+        if does == "exits": os._exit(3)
+        if does == "signals": os.kill(os.getpid(), 9)
+        if does == "crashes": ctypes.string_at(0)
+        while does == "loops": pass
+        context.set_outcome("booked", True)
+        yield StopEvent()
+"""
+_DOES = {57: "exits", 150: "loops", 203: "signals", 301: "crashes"}
+SEEDS = {"first": 1, "second": 2, "dying": 3}
+"""The seed of each run: in the last one sessions end their processes, or don't come to their end."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +84,21 @@ def shrunk_to(size: Size, patch: "pytest.MonkeyPatch") -> None:
     patch.setattr(compacting, "SESSIONS", size.joined)
 
 
-def handler_of(size: Size) -> Handler:
+def what_it_does(index: int) -> dict[str, str]:
+    """Return the parameters of a session of the run whose sessions die."""
+    return {"does": _DOES.get(index, "")}
+
+
+def handler_of(size: Size, which: str = "first") -> Handler:
     """Return the handler of a run."""
-    return vl.load_handler(HANDLER.replace("STOPS", str(size.stops)))
+    return vl.load_handler((DYING if which == "dying" else HANDLER).replace("STOPS", str(size.stops)))
 
 
 def simulate(handler: Any, size: Size, which: str, log: Path, **options: Any) -> "Log":
     """Run it, or go on with it."""
-    own: Mapping[str, Any] = {"workers": 1, "progress": False, **options}
+    own: dict[str, Any] = {"workers": 1, "progress": False, **options}
+    if which == "dying":
+        own |= {"parameters": what_it_does, "limits": vl.Limits(cpu_s=2.0)}
     return vl.simulate(handler, ["hi"], size.sessions, seed=SEEDS[which], log=log, **own)
 
 

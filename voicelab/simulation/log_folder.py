@@ -128,6 +128,7 @@ def whole_parts(folder: Path, line: Callable[[str], object]) -> list[Part]:
     manifest = read_manifest(folder)
     found = read_through(folder, manifest)
     damaged = _damaged(found.damage)
+    _say_what_stays(folder, found.damage, line)
     for part in damaged:
         remove_part(folder, part)
     if damaged:
@@ -164,13 +165,25 @@ def _tidy(folder: Path) -> None:
 
 
 def _damaged_shards(folder: Path, manifest: Mapping[str, Any]) -> list[Part]:
-    damaged = _damaged(read_through(folder, manifest).damage)
+    found = read_through(folder, manifest)
+    damaged = _damaged(found.damage)
+    if not damaged:
+        _say_what_stays(folder, found.damage, sys.stderr.write)
     if damaged and manifest.get("redacted"):
         raise LogError(
             f"{folder} is damaged, and was redacted: run again, its sessions would say again what was masked. "
             f"vl.open_log({str(folder)!r}, strict=False) reads what is whole."
         )
     return damaged
+
+
+def _say_what_stays(folder: Path, damage: Iterable[Damage], line: Callable[[str], object]) -> None:
+    """Say which damage no run mends: outcomes that were added late came from elsewhere."""
+    for one in damage:
+        if one.part is None and one.file != "manifest.json":
+            line(
+                f"{folder / one.file} {one.problem}. These outcomes came from elsewhere and can't be run again: put the file back, or add them to a new log.\n"
+            )
 
 
 def _damaged(damage: Iterable[Damage]) -> list[Part]:
