@@ -32,6 +32,8 @@ class Read(dict):
 
 
 def a_value_of(kind):
+    if kind.startswith(("keyof", '"parameters"')):
+        return "parameters"
     return {"string": "page", "number": 1, "boolean": True, '"json" | "wav"': "json"}.get(kind.split(" | null")[0], {})
 
 
