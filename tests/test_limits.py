@@ -177,7 +177,7 @@ def test_a_session_writes_no_more_text_than_its_limit():
 
 def played_rows(handler):
     job = Job(SessionOptions.checked(handler, ["hi"]))
-    return run_sessions(job, ShardTask(Path(), 0, "", 0, 1, {}), [])[0].events
+    return run_sessions(job, ShardTask(Path(), 0, "", 0, 1, {}), []).rows[0].events
 
 
 LONG_TEXTS = {
