@@ -58,7 +58,7 @@ def _is_huge(value: Given) -> bool:
     return False
 
 
-def text_of(value: Given) -> str:
+def written_text(value: Given) -> str:
     """Return a value as text, whatever its `__str__` does."""
     try:
         return _text(value)

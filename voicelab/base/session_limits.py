@@ -22,8 +22,8 @@ class Limits:
         memory_mb: Memory that it may add to that of its process, in MB of 1,048,576 bytes (`vl.simulate`).
         conversation_s: Length of the conversation, in seconds of the session's own time.
         outputs: What the handler and its tasks put out: events, and lines that they log or print, metrics, requests.
-        text_chars: Characters of all the text that the session writes, counted as the JSON that its log holds; the lengths of
-            turns are not.
+        text_chars: Characters of all the text that the session writes, counted as the JSON that its log holds; of
+            what the engine itself notes, the lengths of turns don't count.
         deaths: How many sessions of a run may each end the process that it runs in, before the run is given up
             (`vl.simulate`).
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -171,15 +171,14 @@ class Call:
         """
         loop = asyncio.get_running_loop()
         speaking = loop.create_task(self.speaking.run())
-        before = None
         try:
             with (
                 hosting(self._job.options),
                 self._watching(self._add_note),
                 cpu_limited(self._job.options.limits.cpu_s, whole=False),
                 contextlib.closing(self._clock),
+                self._unchanged_process(),
             ):
-                before = ProcessState()
                 session = loop.create_task(self.session.run())
                 await asyncio.sleep(0)  # now it has begun
                 for action in self._before_begin:
@@ -187,11 +186,17 @@ class Call:
                 self.begun = True
                 return await session
         finally:
-            if before is not None:
-                for name in before.restore():
-                    self._add_note(make_note("process_changed", None, name=name))
             speaking.cancel()
             self.listening.close()
+
+    @contextlib.contextmanager
+    def _unchanged_process(self) -> Iterator[None]:
+        before = ProcessState()
+        try:
+            yield
+        finally:
+            for name in before.restore():
+                self._add_note(make_note("process_changed", None, name=name))
 
     def act(self, action: Action) -> None:
         """Do what the person does now; what comes before the session has begun is done as soon as it has."""

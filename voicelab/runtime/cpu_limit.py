@@ -120,6 +120,10 @@ class Guard:
         self._number += 1
         self._stage = 0
 
+    def release(self) -> None:
+        """Let go of the last session: the watcher may still hold the guard."""
+        self._session = None
+
     def caught(self) -> int:
         """Be told that a session ends: what it uses from now on is its cleanup; return how often it was told."""
         self._stage += 1
@@ -228,6 +232,7 @@ def cpu_limited(limit_s: float, *, whole: bool = True) -> Iterator[None]:
     finally:
         watcher.remove(guard)
         guard.withdraw()
+        guard.release()
         _local.guard = outer
 
 

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from voicelab.base.ctrl_c import is_ctrl_c
-from voicelab.base.plain_json import class_name, text_of
+from voicelab.base.plain_json import class_name, written_text
 from voicelab.base.secret_names import source_without_secrets
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.runtime.http import line_to_add, stands_in
@@ -106,7 +106,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     except BaseException as problem:
         if is_ctrl_c(problem):
             raise
-        message = text_of(error)
+        message = written_text(error)
         return {"message": message, "traceback": message}
 
 
@@ -120,7 +120,7 @@ def _described(error: BaseException) -> dict[str, Any]:
         lines.append(f"{name}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else ""))
     if len(shown) < len(frames):
         lines.insert(_MOST_FRAMES, f"… {len(frames) - len(shown):,} more …")
-    own = text_of(error)
+    own = written_text(error)
     said = next((instead for pattern, instead in _INSTEAD if re.search(pattern, own)), own)
     if len(said) > _LONGEST_MESSAGE:
         said = f"{said[:_LONGEST_MESSAGE]}… ({len(said):,} characters)"

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from voicelab.base.ctrl_c import is_ctrl_c
 from voicelab.base.masking import Masker
-from voicelab.base.plain_json import class_name, encode, text_of
+from voicelab.base.plain_json import class_name, encode, written_text
 from voicelab.base.records import Label, PortabilityNote, Row, table_row, unwritten_value
 from voicelab.base.seeds import Seeds
 from voicelab.base.session_limits import Limits
@@ -328,7 +328,7 @@ class SessionHost:
     def stored(self, key: object, value: object, frame: FrameType) -> None:
         """Look at a value of a class of its own that the handler stores: later nobody knows the line any more."""
         problems: list[str] = []
-        encode({text_of(key): value}, problems)
+        encode({written_text(key): value}, problems)
         if problems:
             self.recorder.cannot_write(problems[0])
             self.look_into(users_line(users_frame(frame)), TASK.get())
@@ -424,7 +424,7 @@ class SessionHost:
         except BaseException as error:
             if is_ctrl_c(error):
                 raise
-            text = text_of(outcome.value)
+            text = written_text(outcome.value)
             self.recorder.cannot_write(f"{text}: its value can't be had, {class_name(error)}")
             return {"type": "string", "value": None, "text": self.recorder.cut(text)}
 
@@ -440,7 +440,7 @@ class SessionHost:
         if value is None:
             return {"type": {"count": "integer"}.get(outcome.type, outcome.type), "value": None, "text": None}
         if outcome.type == "string" or not isinstance(value, bool | int | float):
-            text = str(value).lower() if isinstance(value, bool) else text_of(value)
+            text = str(value).lower() if isinstance(value, bool) else written_text(value)
             return {"type": "string", "value": None, "text": self.recorder.cut(text)}
         kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "float"
         return {"type": kind, "value": float(value), "text": None}

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from voicelab.base.masking import Masker
-from voicelab.base.plain_json import encode, text_of, whole_characters
+from voicelab.base.plain_json import encode, whole_characters, written_text
 from voicelab.base.records import Aside, EventRow, Label, Row, column, table_row
 
 # Where the handler's own words stand in rows.
@@ -188,7 +188,9 @@ _MOST_KEYS = 50
 
 def _cut(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return data with its keys, and the beginnings of what is long in it."""
-    cut = {_shortened(text_of(key)): _cut_value(value) for key, value in itertools.islice(data.items(), _MOST_KEYS)}
+    cut = {
+        _shortened(written_text(key)): _cut_value(value) for key, value in itertools.islice(data.items(), _MOST_KEYS)
+    }
     return cut if len(data) <= _MOST_KEYS else cut | {"…": f"{len(data) - _MOST_KEYS:,} more"}
 
 

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from voicelab.base.accepted_types import Cell, Given
-from voicelab.base.plain_json import text_of, whole_characters
+from voicelab.base.plain_json import whole_characters, written_text
 from voicelab.runtime import isolation
 from voicelab.runtime.context.experiments import SessionExperiments
 from voicelab.runtime.context.ports import Host
@@ -157,7 +157,7 @@ class SessionContext(Context):
             raise RuntimeError("Context task registration is closed or not eligible for session cleanup")
         if name and name in self.tasks:
             self.cancel_task(name)
-        name = whole_characters(text_of(name)) if name else self._free_name(handler)
+        name = whole_characters(written_text(name)) if name else self._free_name(handler)
         turn = self._host.turn
         work = Work(lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
         task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name)
