@@ -128,6 +128,14 @@ def test_late_outcomes_and_the_manifest_are_verified_too(log):
     assert files == {"late/part-000000.parquet", "late/part-000001.parquet", "manifest.json"}
 
 
+def test_damage_that_no_run_mends_is_said_when_a_log_is_gone_on_with(log, capsys):
+    ids = vl.open_log(log).sessions()["session_id"]
+    vl.open_log(log).add_outcomes(pd.DataFrame({"session_id": ids, "paid": [1.5] * len(ids)}))
+    flip(log / "late" / "part-000000.parquet")
+    simulated(log, resume=True)
+    assert "part-000000.parquet isn't as it was written" in capsys.readouterr().err
+
+
 def test_a_lost_session_of_a_console_is_missed(tmp_path):
     live = LiveLog(tmp_path / "log", "r", {})
     for _ in range(4):

@@ -182,8 +182,8 @@ def _say_what_stays(folder: Path, damage: Iterable[Damage], line: Callable[[str]
     for one in damage:
         if one.part is None and one.file != "manifest.json":
             line(
-                f"{folder / one.file} {one.problem}. These outcomes came from elsewhere and can't be run again: put the file "
-                "back, or add them to a new log.\n"
+                f"{folder / one.file} {one.problem}. These outcomes came from elsewhere and can't be run again: put the "
+                "file back, or add them to a new log.\n"
             )
 
 
