@@ -31,7 +31,8 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
         problems: Takes a sentence for each part whose text couldn't be had.
     """
     try:
-        if not _is_huge(value):
+        # Most data is a dict of texts and numbers, of which this costs a fifth of a microsecond.
+        if (type(value) is dict and _CONTAINERS.isdisjoint(map(type, value.values()))) or not _is_huge(value):
             return orjson.dumps(value, _plain).decode()
     except TypeError:
         pass
@@ -44,9 +45,6 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
 
 def _is_huge(value: Given) -> bool:
     """Return whether a value holds more than anybody means to write, as one that holds itself twice does."""
-    # Most data is a dict of texts and numbers, which this look at it costs a third of a microsecond.
-    if type(value) is dict and _CONTAINERS.isdisjoint(map(type, value.values())):
-        return False
     left, waiting = _MOST_ITEMS, [value]
     while waiting:
         item: Any = waiting.pop()

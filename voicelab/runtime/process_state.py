@@ -76,7 +76,9 @@ _SWITCHES: tuple[_Switch, ...] = (
 )
 """What is set by a function, with what reads it; trace and profile are those of the calling thread."""
 # Set anew by Python itself as it goes along.
-_PASSING = frozenset({"_", "__warningregistry__", "__abstractmethods__", "_abc_impl", "__annotations__", "__doc__"})
+_PASSING = frozenset(
+    {"_", "__warningregistry__", "__abstractmethods__", "_abc_impl", "__annotations__", "__doc__", "__slotnames__"}
+)
 
 
 @functools.cache
