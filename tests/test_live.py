@@ -205,7 +205,7 @@ def test_no_earlier_session_is_opened_before_the_rating(page_of):
     page.run(0.1)
     assert page.message.startswith("Rate the conversation first")
     assert page.state["sessions"][0]["variants"] == []
-    page.give(k="rate", value=None)
+    page.give(k="rate", value=None, note="")
     page.run(0.1)
     assert page.state["sessions"][0]["variants"] != []
 
@@ -764,11 +764,11 @@ def test_a_blind_session_hides_the_variant_until_it_is_rated(page_of, tmp_path):
 def test_a_rating_of_another_kind_is_refused_and_asked_again(page_of, value, hint):
     page = page_of(greeter, blind=True).connect(2)
     page.hang_up()
-    page.give(k="rate", value=value)
+    page.give(k="rate", value=value, note="")
     page.run(0.1)
     assert hint in page.message
     assert page.state["ask"]
-    page.give(k="rate", value=False)
+    page.give(k="rate", value=False, note="")
     page.run(0.1)
     assert page.talk.record.outcomes == {"liked": False}
 
@@ -778,7 +778,7 @@ def test_a_blind_session_without_an_answer_is_logged_as_it_was(page_of, tmp_path
     page.hang_up()
     page.connect(2)
     page.hang_up()
-    page.give(k="rate", value=None)
+    page.give(k="rate", value=None, note="")
     page.run(0.1)
     assert list(vl.open_log(tmp_path / "log").sessions()["source"]) == ["typed", "typed"]
 
@@ -790,7 +790,7 @@ def test_a_new_session_waits_for_the_rating_of_a_blind_one(page_of, tmp_path):
     assert page.state["phase"] == "ended"
     assert page.state["ask"]
     assert page.message.startswith("Rate the conversation first")
-    page.give(k="rate", value=True)
+    page.give(k="rate", value=True, note="")
     page.connect(2)
     assert page.state["session"] == 2
     assert list(vl.open_log(tmp_path / "log").sessions()["source"]) == ["rated"]
@@ -801,7 +801,7 @@ def test_rated_sessions_are_analysed(page_of, tmp_path):
     for i in range(12):
         page.connect(2)
         page.hang_up()
-        page.give(k="rate", value=i % 3 == 0)
+        page.give(k="rate", value=i % 3 == 0, note="")
         page.run(0.1)
     result = vl.analyze(vl.open_log(tmp_path / "log"), "greeting")
     assert int(result.variants["sessions"].sum()) == 12
@@ -1088,12 +1088,12 @@ def test_what_was_cut_off_is_silent_on_the_recording(page_of):
     ("message", "hint"),
     [
         ({"k": "say", "text": " "}, "give some text"),
-        ({"k": "say", "text": None}, "give some text"),
+        ({"k": "say", "text": None}, "'text' of 'say' is None, must be string"),
         ({"k": "say", "text": "half \ud83d"}, "hold half a character"),
-        ({"k": "say"}, "can't be read: say, KeyError('text')"),
+        ({"k": "say"}, "can't be read: 'text' of 'say' is None, must be string"),
         ({"k": "key", "digit": "A"}, "must be one or more of 0-9"),
         ({"k": "event", "name": "", "data": {}}, "needs a name"),
-        ({"k": "event", "name": "x", "data": [1]}, "JSON object"),
+        ({"k": "event", "name": "x", "data": [1]}, "must be Record<string, unknown>"),
         ({"k": "event", "name": "x", "data": {"a": "\ud83d"}}, "can't be written as JSON"),
         ({"k": "event", "name": "x", "data": {"a": 2**70}}, "can't be written as JSON"),
         ({"k": "set", "name": "sped", "value": 2}, "Did you mean 'speed'"),

@@ -12,7 +12,7 @@ from voicelab.base.records import RUNNING, EventRow, Label, Row, SessionRows, ta
 from voicelab.voicerun.declare import Declarations, outcomes
 from voicelab.voicerun.entries import Entry
 from voicelab.voicerun.event_order import OrderedEvents, events_in_order
-from voicelab.voicerun.export_values import first, mapping, number, seconds, snake_keys, text_of, wall_seconds
+from voicelab.voicerun.export_values import first, mapping, number, short_seconds, snake_keys, text_of, wall_seconds
 from voicelab.voicerun.gather import Draft, Gathered, context_facts
 
 # How the platform says that a session ended, in the log's words; anything else stays as it is.
@@ -84,7 +84,7 @@ def _settled(draft: Draft) -> _Session:
 def _duration(draft: Draft, events: OrderedEvents) -> float:
     """Return the length of a session in seconds: as its record says it (milliseconds), else that of its events."""
     usage = snake_keys(mapping(draft.facts.get("usage")))
-    ms = seconds(first(usage, ("session_duration",)))
+    ms = short_seconds(first(usage, ("session_duration",)))
     return ms / 1000 if ms is not None and ms >= 0 else events.length_s or 0.0
 
 

@@ -11,7 +11,7 @@ from voicelab.voicerun.export_values import (
     first,
     mapping,
     number,
-    seconds,
+    short_seconds,
     snake,
     snake_keys,
     text_of,
@@ -178,7 +178,7 @@ def _read_background(entry: Entry, facts: Mapping[str, Any]) -> None:
 def _read_times(entry: Entry, facts: Mapping[str, Any], extra: dict[str, Any], report: FileReport) -> None:
     turn = whole_number(facts.get("turn"))
     entry.turn = turn if turn is not None and 0 <= turn < _MOST_TURNS else None
-    entry.client_s = seconds(facts.get("_client_time"))
+    entry.client_s = short_seconds(facts.get("_client_time"))
     entry.wall_s = wall_seconds(facts.get("timestamp"))
     read = {"turn": entry.turn, "_client_time": entry.client_s, "timestamp": entry.wall_s}
     for key, value in read.items():

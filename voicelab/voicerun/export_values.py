@@ -68,7 +68,7 @@ def whole_number(value: Json) -> int | None:
     return int(found) if found is not None and found == int(found) and abs(found) < 2**31 else None
 
 
-def seconds(value: Json) -> float | None:
+def short_seconds(value: Json) -> float | None:
     """Return a time on somebody's clock, or a length of time, in seconds; None for anything else, such as 1e300."""
     found = number(value)
     return found if found is not None and abs(found) <= _LONGEST_S else None
