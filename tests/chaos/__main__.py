@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", default="", help="numbers of the steps that are kept, by commas")
     parser.add_argument("--most-failures", type=int, default=3, help="after how many failures to give up")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no disk stays mounted
     keep = [int(number) for number in given.keep.split(",") if number]
     return max(_run_kind(kind, given, keep) for kind in ([given.kind] if given.kind else KINDS))
 
