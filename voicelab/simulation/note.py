@@ -86,11 +86,19 @@ def noting(path: Path) -> Iterator[Note]:
     except OSError as error:
         raise cannot_write(path, error) from None
     try:
-        yield Note(handle)
+        yield _begun(handle, path)
     finally:
         with contextlib.suppress(OSError):  # a handler may have closed it
             os.close(handle)
-        disk.remove(path)
+        with contextlib.suppress(OSError):  # it goes with the folder of the run, if not now
+            disk.remove(path)
+
+
+def _begun(handle: int, path: Path) -> Note:
+    try:
+        return Note(handle)
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def read_note(path: Path) -> Noted | None:

@@ -212,7 +212,6 @@ def _simulate(
     write_manifest(folder, manifest)
     # Not before the manifest calls the log unfinished: where this ends in the middle, resume=True goes on again.
     kept = whole_parts(folder, sys.stderr.write)
-    drop_speculative(folder)
     watch = Watch(stopping=run.stopping)
     totals = _Totals(run.options)
     done = _n_sessions(folder, plan)
