@@ -56,7 +56,7 @@ DOES = {
     111: "signals",
     112: "splits",
 }
-ENDED = {"exits": "error", "stops": "timeout", "closes": "error", "computes": "timeout", "replaces": "error"}
+FAILED, OVERDUE = {"exits", "closes", "replaces", "fills"}, {"stops", "computes"}
 N = 120
 TABLES = ("sessions", "events", "exposures", "outcomes", "metrics")
 
@@ -116,7 +116,9 @@ def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
     sessions = disturbed.sessions().set_index("session_index")
     for index, does in DOES.items():
         record = disturbed.session(index)
-        assert sessions["status"][index] == ENDED.get(does, "completed"), does
+        assert sessions["status"][index] == (
+            "error" if does in FAILED else "timeout" if does in OVERDUE else "completed"
+        ), does
         if does in {"forks", "leaves"}:
             assert not record.errors
             continue
@@ -127,6 +129,13 @@ def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
         # What was said before is there as well.
         assert [event.data["text"] for event in record.events if event.name == "text_to_speech"][1] == "One moment."
         assert "One moment." in record._repr_html_()
+
+
+def test_a_session_out_of_memory_ends_with_what_to_write_to_allow_more(disturbed):
+    error = disturbed.session(101).errors[-1].data
+    assert error["limit"] == "memory_mb"
+    assert f"its limit of 1,024 MB of memory, at handler.py:{LINES['fills']}." in error["message"]
+    assert "limits=vl.Limits(memory_mb=" in error["message"]
 
 
 def test_each_culprit_is_said_once_the_run_has_ended(disturbed):

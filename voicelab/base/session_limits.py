@@ -13,8 +13,9 @@ from voicelab.base.masking import shown
 class Limits:
     """How much one session may take: `limits=` of `vl.run`, `vl.simulate` and `vl.Console`.
 
-    A session that takes more ends with status `timeout`, or `error` where its process died, and a row that names the
-    limit, what was met and the handler's line, where that can be known. All other sessions are as if it had not happened.
+    A session that takes more ends with status `timeout`, or `error` where that was memory or its process died, and a row
+    that names the limit, what was met and the handler's line, where that can be known. All other sessions are as if it
+    had not happened.
 
     Args:
         cpu_s: Seconds of processor time, its own alone: how busy the machine is, and what the session waits for, doesn't
@@ -84,6 +85,8 @@ def reached(limits: Limits, name: str, where: str = "") -> str:
     """
     met = getattr(limits, name)
     more = f"{10 * met:_}" if isinstance(met, int) else f"{10 * met:g}"
+    if name == "memory_mb" and met < (machine_mb := _machine_mb() or 0) < 10 * met:
+        more = f"{machine_mb:_}"
     return (
         f"The session reached its limit of {_MET[name].format(met)}{where}. What needs more is run with "
         f"limits=vl.Limits({name}={more})."

@@ -2,10 +2,11 @@
 
 An ordinary exception is a row, and the session goes on. What is no `Exception` (SystemExit, KeyboardInterrupt, a class of
 the handler's own) would end a thread or a process: here it ends its session, with status `error`. A limit ends it with
-status `timeout`.
+status `timeout`, that of memory with `error`: what ran out of memory has failed, in whatever it was doing.
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -87,6 +88,11 @@ class MayEndEarly(SessionHost):
             return
         if is_ctrl_c(error):
             raise error
+        make_room = self.settings.make_room
+        if make_room is not None and issubclass(kind, MemoryError) and not self._limited:
+            make_room()
+            self._ran_out_of_memory(error, task)
+            return
         self.outputs_left -= 1
         if self.outputs_left < 0:  # tasks that fail one after another
             if not self._limited:
@@ -96,6 +102,15 @@ class MayEndEarly(SessionHost):
         self.recorder.add_error(self.now(), turn, describe(error) | _of(task), task)
         if not issubclass(kind, Exception | asyncio.CancelledError):
             self.end_at_once("error")
+
+    def _ran_out_of_memory(self, error: BaseException, task: str | None) -> None:
+        # What the handler's calls hold goes first: else the row might find no memory either.
+        traceback.clear_frames(error.__traceback__)
+        self._limited = True
+        described = describe(error)
+        place = UsersLine(described["file"], described["line"]) if "line" in described else None
+        self._record_reached("memory_mb", place, task)
+        self.end_at_once("error")
 
     def gave_up(self, work: Work, task: str | None, turn: int) -> None:
         """Record that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
@@ -116,8 +131,7 @@ class MayEndEarly(SessionHost):
             place: The line of the code that reached it, None if it isn't known.
             task: The background task whose code it was, None for the handler's.
         """
-        where = "" if place is None else f", at {place}"
-        self._record_limit(name, reached(self.settings.limits, name, where), place, task)
+        self._record_reached(name, place, task)
         self.end_at_once("timeout")
 
     def too_much(self, name: str, line: UsersLine | None, task: str | None = None) -> NoReturn:
@@ -147,8 +161,12 @@ class MayEndEarly(SessionHost):
             self.recorder.add_error(self.now(), self.turn, data, task)
             self.end_at_once("error")
 
+    def _record_reached(self, name: str, place: UsersLine | None, task: str | None) -> None:
+        where = "" if place is None else f", at {place}"
+        self._record_limit(name, reached(self.settings.limits, name, where), place, task)
+
     def _record_limit(self, name: str, text: str, place: UsersLine | None, task: str | None = None) -> None:
-        message = f"TimeoutError: {text}"
+        message = f"{'MemoryError' if name == 'memory_mb' else 'TimeoutError'}: {text}"
         line = {} if place is None else {"file": place.file, "line": place.line}
         data = {"message": message, "limit": name} | line | {"traceback": message} | _of(task)
         self.recorder.add_error(self.now(), self.turn, data, task)

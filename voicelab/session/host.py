@@ -97,6 +97,7 @@ class RunSettings:
         source: `simulated`, `typed`, `spoken`, ...
         limits: How much a session may take.
         evaluators: What is asked of each session when it has ended.
+        make_room: Gives a session that has used up its memory a little more to end with; None where memory isn't limited.
     """
 
     function: Callable[[Any, Any], Any]
@@ -114,6 +115,7 @@ class RunSettings:
     source: str = "simulated"
     limits: Limits = field(default_factory=Limits)
     evaluators: Evaluators = field(default_factory=Evaluators)
+    make_room: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         self.masker = Masker([*self.variables.values(), *self.secrets])

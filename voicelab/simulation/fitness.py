@@ -26,6 +26,8 @@ CPU_MARGIN = 1.5
 """An exception ends what has used its processor time up; where none reaches, the system ends the process at so much of it."""
 _STATUS, _ERROR, _N_ERRORS = (column("sessions", name) for name in ("status", "error", "n_errors"))
 _MB = 2**20
+_ROOM = 32 * _MB
+"""What a session that has met the limit gets on top, to be told of and to clean up."""
 _MOST_NAMED = 4
 _UNFIT = 70
 
@@ -100,6 +102,17 @@ class Fitness:
             if not self._closed_files():
                 os.close(self._canary)
 
+    @property
+    def limits_memory(self) -> bool:
+        """Whether the memory of this process is limited."""
+        return self._apart and sys.platform == "linux"
+
+    def make_room(self) -> None:
+        """Let a session that has used up its memory end: as much as its rows and its cleanup need."""
+        limit = _data_limit()
+        if limit is not None:
+            _set_data_limit(limit + _ROOM)
+
     def begin(self, index: int) -> None:
         """Note that a session is about to be made."""
         self.index = None
@@ -110,7 +123,7 @@ class Fitness:
         if not self._left:
             self._left = EVERY
             size = data_size()
-            if size is not None and self._apart:
+            if size is not None and self.limits_memory:
                 _set_data_limit(size + self._most)
         self._left -= 1
         if self._own:
@@ -142,7 +155,7 @@ class Fitness:
             return changed
         if self._alone:
             return None
-        if rows.session[_N_ERRORS] and _is_verdict(rows):
+        if rows.session[_N_ERRORS] and met_limit(rows):
             return Stopped(index, "suspect")
         if (not self._left or index == self._last) and self._own and self._is_full():
             return Stopped(index + 1, "full")
@@ -186,7 +199,7 @@ class Fitness:
             self._note.blame(index)
 
 
-def _is_verdict(rows: SessionRows) -> bool:
+def met_limit(rows: SessionRows) -> bool:
     """Return whether a session ended as it might not have in another process: for want of memory, or of processor time."""
     if rows.session[_STATUS] == "timeout" and "s of processor time" in (rows.session[_ERROR] or ""):
         return True

@@ -20,6 +20,7 @@ from voicelab.log import disk
 from voicelab.runs.jobs import Job
 from voicelab.simulation import stillness
 from voicelab.simulation.alone import run_alone
+from voicelab.simulation.fitness import met_limit
 from voicelab.simulation.note import Noted, read_note
 from voicelab.simulation.stillness import Stillness
 from voicelab.simulation.verdict_rows import of_death, with_error
@@ -186,7 +187,7 @@ class Suspects:
             self._cleared.add(key)
             return False
         else:
-            self._judge(task, index, "limit" if why == "suspect" else "apart", rows)
+            self._judge(task, index, "limit" if met_limit(rows) else "apart", rows)
         return True
 
     def _judge(self, task: ShardTask, index: int, kind: str, rows: SessionRows) -> None:

@@ -311,6 +311,8 @@ def run_sessions(
     settings = job.settings(notes.append)
     ran = Ran(pickle.loads(task.before) if task.before else [])  # noqa: S301 - it comes from the driver
     fitness = Fitness(job.options.limits, note, task.stop - 1, task.careful, own=own, apart=apart, alone=task.alone)
+    if fitness.limits_memory:
+        settings.make_room = fitness.make_room
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
