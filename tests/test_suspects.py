@@ -10,7 +10,12 @@ import pytest
 import voicelab as vl
 from voicelab.base.errors import SimulationError
 from voicelab.log.parts import Part
+from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation import pool, simulation_run, suspects, verdicts
+from voicelab.simulation.alone import Outcome
+from voicelab.simulation.note import Note
+from voicelab.simulation.worker import ShardTask
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
@@ -186,6 +191,22 @@ def test_an_executor_of_the_users_that_a_session_breaks_is_replaced_and_the_run_
     with ProcessPoolExecutor(1) as executor:
         log = simulated(tmp_path / "log", {1: "exits"}, 3, executor=executor, resume=True)
     assert list(log.sessions()["status"]) == ["completed", "error", "completed"]
+
+
+def test_a_session_that_others_died_beside_is_held_guilty_of_none_of_these_deaths(tmp_path, monkeypatch):
+    found = suspects.Suspects(Job(SessionOptions(vl.load_handler(HANDLER), vl.Script(["yes"]))), b"", tmp_path)
+    task = ShardTask(tmp_path, 0, "", 0, 30, {}, staging="run")
+    task.note_path.parent.mkdir(parents=True)
+    dies = {"lived": False, "how": "with exit status 3", "kind": "death"}
+    monkeypatch.setattr(suspects, "run_alone", lambda job, one, traced: Outcome(None, **dies if one.first else {}))
+    for index in range(1, 6):
+        # Session 0 has left a thread, and so is suspected first whoever ends the worker.
+        with task.note_path.open("w+b") as file:
+            note = Note(file.fileno())
+            note.blame(0)
+            note.begin(index)
+        assert found.lost([task]) == []
+    assert found.sessions_of("death") == [1, 2, 3, 4, 5]
 
 
 def test_a_leak_over_sessions_replaces_the_worker_and_blames_nobody(tmp_path, monkeypatch):

@@ -97,10 +97,17 @@ class Suspects:
             The shards whose loss isn't explained: one of them may have been the reason, and none is known to be.
         """
         noted = [(task, note) for task in tasks if (note := self._note(task)) is not None]
-        for task, note in noted:
-            for index in dict.fromkeys((note.offender, note.index)):
-                if index is not None and self._is_guilty(task, index):
-                    return []
+        suspected = [
+            (task, index)
+            for task, note in noted
+            for index in dict.fromkeys((note.offender, note.index))
+            if index is not None
+        ]
+        # A loss that one of them explains is held against none of the others.
+        if any(self._is_guilty(task, index) for task, index in suspected):
+            return []
+        if any(self._is_taken_for_it(task, index) for task, index in suspected):
+            return []
         return [task for task, note in noted if note.index is not None]
 
     def still(self, tasks: Sequence[ShardTask]) -> list[ShardTask]:
@@ -145,11 +152,13 @@ class Suspects:
 
     def _is_guilty(self, task: ShardTask, index: int) -> bool:
         key = self._key(task, index)
+        return key not in self._verdicts and key not in self._cleared and self._examine(task, index, "lost")
+
+    def _is_taken_for_it(self, task: ShardTask, index: int) -> bool:
+        key = self._key(task, index)
         if key in self._verdicts:
             return False
         self._losses[key] = self._losses.get(key, 0) + 1
-        if key not in self._cleared and self._examine(task, index, "lost"):
-            return True
         if self._losses[key] < _MOST_LOSSES:
             return False
         # It lives where it is alone, and its worker dies on it again and again: in a larger run there is no other way on.
