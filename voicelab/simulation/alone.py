@@ -23,7 +23,7 @@ from typing import Any
 
 from voicelab.base.records import PortabilityNote, SessionRows
 from voicelab.log import disk
-from voicelab.log.write import SPECULATIVE
+from voicelab.log.write import SPECULATIVE, cannot_write
 from voicelab.runs.jobs import Job
 from voicelab.runtime.tracebacks import is_users_file
 from voicelab.simulation.fitness import CPU_MARGIN
@@ -70,10 +70,16 @@ def run_alone(packed_job: bytes, task: ShardTask, *, traced: bool) -> Outcome:
         packed_job: The job.
         task: The session, as a shard of one.
         traced: Whether to watch each line, which takes several times as long.
+
+    Raises:
+        LogError: there is no place for what it writes.
     """
     folder = task.root / SPECULATIVE / task.staging / FOLDER
-    disk.remove_tree(folder)
-    disk.make(folder)
+    try:
+        disk.remove_tree(folder)
+        disk.make(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     try:
         with _child(pickle.dumps((packed_job, task, folder, traced, os.getpid()), protocol=5)) as process:
             how, kind = _end_of(process)

@@ -94,6 +94,18 @@ def noting(path: Path) -> Iterator[Note]:
             disk.remove(path)
 
 
+def drop_note(path: Path) -> None:
+    """Remove the note of a worker that is gone.
+
+    Raises:
+        LogError: it can't be removed.
+    """
+    try:
+        disk.remove(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 def _begun(handle: int, path: Path) -> Note:
     try:
         return Note(handle)

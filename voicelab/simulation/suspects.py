@@ -16,12 +16,11 @@ from voicelab.base.errors import SimulationError
 from voicelab.base.masking import Masker
 from voicelab.base.records import SessionRows, column, table_row
 from voicelab.base.seeds import session_id
-from voicelab.log import disk
 from voicelab.runs.jobs import Job
 from voicelab.simulation import stillness
 from voicelab.simulation.alone import run_alone
 from voicelab.simulation.fitness import met_limit
-from voicelab.simulation.note import Noted, read_note
+from voicelab.simulation.note import Noted, drop_note, read_note
 from voicelab.simulation.stillness import Stillness
 from voicelab.simulation.verdict_rows import of_death, with_error
 from voicelab.simulation.verdicts import Verdict, stops_before, store, stored
@@ -74,7 +73,7 @@ class Suspects:
 
     def prepared(self, task: ShardTask) -> ShardTask:
         """Return a task as it is to be submitted: with the rows of sessions that are not to be run."""
-        disk.remove(task.note_path)
+        drop_note(task.note_path)
         given = {v.index: v.rows for v in self._verdicts.values() if v.index in _range(task) and v.holds(task.stops)}
         return replace(task, given=given)
 
