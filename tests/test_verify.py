@@ -99,6 +99,30 @@ def test_damaged_shards_run_again_to_the_same_bytes(log, whole, capsys):
     assert hashes(log) == hashes(whole)
 
 
+def test_files_of_another_log_make_no_number_though_they_are_as_they_were_written(log, whole, tmp_path):
+    other = simulated(tmp_path / "other", seed=2)
+    other.add_outcomes(pd.DataFrame({"session_id": other.sessions()["session_id"], "paid": 1.0}))
+    for folder in FOLDERS:
+        (file,) = (other.path / folder).glob("part-000001.*")
+        shutil.copy(file, log / folder)
+    with pytest.raises(LogError, match=f"part-000001.json is from another log.*{other.run_id}.*sessions, 4 to 7"):
+        vl.open_log(log)
+    opened, said = left_out(log)
+    assert (opened.n_missing, len(said)) == (4, 1)
+    simulated(log, resume=True)
+    assert hashes(log) == hashes(whole)
+    own = vl.open_log(log)
+    own.add_outcomes(pd.DataFrame({"session_id": own.sessions()["session_id"], "paid": 0.0}))
+    for file in ("late/part-000000.parquet", "checksums/late-000000.json"):
+        shutil.copy(other.path / file, log / file)
+    assert [one.file for one in vl.open_log(whole).verify().damage] == []
+    assert [one.file for one in own.verify().damage] == ["late/part-000000.parquet"]
+    # A manifest that came in from elsewhere is found by the files that it doesn't belong to.
+    shutil.copy(other.path / "manifest.json", log)
+    with pytest.raises(LogError, match="from another log"):
+        vl.open_log(log)
+
+
 def test_a_flipped_byte_makes_no_number(log):
     flip(log / "events" / "part-000002.parquet")
     opened = vl.open_log(log)

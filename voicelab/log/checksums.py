@@ -1,8 +1,8 @@
 """Checksums: what was written, to be told from what is there.
 
-Beside each part of a log stands a file of JSON: of each table how many rows and bytes its file has, and their SHA-256; of
-each session a mark of its id, by which it is found. It is on the disk before the part counts as settled. Its own SHA-256 is
-in it too, as in the manifest's.
+Beside each part of a log stands a file of JSON: of each table how many rows and bytes its file has, and their SHA-256; which
+run they are of; of each session a mark of its id, by which it is found. It is on the disk before the part counts as
+settled. Its own SHA-256 is in it too, as in the manifest's.
 """
 
 import base64
@@ -17,6 +17,7 @@ KIND = "sha256"
 """What a manifest says under `checksums`, if all parts of its log have them."""
 SEAL = "sha256"
 _MARKS = "marks"
+_RUN = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,13 @@ class Checksums:
     Attributes:
         tables: The checksum of each table.
         marks: A mark of each session's id (`voicelab.log.marks`), in order of rows; None if an earlier version wrote none.
+        run: Id of the run that they belong to; None if an earlier version wrote none. Whole files that came in from another
+            log are as they were written, and give themselves away by nothing else.
     """
 
     tables: Mapping[str, Checksum]
     marks: bytes | None = None
+    run: str | None = None
 
 
 class DamagedError(Exception):
@@ -76,6 +80,8 @@ def checksums_json(name: str, checksums: Checksums) -> bytes:
         "part": name,
         "tables": {table: asdict(checksum) for table, checksum in checksums.tables.items()},
     }
+    if checksums.run is not None:
+        facts[_RUN] = checksums.run
     if checksums.marks is not None:
         facts[_MARKS] = base64.b64encode(checksums.marks).decode()
     return (json.dumps(sealed(facts), indent=1) + "\n").encode()
@@ -92,7 +98,8 @@ def read_checksums(path: Path) -> Checksums | None:
         if facts[SEAL] is None or not is_as_sealed(facts) or facts["part"] != path.stem:
             raise DamagedError
         tables = {table: Checksum(**checksum) for table, checksum in facts["tables"].items()}
-        return Checksums(tables, base64.b64decode(facts[_MARKS]) if _MARKS in facts else None)
+        marks = base64.b64decode(facts[_MARKS]) if _MARKS in facts else None
+        return Checksums(tables, marks, facts.get(_RUN))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

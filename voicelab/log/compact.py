@@ -15,10 +15,10 @@ from voicelab.base.records import TABLES
 from voicelab.log import disk, lock
 from voicelab.log.checksums import KIND, Checksum, Checksums, checksums_json, of_file
 from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.log.marks import marks_of
+from voicelab.log.marks import marked
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
-from voicelab.log.write import SHARD_SIZE, drop_speculative, settle_part, stage_part, sync_settled
+from voicelab.log.write import SHARD_SIZE, drop_speculative, of_runs, settle_part, stage_part, sync_settled
 
 SESSIONS = 200_000
 """The most sessions a file: some 40 MB of events. Fewer files gain nothing, longer ones take more to be run again."""
@@ -76,9 +76,13 @@ def _add_checksums(root: Path) -> None:
             continue
         tables = {table: part.file(root, table) for table in TABLES}
         written = {table: Checksum(pq.read_metadata(file).num_rows, *of_file(file)) for table, file in tables.items()}
-        ids = pq.read_table(tables["sessions"], columns=["session_id"]).column(0).to_pylist()
+        sessions = pq.read_table(tables["sessions"], columns=["session_id", "run_id"])
+        marks, runs = bytearray(), set[str]()
+        for _ in marked(of_runs([sessions], runs), marks):
+            pass
         disk.make(path.parent)
-        whole = checksums_json(part.name, Checksums(written, marks_of(ids)))
+        run = runs.pop() if len(runs) == 1 else None
+        whole = checksums_json(part.name, Checksums(written, bytes(marks), run))
         disk.write_whole(path, whole, f"_{path.name}.tmp")
 
 

@@ -118,7 +118,8 @@ def write(root: Path, number: int, table: pa.Table) -> None:
         disk.make(root / CHECKSUMS)
         written = write_table([table], unfinished, "outcomes")
         seal = checksums(root, part)
-        disk.write_whole(seal, checksums_json(seal.stem, Checksums({"outcomes": written})), f"_{seal.name}.tmp")
+        checked = Checksums({"outcomes": written}, run=read_manifest(root).get("run_id"))
+        disk.write_whole(seal, checksums_json(seal.stem, checked), f"_{seal.name}.tmp")
         disk.rename(unfinished, part)
         disk.sync(folder)
     except OSError as error:

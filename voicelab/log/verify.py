@@ -186,7 +186,7 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
     parts = settled_parts(root)
     sound: dict[Part, Checksums | None] = {}
     for part in parts:
-        checksums, problems = _of_part(root, part, sealed=bool(all_sealed), through=through)
+        checksums, problems = _of_part(root, part, manifest, through=through)
         found += [_damage(path, root, problem, part, manifest) for path, problem in problems]
         if not problems:
             sound[part] = checksums
@@ -206,7 +206,7 @@ def _files(root: Path, parts: Iterable[Part]) -> list[Path]:
 
 
 def _of_part(
-    root: Path, part: Part, *, sealed: bool, through: bool
+    root: Path, part: Part, manifest: Mapping[str, Any], *, through: bool
 ) -> tuple[Checksums | None, Sequence[tuple[Path, str]]]:
     """Return the checksums of a part, and what is wrong with its files."""
     path = part.checksums(root)
@@ -217,8 +217,10 @@ def _of_part(
         checksums = None
         problems.append((path, "isn't as it was written, so that nothing can be compared with it"))
     else:
-        if checksums is None and sealed:
+        if checksums is None and manifest.get("checksums"):
             problems.append((path, MISSING))
+        if problem := _of_another_run(checksums, manifest):
+            problems.append((path, problem))
     for table in SCHEMAS:
         file = part.file(root, table)
         own = None if checksums is None else checksums.tables.get(table)
@@ -260,10 +262,19 @@ def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable
         # Those that an earlier version added have none; the manifest counts the others.
         if checksums is None and int(path.stem.removeprefix("part-")) < _whole(manifest, late.COUNT):
             yield seal, MISSING
+        if problem := _of_another_run(checksums, manifest):
+            yield path, problem
+            continue
         own = None if checksums is None else checksums.tables.get("outcomes")
         problem = file_damage(path, "outcomes", own, through=through)
         if problem:
             yield path, problem
+
+
+def _of_another_run(checksums: Checksums | None, manifest: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with files that are as they were written, in another log."""
+    of, own = None if checksums is None else checksums.run, manifest.get("run_id")
+    return None if of is None or of == own else f"is from another log: its files are of run {of}, this log's of {own}"
 
 
 def _damage(path: Path, root: Path, problem: str, part: Part, manifest: Mapping[str, Any]) -> Damage:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
@@ -84,12 +85,14 @@ def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, Iterable[p
             disk.make(folder.parent)
         disk.make(unfinished)
         marks = bytearray()
+        runs: set[str] = set()
         written = {}
         for table, groups in tables.items():
-            noted = marked(groups, marks) if table == "sessions" else groups
+            noted = marked(of_runs(groups, runs), marks) if table == "sessions" else groups
             written[table] = write_table(noted, unfinished / f"{table}.parquet", table)
         with disk.NewFile(unfinished / _CHECKSUMS) as file:
-            file.write(checksums_json(part.name, Checksums(written, bytes(marks))))
+            run = runs.pop() if len(runs) == 1 else None
+            file.write(checksums_json(part.name, Checksums(written, bytes(marks), run)))
         disk.remove_tree(folder)
         disk.rename(unfinished, folder)
         _sync(folder.parent)
@@ -243,6 +246,13 @@ def write_table(groups: Iterable[pa.Table], path: Path, table: str) -> Checksum:
                 writer.write_table(group, row_group_size=max(group.num_rows, 1))
                 n_rows += group.num_rows
     return Checksum(n_rows, file.n_bytes, file.sha256)
+
+
+def of_runs(groups: Iterable[pa.Table], runs: set[str]) -> Iterator[pa.Table]:
+    """Yield groups of rows of the table `sessions` as they come, and put the ids of their runs into `runs`."""
+    for group in groups:
+        runs.update(pc.unique(group.column("run_id")).to_pylist())
+        yield group
 
 
 def _staged(root: Path, part: Part, tag: str) -> Path:
