@@ -66,4 +66,6 @@ def _progress(name: str, done: int, of: int, failed: int, seconds: float) -> Non
 
 
 if __name__ == "__main__":
+    # Terminated as by Ctrl-C: a schedule under way ends its processes, some of which may be stopped, and unmounts its disk.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     sys.exit(main())
