@@ -253,6 +253,12 @@ def template(tmp_path):
             HEAD + "  assertion:\n    events: {$any: {name: a}}\n    events: {$any: {name: b}}\n",
             "'events' stands twice",
         ),
+        (HEAD + "  assertion: " + "{a: " * 3000 + "1" + "}" * 3000, "lie too deep in each other"),
+        (HEAD + f"  assertion: {{turn_count: {'9' * 5000}}}\n", "is no YAML: .*4300 digits"),
+        (
+            HEAD.split("spec", maxsplit=1)[0] + "spec: {evalType: judge, x: 'is it {{ y }}?'}\n",
+            "'x', which evaluators don't",
+        ),
         (HEAD + "  assertion: {on: 3}\n", "key True, must be text: quote it"),
         (HEAD + "  assertion: &a {x: *a}\n", "too deep"),
         (HEAD + "  assertion:\n    turn_count: {{ .Values.n }}\n", "Helm's {{ … }}.*vr render -q -o json"),
@@ -459,6 +465,8 @@ def test_what_an_evaluator_comes_to_joins_the_outcomes_once(log, template):
     assert dict(result.variants.set_index("variant")["n"]) == {"a": 1, "b": 2}
     with pytest.raises(InputError, match="has the outcome 'polite' already, and it isn't what this evaluator comes to"):
         log.evaluate({"turn_count": 3}, name="polite")
+    with pytest.raises(InputError, match="can't go by the name of 'session_id'"):
+        log.evaluate({"turn_count": 3}, name="session_id")
 
 
 def test_a_predicate_alone_leaves_the_log_as_it_is(log):

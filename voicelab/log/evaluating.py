@@ -77,12 +77,16 @@ def keeps(asked: Evaluators) -> bool:
 
 
 def check_names(manifest: Mapping[str, Any], asked: Evaluators, taken: Sequence[str]) -> None:
-    """Refuse an evaluator whose name an outcome of the log has that is no evaluator's.
+    """Refuse an evaluator whose name an outcome of the log has that is no evaluator's, or no outcome can have.
 
     Raises:
         InputError: there is one.
     """
     for evaluator in asked:
+        if evaluator.runs and evaluator.name == "session_id":
+            raise InputError(
+                "An evaluator's outcome can't go by the name of 'session_id': log.evaluate(..., name=...)."
+            )
         if evaluator.runs and evaluator.name in taken and evaluator.name not in _evaluated(manifest):
             raise _taken(evaluator.name)
 

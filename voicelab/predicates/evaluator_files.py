@@ -30,7 +30,7 @@ _SPEC = (
     *("precondition", "assertion", "organizationSecretName"),
 )
 _HELM_ALONE = re.compile(r"^\s*\{\{.*\}\}\s*$")
-_HELM_VALUE = re.compile(r"^(\s*(?:- )?[\w.$-]+:\s+)([^'\"#\s].*\{\{.*|\{\{.*)$")
+_HELM_VALUE = re.compile(r"^(\s*(?:- )?[\w.$-]+:\s+)([^'\"#\s{\[].*\{\{.*|\{\{.*)$")
 # The command wraps what it prints at the width of the terminal, also in the middle of a text.
 _RENDER = "render it, `COLUMNS=9999 vr render -q -o json > rendered.json`, and give that file"
 
@@ -153,9 +153,14 @@ def _documents(text: str, path: Path) -> list[Any]:
         line = f":{mark.line + 1}" if mark else ""
         helm = f" It holds Helm's {{{{ … }}}}: {_RENDER}." if "{{" in text else ""
         raise InputError(f"{path}{line} is no YAML: {getattr(error, 'problem', None) or error}.{helm}") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise InputError(f"{path} can't be read: its parts lie too deep in each other to be meant.") from None
+    except ValueError as error:
+        form = "JSON" if text.lstrip()[:1] in {"{", "["} else "YAML"
         wrapped = " A text in it goes over several lines: COLUMNS=9999 keeps `vr render` from wrapping them."
-        raise InputError(f"{path} is no JSON: {error}.{wrapped if 'control character' in str(error) else ''}") from None
+        raise InputError(
+            f"{path} is no {form}: {error}.{wrapped if 'control character' in str(error) else ''}"
+        ) from None
 
 
 def _json_documents(text: str) -> Iterator[Any]:
