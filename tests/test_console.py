@@ -246,10 +246,9 @@ def test_a_cleanup_that_takes_longer_than_close_waits_is_logged_all_the_same(tmp
     assert list(vl.open_log(tmp_path / "log").sessions()["status"]) == ["hangup"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", ["handler", "task", "own task"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_ends_a_process_ends_no_session(wired, kind, error):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_would_end_a_process_ends_its_session_and_the_console_goes_on(wired, kind, error):
     async def leave():
         raise error
 
@@ -260,7 +259,7 @@ def test_what_ends_a_process_ends_no_session(wired, kind, error):
                 if kind == "handler":
                     raise error
                 if kind == "task":
-                    context.create_task(leave())
+                    context.create_task(leave(), name="leave")
                 else:
                     asyncio.get_running_loop().create_task(leave())
 
@@ -268,14 +267,41 @@ def test_what_ends_a_process_ends_no_session(wired, kind, error):
     one.give(k="connect")
     one.phase("live")
     one.give(k="say", text="leave")
-    one.wait(shows("leave"))
-    one.give(k="say", text="go on")
-    one.wait(
-        lambda m: m["k"] == "events" and any(e["turn"] >= 2 and e["name"] == "text_to_speech" for e in m["events"])
-    )
+    one.phase("ended")
+    record = one.console.record
+    assert (record.status, record.n_errors) == ("error", 1)
+    assert record.errors[0].data["message"].startswith(error.__name__)
+    goes_on(one)
+
+
+def goes_on(one):
+    """Have another conversation at a console."""
+    del one.sent[:]
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="say", text="hello")
+    one.wait(shows("Still here."))
     one.give(k="hang_up")
     one.phase("ended")
-    assert one.console.record.n_errors == (kind != "own task")
+    assert one.console.record.status == "hangup"
+
+
+def test_a_session_that_spins_ends_as_timeout_and_the_console_goes_on(wired):
+    async def spinner(event, context):
+        if event.name == "text":
+            yield vl.sdk.TextToSpeechEvent(text="Still here.", voice="nova")
+            while event.data["text"] == "spin":
+                pass
+
+    one = wired(spinner, limits=vl.Limits(cpu_s=0.3))
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="say", text="spin")
+    one.phase("ended")
+    record = one.console.record
+    assert (record.status, record.n_errors) == ("timeout", 1)
+    assert record.errors[0].data["limit"] == "cpu_s"
+    goes_on(one)
 
 
 def test_a_call_that_holds_everything_up_is_named_while_it_does(wired):

@@ -9,7 +9,7 @@ door is `vl.simulate`.
 - `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets there;
   `lifeline`: how it ends with its driver.
 - `suspects`: which session a worker died of, or stood still in: `note` says where it was, `stillness` that it does nothing,
-  `fitness` what a session has left in its process. `alone` runs it in a process of its own, `journal` keeps what it wrote
+  `fitness` what a session has left in its process. `alone` runs it in a `lone_process`, `journal` keeps what it wrote
   there, `verdict_rows` ends that with an error, `verdicts` stores it.
 - `executors`: somebody else's processes, such as a cluster of Dask; `same_versions`: what is the same in all of them.
 - `progress` and `progress_card`: the line, and in a notebook the card below it, while it runs.

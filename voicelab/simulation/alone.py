@@ -7,16 +7,15 @@ killed, and nobody else's machine is put at risk twice. It writes each row to a 
 
 import contextlib
 import faulthandler
+import gc
 import math
 import os
 import pickle
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from voicelab.runs.jobs import Job
 from voicelab.runtime.tracebacks import is_users_file
 from voicelab.simulation.fitness import CPU_MARGIN
 from voicelab.simulation.journal import Journal, Trace, read_journal, read_trace
+from voicelab.simulation.lone_process import LoneProcesses, Process, payload_here, serve_forks
 from voicelab.simulation.stillness import LOOK_S, LOOKS, Stillness
 from voicelab.simulation.verdict_rows import Place
 from voicelab.simulation.worker import ShardTask, load_job, prepare_process, run_sessions
@@ -63,12 +63,13 @@ class Outcome:
     notes: list[PortabilityNote] = field(default_factory=list)
 
 
-def run_alone(packed_job: bytes, task: ShardTask, *, traced: bool) -> Outcome:
+def run_alone(packed_job: bytes, task: ShardTask, processes: LoneProcesses, *, traced: bool) -> Outcome:
     """Run the one session of a task in a process of its own.
 
     Args:
         packed_job: The job.
         task: The session, as a shard of one.
+        processes: Starts the process.
         traced: Whether to watch each line, which takes several times as long.
 
     Raises:
@@ -81,7 +82,7 @@ def run_alone(packed_job: bytes, task: ShardTask, *, traced: bool) -> Outcome:
     except OSError as error:
         raise cannot_write(folder, error) from None
     try:
-        with _child(pickle.dumps((packed_job, task, folder, traced, os.getpid()), protocol=5)) as process:
+        with processes.started((packed_job, task, folder, traced)) as process:
             how, kind = _end_of(process)
         return _outcome(folder, how, kind)
     finally:
@@ -96,28 +97,7 @@ def _outcome(folder: Path, how: str, kind: str) -> Outcome:
     return Outcome(read_journal(folder / _JOURNAL), lived=False, how=how, kind=kind or "death", place=place)
 
 
-@contextlib.contextmanager
-def _child(payload: bytes) -> Iterator["subprocess.Popen[bytes]"]:
-    code = f"import sys; sys.path[:] = {sys.path!r}; from voicelab.simulation.alone import main; main()"
-    process = subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-    )
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            assert process.stdin is not None  # noqa: S101 - as asked for above
-            process.stdin.write(payload)
-            process.stdin.close()
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _end_of(process: "subprocess.Popen[bytes]") -> tuple[str, str]:
+def _end_of(process: Process) -> tuple[str, str]:
     """Wait for the process, and return how it ended, in words, and the kind of verdict that this makes."""
     stillness = Stillness(LOOKS)
     while True:
@@ -136,9 +116,12 @@ def _end_of(process: "subprocess.Popen[bytes]") -> tuple[str, str]:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Return whether a child has been stopped by a signal, and waits to be continued."""
+    """Return whether a process has been stopped by a signal, and waits to be continued."""
     if not hasattr(os, "waitid"):
         return False
+    with contextlib.suppress(OSError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "T"
     with contextlib.suppress(ChildProcessError):
         return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
     return False
@@ -148,12 +131,22 @@ def _is_stopped(pid: int) -> bool:
 
 
 def main() -> None:
-    """Run the session that standard input names, and leave what became of it in the folder that it names."""
-    packed_job, task, folder, traced, driver = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the driver
-    from voicelab.simulation import lifeline
-
-    lifeline.end_with(driver)
+    """Run the session that standard input names, in a process that was started for it."""
+    payload = payload_here()
     prepare_process()
+    _run_here(payload)
+
+
+def serve() -> None:
+    """Fork for each session that standard input names."""
+    prepare_process()
+    gc.freeze()  # a collection would copy what forks share
+    serve_forks(_run_here)
+
+
+def _run_here(payload: Any) -> None:
+    """Run a session and leave what became of it in the folder that the driver has named."""
+    packed_job, task, folder, traced = payload
     outcome = _run(load_job(packed_job), task, folder, traced=traced)
     _wait_for_threads()
     unfinished = folder / f"{_ROWS}.tmp"

@@ -53,12 +53,17 @@ def end_with(driver: int) -> None:
     Args:
         driver: The driver's process number; this process is a child of it.
     """
-    if sys.platform == "linux":
-        # Sent when the thread ends that has started this process: it is one that runs the simulation, or waits for it.
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     _end_if_orphaned(driver)
     # The stop-watch of the thread is the machine's: a session replaces `time.sleep` for its own context alone.
     threading.Thread(target=_watch, args=(driver, os._exit), name="voicelab lifeline", daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Have the system end this process when its parent ends, where it can (Linux)."""
+    if sys.platform == "linux":
+        # Sent when the thread ends that has started this process: it is one that runs the simulation, or waits for it.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _watch(driver: int, end: Any, wait: Any = time.sleep, parent: Any = os.getppid) -> None:

@@ -1,5 +1,6 @@
 """`vl.simulate`: checks what it is given, runs the sessions and returns their log."""
 
+import contextlib
 import sys
 import time
 import warnings
@@ -228,7 +229,7 @@ def _simulate(
 
         try:
             staged = replace(plan, staging=name)
-            with lifeline.terminating():
+            with lifeline.terminating(), contextlib.closing(suspects):
                 Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, check, count).run(kept, facts)
         except (KeyboardInterrupt, lifeline.Terminated):
             sys.stderr.write(f"\nStopped: {_kept(folder, plan)}\n")

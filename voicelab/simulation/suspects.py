@@ -20,6 +20,7 @@ from voicelab.runs.jobs import Job
 from voicelab.simulation import stillness
 from voicelab.simulation.alone import run_alone
 from voicelab.simulation.fitness import met_limit
+from voicelab.simulation.lone_process import LoneProcesses
 from voicelab.simulation.note import Noted, drop_note, read_note
 from voicelab.simulation.stillness import Stillness
 from voicelab.simulation.verdict_rows import of_death, with_error
@@ -53,7 +54,7 @@ _Key = tuple[int, tuple[tuple[str, int], ...]]
 
 
 class Suspects:
-    """Finds the sessions that a run can't bear, and keeps what is known of them.
+    """Finds the sessions that a run can't bear, and keeps what is known of them; to be closed.
 
     Args:
         job: The run's sessions.
@@ -70,6 +71,11 @@ class Suspects:
         self._cleared: set[_Key] = set()
         self._losses: dict[_Key, int] = {}
         self._stillness = Stillness(_LOOKS)
+        self._processes = LoneProcesses()
+
+    def close(self) -> None:
+        """End what runs sessions alone."""
+        self._processes.close()
 
     def prepared(self, task: ShardTask) -> ShardTask:
         """Return a task as it is to be submitted: with the rows of sessions that are not to be run."""
@@ -172,9 +178,9 @@ class Suspects:
         if key in self._verdicts:
             return False
         one = _only(task, index)
-        outcome = run_alone(self._packed_job, one, traced=False)
+        outcome = run_alone(self._packed_job, one, self._processes, traced=False)
         if not outcome.lived and outcome.kind != "cpu":
-            again = run_alone(self._packed_job, one, traced=True)
+            again = run_alone(self._packed_job, one, self._processes, traced=True)
             # A verdict that was reached by the clock isn't reached otherwise for being watched, which takes its time.
             outcome = again if again.lived or again.kind != "cpu" else outcome
         for note in outcome.notes:
