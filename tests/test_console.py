@@ -4,6 +4,7 @@ import asyncio
 import functools
 import gc
 import json
+import sys
 import threading
 import warnings
 import weakref
@@ -329,6 +330,29 @@ def test_a_call_that_holds_everything_up_is_named_while_it_does(wired):
     one.wait(lambda m: m["k"] == "state" and "go_on.wait(120)" in ((m["state"].get("message") or {}).get("text") or ""))
     go_on.set()
     one.wait(shows("At last."))
+
+
+def test_switches_that_another_cell_sets_meanwhile_stay_and_what_a_handler_replaces_is_said(wired):
+    async def replaces(event, context):
+        if event.name == "text":
+            json.dumps_all = None
+            yield vl.sdk.TextToSpeechEvent(text="Done.", voice="nova")
+
+    one, before = wired(replaces), sys.getrecursionlimit()
+    one.give(k="connect")
+    one.phase("live")
+    one.give(k="say", text="go")
+    one.wait(shows("Done."))
+    sys.setrecursionlimit(before + 1)
+    try:
+        one.give(k="hang_up")
+        one.phase("ended")
+        assert sys.getrecursionlimit() == before + 1
+    finally:
+        sys.setrecursionlimit(before)
+    assert not hasattr(json, "dumps_all")
+    changed = [note.written.split()[0] for note in one.console.record.notes if note.rule == "process_changed"]
+    assert changed == ["json.dumps_all"]
 
 
 # --- messages and cells ---

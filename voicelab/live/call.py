@@ -191,7 +191,7 @@ class Call:
 
     @contextlib.contextmanager
     def _unchanged_process(self) -> Iterator[None]:
-        before = ProcessState()
+        before = ProcessState(switches=False)
         try:
             yield
         finally:

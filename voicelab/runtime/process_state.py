@@ -89,11 +89,16 @@ def _owners() -> tuple[Any, ...]:
 
 
 class ProcessState:
-    """What the engine relies on in this process, as it is now; taken while sessions are hosted."""
+    """What the engine relies on in this process, as it is now; taken while sessions are hosted.
 
-    def __init__(self) -> None:
+    Args:
+        switches: Whether the interpreter's switches count as well; not where a person goes on working in the process
+            meanwhile, who sets them in another cell.
+    """
+
+    def __init__(self, *, switches: bool = True) -> None:
         self._owners = [(owner, owner.__dict__, owner.__dict__.copy()) for owner in _owners()]
-        self._switches = [(switch, switch[1]()) for switch in _SWITCHES]
+        self._switches = [(switch, switch[1]()) for switch in _SWITCHES if switches]
 
     def changed(self) -> list[str]:
         """Return the names of what has been replaced since, such as `json.loads`."""
