@@ -265,3 +265,12 @@ def test_what_a_session_replaces_in_its_process_is_put_back_and_said(code, name)
         assert [note.written.split()[0] for note in record.notes if note.rule == "process_changed"] == [name]
         assert vl.run(misbehaving(code), ["hi"]).status == "completed"
     assert ProcessState().changed() == []
+
+
+@pytest.mark.parametrize("name", ["settrace", "setprofile"])
+def test_a_function_that_watches_the_whole_process_is_refused_at_its_line(name):
+    record = vl.run(misbehaving(f"import sys\nsys.{name}(lambda *args: None)"), ["bad", "hi"])
+    assert record.status == "completed"
+    assert [f"sys.{name}(...) would watch" in error.data["message"] for error in record.errors] == [True]
+    assert f"sys.{name}(" in record.errors[0].data["traceback"]
+    assert vl.run(misbehaving("event.name"), ["hi"]).status == "completed"
