@@ -10,6 +10,7 @@ from harness import IMPORTS, agent, play, says
 
 import voicelab as vl
 from voicelab.base.errors import InputError
+from voicelab.base.plain_json import encode
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime.process_state import ProcessState
@@ -196,6 +197,14 @@ def test_a_text_of_ten_million_characters_fills_neither_log_nor_page(code):
     assert len(str(played.session)) < 20_000
     if code == LONG_TEXTS["speech"]:
         assert played.said[0].endswith("x… (10,000,000 characters)")
+
+
+@pytest.mark.parametrize("data", ["x" * 30_000_000, ["x" * 1_000_000] * 30, {1: {"a": "x" * 30_000_000}}])
+def test_no_row_holds_more_text_than_an_encoder_bears_in_the_memory_of_a_session(data):
+    # orjson reserves eight bytes a character, and ends the process where the system refuses them.
+    text = encode({"data": data})
+    assert 10_000_000 <= len(text) < 10_010_000
+    assert "… (" in text
 
 
 def test_the_limit_of_the_conversation_is_a_row_also_where_nobody_says_anything():

@@ -15,7 +15,11 @@ _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _DEEPEST = 50
 """Deeper than anybody nests on purpose: a structure that contains itself."""
 _MOST_ITEMS = 250_000
+_MOST_CHARACTERS = 10_000_000
+"""More than a log is for; and orjson, which reserves eight bytes for each, crashes where it doesn't get its memory."""
+_FEW, _SHORT = 1_000, 10_000
 _CONTAINERS = frozenset({dict, list, tuple})
+_SCALARS = frozenset({int, float, bool, type(None)})
 _LONGEST_QUOTE = 500
 _LONGEST_INTEGER = 3_000
 """In bits: Python itself refuses to write integers of more than 4,300 digits, and a nearer end does nobody harm."""
@@ -31,13 +35,12 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
         problems: Takes a sentence for each part whose text couldn't be had.
     """
     try:
-        # Most data is a dict of texts and numbers, of which this costs a fifth of a microsecond.
-        if (type(value) is dict and _CONTAINERS.isdisjoint(map(type, value.values()))) or not _is_huge(value):
+        if not _is_huge(value):
             return orjson.dumps(value, _plain).decode()
     except TypeError:
         pass
     found: list[str] = []
-    text = orjson.dumps(_with_text_keys(value, found, [_MOST_ITEMS])).decode()
+    text = orjson.dumps(_with_text_keys(value, found, [_MOST_ITEMS, _MOST_CHARACTERS])).decode()
     if problems is not None:
         problems += found
     return text
@@ -45,7 +48,17 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
 
 def _is_huge(value: Given) -> bool:
     """Return whether a value holds more than anybody means to write, as one that holds itself twice does."""
-    left, waiting = _MOST_ITEMS, [value]
+    # Most data is a dict of short texts and numbers, which this look at it costs a third of a microsecond.
+    if type(value) is dict and len(value) <= _FEW:
+        for part in value.values():
+            if type(part) is str:
+                if len(part) > _SHORT:
+                    break
+            elif type(part) not in _SCALARS:
+                break
+        else:
+            return False
+    left, characters, waiting = _MOST_ITEMS, _MOST_CHARACTERS, [value]
     while waiting:
         item: Any = waiting.pop()
         if type(item) in _CONTAINERS:
@@ -53,6 +66,10 @@ def _is_huge(value: Given) -> bool:
             if left < 0:
                 return True
             waiting.extend(item.values() if type(item) is dict else item)
+        elif isinstance(item, str):
+            characters -= str.__len__(item)
+            if characters < 0:
+                return True
     return False
 
 
@@ -116,7 +133,7 @@ def _plain(value: Given) -> Any:
 
 
 def _with_text_keys(value: Given, problems: list[str], left: list[int], depth: int = 0) -> Any:
-    """Return a form of a value that JSON holds, of at most so many items, whatever is in it."""
+    """Return a form of a value that JSON holds, of at most so many items and characters, whatever is in it."""
     left[0] -= 1
     if depth > _DEEPEST or left[0] < 0:
         return "…"
@@ -137,7 +154,7 @@ def _made_plain(value: Given, problems: list[str], left: list[int], depth: int) 
         number = int.__int__(value)
         return number if number.bit_length() <= 63 else _text(number)  # noqa: PLR2004 - JSON's 64 bits
     if isinstance(value, str):
-        return whole_characters(str.__str__(value))
+        return _of_at_most(str.__str__(value), left)
     if isinstance(value, Mapping):
         return {
             whole_characters(_key(key, problems)): _with_text_keys(item, problems, left, depth + 1)
@@ -153,6 +170,13 @@ def _made_plain(value: Given, problems: list[str], left: list[int], depth: int) 
         return orjson.loads(orjson.dumps(value))  # dates, and what else it knows
     except TypeError:
         return _with_text_keys(_plain(value), problems, left, depth + 1)
+
+
+def _of_at_most(text: str, left: list[int]) -> str:
+    """Return a text as far as there are characters left."""
+    kept = text[: left[1]]
+    left[1] -= len(kept)
+    return whole_characters(kept if len(kept) == len(text) else f"{kept}… ({len(text):,} characters)")
 
 
 def _key(key: Given, problems: list[str]) -> str:
