@@ -12,7 +12,7 @@ from voicelab.base.errors import SimulationError
 from voicelab.log.parts import Part
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
-from voicelab.simulation import pool, simulation_run, suspects, verdicts
+from voicelab.simulation import alone, pool, simulation_run, suspects, verdicts
 from voicelab.simulation.alone import Outcome
 from voicelab.simulation.note import Note
 from voicelab.simulation.worker import ShardTask
@@ -185,6 +185,18 @@ def test_more_deaths_than_allowed_end_the_run_and_are_named(tmp_path):
         log = simulated(tmp_path / "log", does, 3, vl.Limits(cpu_s=1.0, deaths=2), resume=True, executor=executor)
     assert list(log.sessions()["status"]) == ["error", "error", "completed"]
     assert "2 sessions ended the process that they ran in (0, 1)" in log.manifest["remarks"][0]
+
+
+def test_the_line_is_that_of_the_session_whichever_thread_the_signal_reaches(tmp_path):
+    dump = tmp_path / "overdue"
+    dump.write_text(
+        'Current thread 0x1 (most recent call first):\n  File "/home/ann/agent/pool.py", line 3 in waits\n\n'
+        'Thread 0x2 (most recent call first):\n  File "/home/ann/agent/main.py", line 7 in price\n'
+        '  File "/home/ann/agent/main.py", line 12 in handler\n'
+    )
+    assert alone._overdue_at(dump) == ("/home/ann/agent/main.py", 7, "price")
+    dump.write_text("")
+    assert alone._overdue_at(dump) is None
 
 
 def test_an_executor_of_the_users_that_a_session_breaks_is_replaced_and_the_run_goes_on(tmp_path):

@@ -182,18 +182,22 @@ def _end_by_system(cpu_s: float, path: Path) -> None:
     import resource
 
     file = path.open("wb", buffering=0)
-    faulthandler.register(_SIGXCPU, file, all_threads=False, chain=True)
+    # Of all threads: the system gives the signal to whichever runs at that moment.
+    faulthandler.register(_SIGXCPU, file, all_threads=True, chain=True)
     used = math.ceil(time.process_time() + CPU_MARGIN * cpu_s + 1)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (used, hard))
 
 
 def _overdue_at(path: Path) -> Place | None:
-    """Return the innermost line of the user's in what `faulthandler` has written."""
+    """Return the innermost line of the user's in what `faulthandler` has written: of the session's thread, which is last."""
+    place = None
     with contextlib.suppress(OSError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.startswith(" "):
+                place = None  # the next thread
             head, _, function = line.strip().rpartition(" in ")
             file, _, number = head.removeprefix('File "').rpartition('", line ')
-            if number.isdigit() and is_users_file(file):
-                return file, int(number), function
-    return None
+            if place is None and number.isdigit() and is_users_file(file):
+                place = file, int(number), function
+    return place
