@@ -1,6 +1,7 @@
 """One session costs itself alone: how much it may take, and what it does to others when it takes more."""
 
 import re
+import signal
 import textwrap
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness import IMPORTS, agent, play, says
 import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
+from voicelab.base.records import column
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime.process_state import ProcessState
@@ -251,6 +253,8 @@ def test_a_handler_that_does_its_worst_costs_itself_alone(code):
     assert (good.status, good.said, good.errors) == ("completed", ["ok"], [])
 
 
+POSIX = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such timer")
+
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +269,11 @@ def test_a_handler_that_does_its_worst_costs_itself_alone(code):
         ("TextToSpeechEvent.__init__ = None", "primfunctions.events.TextToSpeechEvent.__init__"),
         ("import sys\nsys.setrecursionlimit(5000)", "sys.setrecursionlimit"),
         ("import gc\ngc.disable()", "gc.disable"),
+        ("import gc\ngc.callbacks.append(print)", "gc.callbacks"),
+        ("import pickle\npickle.dumps = None", "pickle.dumps"),
+        ("import sys\nsys.meta_path.clear()", "sys.meta_path"),
+        pytest.param("import signal\nsignal.setitimer(0, 1000)", "signal.setitimer", marks=POSIX),
+        pytest.param("import signal\nsignal.signal(signal.SIGALRM, print)", "signal.signal", marks=POSIX),
     ],
 )
 def test_what_a_session_replaces_in_its_process_is_put_back_and_said(code, name):
@@ -283,3 +292,24 @@ def test_a_function_that_watches_the_whole_process_is_refused_at_its_line(name):
     assert [f"sys.{name}(...) would watch" in error.data["message"] for error in record.errors] == [True]
     assert f"sys.{name}(" in record.errors[0].data["traceback"]
     assert vl.run(misbehaving("event.name"), ["hi"]).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("more", "why", "said"),
+    [("", "failed", "Virtual time stands still"), ("import json\njson.dumps = None\n", "unfit", "json.dumps")],
+)
+def test_a_session_that_makes_time_stand_still_ends_no_run(more, why, said):
+    still = "loop = asyncio.get_running_loop()\nloop._due = lambda: float('inf')\nawait loop.create_future()"
+    job = Job(SessionOptions.checked(misbehaving(more + still), ["bad"]))
+    stopped = run_sessions(job, ShardTask(Path(), 0, "", 0, 1, {}, alone=True), []).stopped
+    assert stopped.why == why
+    assert said in f"{stopped.offence}{stopped.failure}"
+
+
+def test_a_session_replaces_its_loops_methods_for_itself_alone():
+    given = "if context.get_data('first'): asyncio.get_running_loop().call_later = None\nawait asyncio.sleep(1)"
+    job = Job(SessionOptions.checked(misbehaving(given), ["bad"]))
+    task = ShardTask(Path(), 0, "", 0, 2, {}, parameters=[{"first": True}, {"first": False}])
+    first, second = run_sessions(job, task, []).rows
+    assert first.session[column("sessions", "error")]
+    assert second.session[column("sessions", "error")] is None

@@ -65,6 +65,13 @@ def _refusing(call: str) -> Any:
     return refused
 
 
+class StandstillError(SimulationError):
+    """Nothing would ever happen any more in a loop."""
+
+    def __init__(self) -> None:
+        super().__init__("Virtual time stands still: everything waits and no timer is set.")
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop in virtual time.
 
@@ -88,6 +95,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         # The loop needn't know every async generator from its first step on (2 us for each call of a handler): sessions
         # close their own. Abandoned ones still come to the finalizer.
         self._asyncgen_firstiter_hook = None
+        self._n_attributes = 0
+        self._own = frozenset(self.__dict__)
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
@@ -104,6 +113,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for handle in self._ready:
             handle.cancel()
         self._due, self._ring, self._context = _never, _nothing, None
+        self._exception_handler = None
+        if len(self.__dict__) != self._n_attributes:
+            self._as_its_class_has_it()
+
+    def _as_its_class_has_it(self) -> None:
+        """Drop methods that a session has given this one loop: they would be the next session's as well."""
+        for name in self.__dict__.keys() - self._own:
+            if callable(getattr(type(self), name, None)):
+                delattr(self, name)
+        self._n_attributes = len(self.__dict__)
 
     def create_task(
         self,
@@ -180,7 +199,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         elif timer_at < float("inf"):
             self._now = max(self._now, timer_at)
         elif not self._ready:
-            raise SimulationError("Virtual time stands still: everything waits and no timer is set.")
+            raise StandstillError
 
     def _write_to_self(self) -> None:
         """Do nothing: this loop never sleeps, so that nothing must wake it."""

@@ -16,8 +16,10 @@ import gc
 import heapq
 import json
 import operator
+import pickle
 import random
 import re
+import signal
 import sys
 import threading
 import time
@@ -48,6 +50,7 @@ _MODULES = (
     json.decoder,
     json.encoder,
     orjson,
+    pickle,
     random,
     re,
     threading,
@@ -64,6 +67,37 @@ _CLASSES = (
     threading.Thread,
     threading.Event,
 )
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU") if hasattr(signal, name)
+)
+"""Those that the timers of a process end in."""
+
+
+_getsignal = getattr(signal.getsignal, "__wrapped__", signal.getsignal)  # without the look for an enum's member
+
+
+def _handlers() -> list[Any]:
+    return [_getsignal(number) for number in _SIGNALS]
+
+
+def _set_handlers(handlers: list[Any]) -> None:
+    with contextlib.suppress(ValueError):  # this is not the main thread: then it wasn't a session here that set one
+        for number, handler in zip(_SIGNALS, handlers, strict=True):
+            if handler is not None:  # None: it wasn't set by Python, and can't be
+                signal.signal(number, handler)
+
+
+def _timers() -> list[bool]:
+    # Whether they run: what is left of one changes all the time.
+    return [signal.getitimer(which)[0] > 0 for which in (0, 1, 2)] if _SIGNALS else []
+
+
+def _end_timers(before: list[bool]) -> None:
+    for which, was_on in enumerate(before):
+        if not was_on:
+            signal.setitimer(which, 0)
+
+
 _Switch = tuple[str, Callable[[], Any], Callable[[Any], Any]]
 _SWITCHES: tuple[_Switch, ...] = (
     ("sys.settrace", sys.gettrace, sys.settrace),
@@ -73,6 +107,10 @@ _SWITCHES: tuple[_Switch, ...] = (
     ("sys.set_int_max_str_digits", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
     ("gc.disable", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     ("gc.set_threshold", gc.get_threshold, lambda values: gc.set_threshold(*values)),
+    ("gc.set_debug", gc.get_debug, gc.set_debug),
+    ("gc.callbacks", gc.callbacks.copy, lambda before: operator.setitem(gc.callbacks, slice(None), before)),
+    ("signal.setitimer", _timers, _end_timers),
+    ("signal.signal", _handlers, _set_handlers),
 )
 """What is set by a function, with what reads it; trace and profile are those of the calling thread."""
 # Set anew by Python itself as it goes along.
@@ -99,6 +137,7 @@ class ProcessState:
     def __init__(self, *, switches: bool = True) -> None:
         self._owners = [(owner, owner.__dict__, owner.__dict__.copy()) for owner in _owners()]
         self._switches = [(switch, switch[1]()) for switch in _SWITCHES if switches]
+        self._finders = [finder for finder in sys.meta_path if not _is_own(finder)]
 
     def changed(self) -> list[str]:
         """Return the names of what has been replaced since, such as `json.loads`."""
@@ -120,7 +159,14 @@ class ProcessState:
         for (name, read, write), value in self._switches:
             if (here := read()) is not value and here != value:
                 found.append((name, _partial(write, value)))
+        # One more is what some packages add as they are imported; one less, and nothing is found any more.
+        if lost := [finder for finder in self._finders if finder not in sys.meta_path]:
+            found.append(("sys.meta_path", _partial(sys.meta_path.extend, lost)))
         return found
+
+
+def _is_own(finder: Any) -> bool:
+    return _str(type(finder).__module__).startswith("voicelab.")  # another run's, which takes it back itself
 
 
 _missing: Any = object()

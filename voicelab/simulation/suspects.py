@@ -201,7 +201,7 @@ class Suspects:
             self._cleared.add(key)
             return False
         else:
-            self._judge(task, index, "limit" if met_limit(rows) else "apart", rows)
+            self._judge(task, index, "limit" if why == "suspect" and met_limit(rows) else "apart", rows)
         return True
 
     def _judge(self, task: ShardTask, index: int, kind: str, rows: SessionRows) -> None:

@@ -30,7 +30,7 @@ from voicelab.runs.findings import Findings
 from voicelab.runs.jobs import Job, hosting
 from voicelab.runs.options import Rows
 from voicelab.runtime import sdk
-from voicelab.runtime.clock import VirtualClock, VirtualLoop
+from voicelab.runtime.clock import StandstillError, VirtualClock, VirtualLoop
 from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.runtime.own_loop import until_done
@@ -343,14 +343,15 @@ def run_sessions(
         loop = VirtualLoop()
         try:
             until_done(loop, loop.create_task(main()))
-        except VoicelabError:
-            raise
         except BaseException as error:
             examined = note is not None or task.alone
             if fitness.index is None or not examined or is_ctrl_c(error):
                 raise
-            failed = Stopped(fitness.index, "failed", failure=describe(error))
-            ran.stopped = fitness.changed(fitness.index) or failed
+            # First of all: what was replaced may be why it failed, and must not be met by what says so.
+            ran.stopped = fitness.changed(fitness.index)
+            if ran.stopped is None and isinstance(error, VoicelabError) and not isinstance(error, StandstillError):
+                raise
+            ran.stopped = ran.stopped or Stopped(fitness.index, "failed", failure=describe(error))
         finally:
             loop.reset()
             loop.run_until_complete(end_leftovers())

@@ -102,5 +102,6 @@ def led_to_exchanges() -> Iterator[None]:
                 led.lead(library)
         yield
     finally:
-        sys.meta_path.remove(finder)
+        with contextlib.suppress(ValueError):  # a session may have emptied the list
+            sys.meta_path.remove(finder)
         led.close()
