@@ -4,6 +4,7 @@ import re
 import signal
 import textwrap
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import voicelab as vl
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
 from voicelab.base.records import column
+from voicelab.log.write import SPECULATIVE
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime.process_state import ProcessState
+from voicelab.simulation import worker
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
@@ -34,6 +37,13 @@ def test_a_limit_is_a_number_above_0(name, value):
 def test_what_is_counted_is_a_whole_number(name):
     with pytest.raises(InputError, match=rf"Limits\({name}=\) is 2.5, must be a whole number from 1 on"):
         vl.Limits(**{name: 2.5})
+
+
+@pytest.mark.parametrize("name", ["cpu_s", "conversation_s"])
+def test_no_limit_is_longer_than_a_system_takes(name):
+    with pytest.raises(InputError, match=r"is 1e\+300, must be a number of seconds above 0, at most 1e9"):
+        vl.Limits(**{name: 1e300})
+    assert getattr(vl.Limits(**{name: 1e9}), name) == 1e9
 
 
 def test_no_session_gets_more_memory_than_the_machine_has():
@@ -313,3 +323,18 @@ def test_a_session_replaces_its_loops_methods_for_itself_alone():
     first, second = run_sessions(job, task, []).rows
     assert first.session[column("sessions", "error")]
     assert second.session[column("sessions", "error")] is None
+
+
+def test_rows_that_a_process_can_not_write_after_its_sessions_are_written_by_another(tmp_path, monkeypatch):
+    def refuses(*_):
+        raise OSError("File too large")
+
+    monkeypatch.setattr(worker, "stage_shard", refuses)
+    worker.begin_run()
+    job = Job(SessionOptions.checked(SILENT, ["hi"]))
+    (tmp_path / SPECULATIVE / "s").mkdir(parents=True)
+    task = ShardTask(tmp_path, 0, "a", 0, 3, {}, staging="s")
+    report = worker._report_of(job, task, own=True, apart=False)
+    assert (report.stopped.at, report.stopped.why) == (3, "full")
+    with pytest.raises(OSError, match="File too large"):  # there no session can have been the reason
+        worker._report_of(job, replace(task, before=report.before), own=True, apart=False)

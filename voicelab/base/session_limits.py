@@ -8,6 +8,9 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
 
+_LONGEST_S = 1e9
+"""Thirty years: what is much longer, no system takes as a limit."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -94,8 +97,8 @@ def reached(limits: Limits, name: str, where: str = "") -> str:
 
 
 def _seconds(name: str, value: Given) -> float:
-    if not checks.is_number(value) or value <= 0:
-        raise InputError(f"Limits({name}=) is {shown(value)}, must be a number of seconds above 0.")
+    if not checks.is_number(value) or not 0 < value <= _LONGEST_S:
+        raise InputError(f"Limits({name}=) is {shown(value)}, must be a number of seconds above 0, at most 1e9.")
     return float(value)
 
 

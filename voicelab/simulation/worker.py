@@ -242,8 +242,15 @@ def _report_of(job: Job, task: ShardTask, *, own: bool, apart: bool) -> ShardRep
         ran = run_sessions(job, task, report.notes, note, own=own, apart=apart)
     if ran.stopped is not None:
         report.stopped, report.before = ran.stopped, pickle.dumps(ran.rows, protocol=5)
-    else:
+        return report
+    try:
         stage_shard(task.root, task.number, report.staged, ran.rows)
+    except Exception:
+        if not own or not ran.fresh:
+            raise
+        # What a session did to this process may be why: another one, in which none has run, writes the rows.
+        report.stopped, report.before = Stopped(task.stop, "full"), pickle.dumps(ran.rows, protocol=5)
+    else:
         _summarise(ran.rows, report)
     return report
 
@@ -281,10 +288,12 @@ class Ran:
     Attributes:
         rows: The rows of its sessions, from the first on.
         stopped: Why that isn't all of them; None if it is.
+        fresh: How many of them have run in this process.
     """
 
     rows: list[SessionRows]
     stopped: Stopped | None = None
+    fresh: int = 0
 
 
 def run_sessions(
@@ -334,6 +343,7 @@ def run_sessions(
                 await end_leftovers()
             session.forget()
             ran.rows.append(rows)
+            ran.fresh += 1
             ran.stopped = fitness.after(index, rows)
             if ran.stopped is not None:
                 return
@@ -345,8 +355,11 @@ def run_sessions(
             until_done(loop, loop.create_task(main()))
         except BaseException as error:
             examined = note is not None or task.alone
-            if fitness.index is None or not examined or is_ctrl_c(error):
+            if not examined or is_ctrl_c(error) or (fitness.index is None and not (own and ran.fresh)):
                 raise
+            if fitness.index is None:  # no session could be made any more, in a process in which some have run
+                ran.stopped = fitness.changed(task.first + len(ran.rows)) or Stopped(task.first + len(ran.rows), "full")
+                return _good(ran, task)
             # First of all: what was replaced may be why it failed, and must not be met by what says so.
             ran.stopped = fitness.changed(fitness.index)
             if ran.stopped is None and isinstance(error, VoicelabError) and not isinstance(error, StandstillError):
@@ -356,6 +369,11 @@ def run_sessions(
             loop.reset()
             loop.run_until_complete(end_leftovers())
             loop.close()
+    return _good(ran, task)
+
+
+def _good(ran: Ran, task: ShardTask) -> Ran:
+    """Drop the rows of sessions that run again."""
     if ran.stopped is not None and not task.alone:
         del ran.rows[ran.stopped.at - task.first :]
     return ran
