@@ -65,7 +65,12 @@ def _progress(name: str, done: int, of: int, failed: int, seconds: float) -> Non
         )
 
 
+def _terminated(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # `timeout` sends it twice
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
     # Terminated as by Ctrl-C: a schedule under way ends its processes, some of which may be stopped, and unmounts its disk.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main())

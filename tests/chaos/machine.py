@@ -72,10 +72,15 @@ def until_gone(mark: str) -> list[int]:
     deadline = time.monotonic() + LIMIT_S
     while (left := list(processes(mark))) and time.monotonic() < deadline:
         time.sleep(0.2)
-    for number in left:
+    end(mark)
+    return left
+
+
+def end(mark: str) -> None:
+    """End all processes that bear a mark."""
+    for number in processes(mark):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    return left
 
 
 def until_stopped(number: int) -> bool:

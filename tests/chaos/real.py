@@ -219,6 +219,10 @@ class _Processes:
             for step in schedule.steps:
                 getattr(self, f"do_{step.do}")(**step.how)
             self._end()
+        except (KeyboardInterrupt, SystemExit):
+            for mark in self._marks:
+                machine.end(mark)
+            raise
         finally:
             left = [number for mark in self._marks for number in machine.until_gone(mark)]
         require(not left, f"processes are left: {left}")
