@@ -33,13 +33,17 @@ def known_message(table: Mapping[str, Message], message: Json) -> Message | None
     known = table.get(kind) if isinstance(kind, str) else None
     if known is None or not isinstance(message, Mapping):
         return None
-    for name, type_ in known.fields.items():
-        value = message.get(name.removesuffix("?"))
-        may_lack = name.endswith("?") and value is None
-        if not may_lack and not _fits(value, type_):
+    for field, type_ in known.fields.items():
+        name = field.removesuffix("?")
+        value = message.get(name)
+        if value is None and field.endswith("?"):
+            continue
+        # Null is a value of some fields: what isn't there is not.
+        if name not in message or not _fits(value, type_):
+            found = shown(value) if name in message else "missing"
             raise InputError(
-                f"The page sent a message that can't be read: {name!r} of {kind!r} is {shown(value)}, must be {type_}. Load "
-                "the page again."
+                f"The page sent a message that can't be read: {name!r} of {kind!r} is {found}, must be {type_}. Load the page "
+                "again."
             )
     return known
 
