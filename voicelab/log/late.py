@@ -1,6 +1,7 @@
 """Outcomes that become known after the sessions, kept beside the log's shards."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from voicelab.log.write import write_table
 if TYPE_CHECKING:
     import pandas as pd
 
+_PART = re.compile(r"part-\d{6,}\.parquet")
 _FOLDER = "late"
 COUNT = "late"
 """What a manifest calls the number of files of late outcomes that were added."""
@@ -32,6 +34,15 @@ def read_late(paths: Sequence[Path]) -> pa.Table:
 
 def parts(root: Path) -> list[Path]:
     """Return the files of a log's late outcomes, in order."""
+    return [path for path in _files(root) if _PART.fullmatch(path.name)]
+
+
+def foreign(root: Path) -> list[Path]:
+    """Return files that lie among the late outcomes and have no part's name."""
+    return [path for path in _files(root) if not _PART.fullmatch(path.name)]
+
+
+def _files(root: Path) -> list[Path]:
     return sorted((root / _FOLDER).glob("part-*.parquet"))
 
 

@@ -78,9 +78,17 @@ class Lock:
                 # Removed while it is still held: whoever waits for this file then sees that it is none any more.
                 try:
                     if _is_at(self._handle, self._path):
-                        self._path.unlink()
+                        _remove(self._path)
                 finally:
                     os.close(self._handle)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except KeyboardInterrupt:  # Ctrl-C came just now: on a disk without locks the name would hold others up
+        path.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

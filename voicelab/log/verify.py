@@ -246,6 +246,8 @@ def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterabl
 
 
 def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable[tuple[Path, str]]:
+    for path in late.foreign(root):
+        yield path, "has no name of late outcomes, and isn't read"
     there = late.parts(root)
     numbers = {path.stem for path in there}
     for number in range(_whole(manifest, late.COUNT)):
