@@ -36,7 +36,7 @@ def a_value_of(kind):
         return "parameters"
     if kind.startswith('"'):
         return kind.split('"')[1]  # the first of the words that it may be
-    return {"string": "page", "number": 1, "boolean": True}.get(kind.split(" | null")[0], {})
+    return {"string": "page", "keyof Settings": "voice", "number": 1, "boolean": True}.get(kind.split(" | null")[0], {})
 
 
 @pytest.mark.parametrize("message", CONSOLE.to_kernel.values(), ids=lambda message: message.k)
@@ -51,7 +51,13 @@ def test_the_kernel_reads_each_field_of_a_pages_message_and_no_other(message):
 def test_what_another_page_says_of_sound_is_not_taken():
     asked = MagicMock()
     for k in ("started", "microphone"):
-        dispatch(asked.conversation, asked.call, "page", {"k": k, "row": 1, "on": False, "engine": "another"}, [])
+        dispatch(
+            asked.conversation,
+            asked.call,
+            "page",
+            {"k": k, "row": 1, "on": False, "error": None, "engine": "another"},
+            [],
+        )
     assert not asked.method_calls
 
 
