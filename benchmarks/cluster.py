@@ -10,7 +10,6 @@ import time
 import warnings
 from pathlib import Path
 
-import dask
 import distributed
 from figures import Figures, arguments
 from handlers import TEXTS, five_turns
@@ -51,8 +50,7 @@ def in_turns(sessions: int, rounds: int, root: Path, client: distributed.Client)
 def main() -> int:
     given = arguments(__doc__, "sessions", 200_000, 16_000)
     figures, rounds = Figures(given.quick), 2 if given.quick else 10
-    settings = {"distributed.nanny.pre-spawn-environ.PYTHONHASHSEED": "0"}
-    with tempfile.TemporaryDirectory() as folder, dask.config.set(settings):
+    with tempfile.TemporaryDirectory() as folder:
         started, root = cpu_s(), Path(folder)
         with (
             distributed.LocalCluster(
