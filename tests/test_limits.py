@@ -3,7 +3,10 @@
 import re
 import signal
 import textwrap
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as pools
 from dataclasses import replace
 from pathlib import Path
 
@@ -338,3 +341,22 @@ def test_rows_that_a_process_can_not_write_after_its_sessions_are_written_by_ano
     assert (report.stopped.at, report.stopped.why) == (3, "full")
     with pytest.raises(OSError, match="File too large"):  # there no session can have been the reason
         worker._report_of(job, replace(task, before=report.before), own=True, apart=False)
+
+
+def test_the_process_waits_for_no_thread_that_a_session_leaves_behind():
+    go_on = threading.Event()
+
+    async def leaves(event, context):
+        if event.name == "text":
+            threading.Thread(target=go_on.wait, name="left alone").start()
+            ThreadPoolExecutor(1, thread_name_prefix="left in a pool").submit(go_on.wait)
+            yield vl.sdk.TextToSpeechEvent(text="ok", voice="nova")
+
+    try:
+        assert vl.run(leaves, ["hi"]).n_errors == 0
+        left = [thread for thread in threading.enumerate() if thread.name.startswith("left")]
+        assert [thread.daemon for thread in left] == [True, True]
+        assert not any(thread in pools._threads_queues for thread in left)
+    finally:
+        go_on.set()
+    assert threading.Thread.start.__module__ == "threading"

@@ -13,7 +13,7 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 - `patching`: replaces what a handler uses, for its own sessions.
 - `current_context`: which session the calling code belongs to.
 - `context/`: what a handler gets as `context`.
-- `own_process`: refuses what would split or end the process that sessions share.
+- `own_process`: refuses what would split, end or watch the process that sessions share, or keep it from ending.
 - `cpu_limit`: ends a session that uses too much processor time.
 - `watchdog`: names the call that holds a live conversation up.
 - `tracebacks`: what went wrong, in the user's own lines.

@@ -67,6 +67,9 @@ class Scope(Protocol):
     def blocked(self, call: str, frame: FrameType) -> None:
         """Be told of a call that blocks the conversation, and of the frame it is made from."""
 
+    def is_own(self, frame: FrameType) -> bool:
+        """Return whether a frame is of the session's own code, not of a library."""
+
     def read_secret(self, value: str) -> None:
         """Be told of the value of a key or password that was read from the environment."""
 
@@ -386,8 +389,11 @@ _NETWORK_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.get
 
 
 def _refuse(event: str, args: tuple[Any, ...]) -> None:
-    if event in own_process.EVENTS and SCOPE.get() is not None:
-        own_process.keep_whole(event, args)
+    if event in own_process.EVENTS:
+        scope = SCOPE.get()
+        # A debugger's trace function, or a coverage's, is set by code that isn't the session's.
+        if scope is not None and (event not in own_process.TRACES or scope.is_own(sys._getframe(1))):
+            own_process.keep_whole(event, args)
     if event in _NETWORK_EVENTS:
         scope = SCOPE.get()
         if scope is not None and scope.virtual:
@@ -426,5 +432,6 @@ _process = SharedPatches(
         _session_bytes(),
         output(),
         _session_network(),
+        own_process.waiting_for_no_thread(lambda: SCOPE.get() is not None),
     )
 )

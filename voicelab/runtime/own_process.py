@@ -3,12 +3,16 @@
 The interpreter tells of these calls before it makes them, so that the error is raised in the handler's own line. It doesn't
 tell of `os._exit`, nor of what code of C does: there a simulation loses its worker, and runs the session alone; in `vl.run` and
 the console it is the user's own process that ends.
+
+A thread that a session leaves behind doesn't keep the process from ending (`waiting_for_no_thread`).
 """
 
+import contextlib
 import os
-import sys
-from collections.abc import Sequence
-from types import FrameType
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import thread as pools
 from typing import Any
 
 from voicelab.base.errors import OwnProcessError
@@ -17,8 +21,8 @@ _FORKS = frozenset({"os.fork", "os.forkpty"})
 _SIGNALS = frozenset({"os.kill", "os.killpg", "signal.pthread_kill"})
 # What they are given is called at each line, of the engine too: one that raises stops the engine itself, where neither an
 # exception nor a limit reaches it.
-_TRACES = frozenset({"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"})
-EVENTS = _FORKS | _SIGNALS | _TRACES
+TRACES = frozenset({"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"})
+EVENTS = _FORKS | _SIGNALS | TRACES
 
 
 def keep_whole(event: str, args: Sequence[Any]) -> None:
@@ -32,9 +36,11 @@ def keep_whole(event: str, args: Sequence[Any]) -> None:
             f"{event}() would split the process that this session shares with others. Start a program with "
             "subprocess.run(...), or run the work by vl.offload(...)."
         )
-    if event in _TRACES:
-        _refuse_trace(event, sys._getframe(2))
-        return
+    if event in TRACES:
+        raise OwnProcessError(
+            f"{event}(...) would watch all that runs in the process that this session shares with others, the engine too. "
+            "Trace or profile from outside: set it before vl.run(...)."
+        )
     target, number = args
     if number == 0:  # only asks whether there is such a process
         return
@@ -48,13 +54,29 @@ def keep_whole(event: str, args: Sequence[Any]) -> None:
         )
 
 
-def _refuse_trace(event: str, caller: FrameType) -> None:
-    """Refuse a trace function of the session's own; a debugger's or a coverage's is set by code that isn't the user's."""
-    # Not at the top: what it imports is isolated by what imports this.
-    from voicelab.runtime.tracebacks import is_users
+@contextlib.contextmanager
+def waiting_for_no_thread(in_session: Callable[[], bool]) -> Iterator[None]:
+    """Have the process wait at its end for no thread that a session's code starts meanwhile.
 
-    if is_users(caller.f_code):
-        raise OwnProcessError(
-            f"{event}(...) would watch all that runs in the process that this session shares with others, the engine too. "
-            "Trace or profile from outside: set it before vl.run(...)."
-        )
+    Args:
+        in_session: Returns whether the calling code is a session's.
+    """
+    original = threading.Thread.start
+    started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+    def start(self: threading.Thread) -> None:
+        """Start the thread, as a daemon in a session."""
+        if in_session():
+            with contextlib.suppress(RuntimeError):  # of a thread that can't be started: that is said below
+                self.daemon = True
+                started.add(self)
+        original(self)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = original  # type: ignore[method-assign]
+        # Pools of threads are waited for beside, daemons or not: a private matter of theirs, which tests/test_limits.py guards.
+        for thread in started:
+            pools._threads_queues.pop(thread, None)  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from voicelab.runtime.clock import Clock
 from voicelab.runtime.context import Contexts, SessionContext, refuse_undrawable
 from voicelab.runtime.isolation import TASK, binds_shared_random, mask_outside, shared_generators
 from voicelab.runtime.portability import make_note
-from voicelab.runtime.tracebacks import UsersLine, file_name, users_frame, users_line
+from voicelab.runtime.tracebacks import UsersLine, file_name, is_users, users_frame, users_line
 from voicelab.session.recorder import Recorder
 from voicelab.session.turns import SILENCE_S, TurnTaking
 
@@ -398,6 +398,10 @@ class SessionHost:
         if loop is None or getattr(loop, "is_offloading", False):
             return
         self.note("blocking_call", frame, call=call)
+
+    def is_own(self, frame: FrameType) -> bool:
+        """Return whether a frame is of the user's code, as `isolation.Scope`."""
+        return is_users(frame.f_code)
 
     # --- rows ---
 

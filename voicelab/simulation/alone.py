@@ -137,7 +137,7 @@ def main() -> None:
     _run_here(payload)
 
 
-def serve() -> None:
+def serve_sessions() -> None:
     """Fork for each session that standard input names."""
     prepare_process()
     gc.freeze()  # a collection would copy what forks share

@@ -82,7 +82,7 @@ class LoneProcesses:
     def _forked(self, packed: bytes) -> "_Forked":
         if self._server is None or self._server.poll() is not None:
             self.close()
-            self._server = _new_process("serve")
+            self._server = _new_process("serve_sessions")
         _send(self._server.stdin, packed)
         try:
             return _Forked(self._server)
@@ -134,7 +134,7 @@ def _new_process(main: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
         [sys.executable, "-c", _CODE.format(path=sys.path, main=main)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if main == "serve" else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if main == "serve_sessions" else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONHASHSEED": HASH_SEED},
         bufsize=0,
