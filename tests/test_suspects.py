@@ -88,12 +88,12 @@ def simulated(folder, does=None, sessions=N, limits=None, **options):
 
 
 def rows_of(log, table):
-    """Return the rows of a table by session; ids differ from run to run."""
+    """Return the rows of a table as text, of the sessions that do nothing; ids differ from run to run."""
     ids = log.sessions().set_index("session_id")["session_index"]
     frame = getattr(log, table)()
-    frame["session_index"] = frame["session_id"].map(ids)
-    frame = frame.drop(columns=[name for name in ("session_id", "run_id") if name in frame])
-    return {index: rows.to_csv(index=False) for index, rows in frame.groupby("session_index")}
+    frame.insert(0, "index", frame["session_id"].map(ids))
+    frame = frame[~frame["index"].isin(DOES)]
+    return frame.drop(columns=["session_id", "run_id"], errors="ignore").to_csv(index=False).splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,9 @@ def disturbed(tmp_path_factory):
 
 def test_every_other_session_is_as_if_it_had_not_happened(undisturbed, disturbed):
     for table in TABLES:
-        expected, found = rows_of(undisturbed, table), rows_of(disturbed, table)
-        assert [index for index in range(N) if index not in DOES and expected.get(index) != found.get(index)] == []
+        rows = rows_of(disturbed, table)
+        assert rows == rows_of(undisturbed, table)
+        assert table == "metrics" or len(rows) > N - len(DOES)
 
 
 def test_what_a_session_does_to_its_process_is_told_with_its_line(disturbed):
