@@ -221,8 +221,10 @@ def serve_forks(run: Callable[[Any], None]) -> None:
                 requests.close()
                 os.close(answers)
                 lifeline.end_with(server)
-                run(_unpacked(packed))
-                os._exit(0)
+                try:
+                    run(_unpacked(packed))  # it ends the process itself
+                finally:
+                    os._exit(1)  # whatever is raised must not go on as the server
             os.write(answers, _LENGTH.pack(pid))
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             os.write(answers, _LENGTH.pack(status))
