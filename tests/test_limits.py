@@ -1,7 +1,10 @@
 """One session costs itself alone: how much it may take, and what it does to others when it takes more."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import textwrap
 import threading
 import warnings
@@ -117,6 +120,36 @@ def test_waiting_uses_no_processor_time():
     )
     played = play(agent(body), ["hi"], clock="wall", limits=vl.Limits(cpu_s=0.2))
     assert (played.status, played.said) == ("completed", ["ok"])
+
+
+PROFILED = """
+import sys, voicelab as vl
+from handlers import fails, spins
+vl.run(fails, ["hi"])
+vl.run(spins, ["hi"], limits=vl.Limits(cpu_s=0.1))
+calls = []
+sys.setprofile(lambda frame, event, arg: calls.append(event))
+for number in range(3):
+    [number for _ in range(3)]
+sys.setprofile(None)
+print("profiled", len(calls) > 3)
+"""
+
+
+def test_a_profiler_works_after_sessions_that_have_failed_or_used_up_their_processor_time(tmp_path):
+    # In a process of its own: where Python has been left looking for an exception, a profiler never comes to an end.
+    (tmp_path / "handlers.py").write_text(
+        "async def fails(event, context):\n    raise ValueError\n    yield\n\n"
+        "async def spins(event, context):\n    while True: pass\n    yield\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "profiled.py").write_text(PROFILED, encoding="utf-8")
+    environ = {**os.environ, "PYTHONPATH": str(Path(vl.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "profiled.py"],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout == "profiled True\n", done.stderr
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------

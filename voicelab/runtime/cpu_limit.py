@@ -11,7 +11,7 @@ sets it, so the other one stands at such a place, and what the look has found is
 - It is set only where the innermost frames are the session's own code, or a library's that it calls. The engine is never
   cut in the middle of what it keeps together. Where it runs just then, the next look comes in a moment.
 - Code of C that lets go of the lock may end later, back in the engine. There the exception is one more that a handler
-  raises: whoever calls a handler catches it, and takes back what is still to come (`Guard.withdraw`).
+  raises: whoever calls a handler catches it, and takes back what is still to come (`Watched.withdraw`).
 - Code that waits again and again, a moment each time, is hardly ever found at work. It gives its loop a turn, though: the
   session is told there.
 - It is no `Exception`, so that `except Exception:` lets it pass. A bare `except:` swallows it. So it is raised again, and
@@ -73,10 +73,18 @@ class _Persistent(CpuLimitReached):
             guard.throw(_Persistent)
 
 
+class _Nothing(BaseException):
+    """Raised by `Guard.settle`, and caught there."""
+
+
 class Watched(Protocol):
     """A session whose processor time is watched."""
 
     loop: asyncio.AbstractEventLoop
+    withdraw: Callable[[], object]
+    """Takes back an exception that is set and not raised yet; to be called first where one is caught. A function of C: in
+    one of Python's the next exception would be raised before it could do anything. It does nothing until the guard, before
+    the first one that it sets, puts its own in the place."""
 
     def used_up_cpu(self, place: tuple[str, int] | None) -> None:
         """See `isolation.Scope`."""
@@ -93,8 +101,6 @@ class Guard:
         limit_s: As given.
         place: Where the session's code was when its time was up, None until then, or where it isn't known.
         chain_left: How many more exceptions may each bring the next.
-        withdraw: Takes back an exception that is set and not raised yet; to be called first where one is caught. A
-            function of C: in one of Python's the next exception would be raised before it could do anything.
     """
 
     def __init__(self, limit_s: float, *, whole: bool = True) -> None:
@@ -106,7 +112,8 @@ class Guard:
         self._clock_s = cpu_clock(self._thread) or time.process_time  # waiting doesn't move that one either
         thread = ctypes.c_ulong(self._thread)
         self.throw = functools.partial(_set_exception, thread)
-        self.withdraw = functools.partial(_set_exception, thread, None)
+        self._take_back = functools.partial(_set_exception, thread, None)
+        self._thrown = False
         # Written by the session's thread, compared by the watcher's.
         self._number = self._stage = 0
         self._session: Watched | None = None
@@ -116,9 +123,26 @@ class Guard:
 
     def begin_session(self, session: Watched) -> None:
         """Begin a session: what the thread uses from now on is its own, until the next begins."""
+        if self._thrown:
+            self.settle()
         self._session = session
         self._number += 1
         self._stage = 0
+
+    def settle(self) -> None:
+        """Take back an exception that is set, and have Python forget that one was; in the session's thread."""
+        # To take back is not enough: until an exception is raised, Python up to 3.12 looks for one at every call and jump,
+        # which costs a seventh of the speed of all that the thread does, and hangs under a debugger or profiler.
+        if not self._thrown:
+            return
+        self._thrown = False
+        try:
+            self._take_back()
+            self.throw(ctypes.py_object(_Nothing))
+            for _ in range(2):  # it is raised at a jump backwards at the latest
+                pass
+        except (_Nothing, CpuLimitReached):
+            pass
 
     def release(self) -> None:
         """Let go of the last session: the watcher may still hold the guard."""
@@ -164,6 +188,9 @@ class Guard:
             self.place = self.place or users_line(at)
             self._used_s = self._allowed_s - min(_LEAST_S, self._allowed_s / 2)  # for the next try, if it is swallowed
             self.chain_left = _LONGEST_CHAIN
+            self._thrown = True
+            if self._session is not None:
+                self._session.withdraw = self._take_back
             self.throw(ctypes.py_object(CpuLimitReached if self._raised <= _SINGLE + 1 else _Persistent))
 
     def _tell_in_loop(self) -> None:
@@ -231,7 +258,7 @@ def cpu_limited(limit_s: float, *, whole: bool = True) -> Iterator[None]:
         yield
     finally:
         watcher.remove(guard)
-        guard.withdraw()
+        guard.settle()
         guard.release()
         _local.guard = outer
 

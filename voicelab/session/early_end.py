@@ -40,7 +40,7 @@ class MayEndEarly(SessionHost):
     _guard: Guard | None
     """Watches the session's processor time; None where nothing does."""
     withdraw: Callable[[], object]
-    """Takes back an exception of the guard's that is still to come: to be called before anything else is."""
+    """Takes back an exception of the guard's that is still to come, see `cpu_limit.Watched`."""
     _limited: bool
     """Whether it has reached a limit of what it puts out."""
     _over_cpu: bool
@@ -56,7 +56,7 @@ class MayEndEarly(SessionHost):
 
     def _watched_by(self, guard: Guard | None) -> None:
         self._guard = guard
-        self.withdraw = bool if guard is None else guard.withdraw
+        self.withdraw = bool
         self._answering = self._limited = self._over_cpu = self._unwritable = False
         self._cpu_place = self._status = None
 
