@@ -54,9 +54,12 @@ class SessionEffects(MayEndEarly):
             }
         record = self.recorder.add
         if event.name == "text":
-            record(time_s, turn, _TEXT, data if known is None else data | known)
+            if known is None:
+                record(time_s, turn, _TEXT, data, flat=True)
+            else:
+                record(time_s, turn, _TEXT, data | known)
             text = data["text"]
-            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text})
+            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text}, flat=True)
             self._transcript.append({"role": "user", "content": text, "interrupted": False})
         else:
             record(time_s, turn, ("input", event.name, bool(event.background), None), data)
@@ -67,7 +70,7 @@ class SessionEffects(MayEndEarly):
         part: dict[str, Any] = {"role": "agent", "content": text}
         if interrupted:
             part["interrupted"] = True
-        self.recorder.add(time_s, turn, _TRANSCRIPT, part)
+        self.recorder.add(time_s, turn, _TRANSCRIPT, part, flat=True)
         self._transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
         self._caller.heard.append(text)
         self._caller.answered = True
@@ -82,11 +85,11 @@ class SessionEffects(MayEndEarly):
 
     def held(self, time_s: float, turn: int, reason: str) -> None:
         """Record that the caller's input waits."""
-        self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason})
+        self.recorder.add(time_s, turn, _INPUT_GATE, {"allowed": False, "reason": reason}, flat=True)
 
     def opened(self, time_s: float) -> None:
         """Record that the end of the handler lets the caller's input in again, which it had not been."""
-        self.recorder.add(time_s, self.turn, _INPUT_GATE, {"allowed": True})
+        self.recorder.add(time_s, self.turn, _INPUT_GATE, {"allowed": True}, flat=True)
 
     def unheard(self, time_s: float, what: Unheard) -> None:
         """Record sound in which no words were found."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from voicelab.base.masking import Masker
-from voicelab.base.plain_json import encode, whole_characters, written_text
+from voicelab.base.plain_json import encode, encode_flat, whole_characters, written_text
 from voicelab.base.records import Aside, EventRow, Label, Row, column, table_row
 
 # Where the handler's own words stand in rows.
@@ -80,9 +80,17 @@ class Recorder:
                 for row in rows
             ]
 
-    def add(self, time_s: float, turn: int, label: Label, data: Mapping[str, Any]) -> None:
-        """Record an event."""
-        text = encode(data, self.problems)
+    def add(self, time_s: float, turn: int, label: Label, data: Mapping[str, Any], *, flat: bool = False) -> None:
+        """Record an event.
+
+        Args:
+            time_s: When it was, in seconds.
+            turn: In which turn.
+            label: Its kind, name and task.
+            data: What it holds.
+            flat: Whether that is known to be nothing but texts and numbers, as in what the engine notes itself.
+        """
+        text = encode_flat(data) if flat else encode(data, self.problems)
         self._chars_left -= len(text)
         if self._chars_left < 0 or self.problems:
             text = self._with_trouble(data, text)
