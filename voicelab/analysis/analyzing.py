@@ -117,7 +117,7 @@ def analyze(
         >>> vl.analyze(frame, outcome="bought", weights={"a": 0.5, "b": 0.5}, rule=rule).decision.winner
         'b'
     """
-    if missing not in {"default", "exclude"}:
+    if not isinstance(missing, str) or missing not in {"default", "exclude"}:
         raise InputError(f"missing is {missing!r}, must be 'default' or 'exclude'.")
     if rule is not None and not isinstance(rule, StopRule):
         raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")

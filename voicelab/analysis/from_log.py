@@ -20,6 +20,7 @@ from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReade
 from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData
 from voicelab.analysis.unknown_weights import settled
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import shown
 from voicelab.base.records import SESSIONS, unwritten_value
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.log import Log
@@ -129,7 +130,7 @@ def _of_test(exposures: pa.Table, test: str | None) -> tuple[str, pa.Table]:
         )
     if test is None or test not in tests:
         has = f"It has: {', '.join(tests)}." if tests else "No session reached a test."
-        which = "test" if test is None else f"test {test!r}"
+        which = "test" if test is None else f"test {shown(test)}"
         raise InputError(f"The log has no {which}. {has}{did_you_mean(str(test), tests)}")
     return test, exposures if len(tests) == 1 else exposures.filter(pa.array(column.are(test)))
 

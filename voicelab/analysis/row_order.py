@@ -205,11 +205,14 @@ def sorted_by(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str | Non
     values = frame[column]
     if isinstance(values, pd.DataFrame):
         raise InputError(f"The frame has more than one column {column!r}: keep one, or rename the others.")
-    if missing := int(values.isna().sum()):
-        raise _without_a_value(column, missing)
-    if not _is_sortable(values):
-        values = _parsed(values, column)
-    at = np.argsort(values.to_numpy(), kind="stable")
+    try:
+        if missing := int(values.isna().sum()):
+            raise _without_a_value(column, missing)
+        if not _is_sortable(values):
+            values = _parsed(values, column)
+        at = np.argsort(values.to_numpy(), kind="stable")
+    except (TypeError, ArithmeticError) as error:  # decimals that signal
+        raise InputError(f"{column!r} holds values that can't be compared ({error}): give times or numbers.") from None
     times = values.to_numpy()[at]
     moments = np.zeros(len(times), dtype=np.int64)
     moments[1:] = np.cumsum(times[1:] != times[:-1])

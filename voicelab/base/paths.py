@@ -24,10 +24,11 @@ def path_of(what: str, value: Given, example: str) -> Path:
     try:
         path = Path(value).expanduser()
         os.lstat(path)
+        path.resolve()
     except (FileNotFoundError, NotADirectoryError):
         return path
     except OSError as error:
         raise InputError(f"{what} is {shown(str(value))}, which can't be reached: {error.strerror}.") from None
-    except (ValueError, RuntimeError) as error:  # a zero byte, half a character, the home of nobody
+    except (ValueError, RuntimeError) as error:  # a zero byte, half a character, links in a circle
         raise InputError(f"{what} is {shown(str(value))}, which is no path here: {error}.") from None
     return path

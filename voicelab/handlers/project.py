@@ -18,6 +18,7 @@ from voicelab.base.accepted_types import Cell, Json
 from voicelab.base.errors import HandlerError, InputError, did_you_mean
 from voicelab.base.masking import MASK
 from voicelab.base.paths import path_of
+from voicelab.base.plain_json import whole_characters
 
 VariablesLike = Mapping[str, Any] | str | Path
 
@@ -53,7 +54,7 @@ def project_name(folder: Path) -> str:
     """
     agent = _yaml_map(folder / ".voicerun" / "agent.yaml", folder)
     name = agent.get("name")
-    return name if isinstance(name, str) and name else folder.resolve().name
+    return whole_characters(name) if isinstance(name, str) and name else folder.resolve().name
 
 
 def project_variables(folder: Path, environment: str) -> Variables:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError, VoicelabError, did_you_mean
 from voicelab.base.html_page import write_page
+from voicelab.base.masking import shown
 from voicelab.base.paths import path_of
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, verify
@@ -398,4 +399,4 @@ def _failed_row(failures: Failures | None) -> str:
 def unknown_name(what: str, name: str, known: list[str]) -> VoicelabError:
     """Return the error for a test or outcome that a log doesn't have."""
     listed = f" It has: {', '.join(known)}." if known else " It has none."
-    return InputError(f"The log has no {what} {name!r}.{listed}{did_you_mean(name, known)}")
+    return InputError(f"The log has no {what} {shown(name)}.{listed}{did_you_mean(name, known)}")

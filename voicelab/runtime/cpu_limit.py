@@ -70,7 +70,7 @@ class _Persistent(CpuLimitReached):
         guard = _current()
         if guard is not None and guard.chain_left > 0:
             guard.chain_left -= 1
-            guard.throw(_Persistent)
+            guard.throw(ctypes.py_object(_Persistent))
 
 
 class _Nothing(BaseException):

@@ -119,7 +119,8 @@ class Microphone(anywidget.AnyWidget):
     def _finish(self, pieces: list[tuple[int, bytes]], rate: int, n_samples: int) -> None:
         from voicelab.speech import Audio
 
-        samples = np.frombuffer(b"".join(piece for _, piece in sorted(pieces)), np.dtype("<i2"))
+        sound = b"".join(piece for _, piece in sorted(pieces))
+        samples = np.frombuffer(sound[: len(sound) // 2 * 2], np.dtype("<i2"))
         if len(samples) != n_samples:
             self._audio = None
             self._error = f"Only {len(samples)} of {n_samples} samples arrived from the page. Record again."
