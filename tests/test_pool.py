@@ -7,13 +7,22 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+import voicelab as vl
 from voicelab.base.errors import SimulationError
+from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.simulation import pool as pools
+from voicelab.simulation import suspects
+from voicelab.simulation.alone import Outcome
 from voicelab.simulation.executors import Remote
+from voicelab.simulation.fitness import Stopped
 from voicelab.simulation.pool import Pool
+from voicelab.simulation.suspects import Suspects
 from voicelab.simulation.worker import ShardReport, ShardTask
 
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
+
+HANDLER = "async def handler(event, context):\n    yield\n"
 
 
 class Fragile:
@@ -135,3 +144,61 @@ def test_an_error_of_the_shards_own_ends_the_run_as_it_is(run):
 
     with pytest.raises(ValueError, match="of its own"):
         run(Counter(), foreign=Failing(None, None))
+
+
+class Failing:
+    """An executor that returns the report of a whole shard, unless this shard is to fail."""
+
+    def __init__(self, fails, tasks):
+        self.fails, self.tasks = fails, tasks
+
+    def submit(self, function, packed):
+        task = pickle.loads(pickle.loads(packed)[2])[2]
+        self.tasks.append(task)
+        future = Future()
+        start = task.first + (len(pickle.loads(task.before)) if task.before else 0)
+        stop = task.stop if task.most is None else min(start + task.most, task.stop)
+        report = ShardReport(task.number)
+        if task.most is not None:
+            report.stopped, report.before = Stopped(stop, "full"), pickle.dumps([None] * (stop - task.first))
+        if self.fails(task, set(range(start, stop)) - set(task.given)):
+            future.set_exception(TypeError("'NoneType' object is not callable"))
+        else:
+            future.set_result(pickle.dumps(report))
+        return future
+
+    def shutdown(self, **_):
+        pass
+
+
+@pytest.mark.parametrize(("guilty", "named"), [(17, [17]), (10, [10]), (39, [39]), (None, [])])
+def test_a_session_that_has_its_worker_fail_is_found_and_the_shard_goes_on(monkeypatch, tmp_path, guilty, named):
+    examined, tasks, once = [], [], [True]
+
+    def fails(task, sessions):
+        return once.pop() if guilty is None and once else guilty in sessions
+
+    monkeypatch.setattr(pools, "_child_processes", lambda _: Failing(fails, tasks))
+    found = Suspects(Job(SessionOptions(vl.load_handler(HANDLER), vl.Script(["yes"]))), b"", tmp_path)
+    monkeypatch.setattr(suspects, "run_alone", lambda job, one, *_, **__: examined.append(one.first) or Outcome(None))
+    pool = Pool(b"", None, 1, found)
+    pool.submit(ShardTask(tmp_path, 0, "all", 10, 40, {}, staging="run"))
+    came = []
+    while not came:
+        came = pool.finished()
+    assert examined == named == found.sessions_of("apart")
+    assert [report.stopped for _, report in came] == [None]
+    assert len(tasks) < 12
+
+
+def test_a_shard_that_fails_whatever_runs_is_named_with_what_to_do(monkeypatch, tmp_path):
+    tasks = []
+    monkeypatch.setattr(pools, "_child_processes", lambda _: Failing(lambda *_: True, tasks))
+    found = Suspects(Job(SessionOptions(vl.load_handler(HANDLER), vl.Script(["yes"]))), b"", tmp_path)
+    pool = Pool(b"", None, 1, found)
+    pool.submit(ShardTask(tmp_path, 0, "all", 10, 40, {}, staging="run"))
+    assert [pool.finished(), pool.finished()] == [[], []]
+    with pytest.raises(SimulationError, match="sessions 10 to 39 failed with TypeError: 'None.*resume=True") as error:
+        pool.finished()
+    assert isinstance(error.value.__cause__, TypeError)
+    assert [task.most for task in tasks] == [None, None, 0]

@@ -13,7 +13,8 @@ from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
-from voicelab.base.errors import SimulationError
+from voicelab.base.errors import SimulationError, VoicelabError
+from voicelab.runtime.tracebacks import describe
 from voicelab.simulation import lifeline
 from voicelab.simulation.executors import HASH_SEED, Executor, LostExecutorError, Remote, is_called_off, is_lost
 from voicelab.simulation.stillness import LOOK_S
@@ -87,6 +88,7 @@ class Pool:
         self._start()
         results: list[tuple[ShardTask, ShardReport]] = []
         lost: list[tuple[ShardTask, Exception]] = []
+        failed: list[tuple[ShardTask, Exception]] = []
         done = self._wait()
         while done:
             for future in done:
@@ -94,9 +96,9 @@ class Pool:
                 try:
                     report: ShardReport = pickle.loads(future.result())  # noqa: S301 - it comes from our own worker
                 except Exception as error:
-                    if not is_lost(error):
+                    if isinstance(error, VoicelabError):
                         raise
-                    lost.append((task, error))
+                    (lost if is_lost(error) else failed).append((task, error))
                 else:
                     results.append((task, report))
                     if self._remote is not None:
@@ -104,6 +106,8 @@ class Pool:
                     self._suspects = [suspect for suspect in self._suspects if suspect is not task]
             # A pool of our own breaks as a whole: what else was under way is lost in the same moment.
             done = wait(self._running)[0] if lost and self._own and self._running else set()
+        for task, error in failed:
+            self._fail(task, error)
         self._lose(lost)
         return [whole for whole in results if not self._goes_on(*whole)]
 
@@ -133,8 +137,35 @@ class Pool:
         assert self._examiner is not None  # noqa: S101 - no worker stops without
         if self._own and report.stopped.why != "suspect":
             self._stale = True
-        self._waiting.appendleft(self._examiner.prepared(self._examiner.go_on(task, report)))
+        rest = self._examiner.prepared(self._examiner.go_on(task, report))
+        if rest.most is None:
+            self._waiting.appendleft(rest)
+        else:
+            self._suspects.insert(0, rest)
         return True
+
+    def _fail(self, task: ShardTask, error: Exception) -> None:
+        """Have a shard that raised what nothing here raises run again: a session may have broken what its worker needs.
+
+        Raises:
+            SimulationError: it fails where no session has run, or the worker is somebody else's.
+        """
+        again = self._examiner.failed(task) if self._own and self._examiner is not None else None
+        if again is None:
+            new = "" if self._own else " with a new executor and"
+            message = describe(error)["message"]
+            message = message if self._examiner is None else self._examiner.masked(message)
+            raise SimulationError(
+                f"The worker of {_sessions(task)} failed with {message}. What was logged before stays; go on"
+                f"{new} with resume=True. A handler that replaces what its process needs may be the reason."
+            ) from error
+        self._stale = True
+        others = [suspect for suspect in self._suspects if suspect is not task]
+        if again.careful:
+            self._suspects = [self._prepared(again), *others]
+        else:
+            self._suspects = others
+            self._waiting.appendleft(self._prepared(again))
 
     def _start(self) -> None:
         """Start what may run now: everything, or as long as there are suspects one of them alone."""

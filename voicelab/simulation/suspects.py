@@ -8,6 +8,7 @@ and from then on the session is not run any more. Sessions whose processor time 
 counts is what they use in a process that no other session was in.
 """
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,10 @@ class Suspects:
         """End what runs sessions alone."""
         self._processes.close()
 
+    def masked(self, text: str) -> str:
+        """Return a text without the handler's secrets."""
+        return self._masker.text(text)
+
     def prepared(self, task: ShardTask) -> ShardTask:
         """Return a task as it is to be submitted: with the rows of sessions that are not to be run."""
         drop_note(task.note_path)
@@ -89,11 +94,11 @@ class Suspects:
         assert stopped is not None  # noqa: S101 - such a report alone comes here
         task = replace(task, before=report.before)
         if stopped.why == "full":
-            return task
+            return replace(task, most=None if task.most is None else _half(task.most or task.stop - stopped.at))
         if stopped.why == "unfit" and stopped.until - stopped.at > 1 and task.careful < stopped.until:
             return replace(task, careful=stopped.until)
         self._examine(task, stopped.at, stopped.why)
-        return task
+        return replace(task, most=None)
 
     def lost(self, tasks: Sequence[ShardTask]) -> list[ShardTask]:
         """Find out which session ended the workers of some shards, all lost at once.
@@ -114,6 +119,25 @@ class Suspects:
         if any(self._is_taken_for_it(task, index) for task, index in suspected):
             return []
         return [task for task, note in noted if note.index is not None]
+
+    def failed(self, task: ShardTask) -> ShardTask | None:
+        """Return how a shard goes on that failed with an error of no session's, in a worker that has been replaced since.
+
+        First each session is looked after. If that shows nothing, it is seen whether the shard fails without any, and then
+        half of the sessions run, half of these or of the others, and so on, each time in a new worker, until one is left.
+
+        Returns:
+            None if no session is the reason.
+        """
+        if task.most is None:
+            return replace(task, careful=task.stop) if task.careful < task.stop else replace(task, most=0)
+        if task.most != 1:
+            return replace(task, most=_half(task.most)) if task.most else None
+        n_good = len(pickle.loads(task.before)) if task.before else 0  # noqa: S301 - it comes from our own worker
+        index = next((index for index in range(task.first + n_good, task.stop) if index not in task.given), None)
+        if index is None or not self._examine(task, index, "failed"):
+            return None
+        return replace(task, most=None, careful=0)
 
     def still(self, tasks: Sequence[ShardTask]) -> list[ShardTask]:
         """Return the shards whose worker does nothing any more, of those that are under way; asked once a second."""
@@ -249,6 +273,10 @@ class Suspects:
             output_data="{}",
         )
         return SessionRows(session)
+
+
+def _half(sessions: int) -> int:
+    return (sessions + 1) // 2
 
 
 def _key(stops: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -61,6 +61,7 @@ class ShardTask:
         given: Rows of sessions that have run alone, by index.
         careful: Index up to which the process is looked at after every session.
         alone: Whether it is one session, in a process that ends with it.
+        most: Sessions after which the worker stops, to find the one that makes it fail; None for no such number.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class ShardTask:
     given: Mapping[int, SessionRows] = field(default_factory=dict)
     careful: int = 0
     alone: bool = False
+    most: int | None = None
 
     @property
     def note_path(self) -> Path:
@@ -326,7 +328,7 @@ def run_sessions(
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)  # noqa: S101 - of this function's own making
-        for index in range(task.first + len(ran.rows), task.stop):
+        for index in _indexes(task, task.first + len(ran.rows)):
             if index in task.given:
                 ran.rows.append(task.given[index])
                 continue
@@ -372,8 +374,14 @@ def run_sessions(
     return _good(ran, task)
 
 
+def _indexes(task: ShardTask, start: int) -> range:
+    return range(start, task.stop if task.most is None else min(start + task.most, task.stop))
+
+
 def _good(ran: Ran, task: ShardTask) -> Ran:
-    """Drop the rows of sessions that run again."""
+    """Drop the rows of sessions that run again, and say where no more were to run."""
+    if ran.stopped is None and task.first + len(ran.rows) < task.stop:
+        ran.stopped = Stopped(task.first + len(ran.rows), "full")
     if ran.stopped is not None and not task.alone:
         del ran.rows[ran.stopped.at - task.first :]
     return ran
