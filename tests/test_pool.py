@@ -149,8 +149,9 @@ def test_an_error_of_the_shards_own_ends_the_run_as_it_is(run):
 class Failing:
     """An executor that returns the report of a whole shard, unless this shard is to fail."""
 
-    def __init__(self, fails, tasks):
+    def __init__(self, fails, tasks, error=None):
         self.fails, self.tasks = fails, tasks
+        self.error = error or TypeError("'NoneType' object is not callable")
 
     def submit(self, function, packed):
         task = pickle.loads(pickle.loads(packed)[2])[2]
@@ -162,7 +163,7 @@ class Failing:
         if task.most is not None:
             report.stopped, report.before = Stopped(stop, "full"), pickle.dumps([None] * (stop - task.first))
         if self.fails(task, set(range(start, stop)) - set(task.given)):
-            future.set_exception(TypeError("'NoneType' object is not callable"))
+            future.set_exception(self.error)
         else:
             future.set_result(pickle.dumps(report))
         return future
@@ -171,14 +172,15 @@ class Failing:
         pass
 
 
+@pytest.mark.parametrize("error", [None, BrokenProcessPool("it left no note")])
 @pytest.mark.parametrize(("guilty", "named"), [(17, [17]), (10, [10]), (39, [39]), (None, [])])
-def test_a_session_that_has_its_worker_fail_is_found_and_the_shard_goes_on(monkeypatch, tmp_path, guilty, named):
+def test_a_session_that_has_its_worker_fail_is_found_and_the_shard_goes_on(monkeypatch, tmp_path, guilty, named, error):
     examined, tasks, once = [], [], [True]
 
     def fails(task, sessions):
         return once.pop() if guilty is None and once else guilty in sessions
 
-    monkeypatch.setattr(pools, "_child_processes", lambda _: Failing(fails, tasks))
+    monkeypatch.setattr(pools, "_child_processes", lambda _: Failing(fails, tasks, error))
     found = Suspects(Job(SessionOptions(vl.load_handler(HANDLER), vl.Script(["yes"]))), b"", tmp_path)
     monkeypatch.setattr(suspects, "run_alone", lambda job, one, *_, **__: examined.append(one.first) or Outcome(None))
     pool = Pool(b"", None, 1, found)
@@ -188,7 +190,7 @@ def test_a_session_that_has_its_worker_fail_is_found_and_the_shard_goes_on(monke
         came = pool.finished()
     assert examined == named == found.sessions_of("apart")
     assert [report.stopped for _, report in came] == [None]
-    assert len(tasks) < 12
+    assert len(tasks) < 14
 
 
 def test_a_shard_that_fails_whatever_runs_is_named_with_what_to_do(monkeypatch, tmp_path):

@@ -66,6 +66,7 @@ class Pool:
         self._deaths: Counter[int] = Counter()
         self._called_off: Counter[int] = Counter()
         self._refusals = 0
+        self._unexplained: Counter[tuple[int, int]] = Counter()
         self._examiner = suspects
         self._stale = False
 
@@ -106,8 +107,8 @@ class Pool:
                     self._suspects = [suspect for suspect in self._suspects if suspect is not task]
             # A pool of our own breaks as a whole: what else was under way is lost in the same moment.
             done = wait(self._running)[0] if lost and self._own and self._running else set()
-        for task, error in failed:
-            self._fail(task, error)
+        for task, failure in failed:
+            self._fail(task, failure)
         self._lose(lost)
         return [whole for whole in results if not self._goes_on(*whole)]
 
@@ -231,10 +232,21 @@ class Pool:
             elif task in suspects:
                 self._charge(task, errors[task.number])
             else:
-                # It hadn't begun, or it is known by now what ended its worker.
-                self._suspects = [suspect for suspect in self._suspects if suspect is not task]
-                self._deaths.pop(task.number, None)
-                self._waiting.appendleft(self._prepared(task))
+                self._begin_again(task, errors[task.number])
+
+    def _begin_again(self, task: ShardTask, error: Exception) -> None:
+        """Run a shard again that hadn't begun, or of which is known by now what ended its worker."""
+        self._suspects = [suspect for suspect in self._suspects if suspect is not task]
+        self._deaths.pop(task.number, None)
+        if self._own and self._examiner is not None:
+            known = task.number, self._examiner.n_verdicts
+            self._unexplained[known] += 1
+            if self._unexplained[known] >= _MOST_DEATHS:
+                # Again and again, and no verdict has come of it: a session spoils what sends the shard's report.
+                self._fail(task, error)
+                self._stale = False  # its worker is gone
+                return
+        self._waiting.appendleft(self._prepared(task))
 
     def _prepared(self, task: ShardTask) -> ShardTask:
         return task if self._examiner is None else self._examiner.prepared(task)

@@ -78,6 +78,11 @@ class Suspects:
         """End what runs sessions alone."""
         self._processes.close()
 
+    @property
+    def n_verdicts(self) -> int:
+        """How many sessions there is a verdict on."""
+        return len(self._verdicts)
+
     def masked(self, text: str) -> str:
         """Return a text without the handler's secrets."""
         return self._masker.text(text)
