@@ -36,7 +36,9 @@ def session(index, *, status="completed", exposures=(), outcomes=()):
 
 
 def write_log(folder, sessions):
-    write_manifest(folder, {"status": "finished", "run_id": "r", "shard_size": len(sessions), "source": "simulated"})
+    write_manifest(
+        folder, {"status": "finished", "run_id": "r", "shard_size": len(sessions) or 1, "source": "simulated"}
+    )
     stage_shard(folder, 0, "all", sessions)
     settle_shard(folder, 0, "all")
     return vl.open_log(folder)

@@ -1090,7 +1090,7 @@ def test_what_was_cut_off_is_silent_on_the_recording(page_of):
         ({"k": "say", "text": " "}, "give some text"),
         ({"k": "say", "text": None}, "'text' of 'say' is None, must be string"),
         ({"k": "say", "text": "half \ud83d"}, "hold half a character"),
-        ({"k": "say"}, "can't be read: 'text' of 'say' is None, must be string"),
+        ({"k": "say"}, "can't be read: 'text' of 'say' is missing, must be string"),
         ({"k": "key", "digit": "A"}, "must be one or more of 0-9"),
         ({"k": "event", "name": "", "data": {}}, "needs a name"),
         ({"k": "event", "name": "x", "data": [1]}, "must be Record<string, unknown>"),

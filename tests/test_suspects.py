@@ -213,7 +213,9 @@ def test_a_session_that_others_died_beside_is_held_guilty_of_none_of_these_death
     task = ShardTask(tmp_path, 0, "", 0, 30, {}, staging="run")
     task.note_path.parent.mkdir(parents=True)
     dies = {"lived": False, "how": "with exit status 3", "kind": "death"}
-    monkeypatch.setattr(suspects, "run_alone", lambda job, one, traced: Outcome(None, **dies if one.first else {}))
+    monkeypatch.setattr(
+        suspects, "run_alone", lambda job, one, processes, traced: Outcome(None, **dies if one.first else {})
+    )
     for index in range(1, 6):
         # Session 0 has left a thread, and so is suspected first whoever ends the worker.
         with task.note_path.open("w+b") as file:
