@@ -42,25 +42,25 @@ def test_a_recording_arrives_whole_and_in_order(microphone, tmp_path):
     mic, page = microphone
     samples = np.arange(-400, 400, dtype=np.int16)
     page.says("hello", engine="a")
-    page.says("recording")
-    page.says("piece", samples[:300].tobytes(), at=0)
-    page.says("piece", samples[300:].tobytes(), at=300)
-    page.says("done", rate=16_000, samples=800)
+    page.says("recording", engine="a")
+    page.says("piece", samples[:300].tobytes(), at=0, engine="a")
+    page.says("piece", samples[300:].tobytes(), at=300, engine="a")
+    page.says("done", rate=16_000, samples=800, engine="a")
     assert mic.audio.rate == 16_000
     assert mic.audio.samples.dtype == np.int16
     assert np.array_equal(mic.audio.samples, samples)
     mic.audio.save(tmp_path / "a.wav")
     assert np.array_equal(speech.Audio.load(tmp_path / "a.wav").pcm16(), samples)
     assert "0.05 s" in repr(mic)
-    page.says("piece", samples[:10].tobytes(), at=0)
-    page.says("done", rate=16_000, samples=10)
+    page.says("piece", samples[:10].tobytes(), at=0, engine="a")
+    page.says("done", rate=16_000, samples=10, engine="a")
     assert len(mic.audio.samples) == 10, "a new recording replaces the one before"
 
 
 def test_a_recording_with_a_hole_is_none(microphone):
     mic, page = microphone
-    page.says("piece", b"\0\0" * 10, at=0)
-    page.says("done", rate=16_000, samples=20)
+    page.says("piece", b"\0\0" * 10, at=0, engine="a")
+    page.says("done", rate=16_000, samples=20, engine="a")
     with pytest.raises(VoicelabError, match="Only 10 of 20 samples"):
         _ = mic.audio
 
@@ -87,7 +87,7 @@ def test_without_a_recording_the_reason_is_said(microphone):
     mic, page = microphone
     with pytest.raises(VoicelabError, match="show the microphone in a cell"):
         _ = mic.audio
-    page.says("trouble", text="No microphone was found: plug one in.")
+    page.says("trouble", text="No microphone was found: plug one in.", engine="a")
     with pytest.raises(VoicelabError, match="No microphone was found"):
         _ = mic.audio
 

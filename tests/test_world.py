@@ -156,7 +156,7 @@ def test_what_goes_wrong_behind_a_fault_is_told_at_the_handlers_own_line():
     played = play(agent(body), ["x"], world=World(handler_faults=1.0))
     no_event, limit = (e.data["message"] for e in played.errors if "SimulatedFault" not in e.data["message"])
     assert re.match(r"HandlerError: handler\.py:\d+: the handler yielded 5", no_event)
-    assert re.search(r"while it waited at handler\.py:\d+: the session's limit", limit)
+    assert re.search(r"limit of 3600 s of conversation, at handler\.py:\d+\.", limit)
 
 
 def test_a_fault_in_a_task_is_an_error_row_with_its_name():
