@@ -181,7 +181,7 @@ class Fitness:
 
     def _is_full(self) -> bool:
         """Return whether the process has grown as much as one session may: many have left a little."""
-        size = data_size()
+        size = resident_size()
         return size is not None and size > _first_size() + self._most
 
     def _closed_files(self) -> bool:
@@ -212,12 +212,21 @@ def met_limit(rows: SessionRows) -> bool:
 
 
 def data_size() -> int | None:
-    """Return the bytes that the process has for data; None where the system doesn't say."""
+    """Return the bytes that the process has asked for as data; None where the system doesn't say."""
+    return _statm(5)
+
+
+def resident_size() -> int | None:
+    """Return the bytes of memory that the process takes: libraries ask for a gigabyte at once, and use a little of it."""
+    return _statm(1)
+
+
+def _statm(field: int) -> int | None:
     if sys.platform != "linux":
         return None
     try:
         with open("/proc/self/statm", "rb", buffering=0) as statm:  # noqa: PTH123 - a third of what a Path takes
-            return int(statm.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+            return int(statm.read().split()[field]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None
 
@@ -231,7 +240,7 @@ def _first_size() -> int:
 
 def begin_run() -> None:
     """Note how large the process is when a run begins."""
-    _first[:] = [data_size() or 0]
+    _first[:] = [resident_size() or 0]
 
 
 def _data_limit() -> int | None:
