@@ -24,6 +24,8 @@ _TURN_INTERRUPTED = ("system", "turn_interrupted", False, None)
 _INPUT_GATE = ("system", "input_gate", False, None)
 _UNHEARD = ("system", "unheard", False, None)
 _INPUT_DROPPED = ("system", "input_dropped", False, None)
+_LONG = 10_000
+"""Text of so many characters is looked at before it is written: of 100 million the encoder would crash."""
 
 
 class SessionEffects(MayEndEarly):
@@ -54,12 +56,13 @@ class SessionEffects(MayEndEarly):
             }
         record = self.recorder.add
         if event.name == "text":
+            text = data["text"]
+            short = len(text) < _LONG
             if known is None:
-                record(time_s, turn, _TEXT, data, flat=True)
+                record(time_s, turn, _TEXT, data, flat=short)
             else:
                 record(time_s, turn, _TEXT, data | known)
-            text = data["text"]
-            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text}, flat=True)
+            record(time_s, turn, _TRANSCRIPT, {"role": "user", "content": text}, flat=short)
             self._transcript.append({"role": "user", "content": text, "interrupted": False})
         else:
             record(time_s, turn, ("input", event.name, bool(event.background), None), data)
@@ -70,7 +73,7 @@ class SessionEffects(MayEndEarly):
         part: dict[str, Any] = {"role": "agent", "content": text}
         if interrupted:
             part["interrupted"] = True
-        self.recorder.add(time_s, turn, _TRANSCRIPT, part, flat=True)
+        self.recorder.add(time_s, turn, _TRANSCRIPT, part, flat=len(text) < _LONG)
         self._transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
         self._caller.heard.append(text)
         self._caller.answered = True

@@ -88,7 +88,7 @@ class Recorder:
             turn: In which turn.
             label: Its kind, name and task.
             data: What it holds.
-            flat: Whether that is known to be nothing but texts and numbers, as in what the engine notes itself.
+            flat: Whether that is known to be nothing but short texts and numbers, as in what the engine notes itself.
         """
         text = encode_flat(data) if flat else encode(data, self.problems)
         self._chars_left -= len(text)

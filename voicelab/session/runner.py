@@ -113,22 +113,15 @@ class Session(SessionEffects):
         if self._services is not None:
             self._services.open(self)
         self._clock.attend(self._due, self._ring)
-        try:
-            await self._converse()
-        except BaseException as error:
-            self.withdraw()
-            if self._is_stopped(error):
-                raise
-            self.failed(error)
-            self.end_at_once("error")
-        try:
-            await self._clean_up()
-        except BaseException as error:
-            self.withdraw()
-            if self._is_stopped(error):
-                raise
-            self.failed(error)
-            self.end_at_once("error")
+        for part in (self._converse, self._clean_up):
+            try:
+                await part()
+            except BaseException as error:
+                self.withdraw()
+                if self._is_stopped(error):
+                    raise
+                self.failed(error)
+                self.end_at_once("error")
         return self._rows()
 
     def forget(self) -> None:
@@ -139,9 +132,8 @@ class Session(SessionEffects):
         its module can go on using it, and the session behind it answers, but what it is told is recorded nowhere.
         """
         self.turns.forget()
-        self.recorder = Recorder(
-            self.settings.masker, self.settings.limits.text_chars
-        )  # the rows of the one before are in the log
+        # The rows of the one before are in the log.
+        self.recorder = Recorder(self.settings.masker, self.settings.limits.text_chars)
         self._perform = _perform_nothing
         del self.context, self._caller, self._work, self._services
 
