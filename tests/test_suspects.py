@@ -235,6 +235,7 @@ def test_a_leak_over_sessions_replaces_the_worker_and_blames_nobody(tmp_path, mo
     limits = vl.Limits(memory_mb=40)
     log = vl.simulate(leak, ["hi"], N, log=tmp_path / "log", workers=1, limits=limits, progress=False)
     assert len(made) > 1
+    assert ["Worker processes were replaced 3 times" in remark for remark in log.manifest["remarks"]] == [True]
     assert set(log.sessions()["status"]) == {"completed"}
     assert not log.sessions()["n_errors"].any()
     assert not Path(log.path, "verdicts").exists()

@@ -31,6 +31,7 @@ from voicelab.simulation.worker import ShardReport, ShardTask
 _ERROR = column("sessions", "error")
 _MOST_NAMED = 5
 _LOOKS = stillness.LOOKS
+_REPLACED_OFTEN = 3
 _MOST_LOSSES = 3
 """How often a session may be at work when its worker is lost, before it is taken for the reason, though it lives alone."""
 
@@ -72,6 +73,7 @@ class Suspects:
         self._cleared: set[_Key] = set()
         self._losses: dict[_Key, int] = {}
         self._stillness = Stillness(_LOOKS)
+        self._replaced = 0
         self._processes = LoneProcesses()
 
     def close(self) -> None:
@@ -99,6 +101,7 @@ class Suspects:
         assert stopped is not None  # noqa: S101 - such a report alone comes here
         task = replace(task, before=report.before)
         if stopped.why == "full":
+            self._replaced += task.most is None  # else it is seen what each half does
             return replace(task, most=None if task.most is None else _half(task.most or task.stop - stopped.at))
         if stopped.why == "unfit" and stopped.until - stopped.at > 1 and task.careful < stopped.until:
             return replace(task, careful=stopped.until)
@@ -170,6 +173,11 @@ class Suspects:
                     f"{count} {what if len(sessions) == 1 else many} ({named}{more}); all others are as if it had not "
                     f"happened. Look at one: log.session({sessions[0]})."
                 )
+        if self._replaced >= _REPLACED_OFTEN:
+            found.append(
+                f"Worker processes were replaced {self._replaced:,} times, which takes time: sessions leave memory behind, or "
+                "spoil what their process writes by. A list or a cache in the handler's module may grow from session to session."
+            )
         return found
 
     def sessions_of(self, kind: str) -> list[int]:
