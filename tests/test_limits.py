@@ -113,6 +113,7 @@ def test_a_session_that_uses_too_much_processor_time_ends_at_its_line_and_the_ne
     )
     assert row.data["line"] > IMPORTS.count("\n")
     assert (other.said, other.errors) == (["ok"], [])
+    assert one.n_errors == len(one.errors)  # none is told of when the session has ended
 
 
 def test_waiting_uses_no_processor_time():

@@ -65,7 +65,8 @@ class Failures:
 
     @property
     def _error(self) -> str:
-        return f"{self.message}{self.place and f' ({self.place})'}"
+        told = not self.place or self.place in self.message
+        return self.message if told else f"{self.message} ({self.place})"
 
     @property
     def _share(self) -> str:

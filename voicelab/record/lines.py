@@ -41,7 +41,8 @@ def lines_of(event: Event) -> Iterator[Line]:
     elif event.name == "text" and event.kind == "input":
         yield _said(event)
     elif event.name == "error":
-        yield Line(time_s, "error", f"{data.get('message', '')}{_where(data)}", label=task)
+        message, where = str(data.get("message", "")), _where(data)
+        yield Line(time_s, "error", message if where.strip(" ()") in message else f"{message}{where}", label=task)
     elif task:
         yield Line(time_s, "task", str(data["message"]) if "message" in data else _note(event), label=task)
     elif event.kind == "input" and event.name in {"start", "stop"}:

@@ -196,7 +196,12 @@ class Guard:
     def _tell_in_loop(self) -> None:
         if self._session is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the session is over
-                self._session.loop.call_soon_threadsafe(self._session.used_up_cpu, self.place)
+                self._session.loop.call_soon_threadsafe(self._tell, self._number, self._stage)
+
+    def _tell(self, number: int, stage: int) -> None:
+        # An exception may have told it meanwhile: by now it cleans up, in a time of its own, or another one runs.
+        if self._session is not None and (number, stage) == (self._number, self._stage):
+            self._session.used_up_cpu(self.place)
 
 
 def _can_be_cut(frame: FrameType | None) -> bool:
