@@ -129,6 +129,9 @@ import sys, voicelab as vl
 from handlers import fails, spins
 vl.run(fails, ["hi"])
 vl.run(spins, ["hi"], limits=vl.Limits(cpu_s=0.1))
+sys.settrace(lambda frame, event, arg: None)
+print(vl.run(spins, ["hi"], limits=vl.Limits(cpu_s=0.1)).status)
+sys.settrace(None)
 calls = []
 sys.setprofile(lambda frame, event, arg: calls.append(event))
 for number in range(3):
@@ -138,8 +141,8 @@ print("profiled", len(calls) > 3)
 """
 
 
-def test_a_profiler_works_after_sessions_that_have_failed_or_used_up_their_processor_time(tmp_path):
-    # In a process of its own: where Python has been left looking for an exception, a profiler never comes to an end.
+def test_a_debugger_and_a_profiler_work_in_and_after_sessions_that_have_used_up_their_processor_time(tmp_path):
+    # In a process of its own: where Python has been left looking for an exception, neither ever comes to an end.
     (tmp_path / "handlers.py").write_text(
         "async def fails(event, context):\n    raise ValueError\n    yield\n\n"
         "async def spins(event, context):\n    while True: pass\n    yield\n",
@@ -151,7 +154,7 @@ def test_a_profiler_works_after_sessions_that_have_failed_or_used_up_their_proce
         [sys.executable, "-W", "ignore", "profiled.py"],
         cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.stdout == "profiled True\n", done.stderr
+    assert done.stdout == "timeout\nprofiled True\n", done.stderr
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ import asyncio
 import contextlib
 import ctypes
 import functools
+import operator
 import sys
 import threading
 import time
@@ -73,8 +74,24 @@ class _Persistent(CpuLimitReached):
             guard.throw(ctypes.py_object(_Persistent))
 
 
-class _Nothing(BaseException):
-    """Raised by `Guard.settle`, and caught there."""
+class _Nothing(StopIteration):
+    """Raised in the place of an exception that is taken back: it ends an iteration, and nobody sees it."""
+
+
+def _step() -> None:
+    """Give Python a place at which it raises what is set for this thread."""
+
+
+def _taking_back(throw: Callable[[object], int]) -> Callable[[], object]:
+    """Return what takes back an exception that is set for a thread and not raised yet, to be called in that thread.
+
+    To take back is not enough: until an exception is raised, Python up to 3.12 looks for one at every call and jump. That
+    costs a seventh of the speed of all that the thread does, and under a debugger, a profiler or coverage it never gets
+    past the beginning of the next function. So another is set in its place, raised in `_step`, and ends the iteration in
+    which `all` calls the two. All else is C: in a function of Python's the exception would be raised as it begins.
+    """
+    steps = (functools.partial(throw, ctypes.py_object(_Nothing)), _step)
+    return map(all, iter(functools.partial(map, operator.call, steps), None)).__next__
 
 
 class Watched(Protocol):
@@ -82,9 +99,8 @@ class Watched(Protocol):
 
     loop: asyncio.AbstractEventLoop
     withdraw: Callable[[], object]
-    """Takes back an exception that is set and not raised yet; to be called first where one is caught. A function of C: in
-    one of Python's the next exception would be raised before it could do anything. It does nothing until the guard, before
-    the first one that it sets, puts its own in the place."""
+    """Takes back an exception that is set and not raised yet; to be called first where one is caught. It does nothing until
+    the guard, before the first one that it sets, puts its own in the place."""
 
     def used_up_cpu(self, place: tuple[str, int] | None) -> None:
         """See `isolation.Scope`."""
@@ -112,7 +128,7 @@ class Guard:
         self._clock_s = cpu_clock(self._thread) or time.process_time  # waiting doesn't move that one either
         thread = ctypes.c_ulong(self._thread)
         self.throw = functools.partial(_set_exception, thread)
-        self._take_back = functools.partial(_set_exception, thread, None)
+        self._take_back = _taking_back(self.throw)
         self._thrown = False
         # Written by the session's thread, compared by the watcher's.
         self._number = self._stage = 0
@@ -123,26 +139,16 @@ class Guard:
 
     def begin_session(self, session: Watched) -> None:
         """Begin a session: what the thread uses from now on is its own, until the next begins."""
-        if self._thrown:
-            self.settle()
+        self.settle()
         self._session = session
         self._number += 1
         self._stage = 0
 
     def settle(self) -> None:
-        """Take back an exception that is set, and have Python forget that one was; in the session's thread."""
-        # To take back is not enough: until an exception is raised, Python up to 3.12 looks for one at every call and jump,
-        # which costs a seventh of the speed of all that the thread does, and hangs under a debugger or profiler.
-        if not self._thrown:
-            return
-        self._thrown = False
-        try:
+        """Take back an exception that is set; in the session's thread."""
+        if self._thrown:
+            self._thrown = False
             self._take_back()
-            self.throw(ctypes.py_object(_Nothing))
-            for _ in range(2):  # it is raised at a jump backwards at the latest
-                pass
-        except (_Nothing, CpuLimitReached):
-            pass
 
     def release(self) -> None:
         """Let go of the last session: the watcher may still hold the guard."""
