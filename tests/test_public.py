@@ -76,4 +76,16 @@ with tempfile.TemporaryDirectory() as root:
 """
     )
     assert "primfunctions" in loaded
-    assert not loaded & {"pandas", "statsmodels", "duckdb", "matplotlib", "IPython"}
+    assert not loaded & {"pandas", "statsmodels", "scipy", "duckdb", "matplotlib", "IPython", "ipywidgets"}
+
+
+def test_a_simulation_that_nothing_stops_loads_no_statistics_and_no_database():
+    loaded = loaded_after(
+        """
+import voicelab as vl
+handler = vl.load_handler("async def handler(event, context):\\n    context.set_data('a', 1)\\n")
+log = vl.simulate(handler, vl.Script(["hi"]), sessions=2, workers=1, progress=False)
+"""
+    )
+    assert "primfunctions" in loaded
+    assert not loaded & {"pandas", "statsmodels", "scipy", "duckdb", "matplotlib", "IPython", "ipywidgets"}

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from voicelab.base.errors import InputError, LogError
 from voicelab.log.checked import Checked
 from voicelab.log.parts import Part
@@ -47,6 +45,8 @@ class Database:
         Raises:
             LogError: the files can't be read.
         """
+        import duckdb
+
         try:
             return self._run(sql, values)
         except duckdb.Error as error:
@@ -65,6 +65,8 @@ class Database:
             InputError: it is no single SELECT, or isn't right.
             LogError: the files can't be read.
         """
+        import duckdb
+
         known = f"{what} knows: {', '.join(names)}."
         try:
             kinds = [statement.type for statement in self._cursor().extract_statements(sql)]
@@ -106,6 +108,8 @@ class Database:
         self._lock = threading.Lock()
 
     def _connected(self) -> Any:
+        import duckdb  # a tenth of a second, which a simulation that asks nothing of its log doesn't spend
+
         if self._connection is None:
             self._connection = duckdb.connect()
             self._late = []
@@ -131,6 +135,8 @@ class Database:
 
     def _confine(self) -> None:
         """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""
+        import duckdb
+
         folder = self._absolute(self._root).replace("'", "''")
         settings = {
             # It would keep what was read in memory, for queries that are rarely the same. DuckDB before 1.3 has none.

@@ -54,8 +54,8 @@ class MayEndEarly(SessionHost):
     _status: str | None
     """The session's status, where it is another than the one with which its turn-taking has ended."""
 
-    def _watched_by(self, guard: Guard | None) -> None:
-        self._guard = guard
+    def _unwatched(self) -> None:
+        self._guard = None
         self.withdraw = bool
         self._answering = self._limited = self._over_cpu = self._unwritable = False
         self._cpu_place = self._status = None

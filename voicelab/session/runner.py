@@ -100,14 +100,14 @@ class Session(SessionEffects):
         self._inbox = []
         self._limit_s = settings.limits.conversation_s
         self._work = Work(self._give_up, CLEANUP_S)
-        self._watched_by(None)
+        self._unwatched()
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows."""
         SCOPE.set(self)
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self.loop = self._task.get_loop()
-        self._watched_by(begin_session(self))
+        self._guard = begin_session(self)
         self.context = self.settings.contexts.make(self, self.session_id, self._parameters)
         self._transcript = self.context.transcript_parts
         if self._services is not None:

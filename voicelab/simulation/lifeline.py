@@ -8,6 +8,7 @@ of the user's are the user's: nothing here touches them.
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -41,9 +42,12 @@ def begin_worker(driver: int) -> None:
     """
     end_with(driver)
     leave_no_thread_waiting()
-    # Only now: to load what a worker needs takes a while, in which the driver may end.
+    # Only now: to load what a worker needs takes a while, in which the driver may end. The collector would go through all that
+    # is loaded again and again, a seventh of that while, and find nothing.
+    gc.disable()
     from voicelab.simulation.worker import prepare_process
 
+    gc.enable()
     prepare_process()
 
 

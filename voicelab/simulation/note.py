@@ -18,6 +18,7 @@ from voicelab.log import disk
 from voicelab.log.write import SPECULATIVE, cannot_write
 
 _FORM = struct.Struct("<qqq64s")
+_put_number = struct.Struct("<q").pack_into
 _NONE = -1
 
 
@@ -50,11 +51,11 @@ class Note:
 
     def begin(self, index: int) -> None:
         """Note that a session begins."""
-        struct.pack_into("<q", self._bytes, 0, index)
+        _put_number(self._bytes, 0, index)
 
     def blame(self, index: int) -> None:
         """Note that a session has left the process unfit."""
-        struct.pack_into("<q", self._bytes, 8, index)
+        _put_number(self._bytes, 8, index)
 
 
 def note_path(root: Path, staging: str, number: int, tag: str) -> Path:

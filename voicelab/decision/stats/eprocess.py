@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, log_ndtr, xlog1py, xlogy
 
 from voicelab.decision.stats.compare import pooled_and_welch, standard_error
 from voicelab.decision.stats.moments import Moments, difference
@@ -265,6 +264,8 @@ def mean_log_e(a: Moments, b: Moments, g: float, margin: float = 0.0, kind: str 
 
 def _one_side(z: Floats, n: Floats, g: float) -> Floats:
     """Return by how much log E of a direction is more than that of both."""
+    from scipy.special import log_ndtr
+
     more: Floats = math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
     return more
 
@@ -315,6 +316,8 @@ def rate_sequence(hits: float, n: float, alpha: float) -> tuple[float, float]:
         n: Sessions.
         alpha: Error probability.
     """
+    from scipy.special import betaln, xlog1py, xlogy
+
     averaged = betaln(hits + 0.5, n - hits + 0.5) - betaln(0.5, 0.5) + math.log(alpha)
 
     def kept(p: float) -> bool:

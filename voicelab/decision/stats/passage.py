@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_ndtr
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,6 +36,8 @@ def crossing(drift: Any, up: Any, down: Any, time: Any, uncertainty: Any = 0.0) 
         time: How long, above 0.
         uncertainty: Variance of the drift, normally distributed; 0 if it is known.
     """
+    from scipy.special import log_ndtr
+
     root = np.sqrt(time)
     # In units of the standard deviation that the time brings.
     drift, up, width = drift * root, up / root, (up + down) / root
@@ -61,6 +62,8 @@ def staying_above(drift: Any, level: Any, edge: Any) -> Floats:
         level: The level, between -edge and edge.
         edge: Distance of either edge, above 0.
     """
+    from scipy.special import log_ndtr
+
     # On the side where both tails are small their difference keeps its digits, and nothing huge is multiplied by it.
     side = np.where(np.asarray(drift) > 0, 1.0, -1.0)
     total = np.zeros(np.broadcast_shapes(np.shape(drift), np.shape(level), np.shape(edge)))

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
 
 from voicelab.decision.stats.eprocess import sums_before
 
@@ -176,6 +175,8 @@ class SampleRatio:
         Args:
             counts: Sessions of each arm since the last look, or since the present weights began, shape (k,).
         """
+        from scipy.special import gammaln
+
         # A product of (kappa w + n) (kappa w + n + 1) ... is a quotient of gamma functions: the order of the sessions
         # cancels out, within an epoch of weights.
         drawn = np.asarray(counts, dtype=np.float64)

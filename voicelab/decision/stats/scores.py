@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, ndtri
 
 from voicelab.decision.stats import compare
 from voicelab.decision.stats.moments import Moments, difference
@@ -72,6 +71,8 @@ def rate_score(n_a: Any, hits_a: Any, n_b: Any, hits_b: Any) -> Floats:
 
 def _urn_scores(n_a: Floats, hits_a: Floats, n_b: Floats, hits_b: Floats) -> Floats:
     """Return the scores of the hypergeometric tails, each of shape (m,)."""
+    from scipy.special import gammaln, ndtri
+
     n, hits = n_a + n_b, hits_a + hits_b
     above = hits_a * n >= n_a * hits
     parts = np.stack([n_a, n_b, hits, n - hits, n, hits_a, n_a - hits_a, hits_b, n_b - hits_b])
@@ -99,6 +100,8 @@ def _urn_scores(n_a: Floats, hits_a: Floats, n_b: Floats, hits_b: Floats) -> Flo
 
 @lru_cache(maxsize=1)
 def _log_factorials() -> list[float]:
+    from scipy.special import gammaln
+
     logs: list[float] = gammaln(np.arange(_TABULATED) + 1.0).tolist()
     return logs
 
@@ -116,6 +119,8 @@ def rate_score_of(n_a: float, hits_a: float, n_b: float, hits_b: float) -> float
 
 
 def _urn_score(n_a: float, hits_a: float, n_b: float, hits_b: float) -> float:
+    from scipy.special import gammaln, ndtri
+
     n, hits = n_a + n_b, hits_a + hits_b
     if hits_a * n == n_a * hits:
         return 0.0
