@@ -2,11 +2,12 @@
 
 All of the sessions run once, by two workers: CPU a session over that of 10,000, the driver's memory on the way, what
 checksums cost, and what the log costs to open, read, verify and read back for a resumed run, as for a million of such
-sessions. A part of them runs by one worker and by two: in CPU, and in time beside two processes that only count. Start-up
-is excluded: the worker processes are warm before the clock starts. How far it is goes to stderr.
+sessions. A part of them runs by one worker and by two: in CPU, and in time beside two processes that only count. There
+start-up is excluded: the worker processes are warm before the clock starts. It counts in the CPU of 1,000 sessions. How far it is goes to stderr.
 """
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,7 @@ EARLY = 100_000
 PART = 50_000
 """The most sessions that run by one worker and by two."""
 A_MILLION = 1_000_000
+_COMPILED = tempfile.TemporaryDirectory()
 
 
 def cpu_s() -> float:
@@ -164,6 +166,41 @@ def counting_s(processes: int) -> float:
     return time.perf_counter() - start
 
 
+START = f"""
+import voicelab as vl
+from handlers import five_turns
+vl.simulate(five_turns, vl.Script({TEXTS!r}), sessions=1_000)
+"""
+
+
+def process_tree_s(code: str) -> float:
+    """Return the CPU seconds of a new interpreter that runs some code, with all processes that it starts."""
+    # As they are installed: without compiled files each process would compile the package again.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ["PYTHONPYCACHEPREFIX"] = _COMPILED.name
+    environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environ.get("PYTHONPATH", "")])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        check=True,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def start_up(figures: Figures) -> None:
+    """Measure a thousand sessions with all that it takes to start, beside what the libraries below take by themselves."""
+    say("1,000 sessions in a new process, five times")
+    process_tree_s(START)
+    taken = [(process_tree_s(START), process_tree_s("import pandas, numpy, pyarrow")) for _ in range(5)]
+    ours, libraries = (statistics.median(column) for column in zip(*taken, strict=True))
+    figures.at_most("1,000 sessions, start-up included, CPU s", ours, 2)
+    figures.shown("beside it: import pandas, numpy, pyarrow, CPU s", libraries)
+
+
 def growth_of_memory(memory: Memory, sessions: int) -> float:
     """Return the driver's most memory over its most until the first 100,000 sessions, or a third of fewer."""
     end_s = memory.samples[-1][0]
@@ -176,6 +213,7 @@ def main() -> int:
     given = arguments(__doc__, "sessions", 100_000, 10_000)
     sessions, figures = given.sessions, Figures(given.quick)
     few, part = min(FEW, sessions), min(PART, sessions)
+    start_up(figures)
     with tempfile.TemporaryDirectory() as root:
         say(f"{few:,} sessions, five times")
         few_cpu = statistics.median(simulate(few, 2, f"{root}/few{n}")[1] for n in range(5)) / few

@@ -4,6 +4,7 @@ Names are imported when they are first used, so that `import voicelab` is quick 
 needs. `%load_ext voicelab` gives notebooks the cell magic `%%handler NAME`.
 """
 
+import gc
 import importlib
 import sys
 from importlib.machinery import ModuleSpec
@@ -126,8 +127,19 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'voicelab' has no attribute {name!r}")
     if module == __name__:
         return importlib.import_module(f"voicelab.{name}")
-    value = globals()[name] = getattr(importlib.import_module(module), name)
+    value = globals()[name] = getattr(_imported(module), name)
     return value
+
+
+def _imported(name: str) -> ModuleType:
+    # The collector would go through all that is loaded again and again, a tenth of the time, and find nothing.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def __dir__() -> list[str]:
