@@ -238,7 +238,9 @@ def main() -> int:
     (first_mb, *first), (last_mb, *last) = many_consoles(count)
     figures.at_most(f"memory of a kernel after {count} consoles, over 20", last_mb - first_mb, 20, "MB")
     figures.at_most("   threads more", last[0] - first[0], 0)
-    figures.at_most("   descriptors more", last[1] - first[1], 24)  # the kernel's own and the last shown consoles' come and go
+    figures.at_most(
+        "   descriptors more", last[1] - first[1], 24
+    )  # the kernel's own and the last shown consoles' come and go
     return figures.exit_code()
 
 

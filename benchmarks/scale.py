@@ -3,7 +3,8 @@
 All of the sessions run once, by two workers: CPU a session over that of 10,000, the driver's memory on the way, what
 checksums cost, and what the log costs to open, read, verify and read back for a resumed run, as for a million of such
 sessions. A part of them runs by one worker and by two: in CPU, and in time beside two processes that only count. There
-start-up is excluded: the worker processes are warm before the clock starts. It counts in the CPU of 1,000 sessions. How far it is goes to stderr.
+start-up is excluded: the worker processes are warm before the clock starts. It counts in the CPU of 1,000 sessions. How far
+it is goes to stderr.
 """
 
 import os
@@ -36,7 +37,6 @@ EARLY = 100_000
 PART = 50_000
 """The most sessions that run by one worker and by two."""
 A_MILLION = 1_000_000
-_COMPILED = tempfile.TemporaryDirectory()
 
 
 def cpu_s() -> float:
@@ -173,11 +173,16 @@ vl.simulate(five_turns, vl.Script({TEXTS!r}), sessions=1_000)
 """
 
 
-def process_tree_s(code: str) -> float:
-    """Return the CPU seconds of a new interpreter that runs some code, with all processes that it starts."""
+def process_tree_s(code: str, compiled: str) -> float:
+    """Return the CPU seconds of a new interpreter that runs some code, with all processes that it starts.
+
+    Args:
+        code: What it runs.
+        compiled: The folder of compiled files.
+    """
     # As they are installed: without compiled files each process would compile the package again.
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environ["PYTHONPYCACHEPREFIX"] = _COMPILED.name
+    environ["PYTHONPYCACHEPREFIX"] = compiled
     environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environ.get("PYTHONPATH", "")])
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
@@ -194,11 +199,13 @@ def process_tree_s(code: str) -> float:
 def start_up(figures: Figures) -> None:
     """Measure a thousand sessions with all that it takes to start, beside what the libraries below take by themselves."""
     say("1,000 sessions in a new process, five times")
-    process_tree_s(START)
-    taken = [(process_tree_s(START), process_tree_s("import pandas, numpy, pyarrow")) for _ in range(5)]
-    ours, libraries = (statistics.median(column) for column in zip(*taken, strict=True))
-    figures.at_most("1,000 sessions, start-up included, CPU s", ours, 2)
-    figures.shown("beside it: import pandas, numpy, pyarrow, CPU s", libraries)
+    with tempfile.TemporaryDirectory() as compiled:
+        process_tree_s(START, compiled)
+        libraries = "import pandas, numpy, pyarrow"
+        taken = [(process_tree_s(START, compiled), process_tree_s(libraries, compiled)) for _ in range(5)]
+    ours, theirs = (statistics.median(column) for column in zip(*taken, strict=True))
+    figures.at_most("CPU of 1,000 sessions, start-up included", ours, 2, "s")
+    figures.shown(f"   of `{libraries}` beside it", theirs, "s")
 
 
 def growth_of_memory(memory: Memory, sessions: int) -> float:
