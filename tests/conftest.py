@@ -4,6 +4,8 @@ Tests of a share of thousands of made-up sessions are marked `no_cover`: measuri
 run the same lines.
 """
 
+from collections import Counter
+
 import harness
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,9 +24,18 @@ LONGEST = [
 """What takes longest begins first: of two workers none is left with a long piece when the other has nothing to do."""
 
 
+MEASURED_CASES = 3
+"""Coverage, which doubles the time of a test, is measured on so many cases of a parametrised one: others run the same lines."""
+
+
 def pytest_collection_modifyitems(items):
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+    cases = Counter()
+    for item in items:
+        cases[item.parent, item.originalname] += 1
+        if cases[item.parent, item.originalname] > MEASURED_CASES:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(params=harness.Road.__args__)
