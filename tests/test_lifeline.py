@@ -13,15 +13,25 @@ import voicelab as vl
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
+# One that is waited for by nobody, and one whose parent has ended. They hold the output open as long as they go on.
+PROGRAMS = """
+import subprocess
+def leave_programs():
+    subprocess.Popen(["sleep", "100000"])
+    subprocess.run("sleep 100000 &", shell=True)
+"""
 # Each looks as a worker that can't look after itself: one spins where no other thread runs, one is stopped.
 HANDLERS = {
-    "spins": 'import re\nasync def handler(event, context):\n    re.match("(a+)+$", "a" * 60 + "b")\n    yield 1\n',
-    "is stopped": (
-        "import ctypes, os\nasync def handler(event, context):\n"
-        "    ctypes.CDLL(None).kill(os.getpid(), 19)\n    yield 1\n"
+    "spins": (
+        f"{PROGRAMS}import re\nasync def handler(event, context):\n"
+        '    leave_programs()\n    re.match("(a+)+$", "a" * 60 + "b")\n    yield 1\n'
     ),
-    "leaves a thread": (
-        "import threading, ctypes\nasync def handler(event, context):\n"
+    "is stopped": (
+        f"{PROGRAMS}import ctypes, os\nasync def handler(event, context):\n"
+        "    leave_programs()\n    ctypes.CDLL(None).kill(os.getpid(), 19)\n    yield 1\n"
+    ),
+    "leaves a thread and programs": (
+        f"{PROGRAMS}import threading, ctypes\nasync def handler(event, context):\n    leave_programs()\n"
         "    threading.Thread(target=lambda: ctypes.CDLL(None).sleep(100000)).start()\n"
         "    yield TextToSpeechEvent(text='a')\n"
     ),
@@ -76,8 +86,8 @@ def test_no_process_outlives_its_driver(tmp_path, handler, number):
         assert not (tmp_path / "log" / "_lock").exists()
 
 
-def test_a_thread_that_is_left_behind_keeps_no_process(tmp_path):
-    driver, mark = started(HANDLERS["leaves a thread"], 20, tmp_path / "log")
+def test_what_is_left_behind_keeps_no_process_and_no_output(tmp_path):
+    driver, mark = started(HANDLERS["leaves a thread and programs"], 20, tmp_path / "log")
     driver.communicate(timeout=LONGEST_S)
     assert driver.returncode == 0
     until(lambda: not processes(mark))
@@ -92,6 +102,9 @@ def test_a_handler_of_the_users_own_for_sigterm_is_kept(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode == 7
 
 
-def test_sigterm_is_as_before_when_a_simulation_has_ended(tmp_path):
-    vl.simulate(HANDLERS["leaves a thread"], ["hi"], 2, log=tmp_path / "log", workers=1, progress=False)
+def test_a_simulation_that_has_ended_leaves_no_program_and_sigterm_as_it_was(tmp_path, monkeypatch):
+    name, value = f"VOICELAB_TEST_{os.getpid()}", str(time.time_ns())
+    monkeypatch.setenv(name, value)  # of workers that a run before has started it isn't
+    vl.simulate(HANDLERS["leaves a thread and programs"], ["hi"], 2, log=tmp_path / "log", workers=1, progress=False)
+    until(lambda: not any(b"sleep" in command for command in processes(f"{name}={value}".encode()).values()))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -12,7 +12,7 @@ from voicelab.base.errors import SimulationError
 from voicelab.log.parts import Part
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
-from voicelab.simulation import alone, pool, simulation_run, suspects, verdicts
+from voicelab.simulation import alone, oversight, pool, simulation_run, suspects, verdicts
 from voicelab.simulation.alone import Outcome
 from voicelab.simulation.note import Note
 from voicelab.simulation.worker import ShardTask
@@ -20,7 +20,7 @@ from voicelab.simulation.worker import ShardTask
 pytestmark = pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
 
 HANDLER = """
-import builtins, ctypes, json, os, re, threading
+import builtins, ctypes, json, os, re, signal, threading
 from primfunctions.events import TextToSpeechEvent
 
 C, KEPT = ctypes.CDLL(None), []
@@ -39,6 +39,7 @@ async def handler(event, context):
         if does == "forks": C.fork()
         if does == "closes": os.closerange(3, 500)
         if does == "computes": re.match("(a+)+$", "a" * 60 + "b")
+        if does == "ignores": signal.signal(signal.SIGXCPU, signal.SIG_IGN); re.match("(a+)+$", "a" * 60 + "b")
         if does == "fills": bytearray(4 * 2**30)
         if does == "leaves": threading.Thread(target=lambda: C.sleep(100000)).start()
         if does == "replaces": builtins.len = json.dumps = lambda *args: 1 / 0
@@ -56,12 +57,13 @@ DOES = {
     61: "forks",
     75: "closes",
     88: "computes",
+    93: "ignores",
     101: "fills",
     110: "leaves",
     111: "signals",
     112: "splits",
 }
-FAILED, OVERDUE = {"exits", "closes", "replaces", "fills"}, {"stops", "computes"}
+FAILED, OVERDUE = {"exits", "closes", "replaces", "fills"}, {"stops", "computes", "ignores"}
 N = 120
 TABLES = ("sessions", "events", "exposures", "outcomes", "metrics")
 
@@ -81,7 +83,7 @@ def simulated(folder, does=None, sessions=N, limits=None, **options):
         log=folder,
         parameters=lambda index: {"does": own.get(index, "")},
         progress=False,
-        limits=limits or vl.Limits(cpu_s=1.0),
+        limits=limits or vl.Limits(cpu_s=0.5),
         workers=1,
         **options,
     )
@@ -108,6 +110,7 @@ def disturbed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation_run, "SHARD_SIZE", 30)
         patch.setattr(suspects, "_LOOKS", 2)
+        patch.setattr(oversight, "SPARE_S", 1.0)
         return simulated(tmp_path_factory.mktemp("disturbed") / "log", DOES)
 
 
@@ -154,7 +157,7 @@ def test_each_culprit_is_said_once_the_run_has_ended(disturbed):
 def test_nothing_of_a_verdict_is_left_where_a_run_stages(disturbed):
     assert not (disturbed.path / "_spec").exists()
     names = sorted(path.name for path in (disturbed.path / "verdicts").iterdir())
-    assert names == [f"session-{index:09d}-all.json" for index in (7, 40, 52, 75, 88, 101)]
+    assert names == [f"session-{index:09d}-all.json" for index in (7, 40, 52, 75, 88, 93, 101)]
     assert disturbed.verify().sound
 
 
@@ -172,7 +175,7 @@ def test_a_verdict_that_was_changed_does_not_count(disturbed, tmp_path):
     path = tmp_path / "log" / "verdicts" / "session-000000007-all.json"
     path.write_text(path.read_text().replace("exit status 3", "exit status 4"))
     run_id = disturbed.manifest["run_id"]
-    assert [verdict.index for verdict in verdicts.stored(tmp_path / "log", run_id)] == [40, 52, 75, 88, 101]
+    assert [verdict.index for verdict in verdicts.stored(tmp_path / "log", run_id)] == [40, 52, 75, 88, 93, 101]
     assert not verdicts.stored(tmp_path / "log", "another run")
     assert json.loads(path.read_text())["session"] == 7
 
@@ -200,6 +203,10 @@ def test_the_line_is_that_of_the_session_whichever_thread_the_signal_reaches(tmp
     assert alone._overdue_at(dump) is None
 
 
+def test_processor_time_is_read_as_ps_writes_it_too():
+    assert [oversight.seconds_of(text) for text in ("0:01.25\n", "00:02:03", "1-02:03:04")] == [1.25, 123, 93784]
+
+
 def test_an_executor_of_the_users_that_a_session_breaks_is_replaced_and_the_run_goes_on(tmp_path):
     with ProcessPoolExecutor(1) as executor, pytest.raises(SimulationError, match="takes no more work"):
         simulated(tmp_path / "log", {1: "exits"}, 3, executor=executor)
@@ -214,7 +221,7 @@ def test_a_session_that_others_died_beside_is_held_guilty_of_none_of_these_death
     task.note_path.parent.mkdir(parents=True)
     dies = {"lived": False, "how": "with exit status 3", "kind": "death"}
     monkeypatch.setattr(
-        suspects, "run_alone", lambda job, one, processes, traced: Outcome(None, **dies if one.first else {})
+        suspects, "run_alone", lambda job, one, processes, cpu_s, traced: Outcome(None, **dies if one.first else {})
     )
     for index in range(1, 6):
         # Session 0 has left a thread, and so is suspected first whoever ends the worker.

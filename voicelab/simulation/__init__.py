@@ -7,8 +7,8 @@ door is `vl.simulate`.
 - `simulation_run`: what makes a run this run: `fingerprint`, shards, manifest; `log_folder`: what lies there already.
 - `driver`: the waves: shards run ahead, each is settled when every test before it is decided; `stops` decides them.
 - `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets there;
-  `lifeline`: how it ends with its driver.
-- `suspects`: which session a worker died of, or stood still in: `note` says where it was, `stillness` that it does nothing,
+  `lifeline`: how it ends with its driver; `left_programs`: how what its sessions have started ends with it.
+- `suspects`: which session a worker died of, or was stuck in: `note` says where it was, `oversight` that it comes to no end,
   `fitness` what a session has left in its process. `alone` runs it in a `lone_process`, `journal` keeps what it wrote
   there, `verdict_rows` ends that with an error, `verdicts` stores it.
 - `executors`: somebody else's processes, such as a cluster of Dask; `same_versions`: what is the same in all of them.

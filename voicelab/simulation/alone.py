@@ -28,14 +28,18 @@ from voicelab.runtime.tracebacks import is_users_file
 from voicelab.simulation.fitness import CPU_MARGIN
 from voicelab.simulation.journal import Journal, Trace, read_journal, read_trace
 from voicelab.simulation.lone_process import LoneProcesses, Process, payload_here, serve_forks
-from voicelab.simulation.stillness import LOOK_S, LOOKS, Stillness
+from voicelab.simulation.oversight import LOOK_S, LOOKS, Oversight
 from voicelab.simulation.verdict_rows import Place
 from voicelab.simulation.worker import ShardTask, load_job, prepare_process, run_sessions
 
 FOLDER = "alone"
 _ROWS, _JOURNAL, _TRACE, _OVERDUE = "rows", "journal", "trace", "overdue"
 _THREADS_S = 2.0
+_TRACED = 5
+"""How many times as long a session may compute that is watched line by line."""
 _SIGXCPU = getattr(signal, "SIGXCPU", None)
+_WHERE = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else None
+"""Asks where a process is, also one that ignores the signal of the system."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,14 @@ class Outcome:
     notes: list[PortabilityNote] = field(default_factory=list)
 
 
-def run_alone(packed_job: bytes, task: ShardTask, processes: LoneProcesses, *, traced: bool) -> Outcome:
+def run_alone(packed_job: bytes, task: ShardTask, processes: LoneProcesses, cpu_s: float, *, traced: bool) -> Outcome:
     """Run the one session of a task in a process of its own.
 
     Args:
         packed_job: The job.
         task: The session, as a shard of one.
         processes: Starts the process.
+        cpu_s: Processor time that it may use, in seconds.
         traced: Whether to watch each line, which takes several times as long.
 
     Raises:
@@ -83,7 +88,7 @@ def run_alone(packed_job: bytes, task: ShardTask, processes: LoneProcesses, *, t
         raise cannot_write(folder, error) from None
     try:
         with processes.started((packed_job, task, folder, traced)) as process:
-            how, kind = _end_of(process)
+            how, kind = _end_of(process, folder, cpu_s * (_TRACED if traced else 1))
         return _outcome(folder, how, kind)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,15 +102,20 @@ def _outcome(folder: Path, how: str, kind: str) -> Outcome:
     return Outcome(read_journal(folder / _JOURNAL), lived=False, how=how, kind=kind or "death", place=place)
 
 
-def _end_of(process: Process) -> tuple[str, str]:
+def _end_of(process: Process, folder: Path, cpu_s: float) -> tuple[str, str]:
     """Wait for the process, and return how it ended, in words, and the kind of verdict that this makes."""
-    stillness = Stillness(LOOKS)
+    oversight = Oversight(LOOKS, cpu_s)
     while True:
         try:
             status = process.wait(LOOK_S)
         except subprocess.TimeoutExpired:
-            if _is_stopped(process.pid) or stillness.look(process.pid, None, process.pid):
+            begun = (folder / _OVERDUE).exists()  # until then it loads the handler, which may take what it likes
+            found = "still" if _is_stopped(process.pid) else oversight.look(process.pid, begun, process.pid)
+            if found == "still":
                 return "", "still"
+            if found and begun:
+                _ask_where(process)
+                return "", "cpu"
             continue
         if status >= 0:
             return f"with exit status {status}", ""
@@ -113,6 +123,14 @@ def _end_of(process: Process) -> tuple[str, str]:
             name = signal.Signals(-status).name
             return f"by {name}", "cpu" if -status == _SIGXCPU else ""
         return f"by signal {-status}", ""
+
+
+def _ask_where(process: Process) -> None:
+    """Have a process write where it is, before it is ended."""
+    if _WHERE is not None:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.kill(process.pid, _WHERE)
+            process.wait(LOOK_S)
 
 
 def _is_stopped(pid: int) -> bool:
@@ -166,7 +184,7 @@ def _wait_for_threads() -> None:
 def _run(job: Job, task: ShardTask, folder: Path, *, traced: bool) -> Outcome:
     notes: list[PortabilityNote] = []
     journal = Journal(folder / _JOURNAL)
-    _end_by_system(job.options.limits.cpu_s * (5 if traced else 1), folder / _OVERDUE)
+    _end_by_system(job.options.limits.cpu_s * (_TRACED if traced else 1), folder / _OVERDUE)
     with Trace(folder / _TRACE) if traced else contextlib.nullcontext():
         ran = run_sessions(job, replace(task, alone=True), notes, apart=True, on_session=journal.follow)
     outcome = Outcome(ran.rows[0] if ran.rows else read_journal(folder / _JOURNAL), notes=notes)
@@ -177,13 +195,15 @@ def _run(job: Job, task: ShardTask, folder: Path, *, traced: bool) -> Outcome:
 
 def _end_by_system(cpu_s: float, path: Path) -> None:
     """Have the system end this process when a session has used up its time and no exception reaches it: a call of C."""
+    file = path.open("wb", buffering=0)
     if _SIGXCPU is None:
         return
     import resource
 
-    file = path.open("wb", buffering=0)
     # Of all threads: the system gives the signal to whichever runs at that moment.
     faulthandler.register(_SIGXCPU, file, all_threads=True, chain=True)
+    if _WHERE is not None:
+        faulthandler.register(_WHERE, file, all_threads=True)
     used = math.ceil(time.process_time() + CPU_MARGIN * cpu_s + 1)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (used, hard))

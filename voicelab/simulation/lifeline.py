@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from voicelab.base.notebook import in_notebook
+from voicelab.simulation import left_programs
 
 _LOOK_S = 0.5
 _PR_SET_PDEATHSIG = 1
@@ -40,6 +41,7 @@ def begin_worker(driver: int) -> None:
     Args:
         driver: The driver's process number.
     """
+    left_programs.end_with_this()
     end_with(driver)
     leave_no_thread_waiting()
     # Only now: to load what a worker needs takes a while, in which the driver may end. The collector would go through all that

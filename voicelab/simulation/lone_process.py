@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from voicelab.base.errors import SimulationError
-from voicelab.simulation import lifeline
+from voicelab.simulation import left_programs, lifeline
 from voicelab.simulation.executors import HASH_SEED
 
 _FORKS = sys.platform == "linux"
@@ -175,6 +175,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 def payload_here() -> Any:
     """Return what the driver has sent to a process that was started for it alone, which ends with the driver."""
     driver, packed = _request(sys.stdin.buffer)
+    left_programs.end_with_this()
     lifeline.end_with(driver)
     return _unpacked(packed)
 
@@ -220,6 +221,7 @@ def serve_forks(run: Callable[[Any], None]) -> None:
                 warnings.resetwarnings()
                 requests.close()
                 os.close(answers)
+                left_programs.end_with_this()
                 lifeline.end_with(server)
                 try:
                     run(_unpacked(packed))  # it ends the process itself

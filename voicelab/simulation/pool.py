@@ -17,7 +17,7 @@ from voicelab.base.errors import SimulationError, VoicelabError
 from voicelab.runtime.tracebacks import describe
 from voicelab.simulation import lifeline
 from voicelab.simulation.executors import HASH_SEED, Executor, LostExecutorError, Remote, is_called_off, is_lost
-from voicelab.simulation.stillness import LOOK_S
+from voicelab.simulation.oversight import LOOK_S
 from voicelab.simulation.suspects import Suspects
 from voicelab.simulation.worker import ShardReport, ShardTask, run_shard, shard_packed
 
@@ -30,11 +30,11 @@ _NO_LEAK_CHECK = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 """Where psutil happens to be installed, loky ends processes that grow, and says so; here `fitness` sees to that."""
 
 
-class StillError(Exception):
-    """A worker of the user's executor does nothing any more, and its shard is not waited for."""
+class StuckError(Exception):
+    """The session of a worker of the user's executor comes to no end, and its shard is not waited for."""
 
     def __init__(self) -> None:
-        super().__init__("it stands still")
+        super().__init__("its session comes to no end")
 
 
 class Pool:
@@ -69,6 +69,7 @@ class Pool:
         self._unexplained: Counter[tuple[int, int]] = Counter()
         self._examiner = suspects
         self._stale = False
+        self._left_programs = False
 
     def at_a_time(self) -> int:
         """Return how many shards run at a time."""
@@ -102,6 +103,7 @@ class Pool:
                     (lost if is_lost(error) else failed).append((task, error))
                 else:
                     results.append((task, report))
+                    self._left_programs |= report.left_programs
                     if self._remote is not None:
                         self._remote.heed(report.hash_seed)
                     self._suspects = [suspect for suspect in self._suspects if suspect is not task]
@@ -117,11 +119,11 @@ class Pool:
         done = wait(self._running, timeout=LOOK_S, return_when=FIRST_COMPLETED)[0]
         if not done and self._remote is not None:
             self._remote.check()
-        still = [] if done or self._examiner is None else self._examiner.still(list(self._running.values()))
-        if still and self._own:
+        stuck = [] if done or self._examiner is None else self._examiner.stuck(list(self._running.values()))
+        if stuck and self._own:
             self._executor.shutdown(wait=False, kill_workers=True)
-        elif still:
-            self._lose([(self._take_back(task), StillError()) for task in still])
+        elif stuck:
+            self._lose([(self._take_back(task), StuckError()) for task in stuck])
         return done
 
     def _take_back(self, task: ShardTask) -> ShardTask:
@@ -272,6 +274,12 @@ class Pool:
             ) from error
         if task not in self._suspects:
             self._waiting.appendleft(task)
+
+    def close(self) -> None:
+        """End what sessions have started and left behind in workers that go on; the workers with it."""
+        if self._own and self._left_programs and self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None
 
     def cancel(self) -> None:
         """Stop what is under way, as far as it can be stopped."""

@@ -229,7 +229,7 @@ def _simulate(
 
         try:
             staged = replace(plan, staging=name)
-            with lifeline.terminating(), contextlib.closing(suspects):
+            with lifeline.terminating(), contextlib.closing(suspects), contextlib.closing(pool):
                 Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, check, count).run(kept, facts)
         except (KeyboardInterrupt, lifeline.Terminated):
             sys.stderr.write(f"\nStopped: {_kept(folder, plan)}\n")

@@ -18,19 +18,19 @@ from voicelab.base.masking import Masker
 from voicelab.base.records import SessionRows, column, table_row
 from voicelab.base.seeds import session_id
 from voicelab.runs.jobs import Job
-from voicelab.simulation import stillness
+from voicelab.simulation import oversight
 from voicelab.simulation.alone import run_alone
 from voicelab.simulation.fitness import met_limit
 from voicelab.simulation.lone_process import LoneProcesses
 from voicelab.simulation.note import Noted, drop_note, read_note
-from voicelab.simulation.stillness import Stillness
+from voicelab.simulation.oversight import Oversight
 from voicelab.simulation.verdict_rows import of_death, with_error
 from voicelab.simulation.verdicts import Verdict, stops_before, store, stored
 from voicelab.simulation.worker import ShardReport, ShardTask
 
 _ERROR = column("sessions", "error")
 _MOST_NAMED = 5
-_LOOKS = stillness.LOOKS
+_LOOKS = oversight.LOOKS
 _REPLACED_OFTEN = 3
 _MOST_LOSSES = 3
 """How often a session may be at work when its worker is lost, before it is taken for the reason, though it lives alone."""
@@ -72,7 +72,7 @@ class Suspects:
         self._masker = Masker(job.options.handler.secrets)
         self._cleared: set[_Key] = set()
         self._losses: dict[_Key, int] = {}
-        self._stillness = Stillness(_LOOKS)
+        self._oversight = Oversight(_LOOKS, job.options.limits.cpu_s)
         self._replaced = 0
         self._processes = LoneProcesses()
 
@@ -147,15 +147,15 @@ class Suspects:
             return None
         return replace(task, most=None, careful=0)
 
-    def still(self, tasks: Sequence[ShardTask]) -> list[ShardTask]:
-        """Return the shards whose worker does nothing any more, of those that are under way; asked once a second."""
+    def stuck(self, tasks: Sequence[ShardTask]) -> list[ShardTask]:
+        """Return the shards whose session comes to no end, of those that are under way; asked once a second."""
         found = []
         for task in tasks:
             note = self._note(task)
             if note is None or note.index is None or self._key(task, note.index) in self._cleared:
-                self._stillness.forget(task.number)
-            elif self._stillness.look(task.number, note.index, note.pid):
-                self._stillness.forget(task.number)
+                self._oversight.forget(task.number)
+            elif self._oversight.look(task.number, note.index, note.pid):
+                self._oversight.forget(task.number)
                 found.append(task)
         return found
 
@@ -215,9 +215,10 @@ class Suspects:
         if key in self._verdicts:
             return False
         one = _only(task, index)
-        outcome = run_alone(self._packed_job, one, self._processes, traced=False)
+        cpu_s = self._job.options.limits.cpu_s
+        outcome = run_alone(self._packed_job, one, self._processes, cpu_s, traced=False)
         if not outcome.lived and outcome.kind != "cpu":
-            again = run_alone(self._packed_job, one, self._processes, traced=True)
+            again = run_alone(self._packed_job, one, self._processes, cpu_s, traced=True)
             # A verdict that was reached by the clock isn't reached otherwise for being watched, which takes its time.
             outcome = again if again.lived or again.kind != "cpu" else outcome
         for note in outcome.notes:

@@ -37,6 +37,7 @@ from voicelab.runtime.own_loop import until_done
 from voicelab.runtime.tracebacks import describe
 from voicelab.session.runner import Session
 from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
+from voicelab.simulation.left_programs import any_left
 from voicelab.simulation.note import Note, note_path, noting
 from voicelab.simulation.pickling import unpack
 from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
@@ -100,6 +101,7 @@ class ShardReport:
         stopped: Why the shard isn't whole; None if it is.
         before: Then the pickled rows of its sessions as far as they are good.
         staged: The tag under which it is staged.
+        left_programs: Whether programs go on that its process has started; of a worker of our own.
     """
 
     number: int
@@ -113,6 +115,7 @@ class ShardReport:
     stopped: Stopped | None = None
     before: bytes = b""
     staged: str = ""
+    left_programs: bool = False
 
 
 # The jobs of the runs that this process works for, by name of the run: a job is the same for all shards of a run.
@@ -242,6 +245,7 @@ def _report_of(job: Job, task: ShardTask, *, own: bool, apart: bool) -> ShardRep
     report.staged = f"{task.staging}/{tag}" if task.staging else tag
     with noting(task.note_path) as note:
         ran = run_sessions(job, task, report.notes, note, own=own, apart=apart)
+    report.left_programs = own and apart and any_left()
     if ran.stopped is not None:
         report.stopped, report.before = ran.stopped, pickle.dumps(ran.rows, protocol=5)
         return report
