@@ -13,7 +13,7 @@ from voicelab.handlers.project import Variables
 from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
 from voicelab.runtime import environment as os_environment
-from voicelab.runtime import isolation
+from voicelab.runtime import environment_reads, isolation
 from voicelab.runtime.sdk import Context, Event
 
 if TYPE_CHECKING:
@@ -96,16 +96,21 @@ class Handler:
     @property
     def secrets(self) -> list[str]:
         """What is masked: the values of its variables, and keys of the environment that its code has read or names."""
-        self._read |= dict.fromkeys(os_environment.values_now(self._spelled_out))
+        found = dict.fromkeys(os_environment.values_now(self._spelled_out))
         self._read |= dict.fromkeys(os_environment.values_within(self._loaded.texts()))
-        return [*self.variables.values(), *self._read]
+        return [*self.variables.values(), *(self._read | found)]
 
     def _has_read(self, value: str) -> None:
         self._read[value] = None
         hide_more([value])
 
+    def _sent(self) -> list[str]:
+        """Return what another process is to mask. Of keys that it may read there, none that it has nothing to do with here."""
+        named = () if self._spelled_out == environment_reads.ANY else self._spelled_out
+        return [*self._read, *os_environment.values_now(named), *os_environment.values_within(self._loaded.texts())]
+
     def _names_in_source(self) -> tuple[str, ...]:
-        return os_environment.names_in(piece.text for piece in self.sources)
+        return environment_reads.names_in(piece.text for piece in self.sources)
 
     @property
     def binds_numpy_random(self) -> bool:
@@ -161,7 +166,7 @@ class Handler:
             "project": self.project,
             "notes": self.note_list,
             "expected": self.fingerprint,
-            "read": self.secrets[len(self.variables) :],
+            "read": self._sent(),
             "spelled_out": self._spelled_out,
         }
         return _revived, (self._recipe.shipped(self._loaded), options)

@@ -4,7 +4,8 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 
 - `clock`: wall time, and virtual time in which a second of waiting costs nothing.
 - `isolation`: what belongs to the process and must belong to one session: time, chance, print, sleep, the network.
-- `environment`: keys and passwords that a handler reads from the process's environment.
+- `environment`: keys and passwords that a handler reads from the process's environment; `environment_reads`: which its
+  source names.
 - `driving`: handlers and tasks step by step, so that they can be cut short, given up, or made to fail.
 - `own_loop`: an event loop of one's own, also where one runs already.
 - `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.

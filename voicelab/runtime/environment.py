@@ -8,30 +8,29 @@ all. What a program in C or a child process reads isn't noticed.
 What is told counts for whoever reads: a handler that is being loaded, or the session of the calling code. A session alone
 would not do, though. One that finds a key in a module's variable has not read it, yet shows it; and which session of a
 process read it first depends on how sessions are spread over processes, on which no row may depend. So the names that a
-handler's own source spells out count as read by all its sessions.
+handler's own source spells out count as read by all its sessions; and where it reads by a name that it puts together, or
+gives the whole environment away, so do all names (`environment_reads`). A library may read by itself: that counts in its
+process from then on, before which nothing there can have shown it.
 """
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from voicelab.runtime.environment_reads import ANY, ENDINGS
 from voicelab.runtime.isolation import SCOPE, SharedPatches
 
 SHORTEST = 12
 """Values with fewer characters are switches and names rather than keys."""
 
-_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_SPELLED_OUT = re.compile(rf"[A-Za-z_]\w*(?:{'|'.join(_ENDINGS)})\b", re.IGNORECASE)
-_READS = re.compile(r"environ|getenv|dotenv")
 
 _told: ContextVar[Callable[[str], None] | None] = ContextVar("voicelab_told_of_secrets", default=None)
 
 
 def _is_secret(name: str, value: str) -> bool:
-    return len(value) >= SHORTEST and name.upper().endswith(_ENDINGS)
+    return len(value) >= SHORTEST and name.upper().endswith(ENDINGS)
 
 
 def _tell(value: str) -> None:
@@ -101,18 +100,10 @@ def telling_to(take: Callable[[str], None]) -> Iterator[None]:
             _told.reset(token)
 
 
-def names_in(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of secrets that sources spell out, if any of them reads the environment."""
-    texts = list(texts)
-    if not any(map(_READS.search, texts)):
-        return ()
-    return tuple(sorted({name for text in texts for name in _SPELLED_OUT.findall(text)}))
-
-
-def values_now(names: Iterable[str]) -> list[str]:
-    """Return the values that the environment has now for names of secrets."""
+def values_now(names: tuple[str, ...]) -> list[str]:
+    """Return the values that the environment has now for names of secrets, or for `ANY` of them."""
     there = _secrets_now()
-    return [there[name] for name in names if name in there]
+    return list(there.values()) if names == ANY else [there[name] for name in names if name in there]
 
 
 def values_within(texts: Iterable[str]) -> list[str]:
