@@ -219,7 +219,7 @@ def test_a_frame_without_rule_has_a_confidence_that_needs_no_horizon():
         (lambda f: f.assign(bought=[[1]] * len(f)), {}, "of type list"),
         (lambda f: pd.concat([f, f[["bought"]]], axis=1), {}, "more than one column 'bought'"),
         (lambda f: f, {"outcome": ["bought", "bought"]}, "names 'bought' twice"),
-        (lambda f: f, {"rule": vl.StopRule(criterion="vs_default", default="z")}, "'z', which is no variant"),
+        (lambda f: f, {"rule": vl.StopRule(criterion="vs_default", default="z")}, "'z' is no variant"),
     ],
 )
 def test_a_frame_that_cannot_be_analysed_is_refused(change, arguments, message):
@@ -238,10 +238,19 @@ def test_sessions_that_stand_twice_are_refused(tmp_path, kind, path):
         vl.analyze(data, outcome="bought", weights=EVEN, path=path)
 
 
-def test_a_default_that_is_no_variant_is_warned_of_and_may_be_a_number():
+def test_a_default_that_is_no_variant_is_refused_and_may_be_a_number():
     data = frame(5, 20, 6, 20)
-    result = vl.analyze(data, outcome="bought", weights=EVEN, rule=vl.StopRule(max_iterations=100, default="z"))
-    assert "The rule's default 'z' is no variant of 'variant' (a, b)." in result.warnings
+    for path in (True, False):
+        with pytest.raises(
+            InputError, match=r"default 'aa1' is no variant of 'variant' \(a1, b1\)\. Did you mean 'a1'\?"
+        ):
+            vl.analyze(
+                data.assign(variant=data["variant"] + "1"),
+                outcome="bought",
+                weights={"a1": 0.5, "b1": 0.5},
+                rule=vl.StopRule(max_iterations=100, default="aa1"),
+                path=path,
+            )
     numbered = data.assign(variant=data["variant"].map({"a": 1, "b": 2}))
     rule = vl.StopRule(max_iterations=100, default=2)
     result = vl.analyze(numbered, outcome="bought", weights={1: 0.5, 2: 0.5}, rule=rule)

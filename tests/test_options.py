@@ -22,7 +22,6 @@ NOT_OF_ALL = {
     "world": {"vl.run", "vl.simulate"},
     "start": {"vl.run", "vl.simulate"},
     "configuration": {"vl.run", "vl.simulate"},
-    "evaluators": {"vl.simulate"},  # of single sessions it is record.evaluate
 }
 
 

@@ -190,3 +190,17 @@ def test_a_log_of_the_version_before_opens_as_ever_and_has_no_checksums(tmp_path
     DAMAGES["zeros"](old / "metrics" / "part-000000.parquet")
     with pytest.raises(LogError, match="metrics/part-000000.parquet isn't as it was written"):
         vl.open_log(old).metrics()
+
+
+def test_sessions_that_have_lost_their_checksums_alone_are_read_and_counted_as_not_verified(tmp_path):
+    log = vl.simulate(
+        "async def handler(event, context):\n    return\n    yield\n", ["hi"], 3, log=tmp_path / "log", progress=False
+    )
+    shutil.rmtree(log.path / "checksums")
+    with pytest.raises(LogError, match=r"checksums/.* is missing.*strict=False"):
+        vl.open_log(log.path)
+    with pytest.warns(UserWarning, match="3 sessions can be read but not verified") as said:
+        opened = vl.open_log(log.path, strict=False)
+    assert len(said) == 1
+    assert len(opened.sessions()) == 3
+    assert not opened.verify().sound

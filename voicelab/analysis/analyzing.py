@@ -33,7 +33,7 @@ from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.analysis.unknown_weights import check_known_where_needed
 from voicelab.analysis.variant_rows import variant_frame
 from voicelab.base import checks
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, StopRule, weight_shares
@@ -152,6 +152,7 @@ def analyze(
         sessions.leave_out_unwritten()
     sessions.limit(limits)
     check_known_where_needed(sessions)
+    _check_variants(sessions, given=rule is not None)
     return _decided(sessions, guardrails, platform)
 
 
@@ -267,12 +268,12 @@ def _at_one_look(
         columns.check(columns_in(data))
     asked = asked_kinds(kind, outcomes[0])
     totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked, unit=unit, order=order)
-    _check_variants(totals.data)
+    _check_variants(totals.data, given=rule is not None)
     monitor = totals.monitor(outcomes[0], totals.data.rule)
     return _result(monitor, totals.data, guardrails, totals.monitor, totals.missing)
 
 
-def _check_variants(data: TestData) -> None:
+def _check_variants(data: TestData, *, given: bool) -> None:
     off = ", ".join(data.switched_off)
     if len(data.weights) < 2:  # noqa: PLR2004 - a comparison needs two
         but = f" that is not switched off by weight 0 (as {off})" if off else ""
@@ -288,11 +289,13 @@ def _check_variants(data: TestData) -> None:
         )
     default = data.rule.default
     if default is not None and default not in data.weights:
-        known = ", ".join(data.weights)
-        fact = "switched off" if default in data.switched_off else f"no variant of {data.test!r} ({known})"
-        if data.rule.criterion == "vs_default":
-            raise InputError(f"The rule compares with {default!r}, which is {fact}.")
-        data.warnings.append(f"The rule's default {default!r} is {fact}.")
+        is_off = default in data.switched_off
+        unknown = f"no variant of {data.test!r} ({', '.join(data.weights)}).{did_you_mean(default, data.weights)}"
+        said = f"The rule's default {default!r} is {'switched off.' if is_off else unknown}"
+        # A test may declare what it never draws; who gives a rule means one of the variants.
+        if data.rule.criterion == "vs_default" or (given and not is_off):
+            raise InputError(said)
+        data.warnings.append(said)
 
 
 def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None) -> Result:
@@ -302,7 +305,6 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
             "method='fixed' pools sessions, which is wrong where each has probabilities of its own: leave out the method, or "
             "the columns of probabilities."
         )
-    _check_variants(data)
     if data.groups is not None:
         monitor = data.new_monitor(data.rule, data.kind)
         data.shown_at_once(monitor, Values(data.values, data.written, data.kind))

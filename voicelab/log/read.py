@@ -47,8 +47,9 @@ def open_log(path: str | Path, *, strict: bool = True) -> "Log":
     Args:
         path: Its folder.
         strict: Refuse a log that is damaged, as far as its files' lengths tell; every file is compared with its checksum
-            before it is used. False reads the whole log through, and leaves out the sessions that are concerned, with a
-            warning that says how many; analysis says it too.
+            before it is used. False reads the whole log through, and leaves out the sessions that are concerned, with one
+            warning that says how many; analysis says it too. Where all checksums are lost, and nothing else, the sessions are
+            read, and counted in the warning as not verified.
 
     Raises:
         LogError: the folder is no log, was written with another schema, or is damaged.
@@ -57,14 +58,18 @@ def open_log(path: str | Path, *, strict: bool = True) -> "Log":
     manifest = read_manifest(root)
     found = verify.look(root, manifest) if strict else verify.read_through(root, manifest)
     damaged = [one for one in found.damage if one.file != "manifest.json"]
-    for one in damaged:
-        told = f"{root / one.file} {one.problem}."
-        if strict:
-            raise LogError(
-                f"{told} It concerns {one.sessions}. All else can be read: vl.open_log({str(root)!r}, strict=False) leaves "
-                f"out what is damaged, and {verify.HOW_TO_MEND}"
-            )
-        warnings.warn(f"{told} It is left out: {one.sessions}.", stacklevel=2)
+    if damaged and strict:
+        one = damaged[0]
+        advice = verify.HOW_TO_MEND if one.part is not None else "log.add_outcomes() can add outcomes again."
+        raise LogError(
+            f"{root / one.file} {one.problem}. It concerns {one.sessions}. All else can be read: "
+            f"vl.open_log({str(root)!r}, strict=False) leaves out what is damaged, and {advice}"
+        )
+    found, unverified = verify.with_unverified(root, found)
+    told = [verify.told_of_unverified(unverified)] if unverified else []
+    told += [verify.told_of(left)] if (left := [one for one in found.damage if one.file != "manifest.json"]) else []
+    if told:
+        warnings.warn(f"{root}: {' '.join(told)} log.verify() names each file.", stacklevel=2)
     if not is_as_sealed(manifest):
         warnings.warn(f"{root / 'manifest.json'} isn't as it was written: its checksum differs.", stacklevel=2)
     return Log(root, manifest, found)

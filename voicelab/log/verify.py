@@ -7,7 +7,7 @@ by decoding them.
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,48 @@ def read_through(root: Path, manifest: Mapping[str, Any]) -> Verification:
         manifest: Its manifest.
     """
     return _verified(root, manifest, through=True)
+
+
+def with_unverified(root: Path, found: Verification) -> tuple[Verification, list[Damage]]:
+    """Count all parts among the whole ones where their checksums are lost, and nothing else; return what was lost, too.
+
+    Where some are left, a part without is left out: a file of somebody else's could else take a part's place unseen.
+
+    Args:
+        root: The log's folder.
+        found: What reading it through has found.
+    """
+    lost = [one for one in found.damage if _is_lost(root, one)]
+    if any((root / CHECKSUMS).glob("part-*.json")):
+        return found, []
+    torn = {one.part for one in found.damage if not _is_lost(root, one)}
+    lost = [one for one in lost if one.part not in torn]
+    parts = {**found.parts, **{one.part: None for one in lost if one.part is not None}}
+    rest = tuple(one for one in found.damage if one not in lost)
+    in_order = dict(sorted(parts.items(), key=lambda item: item[0].first))
+    return replace(found, damage=rest, parts=in_order), lost
+
+
+def _is_lost(root: Path, one: Damage) -> bool:
+    return one.part is not None and one.problem == MISSING and root / one.file == one.part.checksums(root)
+
+
+def told_of(damage: Sequence[Damage]) -> str:
+    """Return in a sentence what is left out."""
+    first, n_more = damage[0], len(damage) - 1
+    n_sessions = sum({(one.first_session, one.last_session): one.n_sessions for one in damage}.values())
+    more = f", and {_counted(n_more, 'other file')} too" if n_more else ""
+    sessions = first.sessions if not n_more else _counted(n_sessions, "session")
+    return f"{first.file} {first.problem}{more}. What is damaged is left out: {sessions}."
+
+
+def told_of_unverified(lost: Sequence[Damage]) -> str:
+    """Return in a sentence what is read without having been compared with anything."""
+    n_sessions = sum(one.n_sessions for one in lost)
+    return (
+        f"{_counted(n_sessions, 'session')} can be read but not verified: their checksums are missing "
+        f"({_counted(len(lost), 'file')}, the first {lost[0].file}). Put them back from a copy; {HOW_TO_MEND}"
+    )
 
 
 def file_damage(path: Path, table: str, own: Checksum | None, *, through: bool) -> str | None:

@@ -16,6 +16,7 @@ from voicelab.base.seeds import Seeds, session_id
 from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike, Heard, Mix
 from voicelab.handlers import Handler, HandlerLike, VariablesLike
+from voicelab.predicates import EvaluatorsLike
 from voicelab.record.session_record import SessionRecord, SideBySide
 from voicelab.runs.drawn_rows import DrawnRows
 from voicelab.runs.findings import Findings, known_to, tell, warn
@@ -150,6 +151,7 @@ def run(
     http: HttpLike | None = None,
     patches: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
+    evaluators: EvaluatorsLike = None,
 ) -> SessionRecord | SideBySide:
     """Run one session and return its record.
 
@@ -177,6 +179,8 @@ def run(
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.
         limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
+        evaluators: What is asked of each session when it has ended: paths of the platform's evaluators, or predicates by
+            name. What they come to are outcomes by the evaluators' names.
 
     Returns:
         The record; for `variants="each"` one record for each variant, side by side.
@@ -214,6 +218,7 @@ def run(
         http=http,
         patches=patches,
         limits=limits,
+        evaluators=evaluators,
     )
     if clock == "virtual":
         refuse_recording(options.http, "Use clock='wall', or vl.Console.")

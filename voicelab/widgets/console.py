@@ -18,6 +18,7 @@ from voicelab.base.masking import shown
 from voicelab.base.session_limits import Limits
 from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.live.talk import Talk
+from voicelab.predicates import EvaluatorsLike
 from voicelab.record.session_record import SessionRecord
 from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.widgets.cell import close_former, reach_during_cells
@@ -55,6 +56,8 @@ class Console(anywidget.AnyWidget):
         patches: `{"module.function": replacement}` for whatever else it uses and shall not; a name of its own file stands
             without a module.
         limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
+        evaluators: What is asked of each session when it has ended: paths of the platform's evaluators, or predicates by
+            name. What they come to are outcomes by the evaluators' names.
 
     Raises:
         InputError: an argument is not allowed.
@@ -97,6 +100,7 @@ class Console(anywidget.AnyWidget):
         http: HttpLike | None = None,
         patches: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
+        evaluators: EvaluatorsLike = None,
     ) -> None:
         # First, so that an argument that is refused leaves no session running behind the cell.
         close_former(self)
@@ -121,6 +125,7 @@ class Console(anywidget.AnyWidget):
             http=http,
             patches=patches,
             limits=limits,
+            evaluators=evaluators,
         )
         super().__init__()
         self._talk = talk
