@@ -432,7 +432,7 @@ def test_what_sphinx_can_not_take_is_said(sound, options, hint):
 def test_the_table_of_engines():
     table = speech.engines()
     assert {"name", "kind", "installed", "offline", "languages", "licence", "install"} == set(table.columns)
-    assert set(table[table.kind == "tts"]["name"]) == {"pico", "espeak", "piper", "gtts", "browser", "fake"}
+    assert set(table[table.kind == "tts"]["name"]) == {"natural", "pico", "espeak", "piper", "gtts", "browser", "fake"}
     assert {"sphinx", "whisper", "google", "browser", "fake"} <= set(table[table.kind == "stt"]["name"])
 
 

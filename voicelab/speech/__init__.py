@@ -2,8 +2,9 @@
 
 - `audio` is sound as data; `protocols` says what an engine is, `transcript` what a recogniser returns; `registry`
   finds an engine by its name.
-- `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
-- `voices` gives the platform's voice names a local voice; `text` cuts long texts into what an engine can say.
+- `natural`, `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
+- `weights` finds those that come in a package; `voices` gives the platform's voice names a local voice; `text` cuts
+  long texts into what an engine can say.
 - `noises` and `g711` are what a line does to sound; `languages` chooses among an engine's.
 - `deadline` and `cache` are the manners of engines that are slow or far away.
 - `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors,

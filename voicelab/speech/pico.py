@@ -2,10 +2,8 @@
 
 import contextlib
 import ctypes
-import re
 import sys
 import threading
-import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +13,7 @@ from voicelab.callers.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose
-from voicelab.speech.text import LONGEST, sentences
+from voicelab.speech.text import LONGEST, sentences, speakable
 from voicelab.speech.voices import local_voice
 
 LANGUAGES: dict[str, tuple[str, ...]] = {
@@ -29,7 +27,6 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
 }
 _RATE = 16_000
 _SPEEDS = (0.25, 4.0)
-_LONGEST_WORD = 40
 _QUIET = 3
 # M_PERTURB of glibc's mallopt(): new memory is filled with the complement of the given byte.
 _PERTURB = -6
@@ -66,7 +63,7 @@ class Pico:
         Raises:
             SpeechError: empty text, text in another script, a language that it doesn't have.
         """
-        pieces = [_speakable(piece) for piece in sentences(text, LONGEST) if any(map(str.isalnum, piece))]
+        pieces = [speakable(piece, self.name) for piece in sentences(text, LONGEST) if any(map(str.isalnum, piece))]
         if not pieces:
             raise SpeechError(f"There is nothing to say: {text!r} has no words.")
         local = local_voice(voice, choose(self.name, language, LANGUAGES))
@@ -106,24 +103,3 @@ def _cleared_memory() -> Iterator[None]:
         yield
     finally:
         mallopt(_PERTURB, 0)
-
-
-def _speakable(text: str) -> str:
-    """Return a text that Pico says to its end.
-
-    It is silent about other scripts, and takes minutes for a word of thousands of letters.
-
-    Raises:
-        SpeechError: the text is in another script.
-    """
-    foreign = [letter for letter in text if letter.isalpha() and "LATIN" not in unicodedata.name(letter, "")]
-    if len(foreign) > len([letter for letter in text if letter.isalpha()]) / 2:
-        raise SpeechError(
-            f"pico speaks Latin script alone and can't say {text[:40]!r}. Use tts='espeak' "
-            "(pip install 'voicelab[espeak]') or tts='gtts' (online)."
-        )
-    return re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: " ".join(_pieces(word[0])), text)
-
-
-def _pieces(word: str) -> list[str]:
-    return [word[at : at + _LONGEST_WORD] for at in range(0, len(word), _LONGEST_WORD)]

@@ -86,6 +86,7 @@ _SERVICE = Engine(
     install="pip install SpeechRecognition",
 )
 _TTS: dict[str, Engine] = {
+    "natural": Engine("tts", f"{_HERE}.natural:Natural", "hibari", True, "en", "Apache-2.0", _extra("voices")),
     "pico": Engine("tts", f"{_HERE}.pico:Pico", "py_nanotts", True, "en de es fr it", "Apache-2.0", "pip install py-nanotts"),
     "espeak": Engine("tts", f"{_HERE}.espeak:Espeak", "espeakng_loader", True, "about 100", "GPL-3", _extra("espeak")),
     "piper": Engine("tts", f"{_HERE}.piper:Piper", "piper", True, "one a voice file", "GPL-3", _extra("piper")),

@@ -1,6 +1,7 @@
 """Texts as engines can say them: sentence by sentence, so that a long reply starts as fast as a short one."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from voicelab.base.errors import SpeechError
@@ -11,6 +12,7 @@ _SENTENCE = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+")
 _CLAUSE = re.compile(r"(?<=[,;:])\s+")
 LONGEST = 300
 """Characters that are given to an engine at once: more is cut at clauses, words, and in the end anywhere."""
+_LONGEST_WORD = 40
 
 
 def sentences(text: str, longest: int = LONGEST) -> list[str]:
@@ -46,6 +48,32 @@ def _filled(parts: list[str], longest: int) -> list[str]:
             lines.append(part)
     # Nothing was joined, so cutting here again would not end: the next separator is tried on what is left too long.
     return lines
+
+
+def speakable(text: str, engine: str) -> str:
+    """Return a text that an engine of Latin script says to its end.
+
+    Such an engine is silent about other scripts, and takes minutes for a word of thousands of letters.
+
+    Args:
+        text: What is to be said.
+        engine: The engine's name, for the message.
+
+    Raises:
+        SpeechError: the text is in another script.
+    """
+    letters = [letter for letter in text if letter.isalpha()]
+    foreign = [letter for letter in letters if "LATIN" not in unicodedata.name(letter, "")]
+    if len(foreign) > len(letters) / 2:
+        raise SpeechError(
+            f"{engine} speaks Latin script alone and can't say {text[:40]!r}. Use tts='espeak' "
+            "(pip install 'voicelab[espeak]') or tts='gtts' (online)."
+        )
+    return re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: " ".join(_parts(word[0])), text)
+
+
+def _parts(word: str) -> list[str]:
+    return [word[at : at + _LONGEST_WORD] for at in range(0, len(word), _LONGEST_WORD)]
 
 
 def synthesize_sentences(

@@ -17,11 +17,13 @@ class LocalVoice:
         language: Which of the engine's voices: a language such as "en-US".
         pitch: Pitch over the voice's own.
         speed: Pace over the voice's own.
+        tract: Frequencies of the vocal tract's resonances over the voice's own: above 1 for a smaller person.
     """
 
     language: str
     pitch: float
     speed: float
+    tract: float = 1.0
 
 
 def local_voice(name: str | None, languages: tuple[str, ...]) -> LocalVoice:
@@ -40,3 +42,36 @@ def local_voice(name: str | None, languages: tuple[str, ...]) -> LocalVoice:
     pitch = _PITCHES[at // len(languages) % len(_PITCHES)]
     speed = 1.0 + 0.04 * (at % 3 - 1) if at else 1.0
     return LocalVoice(languages[at % len(languages)], pitch, speed)
+
+
+# Height, resonances and pace of each name over the natural voice's own, which is a woman's of 190 Hz.
+_NATURAL = {
+    "nova": (1.0, 1.0, 1.0),
+    "brooke": (1.08, 1.05, 1.03),
+    "alloy": (0.84, 0.94, 1.0),
+    "echo": (0.62, 0.87, 1.02),
+    "fable": (0.68, 0.9, 0.96),
+    "onyx": (0.5, 0.83, 0.94),
+    "shimmer": (1.16, 1.04, 0.95),
+    "kore": (0.93, 0.98, 1.06),
+    "puck": (0.72, 0.92, 1.08),
+    "charon": (0.55, 0.85, 0.98),
+    "aoede": (1.05, 0.98, 0.92),
+    "zephyr": (1.25, 1.1, 1.05),
+}
+
+
+def natural_voice(name: str | None) -> LocalVoice:
+    """Return how the natural voice speaks as a name.
+
+    Args:
+        name: A voice of the platform, a provider's identifier, or None for the plain voice.
+    """
+    if not name:
+        return LocalVoice("en-US", 1.0, 1.0)
+    known = name.strip().lower()
+    if known not in _NATURAL:
+        digest = int.from_bytes(blake2b(known.encode(), digest_size=4).digest(), "big")
+        known = NAMES[digest % len(NAMES)]
+    pitch, tract, speed = _NATURAL[known]
+    return LocalVoice("en-US", pitch, speed, tract)
