@@ -1,5 +1,6 @@
 """Speech: sound as data, engines by name, where turns end, the telephone, and what happens when something is wrong."""
 
+import importlib.util
 import io
 import sys
 import threading
@@ -337,13 +338,12 @@ def test_espeak_speaks_many_languages():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(max_size=2000), st.integers(5, 300))
+@given(st.text(st.characters(exclude_characters="<>&[]()*`~_#"), max_size=2000), st.integers(5, 300))
 def test_pieces_are_short_enough_and_lose_no_letter(words, longest):
     pieces = text.sentences(words, longest)
     assert all(0 < len(piece) <= longest for piece in pieces)
-    kept, given = ("".join("".join(part).split()) for part in (pieces, words))
-    lost = set("\"'”’)]")  # closing marks between sentences
-    assert [letter for letter in kept if letter not in lost] == [letter for letter in given if letter not in lost]
+    kept, given = ([letter for letter in part if letter.isalnum()] for part in ("".join(pieces), words))
+    assert kept == given
 
 
 def test_a_long_reply_is_spoken_sentence_by_sentence():
@@ -431,7 +431,7 @@ def test_what_sphinx_can_not_take_is_said(sound, options, hint):
 
 def test_the_table_of_engines():
     table = speech.engines()
-    assert {"name", "kind", "installed", "offline", "languages", "licence", "install"} == set(table.columns)
+    assert {"name", "kind", "installed", "offline", "languages", "licence", "install", "auto"} == set(table.columns)
     assert set(table[table.kind == "tts"]["name"]) == {"natural", "pico", "espeak", "piper", "gtts", "browser", "fake"}
     assert {"sphinx", "whisper", "google", "browser", "fake"} <= set(table[table.kind == "stt"]["name"])
 
@@ -445,7 +445,8 @@ def test_an_unknown_engine_is_refused_with_the_nearest(make, name):
 
 
 def test_auto_takes_what_works_offline():
-    assert speech.text_to_speech("auto").name == "pico"
+    best = "natural" if importlib.util.find_spec("hibari") else "pico"
+    assert speech.text_to_speech("auto").name == best
     assert speech.speech_to_text("auto").name == "sphinx"
 
 

@@ -125,6 +125,7 @@ def test_what_no_detector_finds_is_unheard():
     ((_, what),) = Telephone(vl.PhoneLine(), Voice(), "sphinx").begin(Seeds(0, 0), [ORDER]).say(ORDER)
     assert isinstance(what, Unheard)
     counts = {"words": 9, "word_errors": 9, "words_as_written": 8, "word_errors_as_written": 8}
+    assert what.facts.pop("voice").startswith("caller-")
     assert what.facts == {"engine": "sphinx", **counts, "said": ORDER}
 
 
@@ -150,7 +151,7 @@ def test_the_agent_can_say_what_to_expect():
 def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_path):
     line = vl.PhoneLine(noise="babble", snr_db=6)
     log = vl.simulate(
-        pizza(), PERSONA, sessions=12, seed=3, audio=line, progress=False, workers=1, log=tmp_path / "log"
+        pizza(), PERSONA, sessions=12, seed=3, audio=line, tts="pico", progress=False, workers=1, log=tmp_path / "log"
     )
     turns = log.turns()
     spoken = turns[turns["input"] == "text"]
@@ -192,7 +193,7 @@ def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
 
 def test_the_log_and_the_timeline_have_the_length_of_the_agents_sound(tmp_path):
     log = vl.simulate(
-        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), progress=False, workers=1, log=tmp_path / "log"
+        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), tts="pico", progress=False, workers=1, log=tmp_path / "log"
     )  # fmt: skip
     record = log.session(0)
     (said,) = (event for event in record.events if event.name == "text_to_speech")
@@ -206,7 +207,15 @@ def test_the_log_and_the_timeline_have_the_length_of_the_agents_sound(tmp_path):
 
 def test_a_session_is_rerun_to_the_event(tmp_path):
     log = vl.simulate(
-        pizza(), PERSONA, sessions=3, seed=1, audio=vl.PhoneLine(), progress=False, workers=1, log=tmp_path / "log"
+        pizza(),
+        PERSONA,
+        sessions=3,
+        seed=1,
+        audio=vl.PhoneLine(),
+        tts="pico",
+        progress=False,
+        workers=1,
+        log=tmp_path / "log",
     )
     again = log.rerun(2)
     assert again.to_frame().equals(log.session(2).to_frame())
@@ -214,7 +223,15 @@ def test_a_session_is_rerun_to_the_event(tmp_path):
 
 def test_a_good_line_and_the_text_it_stands_for_agree(tmp_path):
     log = vl.simulate(
-        pizza(), PERSONA, sessions=20, seed=2, audio=vl.PhoneLine(), progress=False, workers=2, log=tmp_path / "log"
+        pizza(),
+        PERSONA,
+        sessions=20,
+        seed=2,
+        audio=vl.PhoneLine(),
+        tts="pico",
+        progress=False,
+        workers=2,
+        log=tmp_path / "log",
     )
     turns = log.turns()
     assert turns["word_errors"].sum() <= 0.03 * turns["words"].sum()
@@ -225,7 +242,7 @@ def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
     line = vl.PhoneLine(noise="pink", snr_db=14)
     caller = vl.Script([ORDER, "large please", vl.hang_up()])
     audio = vl.simulate(
-        pizza(), caller, sessions=40, seed=4, audio=line, progress=False, workers=2, log=tmp_path / "audio"
+        pizza(), caller, sessions=40, seed=4, audio=line, tts="pico", progress=False, workers=2, log=tmp_path / "audio"
     )
     world = vl.World.fit(audio)
     assert 0.02 < world.recognition_errors < 0.9
@@ -249,7 +266,15 @@ def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
             context.set_outcome("ordered", "pizza" in event.data["text"])
 
     log = vl.simulate(
-        handler, [ORDER], sessions=25, seed=1, audio=vl.PhoneLine(), progress=False, workers=2, log=tmp_path / "log"
+        handler,
+        [ORDER],
+        sessions=25,
+        seed=1,
+        audio=vl.PhoneLine(),
+        tts="pico",
+        progress=False,
+        workers=2,
+        log=tmp_path / "log",
     )
     assert list(log.decisions()["sessions"]) == [8]
     assert (log.exposures()["assignment"] == "default_after_stop").sum() == 17

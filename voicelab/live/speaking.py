@@ -20,6 +20,8 @@ from voicelab.live.recording import Recording
 from voicelab.runtime import sdk
 from voicelab.session.audio_length import audio_seconds
 from voicelab.speech import Audio, TextToSpeech, cache, synthesize_sentences
+from voicelab.speech.auto_voice import who_speaks
+from voicelab.speech.text import streamed
 
 if TYPE_CHECKING:
     from voicelab.session.runner import Session
@@ -28,6 +30,7 @@ Send = Callable[..., None]
 """Sends a message to the front end: `send(message, buffer=None)`."""
 
 _SILENCE_RATE = 8000
+_AHEAD_S = 60.0
 _BROWSER_SLACK = 1.5
 """The page's own voice may take so many times the assumed length, before the session goes on without its word."""
 
@@ -84,6 +87,7 @@ class Speaking:
         self._warn = warn
         self._waiting: asyncio.Queue[_Output] = asyncio.Queue()
         self._generation = 0
+        self._cut = asyncio.Event()
         self._playing: dict[int, _Playing] = {}
         # One thread: engines keep state, and sentences are needed in order.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab speaking")
@@ -98,6 +102,7 @@ class Speaking:
     def clear(self) -> None:
         """Stop, and forget what waits."""
         self._generation += 1
+        self._cut.set()
         now = self.session.now()
         self._recording.silence_agent(now)
         self._playing.clear()
@@ -163,22 +168,33 @@ class Speaking:
     async def _speak(self, item: _Output, engine: TextToSpeech) -> None:
         data = item.event.data
         text, speed = str(data["text"]), pace(data.get("speed"))
-        pieces = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
-        loop, next_piece = asyncio.get_running_loop(), partial(_next_piece, pieces, kept=data.get("cache") is not False)
-        audio: Audio | None = None
-        spoken_s = 0.0
+        engine = who_speaks(engine, text, data.get("language"))
+        sounds = synthesize_sentences(engine, text, voice=data.get("voice"), language=data.get("language"), speed=speed)
+        loop, next_sound = asyncio.get_running_loop(), partial(_next_sound, sounds, kept=data.get("cache") is not False)
+        n_left, spoken_s, last = len(streamed(text)), 0.0, False
         try:
-            while (piece := await loop.run_in_executor(self._pool, next_piece)) is not None:
+            # Each is sent as soon as it is made: nobody waits for what comes later.
+            while (sound := await loop.run_in_executor(self._pool, next_sound)) is not None:
                 if item.generation != self._generation:
                     return
-                if audio is not None:
-                    self._send_audio(item, audio, max(spoken_s, speech_seconds(text, speed)), last=False)
-                spoken_s += piece.duration_s
-                audio = piece
+                n_left, spoken_s = n_left - 1, spoken_s + sound.duration_s
+                last = n_left == 0
+                whole_s = spoken_s if last else max(spoken_s, speech_seconds(text, speed))
+                self._send_audio(item, sound, whole_s, last=last, engine=engine.name)
+                await self._hold_back(item, spoken_s)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
             self._show_unspoken(item, engine.name, error, spoken_s)
-        if audio is not None and item.generation == self._generation:
-            self._send_audio(item, audio, spoken_s, engine=engine.name)
+        if spoken_s and not last and item.generation == self._generation:
+            self._send_audio(item, Audio.silence(0, _SILENCE_RATE), spoken_s, engine=engine.name)
+
+    async def _hold_back(self, item: _Output, spoken_s: float) -> None:
+        """Wait while more of a row has been made than is soon heard, or until it is cut: most of a long one never is."""
+        playing = self._playing.get(item.row)
+        ahead_s = 0.0 if playing is None else playing.start_s + spoken_s - self.session.now() - _AHEAD_S
+        if ahead_s > 0 and item.generation == self._generation:
+            self._cut.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._cut.wait(), ahead_s)
 
     def _show_unspoken(self, item: _Output, engine: str, error: Exception, spoken_s: float) -> None:
         """Show the words as text, and say why they are not spoken."""
@@ -244,9 +260,9 @@ class Speaking:
 _LATENCY = ("system", "latency", False, None)
 
 
-def _next_piece(pieces: Iterator[Audio], *, kept: bool) -> Audio | None:
+def _next_sound(sounds: Iterator[Audio], *, kept: bool) -> Audio | None:
     with contextlib.nullcontext() if kept else cache.bypassed():
-        return next(pieces, None)
+        return next(sounds, None)
 
 
 def _load(path: str) -> Audio | None:

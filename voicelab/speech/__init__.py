@@ -1,7 +1,7 @@
 """Speech in and out behind two small protocols; what works offline is the default, what is online is chosen by name.
 
 - `audio` is sound as data; `protocols` says what an engine is, `transcript` what a recogniser returns; `registry`
-  finds an engine by its name.
+  finds an engine by its name, `auto_voice` one for each text.
 - `natural`, `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
 - `weights` finds those that come in a package; `voices` gives the platform's voice names a local voice; `text` cuts
   long texts into what an engine can say.

@@ -20,11 +20,24 @@ def choose(engine: str, language: str | None, known: Mapping[str, T], default: s
     Raises:
         SpeechError: it doesn't have the language.
     """
-    asked = (language or default).replace("_", "-").lower()
-    by_lower = {name.lower(): name for name in known}
-    for name in (asked, asked.partition("-")[0]):
-        if name in by_lower:
-            return known[by_lower[name]]
+    asked = _asked(language, default)
+    name = _name(asked, known)
+    if name is not None:
+        return known[name]
     raise SpeechError(
         f"{engine} doesn't have the language {language!r}; it has {', '.join(known)}.{did_you_mean(asked, known)}"
     )
+
+
+def has(language: str | None, known: Mapping[str, T], default: str = "en") -> bool:
+    """Return whether an engine has a language: see `choose`."""
+    return _name(_asked(language, default), known) is not None
+
+
+def _asked(language: str | None, default: str) -> str:
+    return (language or default).replace("_", "-").lower()
+
+
+def _name(asked: str, known: Mapping[str, T]) -> str | None:
+    by_lower = {name.lower(): name for name in known}
+    return by_lower.get(asked, by_lower.get(asked.partition("-")[0]))

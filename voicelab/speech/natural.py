@@ -17,13 +17,14 @@ from voicelab.base.errors import AudioError, MissingEngineError, SpeechError
 from voicelab.callers.pace import pace, speech_seconds
 from voicelab.speech import cache
 from voicelab.speech.audio import LONGEST_S, Audio
-from voicelab.speech.languages import choose
-from voicelab.speech.text import LONGEST, sentences, speakable
+from voicelab.speech.languages import choose, has
+from voicelab.speech.text import is_latin, paused, sentences, speakable
 from voicelab.speech.voices import LocalVoice, natural_voice
-from voicelab.speech.weights import checked_folder
+from voicelab.speech.weights import Weights
 
 LANGUAGES = {"en": "en-US", "en-US": "en-US"}
-PACKAGE, VERSION = "hibari-tts", "0.2.1"
+_PACKAGE, _VERSION = "hibari-tts", "0.2.1"
+_INSTALL = "pip install 'voicelab[voices]'"
 _RATE = 24_000
 _SPEEDS = (0.25, 4.0)
 # The model takes less for a frame without voice.
@@ -31,17 +32,23 @@ _VOICED_HZ = 40.0
 _LOWEST_HZ = 50.0
 # The model speaks softly, with peaks that are left below full scale: from `_BENDS` on they are bent.
 _GAIN, _BENDS = 2.0, 0.7
-_FILES = {
-    "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
-    "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
-    "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
-    "normalize.json": "d478ff05404bc43ac3e0468e306674e51085f1b1afc94cdef7c7ea4fb0d56bd8",
-    "oov.json": "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c",
-    "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
-    "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
-    "tokenizer_exceptions.json": "ddf3a3da07bdcf5144270ea4530191d8580fb4fd6f5ae93296e87916e795659a",
-    "vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
-}
+_FADE = _RATE // 200
+WEIGHTS = Weights(
+    "hibari",
+    f"{_PACKAGE}=={_VERSION}",
+    "assets",
+    {
+        "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+        "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
+        "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
+        "normalize.json": "d478ff05404bc43ac3e0468e306674e51085f1b1afc94cdef7c7ea4fb0d56bd8",
+        "oov.json": "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c",
+        "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+        "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
+        "tokenizer_exceptions.json": "ddf3a3da07bdcf5144270ea4530191d8580fb4fd6f5ae93296e87916e795659a",
+        "vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
+    },
+)
 
 
 class Natural:
@@ -60,11 +67,19 @@ class Natural:
     _lock = threading.Lock()
 
     def __init__(self) -> None:
-        with Natural._lock:
-            if Natural._model is None:
-                Natural._model = _load()
-        # The last bits of its numbers depend on what computes them.
-        self._made_by = f"{VERSION}+{importlib.metadata.version('onnxruntime')}"
+        self._loaded()
+
+    @classmethod
+    def _loaded(cls) -> Any:
+        """Return the model; an engine that was sent to another process finds none there yet."""
+        with cls._lock:
+            if cls._model is None:
+                cls._model = _load()
+        return cls._model
+
+    def speaks(self, text: str, language: str | None) -> bool:
+        """Return whether it has a text's language and script."""
+        return has(language, LANGUAGES) and is_latin(text)
 
     def synthesize(self, text: str, voice: str | None = None, language: str | None = None, speed: float = 1.0) -> Audio:
         """Return a text as sound, 24 kHz.
@@ -77,7 +92,7 @@ class Natural:
             AudioError: the sound would be longer than an hour.
         """
         choose(self.name, language, LANGUAGES)
-        pieces = [speakable(piece, self.name) for piece in sentences(text, LONGEST) if any(map(str.isalnum, piece))]
+        pieces = [speakable(piece, self.name) for piece in sentences(text)]
         if not pieces:
             raise SpeechError(f"There is nothing to say: {text[:60]!r} has no words.")
         local = natural_voice(voice)
@@ -87,11 +102,13 @@ class Natural:
                 f"{len(text):,} characters take longer than an hour to say. Say them in parts: speech.synthesize_sentences "
                 "gives the sound sentence by sentence."
             )
-        return Audio.join([self._piece(piece, local, speed) for piece in pieces])
+        return Audio.join(paused(pieces, (self._piece(piece, local, speed) for piece in pieces)))
 
     def _piece(self, text: str, local: LocalVoice, speed: float) -> Audio:
         who = f"{local.pitch:.3f} {local.tract:.3f}"
-        key = cache.key(self.name, self.version, self._made_by, who, f"{speed:.3f}", text)
+        # The last bits of its numbers depend on what computes them.
+        made_by = f"{_VERSION}+{importlib.metadata.version('onnxruntime')}"
+        key = cache.key(self.name, self.version, made_by, who, f"{speed:.3f}", text)
         return cache.audio(key, lambda: self._spoken(text, local, speed))
 
     def _spoken(self, text: str, local: LocalVoice, speed: float) -> Audio:
@@ -99,9 +116,8 @@ class Natural:
 
         # The breath in a voice is noise: drawn anew for each text, and the same each time.
         rng = np.random.default_rng(int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big"))
-        waves = []
+        waves, model = [], self._loaded()
         with Natural._lock:
-            model = Natural._model
             for phonemes in model.phonemize(text):
                 ids = np.asarray([model.ids(phonemes)], np.int64)
                 parts = model.sess.run(None, {"ids": ids, "speed": np.asarray([speed], np.float32)})
@@ -111,8 +127,8 @@ class Natural:
             raise SpeechError(
                 f"natural can't say {text[:60]!r}: it gave no sound. Use another engine, such as tts='pico'."
             )
-        # Silence behind would make each answer late, silence before it too.
-        return Audio(Audio(_louder(samples), _RATE).pcm16(), _RATE).trimmed(46, keep_s=0.06)
+        # Silence before or behind would make each answer late.
+        return _faded(Audio(_louder(samples), _RATE).trimmed(46, keep_s=0.06))
 
 
 def _load() -> Any:
@@ -122,13 +138,23 @@ def _load() -> Any:
         MissingEngineError: it isn't installed.
         SpeechError: its weights aren't the ones that are known.
     """
-    files = {f"assets/{name}": known for name, known in _FILES.items()}
-    checked_folder("natural", PACKAGE, VERSION, "hibari", files)
+    try:
+        installed = importlib.metadata.version(_PACKAGE)
+        importlib.metadata.version("onnxruntime")
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingEngineError(f"The voice 'natural' isn't installed. Install it by: {_INSTALL}") from None
+    if installed != _VERSION:
+        raise SpeechError(
+            f"The voice 'natural' is made with {_PACKAGE} {_VERSION}, and {installed} is installed. Install that one by: "
+            f"{_INSTALL}"
+        )
+    WEIGHTS.found()
     try:
         from hibari import Hibari
     except ImportError as error:
         raise MissingEngineError(
-            f"The voice 'natural' can't be loaded ({error}). Install it by: pip install 'voicelab[voices]'"
+            f"The voice 'natural' can't be loaded on this machine ({error}). Use tts='pico', or install it again by: "
+            f"{_INSTALL}"
         ) from None
     model = Hibari(threads=1)  # more would take the cores of the other workers
     model.phonemize("ready")  # loads its dictionaries now, and not when somebody waits for the first word
@@ -140,6 +166,15 @@ def _louder(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     size = np.abs(samples) * np.float32(_GAIN)
     over = np.maximum(size - _BENDS, 0.0) / (1 - _BENDS)
     return (np.sign(samples) * np.where(size > _BENDS, _BENDS + (1 - _BENDS) * np.tanh(over), size)).astype(np.float32)
+
+
+def _faded(audio: Audio) -> Audio:
+    """Return sound that begins and ends in nothing, so that what is cut or joined there doesn't click."""
+    samples = audio.floats().copy()
+    ramp = np.linspace(0, 1, min(_FADE, len(samples) // 2), dtype=np.float32)
+    samples[: len(ramp)] *= ramp
+    samples[len(samples) - len(ramp) :] *= ramp[::-1]
+    return Audio(Audio(samples, audio.rate).pcm16(), audio.rate)
 
 
 def _as_somebody(parts: list[npt.NDArray[np.float32]], local: LocalVoice) -> list[npt.NDArray[np.float32]]:

@@ -12,8 +12,8 @@ from voicelab.base.errors import MissingEngineError, SpeechError
 from voicelab.callers.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
-from voicelab.speech.languages import choose
-from voicelab.speech.text import LONGEST, sentences, speakable
+from voicelab.speech.languages import choose, has
+from voicelab.speech.text import is_latin, paused, sentences, speakable
 from voicelab.speech.voices import local_voice
 
 LANGUAGES: dict[str, tuple[str, ...]] = {
@@ -55,6 +55,10 @@ class Pico:
         # The library keeps state of its own: one text at a time.
         self._lock = threading.Lock()
 
+    def speaks(self, text: str, language: str | None) -> bool:
+        """Return whether it has a text's language and script."""
+        return has(language, LANGUAGES) and is_latin(text)
+
     def synthesize(self, text: str, voice: str | None = None, language: str | None = None, speed: float = 1.0) -> Audio:
         """Return a text as sound, 16 kHz.
 
@@ -63,12 +67,12 @@ class Pico:
         Raises:
             SpeechError: empty text, text in another script, a language that it doesn't have.
         """
-        pieces = [speakable(piece, self.name) for piece in sentences(text, LONGEST) if any(map(str.isalnum, piece))]
+        pieces = [speakable(piece, self.name) for piece in sentences(text)]
         if not pieces:
             raise SpeechError(f"There is nothing to say: {text!r} has no words.")
         local = local_voice(voice, choose(self.name, language, LANGUAGES))
         speed = min(max(pace(speed) * local.speed, _SPEEDS[0]), _SPEEDS[1])
-        return Audio.join([self._piece(piece, local.language, local.pitch, speed) for piece in pieces])
+        return Audio.join(paused(pieces, (self._piece(piece, local.language, local.pitch, speed) for piece in pieces)))
 
     def _piece(self, text: str, language: str, pitch: float, speed: float) -> Audio:
         key = cache.key(self.name, self.version, language, f"{pitch:.3f}", f"{speed:.3f}", text)

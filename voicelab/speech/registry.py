@@ -4,11 +4,13 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, MissingEngineError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio, recognise_by
+from voicelab.speech.auto_voice import first_that_starts
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
 from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike
 from voicelab.speech.transcript import Transcript
@@ -102,7 +104,14 @@ _STT: dict[str, Engine] = {
     "fake": Engine("stt", f"{_HERE}.fakes:FakeSpeechToText", None, True, "tones", "MIT", ""),
 }  # fmt: skip
 # In the order in which `auto` takes them: those that need nothing but to be installed.
-_AUTO = {"tts": ("pico", "espeak"), "stt": ("sphinx",)}
+_AUTO = {"tts": ("natural", "pico", "espeak"), "stt": ("sphinx",)}
+# Why: what stands beside an engine that `auto` takes.
+_WHY = {
+    "natural": "English, where it is installed: the one voice that sounds like a person",
+    "pico": "what no voice before it speaks: small, and part of every installation",
+    "espeak": "what no voice before it speaks: nearly every language and script",
+    "sphinx": "English, where it knows what is said; installed with voicelab",
+}
 
 
 def text_to_speech(engine: TextToSpeechLike = "auto", **options: Any) -> TextToSpeech:
@@ -138,7 +147,10 @@ def speech_to_text(engine: SpeechToTextLike = "auto", **options: Any) -> SpeechT
 
 
 def engines() -> "pd.DataFrame":
-    """Return all engines: name, kind (tts or stt), installed, offline, languages, licence, install."""
+    """Return all engines: name, kind (tts or stt), installed, offline, languages, licence, install, auto.
+
+    `auto` says what the engine `auto` takes it for, and why: each text goes to the first that is installed and can say it.
+    """
     import pandas as pd
 
     rows = [
@@ -150,6 +162,7 @@ def engines() -> "pd.DataFrame":
             "languages": engine.languages,
             "licence": engine.licence,
             "install": engine.install,
+            "auto": _why(engine.kind, name),
         }
         for known in (_TTS, _STT)
         for name, engine in known.items()
@@ -170,6 +183,12 @@ def voices() -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def _why(kind: str, name: str) -> str:
+    """Return what `auto` takes an engine for: "1. English, ...", or nothing."""
+    order = _AUTO[kind]
+    return f"{order.index(name) + 1}. {_WHY[name]}" if name in order else ""
+
+
 def _recognise(audio: Audio, engine: SpeechToTextLike, phrases: list[str] | None) -> Transcript:
     return speech_to_text(engine).transcribe(audio, phrases=phrases)
 
@@ -185,10 +204,17 @@ def _find(kind: str, known: Mapping[str, Engine], given: Given, verb: str, optio
             )
         return given
     if given == "auto":
-        given = _auto(kind, known)
+        able = _auto(kind, known)
+        if kind == "tts" and not options:
+            return first_that_starts([partial(_started, known, name, {}) for name in able])
+        given = able[0]
     if given not in known:
         names = ["auto", *known]
         raise InputError(f"{kind} is {given!r}, must be one of {', '.join(names)}.{did_you_mean(given, names)}")
+    return _started(known, given, options)
+
+
+def _started(known: Mapping[str, Engine], given: str, options: dict[str, Any]) -> Any:
     module, _, name = known[given].place.partition(":")
     make: Callable[..., Any] = getattr(importlib.import_module(module), name)
     if make is OnlineRecogniser:
@@ -201,10 +227,15 @@ def _find(kind: str, known: Mapping[str, Engine], given: Given, verb: str, optio
         ) from None
 
 
-def _auto(kind: str, known: Mapping[str, Engine]) -> str:
-    for name in _AUTO[kind]:
-        if known[name].installed:
-            return name
+def _auto(kind: str, known: Mapping[str, Engine]) -> list[str]:
+    """Return the engines that are installed of those that `auto` takes, the best first.
+
+    Raises:
+        MissingEngineError: there is none.
+    """
+    able = [name for name in _AUTO[kind] if known[name].installed]
+    if able:
+        return able
     lines = " or ".join(known[name].install for name in _AUTO[kind])
     what = "voice" if kind == "tts" else "recogniser"
     raise MissingEngineError(f"No {what} that works offline is installed. Install one by: {lines}.")
