@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from voicelab import speech
 from voicelab.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -154,3 +155,32 @@ def test_the_demo_tells_a_story(capsys, tmp_path):
     out = capsys.readouterr().out
     for part in ("1. A conversation with clinic", "2. 300 sessions", "cooperative", "3. Its test", "greeting"):
         assert part in out
+
+
+def _of_fakes(monkeypatch):
+    monkeypatch.setattr("voicelab.cli.doctor_command._NOT_HERE", frozenset({"browser"}))
+    table = speech.engines()
+    monkeypatch.setattr("voicelab.speech.engines", lambda: table[table["name"].isin(["fake", "piper"])])
+    monkeypatch.setattr("voicelab.speech.registry.Engine.installed", property(lambda engine: engine.package is None))
+    table["installed"] = table["name"] == "fake"
+
+
+def test_the_doctor_says_what_works_and_what_to_type(monkeypatch, capsys):
+    _of_fakes(monkeypatch)
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "said 'one two three'" in out
+    assert "heard 'one two three'" in out
+    assert "pip install 'voicelab[piper]'   piper" in out
+
+
+def test_the_doctor_fails_where_something_needed_is_missing(monkeypatch, capsys):
+    _of_fakes(monkeypatch)
+    monkeypatch.setattr("voicelab.cli.doctor_command._NEEDED", (("nowhere", "nowhere_at_all", ""),))
+    monkeypatch.setattr(speech.FakeTextToSpeech, "synthesize", lambda *_, **__: 1 / 0)
+    assert main(["doctor", "--json"]) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    states = {check["name"]: check["state"] for check in found["checks"] if check["group"] != "ears"}
+    assert (found["ok"], states["nowhere"], states["fake"]) == (False, "broken", "broken")
+    assert "nowhere" in err

@@ -101,7 +101,7 @@ def test_an_utterance_of_several_turns_is_one_row(tmp_path):
 
         def synthesize(self, text, voice=None, language=None, speed=1.0):
             mouth = speech.text_to_speech("pico")
-            return mouth.synthesize("yes please", voice) + speech.Audio.silence(1.5) + mouth.synthesize("no", voice)
+            return mouth.synthesize("yes please", "nova") + speech.Audio.silence(1.5) + mouth.synthesize("no", "nova")
 
     caller = vl.Script(["yes please, no", "yes please, no", vl.hang_up()])
     log = vl.simulate(

@@ -3,7 +3,8 @@
 In comes a command line; out go text and an exit code.
 
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
-  `evaluate_command` has `evaluate`, `export_command` `export`, `log_commands` the group `log`.
+  `evaluate_command` has `evaluate`, `export_command` `export`, `doctor_command` `doctor`,
+  `log_commands` the group `log`.
 - `arguments` is what they have in common.
 """
 
@@ -17,6 +18,7 @@ from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.printable import printable, shortened
 from voicelab.base.version import __version__
 from voicelab.cli.decision_commands import add_analyze
+from voicelab.cli.doctor_command import add_doctor
 from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.export_command import add_export
 from voicelab.cli.log_commands import add_log
@@ -33,6 +35,7 @@ EXAMPLES = """examples:
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
   voicelab call AGENT_ID +14155550123
+  voicelab doctor
 """
 
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
@@ -101,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add_import(commands)
     add_call(commands)
     add_log(commands)
+    add_doctor(commands)
     return parser
 
 

@@ -42,7 +42,7 @@ def local_voice(name: str | None, languages: tuple[str, ...]) -> LocalVoice:
     if (number := _caller_number(known)) is not None:
         # Such an engine's voices sound best near their own height; its own voices are what differs in timbre.
         person = _caller(number)
-        return LocalVoice(languages[number % len(languages)], 0.5 + 0.53 * person.pitch, person.speed)
+        return LocalVoice(languages[number % len(languages)], 0.5 + 0.53 * person.pitch, 1 + (person.speed - 1) / 3)
     at = (
         NAMES.index(known) if known in NAMES else int.from_bytes(blake2b(known.encode(), digest_size=4).digest(), "big")
     )
