@@ -53,11 +53,13 @@ def test_the_same_text_is_the_same_sound_in_every_process():
 
 
 @is_installed
-def test_voices_differ_in_height_and_keep_the_words_and_their_length():
+def test_voices_differ_in_height_and_pace_and_are_as_loud():
     low, plain, high = (natural().synthesize(SAID, voice=name) for name in ("onyx", None, "zephyr"))
     assert height_of(low) / height_of(plain) == pytest.approx(natural_voice("onyx").pitch, rel=0.15)
     assert height_of(high) / height_of(plain) == pytest.approx(natural_voice("zephyr").pitch, rel=0.15)
-    assert low.duration_s == pytest.approx(plain.duration_s, rel=0.15)
+    for pace in (0.5, 0.9, 1.1, 2.0):
+        said_s = natural().synthesize(SAID, speed=pace).duration_s - 0.12  # the quiet around it
+        assert said_s * pace == pytest.approx(plain.duration_s - 0.12, rel=0.15)
     assert abs(low.level_dbfs - high.level_dbfs) < 4
 
 

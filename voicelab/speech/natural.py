@@ -32,6 +32,7 @@ _VOICED_HZ = 40.0
 _LOWEST_HZ = 50.0
 # The model speaks softly, with peaks that are left below full scale: from `_BENDS` on they are bent.
 _GAIN, _BENDS = 2.0, 0.7
+_NEAR = (0.75, 1.33)
 _FADE = _RATE // 200
 WEIGHTS = Weights(
     "hibari",
@@ -60,7 +61,7 @@ class Natural:
     """
 
     name = "natural"
-    version = "1"
+    version = "2"
     offline = True
     # One for the whole process: it takes a second to load, and 170 MB.
     _model: Any = None
@@ -120,8 +121,7 @@ class Natural:
         with Natural._lock:
             for phonemes in model.phonemize(text):
                 ids = np.asarray([model.ids(phonemes)], np.int64)
-                parts = model.sess.run(None, {"ids": ids, "speed": np.asarray([speed], np.float32)})
-                waves.append(dsp.synth(*_as_somebody([part[0] for part in parts], local), rng))
+                waves.append(dsp.synth(*_as_somebody(_parts(model, ids, speed), local), rng))
         samples = np.concatenate(waves) if waves else np.zeros(0, np.float32)
         if not len(samples) or not np.isfinite(samples).all():
             raise SpeechError(
@@ -159,6 +159,25 @@ def _load() -> Any:
     model = Hibari(threads=1)  # more would take the cores of the other workers
     model.phonemize("ready")  # loads its dictionaries now, and not when somebody waits for the first word
     return model
+
+
+def _parts(model: Any, ids: npt.NDArray[np.int64], speed: float) -> list[npt.NDArray[np.float32]]:
+    """Return what the model says of a sentence at a pace: see `_as_somebody`.
+
+    The model rounds the length of each sound to its frames, so that a pace near 1 changes nothing and twice the pace is a
+    half more: it says how long the sentence is at its own pace, and frames are left out or said twice for the rest.
+    """
+
+    def said(pace: float) -> list[npt.NDArray[np.float32]]:
+        found = model.sess.run(None, {"ids": ids, "speed": np.asarray([pace], np.float32)})
+        return [part[0] for part in found]
+
+    parts = own = said(1.0)
+    if not _NEAR[0] <= speed <= _NEAR[1]:
+        parts = said(speed)
+    frames = max(1, round(own[-1].shape[0] / speed))
+    at = np.rint(np.linspace(0, parts[-1].shape[0] - 1, frames)).astype(np.intp)
+    return [part[..., at] for part in parts]
 
 
 def _louder(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
