@@ -121,7 +121,8 @@ class Frames:
 
         session_id, turn, time_s, said, heard (empty where nothing was recognised), words, word_errors (compared as
         they are said: "3" is "three"), words_as_written, word_errors_as_written (null in logs that have one count alone,
-        which was as written), confidence (of the least certain part; null where the engine gives none), engine. The word
+        which was as written), confidence (of the least certain part; null where the engine gives none), engine, n_parts (turns
+        that pauses cut it into: more than 1 is a cut-off), end_of_turn_s (seconds of silence before its end was known). The word
         error rate is the sum of word_errors over that of words.
         """
         return self._frame(queries.UTTERANCES, columns, where, limit)

@@ -124,8 +124,9 @@ WITH parts AS (
         TRY_CAST(data ->> '$.word_errors' AS INTEGER) AS word_errors,
         TRY_CAST(data ->> '$.words_as_written' AS INTEGER) AS words_as_written,
         TRY_CAST(data ->> '$.word_errors_as_written' AS INTEGER) AS word_errors_as_written,
-        TRY_CAST(data ->> '$.confidence' AS DOUBLE) AS confidence
-    FROM events WHERE name IN ('text', 'unheard') AND data ->> '$.engine' IS NOT NULL
+        TRY_CAST(data ->> '$.confidence' AS DOUBLE) AS confidence,
+        TRY_CAST(data ->> '$.end_of_turn_s' AS DOUBLE) AS end_of_turn_s
+    FROM events WHERE name IN ('text', 'unheard', 'backchannel') AND data ->> '$.engine' IS NOT NULL
 ), numbered AS (
     SELECT *, count(words) OVER (
         PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -134,12 +135,13 @@ WITH parts AS (
     SELECT session_id, first(turn ORDER BY seq) AS turn, first(time_s ORDER BY seq) AS time_s,
         last(said ORDER BY seq) AS said, coalesce(string_agg(text, ' ' ORDER BY seq), '') AS heard,
         max(words) AS words, max(word_errors) AS word_errors, max(words_as_written) AS words_as_written,
-        max(word_errors_as_written) AS word_errors_as_written, min(confidence) AS confidence, max(engine) AS engine
+        max(word_errors_as_written) AS word_errors_as_written, min(confidence) AS confidence, max(engine) AS engine,
+        count(*) AS n_parts, last(end_of_turn_s ORDER BY seq) AS end_of_turn_s
     FROM numbered GROUP BY session_id, utterance HAVING max(words) IS NOT NULL
 )
 SELECT session_index AS _index,
     u.session_id, turn, time_s, coalesce(said, heard) AS said, heard, words, word_errors, words_as_written,
-    word_errors_as_written, confidence, engine
+    word_errors_as_written, confidence, engine, n_parts, end_of_turn_s
 FROM whole u JOIN (SELECT session_id, session_index FROM sessions) USING (session_id)
 """,
     "_index, time_s",

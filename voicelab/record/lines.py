@@ -74,6 +74,7 @@ def lines_in_order(events: Iterable[Event]) -> list[Line]:
 
 _NOTES = {
     "unheard": "the agent hears no words: {said}",
+    "backchannel": "said while the agent speaks, which goes on: {text}",
     "timeout": "the caller stays silent, the agent is told ({count} in a row)",
     "dtmf": "the caller presses {digits}",
     "silence": "pause of {duration} ms",

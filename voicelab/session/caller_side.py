@@ -21,6 +21,7 @@ from voicelab.callers.actions import (
 )
 from voicelab.callers.pace import speech_seconds
 from voicelab.callers.protocol import Conversation, Heard
+from voicelab.session.backchannels import interrupts
 from voicelab.session.turns import NEVER, TurnTaking
 from voicelab.session.utterance import joined
 
@@ -205,12 +206,17 @@ class CallerSide:
     def _do(self, action: Action, now: float) -> bool:
         speech = True
         if isinstance(action, _WORDS):
-            self.heard.clear()
             self._plan, self.plan_at = None, NEVER
             if self.telephone is not None:
+                self.heard.clear()
                 self._speak(self.telephone.say(action.text), now)
                 return True
             what = action if self._recognise is None else self._recognise(action)
+            if action.source == "speech" and (listens := self._listens(now, what, speech_seconds(action.text))):
+                self._saying.append((now + speech_seconds(action.text), listens))
+                self._schedule()
+                return True
+            self.heard.clear()
             if action.source == "speech":
                 self._saying.append((now + speech_seconds(action.text), what))
                 self._schedule()
@@ -239,12 +245,39 @@ class CallerSide:
 
     def _arrives(self, what: Action | Recognised | Unheard | None, now: float) -> None:
         if what is BEGINS:
-            self._turns.speak(now)
+            self._begins(now)
         elif isinstance(what, Unheard):
             self._turns.hush(now)
             self._on_unheard(now, what)
         else:
             self._turns.offer(now, what, speech=True)
+
+
+    def _begins(self, now: float) -> None:
+        """Take the floor with a first sound, unless it turns out to be a sign of listening.
+
+        A real agent lowers its voice until it knows, and stops then; what it has said meanwhile counts as not heard.
+        """
+        at_s, what = self._saying[0]
+        seconds = at_s - now
+        if isinstance(what, Recognised | Unheard):
+            seconds -= float(what.facts.get("end_of_turn_s", 0.0))
+            if listens := self._listens(now, what, seconds):
+                self._saying[0] = (at_s, listens)
+                return
+        self._turns.speak(now)
+
+    def _listens(self, now: float, what: Action | Recognised | Unheard | None, seconds: float) -> Unheard | None:
+        """Return words over the agent's as a sign of listening, if they are one."""
+        left_s = self._turns.speaks_for(now)
+        text = getattr(what, "text", "")
+        if left_s is None or interrupts(seconds, text, left_s):
+            return None
+        if isinstance(what, Unheard):
+            return what
+        facts = dict(what.facts) if isinstance(what, Recognised) else {}
+        said = {"said": what.said} if isinstance(what, Recognised) and what.said != text else {}
+        return Unheard({**facts, **said, "text": text, "backchannel": True})
 
 
 _WORDS = (Say, Interrupt)

@@ -23,6 +23,7 @@ _TURN_END = ("system", "turn_end", False, None)
 _TURN_INTERRUPTED = ("system", "turn_interrupted", False, None)
 _INPUT_GATE = ("system", "input_gate", False, None)
 _UNHEARD = ("system", "unheard", False, None)
+_BACKCHANNEL = ("system", "backchannel", False, None)
 _INPUT_DROPPED = ("system", "input_dropped", False, None)
 _LONG = 10_000
 """Text of so many characters is looked at before it is written: of 100 million the encoder would crash."""
@@ -95,8 +96,9 @@ class SessionEffects(MayEndEarly):
         self.recorder.add(time_s, self.turn, _INPUT_GATE, {"allowed": True}, flat=True)
 
     def unheard(self, time_s: float, what: Unheard) -> None:
-        """Record sound in which no words were found."""
-        self.recorder.add(time_s, self.turn, _UNHEARD, what.facts)
+        """Record sound in which no words were found, or a sign of listening: the handler hears of neither."""
+        label = _BACKCHANNEL if what.facts.get("backchannel") else _UNHEARD
+        self.recorder.add(time_s, self.turn, label, {k: v for k, v in what.facts.items() if k != "backchannel"})
 
     def dropped(self, time_s: float, turn: int, given: Given) -> None:
         """Record an input that nobody will hear."""

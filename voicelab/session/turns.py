@@ -134,6 +134,13 @@ class TurnTaking:
         """Return why the caller's words can't reach the agent now (see `voicelab.callers.gate`), or an empty string."""
         return closed_because(allowed=self.allowed, interruptible=not self.queue or self.queue[0].interruptible)
 
+    def speaks_for(self, now: float) -> float | None:
+        """Return for how many seconds the agent goes on speaking, or None if it doesn't speak, or can't be interrupted."""
+        queue = self.queue
+        if not queue or self.closed() or not queue[0].start_s <= now < queue[-1].end_s:
+            return None
+        return queue[-1].end_s - now
+
     def silent_s(self, now: float) -> float:
         """Return the seconds since the caller's last input, or since the session began."""
         return now - self._last_input_s

@@ -7,8 +7,9 @@
   long texts into what an engine can say.
 - `noises` and `g711` are what a line does to sound; `languages` chooses among an engine's.
 - `deadline` and `cache` are the manners of engines that are slow or far away.
-- `endpointer` finds where speech begins and ends; `line` is the telephone in between; `words` counts its errors,
-  in words as `spoken_english` says them.
+- `endpointer` finds where speech begins and ends, `smart_turn` whether somebody has finished; `echo` takes out of a
+  microphone's sound what it hears of the loudspeaker.
+- `line` is the telephone in between; `words` counts its errors, in words as `spoken_english` says them.
 """
 
 from voicelab.speech.audio import Audio

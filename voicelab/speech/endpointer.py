@@ -1,7 +1,8 @@
 """Where speech begins and ends in a stream of sound.
 
 A detector says for each frame of 32 ms how likely it holds a voice; the endpointer makes turns of that, with the same
-result whatever pieces the sound comes in.
+result whatever pieces the sound comes in. A turn ends with a silence; with `smart` a model that hears by the voice whether
+somebody has finished ends it sooner.
 """
 
 import weakref
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from voicelab.base.errors import InputError, MissingEngineError, did_you_mean
 from voicelab.speech.audio import Audio, Samples
+from voicelab.speech.smart_turn import SmartTurn
 
 RATE = 16_000
 FRAME = 512
@@ -31,11 +33,13 @@ class SpeechEvent:
     Attributes:
         name: `speech_started` or `speech_ended`.
         time_s: When the first or last sound of it was, in seconds since the stream began.
+        known_s: When that was known: for an end after the silence that told.
         audio: The whole of it, with a little before and after; None when it has only started.
     """
 
     name: Literal["speech_started", "speech_ended"]
     time_s: float
+    known_s: float
     audio: Audio | None = None
 
 
@@ -116,20 +120,28 @@ class SileroDetector:
 DETECTORS: dict[str, type[Any]] = {"silero": SileroDetector, "energy": EnergyDetector}
 
 
+SMART = "smart"
+SILENCE_S, LONGEST_SILENCE_S = 0.7, 1.5
+"""The silence that ends a turn where none is given: alone, and where the model may end it sooner (see docs/speech.md)."""
+_ASKED_AFTER_S = 0.2
+"""After so much silence the model is asked, and again each time that much more has passed."""
+_FINISHED = 0.5
+
+
 def detector(name: str) -> Detector:
-    """Return a detector by name; `auto` is the best that is installed.
+    """Return a detector of voices by name; `auto` is the best that is installed.
 
     Raises:
         InputError: there is no such detector.
         MissingEngineError: it isn't installed.
     """
-    if name == "auto":
+    if name in {"auto", SMART}:
         try:
             return SileroDetector()
         except MissingEngineError:
             return EnergyDetector()
     if name not in DETECTORS:
-        known = ["auto", *DETECTORS]
+        known = ["auto", *DETECTORS, SMART]
         raise InputError(f"detector is {name!r}, must be one of {', '.join(known)}.{did_you_mean(name, known)}")
     found: Detector = DETECTORS[name]()
     return found
@@ -139,14 +151,17 @@ class Endpointer:
     """Finds where speech begins and ends.
 
     Args:
-        silence_s: Silence that ends a turn.
+        silence_s: Silence that ends a turn; by default .7 s, with `smart` 1.5 s, for there it is the longest.
         speech_s: Speech that begins one: what is shorter is a click.
         before_s: What of the sound before is kept.
         longest_s: A turn is ended after so long, so that a stream of noise doesn't fill the memory.
-        detector: `auto`, `silero` or `energy`.
+        detector: What finds voices: `auto`, `silero` or `energy`. `smart` also has a model listen in each pause whether
+            the speaker has finished; it was made of people's voices, and takes synthetic ones for finished too easily.
 
     Raises:
         InputError: a time that is no positive number, or an unknown detector.
+        MissingEngineError: the detector isn't installed; the message is the line that installs it.
+        SpeechError: the model's weights are damaged, or of another version.
 
     Example:
         >>> ear = Endpointer(detector="energy")
@@ -156,23 +171,48 @@ class Endpointer:
 
     def __init__(
         self,
-        silence_s: float = 0.7,
+        silence_s: float | None = None,
         speech_s: float = 0.1,
         before_s: float = 0.3,
         longest_s: float = 60.0,
         detector: str = "auto",
     ) -> None:
-        self._quiet = _frames("silence_s", silence_s)
+        self._detector = _detector(detector)
+        self._model = SmartTurn() if detector == SMART else None
+        self.detector = detector
+        default = SILENCE_S if self._model is None else LONGEST_SILENCE_S
+        self.silence_s = default if silence_s is None else silence_s
+        self._given = (self.silence_s, speech_s, before_s, longest_s)
+        self._quiet = _frames("silence_s", self.silence_s)
         self._needed = _frames("speech_s", speech_s)
         self._longest = _frames("longest_s", longest_s)
         # The frames that begin a turn are known for such only when there have been enough of them, so they are kept as well.
         self._before: deque[Floats] = deque(maxlen=_frames("before_s", before_s) + self._needed)
-        self._detector = _detector(detector)
         self._rest: Floats = np.zeros(0, np.float32)
         self._frame = 0
         self._run = 0
         self._kept: list[Floats] | None = None
         self._last_voice = 0
+
+    def anew(self, detector: str | None = None) -> "Endpointer":
+        """Return one with the same settings that has heard nothing; `detector` takes the place of `auto`."""
+        return Endpointer(*self._given, detector if detector and self.detector == "auto" else self.detector)
+
+    def __reduce__(self) -> tuple[type["Endpointer"], tuple[Any, ...]]:
+        # What it is, not what it has heard: so it goes to worker processes, and two with the same settings are the same
+        # option of a run.
+        return Endpointer, (*self._given, self.detector)
+
+    def __repr__(self) -> str:
+        names = ("silence_s", "speech_s", "before_s", "longest_s")
+        given = ", ".join(f"{name}={value!r}" for name, value in zip(names, self._given, strict=True))
+        return f"Endpointer({given}, detector={self.detector!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Endpointer) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self) -> int:
+        return hash(self.__reduce__())
 
     def reset(self) -> None:
         """Begin a new stream: nothing of what was heard counts any more."""
@@ -184,7 +224,8 @@ class Endpointer:
 
     def finish(self) -> SpeechEvent | None:
         """Return the turn that still goes on as the stream ends, or None."""
-        return None if self._kept is None else self._end()
+        # It would have been known after the silence that the stream no longer has.
+        return None if self._kept is None else self._end(self._last_voice + self._quiet)
 
     def feed(self, samples: Samples) -> list[SpeechEvent]:
         """Take a piece of sound, 16 kHz, and return what was found in it.
@@ -210,9 +251,17 @@ class Endpointer:
         self._kept.append(frame)
         if probability >= _GOES_ON:
             self._last_voice = self._frame
-        if self._frame - self._last_voice >= self._quiet or len(self._kept) >= self._longest:
-            return self._end()
+        silent = self._frame - self._last_voice
+        if silent >= self._quiet or len(self._kept) >= self._longest or self._has_finished(silent):
+            return self._end(self._frame)
         return None
+
+    def _has_finished(self, silent: int) -> bool:
+        """Ask the model, where there is one and so many silent frames are the moment to ask."""
+        if self._model is None or not silent or silent % _ASKED_AFTER:
+            return False
+        last = (self._kept or [])[-_MODEL_FRAMES:]
+        return self._model.probability(np.concatenate(last)) > _FINISHED
 
     def _listen(self, frame: Floats, probability: float) -> SpeechEvent | None:
         self._before.append(frame)
@@ -221,14 +270,15 @@ class Endpointer:
             return None
         self._kept, self._last_voice = list(self._before), self._frame
         self._before.clear()
-        return SpeechEvent("speech_started", (self._frame - self._run + 1) * _FRAME_S)
+        return SpeechEvent("speech_started", (self._frame - self._run + 1) * _FRAME_S, (self._frame + 1) * _FRAME_S)
 
-    def _end(self) -> SpeechEvent:
+    def _end(self, frame: int) -> SpeechEvent:
         kept, self._kept, self._run = self._kept or [], None, 0
         # Half of the silence stays: recognisers need a little to be sure of the last word.
         silent = self._frame - self._last_voice
         whole = kept[: len(kept) - silent // 2] if silent > 1 else kept
-        return SpeechEvent("speech_ended", (self._last_voice + 1) * _FRAME_S, Audio(np.concatenate(whole), RATE))
+        sound = Audio(np.concatenate(whole), RATE)
+        return SpeechEvent("speech_ended", (self._last_voice + 1) * _FRAME_S, (frame + 1) * _FRAME_S, sound)
 
 
 _detector = detector
@@ -239,3 +289,6 @@ def _frames(name: str, seconds: float) -> int:
     if not number or not 0 < seconds <= 3600:  # noqa: PLR2004 - an hour
         raise InputError(f"{name} is {seconds!r}, must be a number of seconds above 0, e.g. 0.7.")
     return max(1, round(seconds / _FRAME_S))
+
+
+_ASKED_AFTER, _MODEL_FRAMES = _frames("asked", _ASKED_AFTER_S), _frames("heard", 8.1)

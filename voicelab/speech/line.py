@@ -8,6 +8,7 @@ import numpy as np
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.speech.audio import Audio
+from voicelab.speech.endpointer import SILENCE_S, Endpointer
 from voicelab.speech.g711 import mulaw_decode, mulaw_encode
 from voicelab.speech.noises import NOISES, Floats, Random
 
@@ -33,6 +34,7 @@ class PhoneLine:
         room: How much the room resounds, 0 to 1.
         brightness: Tones above 2,000 Hz louder (to 1) or softer (to -1), by 12 dB at most.
         events: Sudden noises such as a door, on average so many a minute.
+        endpointing: What ends a caller's turn at the far end: seconds of silence, or an `Endpointer`.
 
     Raises:
         InputError: a value outside its range, or both `snr_db` and `noise_dbfs`.
@@ -54,6 +56,7 @@ class PhoneLine:
     room: float = 0.0
     brightness: float = 0.0
     events: float = 0.0
+    endpointing: float | Endpointer = SILENCE_S
 
     def __post_init__(self) -> None:
         if self.codec not in {"g711", None}:
@@ -68,6 +71,8 @@ class PhoneLine:
             object.__setattr__(self, "noise", "white")
         for name, (lowest, highest) in _RANGES.items():
             _check(name, getattr(self, name), lowest, highest)
+        if not isinstance(self.endpointing, Endpointer):
+            _check_silence(self.endpointing)
 
     @classmethod
     def from_realism(cls, realism: Mapping[str, Any]) -> "PhoneLine":
@@ -237,6 +242,21 @@ _PROFILES = {
     "outdoors": "street",
     "vehicle": "car",
 }
+
+
+def _check_silence(given: float) -> None:
+    shortest, longest = _SILENCES
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not number or not shortest <= given <= longest:
+        milliseconds = number and longest < given <= 1000 * longest
+        meant = f" Did you mean {given / 1000:g}? It is in seconds." if milliseconds else ""
+        raise InputError(
+            f"endpointing is {given!r}, must be seconds of silence from {shortest:g} to {longest:g}, or a "
+            f"speech.Endpointer(...).{meant}"
+        )
+
+
+_SILENCES = (0.05, 10.0)
 
 
 def _check(name: str, value: float | None, lowest: float, highest: float) -> float:

@@ -1,5 +1,6 @@
 """Callers that really speak: their words become sound, pass a line, and are recognised on the agent's side."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, SpeechWarning
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
 from voicelab.callers.pace import pace, speech_seconds
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
-from voicelab.speech.endpointer import RATE
+from voicelab.speech.endpointer import RATE, SMART
 from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.speech.voices import caller_voice
 from voicelab.speech.words import normalized, word_counts
@@ -32,14 +33,12 @@ class Telephone:
         tts: Name of what speaks, or an engine: the caller's voice, and the agent's, whose length it gives.
         stt: Name of what recognises, or an engine.
         phrases: What the recogniser is told to expect besides what the caller says of itself.
-        silence_s: Silence that ends a turn.
     """
 
     line: PhoneLine = field(default_factory=PhoneLine)
     tts: TextToSpeechLike = "auto"
     stt: SpeechToTextLike = "auto"
     phrases: tuple[str, ...] = ()
-    silence_s: float = 0.7
 
     def begin(self, seeds: Seeds, phrases: Sequence[str]) -> "PhoneCall":
         """Return one session's call.
@@ -57,8 +56,9 @@ class _Studio:
     def __init__(self, telephone: Telephone) -> None:
         self.tts: TextToSpeech = text_to_speech(telephone.tts)
         self.stt: SpeechToText = speech_to_text(telephone.stt)
-        detector = getattr(self.stt, "detector", "auto")
-        self.endpointer = Endpointer(silence_s=telephone.silence_s, detector=detector)
+        # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
+        detector, ends = getattr(self.stt, "detector", None), telephone.line.endpointing
+        self.endpointer = (ends if isinstance(ends, Endpointer) else Endpointer(silence_s=ends)).anew(detector)
         self._spoken: OrderedDict[tuple[Any, ...], Audio] = OrderedDict()
         self._kept_s = 0.0
 
@@ -82,7 +82,7 @@ _studios: dict[str, _Studio] = {}
 
 def _studio(telephone: Telephone) -> _Studio:
     """Return the engines for a telephone, made once a process."""
-    key = repr((telephone.tts, telephone.stt, telephone.silence_s))
+    key = repr((telephone.tts, telephone.stt, telephone.line.endpointing))
     if key not in _studios:
         _studios[key] = _Studio(telephone)
     return _studios[key]
@@ -128,12 +128,12 @@ class PhoneCall:
             return [(0.0, BEGINS), (speech_seconds(text), Recognised(text, text, {"engine": "none"}))]
         studio = self._studio
         clean = studio.speak(text, self._voice, None, 1.0)
+        ear = studio.endpointer
         before, after = (
             Audio.silence(_BEFORE_S, clean.rate),
-            Audio.silence(self._telephone.silence_s + _AFTER_S, clean.rate),
+            Audio.silence(ear.silence_s + _AFTER_S, clean.rate),
         )
         heard = self._telephone.line.apply(before + clean + after, self._rng).resampled(RATE)
-        ear = studio.endpointer
         ear.reset()  # it serves all sessions of the process, and goes by what it heard before
         found = ear.feed(heard.pcm16())
         # Noise may keep a turn open after the last word; the words are heard all the same.
@@ -141,16 +141,16 @@ class PhoneCall:
             found.append(rest)
         sounds: list[Sound] = []
         for event in found:
-            at_s = max(0.0, event.time_s - _BEFORE_S)
             if event.audio is None:
-                sounds.append((at_s, BEGINS))
+                sounds.append((max(0.0, event.time_s - _BEFORE_S), BEGINS))
             else:
-                sounds.append((at_s + self._telephone.silence_s, self._recognised(event.audio, text)))
+                known_s = max(0.0, event.known_s - _BEFORE_S)
+                sounds.append((known_s, self._recognised(event.audio, text, event.known_s - event.time_s)))
         if not sounds:
             # The detector missed all of it: the agent hears nothing.
             sounds = [
                 (
-                    clean.duration_s + self._telephone.silence_s,
+                    clean.duration_s + ear.silence_s,
                     Unheard(self._unheard(text)),
                 )
             ]
@@ -160,14 +160,24 @@ class PhoneCall:
         counts = word_counts(said, "", self._language)
         return {"engine": self._studio.stt.name, "voice": self._voice, **counts, "said": said}
 
-    def _recognised(self, audio: Audio, said: str) -> Recognised | Unheard:
+    def _recognised(self, audio: Audio, said: str, waited_s: float) -> Recognised | Unheard:
         stt = self._studio.stt
         transcript = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
-        facts = {"engine": stt.name, "voice": self._voice, "audio_s": round(audio.duration_s, 3)}
+        facts = {
+            "engine": stt.name,
+            "voice": self._voice,
+            "audio_s": round(audio.duration_s, 3),
+            "end_of_turn_s": round(waited_s, 3),
+        }
+        if self._studio.endpointer.detector == SMART:
+            facts["endpointing"] = _FLATTERED
         if transcript.confidence is not None:
             facts["confidence"] = round(transcript.confidence, 4)
         text = transcript.text.strip()
         return Recognised(text, said, facts) if text else Unheard(facts)
+
+
+_FLATTERED = "smart; synthetic voices flatter it"
 
 
 def _attributed(sounds: list[Sound], said: str, language: str | None) -> list[Sound]:
@@ -206,5 +216,12 @@ def checked(
     if isinstance(phrases, str):
         raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
     telephone = Telephone(audio, tts, stt, tuple(phrases or ()))
-    _studio(telephone)  # an engine that isn't there is said now, not in a worker
+    studio = _studio(telephone)  # an engine that isn't there is said now, not in a worker
+    if studio.endpointer.detector == SMART:
+        warnings.warn(
+            "Endpointer(detector='smart') was made of people's voices and takes synthetic ones for finished too easily: in "
+            "this simulation it looks better than it is. Compare it with people at the console.",
+            SpeechWarning,
+            stacklevel=2,
+        )
     return telephone
