@@ -490,18 +490,35 @@ def test_hands_free_finds_the_end_of_the_turn_by_itself(page_of):
     assert latency["parts"][0]["ms"] > 300
 
 
-def test_speaking_over_the_agent_cuts_it_at_the_first_sound(page_of):
+def test_words_over_the_agent_cut_it_when_they_are_known_or_last(page_of):
     page = page_of(echo)
     page.give(k="set", name="mode", value="hands_free")
     page.connect(3)
     page.say("a very long sentence to say back", 0.5)
     page.give(k="onset")
     page.run(0.1)
-    assert page.named("text_to_speech")[1]["data"]["interrupted"]
+    assert "interrupted" not in page.named("text_to_speech")[1]["data"], "a sound alone may be a cough"
     page.speak("no")
     page.run(4)
+    assert page.named("text_to_speech")[1]["data"]["interrupted"]
     assert page.named("text")[1]["data"]["previous_turn_interrupted"]
     assert page.named("text")[1]["data"]["text"] == "no"
+
+
+def test_a_sign_of_listening_lowers_the_agents_voice_and_stops_nothing(page_of):
+    page = page_of(echo)
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(3)
+    page.say(
+        "a very long sentence to say back, which goes on and on for many more words than anybody would like to hear",
+        0.5,
+    )
+    page.speak("okay")
+    page.run(8)
+    assert [message["on"] for message in page.kinds("duck")] == [True, False]
+    assert [event["data"]["text"] for event in page.named("backchannel")] == ["okay"]
+    assert "interrupted" not in page.named("text_to_speech")[1]["data"]
+    assert len(page.named("text")) == 1, "the handler hears nothing of it"
 
 
 def test_a_noise_that_was_no_speech_lets_the_silence_count_again(page_of):

@@ -158,6 +158,7 @@ class Call:
             answer_times=self._answer_times,
             recording=self.recording,
             show_partial=lambda text: send({"k": "partial", "text": text}),
+            duck=lambda on: send({"k": "duck", "on": on}),
             warn=warn,
         )
         recorder = self.session.recorder

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import VoicelabError
-from voicelab.callers.actions import Recognised
+from voicelab.callers.actions import Recognised, Unheard
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.recording import RATE, Recording
+from voicelab.session.backchannels import interrupts
 from voicelab.session.runner import Session
 from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
+from voicelab.speech.echo import EARLIEST_S, EchoRemover, reference_s
 
 Samples = npt.NDArray[np.int16]
 
@@ -34,6 +36,7 @@ class Listening:
         recording: Takes the sound.
         pace: How many times as fast as real ones the session's seconds pass: sound takes real ones.
         show_partial: Shows what the recogniser has so far.
+        duck: Lowers the agent's voice, or raises it again.
         warn: Takes a sentence about what can't be heard.
     """
 
@@ -47,6 +50,7 @@ class Listening:
         recording: Recording,
         pace: float,
         show_partial: Callable[[str], None],
+        duck: Callable[[bool], None],
         warn: Callable[[str], None],
     ) -> None:
         self.spoken = False
@@ -59,7 +63,11 @@ class Listening:
         self._pace = pace
         self._hands_free = self._muted = False
         self._show_partial = show_partial
+        self._duck = duck
         self._warn = warn
+        self._echo = EchoRemover()
+        # Since when, in seconds of the stream, the caller sounds over the agent, and how long the agent would have gone on.
+        self._over: tuple[float, float] | None = None
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
         self._detector: str = getattr(engine, "detector", "auto")
         self._endpointer = Endpointer(detector=self._detector)
@@ -100,21 +108,25 @@ class Listening:
             self._take_detected(ended)
         self._endpointer.reset()
         self._fed_s = 0.0
+        self._over = None
         if self._speaking:
             self._speaking = False
             self._show_partial("")
+            self._duck(False)
             self._session.hush()
 
     def add_sound(self, samples: Samples) -> None:
         """Take a piece of sound, 16 kHz, that ends now."""
         now = self._session.now()
         self._recording.add_caller(now, samples)
+        samples = self._without_echo(now, samples)
         if self._held is not None:
             self._held.append(samples)
         elif self._hands_free:
             self._fed_s += len(samples) / RATE
             for event in self._endpointer.feed(samples):
                 self._take_detected(event)
+            self._take_floor()
 
     def hold_to_talk(self, *, on: bool) -> None:
         """Push-to-talk is held, or released."""
@@ -131,19 +143,22 @@ class Listening:
     def sound_begins(self) -> None:
         """The front end heard the caller begin, before the detector here is sure."""
         if self._hands_free and not self._speaking:
-            self._session.speak()
+            if self._agent_goes_on_for() is None:
+                self._session.speak()
             self._later(_FALSE_ONSET_S, self._check_onset)
 
     def add_page_words(self, text: str, *, final: bool) -> None:
         """Take what the page's own recognition has so far, or in the end."""
-        if not self._speaking:
+        left_s = self._agent_goes_on_for()
+        listens = not self._speaking and self._hands_free and left_s is not None and not interrupts(0.0, text, left_s)
+        if not self._speaking and not listens:
             self._begin()
         if final:
             self._speaking = False
             self._show_partial("")
             now = self._session.now()
             self._answer_times.speech_ended(now, now)
-            self._say(text.strip(), {"engine": "browser"})
+            self._say(text.strip(), {"engine": "browser"}, listens=listens)
         else:
             self._show_partial(text)
 
@@ -165,9 +180,42 @@ class Listening:
 
     def _take_detected(self, event: SpeechEvent) -> None:
         if event.audio is None:
-            self._begin()
+            self._detected(event.time_s)
         else:
-            self._recognise(event.audio, self._session.now() - (self._fed_s - event.time_s) * self._pace)
+            over, self._over = self._over, None
+            seconds = 0.0 if over is None else event.time_s - over[0]
+            ended_s = self._session.now() - (self._fed_s - event.time_s) * self._pace
+            self._recognise(event.audio, ended_s, None if over is None else (seconds, over[1]))
+
+    def _agent_goes_on_for(self) -> float | None:
+        return self._session.turns.speaks_for(self._session.now())
+
+    def _detected(self, time_s: float) -> None:
+        """Begin a turn; over the agent's words it lowers its voice until it is known whether they are interrupted."""
+        left_s = self._agent_goes_on_for()
+        if left_s is None:
+            self._begin()
+            return
+        self._speaking, self._over = True, (time_s, left_s)
+        self._duck(True)
+
+    def _take_floor(self) -> None:
+        """Interrupt the agent, if the caller still sounds over it: a sign of listening is over by now."""
+        if self._over is not None and interrupts(self._fed_s - self._over[0], None, self._over[1]):
+            self._over = None
+            self._begin()
+
+    def _without_echo(self, now: float, samples: Samples) -> Samples:
+        """Return the microphone's sound without what it hears of the loudspeaker."""
+        if self._detector != "auto":
+            return samples  # tones are alike whoever makes them
+        played = self._recording.agent_until(now - EARLIEST_S, reference_s())
+        if not played.any():
+            return samples
+        scale = np.float32(32768)
+        cleaned = self._echo.clean(samples.astype(np.float32) / scale, played.astype(np.float32) / scale)
+        whole: Samples = np.clip(np.rint(cleaned * scale), -32768, 32767).astype(np.int16)
+        return whole
 
     def _finish_held(self) -> None:
         held, self._held = self._held, None
@@ -184,21 +232,23 @@ class Listening:
 
     def _check_onset(self) -> None:
         if not self._speaking:
+            self._duck(False)
             self._session.hush()
 
-    def _recognise(self, audio: Audio, ended_s: float) -> None:
+    def _recognise(self, audio: Audio, ended_s: float, over: tuple[float, float] | None = None) -> None:
         self._speaking = False
         self._answer_times.speech_ended(ended_s, self._session.now())
         if self._engine is None:
+            self._duck(False)
             self._session.hush()
             self._warn("You were heard, but there is no recogniser: type, or choose one under 'Listens'.")
             return
         self._show_partial("…")
-        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio))
+        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio, over))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    async def _transcribe(self, engine: SpeechToText, audio: Audio) -> None:
+    async def _transcribe(self, engine: SpeechToText, audio: Audio, over: tuple[float, float] | None) -> None:
         phrases, language = self._phrases or None, self._language
 
         def transcribe() -> Any:
@@ -214,14 +264,21 @@ class Listening:
             facts["error"], text = reason, ""
             self._warn(f"{engine.name} could not recognise that: {reason}")
         self._show_partial("")
-        self._say(text, facts)
+        # What came over the agent's words, if it still went on, and how long it lasted, tell what they are.
+        listens = over is not None and "error" not in facts and not interrupts(over[0], text, over[1])
+        self._say(text, facts, listens=listens)
 
-    def _say(self, text: str, facts: dict[str, Any]) -> None:
+    def _say(self, text: str, facts: dict[str, Any], *, listens: bool = False) -> None:
         session = self._session
         if session.turns.ended is not None:
             return
         session.recorder.add(session.now(), session.turn, _RECOGNITION, facts | {"text": text})
-        if text:
+        if listens or not text:
+            self._duck(False)
+        if listens:
+            said = facts | ({"text": text, "backchannel": True} if text else {})
+            session.unheard(session.now(), Unheard(said))
+        elif text:
             self.spoken = True
             session.act(Recognised(text, text, {"engine": facts["engine"]}))
         else:

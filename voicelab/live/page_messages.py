@@ -100,6 +100,12 @@ CONSOLE = Widget(
             of_sound=True,
         ),
         Message("clear", "stop playback and forget what is queued", of_sound=True),
+        Message(
+            "duck",
+            "play softly while the caller sounds over the agent, until it is known whether that interrupts; or as before",
+            {"on": "boolean"},
+            of_sound=True,
+        ),
         Message("file", "save it on the user's disk", {"name": "string", "mime": "string"}, "the file"),
         Message(
             "script",
@@ -159,7 +165,7 @@ CONSOLE = Widget(
         Message(
             "onset",
             "the worklet's detector hears the caller begin (hands-free), or push-to-talk is pressed; playback that may be "
-            "interrupted has been stopped already",
+            "interrupted has been lowered already, or by the button stopped",
             of_sound=True,
         ),
         Message("started", "playback of a row began", {"row": "number"}, of_sound=True),

@@ -25,9 +25,17 @@ class _Piece:
     start_s: float
     parts: list[Audio]
     silenced_s: float = float("inf")
+    _joined: Samples | None = None
+
+    def joined(self) -> Samples:
+        """Return all of it, at the recording's rate; computed anew when more has come."""
+        n = sum(round(part.duration_s * RATE) for part in self.parts)
+        if self._joined is None or abs(len(self._joined) - n) > len(self.parts):
+            self._joined = np.concatenate([part.resampled(RATE).pcm16() for part in self.parts])
+        return self._joined
 
     def samples(self) -> Samples:
-        joined = np.concatenate([part.resampled(RATE).pcm16() for part in self.parts])
+        joined = self.joined()
         heard_s = self.silenced_s - self.start_s
         return joined if heard_s * RATE >= len(joined) else joined[: max(0, int(heard_s * RATE))]
 
@@ -63,6 +71,17 @@ class Recording:
         """Silence the agent from now on: what was laid down beyond was not heard."""
         for piece in self._agent.values():
             piece.silenced_s = min(piece.silenced_s, now)
+
+    def agent_until(self, end_s: float, seconds: float) -> Samples:
+        """Return what the agent's track holds of the seconds before a time: what the loudspeaker played."""
+        played, begin = np.zeros(round(seconds * RATE), np.int16), round((end_s - seconds) * RATE)
+        for piece in self._agent.values():
+            at = round(piece.start_s * RATE) - begin
+            if at < len(played) and piece.start_s < end_s:
+                samples = piece.samples()
+                heard = samples[max(0, -at) : max(0, len(played) - at)]
+                played[max(0, at) : max(0, at) + len(heard)] = heard
+        return played
 
     @property
     def empty(self) -> bool:

@@ -6,6 +6,7 @@
 - `by_variant`: means, shares, distributions, segments, the funnel over conversion metrics.
 - `over_sessions`: confidence, difference and statistic on the way.
 - `power`: what can be known beforehand: sessions needed, calibration.
+- `turn_ends`: cut-offs against waiting, by the setting that ends a caller's turn.
 - `of_log`: pictures of a session log: how sessions ended, turns, durations, errors, drop-off.
 - `as_svg`: a figure as part of a page, in the page's own ink; `to_file` as a file.
 - `style`: colours, axes, labels; `result_like`: what is drawn from.
@@ -19,6 +20,7 @@ from voicelab.plots.by_variant import distribution, funnel, segments, shares, va
 from voicelab.plots.over_sessions import boundary, confidence_path, difference_path
 from voicelab.plots.power import calibration, sample_size
 from voicelab.plots.result_like import ResultLike
+from voicelab.plots.turn_ends import endpointing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +32,7 @@ __all__ = [
     "confidence_path",
     "difference_path",
     "distribution",
+    "endpointing",
     "funnel",
     "plot",
     "sample_size",

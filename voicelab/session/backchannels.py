@@ -12,8 +12,13 @@ ANSWER_S = 1.0
 _MOST_WORDS = 3
 
 # Said by who listens, in any language; and in English words that can be an answer as well.
-_SOUNDS = frozenset("mm mhm hm hmm mmm mmhm mhmm uh huh uhhuh um ah aha oh er eh ooh".split())
-_WORDS = frozenset("yeah yep yup ok okay right sure alright gotcha".split())
+_SOUNDS = frozenset(
+    {
+        *("mm", "mhm", "hm", "hmm", "mmm", "mmhm", "mhmm", "uh", "huh"),
+        *("uhhuh", "um", "ah", "aha", "oh", "er", "eh", "ooh"),
+    }
+)
+_WORDS = frozenset(["yeah", "yep", "yup", "ok", "okay", "right", "sure", "alright", "gotcha"])
 _PHRASES = frozenset({"i see", "got it", "all right", "of course", "go on", "oh i see", "okay i see"})
 
 

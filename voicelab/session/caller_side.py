@@ -252,7 +252,6 @@ class CallerSide:
         else:
             self._turns.offer(now, what, speech=True)
 
-
     def _begins(self, now: float) -> None:
         """Take the floor with a first sound, unless it turns out to be a sign of listening.
 

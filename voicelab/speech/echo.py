@@ -20,8 +20,10 @@ _SIZE, _HOP = 512, 256
 # Frames that one frame's echo is made of: .11 s of the room's answer; what comes later is 10 dB softer in a living room.
 _TAPS = 7
 # A peak so many times as high as chance makes the highest of as many values is one.
-_CORRELATES = 1.35
+_CORRELATES = 1.6
 _EXPLAINED = 0.5
+# So much of any sound is explained by another: there are 7 weights for 62 frames.
+_BY_CHANCE = 0.2
 _AUDIBLE = 10 ** (-65 / 20)
 
 
@@ -63,6 +65,8 @@ class EchoRemover:
         left = piece - echo
         energy = float(np.sum(piece.astype(np.float64) ** 2))
         self.explained = max(0.0, 1.0 - float(np.sum(left.astype(np.float64) ** 2)) / energy)
+        if self.explained < _BY_CHANCE:
+            return piece
         # What the room blurs beyond the model is left, and still sounds like a voice: an echo that is sure is silenced.
         return left * np.float32(0.03) if self.explained >= _EXPLAINED else left
 

@@ -188,6 +188,7 @@ export class Engine {
       },
       speak: (message) => playback.speak(message),
       clear: () => playback.clear(),
+      duck: ({ on }) => playback.duck(on),
       replay: (message, buffer) => {
         store.set({ replay: playback.replay(message, buffer, () => store.set({ replay: null })) });
       },

@@ -45,7 +45,7 @@ export class Listening {
       piece: (pcm) => this.#takes && !this.#byBrowser && this.#sendPiece(pcm),
       onset: () => {
         store.set({ speech: true });
-        if (this.isHandsFree && this.#takes) this.#interrupt();
+        if (this.isHandsFree && this.#takes) this.#soundsOver();
       },
       offset: () => store.set({ speech: false }),
       level: (level) => store.set({ level: store.state.settings.muted ? 0 : level }),
@@ -184,6 +184,13 @@ export class Listening {
     if (!this.#byBrowser) link.send({ k: "talk", on: false, engine: link.id });
     clearTimeout(this.#unused);
     this.#unused = setTimeout(() => !this.isHandsFree && this.stop(), UNUSED_MS);
+  }
+
+  // A cough or "mm-hm" doesn't stop the agent: the kernel knows soon whether this does, and lowers or stops it.
+  #soundsOver() {
+    const { store, link, playback } = this.#parts;
+    if (playback.interruptible && store.state.gate.open) playback.duck(true);
+    link.send({ k: "onset", engine: link.id });
   }
 
   // First playback, so that the kernel knows what was heard before it hears of the interruption.

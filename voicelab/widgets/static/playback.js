@@ -51,6 +51,9 @@ import { speakText } from "./voices.js";
 
 const LEAD_S = 0.015;
 const ASLEEP_MS = 100;
+// How loud it plays while the caller sounds over it, and how long it takes to become so.
+const DUCKED = 0.2;
+const DUCKS_S = 0.03;
 
 /** Plays rows. */
 export class Playback {
@@ -62,6 +65,7 @@ export class Playback {
   #rows = [];
   #next_s = 0;
   #volume = 1;
+  #ducked = false;
   /** @type {(() => void) | null} */
   #endReplay = null;
   #on;
@@ -113,6 +117,7 @@ export class Playback {
   /** Stop, forget what waits, and report how much of each row was played. */
   clear() {
     const cut = this.#rows;
+    this.duck(false);
     this.#rows = [];
     this.#next_s = 0;
     for (const row of cut) {
@@ -125,10 +130,19 @@ export class Playback {
     if (cut.length) this.#on.changed(null);
   }
 
+  /** Play softly, or as before. */
+  duck(/** @type {boolean} */ on) {
+    if (this.#ducked === on) return;
+    this.#ducked = on;
+    if (this.#context && this.#gain) this.#gain.gain.setTargetAtTime(this.#loudness, this.#context.currentTime, DUCKS_S);
+  }
+
+  get #loudness() { return this.#volume * (this.#ducked ? DUCKED : 1); }
+
   /** Set how loud it plays, 0 to 1. */
   volume(/** @type {number} */ value) {
     this.#volume = Math.min(1, Math.max(0, value));
-    this.#gain?.gain.setTargetAtTime(this.#volume, this.#gain.context.currentTime, 0.01);
+    this.#gain?.gain.setTargetAtTime(this.#loudness, this.#gain.context.currentTime, 0.01);
   }
 
   /**
@@ -169,7 +183,7 @@ export class Playback {
     if (this.#context && this.#gain) return { context: this.#context, gain: this.#gain };
     const context = new AudioContext();
     const gain = context.createGain();
-    gain.gain.value = this.#volume;
+    gain.gain.value = this.#loudness;
     gain.connect(context.destination);
     this.#context = context;
     this.#gain = gain;

@@ -193,6 +193,7 @@ export type ConsoleToPage =
   | { k: "speak"; row: number; text: string; voice: string | null; language: string | null; speed: number | null; interruptible: boolean; engine: string | null }
   | { k: "ping"; engine: string | null }
   | { k: "clear"; engine: string | null }
+  | { k: "duck"; on: boolean; engine: string | null }
   | { k: "file"; name: string; mime: string }
   | { k: "script"; python: string; messages: string; transcript: string; engine: string }
   | { k: "replay"; rate: number; duration_s: number; engine: string | null };

@@ -1,0 +1,63 @@
+"""A picture of where turns end: cut-offs against the time that callers wait, one point a setting."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicelab.base.errors import InputError
+from voicelab.plots import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_NEEDED = ("n_parts", "end_of_turn_s")
+
+
+def endpointing(utterances: "Mapping[str, pd.DataFrame]", ax: "Axes | None" = None) -> "Axes":
+    """Draw how many utterances were cut off, with 95 % intervals, against how long callers waited; lower left is better.
+
+    Args:
+        utterances: By setting, `log.utterances()` of a simulation with `audio=vl.PhoneLine(endpointing=...)`.
+        ax: Axes to draw into; None for new ones.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: there is nothing to draw, or it is no such frame.
+    """
+    if not isinstance(utterances, Mapping) or not utterances:
+        raise InputError("utterances must be {setting: log.utterances()}, e.g. {'0.5 s': log.utterances()}.")
+    points = [_point(name, frame) for name, frame in utterances.items()]
+    ax = style.new_axes(ax)
+    ax.plot(*zip(*sorted((waited, cut) for _, waited, cut, _ in points), strict=True), color=style.INK, linewidth=1)
+    for number, (name, waited, cut, error) in enumerate(points):
+        colour = style.CYCLE[number % len(style.CYCLE)]
+        ax.errorbar(waited, cut, yerr=[[min(error, cut)], [error]], fmt="o", color=colour, markersize=8, capsize=3)
+        ax.annotate(
+            style.short(name, 32), (waited, cut), (9, 7), textcoords="offset points", color=style.INK, fontsize=9
+        )
+    ax.set_ylim(bottom=0)
+    ax.set_xlim(left=0)
+    style.percent_axis(ax, "y")
+    n = min(len(frame) for frame in utterances.values())
+    context = f"{n:,} utterances or more each, with 95 % intervals; lower left is better"
+    label = "from the last sound until the end of the turn was known, s (median)"
+    return style.finish(ax, "Where turns end", context, label, "utterances cut off, %")
+
+
+def _point(name: str, frame: "pd.DataFrame") -> tuple[str, float, float, float]:
+    """Return a setting's median wait, its share of cut-offs and half the width of that share's interval."""
+    missing = [column for column in _NEEDED if column not in getattr(frame, "columns", ())]
+    if missing:
+        raise InputError(
+            f"{name!r} has no column {missing[0]!r}, must be log.utterances() of a simulation with audio=."
+        )
+    known = frame.dropna(subset=["end_of_turn_s"])
+    if not len(known):
+        raise InputError(f"{name!r} has no utterance whose end was measured: simulate with audio=vl.PhoneLine(...).")
+    cut = float((known["n_parts"] > 1).mean())
+    error = 1.96 * float(np.sqrt(max(cut * (1 - cut), 0.0) / len(known)))
+    return str(name), float(known["end_of_turn_s"].median()), cut, error
