@@ -64,9 +64,7 @@ def spoken(*parts):
     )
 
 
-@pytest.mark.parametrize(
-    ("answers", "ends"), [([0.9], [(2.0, 2.2)]), ([0.1, 0.1, 0.9], [(2.0, 2.6)]), ([], [(2.0, 3.5)])]
-)
+@pytest.mark.parametrize(("answers", "ends"), [([0.9], [(2.0, 2.2)]), ([0.1, 0.9], [(2.0, 3.5)]), ([], [(2.0, 3.5)])])
 def test_the_model_ends_a_turn_when_it_is_sure_and_silence_in_any_case(monkeypatch, answers, ends):
     monkeypatch.setattr("voicelab.speech.endpointer.SmartTurn", lambda: _Finishes(answers))
     ear = Endpointer(detector="smart")
@@ -117,7 +115,7 @@ def test_a_longer_silence_keeps_together_what_a_shorter_one_cuts_off_and_the_log
     assert [int(frame["n_parts"].iloc[0]) for frame in frames.values()] == [2, 1]
     assert [frame["end_of_turn_s"].iloc[0] for frame in frames.values()] == pytest.approx([0.3, 0.9], abs=0.05)
     axes = vl.plots.endpointing(frames)
-    assert sorted(text.get_text() for text in axes.texts) == sorted(frames)
+    assert {text.get_text() for text in axes.texts} >= set(frames)
     with pytest.raises(InputError, match="utterances"):
         vl.plots.endpointing({"a": frames["0.3 s"].drop(columns="n_parts")})
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,7 +22,7 @@ from voicelab.runtime.clock import WallClock
 from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
-from voicelab.speech import SpeechToText, TextToSpeech
+from voicelab.speech import Endpointer, SpeechToText, TextToSpeech
 
 if TYPE_CHECKING:
     from voicelab.session.runner import Session
@@ -85,6 +85,7 @@ class Media:
         listens: Name of what listens.
         pace: How many times as fast as real ones the session's seconds pass.
         phrases: What the recogniser is told to expect.
+        endpointer: What ends a turn that is spoken hands-free.
     """
 
     tts: TextToSpeech | None
@@ -93,6 +94,7 @@ class Media:
     listens: str
     pace: float = 1.0
     phrases: tuple[str, ...] = ()
+    endpointer: Endpointer = field(default_factory=Endpointer)
 
     def view(self) -> dict[str, Any]:
         """Return what listens, by name, and the pace."""
@@ -153,6 +155,7 @@ class Call:
         self.listening = Listening(
             self.session,
             media.stt,
+            endpointer=media.endpointer,
             phrases=media.phrases,
             pace=media.pace,
             answer_times=self._answer_times,

@@ -31,6 +31,7 @@ class Listening:
     Args:
         session: The session.
         engine: Recognises speech; None for the page's own recognition, or for none.
+        endpointer: What ends a turn that is spoken hands-free.
         phrases: What the recogniser is told to expect.
         answer_times: Takes when speech ended.
         recording: Takes the sound.
@@ -45,6 +46,7 @@ class Listening:
         session: Session,
         engine: SpeechToText | None,
         *,
+        endpointer: Endpointer,
         phrases: Sequence[str],
         answer_times: AnswerTimes,
         recording: Recording,
@@ -70,7 +72,7 @@ class Listening:
         self._over: tuple[float, float] | None = None
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
         self._detector: str = getattr(engine, "detector", "auto")
-        self._endpointer = Endpointer(detector=self._detector)
+        self._endpointer = endpointer.anew(self._detector)
         self._fed_s = 0.0
         self._held: list[Samples] | None = None
         self._release: asyncio.TimerHandle | None = None

@@ -38,6 +38,9 @@ from voicelab.record.session_record import SessionRecord
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime import sdk
+from voicelab.speech import Endpointer
+from voicelab.speech.endpointer import SILENCE_S
+from voicelab.speech.line import endpointer_of
 
 _TAKE_OVER_S = 1.0
 
@@ -53,6 +56,7 @@ class Talk:
         blind: Hide the variant, and ask for the outcome after hanging up.
         stt: Name of the recogniser, or an engine.
         tts: Name of the voice's engine, or an engine.
+        endpointing: What ends a turn that is spoken hands-free: seconds of silence, or a `speech.Endpointer`.
         phrases: What the recogniser is told to expect; the page offers them to be said with a click.
         keep_audio: Keep each session's sound beside the log.
         seed: Everything random follows from it; drawn where it is not given.
@@ -73,6 +77,7 @@ class Talk:
         blind: bool = False,
         stt: GivenEngine = "auto",
         tts: GivenEngine = "auto",
+        endpointing: float | Endpointer = SILENCE_S,
         phrases: Sequence[str] | None = None,
         keep_audio: bool = False,
         seed: int | None = None,
@@ -93,6 +98,7 @@ class Talk:
         self._blind = checks.switch("blind", blind)
         self._send_as_it_is = send
         self._phrases = tuple(inputs.words(phrase) for phrase in phrases or ())
+        self._endpointer = endpointer_of(endpointing)
         self._settings = Settings(stt, tts, self._phrases)
         self._run_id = f"{checked.seed:016x}"
         self._log = (
@@ -190,7 +196,7 @@ class Talk:
             source="typed",
         )
         index = self._log.claim() if self._log else self._number
-        media = self._settings.media()
+        media = replace(self._settings.media(), endpointer=self._endpointer)
         self._thread.loop.set_pace(media.pace)
         self._updates.forget_events()
         self._variants.begin_session(options.handler)

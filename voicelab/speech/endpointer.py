@@ -124,8 +124,8 @@ SMART = "smart"
 SILENCE_S, LONGEST_SILENCE_S = 0.7, 1.5
 """The silence that ends a turn where none is given: alone, and where the model may end it sooner (see docs/speech.md)."""
 _ASKED_AFTER_S = 0.2
-"""After so much silence the model is asked, and again each time that much more has passed."""
-_FINISHED = 0.5
+"""After so much silence the model is asked, once in a pause: asked again and again it gives way (see docs/speech.md)."""
+_FINISHED = 0.8
 
 
 def detector(name: str) -> Detector:
@@ -258,7 +258,7 @@ class Endpointer:
 
     def _has_finished(self, silent: int) -> bool:
         """Ask the model, where there is one and so many silent frames are the moment to ask."""
-        if self._model is None or not silent or silent % _ASKED_AFTER:
+        if self._model is None or silent != _ASKED_AFTER:
             return False
         last = (self._kept or [])[-_MODEL_FRAMES:]
         return self._model.probability(np.concatenate(last)) > _FINISHED

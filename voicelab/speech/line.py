@@ -71,8 +71,7 @@ class PhoneLine:
             object.__setattr__(self, "noise", "white")
         for name, (lowest, highest) in _RANGES.items():
             _check(name, getattr(self, name), lowest, highest)
-        if not isinstance(self.endpointing, Endpointer):
-            _check_silence(self.endpointing)
+        endpointer_of(self.endpointing)
 
     @classmethod
     def from_realism(cls, realism: Mapping[str, Any]) -> "PhoneLine":
@@ -244,7 +243,14 @@ _PROFILES = {
 }
 
 
-def _check_silence(given: float) -> None:
+def endpointer_of(given: float | Endpointer) -> Endpointer:
+    """Return what ends turns, from seconds of silence or an endpointer.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(given, Endpointer):
+        return given
     shortest, longest = _SILENCES
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not shortest <= given <= longest:
@@ -254,6 +260,7 @@ def _check_silence(given: float) -> None:
             f"endpointing is {given!r}, must be seconds of silence from {shortest:g} to {longest:g}, or a "
             f"speech.Endpointer(...).{meant}"
         )
+    return Endpointer(silence_s=given)
 
 
 _SILENCES = (0.05, 10.0)

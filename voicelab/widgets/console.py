@@ -7,7 +7,7 @@ import html
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -27,6 +27,9 @@ from voicelab.widgets.holding import hold_weakly, hold_while_shown, weakly
 from voicelab.world.http import HttpLike
 from voicelab.world.model import ModelLike
 
+if TYPE_CHECKING:
+    from voicelab.speech import Endpointer
+
 
 class Console(anywidget.AnyWidget):
     """A conversation with a handler: typing, speaking, interrupting, pressing keys, every event as it happens.
@@ -44,6 +47,8 @@ class Console(anywidget.AnyWidget):
         stt: What listens: `auto` (an engine that works offline), the name of an engine, `browser` (the page's own
             recognition: your voice goes to the browser's maker), or `off`.
         tts: What speaks: `auto` (an engine that works offline, else the page's own voices), a name, `browser`, `off`.
+        endpointing: What ends a turn that is spoken hands-free: seconds of silence (.7), or a `speech.Endpointer`, such
+            as `Endpointer(detector="smart")`, which listens whether the speaker has finished.
         phrases: What the recogniser is told to expect; the page offers them to be said with a click.
         keep_audio: Keep what each session sounded like beside the log, as `audio/<session_id>.wav`.
         seed: The variants drawn follow from it; without it they differ each time.
@@ -92,6 +97,7 @@ class Console(anywidget.AnyWidget):
         tts: TextToSpeechLike = "auto",
         phrases: Sequence[str] | None = None,
         *,
+        endpointing: "float | Endpointer" = 0.7,
         keep_audio: bool = False,
         seed: int | None = None,
         input_data: Mapping[str, Any] | None = None,
@@ -116,6 +122,7 @@ class Console(anywidget.AnyWidget):
             blind=blind,
             stt=stt,
             tts=tts,
+            endpointing=endpointing,
             phrases=phrases,
             keep_audio=keep_audio,
             seed=seed,

@@ -12,8 +12,9 @@ from voicelab.base.errors import InputError, SpeechWarning
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
 from voicelab.callers.pace import pace, speech_seconds
-from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
+from voicelab.speech import Audio, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE, SMART
+from voicelab.speech.line import endpointer_of
 from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
 from voicelab.speech.voices import caller_voice
 from voicelab.speech.words import normalized, word_counts
@@ -57,8 +58,7 @@ class _Studio:
         self.tts: TextToSpeech = text_to_speech(telephone.tts)
         self.stt: SpeechToText = speech_to_text(telephone.stt)
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
-        detector, ends = getattr(self.stt, "detector", None), telephone.line.endpointing
-        self.endpointer = (ends if isinstance(ends, Endpointer) else Endpointer(silence_s=ends)).anew(detector)
+        self.endpointer = endpointer_of(telephone.line.endpointing).anew(getattr(self.stt, "detector", None))
         self._spoken: OrderedDict[tuple[Any, ...], Audio] = OrderedDict()
         self._kept_s = 0.0
 
