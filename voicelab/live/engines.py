@@ -32,6 +32,10 @@ def pickers() -> dict[str, list[dict[str, Any]]]:
             note = "online: audio leaves this machine" if kind == "stt" else "online: text leaves this machine"
         engine = {"name": row["name"], "label": row["name"], "offline": bool(row["offline"])}
         found[kind].append(engine | {"installed": bool(row["installed"]), "note": note})
+    taken = table[(table["kind"] == "stt") & (table["auto"] != "")]
+    if len(taken):
+        why = ", ".join(f"{row['name']} for {row['auto']}" for row in taken.to_dict("records"))
+        found["stt"].insert(0, _always(AUTO, AUTO, why, offline=True))
     for kind, browser, none in (("stt", _BROWSER_EARS, _NO_EARS), ("tts", _BROWSER_VOICE, _NO_VOICE)):
         found[kind].append(_always(BROWSER, "browser", browser, offline=False))
         found[kind].append(_always(OFF, "off", none, offline=True))

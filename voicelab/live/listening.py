@@ -259,7 +259,9 @@ class Listening:
         facts: dict[str, Any] = {"engine": engine.name, "audio_s": round(audio.duration_s, 3)}
         try:
             transcript = await asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
-            facts |= {"confidence": transcript.confidence, "recognition_s": round(transcript.duration_s, 4)}
+            # Which of several it was, where the engine chooses among them.
+            facts |= {"engine": transcript.engine or engine.name, "confidence": transcript.confidence}
+            facts["recognition_s"] = round(transcript.duration_s, 4)
             text = transcript.text.strip()
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must not end the conversation
             reason = str(error) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"

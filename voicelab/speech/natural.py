@@ -20,7 +20,7 @@ from voicelab.speech.audio import LONGEST_S, Audio
 from voicelab.speech.languages import choose, has
 from voicelab.speech.text import is_latin, paused, sentences, speakable
 from voicelab.speech.voices import LocalVoice, natural_voice
-from voicelab.speech.weights import Weights
+from voicelab.speech.weights import checked_folder
 
 LANGUAGES = {"en": "en-US", "en-US": "en-US"}
 _PACKAGE, _VERSION = "hibari-tts", "0.2.1"
@@ -34,22 +34,17 @@ _LOWEST_HZ = 50.0
 _GAIN, _BENDS = 2.0, 0.7
 _NEAR = (0.75, 1.33)
 _FADE = _RATE // 200
-WEIGHTS = Weights(
-    "hibari",
-    f"{_PACKAGE}=={_VERSION}",
-    "assets",
-    {
-        "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
-        "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
-        "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
-        "normalize.json": "d478ff05404bc43ac3e0468e306674e51085f1b1afc94cdef7c7ea4fb0d56bd8",
-        "oov.json": "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c",
-        "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
-        "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
-        "tokenizer_exceptions.json": "ddf3a3da07bdcf5144270ea4530191d8580fb4fd6f5ae93296e87916e795659a",
-        "vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
-    },
-)
+_FILES = {
+    "assets/hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+    "assets/lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
+    "assets/lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
+    "assets/normalize.json": "d478ff05404bc43ac3e0468e306674e51085f1b1afc94cdef7c7ea4fb0d56bd8",
+    "assets/oov.json": "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c",
+    "assets/oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+    "assets/tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
+    "assets/tokenizer_exceptions.json": "ddf3a3da07bdcf5144270ea4530191d8580fb4fd6f5ae93296e87916e795659a",
+    "assets/vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
+}
 
 
 class Natural:
@@ -138,17 +133,7 @@ def _load() -> Any:
         MissingEngineError: it isn't installed.
         SpeechError: its weights aren't the ones that are known.
     """
-    try:
-        installed = importlib.metadata.version(_PACKAGE)
-        importlib.metadata.version("onnxruntime")
-    except importlib.metadata.PackageNotFoundError:
-        raise MissingEngineError(f"The voice 'natural' isn't installed. Install it by: {_INSTALL}") from None
-    if installed != _VERSION:
-        raise SpeechError(
-            f"The voice 'natural' is made with {_PACKAGE} {_VERSION}, and {installed} is installed. Install that one by: "
-            f"{_INSTALL}"
-        )
-    WEIGHTS.found()
+    checked_folder("natural", _PACKAGE, _VERSION, "hibari", _FILES)
     try:
         from hibari import Hibari
     except ImportError as error:

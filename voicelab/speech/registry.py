@@ -11,6 +11,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, MissingEngineError, SpeechError, did_you_mean
 from voicelab.speech.audio import Audio, recognise_by
 from voicelab.speech.auto_voice import first_that_starts
+from voicelab.speech.best_recogniser import OPEN, REASONS, BestRecogniser
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
 from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike
 from voicelab.speech.transcript import Transcript
@@ -98,20 +99,19 @@ _TTS: dict[str, Engine] = {
 }  # fmt: skip
 _STT: dict[str, Engine] = {
     "sphinx": Engine("stt", f"{_HERE}.sphinx:Sphinx", "pocketsphinx", True, "en", "BSD-2", "pip install pocketsphinx"),
-    "whisper": Engine("stt", f"{_HERE}.whisper:Whisper", "faster_whisper", True, "about 100", "MIT", _extra("whisper")),
+    "moonshine": Engine("stt", f"{_HERE}.moonshine:Moonshine", "moonshine_cpp", True, "en", "MIT; weights MIT", _extra("ears")),
+    "whisper": Engine("stt", f"{_HERE}.whisper:Whisper", "faster_whisper", True, "about 100", "MIT; weights MIT", _extra("ears")),
     **dict.fromkeys(RECOGNISERS, _SERVICE),
     "browser": Engine("stt", f"{_HERE}.registry:Browser", None, False, "the browser's", "the browser's", ""),
     "fake": Engine("stt", f"{_HERE}.fakes:FakeSpeechToText", None, True, "tones", "MIT", ""),
 }  # fmt: skip
 # In the order in which `auto` takes them: those that need nothing but to be installed.
-_AUTO = {"tts": ("natural", "pico", "espeak"), "stt": ("sphinx",)}
-# Why: what stands beside an engine that `auto` takes.
-_WHY = {
+_VOICES = {
     "natural": "English, where it is installed: the one voice that sounds like a person",
     "pico": "what no voice before it speaks: small, and part of every installation",
     "espeak": "what no voice before it speaks: nearly every language and script",
-    "sphinx": "English, where it knows what is said; installed with voicelab",
 }
+"""In this order, and why."""
 
 
 def text_to_speech(engine: TextToSpeechLike = "auto", **options: Any) -> TextToSpeech:
@@ -147,12 +147,13 @@ def speech_to_text(engine: SpeechToTextLike = "auto", **options: Any) -> SpeechT
 
 
 def engines() -> "pd.DataFrame":
-    """Return all engines: name, kind (tts or stt), installed, offline, languages, licence, install, auto.
+    """Return all engines: name, kind (tts or stt), installed, offline, languages, licence, auto, install.
 
-    `auto` says what the engine `auto` takes it for, and why: each text goes to the first that is installed and can say it.
+    `auto` says what the engine is taken for by that name, and why, as far as can be told without loading it.
     """
     import pandas as pd
 
+    taken = _taken()
     rows = [
         {
             "name": name,
@@ -161,13 +162,23 @@ def engines() -> "pd.DataFrame":
             "offline": engine.offline,
             "languages": engine.languages,
             "licence": engine.licence,
+            "auto": taken.get(name, ""),
             "install": engine.install,
-            "auto": _why(engine.kind, name),
         }
         for known in (_TTS, _STT)
         for name, engine in known.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _taken() -> dict[str, str]:
+    """Return for what `auto` takes which engine, and why."""
+    taken = {name: why for name, why in _VOICES.items() if _TTS[name].installed}
+    for what, (order, why) in REASONS.items():
+        best = next((name for name in order if _STT[name].installed), None)
+        if best is not None:
+            taken[best] = "; ".join(filter(None, (taken.get(best), f"{what}: {why}")))
+    return taken
 
 
 def voices() -> "pd.DataFrame":
@@ -181,12 +192,6 @@ def voices() -> "pd.DataFrame":
         local = local_voice(name, LANGUAGES["en"])
         rows.append({"voice": name, "language": local.language, "pitch": local.pitch, "speed": local.speed})
     return pd.DataFrame(rows)
-
-
-def _why(kind: str, name: str) -> str:
-    """Return what `auto` takes an engine for: "1. English, ...", or nothing."""
-    order = _AUTO[kind]
-    return f"{order.index(name) + 1}. {_WHY[name]}" if name in order else ""
 
 
 def _recognise(audio: Audio, engine: SpeechToTextLike, phrases: list[str] | None) -> Transcript:
@@ -203,39 +208,46 @@ def _find(kind: str, known: Mapping[str, Engine], given: Given, verb: str, optio
                 f"{kind} is {given!r}, must be the name of an engine, or an object with `name` and `{verb}()`."
             )
         return given
-    if given == "auto":
-        able = _auto(kind, known)
-        if kind == "tts" and not options:
-            return first_that_starts([partial(_started, known, name, {}) for name in able])
-        given = able[0]
+    if given == "auto" and not options:
+        if kind == "stt":
+            return BestRecogniser({name: _class(_STT[name]) for name in OPEN if _STT[name].installed})
+        return first_that_starts([partial(_made, _TTS, name, {}) for name in _installed_voices()])
     if given not in known:
+        if given == "auto":
+            raise InputError(
+                f"'auto' takes no options, such as {next(iter(options))}. Name an engine of speech.engines()."
+            )
         names = ["auto", *known]
         raise InputError(f"{kind} is {given!r}, must be one of {', '.join(names)}.{did_you_mean(given, names)}")
-    return _started(known, given, options)
+    return _made(known, given, options)
 
 
-def _started(known: Mapping[str, Engine], given: str, options: dict[str, Any]) -> Any:
-    module, _, name = known[given].place.partition(":")
-    make: Callable[..., Any] = getattr(importlib.import_module(module), name)
+def _made(known: Mapping[str, Engine], name: str, options: dict[str, Any]) -> Any:
+    make = _class(known[name])
     if make is OnlineRecogniser:
-        options = {"service": given, **options}
+        options = {"service": name, **options}
     try:
         return make(**options)
     except TypeError as error:
         raise InputError(
-            f"The engine {given!r} can't be made with {', '.join(options) or 'nothing'}: {error}."
+            f"The engine {name!r} can't be made with {', '.join(options) or 'nothing'}: {error}."
         ) from None
 
 
-def _auto(kind: str, known: Mapping[str, Engine]) -> list[str]:
-    """Return the engines that are installed of those that `auto` takes, the best first.
+def _class(engine: Engine) -> Callable[..., Any]:
+    module, _, name = engine.place.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _installed_voices() -> list[str]:
+    """Return the voices that `auto` takes and that are installed, the best first.
 
     Raises:
         MissingEngineError: there is none.
     """
-    able = [name for name in _AUTO[kind] if known[name].installed]
+    able = [name for name in _VOICES if _TTS[name].installed]
     if able:
         return able
-    lines = " or ".join(known[name].install for name in _AUTO[kind])
-    what = "voice" if kind == "tts" else "recogniser"
-    raise MissingEngineError(f"No {what} that works offline is installed. Install one by: {lines}.")
+    lines = " or ".join(_TTS[name].install for name in _VOICES)
+    raise MissingEngineError(f"No voice that works offline is installed. Install one by: {lines}.")

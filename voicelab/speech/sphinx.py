@@ -34,7 +34,7 @@ _HEARINGS = 2
 _NOISE = "noise"
 _FREE_FORM = (
     "sphinx was told no phrases to expect: in free form about one word in five of clear speech is wrong, and half of "
-    "them on the telephone. Give phrases=[...], or use a better engine (pip install 'voicelab[whisper]')."
+    "them on the telephone. Give phrases=[...], or install an engine for open speech: pip install 'voicelab[ears]'."
 )
 
 
@@ -64,6 +64,7 @@ class Sphinx:
         self._decoder: Decoder | None = None
         self._grammars: dict[tuple[str, ...], str] = {}
         self._unknown: set[str] = set()
+        self._known: set[str] = set()
         self._lock = threading.Lock()
         self._warned = False
 
@@ -71,6 +72,16 @@ class Sphinx:
         """Load the model now, which the first recognition would wait for."""
         with self._lock:
             self._ready()
+
+    def knows(self, phrases: Sequence[str]) -> bool:
+        """Return whether it can expect all of these phrases: its dictionary has their words, and they are not too many."""
+        if len(phrases) > _MOST_PHRASES:
+            return False
+        with self._lock:
+            decoder = self._ready()
+            new = {word for phrase in phrases for word in normalized(phrase)} - self._known
+            self._known.update(word for word in new if decoder.lookup_word(word) is not None)
+            return new <= self._known
 
     def transcribe(self, audio: Audio, phrases: Sequence[str] | None = None, language: str | None = None) -> Transcript:
         """Return the words in a sound.

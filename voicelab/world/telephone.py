@@ -164,7 +164,7 @@ class PhoneCall:
         stt = self._studio.stt
         transcript = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
         facts = {
-            "engine": stt.name,
+            "engine": transcript.engine or stt.name,  # which of several it was, where the engine chooses among them
             "voice": self._voice,
             "audio_s": round(audio.duration_s, 3),
             "end_of_turn_s": round(waited_s, 3),

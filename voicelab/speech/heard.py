@@ -1,0 +1,77 @@
+"""What a recogniser of open speech is given: sound of 16 kHz with a voice in it, in pieces that it can take.
+
+Such recognisers were made to find words, and find some in a fan's hum as well. So a voice is looked for first, by the model
+that finds the ends of turns: where there is none, there are no words.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.base.errors import SpeechError
+from voicelab.speech.audio import Audio
+from voicelab.speech.endpointer import FRAME, RATE, detector
+
+LONGEST_S = 120.0
+"""The longest turn that is taken, in seconds."""
+# A voice is there when so many frames of 32 ms in a row surely hold one: the shortest "no" has five.
+_SURE, _FRAMES = 0.5, 3
+_PIECE_S, _SHORTEST_PIECE_S = 24.0, 12.0
+_STEP = RATE // 50
+
+Floats = npt.NDArray[np.float32]
+
+
+def checked_length(engine: str, audio: Audio) -> None:
+    """Refuse audio that is empty, or longer than a turn.
+
+    Raises:
+        SpeechError: it is.
+    """
+    if not len(audio.samples):
+        raise SpeechError("There is nothing to recognise: the audio is empty.")
+    if audio.duration_s > LONGEST_S:
+        raise SpeechError(
+            f"The audio is {audio.duration_s:.0f} s long; {engine} takes {LONGEST_S:.0f} s. Cut it into turns: "
+            "speech.Endpointer() finds them."
+        )
+
+
+def voiced_pieces(engine: str, audio: Audio) -> list[Floats]:
+    """Return sound in pieces of at most 24 s, cut where it is quietest; none where it holds no voice.
+
+    Args:
+        engine: The recogniser's name, for the message.
+        audio: The sound, at any rate.
+
+    Raises:
+        SpeechError: it is empty, or longer than a turn.
+    """
+    checked_length(engine, audio)
+    samples = np.ascontiguousarray(audio.resampled(RATE).floats())
+    return _pieces(samples) if _has_voice(samples) else []
+
+
+def _has_voice(samples: Floats) -> bool:
+    """Return whether a voice is heard anywhere; by loudness where the model isn't installed."""
+    finds = detector("auto")
+    run = 0
+    # The model needs a moment to begin: a word at the very start is heard after a little quiet.
+    around = np.zeros(FRAME * 4, np.float32)
+    whole = np.concatenate([around, samples, around])
+    for at in range(0, len(whole) - FRAME + 1, FRAME):
+        run = run + 1 if finds.probability(whole[at : at + FRAME]) >= _SURE else 0
+        if run >= _FRAMES:
+            return True
+    return False
+
+
+def _pieces(samples: Floats) -> list[Floats]:
+    pieces = []
+    while len(samples) > _PIECE_S * RATE:
+        first, last = int(_SHORTEST_PIECE_S * RATE), int(_PIECE_S * RATE)
+        power = np.square(samples[first:last].astype(np.float64)).reshape(-1, _STEP).mean(axis=1)
+        # Over a fifth of a second: between two words, and not within one.
+        cut = first + (int(np.convolve(power, np.ones(10), "same").argmin()) * _STEP)
+        pieces.append(samples[:cut])
+        samples = samples[cut:]
+    return [*pieces, samples]
