@@ -1,9 +1,9 @@
-"""Recognition, end of turn and cost of the speech engines: `python benchmarks/speech.py [SENTENCES] [--quick] [--whisper MODEL]`.
+"""Recognition, end of turn and cost of the speech engines: `python benchmarks/speech.py [SENTENCES] [--quick]`.
 
-Word error rates are of phone-call sentences; the cost is CPU time over the length of the sound. Everything is seeded.
+Word error rates are of phone-call sentences, in the voices that are installed (`speech_ears.py`); the cost is CPU time over the
+length of the sound. Everything is seeded.
 """
 
-import json
 import resource
 import statistics
 import sys
@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from figures import Figures, arguments
+from speech_ears import EXPECTED as SENTENCES
+from speech_ears import SENTENCES as ALL
+from speech_ears import ears
 
 import voicelab as vl
 from voicelab import speech
@@ -22,51 +25,7 @@ from voicelab.runs.options import SessionOptions
 from voicelab.simulation.worker import ShardTask, run_sessions
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, synthesize_sentences
 from voicelab.speech.endpointer import FRAME, RATE, detector
-from voicelab.speech.words import word_counts
 from voicelab.world.telephone import Telephone, _studio
-
-SENTENCES = json.loads((Path(__file__).parent.parent / "data/phrases/phone_calls.json").read_text(encoding="utf-8"))
-LINES = {
-    "clean": None,
-    "telephone": PhoneLine(),
-    **{f"telephone, {snr} dB": PhoneLine(noise="pink", snr_db=snr) for snr in (20, 15, 10, 5)},
-}
-
-
-def voices():
-    pico = speech.text_to_speech("pico")
-    found = {"pico nova": (pico, "nova"), "pico brooke": (pico, "brooke")}
-    try:
-        found["espeak"] = (speech.text_to_speech("espeak"), None)
-    except vl.VoicelabError as error:
-        print(error)
-    return found
-
-
-def recognition(figures, name, ear, phrases, sentences):
-    """Print word error rate and whole sentences right, by voice and line."""
-    for voice, (mouth, as_whom) in voices().items():
-        sounds = [mouth.synthesize(sentence, voice=as_whom) for sentence in sentences]
-        for line_name, line in LINES.items():
-            rng = np.random.default_rng(1)
-            heard_as, cpu, seconds = [], 0.0, 0.0
-            for sound in sounds:
-                passed = sound if line is None else line.apply(sound, rng)
-                began = time.process_time()
-                heard_as.append(ear.transcribe(passed, phrases).text)
-                cpu += time.process_time() - began
-                seconds += passed.duration_s
-            pairs = list(zip(sentences, heard_as, strict=True))
-            counts = [word_counts(*pair) for pair in pairs]
-            rate = sum(count["word_errors"] for count in counts) / sum(count["words"] for count in counts)
-            whole = np.mean([count["word_errors"] == 0 for count in counts])
-            case = f"{name}, {voice}, {line_name}"
-            if phrases and voice.startswith("pico") and line_name in {"clean", "telephone"}:
-                figures.at_most(f"word errors: {case}", rate, 0.03)
-            else:
-                figures.shown(f"word errors: {case}", rate)
-            figures.shown("   whole sentences right", whole)
-            figures.shown("   CPU over the length of the sound", cpu / seconds)
 
 
 def speaking(figures, sentences):
@@ -206,16 +165,12 @@ def memory(figures, sessions):
 
 
 def main():
-    given = arguments(__doc__, "sentences", len(SENTENCES), 8, whisper="folder of a faster-whisper model")
+    given = arguments(__doc__, "sentences", len(ALL), 8)
     sentences, figures = SENTENCES[: given.sentences], Figures(given.quick)
     warnings.simplefilter("ignore")
-    recognition(figures, "sphinx, expected", speech.speech_to_text("sphinx"), sentences, sentences)
-    if not given.quick:  # nothing is required of these, and they take their time
-        recognition(figures, "sphinx, free", speech.speech_to_text("sphinx"), None, sentences)
+    ears(figures, given.sentences, quick=given.quick)
+    if not given.quick:  # nothing is required of it, and it takes its time
         second_worker(figures, 40, 200)
-    if given.whisper:
-        ear = speech.speech_to_text("whisper", model=given.whisper)
-        recognition(figures, "whisper", ear, None, sentences)
     with cache.bypassed():
         speaking(figures, sentences)
     ends_of_turn(figures, sentences)

@@ -87,7 +87,10 @@ def open_speech(figures, sentences):
             for ear in others:
                 rows, cpu = found[ear, voice, line]
                 wrong, low, high = rate(rows)
-                print(f"   {ear}: {wrong:.3f} ({low:.3f} to {high:.3f}) of {len(rows)} sentences, CPU {cpu:.2f}", flush=True)
+                print(
+                    f"   {ear}: {wrong:.3f} ({low:.3f} to {high:.3f}) of {len(rows)} sentences, CPU {cpu:.2f}",
+                    flush=True,
+                )
                 if ear == "sphinx" and len(others) > 1:
                     figures.at_most(f"   auto over sphinx, {voice}, {line}", rate(same)[0] / max(wrong, 1e-9), 1.0)
     return found
@@ -140,7 +143,13 @@ def ears(figures, n, *, quick):
     found = open_speech(figures, SENTENCES[:: max(1, len(SENTENCES) // n)])
     expected_phrases(figures, EXPECTED[: 8 if quick else len(EXPECTED)])
     false_words(figures, 120 if quick else _FALSE_S)
-    wrong = [row for (ear, voice, _), (rows, _) in found.items() if ear == "auto" and voice != "pico nova" for row in rows if row[1]]
+    wrong = [
+        row
+        for (ear, voice, _), (rows, _) in found.items()
+        if ear == "auto" and voice != "pico nova"
+        for row in rows
+        if row[1]
+    ]
     print(f"what auto got wrong of natural voices, {min(len(wrong), 10)} of {len(wrong)}:")
     for _, _, said, text in wrong[:: max(1, len(wrong) // 10)][:10]:
         print(f"   {said} | {text}")

