@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := engine guards services scale cluster calibration analysis speech console talk
+BENCHMARKS := engine guards services scale cluster calibration analysis speech echo console talk
 
 # Where `make chaos` and `make fuzz` begin.
 SEED ?= 1

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-HELPERS = {"figures", "handlers", "calibration_cells", "calibration_draws", "calibration_report", "calibration_runs"}
+HELPERS = {
+    "figures",
+    "handlers",
+    "calibration_cells",
+    "calibration_draws",
+    "calibration_report",
+    "calibration_runs",
+    "speech_ears",
+}
+RECORDINGS = {"turn_ends"}
+"""What needs people's recordings, of which none is kept here."""
 
 
 @pytest.fixture
@@ -64,7 +74,7 @@ def test_a_process_that_misses_ends_with_1():
 def test_make_runs_every_benchmark_and_each_ends_with_its_figures():
     made = (BENCHMARKS.parent / "Makefile").read_text()
     [names] = [line.split(":=")[1].split() for line in made.splitlines() if line.startswith("BENCHMARKS :=")]
-    assert set(names) == {path.stem for path in BENCHMARKS.glob("*.py")} - HELPERS
+    assert set(names) == {path.stem for path in BENCHMARKS.glob("*.py")} - HELPERS - RECORDINGS
     for name in names:
         text = (BENCHMARKS / f"{name}.py").read_text()
         assert "return figures.exit_code()" in text

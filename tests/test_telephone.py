@@ -151,7 +151,16 @@ def test_the_agent_can_say_what_to_expect():
 def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_path):
     line = vl.PhoneLine(noise="babble", snr_db=6)
     log = vl.simulate(
-        pizza(), PERSONA, sessions=12, seed=3, audio=line, tts="pico", progress=False, workers=1, log=tmp_path / "log"
+        pizza(),
+        PERSONA,
+        sessions=12,
+        seed=3,
+        audio=line,
+        tts="pico",
+        stt="sphinx",
+        progress=False,
+        workers=1,
+        log=tmp_path / "log",
     )
     turns = log.turns()
     spoken = turns[turns["input"] == "text"]
@@ -193,7 +202,7 @@ def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
 
 def test_the_log_and_the_timeline_have_the_length_of_the_agents_sound(tmp_path):
     log = vl.simulate(
-        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), tts="pico", progress=False, workers=1, log=tmp_path / "log"
+        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), tts="pico", stt="sphinx", progress=False, workers=1, log=tmp_path / "log"
     )  # fmt: skip
     record = log.session(0)
     (said,) = (event for event in record.events if event.name == "text_to_speech")
@@ -213,6 +222,7 @@ def test_a_session_is_rerun_to_the_event(tmp_path):
         seed=1,
         audio=vl.PhoneLine(),
         tts="pico",
+        stt="sphinx",
         progress=False,
         workers=1,
         log=tmp_path / "log",
@@ -229,6 +239,7 @@ def test_a_good_line_and_the_text_it_stands_for_agree(tmp_path):
         seed=2,
         audio=vl.PhoneLine(),
         tts="pico",
+        stt="sphinx",
         progress=False,
         workers=2,
         log=tmp_path / "log",
@@ -242,7 +253,16 @@ def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
     line = vl.PhoneLine(noise="pink", snr_db=14)
     caller = vl.Script([ORDER, "large please", vl.hang_up()])
     audio = vl.simulate(
-        pizza(), caller, sessions=40, seed=4, audio=line, tts="pico", progress=False, workers=2, log=tmp_path / "audio"
+        pizza(),
+        caller,
+        sessions=40,
+        seed=4,
+        audio=line,
+        tts="pico",
+        stt="sphinx",
+        progress=False,
+        workers=2,
+        log=tmp_path / "audio",
     )
     world = vl.World.fit(audio)
     assert 0.02 < world.recognition_errors < 0.9
@@ -272,6 +292,7 @@ def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
         seed=1,
         audio=vl.PhoneLine(),
         tts="pico",
+        stt="sphinx",
         progress=False,
         workers=2,
         log=tmp_path / "log",
