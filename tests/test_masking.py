@@ -225,3 +225,30 @@ def test_a_line_that_is_no_python_is_quoted_masked():
         vl.load_handler(f"async def handler(event, context):\n    key = {SHOWN!r} oops\n", variables={"KEY": SHOWN})
     assert MASK in str(told.value)
     assert "rd+key" not in str(told.value)
+
+
+def test_a_value_as_long_as_a_prompt_is_masked_whole_in_every_form():
+    prompt = 'You are "friendly", and book tables. <b>Never say no.</b>\n' * 400
+    longer = prompt + "And be brief."
+    masker = Masker([prompt, longer])
+    encoded = base64.b64encode(longer.encode()).decode()
+    for form in (prompt, longer, json.dumps(longer)[1:-1], repr(longer)[1:-1], urllib.parse.quote(longer), encoded):
+        assert masker.text(f"before {form} after") == f"before {MASK} after"
+    assert masker.text(prompt[: len(prompt) // 2]) == MASK, "cut off"
+    assert len(masker._pattern.pattern) < 100_000, "a pattern of all of it would take a minute to make"
+
+
+def test_a_declaration_keeps_what_a_test_is_analysed_by(tmp_path):
+    handler = """
+async def handler(event, context):
+    context.add_outcome("booked", "boolean")
+    context.add_test("offer", {"secret-offer": 0.5, "b": 0.5}, stop={"max_iterations": 482913, "target_outcome": "booked", "default": "b"})
+    context.set_outcome("booked", True)
+    yield StopEvent()
+"""
+    values = {"word": "metric", "pin": "482913", "name": "secret-offer", "key": "variants"}
+    log = vl.simulate(handler, ["hi"], 8, variables=values, log=tmp_path / "log", workers=1, progress=False)
+    declared = json.loads(log.exposures()["declaration"].iloc[0])
+    assert declared["variants"] == {MASK: 0.5, "b": 0.5}
+    assert declared["stop"]["max_iterations"] == 482913
+    assert vl.analyze(log, "offer").to_frame() is not None

@@ -9,5 +9,6 @@ and the command that runs it again.
   `wall_clock` is set meanwhile.
 - `in_process`: schedules without processes, thousands in minutes, of what happens to a `world`: a `disk` that fails and
   forgets, and `workers` that die, refuse and repeat. `patches` has what makes that quick.
-- `real`: schedules of processes, each of which is `one_run`; `machine` is what this machine offers for them.
+- `real`: schedules of processes, each of which is `one_run`, forked by a `starter`; `machine` is what this machine offers
+  for them.
 """

@@ -32,6 +32,10 @@ KEPT = {
         _RUN,
         Step("power", {"chance": 1}),
     ),
+    "a shard fails after its workers were gone": (
+        _run(workers=3, chance=3218464874, rates={"refuses": 0.3}, fault="full", at=121, times=1),
+    ),
+    "a log is replaced while it is redacted": (_run(), Step("redact", {"fault": "second_replaces", "at": 6})),
 }
 
 

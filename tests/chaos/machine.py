@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-MARK = "VOICELAB_CHAOS"
-"""An environment variable that a run and all its workers have, wherever they are."""
 LIMIT_S = 300.0
 """After how long something counts as hanging: far beyond what a busy machine needs."""
 
@@ -55,30 +53,29 @@ def _unmount(folder: Path) -> bool:
     return not subprocess.run(["umount", "-l", folder], capture_output=True, check=False).returncode
 
 
-def processes(mark: str) -> dict[int, str]:
-    """Return the processes that bear a mark, with the letter of their state; those that have ended are none."""
-    found = {}
+def processes(session: int) -> list[int]:
+    """Return the processes of a session, which a run has for itself and its workers; those that have ended are none."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"{MARK}={mark}\0".encode() in (entry / "environ").read_bytes():
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                if state not in "ZX":
-                    found[int(entry.name)] = state
+            state, _, _, of = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state not in "ZX":
+                found.append(int(entry.name))
     return found
 
 
-def until_gone(mark: str) -> list[int]:
-    """Wait until no process bears a mark, and return those that are still there after a long time, and are ended then."""
+def until_gone(session: int) -> list[int]:
+    """Wait until a session has no process, and return those that are still there after a long time, and are ended then."""
     deadline = time.monotonic() + LIMIT_S
-    while (left := list(processes(mark))) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    end(mark)
+    while (left := processes(session)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    end(session)
     return left
 
 
-def end(mark: str) -> None:
-    """End all processes that bear a mark."""
-    for number in processes(mark):
+def end(session: int) -> None:
+    """End all processes of a session."""
+    for number in processes(session):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 

@@ -1,20 +1,26 @@
-"""One run as a process of its own: `python -m chaos.one_run` with what to do as JSON; it says on its output what it was told."""
+"""One run as a process of its own, which says on its output what it was told; `starter` forks it."""
 
+import gc
+import importlib
 import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
+from chaos import starter
 from chaos.runs import LARGE, handler_of, shrunk_to, simulate
 from chaos.wall_clock import Clock
 from voicelab.base.errors import VoicelabError
 from voicelab.log.compact import compact
 from voicelab.simulation import driver
 
+_LATER = ("loky.process_executor", "loky.reusable_executor", "voicelab.log.read", "voicelab.simulation.suspects")
+"""What a run loads when it needs it, which is loaded here before it is forked."""
 
-def main() -> int:
+
+def main(given: dict[str, Any]) -> int:
     """Do it, and return 0, or 1 where the lab refuses or gives up."""
-    given = json.loads(sys.argv[1])
     # As a shell has it that runs this in the foreground.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log = Path(given["log"])
@@ -53,4 +59,7 @@ def say(**what: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for name in _LATER:
+        importlib.import_module(name)
+    gc.freeze()  # what is shared with the forks is not to be copied for a look at it
+    sys.exit(main(starter.serve()))

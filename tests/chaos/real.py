@@ -12,10 +12,7 @@ import io
 import json
 import os
 import random
-import secrets
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +25,7 @@ from chaos.disk import harm
 from chaos.model import MANIFEST, Expected, Promises, check, check_whole, expected_of, files_of
 from chaos.runs import LARGE, handler_of, shrunk_to, simulate
 from chaos.schedule import Schedule, Step, require
+from chaos.starter import Started
 from chaos.workers import Here
 from voicelab.base.errors import LogError
 from voicelab.log import Log, open_log
@@ -47,7 +45,6 @@ FAULTS = (
 )
 _REFUSED = "is being written by"
 _SPACE_KB = (20, 100, 300)
-_TESTS = Path(__file__).parent.parent
 _NAMES = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT}
 
 
@@ -148,20 +145,8 @@ class _Run:
     """
 
     def __init__(self, given: dict[str, Any], promises: Promises, run_id: str, limit: int | None = None) -> None:
-        self.mark = secrets.token_hex(8)
         self._promises, self._run_id = promises, run_id
-        path = os.pathsep.join([str(_TESTS), *sys.path])
-        command = [sys.executable, "-W", "ignore", "-m", "chaos.one_run", json.dumps(given)]
-        if limit is not None:
-            command = ["prlimit", f"--fsize={limit}", *command]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, machine.MARK: self.mark, "PYTHONPATH": path},
-            start_new_session=True,
-        )
+        self.process = Started(given, limit)
         self.said: list[dict[str, Any]] = []
 
     def until_settled(self, number: int) -> bool:
@@ -180,7 +165,7 @@ class _Run:
 
     def workers(self) -> list[int]:
         """Return the numbers of its workers."""
-        return sorted(set(machine.processes(self.mark)) - {self.process.pid})
+        return sorted(set(machine.processes(self.process.pid)) - {self.process.pid})
 
     def signal(self, number: int) -> None:
         """Send its driver a signal."""
@@ -210,7 +195,7 @@ class _Processes:
         self._log = disk / "log"
         self._runs = runs
         self._promises = Promises({run.run_id: run for run in runs.values()})
-        self._marks: list[str] = []
+        self._sessions: list[int] = []
         self._joined = False
 
     def run(self, schedule: Schedule) -> None:
@@ -220,11 +205,11 @@ class _Processes:
                 getattr(self, f"do_{step.do}")(**step.how)
             self._end()
         except (KeyboardInterrupt, SystemExit):
-            for mark in self._marks:
-                machine.end(mark)
+            for session in self._sessions:
+                machine.end(session)
             raise
         finally:
-            left = [number for mark in self._marks for number in machine.until_gone(mark)]
+            left = [number for session in self._sessions for number in machine.until_gone(session)]
         require(not left, f"processes are left: {left}")
 
     def _end(self) -> None:
@@ -264,7 +249,7 @@ class _Processes:
         require(f"{os.sep}voicelab{os.sep}" not in told or fault == "interrupt", f"an error from inside: {said}")
         if fault not in ("kill_driver", "kill_all"):
             # It has ended in order, and so have its workers by then, or soon after.
-            left = machine.until_gone(one.mark)
+            left = machine.until_gone(one.process.pid)
             require(not left, f"processes are left: {left}")
         if not killed:
             require(
@@ -357,7 +342,7 @@ class _Processes:
 
     def _start(self, given: dict[str, Any], run_id: str, limit: int | None = None) -> _Run:
         one = _Run(given, self._promises, run_id, limit)
-        self._marks.append(one.mark)
+        self._sessions.append(one.process.pid)
         return one
 
     def _held(self) -> str | None:

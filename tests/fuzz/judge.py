@@ -213,6 +213,7 @@ def judged(walk_over: Callable[[Walk, Any], None], case: Any, *, depth: int = 0)
     place = in_memory if in_memory.is_dir() and os.access(in_memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as folder:
         walk = Walk(Path(folder), depth=depth)
+        _memory()  # of what was before
         before = _memory()
         _watched.append(walk)
         _owner.append(threading.get_ident())
@@ -238,9 +239,15 @@ def judged(walk_over: Callable[[Walk, Any], None], case: Any, *, depth: int = 0)
 
 
 def _memory() -> int:
+    """Return the most memory that this process has had since it was asked last; since it began where that can't be reset."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        status = Path("/proc/self/status").read_text()
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
 
 
 def _crash(error: BaseException, folder: str) -> Verdict:

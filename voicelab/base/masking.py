@@ -14,7 +14,7 @@ search for plain text each; the pattern, one alternation with the longest value 
 import base64
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextvars import ContextVar
 from functools import cached_property, lru_cache
 from html.entities import codepoint2name
@@ -27,6 +27,9 @@ from voicelab.base.plain_json import encode, whole_characters
 MASK = "••••••"
 SHORTEST = 6
 """Values with fewer characters stand in too many texts by chance."""
+_HEAD = 128
+"""Characters of a value that the pattern finds. A whole prompt in a pattern would take a minute to compile; what follows is
+compared character by character where its head is found."""
 
 _PLAIN_RUN = re.compile("[A-Za-z0-9]+")
 # The part before a backslash-escaped character: however many backslashes packing has made of one, also within an address.
@@ -68,13 +71,21 @@ class Masker:
     def text(self, text: str) -> str:
         """Return a text as a file may hold it: whole characters, masked."""
         text = whole_characters(text)
-        return self._pattern.sub(MASK, text) if self._may_hold_one(text) else text
+        if not self._may_hold_one(text):
+            return text
+        return self._masked(text) if self._long else self._pattern.sub(MASK, text)
 
-    def json(self, text: str) -> str:
-        """Return JSON text whose texts, keys and numbers are masked, so that it stays JSON."""
+    def json(self, text: str, names: Collection[str] = (), *, numbers: bool = True) -> str:
+        """Return JSON text whose texts, keys and numbers are masked, so that it stays JSON.
+
+        Args:
+            text: The JSON text.
+            names: Keys that stay: those that readers go by, which are nobody's secret.
+            numbers: Whether numbers are masked too.
+        """
         if not self._may_hold_one(text) or not self._pattern.search(text):
             return text
-        return encode(self._data(orjson.loads(text)))
+        return encode(self._data(orjson.loads(text), names, numbers=numbers))
 
     def _may_hold_one(self, text: str) -> bool:
         for needle in self._needles:  # noqa: SIM110 - `any` takes twice the time
@@ -82,14 +93,26 @@ class Masker:
                 return True
         return False
 
-    def _data(self, value: Json) -> Json:
+    def _data(self, value: Json, names: Collection[str], *, numbers: bool) -> Json:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(key): self._data(item) for key, item in value.items()}
+            return {
+                key if key in names else self.text(key): self._data(item, names, numbers=numbers)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [self._data(item) for item in value]
-        return MASK if self._is_secret_number(value) else value
+            return [self._data(item, names, numbers=numbers) for item in value]
+        return MASK if numbers and self._is_secret_number(value) else value
+
+    def _masked(self, text: str) -> str:
+        """Mask a text where there are values that the pattern finds only the head of."""
+        pieces, at = [], 0
+        while found := self._pattern.search(text, at):
+            pieces += [text[at : found.start()], MASK]
+            # Of several values that begin alike it is the one that goes furthest.
+            at = max(found.end(), *(_end(head, rest, text, found.start()) for head, rest in self._long))
+        return "".join([*pieces, text[at:]])
 
     def _is_secret_number(self, value: Json) -> bool:
         if type(value) not in {int, float}:
@@ -99,7 +122,14 @@ class Masker:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(form for secret in self._secrets for form in _forms(secret)))
+        forms = (form for secret in self._secrets for form in _forms(secret))
+        return re.compile("|".join("".join(form[:_HEAD]) for form in forms))
+
+    @cached_property
+    def _long(self) -> list[tuple[re.Pattern[str], list[str]]]:
+        """The values that are longer than their head: its pattern, and those of the characters behind it."""
+        forms = (form for secret in self._secrets if len(secret) > _HEAD // 2 for form in _forms(secret))
+        return [(re.compile("".join(form[:_HEAD])), form[_HEAD:]) for form in forms if len(form) > _HEAD]
 
 
 _hidden: ContextVar[Masker] = ContextVar("hidden", default=Masker())  # noqa: B039 - it is never changed
@@ -137,17 +167,38 @@ def is_hidden_in(text: str) -> bool:
     return without_hidden(text) != text
 
 
-def _forms(secret: str) -> list[str]:
-    """Return patterns of a secret: as text, and as base64 at each of the three places where bytes can begin."""
+def _end(head: re.Pattern[str], rest: list[str], text: str, at: int) -> int:
+    """Return where a long value ends that begins somewhere in a text, be it cut off; or where it would begin."""
+    found = head.match(text, at)
+    if found is None:
+        return at
+    at = found.end()
+    for pattern in rest:
+        found = _compiled(pattern).match(text, at)
+        if found is None:
+            break
+        at = found.end()
+    return at
+
+
+_compiled = lru_cache(maxsize=1024)(re.compile)
+
+
+def _forms(secret: str) -> list[list[str]]:
+    """Return patterns of a secret: as text, and as base64 at each of the three places where bytes can begin.
+
+    Each is the patterns of its characters, one after the other.
+    """
     return [_written(secret), *(_base64_pattern(core) for core in _base64_cores(secret))]
 
 
-def _written(secret: str) -> str:
+def _written(secret: str) -> list[str]:
     # A run of backslashes belongs to the character after it: packing adds to it, and the escape's own joins it.
     tokens = re.findall(r"(\\*)([^\\]|\Z)", secret, re.DOTALL)
     # A match begins with the first of several backslashes, so that none stays behind to escape the mask.
     ahead = "" if _is_plain(secret[0]) else r"(?<!\\)"
-    return ahead + "".join(_character(len(backslashes), char) for backslashes, char in tokens if backslashes or char)
+    first, *others = [_character(len(backslashes), char) for backslashes, char in tokens if backslashes or char]
+    return [ahead + first, *others]
 
 
 def _is_plain(char: str) -> bool:
@@ -217,8 +268,8 @@ def _base64_cores(secret: str) -> list[str]:
     return cores
 
 
-def _base64_pattern(core: str) -> str:
-    """Return the pattern of a core in both alphabets; a last character that others share goes, and so does padding."""
+def _base64_pattern(core: str) -> list[str]:
+    """Return the patterns of the characters of a core, in both alphabets; a last one that others share and padding go too."""
     either = {"+": "-", "/": "_"}
-    chars = (char if char not in either else f"(?:{_character(0, char)}|{either[char]})" for char in core)
-    return "".join(chars) + f"[A-Za-z0-9+/_-]?(?:=|{_PERCENT}3[Dd])*"
+    chars = [char if char not in either else f"(?:{_character(0, char)}|{either[char]})" for char in core]
+    return [*chars, f"[A-Za-z0-9+/_-]?(?:=|{_PERCENT}3[Dd])*"]

@@ -25,6 +25,8 @@ _STOP_KEYS = (
     "notify",
     "running",
 )
+DECLARATION_NAMES = frozenset({"variants", "stop", "conversion_metrics", *_STOP_KEYS})
+"""The keys of a declaration as a log holds it, beside the names of variants."""
 _STOP_ON = {1: "any", 2: "all", "any": "any", "all": "all"}
 
 

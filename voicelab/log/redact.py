@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from voicelab.log import late, lock
 from voicelab.log.checksums import KIND
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import read_manifest, write_manifest
-from voicelab.log.parts import settled_parts
+from voicelab.log.parts import Part, settled_parts
 from voicelab.log.schema import SCHEMAS
 from voicelab.log.verify import read_through
 from voicelab.log.write import drop_speculative, make_folder, settle_part, stage_part
@@ -53,7 +53,7 @@ def redact(root: Path, target: Path, patterns: Sequence[str]) -> dict[str, int]:
 
     Raises:
         InputError: a pattern is none, or finds the empty text.
-        LogError: the log is damaged or unfinished, or the copy can't be written.
+        LogError: the log is damaged, unfinished, or changed meanwhile, or the copy can't be written.
     """
     mask = _Mask(patterns)
     manifest = read_manifest(root)
@@ -71,16 +71,30 @@ def redact(root: Path, target: Path, patterns: Sequence[str]) -> dict[str, int]:
             **{name: mask.value(manifest[name]) for name in _IN_MANIFEST if name in manifest},
         }
         write_manifest(target, copied | {"status": "running"})
-        for part in settled_parts(root):
-            tables = {table: _masked(mask, part.file(root, table), table) for table in TABLES}
-            stage_part(target, part, _STAGED, tables)
-            settle_part(target, part, _STAGED)
-        late_parts = late.parts(root)
-        for number, path in enumerate(late_parts):
-            late.write(target, number, mask.table("outcomes", late.read_late([path])))
+        parts, late_parts = settled_parts(root), late.parts(root)
+        try:
+            for part in parts:
+                tables = {table: _masked(mask, part.file(root, table), table) for table in TABLES}
+                stage_part(target, part, _STAGED, tables)
+                settle_part(target, part, _STAGED)
+            for number, path in enumerate(late_parts):
+                late.write(target, number, mask.table("outcomes", late.read_late([path])))
+        except (LogError, OSError, pa.ArrowException):
+            _check_unchanged(root, target, manifest, parts)
+            raise
+        # Nothing of the log is locked: it may lie where nobody can write. Whoever replaces it meanwhile is found out here.
+        _check_unchanged(root, target, manifest, parts)
         drop_speculative(target)
         write_manifest(target, copied | ({late.COUNT: len(late_parts)} if late_parts else {}))
     return dict(mask.counts)
+
+
+def _check_unchanged(root: Path, target: Path, manifest: Mapping[str, Any], parts: Sequence[Part]) -> None:
+    if read_manifest(root) != manifest or settled_parts(root) != parts:
+        raise LogError(
+            f"{root} was changed while it was copied: {target} isn't whole. Remove that, and redact the log when nobody "
+            "writes it any more."
+        )
 
 
 def _masked(mask: "_Mask", path: Path, table: str) -> Iterator[pa.Table]:

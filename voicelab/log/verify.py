@@ -6,7 +6,8 @@ by decoding them.
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from voicelab.log import late
 from voicelab.log.checksums import Checksum, Checksums, DamagedError, is_as_sealed, of_file, read_checksums
-from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts, shards_of
+from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts
 from voicelab.log.schema import SCHEMAS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Damage:
     """One thing that is wrong with a log.
 
     Attributes:
-        file: The file, from the log's folder on.
+        file: The file, from the log's folder on; of several neighbours that are missing the first.
         problem: What is wrong with it.
         part: The part of the log that it belongs to; None for what belongs to none.
         first_session: Index of the first session concerned; None where no session is.
@@ -87,7 +88,7 @@ class Verification:
         return sum({(d.first_session, d.last_session): d.n_sessions for d in self.damage}.values())
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return one row a damaged file: file, problem, first_session, last_session (indexes), n_sessions."""
+        """Return one row a damaged file, or missing neighbours: file, problem, first_session, last_session, n_sessions."""
         import pandas as pd
 
         columns = ["file", "problem", "first_session", "last_session", "n_sessions"]
@@ -232,9 +233,9 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
         found += [_damage(path, root, problem, part, manifest) for path, problem in problems]
         if not problems:
             sound[part] = checksums
-    found += [
-        _damage(part.file(root, "sessions"), root, MISSING, part, manifest) for part in _gone(root, parts, manifest)
-    ]
+    for gone in _gone(root, parts, manifest):
+        problem = MISSING if gone.first == gone.last else f"and the {gone.last - gone.first:,} behind it are missing"
+        found.append(_damage(Part(gone.first, gone.first).file(root, "sessions"), root, problem, gone, manifest))
     found += [Damage(str(path.relative_to(root)), problem) for path, problem in _of_late(root, manifest, through)]
     there = _files(root, parts) if through else []
     found.sort(key=lambda one: (one.first_session is None, one.first_session or 0))
@@ -273,18 +274,62 @@ def _of_part(
 
 
 def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterable[Part]:
-    """Yield the shards whose sessions' file isn't there though it must be: shards are settled in order."""
+    """Yield the shards whose sessions' file isn't there though it must be: shards are settled in order.
+
+    Neighbours of which nothing is left are one: how many there are is what the manifest says, be it beyond any memory.
+    """
     sessions, size = _whole(manifest, "sessions"), _whole(manifest, "shard_size")
-    there = set(shards_of(parts))
     if manifest.get("live"):
         # A console that was closed before its session began leaves a gap; the manifest knows how many sessions there were.
-        numbers = [number for number in shards_of(numbered(root / CHECKSUMS)) if number not in there]
-        numbers += [number for number in range(sessions + len(numbers)) if number not in there | set(numbers)]
-        numbers = numbers[: max(sessions - len(there), 0)]
-    else:
-        whole = -(-sessions // size) if size and manifest.get("status") == "finished" else 0
-        numbers = [number for number in range(max(whole, max(there, default=-1) + 1)) if number not in there]
-    yield from (Part(number, number) for number in numbers)
+        left = _left(root, (CHECKSUMS,), parts)
+        pieces = list(_pieces(_gaps(parts, sessions + len(left)), left))
+        yield from _first_of(
+            sorted(pieces, key=lambda piece: piece.first not in left), sessions - sum(len(p.shards) for p in parts)
+        )
+        return
+    whole = -(-sessions // size) if size and manifest.get("status") == "finished" else 0
+    gaps = list(_gaps(parts, max(whole, parts[-1].last + 1 if parts else 0)))
+    yield from _pieces(gaps, _left(root, (*SCHEMAS, CHECKSUMS), parts) if gaps else {})
+
+
+def _gaps(parts: list[Part], stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of the shards before `stop` that no part holds."""
+    at = 0
+    for part in parts:
+        if at < min(part.first, stop):
+            yield at, min(part.first, stop) - 1
+        at = max(at, part.last + 1)
+    if at < stop:
+        yield at, stop - 1
+
+
+def _left(root: Path, folders: Iterable[str], parts: list[Part]) -> dict[int, None]:
+    """Return the shards, in order, of which something is left, though no part holds them."""
+    found = sorted({part.first for name in folders for part in numbered(root / name) if part.first == part.last})
+    before = [part.first for part in parts]
+    at = {number: bisect_right(before, number) - 1 for number in found}
+    return dict.fromkeys(number for number in found if at[number] < 0 or parts[at[number]].last < number)
+
+
+def _pieces(gaps: Iterable[tuple[int, int]], left: Mapping[int, None]) -> Iterator[Part]:
+    """Yield what gaps consist of: each shard of which something is left alone, and what lies between these together."""
+    numbers = list(left)
+    for first, last in gaps:
+        for number in numbers[bisect_left(numbers, first) : bisect_right(numbers, last)]:
+            if number > first:
+                yield Part(first, number - 1)
+            yield Part(number, number)
+            first = number + 1
+        if first <= last:
+            yield Part(first, last)
+
+
+def _first_of(pieces: Iterable[Part], n: int) -> Iterator[Part]:
+    """Yield the first so many shards of some pieces."""
+    for piece in pieces:
+        if n > 0:
+            yield Part(piece.first, min(piece.last, piece.first + n - 1))
+        n -= len(piece.shards)
 
 
 def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable[tuple[Path, str]]:
@@ -322,9 +367,10 @@ def _of_another_run(checksums: Checksums | None, manifest: Mapping[str, Any]) ->
 
 
 def _damage(path: Path, root: Path, problem: str, part: Part, manifest: Mapping[str, Any]) -> Damage:
-    size, sessions = _whole(manifest, "shard_size") or 1, _whole(manifest, "sessions")
+    live, sessions = manifest.get("live"), _whole(manifest, "sessions")
+    size = 1 if live else _whole(manifest, "shard_size") or 1
     first, last = part.first * size, (part.last + 1) * size - 1
-    if sessions and not manifest.get("live"):
+    if sessions and not live:
         last = min(last, sessions - 1)
     return Damage(str(path.relative_to(root)), problem, part, first, last, last - first + 1)
 

@@ -217,7 +217,7 @@ class SessionHost:
         self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, metrics: list[str]
     ) -> str:
         """Return a test's declaration as JSON text, refusing a stop rule that can't be meant."""
-        text = self.recorder.text({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
+        text = self.recorder.declaration({"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
         key = f"{test}:{text}"
         if key not in self.settings.checked:
             self._check(test, variants, stop, sys._getframe(1))

@@ -13,13 +13,20 @@ import orjson
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode, encode_flat, whole_characters, written_text
 from voicelab.base.records import Aside, EventRow, Label, Row, column, table_row
+from voicelab.decision.rules import DECLARATION_NAMES
+
+
+def _masked_declaration(masker: Masker, text: str) -> str:
+    """Return a declaration whose names are masked: its keys and numbers, by which a test is analysed, stay."""
+    return masker.json(text, DECLARATION_NAMES, numbers=False)
+
 
 # Where the handler's own words stand in rows.
 _OF_METRICS = {column("metrics", "metric"): Masker.text, column("metrics", "tags"): Masker.json}
 _OF_EXPOSURES = {
     column("exposures", "test"): Masker.text,
     column("exposures", "variant"): Masker.text,
-    column("exposures", "declaration"): Masker.json,
+    column("exposures", "declaration"): _masked_declaration,
 }
 
 
@@ -181,6 +188,10 @@ class Recorder:
     def text(self, value: Any) -> str:
         """Return a value as JSON text, masked."""
         return self._masker.json(encode(value))
+
+    def declaration(self, declared: Mapping[str, Any]) -> str:
+        """Return a test's declaration as JSON text, its names masked."""
+        return _masked_declaration(self._masker, encode(declared))
 
     def masked(self, text: str) -> str:
         """Return a text as it may be written: whole characters, and no values of variables."""

@@ -175,7 +175,8 @@ class Pool:
         if self._stale:
             if self._running:
                 return  # what is under way ends in its process first
-            self._executor.shutdown(wait=False, kill_workers=True)
+            if self._executor is not None:  # it may have broken, and be gone, before a shard of it came back as failed
+                self._executor.shutdown(wait=False, kill_workers=True)
             self._executor, self._stale = None, False
         if self._suspects:
             if not self._running:

@@ -9,7 +9,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import Masker
 from voicelab.base.plain_json import encode
 from voicelab.base.records import Row, column, table_row, unwritten_value
-from voicelab.decision.rules import StopRule, weight_shares
+from voicelab.decision.rules import DECLARATION_NAMES, StopRule, weight_shares
 from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import Report
@@ -147,7 +147,7 @@ class Declarations:
             weight=weight,
             assignment=assignment,
             probability=probability,
-            declaration=masker.json(text),
+            declaration=masker.json(text, DECLARATION_NAMES, numbers=False),
         )
 
     def _assignment(
@@ -334,7 +334,8 @@ def _typed(value: Json, declared: str) -> tuple[str, float | None, str | None]:
         return "boolean", float(value), None
     if value is None:
         return {"boolean": "boolean", "float": "float", "string": "string"}.get(declared, "integer"), None, None
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or number(value) is None:
+        # No column holds infinity, or 400 digits, as a number.
         return "string", None, text_of(value)
     if declared in {"boolean", "bool"} and value in {0, 1}:
         return "boolean", float(value), None
