@@ -30,9 +30,9 @@ def test_hostile_input_is_used_to_the_end_or_refused_with_a_message(surface):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("name", "surface", "case"), KEPT, ids=[name for name, *_ in KEPT])
-def test_what_crashed_once_does_not_any_more(name, surface, case):
-    verdict = cases.run(surface, case, depth=2)
+@pytest.mark.parametrize(("name", "surface", "case", "depth"), KEPT, ids=[name for name, *_ in KEPT])
+def test_what_crashed_once_does_not_any_more(name, surface, case, depth):
+    verdict = cases.run(surface, case, depth=depth)
     assert verdict.kind != "crash", f"{verdict.what}\n{verdict.trace}"
 
 

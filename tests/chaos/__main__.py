@@ -12,6 +12,8 @@ from typing import Any
 from chaos.schedule import Schedule, shortened
 
 KINDS = ("in_process", "real")
+_MOST_SHORTENED = 10
+"""Failures that are shortened, each by running it up to sixty times; one defect makes many."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=20, help="how many of each kind")
     parser.add_argument("--kind", default="", choices=["", *KINDS], help="one kind alone")
     parser.add_argument("--keep", default="", help="numbers of the steps that are kept, by commas")
-    parser.add_argument("--most-failures", type=int, default=3, help="after how many failures to give up")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no disk stays mounted
     keep = [int(number) for number in given.keep.split(",") if number]
     return max(_run_kind(kind, given, keep) for kind in ([given.kind] if given.kind else KINDS))
 
@@ -32,7 +32,7 @@ def _run_kind(name: str, given: argparse.Namespace, keep: list[int]) -> int:
     kind: Any = importlib.import_module(f"chaos.{name}")
     if hasattr(kind, "offers"):
         print(kind.offers(), flush=True)
-    began, failed = time.monotonic(), 0
+    began, failed = time.monotonic(), list[Schedule]()
     for number, seed in enumerate(range(given.seed, given.seed + given.n)):
         schedule = kind.draw(seed)
         if keep:
@@ -40,19 +40,19 @@ def _run_kind(name: str, given: argparse.Namespace, keep: list[int]) -> int:
         try:
             kind.run(schedule)
         except Exception as error:
-            failed += 1
-            _report(kind, schedule, error)
-            if failed >= given.most_failures:
-                break
-        _progress(name, number + 1, given.n, failed, time.monotonic() - began)
+            failed.append(schedule)
+            _report(kind, schedule, error, shorten=len(failed) <= _MOST_SHORTENED)
+        _progress(name, number + 1, given.n, len(failed), time.monotonic() - began)
+    if failed:
+        print("\n".join(["", "What failed is run again by", *(schedule.command for schedule in failed)]), flush=True)
     return 1 if failed else 0
 
 
-def _report(kind: Any, schedule: Schedule, error: Exception) -> None:
+def _report(kind: Any, schedule: Schedule, error: Exception, *, shorten: bool) -> None:
     print(f"\nFAILED: {type(error).__name__}: {error}\n{schedule}", flush=True)
     where = traceback.extract_tb(error.__traceback__)
     print("".join(traceback.format_list(where[-8:])), flush=True)
-    shorter = shortened(schedule, kind.run)
+    shorter = shortened(schedule, kind.run) if shorten else schedule
     if shorter.steps != schedule.steps:
         print(f"Fewer steps fail too:\n{shorter}\n", flush=True)
 

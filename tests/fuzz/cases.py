@@ -35,8 +35,8 @@ def run(surface: str, case: Any, *, depth: int) -> Verdict:
 
 
 def depth_of(number: int) -> int:
-    """Return how far the walk over a case goes: analysis and pictures, which take longest, with one in a hundred."""
-    return 2 if number % 96 == 0 else 1 if number % 12 == 0 else 0
+    """Return how far the walk over a case goes: to analysis and pictures, which take longest, with one in a hundred."""
+    return 3 if number % 96 == 0 else 1 if number % 12 == 0 else 0
 
 
 def shares_of(n: int, surfaces: list[str]) -> dict[str, int]:
@@ -45,11 +45,11 @@ def shares_of(n: int, surfaces: list[str]) -> dict[str, int]:
     return {surface: max(1, round(n * SHARES[surface] / total)) for surface in surfaces}
 
 
-def kept() -> Iterator[tuple[str, str, Any]]:
-    """Yield the cases that are kept: name, surface and case."""
+def kept() -> Iterator[tuple[str, str, Any, int]]:
+    """Yield the cases that are kept: name, surface, case, and how far the walk goes: to pictures where those failed."""
     for path in sorted(KEPT.glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
-        yield path.stem, told["surface"], told["case"]
+        yield path.stem, told["surface"], told["case"], 3 if "picture" in told["what"] else 2
 
 
 def keep(folder: Path, name: str, surface: str, case: Any, what: str) -> Path:

@@ -66,7 +66,7 @@ def use(it: Walk, log: Log, path: Path) -> None:
     if it.depth < 2:
         return
     analysis(it, log)
-    if it.asks(log.plot) is not None:
+    if it.depth > 2 and it.asks(log.plot) is not None:
         it.html(log.to_html(it.folder / "log.html").read_text(encoding="utf-8"))
     again = vl.open_log(path)
     it.check(len(again.sessions(columns=["session_id"])) == n, "another number of sessions when it is opened again")
@@ -120,4 +120,5 @@ def analysis(it: Walk, log: Log) -> None:
         it.text(f"{result!r}{result}")
         it.html(result._repr_html_())
         it.json(json.dumps(result.to_json()))
-        it.asks(result.plot)
+        if it.depth > 2:
+            it.asks(result.plot)

@@ -7,6 +7,7 @@ in HTML, code that ran, files written outside the case's folder, a message nobod
 """
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -81,7 +82,7 @@ class Walk:
 
     Args:
         folder: A folder of its own.
-        depth: Which steps are taken: 0 the quick ones, 1 frames too, 2 analysis and pictures too.
+        depth: Which steps are taken: 0 the quick ones, 1 frames too, 2 analysis too, 3 pictures too.
     """
 
     def __init__(self, folder: Path, *, depth: int) -> None:
@@ -218,9 +219,16 @@ def judged(walk_over: Callable[[Walk, Any], None], case: Any, *, depth: int = 0)
         _watched.append(walk)
         _owner.append(threading.get_ident())
         try:
-            with warnings.catch_warnings(record=True) as noted, _limited(), _without_fsync():
+            said = io.StringIO()
+            with (
+                warnings.catch_warnings(record=True) as noted,
+                contextlib.redirect_stderr(said),
+                _limited(),
+                _without_fsync(),
+            ):
                 warnings.simplefilter("always")
                 walk_over(walk, case)
+            walk.text(said.getvalue())
             for warning in noted:
                 walk.text(str(warning.message))
             verdict = Verdict("accepted")

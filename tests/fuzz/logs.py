@@ -168,7 +168,7 @@ def _use(it: Walk, use: _Use, log: Any) -> None:
         result = use.tries(lambda test=test: vl.analyze(log, test))
         if result is not None:
             it.html(result._repr_html_())
-    if it.depth > 1 and use.tries(log.plot) is not None:
+    if it.depth > 2 and use.tries(log.plot) is not None:
         use.tries(lambda: it.html(log.to_html(it.folder / "log.html").read_text(encoding="utf-8")))
 
 
