@@ -302,21 +302,28 @@ class _Processes:
         one.signal(signal.SIGINT)
 
     def _stop_driver(self, one: _Run) -> None:
-        self._stop(one.process.pid)
+        self._stop(one, one.process.pid)
 
     def _stop_worker(self, one: _Run) -> None:
         for number in one.workers()[:1]:
-            self._stop(number)
+            self._stop(one, number)
 
-    def _stop(self, number: int) -> None:
+    def _stop(self, one: _Run, number: int) -> None:
         """Stop a process, look at the log meanwhile, and let it go on."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGSTOP)
-            if machine.until_stopped(number):
+        # The driver too while the log is looked at: what it settles in between would be there for one look and not for another.
+        stopped = dict.fromkeys([number, one.process.pid])
+        for each in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
+        try:
+            if all(machine.until_stopped(each) for each in stopped):
                 with contextlib.suppress(LogError):
                     read_manifest(self._log)
                     check(self._log, self._promises)
-            os.kill(number, signal.SIGCONT)
+        finally:
+            for each in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGCONT)
 
     def _second_run(self, one: _Run) -> None:
         given = {"do": "run", "which": "first", "log": str(self._log), "options": {"resume": True, "workers": 1}}
