@@ -15,6 +15,7 @@ from voicelab.base.errors import LogError
 from voicelab.cli import main
 from voicelab.handlers.samples import sample
 from voicelab.log.append import LiveLog
+from voicelab.log.checksums import sealed
 from voicelab.simulation import simulation_run
 
 
@@ -170,6 +171,17 @@ def test_a_lost_session_of_a_console_is_missed(tmp_path):
     (tmp_path / "log" / "sessions" / "part-000002.parquet").unlink()
     with pytest.raises(LogError, match="part-000002.parquet is missing. It concerns session 2"):
         vl.open_log(tmp_path / "log")
+
+
+def test_what_is_missing_is_told_as_ranges_however_much_a_manifest_claims(log):
+    n = len(vl.open_log(log).sessions())
+    facts = {key: value for key, value in json.loads((log / "manifest.json").read_text()).items() if key != "sha256"}
+    (log / "manifest.json").write_text(json.dumps(sealed(facts | {"sessions": 2**31, "late": 2**31})))
+    with pytest.warns(UserWarning, match="behind it are missing. It is left out"):
+        found = vl.open_log(log, strict=False).verify()
+    assert found.n_missing == 2**31 - 4 * -(-n // 4), "in whole shards of four"
+    assert len(found.damage) == 2
+    assert "late/part-000000.parquet and the 2,147,483,647 behind it are missing" in str(found)
 
 
 def test_a_log_of_the_version_before_opens_as_ever_and_has_no_checksums(tmp_path, capsys):

@@ -234,8 +234,8 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
         if not problems:
             sound[part] = checksums
     for gone in _gone(root, parts, manifest):
-        problem = MISSING if gone.first == gone.last else f"and the {gone.last - gone.first:,} behind it are missing"
-        found.append(_damage(Part(gone.first, gone.first).file(root, "sessions"), root, problem, gone, manifest))
+        path = Part(gone.first, gone.first).file(root, "sessions")
+        found.append(_damage(path, root, _missing(gone.first, gone.last), gone, manifest))
     found += [Damage(str(path.relative_to(root)), problem) for path, problem in _of_late(root, manifest, through)]
     there = _files(root, parts) if through else []
     found.sort(key=lambda one: (one.first_session is None, one.first_session or 0))
@@ -336,11 +336,9 @@ def _of_late(root: Path, manifest: Mapping[str, Any], through: bool) -> Iterable
     for path in late.foreign(root):
         yield path, "has no name of late outcomes, and isn't read"
     there = late.parts(root)
-    numbers = {path.stem for path in there}
-    for number in range(_whole(manifest, late.COUNT)):
-        path = late.path(root, number)
-        if path.stem not in numbers:
-            yield path, MISSING
+    numbers = sorted(int(path.stem.removeprefix("part-")) for path in there)
+    for first, last in _gaps([Part(number, number) for number in numbers], _whole(manifest, late.COUNT)):
+        yield late.path(root, first), _missing(first, last)
     for path in there:
         seal = late.checksums(root, path)
         try:
@@ -373,6 +371,10 @@ def _damage(path: Path, root: Path, problem: str, part: Part, manifest: Mapping[
     if sessions and not live:
         last = min(last, sessions - 1)
     return Damage(str(path.relative_to(root)), problem, part, first, last, last - first + 1)
+
+
+def _missing(first: int, last: int) -> str:
+    return MISSING if first == last else f"and the {last - first:,} behind it are missing"
 
 
 def _counted(n: int, what: str) -> str:
