@@ -177,7 +177,7 @@ def test_what_is_missing_is_told_as_ranges_however_much_a_manifest_claims(log):
     n = len(vl.open_log(log).sessions())
     facts = {key: value for key, value in json.loads((log / "manifest.json").read_text()).items() if key != "sha256"}
     (log / "manifest.json").write_text(json.dumps(sealed(facts | {"sessions": 2**31, "late": 2**31})))
-    with pytest.warns(UserWarning, match="behind it are missing. It is left out"):
+    with pytest.warns(UserWarning, match="behind it are missing, and 1 other file too. What is damaged is left out"):
         found = vl.open_log(log, strict=False).verify()
     assert found.n_missing == 2**31 - 4 * -(-n // 4), "in whole shards of four"
     assert len(found.damage) == 2
