@@ -1,8 +1,7 @@
 """`auto`: of the recognisers that are installed and work offline the best one, chosen for each turn by what is known of it.
 
 What decides was measured (`benchmarks/speech.py`, docs/speech.md has the tables): a grammar of sphinx makes no errors in phrases
-that it was told; in open English moonshine makes the fewest of those that are quick; whisper knows other languages, and hears
-more than the others through noise.
+that it was told; in open English moonshine makes few, and takes a third of whisper's time; whisper knows other languages.
 """
 
 import threading
@@ -19,7 +18,7 @@ OPEN = ("moonshine", "whisper", "sphinx")
 EXPECTED = ("sphinx", "moonshine", "whisper")
 ELSEWHERE = ("whisper",)
 REASONS = {
-    "open English": (OPEN, "the fewest words wrong of those installed"),
+    "open English": (OPEN, "few words wrong, at a third of the cost of whisper"),
     "expected phrases": (EXPECTED, "it goes by a grammar of them"),
     "other languages": (ELSEWHERE, "it knows about 100"),
 }
