@@ -137,6 +137,7 @@ class World:
         self._joined = True
         harmed = bool(self._promises.harmed)
         error = self._act(lambda: compact(self._log), **fault)
+        harmed = harmed and bool(self._promises.harmed)  # somebody may have replaced it before it was looked at
         require(error is not None or not harmed or self._promises.manifest_harmed, "a damaged log was compacted")
 
     def do_late(self, **fault):
