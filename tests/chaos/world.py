@@ -114,15 +114,16 @@ class World:
 
         error = self._act(go, **fault)
         if error is None:
-            self._succeeded(run, resume=resume)
+            opened = before == run.run_id and not (resume or overwrite)
+            self._succeeded(run, resume=resume, opened=opened)
             return
         gave_up = isinstance(error, SimulationError) and self._workers.n_lost >= _DEATHS
         hindered = (self._fired and self._fault not in _HARMLESS) or self._promises.is_refused
         can = (before in (None, run.run_id) and resume) or overwrite
         require(gave_up or hindered or not can, f"failed for nothing: {error!r}")
 
-    def _succeeded(self, run: Expected, *, resume: bool) -> None:
-        self._promises.manifest_harmed = False
+    def _succeeded(self, run: Expected, *, resume: bool, opened: bool) -> None:
+        self._promises.manifest_harmed &= opened  # a finished log that is only opened stays as it is
         for number in range(SMALL.n_shards):
             self._promises.settled(run.run_id, number)
         check(self._log, self._promises)
