@@ -108,3 +108,35 @@ def test_a_simulation_that_has_ended_leaves_no_program_and_sigterm_as_it_was(tmp
     vl.simulate(HANDLERS["leaves a thread and programs"], ["hi"], 2, log=tmp_path / "log", workers=1, progress=False)
     until(lambda: not any(b"sleep" in command for command in processes(f"{name}={value}".encode()).values()))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+# A worker, and a driver that goes into a session of its own once the worker has its group.
+DRIVER_OF_ONE = """
+import os, signal, sys
+from voicelab.simulation import left_programs
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+ready, go = os.pipe(), os.pipe()
+if not os.fork():
+    left_programs.end_with_this()
+    os.write(ready[1], b".")
+    os.read(go[0], 1)
+    print(left_programs.any_left(), flush=True)
+    os._exit(0)
+os.close(ready[1])
+os.read(ready[0], 1)
+if sys.argv[1] == "leaves":
+    os.setsid()
+os.write(go[1], b".")
+try:
+    os.wait()
+except ChildProcessError:
+    pass
+"""
+
+
+@pytest.mark.parametrize(("driver", "told"), [("stays", "False"), ("leaves", "True")])
+def test_a_worker_begins_and_is_asked_whatever_its_driver_ignores_and_wherever_that_has_gone(driver, told):
+    # The first process of a group can't begin a session: the shell's own stands before it.
+    command = f"\"{sys.executable}\" -c '{DRIVER_OF_ONE}' {driver}; true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+    assert done.stdout.strip() == told, done.stderr

@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import time
+from pathlib import Path
 from typing import NoReturn
 
 _LOOK_S = 0.5
@@ -39,7 +40,10 @@ def end_with_this() -> None:
                 _watch(worker, ended)
         finally:
             os._exit(0)
-    os.waitpid(child, 0)
+    with contextlib.suppress(
+        ChildProcessError
+    ):  # the driver ignores the ends of its children, and so does this process
+        os.waitpid(child, 0)
     if ended is not None:
         os.close(ended)
 
@@ -60,7 +64,10 @@ def _is_group_shared() -> bool:
     own = os.getpid()
     if os.getpgrp() != own or os.getsid(0) == own:
         return False
-    os.setpgid(0, os.getpgid(os.getppid()))
+    try:
+        os.setpgid(0, os.getpgid(os.getppid()))
+    except (PermissionError, ProcessLookupError):  # the driver is in another session by now, or gone: who knows
+        return True
     try:
         os.killpg(own, 0)
     except ProcessLookupError:
@@ -88,7 +95,7 @@ def _watch(worker: int, ended: int | None) -> NoReturn:
     if ended is not None:
         os.dup2(ended, first)
         ended, first = 0, 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    _close_from(first)
     if ended is not None:
         select.select([ended], [], [])
     else:
@@ -97,6 +104,18 @@ def _watch(worker: int, ended: int | None) -> NoReturn:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker, signal.SIGKILL)
     os._exit(0)
+
+
+def _close_from(first: int) -> None:
+    # Those that there are: how many there may be is a thousand million on some machines, and no number on others.
+    try:
+        numbers = [int(path.name) for path in Path("/dev/fd").iterdir()]
+    except OSError:  # a small container
+        numbers = list(range(1024))
+    for number in numbers:
+        if number >= first:
+            with contextlib.suppress(OSError):  # closed already: the one of the listing
+                os.close(number)
 
 
 def _is_there(pid: int) -> bool:
