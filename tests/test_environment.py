@@ -74,6 +74,7 @@ def test_the_environment_is_the_mapping_that_it_was_and_that_again_afterwards():
 READERS = {
     "some sessions": "if context.get_data('n') % 3 == 0: os.environ['SHOP_API_KEY']",
     "one session, by a name that is put together": "if context.get_data('n') == 0: os.environ['SHOP_' + 'API_KEY']",
+    "one session, by the environment's name": "if context.get_data('n') == 0: vars(os)['environ']['SHOP_' + 'API_KEY']",
     "one session, by whatever name": "if context.get_data('n') == 0: dict(os.environ)",
     "the first of a process": "global kept; kept = kept or os.environ['SHOP_API_KEY']",
 }

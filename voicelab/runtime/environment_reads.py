@@ -62,8 +62,9 @@ def _harmless(user: ast.AST) -> list[ast.AST]:
 
 def _named(node: ast.AST) -> str:
     match node:
-        case (
-            ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name, asname=str())
-        ):  # by another name: who knows
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        # By another name, or by getattr(os, "environ"): who knows.
+        case ast.alias(name=name, asname=str()) | ast.Constant(value=str(name)):
             return name
     return ""
