@@ -503,6 +503,7 @@ def test_words_over_the_agent_cut_it_when_they_are_known_or_last(page_of):
     assert page.named("text_to_speech")[1]["data"]["interrupted"]
     assert page.named("text")[1]["data"]["previous_turn_interrupted"]
     assert page.named("text")[1]["data"]["text"] == "no"
+    assert page.kinds("duck")[-1]["on"] is False, "the answer is as loud as before"
 
 
 def test_a_sign_of_listening_lowers_the_agents_voice_and_stops_nothing(page_of):
@@ -513,10 +514,10 @@ def test_a_sign_of_listening_lowers_the_agents_voice_and_stops_nothing(page_of):
         "a very long sentence to say back, which goes on and on for many more words than anybody would like to hear",
         0.5,
     )
-    page.speak("okay")
+    page.speak("oh okay right")  # with the pause that ends it longer than a second
     page.run(8)
     assert [message["on"] for message in page.kinds("duck")] == [True, False]
-    assert [event["data"]["text"] for event in page.named("backchannel")] == ["okay"]
+    assert [event["data"]["text"] for event in page.named("backchannel")] == ["oh okay right"]
     assert "interrupted" not in page.named("text_to_speech")[1]["data"]
     assert len(page.named("text")) == 1, "the handler hears nothing of it"
 

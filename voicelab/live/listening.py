@@ -15,7 +15,8 @@ from voicelab.live.recording import RATE, Recording
 from voicelab.session.backchannels import interrupts
 from voicelab.session.runner import Session
 from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
-from voicelab.speech.echo import EARLIEST_S, EchoRemover, reference_s
+from voicelab.speech.echo import EARLIEST_S, WINDOW_S, EchoRemover, reference_s
+from voicelab.speech.protocols import checked_transcript
 
 Samples = npt.NDArray[np.int16]
 
@@ -23,6 +24,9 @@ _LAST_CHUNK_S = 0.15
 """How long after the release of push-to-talk its last piece of sound may still arrive."""
 _FALSE_ONSET_S = 1.5
 """A first sound after which no speech was found within this time was none."""
+_LONGEST_TURN_S = 60.0
+"""A turn is ended after so long in any case, whatever silence an agent asks for."""
+_LONGEST_PIECE = round(WINDOW_S * RATE)
 
 
 class Listening:
@@ -92,7 +96,9 @@ class Listening:
         silence_ms = data.get("endpointing")
         # Above 3 it is a silence in milliseconds; 0 to 3 are degrees of eagerness of a detector that isn't here.
         if isinstance(silence_ms, int | float) and not isinstance(silence_ms, bool) and silence_ms > 3:  # noqa: PLR2004
-            self._endpointer = Endpointer(silence_s=silence_ms / 1000, detector=self._detector)
+            self._end_turn()
+            silence_s = min(silence_ms / 1000, _LONGEST_TURN_S)
+            self._endpointer = Endpointer(silence_s=silence_s, detector=self._detector)
             self._fed_s = 0.0
 
     def set_mode(self, *, hands_free: bool, muted: bool) -> None:
@@ -105,9 +111,7 @@ class Listening:
         """Hear nothing for now: what was being said counts as said."""
         if self._held is not None:
             self._finish_held()
-        ended = self._endpointer.finish()
-        if ended is not None:
-            self._take_detected(ended)
+        self._end_turn()
         self._endpointer.reset()
         self._fed_s = 0.0
         self._over = None
@@ -121,14 +125,10 @@ class Listening:
         """Take a piece of sound, 16 kHz, that ends now."""
         now = self._session.now()
         self._recording.add_caller(now, samples)
-        samples = self._without_echo(now, samples)
-        if self._held is not None:
-            self._held.append(samples)
-        elif self._hands_free:
-            self._fed_s += len(samples) / RATE
-            for event in self._endpointer.feed(samples):
-                self._take_detected(event)
-            self._take_floor()
+        # A page that was held up sends more at once than the echo is looked for in.
+        for at in range(0, len(samples), _LONGEST_PIECE):
+            piece = samples[at : at + _LONGEST_PIECE]
+            self._take_sound(now - (len(samples) - at - len(piece)) / RATE * self._pace, piece)
 
     def hold_to_talk(self, *, on: bool) -> None:
         """Push-to-talk is held, or released."""
@@ -180,6 +180,22 @@ class Listening:
         """Call a function after so many real seconds."""
         return asyncio.get_running_loop().call_later(seconds * self._pace, function)
 
+    def _take_sound(self, now: float, samples: Samples) -> None:
+        samples = self._without_echo(now, samples)
+        if self._held is not None:
+            self._held.append(samples)
+        elif self._hands_free:
+            self._fed_s += len(samples) / RATE
+            for event in self._endpointer.feed(samples):
+                self._take_detected(event)
+            self._take_floor()
+
+    def _end_turn(self) -> None:
+        """Take what was being said for complete."""
+        ended = self._endpointer.finish()
+        if ended is not None:
+            self._take_detected(ended)
+
     def _take_detected(self, event: SpeechEvent) -> None:
         if event.audio is None:
             self._detected(event.time_s)
@@ -202,8 +218,11 @@ class Listening:
         self._duck(True)
 
     def _take_floor(self) -> None:
-        """Interrupt the agent, if the caller still sounds over it: a sign of listening is over by now."""
-        if self._over is not None and interrupts(self._fed_s - self._over[0], None, self._over[1]):
+        """Interrupt the agent, if the caller has sounded over it for longer than a sign of listening does.
+
+        The pause that will end the turn is no part of that: with it every "mm-hm" would be too long.
+        """
+        if self._over is not None and interrupts(self._endpointer.last_voice_s - self._over[0], None, self._over[1]):
             self._over = None
             self._begin()
 
@@ -258,7 +277,8 @@ class Listening:
 
         facts: dict[str, Any] = {"engine": engine.name, "audio_s": round(audio.duration_s, 3)}
         try:
-            transcript = await asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
+            heard = await asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
+            transcript = checked_transcript(engine, heard)
             # Which of several it was, where the engine chooses among them.
             facts |= {"engine": transcript.engine or engine.name, "confidence": transcript.confidence}
             facts["recognition_s"] = round(transcript.duration_s, 4)
@@ -277,8 +297,6 @@ class Listening:
         if session.turns.ended is not None:
             return
         session.recorder.add(session.now(), session.turn, _RECOGNITION, facts | {"text": text})
-        if listens or not text:
-            self._duck(False)
         if listens:
             said = facts | ({"text": text, "backchannel": True} if text else {})
             session.unheard(session.now(), Unheard(said))
@@ -290,6 +308,9 @@ class Listening:
                 session.hush()
             if "error" not in facts:
                 self._warn(f"{facts['engine']} heard sound, but no words. Say it again, or type.")
+        # Also after words that interrupt: where the agent had finished by itself, its answer would be as soft.
+        if self._over is None:
+            self._duck(False)
 
 
 _RECOGNITION = ("system", "recognition", False, None)

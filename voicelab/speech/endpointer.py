@@ -194,6 +194,11 @@ class Endpointer:
         self._kept: list[Floats] | None = None
         self._last_voice = 0
 
+    @property
+    def last_voice_s(self) -> float:
+        """When the turn that goes on was last heard, in seconds since the stream began: the pause after it isn't known yet."""
+        return (self._last_voice + 1) * _FRAME_S
+
     def anew(self, detector: str | None = None) -> "Endpointer":
         """Return one with the same settings that has heard nothing; `detector` takes the place of `auto`."""
         return Endpointer(*self._given, detector if detector and self.detector == "auto" else self.detector)
