@@ -117,7 +117,8 @@ def simulation(figures, sessions):
 
     studio.stt.transcribe = timed(studio.stt.transcribe)
     studio.tts.synthesize = timed(studio.tts.synthesize)
-    studio.endpointer.feed = timed(studio.endpointer.feed)
+    ear = studio.endpointer(telephone.line)
+    ear.feed = timed(ear.feed)
     job = Job(SessionOptions(vl.load_handler(receptionist), vl.Script(SENTENCES[:5]), telephone=telephone))
     began = time.process_time()
     with vl.sdk.hosted():

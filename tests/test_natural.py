@@ -118,6 +118,7 @@ def test_callers_are_people_that_differ():
         ("Ask Dr. Smith. Or J. K. Rowling. No. 5 is free.", ["Ask Dr. Smith.", "Or J. K. Rowling.", "No. 5 is free."]),
         (f"I'm sorry, but {'that is ' * 12}gone. Bye.", ["I'm sorry,", f"but {'that is ' * 12}gone.", "Bye."]),
         (f"Your {'very ' * 20}long", [f"Your {'very ' * 14}very", f"{'very ' * 5}long"]),
+        (f"– – – – – – – – , {'very ' * 17}long", [f"– – – – – – – – , {'very ' * 11}very", f"{'very ' * 5}long"]),
         ("- Red\n- Green\n", ["Red.", "Green"]),
         ("", []),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 import voicelab as vl
 from voicelab import speech
-from voicelab.base.errors import InputError, MissingEngineError
+from voicelab.base.errors import InputError, MissingEngineError, SpeechError
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Unheard
 from voicelab.record.lanes import spans_of
@@ -319,6 +319,41 @@ def test_bad_arguments_are_refused_before_anything_runs(options, hint, tmp_path)
     with pytest.raises(InputError, match=hint):
         vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False, **options)
     assert not (tmp_path / "log").exists()
+
+
+class _Mine:
+    name, version, offline, detector = "mine", "1", True, "energy"
+
+    def __init__(self, given):
+        self.given = given
+
+    def transcribe(self, audio, phrases=None, language=None):
+        return self.given
+
+    def synthesize(self, text, voice=None, language=None, speed=1.0):
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"stt": _Mine(None)}, r"mine's transcribe\(\) returned None, must be a speech\.Transcript"),
+        ({"stt": _Mine(speech.Transcript(None))}, "text is None, must be the words"),
+        ({"stt": _Mine(speech.Transcript("hi", 87.0))}, "confidence is 87.0, must be from 0 to 1"),
+        ({"tts": _Mine("hi")}, r"mine's synthesize\(\) returned 'hi', must be a speech\.Audio"),
+    ],
+)
+def test_an_engine_of_ones_own_that_gives_back_something_else_is_told_in_a_sentence(options, told):
+    telephone = Telephone(**{"tts": "fake", "stt": "fake", **options})
+    call = telephone.begin(Seeds(1, 0), [])
+    with pytest.raises(SpeechError, match=told):
+        call.say("hi there")
+
+
+def test_runs_that_compare_ends_of_turns_share_the_engines():
+    calls = [Telephone(vl.PhoneLine(endpointing=s), "fake", "fake").begin(Seeds(1, 0), []) for s in (0.3, 0.9, 0.3)]
+    assert len({id(call._studio) for call in calls}) == 1
+    assert [call._endpointer.silence_s for call in calls] == [0.3, 0.9, 0.3]
 
 
 def test_a_missing_engine_is_said_before_anything_runs(monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from voicelab.speech.audio import Audio, recognise_by
 from voicelab.speech.auto_voice import first_that_starts
 from voicelab.speech.best_recogniser import OPEN, REASONS, BestRecogniser
 from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
-from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike
+from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike, checked_transcript
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.voices import NAMES, local_voice
 
@@ -195,7 +195,8 @@ def voices() -> "pd.DataFrame":
 
 
 def _recognise(audio: Audio, engine: SpeechToTextLike, phrases: list[str] | None) -> Transcript:
-    return speech_to_text(engine).transcribe(audio, phrases=phrases)
+    found = speech_to_text(engine)
+    return checked_transcript(found, found.transcribe(audio, phrases=phrases))
 
 
 recognise_by(_recognise)

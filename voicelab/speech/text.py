@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from voicelab.base.errors import SpeechError
 from voicelab.speech.audio import Audio
-from voicelab.speech.protocols import TextToSpeech
+from voicelab.speech.protocols import TextToSpeech, checked_sound
 
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+")
 _CLAUSE = re.compile(r"(?<=[,;:])\s+")
@@ -47,7 +47,7 @@ def sentences(text: str, longest: int = LONGEST) -> list[str]:
 def _sentences(text: str) -> list[str]:
     found, start = [], 0
     for gap in _SENTENCE.finditer(text):
-        before, after = text[max(start, gap.start() - 8) : gap.start()], text[gap.end() :][:1]
+        before, after = text[max(start, gap.start() - 8) : gap.start()], text[gap.end() : gap.end() + 1]
         if after.islower() or _SHORT.search(before) or (after.isdigit() and _NUMBER.search(before)):
             continue
         found.append(text[start : gap.end()])
@@ -69,13 +69,15 @@ def streamed(text: str) -> list[str]:
         return pieces
     first = pieces[0]
     # Where it takes a breath; else before such a word as begins a clause; else between two words.
-    at = next((gap for breath in _BREATHS for gap in breath.finditer(first) if _fits(gap)), None)
-    at = at or next((gap for gap in reversed(list(re.finditer(r"\s+", first))) if _fits(gap)), None)
+    at = next((gap for breath in _BREATHS for gap in breath.finditer(first) if _fits(first, gap)), None)
+    at = at or next((gap for gap in reversed(list(re.finditer(r"\s+", first))) if _fits(first, gap)), None)
     return [first[: at.start()], first[at.end() :], *pieces[1:]] if at else pieces
 
 
-def _fits(gap: re.Match[str]) -> bool:
-    return _SHORTEST_OPENING <= gap.start() <= _OPENING
+def _fits(text: str, gap: re.Match[str]) -> bool:
+    """Return whether a text may be cut at a gap: early, and with something to say on either side."""
+    sides = text[: gap.start()], text[gap.end() :]
+    return _SHORTEST_OPENING <= gap.start() <= _OPENING and all(any(map(str.isalnum, side)) for side in sides)
 
 
 def _cut(text: str, longest: int) -> list[str]:
@@ -174,9 +176,8 @@ def synthesize_sentences(
     pieces = streamed(text)
     if not pieces:
         raise SpeechError("There is nothing to say: the text is empty.")
-    yield from paused(
-        pieces, (engine.synthesize(piece, voice=voice, language=language, speed=speed) for piece in pieces)
-    )
+    sounds = (engine.synthesize(piece, voice=voice, language=language, speed=speed) for piece in pieces)
+    yield from paused(pieces, (checked_sound(engine, sound) for sound in sounds))
 
 
 def paused(pieces: Sequence[str], sounds: Iterable[Audio]) -> Iterator[Audio]:

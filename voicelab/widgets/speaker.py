@@ -68,7 +68,9 @@ class Speaker(anywidget.AnyWidget):
             self._row += 1
             self._tell({"k": "speak", "row": self._row, "text": text, "interruptible": True})
         else:
-            self._play(self._engine.synthesize(text), text)
+            from voicelab.speech.protocols import checked_sound
+
+            self._play(checked_sound(self._engine, self._engine.synthesize(text)), text)
 
     def play(self, audio: "Audio | str | Path | bytes") -> None:
         """Play audio after what is being played.

@@ -12,10 +12,10 @@ from voicelab.base.errors import InputError, SpeechWarning
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
 from voicelab.callers.pace import pace, speech_seconds
-from voicelab.speech import Audio, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
+from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE, SMART
 from voicelab.speech.line import endpointer_of
-from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike
+from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike, checked_sound, checked_transcript
 from voicelab.speech.voices import caller_voice
 from voicelab.speech.words import normalized, word_counts
 
@@ -57,17 +57,25 @@ class _Studio:
     def __init__(self, telephone: Telephone) -> None:
         self.tts: TextToSpeech = text_to_speech(telephone.tts)
         self.stt: SpeechToText = speech_to_text(telephone.stt)
-        # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
-        self.endpointer = endpointer_of(telephone.line.endpointing).anew(getattr(self.stt, "detector", None))
+        self._endpointers: dict[float | Endpointer, Endpointer] = {}
         self._spoken: OrderedDict[tuple[Any, ...], Audio] = OrderedDict()
         self._kept_s = 0.0
+
+    def endpointer(self, line: PhoneLine) -> Endpointer:
+        """Return what ends turns on a line; runs that compare several share the engines, which take the memory."""
+        given = line.endpointing
+        if given not in self._endpointers:
+            # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
+            self._endpointers[given] = endpointer_of(given).anew(getattr(self.stt, "detector", None))
+        return self._endpointers[given]
 
     def speak(self, text: str, voice: str | None, language: str | None, speed: float) -> Audio:
         """Return a text as sound; what was said lately is kept."""
         key = (text, voice, language, speed)
         audio = self._spoken.get(key)
         if audio is None:
-            audio = self._spoken[key] = self.tts.synthesize(text, voice=voice, language=language, speed=speed)
+            made = self.tts.synthesize(text, voice=voice, language=language, speed=speed)
+            audio = self._spoken[key] = checked_sound(self.tts, made)
             self._kept_s += audio.duration_s
             while self._kept_s > _MOST_KEPT_S:
                 self._kept_s -= self._spoken.popitem(last=False)[1].duration_s
@@ -82,7 +90,7 @@ _studios: dict[str, _Studio] = {}
 
 def _studio(telephone: Telephone) -> _Studio:
     """Return the engines for a telephone, made once a process."""
-    key = repr((telephone.tts, telephone.stt, telephone.line.endpointing))
+    key = repr((telephone.tts, telephone.stt))
     if key not in _studios:
         _studios[key] = _Studio(telephone)
     return _studios[key]
@@ -101,6 +109,7 @@ class PhoneCall:
     def __init__(self, telephone: Telephone, studio: _Studio, seeds: Seeds, phrases: Sequence[str]) -> None:
         self._telephone = telephone
         self._studio = studio
+        self._endpointer = studio.endpointer(telephone.line)
         self._phrases = list(dict.fromkeys(phrases))
         self._language: str | None = None
         self._voice = caller_voice(seeds.uniform("caller_voice"))
@@ -128,7 +137,7 @@ class PhoneCall:
             return [(0.0, BEGINS), (speech_seconds(text), Recognised(text, text, {"engine": "none"}))]
         studio = self._studio
         clean = studio.speak(text, self._voice, None, 1.0)
-        ear = studio.endpointer
+        ear = self._endpointer
         before, after = (
             Audio.silence(_BEFORE_S, clean.rate),
             Audio.silence(ear.silence_s + _AFTER_S, clean.rate),
@@ -162,14 +171,15 @@ class PhoneCall:
 
     def _recognised(self, audio: Audio, said: str, waited_s: float) -> Recognised | Unheard:
         stt = self._studio.stt
-        transcript = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
+        heard = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
+        transcript = checked_transcript(stt, heard)
         facts = {
             "engine": transcript.engine or stt.name,  # which of several it was, where the engine chooses among them
             "voice": self._voice,
             "audio_s": round(audio.duration_s, 3),
             "end_of_turn_s": round(waited_s, 3),
         }
-        if self._studio.endpointer.detector == SMART:
+        if self._endpointer.detector == SMART:
             facts["endpointing"] = _FLATTERED
         if transcript.confidence is not None:
             facts["confidence"] = round(transcript.confidence, 4)
@@ -217,7 +227,7 @@ def checked(
         raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
     telephone = Telephone(audio, tts, stt, tuple(phrases or ()))
     studio = _studio(telephone)  # an engine that isn't there is said now, not in a worker
-    if studio.endpointer.detector == SMART:
+    if studio.endpointer(audio).detector == SMART:
         warnings.warn(
             "Endpointer(detector='smart') was made of people's voices and takes synthetic ones for finished too easily: in "
             "this simulation it looks better than it is. Compare it with people at the console.",
