@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from harness import agent, play
 
@@ -132,6 +133,13 @@ class _Hears:
 
     def transcribe(self, audio, phrases=None, language=None):
         return speech.Transcript("words")
+
+
+def test_where_nothing_was_cut_off_the_picture_says_how_sure_that_is():
+    frame = pd.DataFrame({"n_parts": [1] * 20, "end_of_turn_s": [0.7] * 19 + [None]})
+    (bars,) = vl.plots.endpointing({"0.7 s": frame}).containers
+    (low, high), *_ = (line[:, 1] for line in bars.lines[2][0].get_segments())
+    assert (low, high) == (0, pytest.approx(0.1682, abs=1e-3)), "0 of the 19 that were measured"
 
 
 # --- signs of listening ---
