@@ -85,7 +85,11 @@ class BestRecogniser:
             engine = self._engine(name)
             if engine is not None:
                 return engine.transcribe(audio, phrases=phrases, language=language)
-        have = ", ".join(self._makers) or "none"
+        if not self._makers:
+            raise SpeechError(
+                "No recogniser is left: none of those that are installed works here. See: voicelab doctor"
+            )
+        have = ", ".join(self._makers)
         raise SpeechError(
             f"No recogniser here knows the language {language!r} (installed: {have}). Install one that does by: "
             "pip install 'voicelab[ears]'."

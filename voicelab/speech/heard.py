@@ -37,7 +37,7 @@ def checked_length(engine: str, audio: Audio) -> None:
 
 
 def voiced_pieces(engine: str, audio: Audio) -> list[Floats]:
-    """Return sound in pieces of at most 24 s, cut where it is quietest; none where it holds no voice.
+    """Return sound in pieces of at most 24 s, cut where it is quietest; without those that hold no voice.
 
     Args:
         engine: The recogniser's name, for the message.
@@ -48,7 +48,8 @@ def voiced_pieces(engine: str, audio: Audio) -> list[Floats]:
     """
     checked_length(engine, audio)
     samples = np.ascontiguousarray(audio.resampled(RATE).floats())
-    return _pieces(samples) if _has_voice(samples) else []
+    # Each for itself: a pause of many seconds within a turn is a fan's hum too.
+    return [piece for piece in _pieces(samples) if _has_voice(piece)]
 
 
 def _has_voice(samples: Floats) -> bool:
