@@ -36,13 +36,12 @@ def end_with_this() -> None:
     child = os.fork()
     if not child:
         try:
+            os.setsid()  # before this process goes on: the watcher is none that its sessions have started
             if not os.fork():
                 _watch(worker, ended)
         finally:
             os._exit(0)
-    with contextlib.suppress(
-        ChildProcessError
-    ):  # the driver ignores the ends of its children, and so does this process
+    with contextlib.suppress(ChildProcessError):  # whose driver ignores its children's ends ignores them too
         os.waitpid(child, 0)
     if ended is not None:
         os.close(ended)
@@ -50,13 +49,14 @@ def end_with_this() -> None:
 
 def any_left() -> bool:
     """Return whether programs go on that this process has started, be they its children, or of its group."""
-    if not hasattr(os, "waitid"):
+    if not hasattr(os, "fork"):
         return False
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return _is_group_shared()
-    return True
+    # macOS tells nobody of his children without taking their ends away; the group it has.
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return True
+    return _is_group_shared()
 
 
 def _is_group_shared() -> bool:
@@ -89,7 +89,6 @@ def _end_of_this() -> int | None:
 
 def _watch(worker: int, ended: int | None) -> NoReturn:
     """Wait until a process has ended, and end its group; in a process that does nothing else."""
-    os.setsid()
     # What it has inherited tells the driver, when it is closed, that the worker is gone; and the output isn't its own.
     first = 0
     if ended is not None:
