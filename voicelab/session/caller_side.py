@@ -276,7 +276,7 @@ class CallerSide:
             return what
         facts = dict(what.facts) if isinstance(what, Recognised) else {}
         said = {"said": what.said} if isinstance(what, Recognised) and what.said != text else {}
-        return Unheard({**facts, **said, "text": text, "backchannel": True})
+        return Unheard({**facts, **said} | ({"text": text, "backchannel": True} if text else {}))
 
 
 _WORDS = (Say, Interrupt)
