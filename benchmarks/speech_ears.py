@@ -1,6 +1,6 @@
 """The half of benchmarks/speech.py that recognises: word errors by engine, voice and line with intervals, words out of nothing.
 
-All sentences are heard by `auto`, every so-maniest by the other engines too, for comparison; two processes share the work.
+All sentences are heard by `auto`, every seventh by the other engines too, for comparison; two processes share the work.
 """
 
 import json
