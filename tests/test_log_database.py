@@ -26,7 +26,7 @@ def connections(monkeypatch):
     """Return the connections that are made."""
     made = []
     connect = duckdb.connect
-    monkeypatch.setattr(database.duckdb, "connect", lambda: made.append(connect()) or made[-1])
+    monkeypatch.setattr(duckdb, "connect", lambda: made.append(connect()) or made[-1])
     return made
 
 

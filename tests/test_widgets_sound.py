@@ -183,10 +183,10 @@ def test_an_onset_lowers_playback_here_until_the_kernel_knows_what_it_was(page):
     begin(page, mode="hands_free")
     page.wait_for_function("widget.sent.some(message => message.k === 'onset')")
     assert sent(page, "stopped") == []
-    page.wait_for_function(f"{CONSOLE}.playback.output.gain.value < 0.5")
-    page.evaluate("widget.give({ k: 'duck', on: false })")
-    page.wait_for_function(f"{CONSOLE}.playback.output.gain.value > 0.9")
-    page.evaluate("widget.give({ k: 'clear' })")
+    page.wait_for_function(f"{CONSOLE}.playback.output.gain.value < 0.3")
+    page.evaluate("widget.tell({ k: 'duck', on: false })")
+    page.wait_for_function(f"{CONSOLE}.playback.output.gain.value > 0.7")
+    page.evaluate("widget.tell({ k: 'clear' })")
     (started,), (stopped,) = sent(page, "started"), sent(page, "stopped")
     assert stopped["row"] == 3
     assert_heard(page, started, stopped)
