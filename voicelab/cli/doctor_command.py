@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from voicelab.base.errors import VoicelabError
+from voicelab.base.errors import SpeechError, VoicelabError
 from voicelab.base.version import __version__
 from voicelab.cli.arguments import command, say
 
@@ -171,6 +171,8 @@ def _ear(row: Mapping[str, Any], sound: "Audio | None") -> Check:
         if sound is None:
             return _works("ears", row, "starts; there was no voice to try it with")
         heard = engine.transcribe(sound, phrases=[_SAID])
+        if not heard.text:
+            raise SpeechError(f"It heard no words in {_SAID!r}.")
     except Exception as error:  # noqa: BLE001 - as above
         return _failed("ears", row, error)
     return _works("ears", row, f"heard {heard.text!r}")
@@ -198,7 +200,7 @@ def _failed(group: str, row: Mapping[str, Any], error: Exception) -> Check:
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    first = f"choice {row['auto'].partition('.')[0]} of auto, " if row["auto"] else ""
+    first = "one of auto's, " if row["auto"] else ""
     return f"{first}{row['languages']}, {row['licence']}"
 
 
