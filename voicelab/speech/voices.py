@@ -97,7 +97,7 @@ def natural_voice(name: str | None) -> LocalVoice:
 
 def _caller_number(name: str) -> int | None:
     number = name.removeprefix(_CALLER)
-    return int(number) if number != name and number.isdecimal() and int(number) <= N_CALLERS else None
+    return int(number) if number != name and number.isdecimal() and 1 <= int(number) <= N_CALLERS else None
 
 
 def _caller(number: int) -> LocalVoice:
