@@ -15,6 +15,8 @@ from voicelab.speech import registry
 from voicelab.world.telephone import Telephone
 
 ORDER = "I'd like to order a large pizza please"
+# The quickest engines that are always there, whatever extras are.
+SPOKEN = {"audio": vl.PhoneLine(), "tts": "pico", "stt": "sphinx", "progress": False}
 PERSONA = vl.Persona(
     "hungry",
     opening=ORDER,
@@ -201,9 +203,7 @@ def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
 
 
 def test_the_log_and_the_timeline_have_the_length_of_the_agents_sound(tmp_path):
-    log = vl.simulate(
-        pizza(), vl.Script([vl.hang_up()]), sessions=1, audio=vl.PhoneLine(), tts="pico", stt="sphinx", progress=False, workers=1, log=tmp_path / "log"
-    )  # fmt: skip
+    log = vl.simulate(pizza(), vl.Script([vl.hang_up()]), sessions=1, workers=1, log=tmp_path / "log", **SPOKEN)
     record = log.session(0)
     (said,) = (event for event in record.events if event.name == "text_to_speech")
     sound_s = speech.text_to_speech("pico").synthesize(said.data["text"], voice="nova").duration_s
@@ -220,10 +220,7 @@ def test_a_session_is_rerun_to_the_event(tmp_path):
         PERSONA,
         sessions=3,
         seed=1,
-        audio=vl.PhoneLine(),
-        tts="pico",
-        stt="sphinx",
-        progress=False,
+        **SPOKEN,
         workers=1,
         log=tmp_path / "log",
     )
@@ -237,10 +234,7 @@ def test_a_good_line_and_the_text_it_stands_for_agree(tmp_path):
         PERSONA,
         sessions=20,
         seed=2,
-        audio=vl.PhoneLine(),
-        tts="pico",
-        stt="sphinx",
-        progress=False,
+        **SPOKEN,
         workers=2,
         log=tmp_path / "log",
     )
@@ -290,10 +284,7 @@ def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
         [ORDER],
         sessions=25,
         seed=1,
-        audio=vl.PhoneLine(),
-        tts="pico",
-        stt="sphinx",
-        progress=False,
+        **SPOKEN,
         workers=2,
         log=tmp_path / "log",
     )
