@@ -81,6 +81,16 @@ def test_damage_is_named_with_its_sessions_and_the_rest_can_be_read(log, table, 
         vl.open_log(log).sql("SELECT * FROM sessions, events, exposures, outcomes, metrics LIMIT 1")
 
 
+def test_a_column_whose_name_is_damaged_is_told_of_a_file_that_has_lost_its_checksum(log):
+    next((log / "checksums").glob("part-000002.*")).unlink()
+    file = next((log / "events").glob("part-000002.*"))
+    file.write_bytes(file.read_bytes().replace(b"time_s", b"time_\xe5"))
+    with pytest.warns(UserWarning, match="left out: 4 sessions"):
+        opened = vl.open_log(log, strict=False)
+    assert len(opened.sessions()) == 4 * SHARDS - 1 - 4
+    assert file.name in str(opened.verify())
+
+
 def test_damaged_shards_run_again_to_the_same_bytes(log, whole, capsys):
     flip(log / "metrics" / "part-000001.parquet")
     (log / "sessions" / "part-000003.parquet").unlink()

@@ -224,7 +224,8 @@ class _Processes:
     def do_run(self, which, overwrite=False, workers=2, hours=0, fault=None, after=0, times=1, room_kb=0):
         which = which if which in self._runs else "first"
         run = self._runs[which]
-        if overwrite and self._held() not in (None, run.run_id):
+        of_another = self._held() not in (None, run.run_id)
+        if overwrite and of_another:
             self._promises.forget(replaced=self._held())
         one = None
         with self._trouble(fault, room_kb) as limit:
@@ -235,17 +236,18 @@ class _Processes:
                 for _ in range(times):
                     getattr(self, f"_{fault}")(one)
             status = one.until_ended()
-        self._judge(one, status, fault, run)
+        self._judge(one, status, fault, run, refusable=of_another and not overwrite)
 
-    def _judge(self, one: _Run, status: int, fault: str | None, run: Expected) -> None:
+    def _judge(self, one: _Run, status: int, fault: str | None, run: Expected, *, refusable: bool) -> None:
         told = one.process.stderr.read()
         said = f"{fault}: status {status}, {one.error()!r}\n{told[-2000:]}"
         refused = one.error().startswith("LogError")
+        refusable |= fault in ("full", "read_only", "second_run")
         killed = fault in ("kill_driver", "kill_all") and status == -signal.SIGKILL
         stopped = (fault == "terminate" and status in (143, -signal.SIGTERM)) or (
             fault == "interrupt" and status in (1, 130, -signal.SIGINT)
         )
-        require(status == 0 or killed or stopped or (refused and fault in ("full", "read_only", "second_run")), said)
+        require(status == 0 or killed or stopped or (refused and refusable), said)
         require(f"{os.sep}voicelab{os.sep}" not in told or fault == "interrupt", f"an error from inside: {said}")
         if fault not in ("kill_driver", "kill_all"):
             # It has ended in order, and so have its workers by then, or soon after.

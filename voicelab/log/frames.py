@@ -17,7 +17,7 @@ from voicelab.log.checksums import Checksums
 from voicelab.log.database import Database
 from voicelab.log.parts import Part
 from voicelab.log.queries import Frame
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.whole_sessions import whole_sessions
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Frames:
                 files = [late.read_late(self._checked.late_parts())]
             else:
                 files = [self._part(table, part, names) for part in self._parts]
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
         found = pa.concat_tables([file.select(names) for file in files or [SCHEMAS[table].empty_table()]])
         index = found.column("session_index").to_numpy()

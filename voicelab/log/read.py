@@ -27,7 +27,7 @@ from voicelab.log.frames import Frames
 from voicelab.log.manifest import read_manifest
 from voicelab.log.marks import rows_with
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.session_rows import check_rows
 from voicelab.log.verify import Verification
 from voicelab.predicates import EvaluatorLike, as_evaluators
@@ -152,7 +152,7 @@ class Log(Frames):
         part, index = self._find(session)
         try:
             rows = self._rows(part, index)
-        except (OSError, pa.ArrowException, UnicodeError) as error:
+        except UNREADABLE as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
         check_rows(rows, f"Session {index} of {self.path}")
         (own,) = rows.pop("sessions")
@@ -225,7 +225,7 @@ class Log(Frames):
                 self._checked.table(table)
             try:
                 found = evaluations(self.path, self._parts, asked)
-            except (OSError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 raise LogError(f"{self.path} can't be read: {error}.") from None
             if keeps(asked):
                 names = ("session_index", "outcome", "value")
@@ -310,7 +310,7 @@ class Log(Frames):
             self._checked.part(part, "sessions")
             try:
                 read = self._part("sessions", part, ["session_id", "session_index"])
-            except (OSError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 raise LogError(f"{self.path} can't be read: {error}.") from None
             self._ids_of[part] = read.column("session_id"), read.column("session_index")
         return self._ids_of[part]

@@ -25,7 +25,7 @@ from voicelab.log.checksums import KIND
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.parts import Part, settled_parts
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.verify import read_through
 from voicelab.log.write import drop_speculative, make_folder, settle_part, stage_part
 
@@ -79,7 +79,7 @@ def redact(root: Path, target: Path, patterns: Sequence[str]) -> dict[str, int]:
                 settle_part(target, part, _STAGED)
             for number, path in enumerate(late_parts):
                 late.write(target, number, mask.table("outcomes", late.read_late([path])))
-        except (LogError, OSError, pa.ArrowException):
+        except (LogError, *UNREADABLE):
             _check_unchanged(root, target, manifest, parts)
             raise
         # Nothing of the log is locked: it may lie where nobody can write. Whoever replaces it meanwhile is found out here.

@@ -30,6 +30,9 @@ def schema(table: str) -> pa.Schema:
 
 SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in TABLES}
 
+UNREADABLE = (OSError, pa.ArrowException, UnicodeError)
+"""What reading a damaged file raises: the last where the name of a column is what was damaged."""
+
 
 def without_categories(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
     """Return some columns of a schema, with text where it has categories."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.log import late
 from voicelab.log.checksums import Checksum, Checksums, DamagedError, is_as_sealed, of_file, read_checksums
 from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import SCHEMAS, UNREADABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +204,7 @@ def file_damage(path: Path, table: str, own: Checksum | None, *, through: bool) 
         return _without_checksum(path, table, through=False) or "isn't as it was written: its length differs"
     except FileNotFoundError:
         return MISSING
-    except (OSError, pa.ArrowException):
+    except UNREADABLE:
         return TORN
 
 
