@@ -1,5 +1,6 @@
 """One session costs itself alone: whatever it does to its process, every other is as if it had not happened."""
 
+import contextlib
 import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import voicelab as vl
-from voicelab.base.errors import SimulationError
+from voicelab.base.errors import LogError, SimulationError
 from voicelab.log.parts import Part
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.simulation import alone, oversight, pool, simulation_run, suspects, verdicts
-from voicelab.simulation.alone import Outcome
+from voicelab.simulation.alone import Outcome, run_alone
+from voicelab.simulation.journal import telling_unwritten
 from voicelab.simulation.note import Note
 from voicelab.simulation.worker import ShardTask
 
@@ -231,6 +233,35 @@ def test_a_session_that_others_died_beside_is_held_guilty_of_none_of_these_death
             note.begin(index)
         assert found.lost([task]) == []
     assert found.sessions_of("death") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+def test_a_full_disk_makes_no_verdict_on_the_session_of_which_nothing_could_be_kept(tmp_path):
+    class Full:
+        """A process whose session could write nothing, and which ends like one that was ended by it."""
+
+        pid = 0
+
+        def __init__(self, folder, device):
+            with contextlib.suppress(OSError), telling_unwritten(folder), Path(device).open("wb", buffering=0) as file:
+                file.write(b"rows")
+
+        def wait(self, timeout):
+            return 1
+
+    class Processes:
+        def __init__(self, device):
+            self.device = device
+
+        def started(self, payload):
+            return contextlib.nullcontext(Full(payload[2], self.device))
+
+    task = ShardTask(tmp_path, 0, "", 0, 1, {}, staging="run")
+    task.note_path.parent.mkdir(parents=True)
+    with pytest.raises(LogError, match="No space left"):
+        run_alone(b"", task, Processes("/dev/full"), 10.0, traced=False)
+    # What is no fault of the disk's is the session's.
+    assert not run_alone(b"", task, Processes(tmp_path), 10.0, traced=False).lived
 
 
 def test_a_leak_over_sessions_replaces_the_worker_and_blames_nobody(tmp_path, monkeypatch):

@@ -26,7 +26,15 @@ from voicelab.log.write import SPECULATIVE, cannot_write
 from voicelab.runs.jobs import Job
 from voicelab.runtime.tracebacks import is_users_file
 from voicelab.simulation.fitness import CPU_MARGIN
-from voicelab.simulation.journal import Journal, Trace, read_journal, read_trace
+from voicelab.simulation.journal import (
+    Journal,
+    Trace,
+    check_written,
+    may_be_unwritten,
+    read_journal,
+    read_trace,
+    telling_unwritten,
+)
 from voicelab.simulation.lone_process import LoneProcesses, Process, payload_here, serve_forks
 from voicelab.simulation.oversight import LOOK_S, LOOKS, Oversight
 from voicelab.simulation.verdict_rows import Place
@@ -37,6 +45,8 @@ _ROWS, _JOURNAL, _TRACE, _OVERDUE = "rows", "journal", "trace", "overdue"
 _THREADS_S = 2.0
 _TRACED = 5
 """How many times as long a session may compute that is watched line by line."""
+_ROOM = 16_384
+"""Bytes that are kept free for the line that a session is at when its time is up."""
 _SIGXCPU = getattr(signal, "SIGXCPU", None)
 _WHERE = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else None
 """Asks where a process is, also one that ignores the signal of the system."""
@@ -84,6 +94,7 @@ def run_alone(packed_job: bytes, task: ShardTask, processes: LoneProcesses, cpu_
     try:
         disk.remove_tree(folder)
         disk.make(folder)
+        may_be_unwritten(folder)
     except OSError as error:
         raise cannot_write(folder, error) from None
     try:
@@ -98,6 +109,10 @@ def _outcome(folder: Path, how: str, kind: str) -> Outcome:
     with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
         outcome: Outcome = pickle.loads((folder / _ROWS).read_bytes())  # noqa: S301 - our own child wrote it just now
         return outcome
+    try:
+        check_written(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     place = read_trace(folder / _TRACE) or _overdue_at(folder / _OVERDUE)
     return Outcome(read_journal(folder / _JOURNAL), lived=False, how=how, kind=kind or "death", place=place)
 
@@ -165,11 +180,12 @@ def serve_sessions() -> None:
 def _run_here(payload: Any) -> None:
     """Run a session and leave what became of it in the folder that the driver has named."""
     packed_job, task, folder, traced = payload
-    outcome = _run(load_job(packed_job), task, folder, traced=traced)
-    _wait_for_threads()
-    unfinished = folder / f"{_ROWS}.tmp"
-    unfinished.write_bytes(pickle.dumps(outcome, protocol=5))
-    unfinished.replace(folder / _ROWS)
+    with telling_unwritten(folder):
+        outcome = _run(load_job(packed_job), task, folder, traced=traced)
+        _wait_for_threads()
+        unfinished = folder / f"{_ROWS}.tmp"
+        unfinished.write_bytes(pickle.dumps(outcome, protocol=5))
+        unfinished.replace(folder / _ROWS)
     os._exit(0)
 
 
@@ -196,6 +212,8 @@ def _run(job: Job, task: ShardTask, folder: Path, *, traced: bool) -> Outcome:
 def _end_by_system(cpu_s: float, path: Path) -> None:
     """Have the system end this process when a session has used up its time and no exception reaches it: a call of C."""
     file = path.open("wb", buffering=0)
+    file.write(bytes(_ROOM))  # where the disk is full later on, what is written over it still finds room
+    file.seek(0)
     if _SIGXCPU is None:
         return
     import resource
@@ -213,7 +231,7 @@ def _overdue_at(path: Path) -> Place | None:
     """Return the innermost line of the user's in what `faulthandler` has written: of the session's thread, which is last."""
     place = None
     with contextlib.suppress(OSError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").rstrip("\0").splitlines():
             if not line.startswith(" "):
                 place = None  # the next thread
             head, _, function = line.strip().rpartition(" in ")

@@ -1,11 +1,17 @@
-"""What a session leaves that ends its process: the rows that it had written, and the line that its code was at."""
+"""What a session leaves that ends its process: the rows that it had written, and the line that its code was at.
+
+Where the disk is full neither can be kept, and a session of which nothing is left would look like one that ended its process.
+So it is told that something could not be written, in the one way that needs no room: a file that lies there is renamed.
+"""
 
 import contextlib
+import errno
 import mmap
 import os
 import pickle
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -14,6 +20,39 @@ from typing import Any
 from voicelab.base.records import EventRow, SessionRows
 from voicelab.runtime.tracebacks import is_users
 from voicelab.session.runner import Session
+
+_WRITTEN, _UNWRITTEN = "written", "unwritten-"
+_DISK = {errno.ENOSPC, errno.EIO, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])}
+"""What is the disk's fault, and not of a session that has used up all descriptors. A disk that became read-only keeps no
+verdict either."""
+
+
+def may_be_unwritten(folder: Path) -> None:
+    """Prepare a folder for `telling_unwritten`."""
+    (folder / _WRITTEN).touch()
+
+
+@contextlib.contextmanager
+def telling_unwritten(folder: Path) -> Iterator[None]:
+    """Have `check_written` know if something can't be written meanwhile; the error goes on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK:
+            with contextlib.suppress(OSError):
+                (folder / _WRITTEN).rename(folder / f"{_UNWRITTEN}{error.errno}")
+        raise
+
+
+def check_written(folder: Path) -> None:
+    """Make sure that all could be written.
+
+    Raises:
+        OSError: it could not.
+    """
+    for path in folder.glob(f"{_UNWRITTEN}*"):
+        number = int(path.name.removeprefix(_UNWRITTEN))
+        raise OSError(number, os.strerror(number))
 
 
 class Journal:
@@ -34,7 +73,7 @@ class Journal:
     def _write(self, session: Session, recorder: Any, seq: int) -> None:
         entry = (seq, recorder.events[seq], replace(session.so_far(), events=[]))
         # Opened each time: a handler may have closed every file of the process.
-        with contextlib.suppress(OSError), self._path.open("ab") as file:
+        with contextlib.suppress(OSError), telling_unwritten(self._path.parent), self._path.open("ab") as file:
             file.write(pickle.dumps(entry, protocol=5))
 
 
