@@ -227,7 +227,7 @@ class _Processes:
         of_another = self._held() not in (None, run.run_id)
         if overwrite and of_another:
             self._promises.forget(replaced=self._held())
-        one = None
+        one, was_locked = None, (self._log / "_lock").exists()
         with self._trouble(fault, room_kb) as limit:
             options = {"resume": True, "overwrite": overwrite, "workers": workers}
             given = {"do": "run", "which": which, "log": str(self._log), "hours": hours, "options": options}
@@ -236,9 +236,11 @@ class _Processes:
                 for _ in range(times):
                     getattr(self, f"_{fault}")(one)
             status = one.until_ended()
-        self._judge(one, status, fault, run, refusable=of_another and not overwrite)
+        self._judge(one, status, fault, run, refusable=of_another and not overwrite, was_locked=was_locked)
 
-    def _judge(self, one: _Run, status: int, fault: str | None, run: Expected, *, refusable: bool) -> None:
+    def _judge(
+        self, one: _Run, status: int, fault: str | None, run: Expected, *, refusable: bool, was_locked: bool
+    ) -> None:
         told = one.process.stderr.read()
         said = f"{fault}: status {status}, {one.error()!r}\n{told[-2000:]}"
         refused = one.error().startswith("LogError")
@@ -254,9 +256,9 @@ class _Processes:
             left = machine.until_gone(one.process.pid)
             require(not left, f"processes are left: {left}")
         if not killed:
-            require(
-                not (self._log / "_lock").exists() or fault == "read_only", f"a run that ended keeps its lock: {said}"
-            )
+            # What a killed run left stays where this one was stopped before it came to the log.
+            own = not (fault == "read_only" or (stopped and was_locked))
+            require(not own or not (self._log / "_lock").exists(), f"a run that ended keeps its lock: {said}")
         check(self._log, self._promises)
         if status == 0:
             for number in range(LARGE.n_shards):
