@@ -24,7 +24,7 @@ LONGEST = [
 """What takes longest begins first: of two workers none is left with a long piece when the other has nothing to do."""
 
 
-MEASURED_CASES = 3
+MEASURED_CASES = 1
 """Coverage, which doubles the time of a test, is measured on so many cases of a parametrised one: others run the same lines."""
 
 
@@ -36,6 +36,14 @@ def pytest_collection_modifyitems(items):
         cases[item.parent, item.originalname] += 1
         if cases[item.parent, item.originalname] > MEASURED_CASES:
             item.add_marker("no_cover")
+        if item.get_closest_marker("xdist_group") is None and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares(item):
+    """Return whether a test uses what others of its module use too: made once, if one worker runs them all."""
+    made = item._fixtureinfo.name2fixturedefs.values()
+    return any(last.scope == "module" and last.baseid for *_, last in made)
 
 
 @pytest.fixture(params=harness.Road.__args__)

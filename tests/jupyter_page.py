@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import nbformat
 import numpy as np
 from browser_page import PATIENCE_MS, PERSON, RATE
 from playwright import sync_api
@@ -115,6 +114,8 @@ class Notebook:
     """A notebook that is open in a browser."""
 
     def __init__(self, window: Window, name: str, cells: list[str], app: str | None = None) -> None:
+        import nbformat  # takes seconds
+
         book = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},

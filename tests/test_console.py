@@ -461,6 +461,7 @@ def held_by_process():
     return threading.active_count(), len(descriptors), len(ipywidgets.widgets.widget._instances), len(objects)
 
 
+@pytest.mark.no_cover  # the same lines again and again
 def test_many_consoles_that_were_shown_talked_to_and_dropped_leave_nothing_but_the_last_few(capsys):
     held = []
 

@@ -950,6 +950,7 @@ def living():
     return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(ours))
 
 
+@pytest.mark.no_cover  # the same lines again and again
 def test_half_an_hour_of_talk_leaves_nothing_behind_but_what_can_be_opened_again(page_of, monkeypatch):
     monkeypatch.setattr("voicelab.live.ended_sessions._MOST", 1)
     page = page_of(echo)

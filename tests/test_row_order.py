@@ -239,6 +239,7 @@ def test_totals_of_grouped_rows_are_held_against_the_weights_by_the_test_of_one_
     assert any("unlikely under their weights (p 3.1e-06" in told for told in result.warnings)
 
 
+@pytest.mark.no_cover
 def test_the_test_of_one_look_keeps_its_level_where_few_are_expected():
     from scipy.stats import binom
 
