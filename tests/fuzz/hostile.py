@@ -8,6 +8,7 @@ out: `{"$raw": "1e999"}` a token as it is, `{"$deep": ["[", "]", 5000]}` nesting
 import copy
 import json
 import random
+import sys
 from typing import Any
 
 PLANTED = "vlx"
@@ -168,7 +169,7 @@ def text_of(document: Any) -> str:
 def _marked(key: str, value: Any) -> str | None:
     if key == "$raw" and isinstance(value, str):
         return value
-    if key == "$digits" and isinstance(value, int):
+    if key == "$digits" and isinstance(value, int) and value < sys.maxsize // 2**40:
         return "1" * value  # more than Python reads or writes unasked
     if key == "$packed":
         return json.dumps(text_of(value))

@@ -126,7 +126,7 @@ def analyze(
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
         raise InputError(f"outcome names {twice[0]!r} twice: name each once, the first is judged by.")
-    if unit is not None and unit in {variant, *outcomes}:
+    if unit is not None and checks.name("unit", unit) in {variant, *outcomes}:
         raise InputError(
             f"unit is {unit!r}, which is the variant or an outcome: give what sessions belong to, such as 'caller_id'."
         )

@@ -119,10 +119,10 @@ def looks_like_callers(frame: pd.DataFrame, named: Iterable[str | None]) -> str 
     for column in map(str, frame.columns):
         if column in set(named) or not _LIKE_A_CALLER.match(column):
             continue
-        ids = frame[column].dropna()
         try:
+            ids = frame[column].dropna()
             again = int(ids.duplicated().sum())
-        except TypeError:
+        except (TypeError, ArithmeticError):  # lists, a signalling NaN: nobody asked for this column
             continue
         # As many ids as there may be of people; a column of a few kinds of callers is none.
         if again and ids.nunique() > max(20, len(ids) // 20):

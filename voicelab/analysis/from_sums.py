@@ -34,7 +34,7 @@ from voicelab.analysis.callers_again import (
     no_ids,
 )
 from voicelab.analysis.drawing import Drawing, Weights, checked_epochs, read_drawing
-from voicelab.analysis.frame_columns import UNIT, as_weighed, handed_over
+from voicelab.analysis.frame_columns import UNIT, as_weighed, column_of, handed_over
 from voicelab.analysis.from_frame import configured, no_value, opened, types_of, variant_sql
 from voicelab.analysis.kinds import as_asked, check_size, split
 from voicelab.analysis.missing import Missing, rule_of_missing
@@ -194,7 +194,7 @@ def _unnamed_callers(frame: pd.DataFrame, variant: str, names: Sequence[str]) ->
     """Return a sentence if a column that nobody named looks like who called, and some called more than once."""
     if variant not in frame.columns or not frame.columns.is_unique:
         return None
-    assigned = frame[variant].notna()
+    assigned = column_of(frame, variant).notna()
     named = [variant, *(split(name, frame.columns)[0] for name in names)]
     return looks_like_callers(frame if assigned.all() else frame[assigned], named)
 

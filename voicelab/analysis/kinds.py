@@ -16,6 +16,7 @@ import pandas as pd
 
 from voicelab.analysis.numerals import label_of, number_in, number_of
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import shown
 from voicelab.decision.rules import Kind
 
 AskedKind = Literal["binary", "count", "float", "string"]
@@ -47,8 +48,10 @@ def asked_kinds(kind: AskedKind | Mapping[str, AskedKind] | None, target: str | 
         return {}
     asked = dict(kind) if isinstance(kind, Mapping) else {} if target is None else {base_of(target): kind}
     for given in asked.values() if isinstance(kind, Mapping) else [kind]:
-        if given not in {"binary", "count", "float", "string"}:
-            raise InputError(f"kind is {given!r}, must be 'binary', 'count', 'float' or 'string', or kinds by outcome.")
+        if not isinstance(given, str) or given not in {"binary", "count", "float", "string"}:
+            raise InputError(
+                f"kind is {shown(given)}, must be 'binary', 'count', 'float' or 'string', or kinds by outcome."
+            )
     return asked
 
 

@@ -200,9 +200,9 @@ def _checked(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InputError(f"The pattern {pattern!r} is no regular expression: {error}.") from None
+        raise InputError(f"The pattern {shown(pattern)} is no regular expression: {error}.") from None
     if compiled.fullmatch(""):
         raise InputError(
-            f"The pattern {pattern!r} finds the empty text. Give one that finds something, e.g. '[0-9]{{6,}}'."
+            f"The pattern {shown(pattern)} finds the empty text. Give one that finds something, e.g. '[0-9]{{6,}}'."
         )
     return compiled
