@@ -9,6 +9,7 @@ In comes a handler's code; out go a clock, a context and a scope in which that c
 - `driving`: handlers and tasks step by step, so that they can be cut short, given up, or made to fail.
 - `own_loop`: an event loop of one's own, also where one runs already.
 - `sdk`: the only module that imports primfunctions; its process-wide state is led to the calling session.
+- `event_making`: an event's date, its place in the code and the guide's spellings, as it is made in a session.
 - `http/`: what a handler's requests over HTTP meet in a session.
 - `process_state`: notices what a session has replaced in its process, and puts it back.
 - `patching`: replaces what a handler uses, for its own sessions.

@@ -110,8 +110,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._spins = 0
         self._scheduled.clear()
-        for handle in self._ready:
-            handle.cancel()
+        # What is dropped may be the last to hold an async generator, whose finalizer makes something ready in turn.
+        while left := [handle for handle in self._ready if not handle._cancelled]:
+            for handle in left:
+                handle.cancel()
         self._due, self._ring, self._context = _never, _nothing, None
         self._exception_handler = None
         if len(self.__dict__) != self._n_attributes:

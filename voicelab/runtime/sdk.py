@@ -18,7 +18,6 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol
 
@@ -53,9 +52,10 @@ from primfunctions.tracer import Tracer
 from primfunctions.utils.streaming import PUNCTUATION_BY_LANGUAGE, clean_text_for_speech, update_sentence_buffer
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime import environment, isolation
+from voicelab.runtime import environment, event_making, isolation
 from voicelab.runtime.clock import refuse
 from voicelab.runtime.current_context import CONTEXT, log_tool
+from voicelab.runtime.event_making import date_text
 from voicelab.runtime.http import libraries
 
 P = ParamSpec("P")
@@ -142,69 +142,8 @@ def deliverable(event: Event) -> Event:
     """Return a copy of an input event that no other session shares; the SDK's defaults are shared by all events."""
     fresh = copy.copy(event)
     fresh.data = copy.deepcopy(event.data)
+    fresh.timestamp = Event(event.name).timestamp  # it was made before its session, on a day of the real world
     return fresh
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@functools.lru_cache(maxsize=4096)
-def date_text(ns: int) -> str:
-    """Return nanoseconds since 1970 as the SDK dates its events; kept, since sessions have many instants in common."""
-    return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat()
-
-
-class _SessionDatetime:
-    """Stands in for `datetime` in the SDK's events: asking time-machine for each event takes half of a session.
-
-    An event asks for `now(...)` and then for `isoformat()`, which the session itself answers.
-    """
-
-    def now(self, tz: tzinfo | None = None) -> Any:
-        scope = isolation.SCOPE.get()
-        return datetime.now(tz) if scope is None or not scope.virtual else scope
-
-
-def _accepting_guide_spelling(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: TextToSpeechEvent, *args: Any, interruptable: bool = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        if interruptable is not _UNSET:
-            context = CONTEXT.get()
-            if context is not None and context.knows_guide:
-                context.note("interruptable", sys._getframe(1))
-                kwargs["interruptible"] = interruptable
-            else:
-                kwargs["interruptable"] = interruptable
-        original(self, *args, **kwargs)
-
-    return __init__
-
-
-_UNSET: Any = object()
-
-
-def _accepting_data(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: TextEvent, *args: Any, data: Any = _UNSET, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        context = CONTEXT.get()
-        if data is _UNSET:
-            original(self, *args, **kwargs)
-        elif not args and "text" not in kwargs and isinstance(data, Mapping) and context and context.knows_guide:
-            context.note("text_event_data", sys._getframe(1))
-            original(self, **{"source": "text", "text": "", **data}, **kwargs)
-        else:
-            original(self, *args, data=data, **kwargs)
-
-    return __init__
-
-
-def _text_of(event: TextEvent | TextToSpeechEvent) -> str:
-    context = CONTEXT.get()
-    if context is None or not context.knows_guide:
-        raise AttributeError(f"{type(event).__name__!r} object has no attribute 'text'", name="text", obj=event)
-    context.note("event_text", sys._getframe(1))
-    text: str = event.data.get("text", "")
-    return text
 
 
 @contextlib.contextmanager
@@ -420,11 +359,14 @@ replaced = isolation.replaced
 _libraries = isolation.SharedPatches(lambda: (libraries.led_to_exchanges(),))
 _sdk = isolation.SharedPatches(
     lambda: (
-        replaced(sdk_events, datetime=_SessionDatetime()),
-        replaced(TextToSpeechEvent, __init__=_accepting_guide_spelling(TextToSpeechEvent.__init__)),
-        replaced(AudioEvent, __init__=_accepting_guide_spelling(AudioEvent.__init__)),
-        replaced(TextEvent, __init__=_accepting_data(TextEvent.__init__)),
-        *(_added(event, text=property(_text_of)) for event in (TextEvent, TextToSpeechEvent)),
+        replaced(sdk_events, datetime=event_making.SessionDatetime()),
+        replaced(LogEvent, _capture_user_location=event_making.line_of),
+        *(
+            replaced(event, __init__=event_making.accepting_guide_spelling(event.__init__))
+            for event in (TextToSpeechEvent, AudioEvent)
+        ),
+        replaced(TextEvent, __init__=event_making.accepting_data(TextEvent.__init__)),
+        *(_added(event, text=property(event_making.guide_text)) for event in (TextEvent, TextToSpeechEvent)),
         replaced(metrics, _impl=_MetricsRouter()),
         replaced(logger, _impl=_LoggerRouter()),
         *(

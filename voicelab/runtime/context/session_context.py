@@ -213,6 +213,20 @@ class SessionContext(Context):
             self._host.task_failed(limit, name, turn)
             task.cancel()
 
+    async def wait_for_all_tasks(self) -> None:
+        """Wait until every task has ended.
+
+        Raises:
+            RuntimeError: one of the tasks calls it. It would wait for itself, and nothing could cancel it any more.
+        """
+        own = asyncio.current_task()
+        if own in self.running:
+            raise RuntimeError(
+                f"Background task {own.get_name()!r} called context.wait_for_all_tasks(), and would wait for itself: call "
+                "it in the handler."
+            )
+        await super().wait_for_all_tasks()
+
     def cancel_task(self, name: str) -> None:
         """Cancel a task and forget it."""
         entry = self.tasks.pop(name, None)
