@@ -1,8 +1,11 @@
-"""CPU per session of the session engine, beside its yardsticks: `python benchmarks/engine.py [ROUNDS] [--quick]`.
+"""What a session costs: `python benchmarks/engine.py [ROUNDS] [--quick]`.
 
-Yardsticks: the bare generator (the handler driven by a plain loop with the SDK's own context: no runtime, no log), and
-the SDK's TestRunner in virtual time. Each round runs all of them in turn, in one process; the figures are medians of the
-rounds' ratios, in sessions per CPU-second.
+What gates is the sessions that a CPU-second brings, over those of commit 9952bb7, with what is written to the log: each
+version runs the same handlers in a process of its own, in turns, and tells its CPU time. That holds on any processor.
+
+Reported beside it, since they differ from one processor to the next: the engine over the bare generator (the handler driven
+by a plain loop with the SDK's own context: no runtime, no log), and over the SDK's TestRunner in virtual time. These run in
+turn in this process. All figures are medians of the rounds' ratios.
 """
 
 import statistics
@@ -10,13 +13,17 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from engine_process import EngineProcess
 from figures import Figures, arguments
 from handlers import TEXTS, five_turns, five_turns_and_a_task
 from primfunctions.configuration import Configuration
 from primfunctions.context import Context
 from primfunctions.events import StartEvent, StopEvent, TextEvent
+from primfunctions.metrics import metrics
 from primfunctions.test_runner import TestRunner
 
 import voicelab as vl
@@ -26,15 +33,24 @@ from voicelab.runs.options import SessionOptions
 from voicelab.runtime.clock import VirtualLoop
 from voicelab.simulation.worker import ShardTask, collect_seldom, run_sessions
 
-SESSIONS = 1_000
-# What is reached (medians of 15 rounds: .33, .27, .49, .44, .73), less a quarter for noise; and the target.
-FIGURES = {
-    "engine / bare": (0.24, 0.65),
-    "engine + Parquet / bare": (0.2, 0.55),
-    "engine / bare, background task": (0.37, 0.65),
-    "engine + Parquet / bare, background task": (0.32, 0.55),
-    "engine / TestRunner, background task": (0.55, 1.0),
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))
+from same_rows.versions import NoVersionError, extract  # noqa: E402 - the one way to get at an older version lies there
+
+BASE = "9952bb7"
+"""The version that gates are held against: before the session engine was rebuilt."""
+GATES = {"five turns": 1.4, "background task": 1.4, "clinic agent": 1.6}
+"""How many times the sessions of that version, with their log."""
+SESSIONS = 400
+AIMS = {
+    "engine / bare": 0.5,
+    "engine + Parquet / bare": 0.45,
+    "engine / bare, background task": 0.58,
+    "engine + Parquet / bare, background task": 0.52,
+    "engine / TestRunner, background task": 1.0,
+    "engine / bare, clinic agent": 0.75,
 }
+"""What is shown beside the gates, and where it should get to."""
 
 
 def cpu_us(work) -> float:
@@ -52,15 +68,33 @@ def in_virtual_time(main) -> None:
         loop.close()
 
 
+class Nowhere:
+    """Takes the metrics that a bare handler records, which the SDK would print."""
+
+    def record(self, *_) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def metrics_going_nowhere() -> Iterator[None]:
+    metrics._impl = Nowhere()
+    try:
+        yield
+    finally:
+        metrics._impl = None
+
+
 async def bare(handler) -> None:
-    for _ in range(SESSIONS):
-        context = Context(data={}, variables={}, configuration=Configuration())
-        for event in [StartEvent(), *[TextEvent("text", text) for text in TEXTS], StopEvent()]:
-            async for _output in handler(event, context):
-                pass
-        if context.tasks:
-            await context.wait_for_all_tasks()
-            context.cancel_all_tasks()
+    with metrics_going_nowhere():
+        for _ in range(SESSIONS):
+            context = Context(data={}, variables={}, configuration=Configuration())
+            for event in [StartEvent(), *[TextEvent("text", text) for text in TEXTS], StopEvent()]:
+                async for _output in handler(event, context):
+                    pass
+            if context.tasks:
+                await context.wait_for_all_tasks()
+                context.cancel_all_tasks()
+            metrics._clear_experiment_context()  # the SDK keeps one for all sessions of a process
 
 
 async def runner(handler) -> None:
@@ -74,7 +108,7 @@ async def runner(handler) -> None:
 
 
 class Engine:
-    """The engine as a worker process runs it."""
+    """The engine as a worker process runs it; every version has a class like this one in its benchmarks."""
 
     def __init__(self, handler) -> None:
         self._job = Job(SessionOptions(vl.load_handler(handler), vl.Script(TEXTS)))
@@ -86,41 +120,78 @@ class Engine:
         stage_shard(folder, 0, "x", self.run())
 
 
-def one_round(handler) -> dict[str, float]:
+# --- beside the bare generator, in one process ---
+
+
+def one_round(handler, function) -> dict[str, float]:
     engine = Engine(handler)
-    times = {"bare": cpu_us(lambda: in_virtual_time(bare(handler)))}
+    times = {"bare": cpu_us(lambda: in_virtual_time(bare(function)))}
     times["engine"] = cpu_us(engine.run)
     with tempfile.TemporaryDirectory() as folder:
         times["engine + Parquet"] = cpu_us(lambda: engine.run_and_write(Path(folder)))
-    times["TestRunner"] = cpu_us(lambda: in_virtual_time(runner(handler)))
+    if function is five_turns_and_a_task:
+        times["TestRunner"] = cpu_us(lambda: in_virtual_time(runner(function)))
     return times
 
 
-def ratios(rounds: int) -> dict[str, list[float]]:
-    """Return the figures of each round, after one to warm up."""
-    found: dict[str, list[float]] = {name: [] for name in FIGURES}
+def beside_the_bare_generator(rounds: int) -> dict[str, float]:
+    """Return the figures that are shown, after one round to warm up."""
+    found: dict[str, list[float]] = {name: [] for name in AIMS}
+    clinic = vl.load_handler("clinic")
+    handlers = {"": five_turns, ", background task": five_turns_and_a_task, ", clinic agent": clinic}
     for number in range(rounds + 1):
-        for handler, suffix in ((five_turns, ""), (five_turns_and_a_task, ", background task")):
-            times = one_round(handler)
+        for suffix, handler in handlers.items():
+            times = one_round(handler, clinic.function if handler is clinic else handler)
             if number == 0:
                 continue
-            for what in ("engine", "engine + Parquet"):
-                found[f"{what} / bare{suffix}"].append(times["bare"] / times[what])
-            if suffix:
-                found[f"engine / TestRunner{suffix}"].append(times["TestRunner"] / times["engine"])
+            ratios = {f"{name} / bare{suffix}": times["bare"] / us for name, us in times.items()}
+            if "TestRunner" in times:
+                ratios[f"engine / TestRunner{suffix}"] = times["TestRunner"] / times["engine"]
+            for name in found.keys() & ratios.keys():
+                found[name].append(ratios[name])
             shown = ", ".join(f"{name} {us:.0f}" for name, us in times.items())
             print(f"round {number}{suffix}: CPU us a session: {shown}", flush=True)
-    return found
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+# --- beside an older version, in turns ---
+
+
+def beside_an_older_version(rounds: int) -> dict[str, float]:
+    """Return how many times the sessions of the older version this one brings a CPU-second, with their log.
+
+    Raises:
+        NoVersionError: git or the older version is missing.
+    """
+    found: dict[str, list[float]] = {name: [] for name in GATES}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        extract(BASE, folder, ("voicelab", "benchmarks", "data/agents"))
+        before, now = (stack.enter_context(EngineProcess(version)) for version in (folder, ROOT))
+        for number in range(rounds + 1):
+            for name in GATES:
+                first, second = (before, now) if number % 2 else (now, before)
+                us = {version: version.cpu_us(name, SESSIONS) for version in (first, second)}
+                if number:
+                    found[name].append(us[before] / us[now])
+                    told = f"{us[before]:.0f} at {BASE}, {us[now]:.0f} now"
+                    print(f"round {number}, {name}: CPU us a session with its log: {told}", flush=True)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def main() -> int:
     given = arguments(__doc__, "rounds", 15, 2)
     warnings.simplefilter("ignore")
-    collect_seldom()  # for everything measured alike
     figures = Figures(given.quick)
-    for name, values in ratios(given.rounds).items():
-        floor, target = FIGURES[name]
-        figures.at_least(name, statistics.median(values), floor, target=target)
+    try:
+        for name, times in beside_an_older_version(given.rounds).items():
+            figures.at_least(f"sessions, times those of {BASE}, {name}", times, GATES[name])
+    except NoVersionError as error:
+        print(error)
+        figures.at_least(f"sessions, times those of {BASE}", float("nan"), min(GATES.values()))
+    collect_seldom()  # for everything measured alike
+    for name, ratio in beside_the_bare_generator(given.rounds).items():
+        figures.shown(name, ratio, target=AIMS[name])
     return figures.exit_code()
 
 

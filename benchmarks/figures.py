@@ -38,9 +38,9 @@ class Figures:
         required = required * QUICK_SLACK if self.quick else required
         self._require(name, measured, measured <= required, f"at most {required:.4g}", unit, target)
 
-    def shown(self, name: str, measured: float, unit: str = "") -> None:
+    def shown(self, name: str, measured: float, unit: str = "", target: float | None = None) -> None:
         """Print a figure of which nothing is required."""
-        self._row(name, measured, unit, "")
+        self._row(name, measured, unit, "" if target is None else f"aim {target:.4g}")
 
     def exit_code(self) -> int:
         """Return 1 if a figure missed what is required, or if there was none, else 0; and say so."""

@@ -8,6 +8,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 HELPERS = {
+    "engine_process",
     "figures",
     "handlers",
     "calibration_cells",

@@ -73,7 +73,9 @@ def test_what_a_caller_can_do(given, meant):
     "event", [sdk.DTMFEvent("1"), sdk.CustomEvent("x"), sdk.TimeoutEvent(1, 2), sdk.TextEvent("text", "x", "de")]
 )
 def test_any_other_event_is_sent_as_it_is(event):
-    assert as_input(event) == Send(event)
+    sent = as_input(event)
+    assert isinstance(sent, Send)
+    assert (type(sent.event), sent.event.name, sent.event.data) == (type(event), event.name, event.data)
 
 
 @pytest.mark.parametrize(

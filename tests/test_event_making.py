@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import pickle
 import queue
 import sys
 
@@ -9,6 +10,8 @@ import harness
 import pytest
 from primfunctions.events import LogEvent
 
+import voicelab as vl
+from voicelab.callers.actions import as_input
 from voicelab.runtime import sdk
 
 _OWN = LogEvent._capture_user_location
@@ -173,6 +176,23 @@ def test_an_event_that_somebody_sends_is_dated_when_it_arrives():
     body = 'if event.name == "paid":\n    yield LogEvent(event.timestamp, location="here")'
     played = [harness.play(harness.agent(body), ["hello", event], seed=1) for _ in range(2)]
     assert [p.logs for p in played] == [["2026-01-05T09:00:00+00:00"]] * 2
+
+
+def test_an_event_that_nobody_takes_any_more_is_told_by_what_it_says():
+    played = harness.play(
+        harness.agent("yield StopEvent()"), [vl.at(1, sdk.CustomEvent("paid", {"n": 1})), vl.at(0, "hello")]
+    )
+    dropped = [e.data["input"] for e in played.named("input_dropped")]
+    assert all("0x" not in text for text in dropped)
+    assert (
+        repr(as_input(sdk.CustomEvent("paid", {"n": 1})))
+        == "Send(CustomEvent('paid', {'n': 1, 'custom': True}), after_s=0.0)"
+    )
+
+
+def test_two_scripts_with_the_same_events_are_one():
+    one, other = (pickle.dumps(as_input(sdk.CustomEvent("paid"))) for _ in range(2))
+    assert one == other
 
 
 def test_a_task_that_waits_for_all_tasks_is_told_that_it_would_wait_for_itself():

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from select import select
@@ -23,15 +24,15 @@ class NoVersionError(Exception):
     """A version can't be had."""
 
 
-def extract(commit: str, folder: Path) -> None:
-    """Write what a commit has of the package, its agents and its tests' own door into a folder.
+def extract(commit: str, folder: Path, parts: Iterable[str] = _PARTS) -> None:
+    """Write what a commit has of some parts into a folder: of the package, its agents and its tests' own door.
 
     Raises:
         NoVersionError: git or the commit is missing.
     """
-    archive = _git("archive", commit, *_git("ls-tree", "--name-only", commit, *_PARTS).decode().split())
-    with tarfile.open(fileobj=BytesIO(archive)) as parts:
-        parts.extractall(folder, filter="data")
+    archive = _git("archive", commit, *_git("ls-tree", "--name-only", commit, *parts).decode().split())
+    with tarfile.open(fileobj=BytesIO(archive)) as found:
+        found.extractall(folder, filter="data")
 
 
 def _git(*arguments: str) -> bytes:

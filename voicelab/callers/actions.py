@@ -4,6 +4,7 @@ A script is a list of these; plain text stands for `Say(text)`, and any input ev
 The session engine turns them into the SDK's events.
 """
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -20,6 +21,7 @@ class SdkEvent(Protocol):
 
     name: str
     data: dict[str, Any]
+    timestamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,20 @@ class HangUp:
     after_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Send:
     """Something other than the caller sends the handler an event: a custom event, a timeout, a voicemail detection.
 
     Attributes:
-        event: An input event of the SDK; it is copied before each delivery.
+        event: An input event of the SDK; it is copied, and dated, at each delivery.
     """
 
     event: SdkEvent
     after_s: float = 0.0
+
+    def __repr__(self) -> str:
+        # Not the event's own, which says where in this process it lies: this stands in logs, which are the same each time.
+        return f"Send({type(self.event).__name__}({self.event.name!r}, {self.event.data!r}), after_s={self.after_s!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,4 +266,6 @@ def _from_event(event: SdkEvent) -> Action:
         return HangUp()
     if event.name == "start":
         raise InputError("StartEvent is sent by the session itself, once and first; leave it out.")
-    return Send(event)
+    undated = copy.copy(event)
+    undated.timestamp = ""  # of the script's own making; two runs of one script are one run
+    return Send(undated)
