@@ -80,3 +80,14 @@ def test_make_runs_every_benchmark_and_each_ends_with_its_figures():
         text = (BENCHMARKS / f"{name}.py").read_text()
         assert "return figures.exit_code()" in text
         assert "sys.exit(main())" in text
+
+
+def test_the_engine_is_measured_against_an_older_version_or_says_why_not(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import engine
+
+    monkeypatch.setattr(engine, "BASE", "0" * 40)
+    with pytest.raises(engine.NoVersionError, match="git fetch --unshallow"):
+        engine.beside_an_older_version(1)
+    with engine.EngineProcess(BENCHMARKS.parent) as process:
+        assert all(process.cpu_us(what, 3) > 0 for what in engine.GATES)

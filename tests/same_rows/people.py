@@ -50,6 +50,12 @@ def one_input(rng: random.Random) -> list[Any]:
     return _said(rng)
 
 
+def _crowd(rng: random.Random) -> list[list[Any]]:
+    """Return inputs at times near each other: more than one waits, or comes while another is taken."""
+    begin, step = rng.choice([0.1, 1, 5, seconds(rng)]), rng.choice([0, 0.1, 0.5])
+    return [["at", round(begin + n * step, 3), _said(rng)] for n in range(rng.randint(2, 4))]
+
+
 def _replies(rng: random.Random) -> Any:
     return rng.choice(
         [
@@ -83,7 +89,8 @@ def caller(rng: random.Random) -> dict[str, Any]:
     """Return a caller."""
     chance = rng.random()
     if chance < 0.6:
-        return {"kind": "script", "inputs": [one_input(rng) for _ in range(rng.randint(1, 7))]}
+        inputs = [one_input(rng) for _ in range(rng.randint(1, 7))]
+        return {"kind": "script", "inputs": [*inputs, *(_crowd(rng) if rng.random() < 0.3 else ())]}
     if chance < 0.75:
         return {"kind": "stock", "name": rng.choice(_PERSONAS)}
     if chance < 0.88:

@@ -10,8 +10,6 @@ import voicelab as vl
 from same_rows.handlers import AGENTS, handler_of
 from same_rows.steps import SECRET
 from voicelab.predicates import checked_evaluators
-from voicelab.speech import FakeSpeechToText, FakeTextToSpeech, PhoneLine
-from voicelab.world.telephone import Telephone
 
 Json = dict[str, Any]
 
@@ -166,6 +164,9 @@ def checked(options: Json) -> Json:
     return options
 
 
-def telephone() -> Telephone:
+def telephone() -> Any:
     """Return a telephone whose engines write words into the sound as tones, and read them back."""
+    from voicelab.speech import FakeSpeechToText, FakeTextToSpeech, PhoneLine
+    from voicelab.world.telephone import Telephone
+
     return Telephone(PhoneLine(), FakeTextToSpeech(), FakeSpeechToText())

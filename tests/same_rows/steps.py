@@ -275,7 +275,7 @@ def program(rng: random.Random) -> dict[str, list[list[Step]]]:
     """
     made = {event: [steps(rng, 0, 4) for _ in range(rng.randint(1, 3))] for event in EVENTS}
     if rng.random() < 0.7:
-        made["start"][0].insert(0, ["speech", text(rng), {}])
+        made["start"][0].insert(0, ["speech", text(rng), {"interruptible": False} if rng.random() < 0.3 else {}])
     if rng.random() < 0.6:
         made["stop"] = [steps(rng, 1, 2)]
     return made

@@ -53,6 +53,8 @@ class SessionDatetime:
 
 _INFRASTRUCTURE = ("runtime.py", "site-packages", "__pycache__", "asyncio", "generator", "events.py")
 _SYSTEM = ("/usr/", "/System/")
+_OF_SYS = vars(sys)
+"""Asked for an attribute that it hasn't, a module takes as long as all the rest."""
 _SEARCHED = slice(2, 9)
 """Which frames the SDK looks at again where it has found none, by other rules: from the third to the ninth."""
 
@@ -61,7 +63,7 @@ def line_of(event: Made) -> str | None:
     """Return the place of a log event, as the SDK's own method of it does; None where there is none to be told."""
     del event
     own = frame = sys._getframe()
-    if not hasattr(sys, "tracebacklimit"):
+    if "tracebacklimit" not in _OF_SYS:
         while (caller := frame.f_back) is not None:
             frame = caller
             name = _told_name(frame.f_code.co_filename)
@@ -86,7 +88,7 @@ def _told_name(file: str) -> str:
 
 def _of_stack(frames: list[FrameType]) -> str | None:
     """Return the same of a whole stack, the newest first: also where none of it can be told by the first rules."""
-    most = getattr(sys, "tracebacklimit", None)  # it cuts off what the SDK reads
+    most = _OF_SYS.get("tracebacklimit")  # it cuts off what the SDK reads
     frames = frames if most is None else frames[: max(most, 0)]
     for frame in frames[1:]:  # the first is this module's own, in the place of one of the SDK's
         if name := _told_name(frame.f_code.co_filename):
