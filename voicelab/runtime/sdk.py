@@ -2,7 +2,8 @@
 
 The SDK keeps process-wide state (`metrics`, `logger`, `tracer`, the connections to the platform) and dates its events
 itself. `hosted()` leads all of it to the session of the calling code, without changing the SDK's code; only the
-decorator `tracer.tool` is led there for good. What a handler gets as `context` is in `voicelab.runtime.context`.
+decorator `tracer.tool` is led there for good. What events get as they are made is in `voicelab.runtime.event_making`, what a
+handler gets as `context` in `voicelab.runtime.context`.
 """
 
 import asyncio
