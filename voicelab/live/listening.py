@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,21 @@ _FALSE_ONSET_S = 1.5
 _LONGEST_TURN_S = 60.0
 """A turn is ended after so long in any case, whatever silence an agent asks for."""
 _LONGEST_PIECE = round(WINDOW_S * RATE)
+
+
+@dataclass
+class _Early:
+    """Words that are looked for before a turn is known to be over, in what is its sound if no more is said.
+
+    Attributes:
+        time_s: When the turn ends then, in seconds of the stream.
+        n_samples: Length of its sound.
+        words: What the engine makes of it.
+    """
+
+    time_s: float
+    n_samples: int
+    words: asyncio.Future[Any]
 
 
 class Listening:
@@ -82,6 +99,7 @@ class Listening:
         self._release: asyncio.TimerHandle | None = None
         self._released_s = 0.0
         self._speaking = False
+        self._early: _Early | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voicelab listening")
         self._work: set[asyncio.Task[None]] = set()
         warm_up = getattr(engine, "warm_up", None)
@@ -90,6 +108,7 @@ class Listening:
 
     def apply_settings(self, data: dict[str, Any]) -> None:
         """Take the agent's STTUpdateSettingsEvent: language, words to expect, and the silence that ends a turn."""
+        self._forget_early()
         self._language = data.get("language") or self._language
         if data.get("prompt"):
             self._phrases.append(str(data["prompt"]))
@@ -189,6 +208,7 @@ class Listening:
             for event in self._endpointer.feed(samples):
                 self._take_detected(event)
             self._take_floor()
+            self._recognise_early()
 
     def _end_turn(self) -> None:
         """Take what was being said for complete."""
@@ -203,7 +223,8 @@ class Listening:
             over, self._over = self._over, None
             seconds = 0.0 if over is None else event.time_s - over[0]
             ended_s = self._session.now() - (self._fed_s - event.time_s) * self._pace
-            self._recognise(event.audio, ended_s, None if over is None else (seconds, over[1]))
+            words = self._early_words(event.time_s, event.audio)
+            self._recognise(event.audio, ended_s, None if over is None else (seconds, over[1]), words)
 
     def _agent_goes_on_for(self) -> float | None:
         return self._session.turns.speaks_for(self._session.now())
@@ -256,7 +277,48 @@ class Listening:
             self._duck(False)
             self._session.hush()
 
-    def _recognise(self, audio: Audio, ended_s: float, over: tuple[float, float] | None = None) -> None:
+    def _recognise_early(self) -> None:
+        """Look for the words of a turn in the silence that will end it: when it does, nobody waits for them.
+
+        What was looked for is thrown away if the caller was only pausing, so it is left to engines that are quick.
+        """
+        if self._engine is None or not getattr(self._engine, "early", False):
+            return
+        if self._early is not None and self._early.time_s == self._endpointer.last_voice_s:
+            return
+        turn = self._endpointer.expected()
+        if turn is not None and turn.audio is not None:
+            self._forget_early()
+            words = self._words_in(turn.audio, self._engine)
+            words.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else may ask
+            self._early = _Early(turn.time_s, len(turn.audio.samples), words)
+
+    def _early_words(self, time_s: float, audio: Audio) -> asyncio.Future[Any] | None:
+        """Return the words that are being looked for in the very sound of a turn, or None; the others are forgotten."""
+        early = self._early
+        if early is not None and (early.time_s, early.n_samples) == (time_s, len(audio.samples)):
+            self._early = None
+            return early.words
+        self._forget_early()
+        return None
+
+    def _forget_early(self) -> None:
+        if self._early is not None:
+            self._early.words.cancel()
+            self._early = None
+
+    def _words_in(self, audio: Audio, engine: SpeechToText) -> asyncio.Future[Any]:
+        phrases, language = self._phrases.copy() or None, self._language
+        transcribe = partial(engine.transcribe, audio, phrases=phrases, language=language)
+        return asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
+
+    def _recognise(
+        self,
+        audio: Audio,
+        ended_s: float,
+        over: tuple[float, float] | None = None,
+        words: asyncio.Future[Any] | None = None,
+    ) -> None:
         self._speaking = False
         self._answer_times.speech_ended(ended_s, self._session.now())
         if self._engine is None:
@@ -265,20 +327,17 @@ class Listening:
             self._warn("You were heard, but there is no recogniser: type, or choose one under 'Listens'.")
             return
         self._show_partial("…")
-        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio, over))
+        words = words or self._words_in(audio, self._engine)
+        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio, over, words))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    async def _transcribe(self, engine: SpeechToText, audio: Audio, over: tuple[float, float] | None) -> None:
-        phrases, language = self._phrases or None, self._language
-
-        def transcribe() -> Any:
-            return engine.transcribe(audio, phrases=phrases, language=language)
-
+    async def _transcribe(
+        self, engine: SpeechToText, audio: Audio, over: tuple[float, float] | None, words: asyncio.Future[Any]
+    ) -> None:
         facts: dict[str, Any] = {"engine": engine.name, "audio_s": round(audio.duration_s, 3)}
         try:
-            heard = await asyncio.get_running_loop().run_in_executor(self._pool, transcribe)
-            transcript = checked_transcript(engine, heard)
+            transcript = checked_transcript(engine, await words)
             # Which of several it was, where the engine chooses among them.
             facts |= {"engine": transcript.engine or engine.name, "confidence": transcript.confidence}
             facts["recognition_s"] = round(transcript.duration_s, 4)

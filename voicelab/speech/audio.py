@@ -5,6 +5,7 @@ import io
 import wave
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,8 @@ class Audio:
         from scipy.signal import resample_poly
 
         common = gcd(rate, self.rate)
-        return Audio(resample_poly(self.floats(), rate // common, self.rate // common).astype(np.float32), rate)
+        up, down = rate // common, self.rate // common
+        return Audio(resample_poly(self.floats(), up, down, window=_low_pass(max(up, down))).astype(np.float32), rate)
 
     def part(self, start_s: float, end_s: float) -> "Audio":
         """Return what lies between two times, in seconds."""
@@ -257,6 +259,15 @@ class Audio:
             f"aria-label='waveform, {self.duration_s:.1f} s' style='width:100%;height:56px;display:block'>"
             f"<path d='{path}' stroke='currentColor' stroke-opacity='.55' fill='none'/></svg>"
         )
+
+
+@lru_cache(maxsize=8)
+def _low_pass(factor: int) -> npt.NDArray[np.float32]:
+    """Return the filter that `resample_poly` designs by itself, anew for each sound: that takes as long as its use on a word."""
+    from scipy.signal import firwin
+
+    designed: npt.NDArray[np.float32] = firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0)).astype(np.float32)
+    return designed
 
 
 def _one_channel(samples: npt.ArrayLike) -> Samples:

@@ -66,6 +66,12 @@ class BestRecogniser:
                 said.append(f"{best} for {what} ({reason})" if others else f"{best} for {what}")
         return "auto takes " + ", ".join(said) + "."
 
+    @property
+    def early(self) -> bool:
+        """Whether what it takes for open speech is so quick that it may be asked in vain: before a turn is surely over."""
+        best = next((name for name in OPEN if name in self._makers), None)
+        return best is not None and getattr(self._makers[best], "early", False)
+
     def warm_up(self) -> None:
         """Load now what open speech is recognised with, which the first recognition would wait for."""
         for name in OPEN:

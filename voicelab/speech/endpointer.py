@@ -227,6 +227,19 @@ class Endpointer:
         self._frame = self._run = self._last_voice = 0
         self._kept = None
 
+    def expected(self) -> SpeechEvent | None:
+        """Return the end of the turn that goes on as it will come if no more is said, or None while that isn't known.
+
+        It is known after half of the silence, which is all of it that is part of a turn's sound: so the words can be looked
+        for before the turn is over.
+        """
+        missing = self._quiet - self._quiet // 2 - (self._frame - 1 - self._last_voice)
+        if self._kept is None or missing > 0:
+            return None
+        sound = Audio(np.concatenate(self._kept[: len(self._kept) + missing]), RATE)
+        end = self._last_voice + self._quiet + 1
+        return SpeechEvent("speech_ended", self.last_voice_s, end * _FRAME_S, sound)
+
     def finish(self) -> SpeechEvent | None:
         """Return the turn that still goes on as the stream ends, or None."""
         # It would have been known after the silence that the stream no longer has.

@@ -24,6 +24,8 @@ class Moonshine:
     name = "moonshine"
     version = VERSION
     offline = True
+    # It takes a fraction of a sound's length, so it may be asked in vain.
+    early = True
 
     def __init__(self) -> None:
         self._model = MoonshineModel()

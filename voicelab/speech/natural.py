@@ -5,6 +5,7 @@ voice's weights speak as many people: pitch is a factor of the one, the length o
 frequencies of the other, pace the model's own; none of them touches the words.
 """
 
+import functools
 import importlib.metadata
 import threading
 from hashlib import blake2b
@@ -102,9 +103,7 @@ class Natural:
 
     def _piece(self, text: str, local: LocalVoice, speed: float) -> Audio:
         who = f"{local.pitch:.3f} {local.tract:.3f}"
-        # The last bits of its numbers depend on what computes them.
-        made_by = f"{_VERSION}+{importlib.metadata.version('onnxruntime')}"
-        key = cache.key(self.name, self.version, made_by, who, f"{speed:.3f}", text)
+        key = cache.key(self.name, self.version, _made_by(), who, f"{speed:.3f}", text)
         return cache.audio(key, lambda: self._spoken(text, local, speed))
 
     def _spoken(self, text: str, local: LocalVoice, speed: float) -> Audio:
@@ -124,6 +123,12 @@ class Natural:
             )
         # Silence before or behind would make each answer late.
         return _faded(Audio(_louder(samples), _RATE).trimmed(46, keep_s=0.06))
+
+
+@functools.cache  # it is read from a file
+def _made_by() -> str:
+    """Return what computes the samples: the last bits of its numbers depend on it."""
+    return f"{_VERSION}+{importlib.metadata.version('onnxruntime')}"
 
 
 def _load() -> Any:

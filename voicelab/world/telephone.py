@@ -20,8 +20,8 @@ from voicelab.speech.voices import caller_voice
 from voicelab.speech.words import normalized, word_counts
 
 _BEFORE_S, _AFTER_S = 0.3, 0.3
-# As much of what was said lately as takes 60 MB at 16 kHz, 90 at 24.
-_MOST_KEPT_S = 1800.0
+# As much of what was said lately as takes 20 MB at 16 kHz, 30 at 24: ten phrases in each of the callers' voices.
+_MOST_KEPT_S = 600.0
 _PROMPT_WORDS = 200
 
 

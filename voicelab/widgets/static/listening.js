@@ -15,8 +15,6 @@ import { Recognition } from "./recognition.js";
 /** @import { Store } from "./store.js" */
 
 const UNUSED_MS = 30_000;
-// How many times louder than the room a voice must be: more while the agent speaks, for what is left of its echo.
-const MARGIN = { quiet: 3.2, spoken_over: 4.5 };
 
 /**
  * What it works with.
@@ -130,7 +128,7 @@ export class Listening {
 
   /** Be told that the agent begins or ends to speak. */
   besides(/** @type {boolean} */ speech) {
-    this.microphone.margin(speech ? MARGIN.spoken_over : MARGIN.quiet);
+    this.microphone.agentSpeaks(speech);
   }
 
   /** Have the page's own recognition listen hands-free, or stop: it hears the microphone by itself, muted or not. */

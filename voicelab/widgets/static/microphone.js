@@ -1,6 +1,6 @@
 // @ts-check
 
-/** The microphone: opened on request, heard in pieces of 100 ms, closed without a trace. */
+/** The microphone: opened on request, heard in pieces of at most 100 ms, closed without a trace. */
 
 import { WORKLET_SOURCE } from "./worklet.js";
 
@@ -11,7 +11,8 @@ import { WORKLET_SOURCE } from "./worklet.js";
 const PATIENCE_MS = 20_000;
 const AWAKE_MS = 500;
 const FLUSHED_MS = 120;
-const KEPT_PIECES = 3;
+// .3 s of PCM16 at 16 kHz.
+const KEPT_BYTES = 9600;
 
 /**
  * One sentence for each way in which a microphone can't be had, with what to do.
@@ -119,9 +120,9 @@ export class Microphone {
     }));
   }
 
-  /** How many times louder than the room a voice must be; more while the agent speaks, whose echo may remain. */
-  margin(/** @type {number} */ value) {
-    this.#order({ k: "margin", value });
+  /** Know whether the agent speaks, whose echo may be heard. */
+  agentSpeaks(/** @type {boolean} */ speaks) {
+    this.#order({ k: "agent", speaks });
   }
 
   /**
@@ -160,7 +161,7 @@ export class Microphone {
     if (heard.k === "offset") this.#on.offset();
     if (heard.k !== "piece") return;
     this.#on.level(heard.level);
-    if (heard.pcm.byteLength) this.#kept = this.#on.piece(heard.pcm) ? [] : [...this.#kept, heard.pcm].slice(-KEPT_PIECES);
+    if (heard.pcm.byteLength) this.#kept = this.#on.piece(heard.pcm) ? [] : lastOf([...this.#kept, heard.pcm]);
     if (heard.flushed) this.#flushed?.();
   }
 
@@ -173,6 +174,13 @@ export class Microphone {
     this.close();
     this.#on.closed("The microphone was unplugged or taken away.");
   }
+}
+
+/** As many of the last pieces as are kept. */
+function lastOf(/** @type {ArrayBuffer[]} */ pieces) {
+  let bytes = 0;
+  const first = pieces.findLastIndex((piece) => (bytes += piece.byteLength) >= KEPT_BYTES);
+  return pieces.slice(Math.max(0, first));
 }
 
 function canHear() {
