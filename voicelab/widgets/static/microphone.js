@@ -178,9 +178,9 @@ export class Microphone {
 
 /** As many of the last pieces as are kept. */
 function lastOf(/** @type {ArrayBuffer[]} */ pieces) {
-  let bytes = 0;
-  const first = pieces.findLastIndex((piece) => (bytes += piece.byteLength) >= KEPT_BYTES);
-  return pieces.slice(Math.max(0, first));
+  let first = pieces.length;
+  for (let bytes = 0; first > 0 && bytes < KEPT_BYTES; bytes += pieces[first].byteLength) first -= 1;
+  return pieces.slice(first);
 }
 
 function canHear() {
