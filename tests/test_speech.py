@@ -17,6 +17,7 @@ from voicelab import speech
 from voicelab.base.errors import AudioError, InputError, MissingEngineError, SpeechError, SpeechWarning, VoicelabError
 from voicelab.speech import Audio, Endpointer, PhoneLine, cache, deadline, registry, text
 from voicelab.speech.g711 import mulaw_decode, mulaw_encode
+from voicelab.speech.heard_sound import compared_words
 from voicelab.speech.pico import LANGUAGES
 from voicelab.speech.sphinx import Sphinx
 from voicelab.speech.voices import NAMES, local_voice
@@ -137,7 +138,7 @@ def test_parts_joins_and_levels():
     ]
     assert max(heights[:199]) < 2  # quiet first
     assert min(heights[202:]) > 10  # then loud
-    assert Audio(np.zeros(0, np.int16), 8000)._waveform() == ""
+    assert Audio(np.zeros(0, np.int16), 8000).waveform() == ""
     with pytest.raises(AudioError, match="no audio to join"):
         Audio.join([])
 
@@ -803,6 +804,35 @@ def test_a_line_that_can_not_be_is_refused(make, hint):
 )
 def test_word_error_rate(reference, heard, rate):
     assert speech.word_error_rate(reference, heard) == pytest.approx(rate)
+
+
+def test_a_sound_shows_the_words_that_were_heard_in_it_and_what_was_misheard():
+    sound = speech.FakeTextToSpeech().synthesize("hold the dawn for 3 <b>")
+    shown = sound.heard("hold the door for three, please", engine="fake")
+    assert (shown.text, shown.word_errors) == ("hold the dawn for 3 <b>", 2)
+    page = shown._repr_html_()
+    assert "waveform" in page
+    assert "<span>3</span>" in page, "the same word, written otherwise"
+    assert "dawn</b> <s" in page
+    assert ">door</s>" in page
+    assert "&lt;b&gt;" in page
+    assert "2 of 6 words wrong" in page
+    assert "no words" in Audio.silence(1.0).heard(engine="fake")._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "pairs"),
+    [
+        ("yes please", "Yes, please!", [("Yes,", "Yes,"), ("please!", "please!")]),
+        ("at half past seven", "at 7:30", [("at", "at"), ("7:30", "7:30")]),
+        ("yes please", "yes", [("yes", "yes"), ("", "please")]),
+        ("yes", "yes yes", [("yes", "yes"), ("yes", "")]),
+        (None, "yes", [("yes", "yes")]),
+        ("yes", "", [("", "yes")]),
+    ],
+)
+def test_words_stand_beside_what_was_said_instead(said, heard, pairs):
+    assert list(compared_words(said, heard)) == pairs
 
 
 def test_words_are_also_compared_as_they_are_written():

@@ -11,7 +11,8 @@
 - `deadline` and `cache` are the manners of engines that are slow or far away.
 - `endpointer` finds where speech begins and ends, `smart_turn` whether somebody has finished; `echo` takes out of a
   microphone's sound what it hears of the loudspeaker.
-- `line` is the telephone in between; `words` counts its errors, in words as `spoken_english` says them.
+- `line` is the telephone in between; `words` counts its errors, in words as `spoken_english` says them; `heard_sound` shows
+  a sound with its words.
 """
 
 from voicelab.speech.audio import Audio

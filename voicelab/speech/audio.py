@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import AudioError
 from voicelab.speech.transcript import Transcript
+
+if TYPE_CHECKING:
+    from voicelab.speech.heard_sound import HeardSound
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
@@ -188,13 +191,22 @@ class Audio:
             below_db: Frames of 10 ms that are softer than the loudest by so many decibels count as quiet.
             keep_s: How much of the quiet stays on both sides, in seconds.
         """
+        start_s, end_s = self.loud_part(below_db)
+        return self.part(start_s - keep_s, end_s + keep_s)
+
+    def loud_part(self, below_db: float) -> tuple[float, float]:
+        """Return when its first sound begins and its last one ends, in seconds; all of it where there is nothing but quiet.
+
+        Args:
+            below_db: As for `trimmed`.
+        """
         size = max(1, self.rate // 100)
         frames = self.floats()[: len(self.samples) // size * size].reshape(-1, size).astype(np.float64)
         levels = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0)
         loud = np.flatnonzero(levels > max(levels.max(initial=0.0) * 10 ** (-below_db / 20), _INAUDIBLE))
         if not len(loud):
-            return self
-        return self.part(loud[0] * size / self.rate - keep_s, (loud[-1] + 1) * size / self.rate + keep_s)
+            return 0.0, self.duration_s
+        return loud[0] * size / self.rate, (loud[-1] + 1) * size / self.rate
 
     def wav(self) -> bytes:
         """Return it as a WAV file, 16 bits."""
@@ -237,17 +249,34 @@ class Audio:
         """Return what an engine recognises in it, with all that it says about that."""
         return _recognise(self, engine, None if phrases is None else list(phrases))
 
+    def heard(
+        self, said: str | None = None, engine: Any = "auto", phrases: Iterable[str] | None = None
+    ) -> "HeardSound":
+        """Return it with the words that an engine recognises in it: a notebook shows its waveform and the words under it.
+
+        Args:
+            said: What is said in it: then misheard words are red, with what they were.
+            engine: Name of a recogniser, or one.
+            phrases: What it is told to expect.
+        """
+        from voicelab.speech.heard_sound import HeardSound
+
+        return HeardSound(self, self.transcript(engine, phrases), said)
+
     def __repr__(self) -> str:
         level = self.level_dbfs
         loud = "silent" if level == float("-inf") else f"{level:.0f} dBFS"
         return f"Audio({self.duration_s:.2f} s, {self.rate} Hz, {loud})"
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.wav()).decode()
-        player = f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px;width:100%'></audio>"
-        return f"<div style='max-width:640px'>{self._waveform()}{player}</div>"
+        return f"<div style='max-width:640px'>{self.waveform()}{self.player()}</div>"
 
-    def _waveform(self) -> str:
+    def player(self) -> str:
+        """Return HTML that plays it."""
+        data = base64.b64encode(self.wav()).decode()
+        return f"<audio controls src='data:audio/wav;base64,{data}' style='height:32px;width:100%'></audio>"
+
+    def waveform(self) -> str:
         """Return a drawing of how loud it is over time, in the colour of the page's letters."""
         if not len(self.samples):
             return ""

@@ -1,0 +1,109 @@
+"""A sound with the words that were recognised in it, shown as a waveform with the words under it."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import zip_longest
+
+from voicelab.speech.audio import Audio
+from voicelab.speech.transcript import Transcript
+from voicelab.speech.words import normalized, word_counts
+
+# Of the quiet around the words, as `Audio.trimmed` takes it.
+_QUIET_DB = 30
+
+
+@dataclass(frozen=True, eq=False)
+class HeardSound:
+    """A sound, and what was heard in it. In a notebook it shows itself: the words stand about where they were said.
+
+    Attributes:
+        audio: The sound.
+        transcript: What was heard.
+        said: What was said, where that is known: what was misheard is shown in red then, with what it was.
+        language: Of the words, such as "en".
+    """
+
+    audio: Audio
+    transcript: Transcript
+    said: str | None = None
+    language: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The words that were heard."""
+        return self.transcript.text
+
+    @property
+    def word_errors(self) -> int | None:
+        """How many words are wrong, as `word_error_rate` compares them; None where it isn't known what was said."""
+        return None if self.said is None else word_counts(self.said, self.text, self.language)["word_errors"]
+
+    def __repr__(self) -> str:
+        wrong = "" if self.said is None else f", {self.word_errors} wrong"
+        return f"HeardSound({self.audio.duration_s:.2f} s, {self.transcript.engine}: {self.text!r}{wrong})"
+
+    def _repr_html_(self) -> str:
+        begins_s, ends_s = self.audio.loud_part(_QUIET_DB)
+        whole_s = max(self.audio.duration_s, 1e-9)
+        words = "".join(map(_shown, compared_words(self.said, self.text, self.language))) or "<i>no words</i>"
+        # Each word gets the room that its letters need, so it stands about where it was said, and none on top of another.
+        row = (
+            f"<div style='margin-left:{begins_s / whole_s:.1%};min-width:{(ends_s - begins_s) / whole_s:.1%};"
+            "width:fit-content;box-sizing:border-box;display:flex;flex-wrap:wrap;justify-content:space-between;"
+            f"column-gap:.5em;line-height:1.5'>{words}</div>"
+        )
+        return (
+            f"<div style='max-width:640px;margin-bottom:12px'>{self.audio.waveform()}{row}"
+            f"<div style='opacity:.65;font-size:85%;margin:2px 0 4px'>{html.escape(self._facts())}</div>"
+            f"{self.audio.player()}</div>"
+        )
+
+    def _facts(self) -> str:
+        told = [f"heard by {self.transcript.engine}"]
+        if self.transcript.confidence is not None:
+            told.append(f"confidence {self.transcript.confidence:.2f}")
+        if self.said is not None:
+            counts = word_counts(self.said, self.text, self.language)
+            wrong, n = counts["word_errors"], counts["words"]
+            told.append("every word right" if not wrong else f"{wrong} of {n} words wrong")
+        return " · ".join(told)
+
+
+def compared_words(said: str | None, heard: str, language: str | None = None) -> Iterator[tuple[str, str]]:
+    """Give the words that were heard, each with what was said instead: the same word where it is right.
+
+    A word that was said and not heard comes as ("", word); one that nobody said as (word, "").
+
+    Args:
+        said: What was said; None where that isn't known, and every word counts as right.
+        heard: What was heard.
+        language: As for `word_error_rate`.
+    """
+    got = heard.split()
+    if said is None:
+        yield from ((word, word) for word in got)
+        return
+    wanted = said.split()
+    matcher = SequenceMatcher(None, *(["".join(normalized(word)) for word in words] for words in (wanted, got)), False)
+    for _, first, last, start, stop in matcher.get_opcodes():
+        theirs, ours = wanted[first:last], got[start:stop]
+        # "3" and "three" are the same words, written in two ways.
+        if _are_alike(" ".join(theirs), " ".join(ours), language):
+            yield from ((word, word) for word in ours)
+        else:
+            pairs = zip_longest(ours, theirs, fillvalue="")
+            yield from ((word, word if _are_alike(right, word, language) else right) for word, right in pairs)
+
+
+def _are_alike(said: str, heard: str, language: str | None) -> bool:
+    return word_counts(said, heard, language)["word_errors"] == 0
+
+
+def _shown(pair: tuple[str, str]) -> str:
+    heard, said = map(html.escape, pair)
+    if heard == said:
+        return f"<span>{heard}</span>"
+    right = f" <s style='opacity:.6'>{said}</s>" if said else ""
+    return f"<span style='white-space:nowrap'><b style='color:#D55E00'>{heard}</b>{right}</span>"
