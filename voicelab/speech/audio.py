@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import AudioError
+from voicelab.speech.heard_sound import HeardSound
 from voicelab.speech.transcript import Transcript
-
-if TYPE_CHECKING:
-    from voicelab.speech.heard_sound import HeardSound
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
@@ -249,9 +247,7 @@ class Audio:
         """Return what an engine recognises in it, with all that it says about that."""
         return _recognise(self, engine, None if phrases is None else list(phrases))
 
-    def heard(
-        self, said: str | None = None, engine: Any = "auto", phrases: Iterable[str] | None = None
-    ) -> "HeardSound":
+    def heard(self, said: str | None = None, engine: Any = "auto", phrases: Iterable[str] | None = None) -> HeardSound:
         """Return it with the words that an engine recognises in it: a notebook shows its waveform and the words under it.
 
         Args:
@@ -259,8 +255,6 @@ class Audio:
             engine: Name of a recogniser, or one.
             phrases: What it is told to expect.
         """
-        from voicelab.speech.heard_sound import HeardSound
-
         return HeardSound(self, self.transcript(engine, phrases), said)
 
     def __repr__(self) -> str:

@@ -5,13 +5,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
+from typing import Protocol
 
-from voicelab.speech.audio import Audio
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized, word_counts
 
 # Of the quiet around the words, as `Audio.trimmed` takes it.
 _QUIET_DB = 30
+
+
+class ShownSound(Protocol):
+    """A sound that can be drawn and played: an `Audio`, which is built upon this module."""
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds."""
+
+    def loud_part(self, below_db: float) -> tuple[float, float]:
+        """Return when its first sound begins and its last one ends, in seconds."""
+
+    def waveform(self) -> str:
+        """Return a drawing of it."""
+
+    def player(self) -> str:
+        """Return HTML that plays it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +42,7 @@ class HeardSound:
         language: Of the words, such as "en".
     """
 
-    audio: Audio
+    audio: ShownSound
     transcript: Transcript
     said: str | None = None
     language: str | None = None
@@ -86,7 +103,8 @@ def compared_words(said: str | None, heard: str, language: str | None = None) ->
         yield from ((word, word) for word in got)
         return
     wanted = said.split()
-    matcher = SequenceMatcher(None, *(["".join(normalized(word)) for word in words] for words in (wanted, got)), False)
+    plain_wanted, plain_got = (["".join(normalized(word)) for word in words] for words in (wanted, got))
+    matcher = SequenceMatcher(None, plain_wanted, plain_got, autojunk=False)
     for _, first, last, start, stop in matcher.get_opcodes():
         theirs, ours = wanted[first:last], got[start:stop]
         # "3" and "three" are the same words, written in two ways.
