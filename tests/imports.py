@@ -16,7 +16,7 @@ ROOMS = {
     "log": 4,
     "runs": 5,
     "simulation": 6, "live": 6, "analysis": 6, "voicerun": 6, "fitting": 6,
-    "widgets": 7,
+    "widgets": 7, "worlds": 7,
 }  # fmt: skip
 # The doors: what people and the command line import first. They import from any room.
 DOORS = {"__init__", "cli"}

@@ -199,11 +199,90 @@ def test_graphs_get_names():
 
 
 class Says:
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, text="words", error=None):
+        self.name, self.text, self.error = name, text, error
 
     def transcribe(self, audio, phrases=None, language=None):
-        return Transcript("words", engine=self.name)
+        if self.error is not None:
+            raise self.error
+        return Transcript(self.text, engine=self.name)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_said(monkeypatch):
+    monkeypatch.setattr("voicelab.speech.best_recogniser._said", set())
+
+
+def of(**engines):
+    """Return `auto` of engines that say a text, or raise an error."""
+    return BestRecogniser(
+        {
+            name: lambda name=name, given=given: Says(
+                name, **{"error" if isinstance(given, Exception) else "text": given}
+            )
+            for name, given in engines.items()
+        }
+    )
+
+
+def turn(snr_db):
+    """Return a turn of half quiet, half loud sound, so much above it."""
+    noise = np.random.default_rng(1).standard_normal(16_000) * 0.1
+    noise[:8000] *= 10 ** (-snr_db / 20)
+    return Audio(noise.astype(np.float32), 16_000)
+
+
+PHRASES = ["book a room", "cancel my order", "yes please"]
+
+
+@pytest.mark.parametrize(
+    ("snr_db", "grammar", "words", "heard", "engine"),
+    [
+        (40, "book a room", "Look at a broom.", "book a room", "sphinx"),
+        (40, "", "Where is my parcel?", "Where is my parcel?", "moonshine"),  # none of the phrases
+        (10, "", "", "", "moonshine"),  # nobody spoke
+        (10, "cancel my order", "Book the room.", "book a room", "moonshine"),
+        (10, "book a room", "Cook for them all.", "book a room", "sphinx"),  # near to none
+        (10, "book a room", "", "book a room", "sphinx"),
+        (10, "yes please book a room", "Yes please, look a room.", "yes please book a room", "sphinx"),
+    ],
+)
+def test_in_noise_and_where_the_grammar_hears_nothing_moonshine_is_asked_too(snr_db, grammar, words, heard, engine):
+    found = of(sphinx=grammar, moonshine=words).transcribe(turn(snr_db), PHRASES)
+    assert (found.text, found.engine) == (heard, engine)
+
+
+def test_a_grammar_alone_is_taken_at_its_word():
+    assert of(sphinx="").transcribe(turn(10), PHRASES).text == ""
+
+
+def test_an_engine_that_breaks_costs_no_turn_and_is_said_once():
+    ear = of(moonshine=RuntimeError("out of arena"), sphinx="words")
+    with pytest.warns(SpeechWarning, match="moonshine can't recognise this .RuntimeError: out of arena.") as said:
+        assert [ear.transcribe(turn(40)).engine for _ in range(3)] == ["sphinx"] * 3
+    assert len(said) == 1
+    with pytest.warns(SpeechWarning), pytest.raises(SpeechError, match="OSError: gone"):
+        of(moonshine=OSError("gone")).transcribe(turn(40))
+
+
+def test_a_library_that_does_not_load_is_left_out():
+    def broken():
+        raise ImportError("libgomp.so.1: cannot open shared object file")
+
+    ear = BestRecogniser({"moonshine": broken, "sphinx": lambda: Says("sphinx")})
+    with pytest.warns(SpeechWarning, match="libgomp.*auto goes on with sphinx"):
+        assert ear.transcribe(turn(40)).engine == "sphinx"
+
+
+def test_whisper_without_weights_is_said_once_and_not_promised(monkeypatch):
+    for name in ("has_tiny", "has_base"):
+        monkeypatch.setattr(f"voicelab.speech.whisper.{name}", lambda: False)
+        monkeypatch.setattr(f"voicelab.speech.registry.{name}", lambda: False)
+    with pytest.warns(SpeechWarning) as said:
+        ears = [speech.speech_to_text("auto") for _ in range(3)]
+    assert [str(one.message).count("'whisper' has no weights here") for one in said] == [1]
+    assert "whisper for" not in ears[0].why
+    assert speech.engines().set_index("name").loc["whisper", "auto"] == ""
 
 
 def torn():

@@ -51,7 +51,7 @@ def test_the_wheel_carries_all_that_the_package_needs(wheel):
     assert {Path(name).suffix for name in package} >= {".py", ".js", ".css", ".typed"}
     samples = {
         f"voicelab/_data/{path.relative_to(ROOT / 'data').as_posix()}"
-        for kind in ("agents", "scripts")
+        for kind in ("agents", "phrases", "scripts", "worlds")
         for path in (ROOT / "data" / kind).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }

@@ -11,7 +11,7 @@ PUBLIC = {
     "Console", "Limits", "Microphone", "Model", "Monitor", "PhoneLine", "Speaker", "speech", "voicerun",
     "calibrate", "minimum_detectable_effect", "plots", "required_sessions",
     "Persona", "Script", "StopRule", "VoicelabError", "World", "__version__", "analyze", "at", "check_srm", "draw_rows", "hang_up",
-    "Http", "HttpReply", "interrupt", "load_handler", "mix", "offload", "open_log", "personas", "press", "run", "samples", "sdk", "silence", "simulate", "tool_call",
+    "Http", "HttpReply", "interrupt", "load_handler", "mix", "offload", "open_log", "personas", "press", "run", "samples", "sdk", "silence", "simulate", "tool_call", "worlds",
 }  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def test_the_public_names_are_these():
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_every_public_name_is_there_and_documented(name):
     value = getattr(vl, name)
-    assert callable(value) or name in {"__version__", "personas", "plots", "sdk", "speech", "voicerun"}
+    assert callable(value) or name in {"__version__", "personas", "plots", "sdk", "speech", "voicerun", "worlds"}
     assert name == "__version__" or value.__doc__
 
 

@@ -25,7 +25,7 @@ SAME = [
     # ordinals and dates
     ("3rd", "third"), ("12th", "twelfth"), ("the 20th", "the twentieth"), ("21st", "twenty-first"),
     ("one hundredth", "100th"), ("May 3", "May third"), ("3 May", "third may"),
-    ("May 3rd, 2026", "may third twenty twenty-six"),
+    ("May 3rd, 2026", "may third twenty twenty-six"), ("born in May nineteen eighty four.", "born in May 1984"),
     # contractions
     ("I'm", "I am"), ("don't", "do not"), ("can't", "cannot"), ("won't", "will not"), ("it's", "it is"),
     ("we'll", "we will"), ("they've", "they have"), ("you're", "you are"), ("gonna", "going to"), ("let’s", "let us"),

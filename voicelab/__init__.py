@@ -48,6 +48,7 @@ _NAMES = {
     "PhoneLine": "voicelab.speech",
     "speech": "voicelab",
     "voicerun": "voicelab",
+    "worlds": "voicelab",
     "plots": "voicelab",
     "StopRule": "voicelab.decision.rules",
     "Monitor": "voicelab.decision.monitor",
@@ -94,10 +95,11 @@ __all__ = [
     "speech",
     "tool_call",
     "voicerun",
+    "worlds",
 ]
 
 if TYPE_CHECKING:
-    from voicelab import plots, speech, voicerun
+    from voicelab import plots, speech, voicerun, worlds
     from voicelab.analysis import analyze, calibrate, check_srm, minimum_detectable_effect, required_sessions
     from voicelab.base.errors import VoicelabError
     from voicelab.base.session_limits import Limits

@@ -16,6 +16,7 @@ from voicelab.speech.online import RECOGNISERS, OnlineRecogniser
 from voicelab.speech.protocols import SpeechToText, SpeechToTextLike, TextToSpeech, TextToSpeechLike, checked_transcript
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.voices import NAMES, local_voice
+from voicelab.speech.whisper_weights import has_base, has_tiny
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,10 +180,15 @@ def _taken() -> dict[str, str]:
     """Return for what `auto` takes which engine, and why."""
     taken = {name: why for name, why in _VOICES.items() if _TTS[name].installed}
     for what, (order, why) in REASONS.items():
-        best = next((name for name in order if _STT[name].installed), None)
+        best = next((name for name in order if _STT[name].installed and _has_weights(name, what)), None)
         if best is not None:
             taken[best] = "; ".join(filter(None, (taken.get(best), f"{what}: {why}")))
     return taken
+
+
+def _has_weights(name: str, what: str) -> bool:
+    # Whoever has a model of their own for whisper has its library without those that come in packages.
+    return name != "whisper" or has_base() or (what != "other languages" and has_tiny())
 
 
 def voices() -> "pd.DataFrame":

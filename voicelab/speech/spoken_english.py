@@ -192,7 +192,8 @@ _RULES: list[_Rule] = [
         re.compile(r"(?:\ba )?\b(?P<name>half|quarter) (?P<past>past|after|to|of) (?P<hour>\d{1,2})\b"),
         _half_past,
     ),
-    (re.compile(rf"\b({_any(MONTHS)}) (\d{{1,2}})(?= |$)(?! th\b)"), r"\1 \2 th"),
+    # But not the first half of a year: "May nineteen eighty four".
+    (re.compile(rf"\b({_any(MONTHS)}) (\d{{1,2}})(?= |$)(?! th\b| \d\d(?:$| (?!\d)))"), r"\1 \2 th"),
     (re.compile(rf"(?<![\d.] )\b(\d{{1,2}}) (?={_any(MONTHS)}\b)"), r"\1 th "),
     (re.compile(r"(?<=\d) th\b"), "th"),
     (re.compile(r"(?<=\d) (?=\d)"), ""),

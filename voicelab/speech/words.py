@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from voicelab.speech.spoken_english import as_said
@@ -22,13 +23,26 @@ def word_counts(reference: str, heard: str, language: str | None = None) -> Mapp
         heard: What was recognised.
         language: As `word_error_rate`; None for English.
     """
-    said, written = _said(reference, language), normalized(reference)
+    written = normalized(reference)
+    words, errors = words_and_errors(reference, heard, language)
     return {
-        "words": len(said),
-        "word_errors": _edits(said, _said(heard, language)),
+        "words": words,
+        "word_errors": errors,
         "words_as_written": len(written),
         "word_errors_as_written": _edits(written, normalized(heard)),
     }
+
+
+def words_and_errors(reference: str, heard: str, language: str | None = None) -> tuple[int, int]:
+    """Return how many words were said, and how many of them are wrong, compared as they are said.
+
+    Args:
+        reference: What was said.
+        heard: What was recognised.
+        language: As `word_error_rate`; None for English.
+    """
+    said = _said(reference, language)
+    return len(said), _edits(said, _said(heard, language))
 
 
 def word_error_rate(reference: str, heard: str, *, language: str = "en", as_written: bool = False) -> float:
@@ -50,6 +64,7 @@ def word_error_rate(reference: str, heard: str, *, language: str = "en", as_writ
     return errors / words if words else float(errors > 0)
 
 
+@lru_cache(maxsize=20_000)  # phrases that are expected are compared with every turn
 def _said(text: str, language: str | None) -> list[str]:
     english = (language or "en").lower().startswith("en")
     return as_said(text) if english else normalized(text)

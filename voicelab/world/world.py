@@ -1,16 +1,19 @@
 """What lies between caller and agent: recognition errors, delays, faults, and the effects that a test truly has."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from voicelab.base.accepted_types import Cell
-from voicelab.base.checks import probability, span
+from voicelab.base.checks import is_number, probability, span
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.seeds import Seeds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from voicelab.world.word_errors import WordErrors
 
 Effect: TypeAlias = float | Callable[[random.Random], Cell]
 """How probable a true outcome is, or a function that draws its value."""
@@ -29,6 +32,9 @@ _SOUND_ALIKES = {
 _VOWELS = str.maketrans("aeiou", "eaoie")
 
 
+_OFTEN = 5
+"""What was said so often in a log is heard as it was there."""
+
 MISNAMED = "World(truth=) names "
 """Begins what is said of a name in `truth` that no session knows."""
 
@@ -41,14 +47,15 @@ class SpokenLog(Protocol):
     """The log of an audio simulation, or of spoken sessions whose words are known."""
 
     def utterances(self) -> "pd.DataFrame":
-        """Return what was said and what was heard, one row an utterance: said, heard, words, word_errors."""
+        """Return what was said and what was heard, one row an utterance: session_id, said, heard."""
 
 
 class World:
-    """The world that sessions happen in.
+    """The world that sessions happen in. It can't be changed; `replace` makes another of it.
 
     Args:
-        recognition_errors: Probability that a word of the caller is dropped, swapped with its neighbour or misheard.
+        recognition_errors: Probability that a word of the caller is dropped, swapped with its neighbour or misheard; or how
+            a recogniser errs word by word, as `World.fit` finds it.
         handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
             number, in seconds.
         handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
@@ -65,23 +72,53 @@ class World:
 
     def __init__(
         self,
-        recognition_errors: float = 0.0,
+        recognition_errors: "float | WordErrors" = 0.0,
         handler_delay_s: float | tuple[float, float] = 0.0,
         handler_faults: float = 0.0,
         truth: Truth | None = None,
         confusions: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
-        self.recognition_errors = probability("recognition_errors", recognition_errors)
-        self.handler_delay_s = span("handler_delay_s", handler_delay_s)
-        self.handler_faults = probability("handler_faults", handler_faults)
-        self.truth = _checked_truth(truth or {})
-        self.confusions = _checked_confusions(confusions or {})
+        vars(self).update(
+            recognition_errors=_checked_errors(recognition_errors),
+            handler_delay_s=span("handler_delay_s", handler_delay_s),
+            handler_faults=probability("handler_faults", handler_faults),
+            truth=_checked_truth(truth or {}),
+            confusions=_checked_confusions(confusions or {}),
+        )
+
+    recognition_errors: "float | WordErrors"
+    handler_delay_s: tuple[float, float]
+    handler_faults: float
+    truth: dict[str, dict[str, dict[str, Effect]]]
+    confusions: dict[str, dict[str, float]]
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"A World can't be changed. Make another of it: world.replace({name}={value!r:.60})")
+
+    def replace(self, **changes: Any) -> "World":
+        """Return a world like this one but for some arguments, e.g. `vl.worlds.mobile.replace(handler_delay_s=0.4)`.
+
+        Args:
+            changes: Arguments of `World`.
+
+        Raises:
+            InputError: there is no such argument, or it can't be that.
+        """
+        known = vars(self)
+        for name in changes:
+            if name not in known:
+                raise InputError(
+                    f"World has no argument {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}"
+                )
+        return World(**{**known, **changes})
 
     @classmethod
     def fit(cls, log: "SpokenLog", **others: Any) -> "World":
         """Return a world in text that mishears as the recogniser of an audio simulation did.
 
-        What was said there is heard as it was there, as often; other words err at the same rate.
+        What was said there five times or more is heard as it was there, as often. Everything else is misheard word by word:
+        words that were said there as they were there, others as words of their kind, and some callers more than others; see
+        `voicelab.world.word_errors`.
 
         Args:
             log: The log of `vl.simulate(..., audio=...)`, or of spoken sessions whose words are known.
@@ -90,19 +127,22 @@ class World:
         Raises:
             InputError: the log knows of no word that was said and recognised.
         """
+        from voicelab.world.word_errors import WordErrors
+
         spoken = log.utterances()
-        confusions: dict[str, dict[str, float]] = {}
-        for said, heard in zip(spoken["said"], spoken["heard"], strict=True):
-            counts = confusions.setdefault(said, {})
-            counts[heard] = counts.get(heard, 0.0) + 1.0
-        words = int(spoken["words"].sum())
-        if not words:
+        sessions: dict[str, list[tuple[str, str]]] = {}
+        for session, said, heard in zip(spoken["session_id"], spoken["said"], spoken["heard"], strict=True):
+            sessions.setdefault(session, []).append((said, heard))
+        if not spoken["said"].str.contains(r"\w").any():
             raise InputError(
                 f"{log!r} holds no words that were said and recognised. Give the log of vl.simulate(..., audio=vl.PhoneLine())."
             )
-        return cls(
-            recognition_errors=min(1.0, int(spoken["word_errors"].sum()) / words), confusions=confusions, **others
-        )
+        counted = Counter(pair for pairs in sessions.values() for pair in pairs)
+        confusions: dict[str, dict[str, float]] = {}
+        for (said, heard), n in counted.items():
+            confusions.setdefault(said, {})[heard] = n
+        often = {said: heard for said, heard in confusions.items() if sum(heard.values()) >= _OFTEN}
+        return cls(recognition_errors=WordErrors.found_in(sessions.values()), confusions=often, **others)
 
     def specified(self, variants: Mapping[str, Sequence[str]], outcomes: Collection[str]) -> dict[str, list[str]]:
         """Return the outcomes by test whose effects the sessions have as `truth` specifies them, every name being there.
@@ -166,12 +206,16 @@ class World:
 
     def __repr__(self) -> str:
         confusions = self.confusions and f"of {len(self.confusions)} utterances"
-        shown = {**vars(self), "recognition_errors": round(self.recognition_errors, 4)}
+        errors = self.recognition_errors
+        rate = errors if isinstance(errors, float) else errors.rate
+        shown = {**vars(self), "recognition_errors": round(rate, 4)}
         facts = [
             f"{name}={value!r}"
             for name, value in shown.items()
             if name != "confusions" and value and value != (0.0, 0.0)
         ]
+        if not isinstance(errors, float):
+            facts.append(f"word by word as {sum(errors.said.values()):,} words were heard")
         return f"World({', '.join([*facts, *([f'confusions {confusions}'] if confusions else [])])})"
 
 
@@ -183,11 +227,12 @@ class _WorldInSession:
         seeds: The session's streams of chance.
     """
 
-    __slots__ = ("_seeds", "_streams", "_world")
+    __slots__ = ("_caller", "_seeds", "_streams", "_world")
 
     def __init__(self, world: World, seeds: Seeds) -> None:
         self._world = world
         self._seeds = seeds
+        self._caller: float | None = None  # how many times as often as others this caller is misheard
         self._streams: dict[str, random.Random] = {}
 
     @property
@@ -203,6 +248,10 @@ class _WorldInSession:
         if not rate:
             return text
         rng = self._stream("recognition")
+        if not isinstance(rate, float):
+            if self._caller is None:
+                self._caller = rate.factor(self._seeds.random("world:caller"), rate.callers)
+            return rate.misheard(text, rng, self._caller)
         heard: list[str] = []
         swapped: list[int] = []
         for word in text.split():
@@ -257,6 +306,15 @@ def _misheard(word: str, rng: random.Random) -> str:
         return bare[:-2]
     changed = bare.translate(_VOWELS)
     return changed if changed != bare else f"{bare}s"
+
+
+def _checked_errors(given: "float | WordErrors") -> "float | WordErrors":
+    if not is_number(given):  # the class is loaded with the tables of spoken English, which few worlds need
+        from voicelab.world.word_errors import WordErrors
+
+        if isinstance(given, WordErrors):
+            return given
+    return probability("recognition_errors", given)
 
 
 def _checked_truth(truth: Truth) -> dict[str, dict[str, dict[str, Effect]]]:
