@@ -1,6 +1,7 @@
 """Callers that really speak: what reaches the handler is what a recogniser made of their sound, the same for any workers."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from voicelab.base.errors import InputError, MissingEngineError, SpeechError
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Unheard
 from voicelab.record.lanes import spans_of
+from voicelab.runs.options import SessionOptions
 from voicelab.speech import registry
 from voicelab.world.telephone import Telephone
 
@@ -259,7 +261,7 @@ def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
         log=tmp_path / "audio",
     )
     world = vl.World.fit(audio)
-    assert 0.02 < world.recognition_errors < 0.9
+    assert 0.02 < world.recognition_errors.rate < 0.9
     text = vl.simulate(
         pizza(), caller, sessions=600, seed=4, world=world, progress=False, workers=2, log=tmp_path / "text"
     )
@@ -352,6 +354,17 @@ def test_a_missing_engine_is_said_before_anything_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(registry.Engine, "installed", property(lambda _: False))
     with pytest.raises(MissingEngineError, match="pip install"):
         vl.simulate(pizza(), ["hi"], sessions=2, log=tmp_path / "log", progress=False, audio=vl.PhoneLine())
+
+
+def test_a_spoken_session_may_compute_as_long_as_its_engines_take():
+    async def handler(event, context):
+        yield vl.sdk.TextToSpeechEvent(text="Hello.", voice="nova")
+
+    made = partial(SessionOptions.checked, handler, ["hi"])
+    spoken = Telephone(vl.PhoneLine(), "fake", "fake")
+    assert made().limits.cpu_s == 10
+    assert made(telephone=spoken).limits.cpu_s == made(telephone=spoken, limits=None).limits.cpu_s == 120
+    assert made(telephone=spoken, limits=vl.Limits(cpu_s=3)).limits.cpu_s == 3
 
 
 def test_a_log_in_text_has_nothing_to_fit(tmp_path):

@@ -22,7 +22,7 @@ class Limits:
 
     Args:
         cpu_s: Seconds of processor time, its own alone: how busy the machine is, and what the session waits for, doesn't
-            count.
+            count. With `audio=` its engines of speech work in it too, and 120 s are usual.
         memory_mb: Memory that it may add to that of its process, in MB of 1,048,576 bytes (`vl.simulate`).
         conversation_s: Length of the conversation, in seconds of the session's own time.
         outputs: What the handler and its tasks put out: events, and lines that they log or print, metrics, requests.

@@ -128,6 +128,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "evaluators": checked_evaluators,
 }
 """What makes an option of the argument with its name, or refuses it."""
+_SPOKEN_CPU_S = 120.0
+"""What a session that is spoken may usually compute: its engines work in its thread, half a second for each utterance."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,8 @@ class SessionOptions:
         loaded = with_variables(handler, variables, environment)
         with hiding(loaded.secrets):  # in what errors quote of the other arguments
             shared, run_test = _checked_parameters(parameters, run_test, sessions)
+            if telephone is not None and given.get("limits") is None:
+                given["limits"] = Limits(cpu_s=_SPOKEN_CPU_S)
             options = cls(
                 handler=loaded,
                 callers=None if callers is None else as_caller(callers),

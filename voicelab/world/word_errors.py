@@ -163,11 +163,16 @@ def _units(text: str) -> tuple[_Unit, ...]:
             names.append(not begins and word[0].isupper() and word.partition("'")[0] != "I")
         begins = word[-1] in ".?!"
     written = [" ".join(group) for group in groups]
-    return tuple(_Unit(part, tuple(as_said(part)), name) for part, name in zip(written, names, strict=True))
+    return tuple(_Unit(part, _said_alone(part), name) for part, name in zip(written, names, strict=True))
+
+
+@lru_cache(maxsize=20_000)
+def _said_alone(word: str) -> tuple[str, ...]:
+    return tuple(as_said(word))
 
 
 def _is_number(word: str) -> bool:
-    said = as_said(word.strip(".,?!"))
+    said = _said_alone(word.strip(".,?!"))
     return bool(said) and (said[0][0].isdigit() or said[0] in {"hundred", "thousand", "point", "oh", "double"})
 
 

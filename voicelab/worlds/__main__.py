@@ -17,14 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
-from voicelab.base.session_limits import Limits
 from voicelab.simulation.simulating import simulate
 from voicelab.speech import PhoneLine
 from voicelab.worlds.spoken_sentences import SentenceCaller, sentences_of, sessions_for
 from voicelab.worlds.world_file import WorldFile, figures, today, versions
 
-# Of a session of ten utterances: a slow recogniser may take as long as they last.
-_CPU_S = 300.0
 LINES = {"landline": PhoneLine(), "mobile": PhoneLine(noise="street", snr_db=15, packet_loss=0.02)}
 
 
@@ -69,7 +66,7 @@ def spoken(given: argparse.Namespace) -> WorldFile:
         warnings.simplefilter("ignore")  # the agent says nothing, on purpose
         log = simulate(
             listening, caller, sessions=sessions_for(given.utterances), seed=given.seed, audio=line, tts=given.tts,
-            stt=given.stt, workers=given.workers, log=given.log, resume=given.log is not None, limits=Limits(cpu_s=_CPU_S),
+            stt=given.stt, workers=given.workers, log=given.log, resume=given.log is not None,
         )  # fmt: skip
     frame = log.utterances()
     sessions = [
