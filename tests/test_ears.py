@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voicelab import speech
-from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
+from voicelab.base.errors import InputError, MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech import Audio, PhoneLine, Transcript, heard, moonshine_model, weights
 from voicelab.speech.best_recogniser import BestRecogniser
 from voicelab.speech.noises import NOISES
@@ -121,6 +121,27 @@ def test_what_can_not_be_taken_is_said(ear, engine, sound, options, hint):
 def test_moonshine_knows_english_alone(ear):
     with pytest.raises(SpeechError, match="doesn't have the language 'de'"):
         ear._engine("moonshine").transcribe(spoken(), language="de")
+
+
+@pytest.mark.parametrize("engine", ["auto", "sphinx"])
+@pytest.mark.parametrize(
+    ("sound", "phrases", "told"),
+    [
+        (Audio.silence(1), "yes please", "phrases is 'yes please', must be a list"),
+        (Audio.silence(1), [1, 2], "must be a list of texts"),
+        (b"RIFF", None, "must be a speech.Audio"),
+        (np.zeros(100), None, "must be a speech.Audio"),
+    ],
+)
+def test_what_is_no_sound_and_no_list_of_phrases_is_refused(engine, sound, phrases, told):
+    with pytest.raises(InputError, match=told):
+        speech.speech_to_text(engine).transcribe(sound, phrases)
+    with pytest.raises(InputError, match="must be a list"):
+        Audio.silence(1).text(engine, phrases="yes please")
+
+
+def test_phrases_without_words_are_none():
+    assert of(sphinx="a", moonshine="b").transcribe(turn(40), ["", "..."]).text == "b"
 
 
 # --- weights ---

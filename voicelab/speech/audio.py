@@ -245,7 +245,8 @@ class Audio:
 
     def transcript(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> Transcript:
         """Return what an engine recognises in it, with all that it says about that."""
-        return _recognise(self, engine, None if phrases is None else list(phrases))
+        alone = phrases is None or isinstance(phrases, str)  # a text, which the engine refuses
+        return _recognise(self, engine, phrases if alone else list(phrases))
 
     def heard(self, said: str | None = None, engine: Any = "auto", phrases: Iterable[str] | None = None) -> HeardSound:
         """Return it with the words that an engine recognises in it: a notebook shows its waveform and the words under it.
@@ -308,7 +309,7 @@ def _one_channel(samples: npt.ArrayLike) -> Samples:
     raise AudioError(f"samples is of {array.dtype}, must be int16, or float from -1 to 1.")
 
 
-Recognise = Callable[[Audio, Any, "list[str] | None"], Transcript]
+Recognise = Callable[[Audio, Any, Any], Transcript]
 """Recognises audio by an engine, given by its name or itself, that is told to expect phrases."""
 _recognise: Recognise
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
-from voicelab.speech.heard import checked_length
+from voicelab.speech.heard import checked_length, checked_phrases
 from voicelab.speech.protocols import SpeechToText
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import words_and_errors
@@ -106,9 +106,11 @@ class BestRecogniser:
         """Return the words in a sound, by the best engine for it.
 
         Raises:
-            SpeechError: no audio, two minutes or more, or none of the engines can take it.
+            InputError: the audio is none, or the phrases are no list.
+            SpeechError: it is empty or longer than two minutes, or none of the engines can take it.
         """
         checked_length(self.name, audio)  # which no engine could help
+        phrases = checked_phrases(phrases)
         order = self._order(phrases, language)
         found = self._first(order, audio, phrases, language)
         if found.engine != "sphinx" or not phrases or order[0] != "sphinx":

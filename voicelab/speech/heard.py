@@ -4,12 +4,15 @@ Such recognisers were made to find words, and find some in a fan's hum as well. 
 that finds the ends of turns: where there is none, there are no words.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from voicelab.base.errors import SpeechError
+from voicelab.base.errors import InputError, SpeechError
 from voicelab.speech.audio import Audio
 from voicelab.speech.endpointer import FRAME, RATE, detector
+from voicelab.speech.words import normalized
 
 LONGEST_S = 120.0
 """The longest turn that is taken, in seconds."""
@@ -22,11 +25,14 @@ Floats = npt.NDArray[np.float32]
 
 
 def checked_length(engine: str, audio: Audio) -> None:
-    """Refuse audio that is empty, or longer than a turn.
+    """Refuse what is no audio, is empty, or longer than a turn.
 
     Raises:
-        SpeechError: it is.
+        InputError: it is no audio.
+        SpeechError: it is empty or too long.
     """
+    if not isinstance(audio, Audio):
+        raise InputError(f"audio is {audio!r:.60}, must be a speech.Audio, e.g. speech.Audio.load('call.wav').")
     if not len(audio.samples):
         raise SpeechError("There is nothing to recognise: the audio is empty.")
     if audio.duration_s > LONGEST_S:
@@ -34,6 +40,19 @@ def checked_length(engine: str, audio: Audio) -> None:
             f"The audio is {audio.duration_s:.0f} s long; {engine} takes {LONGEST_S:.0f} s. Cut it into turns: "
             "speech.Endpointer() finds them."
         )
+
+
+def checked_phrases(phrases: Sequence[str] | None) -> tuple[str, ...]:
+    """Return what is expected to be said, without what has no words.
+
+    Raises:
+        InputError: it is no list of texts. A text alone would be taken for its letters.
+    """
+    if phrases is None:
+        return ()
+    if isinstance(phrases, str) or not all(isinstance(phrase, str) for phrase in phrases):
+        raise InputError(f"phrases is {phrases!r:.60}, must be a list of texts, e.g. ['yes please', 'no thank you'].")
+    return tuple(phrase for phrase in phrases if normalized(phrase))
 
 
 def voiced_pieces(engine: str, audio: Audio) -> list[Floats]:

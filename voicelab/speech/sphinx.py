@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
-from voicelab.speech.heard import checked_length
+from voicelab.speech.heard import checked_length, checked_phrases
 from voicelab.speech.languages import choose
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized
@@ -90,14 +90,15 @@ class Sphinx:
         anew each time.
 
         Raises:
-            SpeechError: no audio, two minutes or more, a language other than English.
+            InputError: the audio is none, or the phrases are no list.
+            SpeechError: it is empty or longer than two minutes, or the language is another than English.
         """
         choose(self.name, language, {"en": True, "en-US": True, "en-GB": True})
         checked_length(self.name, audio)
         began = time.perf_counter()
         samples = _dithered(audio.resampled(_RATE).trimmed(_QUIET_DB, _KEPT_S).pcm16())
         with self._lock:
-            text, confidence = self._decode(samples, tuple(phrases or ()))
+            text, confidence = self._decode(samples, checked_phrases(phrases))
         return Transcript(text, confidence, (), self.name, time.perf_counter() - began)
 
     def _decode(self, samples: npt.NDArray[np.int16], phrases: tuple[str, ...]) -> tuple[str, float | None]:
