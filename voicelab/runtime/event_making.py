@@ -59,7 +59,7 @@ _SEARCHED = slice(2, 9)
 """Which frames the SDK looks at again where it has found none, by other rules: from the third to the ninth."""
 
 
-def line_of(event: Made) -> str | None:
+def place_logged_at(event: Made) -> str | None:
     """Return the place of a log event, as the SDK's own method of it does; None where there is none to be told."""
     del event
     own = frame = sys._getframe()

@@ -361,7 +361,7 @@ _libraries = isolation.SharedPatches(lambda: (libraries.led_to_exchanges(),))
 _sdk = isolation.SharedPatches(
     lambda: (
         replaced(sdk_events, datetime=event_making.SessionDatetime()),
-        replaced(LogEvent, _capture_user_location=event_making.line_of),
+        replaced(LogEvent, _capture_user_location=event_making.place_logged_at),
         *(
             replaced(event, __init__=event_making.accepting_guide_spelling(event.__init__))
             for event in (TextToSpeechEvent, AudioEvent)

@@ -245,8 +245,9 @@ class Audio:
 
     def transcript(self, engine: Any = "auto", phrases: Iterable[str] | None = None) -> Transcript:
         """Return what an engine recognises in it, with all that it says about that."""
-        alone = phrases is None or isinstance(phrases, str)  # a text, which the engine refuses
-        return _recognise(self, engine, phrases if alone else list(phrases))
+        if phrases is not None and not isinstance(phrases, str):  # a text, which the engine refuses
+            phrases = list(phrases)
+        return _recognise(self, engine, phrases)
 
     def heard(self, said: str | None = None, engine: Any = "auto", phrases: Iterable[str] | None = None) -> HeardSound:
         """Return it with the words that an engine recognises in it: a notebook shows its waveform and the words under it.
