@@ -23,6 +23,7 @@ from voicelab.runs import jobs
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import EPOCH, SessionOptions
 from voicelab.runtime.clock import VirtualLoop, WallClock
+from voicelab.session.engine import run_session
 from voicelab.simulation.worker import ShardTask, run_sessions
 
 IMPORTS = """
@@ -190,7 +191,7 @@ def _together(job: Job, indexes: range) -> list[Played]:
 
     async def one(index: int) -> SessionRows:
         with contextlib.closing(WallClock(asyncio.get_running_loop())) as clock:
-            return await job.session(settings, clock, index).run()
+            return await run_session(job.session(settings, clock, index))
 
     async def main() -> list[SessionRows]:
         return list(await asyncio.gather(*map(one, indexes)))

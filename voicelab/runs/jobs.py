@@ -11,7 +11,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import Masker
-from voicelab.base.records import PortabilityNote, SessionRows
+from voicelab.base.records import EventRow, PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
 from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike, Heard, Mix
@@ -28,8 +28,10 @@ from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
 from voicelab.runtime.watchdog import watching
-from voicelab.session.host import RunSettings
-from voicelab.session.runner import Session
+from voicelab.session.engine import run_session
+from voicelab.session.run_settings import RunSettings
+from voicelab.session.session_state import Session
+from voicelab.session.surroundings import Voice
 from voicelab.world.http import Http, HttpLike, refuse_recording
 from voicelab.world.model import ModelLike
 from voicelab.world.traffic import TrafficRecorder
@@ -85,6 +87,8 @@ class Job:
         index: int,
         run_tests: Mapping[str, bool] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        voice: Voice | None = None,
+        events: list[EventRow] | None = None,
     ) -> Session:
         """Return a session of the run, ready to run.
 
@@ -94,6 +98,8 @@ class Job:
             index: Index of the session.
             run_tests: Tests that have stopped by then, on top of the job's.
             parameters: The session's own parameters, in place of the job's.
+            voice: Plays what the agent says; None where nobody listens.
+            events: Takes the rows of the table `events`, as they come; None for a plain list.
         """
         options = self.options
         own, tests = options.parameters_of(index) if parameters is None else options.split(parameters)
@@ -116,6 +122,8 @@ class Job:
             run_tests={**tests, **run_tests} if run_tests else tests,
             telephone=None if options.telephone is None else options.telephone.begin(seeds, caller.phrases),
             services=self._services(seeds, settings.masker),
+            voice=voice,
+            events=events,
         )
 
     def _services(self, seeds: Seeds, masker: Masker) -> Services | None:
@@ -267,7 +275,7 @@ def play(
             return await start(loop, wall)
 
     def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
-        return loop.create_task(job.session(settings, clock, index, run_tests, parameters).run())
+        return loop.create_task(run_session(job.session(settings, clock, index, run_tests, parameters)))
 
     with hosting(job.options):
         before = ProcessState()

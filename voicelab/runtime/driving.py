@@ -5,7 +5,7 @@ would never return. `Work` stands between it and the event loop, and stops drivi
 
 How it stands between. A coroutine is a generator underneath: `send(None)` runs it to its next wait, and it hands out the
 future it waits for. Usually the Task takes that future; here the generators of `Work` take it first and hand it on
-(`yield waiting`), so that whatever the Task sends or throws back passes through `_rest`. There lies all control: the
+(`yield waiting`), so that whatever the Task sends or throws back passes through `rest`. There lies all control: the
 first CancelledError starts the time for cleanup; when that is over the next exception is not thrown in any more, and
 the stranger's code is left where it stands.
 
@@ -43,115 +43,53 @@ def _keep_for_ever(*work: Any) -> None:
 
 
 class Work:
-    """The work of a handler on one input after another, or of one background task.
+    """The guard around a handler that waits, or around one background task.
 
     Args:
+        running: The generator or awaitable that is driven.
         give_up: Told of the work when it has gone on for `grace_s` after it was cancelled, just before it is stopped.
         grace_s: How long cancelled work may clean up, in seconds.
 
     Attributes:
-        running: The generator or awaitable that is driven, or was last.
-        cut: Whether what it yields is not wanted any more.
+        running: As given.
         given_up: Whether it is not driven any more: the next exception thrown in stays outside.
         grace_s: As given.
     """
 
-    __slots__ = ("_give_up", "_timer", "cut", "given_up", "grace_s", "running")
+    __slots__ = ("_give_up", "_timer", "given_up", "grace_s", "running")
 
-    def __init__(self, give_up: Callable[["Work"], None], grace_s: float) -> None:
+    def __init__(self, running: Background, give_up: Callable[["Work"], None], grace_s: float) -> None:
+        self.running = running
         self._give_up = give_up
         self._timer: asyncio.TimerHandle | None = None
         self.grace_s = grace_s
-        self.running: Any = None
-        self.cut = False
         self.given_up = False
 
     @types.coroutine
-    def hear(
-        self,
-        stream: AsyncIterable[Any],
-        on_event: Callable[..., None],
-        turn: int,
-        task: str | None = None,
-        fault: BaseException | None = None,
-    ) -> Generator[Any, Any, None]:
-        """Hand each event that an async generator yields to `on_event`, until it ends or is cut.
+    def drive(self, step: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Drive work that has not begun, and return its value.
 
         Args:
-            stream: The generator, or what else `async for` takes.
-            on_event: Takes an event, `stream`, `turn` and `task`.
-            turn: The turn that the events belong to.
-            task: Name of the background task, None for the handler.
-            fault: Raised inside the generator at its first `yield`; None for nothing.
+            step: The coroutine, of `listen` or `finished`.
 
         Raises:
             CancelledError: the work was cancelled, or given up.
-            BaseException: whatever the generator, or `on_event`, raises.
+            BaseException: whatever it raises.
         """
-        self.running = stream
-        steps = self._listen(stream, on_event, turn, task, fault).__await__()
         try:
-            for waiting in steps:  # most work never waits
-                yield from self._rest(steps, waiting)
-                return
-        finally:
-            if self._timer is not None:
-                self._forget_timer()
-
-    async def _listen(
-        self,
-        stream: AsyncIterable[Any],
-        on_event: Callable[..., None],
-        turn: int,
-        task: str | None,
-        fault: BaseException | None,
-    ) -> None:
-        events: AsyncIterable[Any] = stream if fault is None else _faulty(stream, fault)
-        finished = False
-        try:
-            async for event in events:
-                if self.cut:
-                    break
-                on_event(event, stream, turn, task)
-            else:
-                finished = True
-        except GeneratorExit:
-            finished = True  # it was given up, and is freed with the process; nothing can be awaited then
-            raise
-        finally:
-            if not finished and hasattr(events, "aclose"):
-                # In this Task, now: an abandoned generator would run its `finally` in some later session.
-                await events.aclose()
+            waiting = step.send(None)
+        except StopIteration as done:  # most work never waits
+            return done.value
+        return (yield from self.rest(step, waiting))
 
     @types.coroutine
-    def wait(self, work: Awaitable[Any], fault: BaseException | None = None) -> Generator[Any, Any, Any]:
-        """Await something that is not to be waited for at any price, and return its value.
+    def rest(self, step: Coroutine[Any, Any, Any], waiting: "asyncio.Future[Any] | None") -> Generator[Any, Any, Any]:
+        """Go on with work that has begun to wait, as `drive`.
 
         Args:
-            work: A coroutine, or anything else that can be awaited.
-            fault: Raised inside it at its first `await` that waits, or at its end if it never waits; None for nothing.
-
-        Raises:
-            CancelledError: the work was cancelled, or given up.
-            BaseException: whatever the work raises.
+            step: The coroutine.
+            waiting: What it waits for, as its first `send(None)` has returned.
         """
-        self.running = work
-        try:
-            return (yield from self._whole(work if fault is None else _faulty_work(work, fault)))
-        finally:
-            if self._timer is not None:
-                self._forget_timer()
-
-    def _whole(self, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
-        step = work.__await__()
-        try:
-            waiting = next(step)
-        except StopIteration as done:
-            return done.value
-        return (yield from self._rest(step, waiting))
-
-    def _rest(self, step: Generator[Any, Any, Any], waiting: "asyncio.Future[Any] | None") -> Generator[Any, Any, Any]:
-        """Go on with a step that has begun to wait, and return its value."""
         try:
             while True:
                 try:
@@ -171,6 +109,10 @@ class Work:
                     waiting = step.send(value)
         except StopIteration as done:
             return done.value
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def _limit_cleanup(self) -> None:
         task = asyncio.current_task()
@@ -188,10 +130,37 @@ class Work:
         self.given_up = True
         task.cancel()
 
-    def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+
+async def listen(
+    stream: AsyncIterable[Any], take: Callable[[Any], object], fault: BaseException | None = None
+) -> None:
+    """Hand each event that an async generator yields to `take`, until it ends, or `take` returns something true.
+
+    Args:
+        stream: The generator, or what else `async for` takes.
+        take: Takes an event.
+        fault: Raised inside the generator at its first `yield`; None for nothing.
+    """
+    events: AsyncIterable[Any] = stream if fault is None else _faulty(stream, fault)
+    ended = False
+    try:
+        async for event in events:
+            if take(event):
+                break
+        else:
+            ended = True
+    except GeneratorExit:
+        ended = True  # it was given up, and is freed with the process; nothing can be awaited then
+        raise
+    finally:
+        if not ended and hasattr(events, "aclose"):
+            # In this Task, now: an abandoned generator would run its `finally` in some later session.
+            await events.aclose()
+
+
+async def finished(work: Awaitable[Any], fault: BaseException | None = None) -> Any:
+    """Return what an awaitable comes to; a fault is raised inside it at its first wait, or at its end if it never waits."""
+    return await (work if fault is None else _faulty_work(work, fault))
 
 
 @types.coroutine

@@ -7,203 +7,190 @@ status `timeout`, that of memory with `error`: what ran out of memory has failed
 
 import asyncio
 import traceback
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from voicelab.base.ctrl_c import is_ctrl_c
 from voicelab.base.errors import ForcedVariantError
 from voicelab.base.session_limits import LimitReached, reached
-from voicelab.runtime.cpu_limit import CLEANUP_CPU_S, Guard
+from voicelab.runtime.cpu_limit import CLEANUP_CPU_S
 from voicelab.runtime.driving import Work
 from voicelab.runtime.tracebacks import UsersLine, describe, suspended_at, waiting_at
-from voicelab.session.host import SessionHost
+from voicelab.session.rows import add_error
+from voicelab.session.session_state import Session
+from voicelab.session.turns import end_conversation
 
 
-class MayEndEarly(SessionHost):
-    """A session to which something happens that nobody wanted."""
+def stop_handler(s: Session) -> None:
+    """Stop the handler (`Session.stop_handler`), and an input that it has not taken yet: it still cleans up before that."""
+    s.inbox.clear()
+    cut_short(s)
 
-    __slots__ = (
-        "_answering",
-        "_cpu_place",
-        "_guard",
-        "_limited",
-        "_over_cpu",
-        "_status",
-        "_unwritable",
-        "_work",
-        "loop",
-        "withdraw",
+
+def cut_short(s: Session) -> None:
+    """Listen to the handler no more, and cancel it."""
+    if not s.cut:
+        s.cut = True
+        # What the handler itself yields can end its turn too: then it is stopped at that yield, not cancelled.
+        if asyncio.current_task() is not s.task:
+            s.task.cancel()
+
+
+def end_at_once(s: Session, status: str) -> None:
+    """End the session with a status, which holds where it had ended with another before."""
+    if s.status is None:
+        s.status = status
+    end_conversation(s, s.now(), status)
+    if s.answering:
+        cut_short(s)
+
+
+# --- exceptions ------------------------------------------------------------------------------------------------------
+
+
+def record_failure(s: Session, error: BaseException) -> None:
+    """Record an exception of the handler, or of the session itself.
+
+    Raises:
+        ForcedVariantError: that is what it is, a mistake of whoever started the session.
+        KeyboardInterrupt: somebody pressed Ctrl-C.
+    """
+    if issubclass(type(error), ForcedVariantError):
+        raise error
+    record_exception(s, error, s.turn)
+
+
+def record_exception(s: Session, error: BaseException, turn: int, task: str | None = None) -> None:
+    """Record what a background task raised, or that it was cancelled by its timeout; the handler's without a `task`.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C.
+    """
+    kind = type(error)  # what `isinstance` would ask as well, `__class__`, is the handler's own
+    if issubclass(kind, LimitReached):
+        end_over_cpu(s)
+        return
+    if is_ctrl_c(error):
+        raise error
+    make_room = s.settings.make_room
+    if make_room is not None and issubclass(kind, MemoryError) and not s.is_limited:
+        make_room()
+        _ran_out_of_memory(s, error, task)
+        return
+    s.outputs_left -= 1
+    if s.outputs_left < 0:  # tasks that fail one after another
+        if not s.is_limited:
+            s.is_limited = True
+            limit_reached(s, "outputs", None, task)
+        return
+    add_error(s, s.now(), turn, describe(error) | _of(task), task)
+    if not issubclass(kind, Exception | asyncio.CancelledError):
+        end_at_once(s, "error")
+
+
+def _ran_out_of_memory(s: Session, error: BaseException, task: str | None) -> None:
+    # What the handler's calls hold goes first: else the row might find no memory either.
+    traceback.clear_frames(error.__traceback__)
+    s.is_limited = True
+    described = describe(error)
+    place = UsersLine(described["file"], described["line"]) if "line" in described else None
+    _record_reached(s, "memory_mb", place, task)
+    end_at_once(s, "error")
+
+
+def record_given_up(s: Session, work: Work, task: str | None, turn: int) -> None:
+    """Record that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
+    what = "The handler" if task is None else f"Background task {task!r}"
+    error = TimeoutError(
+        f"{what} went on for {work.grace_s:g} s after it was cancelled{waiting_at(work.running)}, and was given up. "
+        "A bare `except:` swallows asyncio.CancelledError: write `except Exception:`."
     )
+    add_error(s, s.now(), turn, describe(error) | _of(task), task)
 
-    _answering: bool
-    """Whether the handler works on an input."""
-    _guard: Guard | None
-    """Watches the session's processor time; None where nothing does."""
-    withdraw: Callable[[], object]
-    """Takes back an exception of the guard's that is still to come, see `cpu_limit.Watched`."""
-    _limited: bool
-    """Whether it has reached a limit of what it puts out."""
-    _over_cpu: bool
-    """Whether the session has used up its processor time, and nothing has been done about it yet."""
-    _cpu_place: UsersLine | None
-    _unwritable: bool
-    """Whether a part of it has no text, and a row says so."""
-    _work: Work
-    loop: asyncio.AbstractEventLoop
-    """What the session runs on."""
-    _status: str | None
-    """The session's status, where it is another than the one with which its turn-taking has ended."""
 
-    def _unwatched(self) -> None:
-        self._guard = None
-        self.withdraw = bool
-        self._answering = self._limited = self._over_cpu = self._unwritable = False
-        self._cpu_place = self._status = None
+# --- limits ----------------------------------------------------------------------------------------------------------
 
-    # --- exceptions ---
 
-    def failed(self, error: BaseException) -> None:
-        """Record an exception of the handler, or of the session itself.
+def limit_reached(s: Session, name: str, place: UsersLine | None, task: str | None = None) -> None:
+    """Record a limit that the session has reached, and end it.
 
-        Raises:
-            ForcedVariantError: that is what it is, a mistake of whoever started the session.
-            KeyboardInterrupt: somebody pressed Ctrl-C.
-        """
-        if issubclass(type(error), ForcedVariantError):
-            raise error
-        self._record_failure(error, self.turn)
+    Args:
+        s: The session.
+        name: The limit's name.
+        place: The line of the code that reached it, None if it isn't known.
+        task: The background task whose code it was, None for the handler's.
+    """
+    _record_reached(s, name, place, task)
+    end_at_once(s, "timeout")
 
-    def task_failed(self, error: BaseException, task: str, turn: int) -> None:
-        """Record what a background task raised, or that it was cancelled by its timeout.
 
-        Raises:
-            KeyboardInterrupt: somebody pressed Ctrl-C.
-        """
-        self._record_failure(error, turn, task)
+def too_much(s: Session, name: str, place: UsersLine | None, task: str | None = None) -> NoReturn:
+    """End the session, which has reached a limit, and the code that went beyond it."""
+    if not s.is_limited:
+        s.is_limited = True
+        limit_reached(s, name, place, task)
+    raise LimitReached
 
-    def _record_failure(self, error: BaseException, turn: int, task: str | None = None) -> None:
-        kind = type(error)  # what `isinstance` would ask as well, `__class__`, is the handler's own
-        if issubclass(kind, LimitReached):
-            self.end_over_cpu()
-            return
-        if is_ctrl_c(error):
-            raise error
-        make_room = self.settings.make_room
-        if make_room is not None and issubclass(kind, MemoryError) and not self._limited:
-            make_room()
-            self._ran_out_of_memory(error, task)
-            return
-        self.outputs_left -= 1
-        if self.outputs_left < 0:  # tasks that fail one after another
-            if not self._limited:
-                self._limited = True
-                self.limit_reached("outputs", None, task)
-            return
-        self.recorder.add_error(self.now(), turn, describe(error) | _of(task), task)
-        if not issubclass(kind, Exception | asyncio.CancelledError):
-            self.end_at_once("error")
 
-    def _ran_out_of_memory(self, error: BaseException, task: str | None) -> None:
-        # What the handler's calls hold goes first: else the row might find no memory either.
-        traceback.clear_frames(error.__traceback__)
-        self._limited = True
-        described = describe(error)
-        place = UsersLine(described["file"], described["line"]) if "line" in described else None
-        self._record_reached("memory_mb", place, task)
-        self.end_at_once("error")
+def look_into(s: Session, place: UsersLine | None, task: str | None = None) -> None:
+    """Say what became of what could not be recorded as it was meant: its text is used up, or can't be had."""
+    s.trouble = False
+    if s.problems:
+        problems, s.problems = s.problems, []
+        _record_unwritable(s, problems[0], place, task)
+    if s.chars_left < 0 and not s.is_limited:
+        s.is_limited, s.outputs_left = True, 0
+        limit_reached(s, "text_chars", place, task)
 
-    def gave_up(self, work: Work, task: str | None, turn: int) -> None:
-        """Record that cancelled work goes on and is not driven any further; `task` is None for the handler's."""
-        what = "The handler" if task is None else f"Background task {task!r}"
-        error = TimeoutError(
-            f"{what} went on for {work.grace_s:g} s after it was cancelled{waiting_at(work.running)}, and was given up. "
-            "A bare `except:` swallows asyncio.CancelledError: write `except Exception:`."
-        )
-        self.recorder.add_error(self.now(), turn, describe(error) | _of(task), task)
 
-    # --- limits ---
+def _record_unwritable(s: Session, what: str, place: UsersLine | None, task: str | None) -> None:
+    if s.is_unwritable:
+        return
+    s.is_unwritable = True
+    message = f"TypeError: {what}, so that it stands in the log as this"
+    add_error(s, s.now(), s.turn, {"message": message} | _at(place) | {"traceback": message} | _of(task), task)
+    end_at_once(s, "error")
 
-    def limit_reached(self, name: str, place: UsersLine | None, task: str | None = None) -> None:
-        """Record a limit that the session has reached, and end it.
 
-        Args:
-            name: The limit's name.
-            place: The line of the code that reached it, None if it isn't known.
-            task: The background task whose code it was, None for the handler's.
-        """
-        self._record_reached(name, place, task)
-        self.end_at_once("timeout")
+def _record_reached(s: Session, name: str, place: UsersLine | None, task: str | None) -> None:
+    where = "" if place is None else f", at {place}"
+    _record_limit(s, name, reached(s.settings.limits, name, where), place, task)
 
-    def too_much(self, name: str, line: UsersLine | None, task: str | None = None) -> NoReturn:
-        """End the session, which has reached a limit, and the code that went beyond it."""
-        if not self._limited:
-            self._limited = True
-            self.limit_reached(name, line, task)
-        raise LimitReached
 
-    def look_into(self, line: UsersLine | None, task: str | None = None) -> None:
-        """Say what became of what could not be recorded as it was meant: its text is used up, or can't be had."""
-        recorder = self.recorder
-        recorder.trouble = False
-        if recorder.problems:
-            problems, recorder.problems = recorder.problems, []
-            self._record_unwritable(problems[0], line, task)
-        if recorder.is_full and not self._limited:
-            self._limited, self.outputs_left = True, 0
-            self.limit_reached("text_chars", line, task)
+def _record_limit(s: Session, name: str, text: str, place: UsersLine | None, task: str | None = None) -> None:
+    message = f"{'MemoryError' if name == 'memory_mb' else 'TimeoutError'}: {text}"
+    data = {"message": message, "limit": name} | _at(place) | {"traceback": message} | _of(task)
+    add_error(s, s.now(), s.turn, data, task)
 
-    def _record_unwritable(self, what: str, line: UsersLine | None, task: str | None) -> None:
-        message = f"TypeError: {what}, so that it stands in the log as this"
-        at = {} if line is None else {"file": line.file, "line": line.line}
-        data = {"message": message} | at | {"traceback": message} | _of(task)
-        if not self._unwritable:
-            self._unwritable = True
-            self.recorder.add_error(self.now(), self.turn, data, task)
-            self.end_at_once("error")
 
-    def _record_reached(self, name: str, place: UsersLine | None, task: str | None) -> None:
+# --- processor time --------------------------------------------------------------------------------------------------
+
+
+def used_up_cpu(s: Session, place: tuple[str, int] | None) -> None:
+    """Be told, in the middle of whatever the session's code does, that its processor time is used up."""
+    if not s.is_over_cpu:
+        s.is_over_cpu, s.cpu_place = True, None if place is None else UsersLine(*place)
+        # Whoever catches the exception ends the session; where nobody does, the loop, as soon as it has its turn.
+        s.loop.call_soon(end_over_cpu, s)
+
+
+def end_over_cpu(s: Session) -> None:
+    """End the session if its processor time is used up; later its cleanup has a little of its own."""
+    if s.guard is None or not s.is_over_cpu:
+        return
+    s.is_over_cpu = False
+    place = s.cpu_place or suspended_at(s.stream)
+    stage = s.guard.caught()
+    if stage == 1:
+        limit_reached(s, "cpu_s", place)
+    elif stage == 2:  # noqa: PLR2004 - the time for cleanup; once is enough to say of what goes on behind it
         where = "" if place is None else f", at {place}"
-        self._record_limit(name, reached(self.settings.limits, name, where), place, task)
-
-    def _record_limit(self, name: str, text: str, place: UsersLine | None, task: str | None = None) -> None:
-        message = f"{'MemoryError' if name == 'memory_mb' else 'TimeoutError'}: {text}"
-        line = {} if place is None else {"file": place.file, "line": place.line}
-        data = {"message": message, "limit": name} | line | {"traceback": message} | _of(task)
-        self.recorder.add_error(self.now(), self.turn, data, task)
-
-    def used_up_cpu(self, place: tuple[str, int] | None) -> None:
-        """Be told, in the middle of whatever the session's code does, that its processor time is used up."""
-        if not self._over_cpu:
-            self._over_cpu, self._cpu_place = True, None if place is None else UsersLine(*place)
-            # Whoever catches the exception ends the session; where nobody does, the loop, as soon as it has its turn.
-            self.loop.call_soon(self.end_over_cpu)
-
-    def end_over_cpu(self) -> None:
-        """End the session if its processor time is used up; later its cleanup has a little of its own."""
-        if self._guard is None or not self._over_cpu:
-            return
-        self._over_cpu = False
-        place = self._cpu_place or suspended_at(self._work.running)
-        stage = self._guard.caught()
-        if stage == 1:
-            self.limit_reached("cpu_s", place)
-        elif stage == 2:  # noqa: PLR2004 - the time for cleanup; once is enough to say of what goes on behind it
-            where = "" if place is None else f", at {place}"
-            text = f"The session's cleanup reached its limit of {CLEANUP_CPU_S:g} s of processor time{where}."
-            self._record_limit("cpu_s", text, place)
-
-    def end_at_once(self, status: str) -> None:
-        """End the session with a status, which holds where it had ended with another before."""
-        if self._status is None:
-            self._status = status
-        self.turns.end(self.now(), status)
-        if self._answering:
-            self._cancel_handler()
-
-    def _cancel_handler(self) -> None:
-        """Cut the handler's turn short."""
-        raise NotImplementedError
+        text = f"The session's cleanup reached its limit of {CLEANUP_CPU_S:g} s of processor time{where}."
+        _record_limit(s, "cpu_s", text, place)
 
 
 def _of(task: str | None) -> dict[str, Any]:
     return {} if task is None else {"task": task}
+
+
+def _at(place: UsersLine | None) -> dict[str, Any]:
+    return {} if place is None else {"file": place.file, "line": place.line}

@@ -22,5 +22,8 @@ class Start:
     """The first input of every session: the call has been taken."""
 
 
+START = Start()
+"""The one that every session begins with."""
+
 Given = Action | Recognised | Timeout | Start
 """An input on its way to the handler."""

@@ -1,392 +1,409 @@
-"""Turn-taking: who may speak, what was heard, when silence counts. One synchronous object, told the time.
+"""Turn-taking: who may speak, what was heard, when silence counts. Told the time; no event loop, no SDK, no clock.
 
-It knows no event loop, no SDK and no clock. Every method takes the time in seconds, and tells its effects to an object
-(`Effects`: the runner, or a test that writes them down) in the order in which they are to happen.
+Theory of operation
+-------------------
+**The floor.** The agent has it while its handler works (`running`) or something plays (`queue`). The caller has it from a
+first sound (`speaking`) until the words are there and delivered. Else nobody has, and silence counts (`silent_since`).
+
+**A turn** begins with each input that is put before the handler (`_deliver`), and is open until the handler has finished
+and all that it said has been played. Turns overlap only by signals: a custom event doesn't wait for the speech of the turn
+before, so that both are open, and each ends with its own last word.
+
+**Interruption.** Words, keys or a first sound take the floor (`_take_floor`), if the gate is open: the handler is stopped,
+the queue cleared, every open turn ends, interruptible tasks are cancelled. What was heard until then is the transcript's,
+and is told to the handler with the next input. Signals never interrupt: they wait in `signals` for the handler.
+
+**The gate** (`gate`, the one place that says so) is closed while the agent lets no input in (`allowed`), or plays what may
+not be interrupted. Words against it wait in `held`, and later ones behind them, until the agent has finished; the end of
+the handler lets input in again. Each change is a row, written when it happens: `gate_due` is when playing on changes it.
+
+**Silence** counts while no handler works, nothing plays, input is allowed and the caller isn't about to say something.
+After `timeout_s` the handler is told, again and again, until it ends the session or the caller is heard.
+
+**The end.** `ending` commits: what is queued is still played, nothing more is taken in or queued, and then the session ends.
+`ended` is final: `completed` (the agent stopped, or the caller's script is used up), `transferred` (the agent passed it on),
+`hangup` (the caller left, in the middle or not), `timeout` (it reached a limit), `error` (it could not go on). Only the
+first of them counts; from `ending` on inputs are dropped, and inputs that still waited at the end.
+
+**Together** may be true: `running` and `queue` (it speaks as it goes on), `queue` without `running` (the most common: all is
+said and plays), `running` and `ending`. Never: `silent_since` with `running` or `queue`; `held` with neither `running` nor
+`queue`, but for the instant in which it is delivered; `ended` with any of `running`, `queue`, `open`, `held`, `signals`.
+
+What holds in every session, each tested for random handlers, callers and worlds (tests/test_invariants.py):
+
+ 1. each turn ends exactly once;
+ 2. inputs and the engine's own rows stand in the order of their times;
+ 3. nobody speaks over himself: no two of the agent's outputs play at a time;
+ 4. who is interrupted is silent from then on;
+ 5. only what was said is heard, and the transcript holds no word that was not;
+ 6. the gate's rows alternate: it opens only when closed, and no caller's words come in while it is closed;
+ 7. every error is one of the handler's or the world's own.
 """
 
-from typing import Protocol
-
-from voicelab.callers.gate import closed_because
+from voicelab.callers.gate import NOT_ALLOWED, NOT_INTERRUPTIBLE
+from voicelab.session import rows
 from voicelab.session.inputs import Given, Timeout
-from voicelab.session.utterance import Utterance, joined
+from voicelab.session.rows import add_flat_row, add_row
+from voicelab.session.session_state import Session
+from voicelab.session.utterance import NEVER, Utterance, joined
 
-NEVER = float("inf")
-SILENCE_S = 5.0
-"""Silence after which the handler gets a timeout, where the SDK's `Configuration` gives no `timeout`, in seconds."""
-
-
-class Effects(Protocol):
-    """What turn-taking decides, performed by somebody else."""
-
-    def deliver(self, time_s: float, turn: int, given: Given, heard: str | None) -> None:
-        """Call the handler with an input; `heard` is what was heard of the turn that the input interrupted, or None."""
-
-    def said(self, time_s: float, turn: int, text: str, interrupted: bool) -> None:
-        """Note what the caller has heard of the agent."""
-
-    def turn_end(self, time_s: float, turn: int, duration_s: float) -> None:
-        """Note that a turn is over."""
-
-    def turn_interrupted(self, time_s: float, turn: int) -> None:
-        """Note that the caller spoke over the agent."""
-
-    def cut(self, time_s: float, turn: int, cut: list[tuple[Utterance, float]]) -> None:
-        """Note what was cleared before its end, with the seconds that were played of it."""
-
-    def held(self, time_s: float, turn: int, reason: str) -> None:
-        """Note that the caller's input waits."""
-
-    def dropped(self, time_s: float, turn: int, given: Given) -> None:
-        """Note an input that came after the end, or still waited at it."""
-
-    def cancel_turn(self, time_s: float, turn: int) -> None:
-        """Stop the handler."""
-
-    def cancel_tasks(self, time_s: float, turn: int) -> None:
-        """Stop the interruptible background tasks."""
+# --- what is so now --------------------------------------------------------------------------------------------------
 
 
-class TurnTaking:
-    """The state of one conversation.
+def is_idle(s: Session) -> bool:
+    """Return whether no handler works and nothing is left to play."""
+    return not s.running and not s.queue and s.ended is None
+
+
+def gate(s: Session, now: float) -> str:
+    """Return why the caller's words can't reach the agent now (see `voicelab.callers.gate`), or an empty string."""
+    if not s.allowed:
+        return NOT_ALLOWED
+    for item in s.queue:
+        if item.end_s > now:
+            return "" if item.interruptible else NOT_INTERRUPTIBLE
+    return ""
+
+
+def speaks_for(s: Session, now: float) -> float | None:
+    """Return for how many seconds the agent goes on speaking, or None if it doesn't speak, or can't be interrupted."""
+    queue = s.queue
+    if not queue or not queue[0].start_s <= now < queue[-1].end_s or gate(s, now):
+        return None
+    return queue[-1].end_s - now
+
+
+# --- what the caller does --------------------------------------------------------------------------------------------
+
+
+def begin_conversation(s: Session, given: Given) -> None:
+    """Deliver the first input of the session."""
+    _deliver(s, 0.0, given)
+
+
+def offer(s: Session, now: float, given: Given, *, speech: bool) -> None:
+    """Take an input: the caller's words or keys (`speech`), which may interrupt, or a signal, which never does.
+
+    Words that may not interrupt now wait until the agent has finished; a signal waits until the handler has.
+    """
+    if s.queue:
+        _play(s, now)
+    if s.ended is not None or s.ending is not None:
+        _drop(s, now, given)
+    elif not speech:
+        if s.running:
+            s.signals.append(given)
+        else:
+            _deliver(s, now, given)
+    else:
+        s.speaking = False
+        if s.held:
+            s.held.append(given)  # behind what was said before
+            if not gate(s, now):
+                _take_floor(s, now)
+            advance(s, now)
+        elif not s.running and not s.queue and s.allowed:
+            if s.silent_since is None:
+                _settle(s, now)
+            _deliver_words(s, now, given)
+        elif reason := gate(s, now):
+            s.held.append(given)
+            add_row(s, now, s.turn, rows.INPUT_HELD, {"reason": reason, "input": str(given)})
+        else:
+            _take_floor(s, now)
+            _deliver_words(s, now, given)
+
+
+def first_sound(s: Session, now: float) -> None:
+    """Take the caller's first sound, some time before the words are complete and offered."""
+    _play(s, now)
+    if s.ended is None and s.ending is None:
+        s.speaking = True
+        if not s.held and not gate(s, now):
+            _take_floor(s, now)
+
+
+def no_words(s: Session, now: float) -> None:
+    """Take back a first sound that turned out to be no words: silence counts from now on."""
+    s.speaking = False
+    if s.silent_since is not None:
+        s.silent_since = now
+
+
+# --- what the agent does ---------------------------------------------------------------------------------------------
+
+
+def enqueue(
+    s: Session, now: float, turn: int, text: str | None, duration_s: float, interruptible: bool = True, row: int = -1
+) -> float | None:
+    """Queue speech, audio or silence; return when it begins to play, or None if the session is past speaking.
+
+    `advance` comes first, where something is queued; `tell_gate` afterwards, where it may not be interrupted. `row` is its
+    seq in the log.
+    """
+    if s.ended is not None or s.ending is not None:
+        return None
+    queue = s.queue
+    start_s = max(now, queue[-1].end_s) if queue else now
+    # As Utterance(...) makes it, in half the time.
+    queue.append(tuple.__new__(Utterance, (turn, text, start_s, start_s + duration_s, interruptible, row)))
+    s.silent_since = None
+    return start_s
+
+
+def retime(s: Session, now: float, row: int, start_s: float, end_s: float) -> Utterance | None:
+    """Learn when a queued item plays, where that isn't known as it is queued; what stands behind it moves along.
 
     Args:
-        effects: Performs what is decided.
-        timeout_s: Seconds of silence after which the handler gets a timeout; 0 for never.
+        s: The session.
+        now: The time.
+        row: The item's row.
+        start_s: When it begins to play; not before the item in front of it has been played.
+        end_s: When it has been played if it begins at `start_s`.
 
-    Attributes:
-        turn: The present turn; -1 before the first.
-        queue: What the agent is saying, and what waits behind it.
-        running: Whether the handler works.
-        allowed: Whether the agent lets the caller's input in.
-        ending: The status with which the session ends once the queue has been played, None if it goes on.
-        ended: The status with which it has ended, or None.
-        ended_s: When it ended.
-        timeouts: Timeouts in a row.
+    Returns:
+        The item, or None if it isn't queued any more.
     """
+    queue = s.queue
+    at = next((at for at, item in enumerate(queue) if item.row == row), None)
+    if at is None:
+        return None
+    end_before = queue[at - 1].end_s if at else 0.0
+    begin = max(start_s, end_before)
+    queue[at] = queue[at]._replace(start_s=begin, end_s=begin + max(0.0, end_s - start_s))
+    for later in range(at + 1, len(queue)):
+        item, begin = queue[later], queue[later - 1].end_s
+        if item.end_s == NEVER:
+            break
+        queue[later] = item._replace(start_s=begin, end_s=begin + item.end_s - item.start_s)
+    found = queue[at]
+    tell_gate(s, now)
+    return found
 
-    __slots__ = (
-        "_effects",
-        "_heard_of_interrupted",
-        "_held",
-        "_last_input_s",
-        "_open",
-        "_said",
-        "_said_turn",
-        "_signals",
-        "_silent_since",
-        "_speaking",
-        "_timeout_s",
-        "allowed",
-        "ended",
-        "ended_s",
-        "ending",
-        "queue",
-        "running",
-        "timeouts",
-        "turn",
-    )
 
-    def __init__(self, effects: Effects, timeout_s: float = SILENCE_S) -> None:
-        self._effects = effects
-        self._timeout_s = timeout_s or NEVER
-        self.queue: list[Utterance] = []
-        self._held: list[Given] = []
-        self._signals: list[Given] = []
-        self._said: list[str] = []
-        self.turn = -1
-        self.running = False
-        self.allowed = True
-        self.ending: str | None = None
-        self.ended: str | None = None
-        self.ended_s = 0.0
-        self.timeouts = 0
-        self._speaking = False
-        self._open: dict[int, float] = {}  # turns that have not ended, and when each began
-        self._said_turn = 0
-        self._silent_since: float | None = None
-        self._last_input_s = 0.0
-        self._heard_of_interrupted: str | None = None
+def clear_speech(s: Session, now: float) -> None:
+    """Clear the speech queue, as the agent itself asks; the handler goes on."""
+    _play(s, now)
+    _cut(s, now)
+    tell_gate(s, now)
 
-    def forget(self) -> None:
-        """Let go of what performs the decisions, when none is left to be made."""
-        del self._effects
 
-    # What the runner asks.
+def allow(s: Session, now: float, allowed: bool) -> None:
+    """Open or close the gate for the caller's input; the end of the handler opens it again."""
+    if allowed and not s.allowed and s.silent_since is not None:
+        s.silent_since = now
+    s.allowed = allowed
+    tell_gate(s, now)
 
-    @property
-    def idle(self) -> bool:
-        """Whether no handler runs and nothing is left to play."""
-        return not self.running and not self.queue and self.ended is None
 
-    def deadline(self) -> float:
-        """Return when something happens by itself, in seconds; infinity if nothing does."""
-        if self.ended is not None:
-            return NEVER
-        if self.queue:
-            return self.queue[-1].end_s if self.ending is not None or not self.running else NEVER
-        if self.ending is not None:
-            return 0.0
-        if self.running or self._silent_since is None or not self.allowed or self._speaking:
-            return NEVER
-        return self._silent_since + self._timeout_s
+def end_when_played(s: Session, status: str) -> None:
+    """Commit to end the session as soon as what is queued has been played."""
+    if s.ending is None:
+        s.ending = status
 
-    def closed(self) -> str:
-        """Return why the caller's words can't reach the agent now (see `voicelab.callers.gate`), or an empty string."""
-        return closed_because(allowed=self.allowed, interruptible=not self.queue or self.queue[0].interruptible)
 
-    def speaks_for(self, now: float) -> float | None:
-        """Return for how many seconds the agent goes on speaking, or None if it doesn't speak, or can't be interrupted."""
-        queue = self.queue
-        if not queue or self.closed() or not queue[0].start_s <= now < queue[-1].end_s:
-            return None
-        return queue[-1].end_s - now
+def finish(s: Session, now: float) -> None:
+    """Take the end of the handler's work on its input."""
+    s.running = False
+    if not s.allowed:
+        s.allowed = True
+        tell_gate(s, now)
+    if not s.queue or s.signals:
+        advance(s, now)
+    elif s.queue[-1].turn != s.turn:
+        _close_unspoken(s, now)
 
-    def silent_s(self, now: float) -> float:
-        """Return the seconds since the caller's last input, or since the session began."""
-        return now - self._last_input_s
 
-    # What the caller does.
+# --- what time does --------------------------------------------------------------------------------------------------
 
-    def offer(self, now: float, given: Given, *, speech: bool) -> None:
-        """Take an input: the caller's words or keys (`speech`), which may interrupt, or a signal, which never does.
 
-        Words that may not interrupt now wait until the agent has finished; a signal waits until the handler has.
-        """
-        if self.queue:
-            self._play(now)
-        if self.ended is not None or self.ending is not None:
-            self._effects.dropped(now, self.turn, given)
-        elif not speech:
-            if self.running:
-                self._signals.append(given)
-            else:
-                self._deliver(now, given)
-        else:
-            self._speaking = False
-            if self._held:
-                self._held.append(given)  # behind what was said before
-                if not self.closed():
-                    self._take_over(now)
-                self.advance(now)
-            elif not self.running and not self.queue and self.allowed:
-                if self._silent_since is None:
-                    self._settle(now)
-                self._deliver(now, given, speech=True)
-            elif reason := self.closed():
-                self._held.append(given)
-                self._effects.held(now, self.turn, reason)
-            else:
-                self._take_over(now)
-                self._deliver(now, given, speech=True)
+def advance(s: Session, now: float) -> None:
+    """Let time pass up to `now`: finish playback, deliver what waited, count silence."""
+    queue = s.queue
+    if queue and queue[0].end_s <= now:
+        _play(s, now)
+    if s.running or s.ended is not None:
+        return
+    if s.signals and s.ending is None:
+        _deliver(s, now, s.signals.pop(0))
+    elif not queue:
+        if s.silent_since is None:
+            _settle(s, now)
+        if s.ending is not None:
+            end_conversation(s, now, s.ending)
+        elif s.held and s.allowed:
+            _deliver_words(s, now, s.held.pop(0))
+        elif not s.speaking and s.allowed and s.silent_since + s.timeout_s <= now:  # type: ignore[operator]
+            s.timeouts += 1
+            _deliver(s, now, Timeout(s.timeouts, round((now - s.last_input_s) * 1000)))
 
-    def speak(self, now: float) -> None:
-        """Take the caller's first sound, some time before the words are complete and offered."""
-        self._play(now)
-        if self.ended is None and self.ending is None:
-            self._speaking = True
-            if not self._held and not self.closed():
-                self._take_over(now)
 
-    def hush(self, now: float) -> None:
-        """Take back a first sound that turned out to be no words: silence counts from now on."""
-        self._speaking = False
-        if self._silent_since is not None:
-            self._silent_since = now
+def tell_gate(s: Session, now: float) -> None:
+    """Write a row if the gate has changed, and see when playing on will change it next."""
+    reason = gate(s, now)
+    if reason != s.gate:
+        s.gate = reason
+        data = {"allowed": False, "reason": reason} if reason else {"allowed": True}
+        add_flat_row(s, now, s.turn, rows.INPUT_GATE, data)
+    s.gate_due = _gate_changes_at(s, now)
 
-    # What the agent does.
 
-    def begin(self, now: float, given: Given) -> None:
-        """Deliver the first input of the session."""
-        self._deliver(now, given)
+def _gate_changes_at(s: Session, now: float) -> float:
+    if not s.allowed:
+        return NEVER
+    playing = [item for item in s.queue if item.end_s > now]
+    for item in playing:
+        if item.interruptible != playing[0].interruptible:
+            return item.start_s
+    return playing[-1].end_s if playing and not playing[0].interruptible else NEVER
 
-    def enqueue(
-        self, now: float, turn: int, text: str | None, duration_s: float, interruptible: bool = True, row: int = -1
-    ) -> float | None:
-        """Queue speech, audio or silence; return when it begins to play, or None if the session is past speaking.
 
-        `advance` comes first, where something is queued. `row` is the caller's own mark.
-        """
-        if self.ended is not None or self.ending is not None:
-            return None
-        queue = self.queue
-        start = max(now, queue[-1].end_s) if queue else now
-        # As Utterance(...) makes it, in half the time.
-        queue.append(tuple.__new__(Utterance, (turn, text, start, start + duration_s, interruptible, row)))
-        self._silent_since = None
-        return start
+def end_conversation(s: Session, now: float, status: str) -> None:
+    """End the session at once: the caller has left, the script is used up, or a limit is reached."""
+    if s.ended is not None:
+        return
+    if s.queue:
+        _play(s, now)
+    if s.running:
+        s.running = False
+        s.stop_handler(s)
+    interrupted = bool(s.queue)
+    _cut(s, now)
+    _report_said(s, now, interrupted=interrupted)
+    _close_all(s, now)
+    for given in (*s.held, *s.signals):
+        _drop(s, now, given)
+    s.held.clear()
+    s.signals.clear()
+    s.gate_due = NEVER
+    s.ended, s.ended_s = status, now
 
-    def retime(self, row: int, start_s: float, end_s: float) -> Utterance | None:
-        """Learn when a queued item plays, where that isn't known as it is queued; what stands behind it moves along.
 
-        Args:
-            row: The item's mark.
-            start_s: When it begins to play; not before the item in front of it has been played.
-            end_s: When it has been played if it begins at `start_s`.
+# --- inside ----------------------------------------------------------------------------------------------------------
 
-        Returns:
-            The item, or None if it isn't queued any more.
-        """
-        queue = self.queue
-        at = next((at for at, item in enumerate(queue) if item.row == row), None)
-        if at is None:
-            return None
-        end_before = queue[at - 1].end_s if at else 0.0
-        begin = max(start_s, end_before)
-        queue[at] = queue[at]._replace(start_s=begin, end_s=begin + max(0.0, end_s - start_s))
-        for later in range(at + 1, len(queue)):
-            item, begin = queue[later], queue[later - 1].end_s
-            if item.end_s == NEVER:
-                break
-            queue[later] = item._replace(start_s=begin, end_s=begin + item.end_s - item.start_s)
-        return queue[at]
 
-    def clear(self, now: float) -> None:
-        """Clear the speech queue, as the agent itself asks; the handler goes on."""
-        self._play(now)
-        self._cut(now)
+def _play(s: Session, now: float) -> None:
+    """Take from the queue what has been played, and end the earlier turns of which that was the last word."""
+    if s.gate_due <= now:
+        tell_gate(s, now)
+    queue = s.queue
+    while queue and queue[0].end_s <= now:
+        turn, text, _, end_s, _, _ = queue.pop(0)
+        if text:
+            if s.said and turn != s.said_turn:
+                _report_said(s, now)
+            s.said.append(text)
+            s.said_turn = turn
+        if turn != s.turn and turn in s.open and all(item.turn != turn for item in queue):
+            _report_said(s, end_s)
+            _close(s, end_s, turn)
 
-    def allow(self, now: float, allowed: bool) -> None:
-        """Open or close the gate for the caller's input; the end of the handler opens it again."""
-        if allowed and not self.allowed and self._silent_since is not None:
-            self._silent_since = now
-        self.allowed = allowed
 
-    def stop(self, status: str) -> None:
-        """Commit to end the session as soon as what is queued has been played."""
-        if self.ending is None:
-            self.ending = status
+def _settle(s: Session, now: float) -> None:
+    """Close the agent's turn: everything has been played, and silence begins."""
+    if s.said:
+        _report_said(s, now)
+    if s.open:
+        _close_all(s, now)
+    s.silent_since = now
 
-    def finish(self, now: float) -> None:
-        """Take the end of the handler's work on its input."""
-        self.running = False
-        self.allowed = True
-        if not self.queue or self._signals:
-            self.advance(now)
-        elif self.queue[-1].turn != self.turn:
-            self._close_unspoken(now)
 
-    # What time does.
+def _take_floor(s: Session, now: float) -> None:
+    """Give the floor to the caller: the agent's turn is cancelled and its queue cleared."""
+    if not s.running and not s.queue:
+        return
+    if s.running:
+        s.running = False
+        s.stop_handler(s)
+    _cut(s, now)
+    tell_gate(s, now)
+    s.heard_of_interrupted = joined(s.said)
+    _report_said(s, now, interrupted=True)
+    add_flat_row(s, now, s.turn, rows.TURN_INTERRUPTED, {})
+    _close_all(s, now)
+    s.silent_since = now
+    s.context.cancel_interruptible_tasks()
 
-    def advance(self, now: float) -> None:
-        """Let time pass up to `now`: finish playback, deliver what waited, count silence."""
-        queue = self.queue
-        if queue and queue[0].end_s <= now:
-            self._play(now)
-        if self.running or self.ended is not None:
-            return
-        if self._signals and self.ending is None:
-            self._deliver(now, self._signals.pop(0))
-        elif not queue:
-            if self._silent_since is None:
-                self._settle(now)
-            if self.ending is not None:
-                self.end(now, self.ending)
-            elif self._held and self.allowed:
-                self._deliver(now, self._held.pop(0), speech=True)
-            elif self._silent_since + self._timeout_s <= now and self.deadline() <= now:  # type: ignore[operator]
-                self.timeouts += 1
-                since_ms = round((now - self._last_input_s) * 1000)
-                self._deliver(now, Timeout(self.timeouts, since_ms))
 
-    def end(self, now: float, status: str) -> None:
-        """End the session at once: the caller has left, the script is used up, or a limit is reached."""
-        if self.ended is not None:
-            return
-        if self.queue:
-            self._play(now)
-        if self.running:
-            self.running = False
-            self._effects.cancel_turn(now, self.turn)
-        interrupted = bool(self.queue)
-        self._cut(now)
-        self._report_said(now, interrupted=interrupted)
-        self._close_all(now)
-        for given in (*self._held, *self._signals):
-            self._effects.dropped(now, self.turn, given)
-        self._held.clear()
-        self._signals.clear()
-        self.ended, self.ended_s = status, now
+def _cut(s: Session, now: float) -> None:
+    """Clear the queue; the words of it that were heard count as said, and each row says how much of it was played."""
+    queue = s.queue
+    if not queue:
+        return
+    heard = queue[0].heard_by(now)
+    if heard:
+        if s.said and queue[0].turn != s.said_turn:
+            _report_said(s, now)
+        s.said.append(heard)
+        s.said_turn = queue[0].turn
+    cut = queue.copy()
+    queue.clear()
+    if s.voice is not None:
+        s.voice.clear()
+    for item in cut:
+        played_s = max(0.0, now - item.start_s)
+        facts: dict[str, float | str | bool] = {"interrupted": True, "played_s": played_s}
+        if not played_s:
+            facts["spoken"] = False
+        elif item.text is not None:
+            facts["heard"] = item.heard_by(now)
+        rows.amend(s, item.row, facts)
 
-    # Inside.
 
-    def _play(self, now: float) -> None:
-        queue = self.queue
-        while queue and queue[0].end_s <= now:
-            turn, text, _, end_s, _, _ = queue.pop(0)
-            if text:
-                if self._said and turn != self._said_turn:
-                    self._report_said(now)
-                self._said.append(text)
-                self._said_turn = turn
-            if turn != self.turn and turn in self._open and all(item.turn != turn for item in queue):
-                self._report_said(end_s)
-                self._close(end_s, turn)
+def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
+    """Write down what the caller has heard of the agent since this was done last."""
+    if not s.said:
+        return
+    text, s.said = joined(s.said), []
+    part = {"role": "agent", "content": text}
+    if interrupted:
+        part["interrupted"] = True  # type: ignore[assignment]
+    (add_flat_row if len(text) < rows.LONG else add_row)(s, now, s.said_turn, rows.TRANSCRIPT, part)
+    s.transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
+    s.heard.append(text)
+    s.answered = True
 
-    def _settle(self, now: float) -> None:
-        """Close the agent's turn: everything has been played, and silence begins."""
-        if self._said:
-            self._report_said(now)
-        if self._open:
-            self._close_all(now)
-        self._silent_since = now
 
-    def _take_over(self, now: float) -> None:
-        """Give the floor to the caller: the agent's turn is cancelled and its queue cleared."""
-        if not self.running and not self.queue:
-            return
-        if self.running:
-            self.running = False
-            self.allowed = True
-            self._effects.cancel_turn(now, self.turn)
-        self._cut(now)
-        self._heard_of_interrupted = joined(self._said)
-        self._report_said(now, interrupted=True)
-        self._effects.turn_interrupted(now, self.turn)
-        self._close_all(now)
-        self._silent_since = now
-        self._effects.cancel_tasks(now, self.turn)
+def _drop(s: Session, now: float, given: Given) -> None:
+    """Write down an input that nobody will hear."""
+    add_row(s, now, s.turn, rows.INPUT_DROPPED, {"reason": "the session has ended", "input": str(given)})
 
-    def _cut(self, now: float) -> None:
-        if not self.queue:
-            return
-        heard = self.queue[0].heard_by(now)
-        if heard:
-            if self._said and self.queue[0].turn != self._said_turn:
-                self._report_said(now)
-            self._said.append(heard)
-            self._said_turn = self.queue[0].turn
-        cut = [(utterance, max(0.0, now - utterance.start_s)) for utterance in self.queue]
-        self.queue.clear()
-        self._effects.cut(now, self.turn, cut)
 
-    def _report_said(self, now: float, *, interrupted: bool = False) -> None:
-        if self._said:
-            said, self._said = self._said, []
-            self._effects.said(now, self._said_turn, joined(said), interrupted)
+def _close(s: Session, now: float, turn: int) -> None:
+    _turn_ended(s, now, turn, s.open.pop(turn))
 
-    def _close(self, now: float, turn: int) -> None:
-        self._effects.turn_end(now, turn, now - self._open.pop(turn))
 
-    def _close_all(self, now: float) -> None:
-        for turn, began_s in self._open.items():
-            self._effects.turn_end(now, turn, now - began_s)
-        self._open.clear()
+def _close_all(s: Session, now: float) -> None:
+    for turn, began_s in s.open.items():
+        _turn_ended(s, now, turn, began_s)
+    s.open.clear()
 
-    def _close_unspoken(self, now: float) -> None:
-        """End the turns of which nothing is left to play; a signal's turn may begin while others still speak."""
-        speaking = {item.turn for item in self.queue}
-        for turn in [turn for turn in self._open if turn not in speaking]:
-            self._close(now, turn)
 
-    def _deliver(self, now: float, given: Given, *, speech: bool = False) -> None:
-        if speech:
-            self.timeouts = 0
-            self._last_input_s = now
-        if self._open:
-            self._close_unspoken(now)
-        self.turn += 1
-        self.running = True
-        self._open[self.turn] = now
-        self._silent_since = None
-        heard, self._heard_of_interrupted = self._heard_of_interrupted, None
-        self._effects.deliver(now, self.turn, given, heard)
+def _turn_ended(s: Session, now: float, turn: int, began_s: float) -> None:
+    # Past `put`: there is nothing to mask, and one of these comes with every turn.
+    s.events.append((now, turn, rows.TURN_END, f'{{"duration":{round((now - began_s) * 1000)}}}'))
+
+
+def _close_unspoken(s: Session, now: float) -> None:
+    """End the turns of which nothing is left to play; a signal's turn may begin while others still speak."""
+    speaking = {item.turn for item in s.queue}
+    for turn in [turn for turn in s.open if turn not in speaking]:
+        _close(s, now, turn)
+
+
+def _deliver_words(s: Session, now: float, given: Given) -> None:
+    """Put the caller's words or keys before the handler; they end the silence that it was told of."""
+    s.timeouts = 0
+    s.last_input_s = now
+    _deliver(s, now, given)
+
+
+def _deliver(s: Session, now: float, given: Given) -> None:
+    if s.open:
+        _close_unspoken(s, now)
+    s.turn += 1
+    s.running = True
+    s.open[s.turn] = now
+    s.silent_since = None
+    heard, s.heard_of_interrupted = s.heard_of_interrupted, None
+    s.deliver(s, now, given, heard)

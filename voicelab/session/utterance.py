@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+NEVER = float("inf")
+"""The time of what doesn't happen by itself, in seconds."""
+
 
 class Utterance(NamedTuple):
     """One item of the speech queue.

@@ -202,7 +202,9 @@ def _run(job: Job, task: ShardTask, folder: Path, *, traced: bool) -> Outcome:
     journal = Journal(folder / _JOURNAL)
     _end_by_system(job.options.limits.cpu_s * (_TRACED if traced else 1), folder / _OVERDUE)
     with Trace(folder / _TRACE) if traced else contextlib.nullcontext():
-        ran = run_sessions(job, replace(task, alone=True), notes, apart=True, on_session=journal.follow)
+        ran = run_sessions(
+            job, replace(task, alone=True), notes, apart=True, on_session=journal.follow, events=journal.events
+        )
     outcome = Outcome(ran.rows[0] if ran.rows else read_journal(folder / _JOURNAL), notes=notes)
     if ran.stopped is not None:
         outcome = replace(outcome, offence=ran.stopped.offence, failure=ran.stopped.failure)

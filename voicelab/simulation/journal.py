@@ -19,7 +19,9 @@ from typing import Any
 
 from voicelab.base.records import EventRow, SessionRows
 from voicelab.runtime.tracebacks import is_users
-from voicelab.session.runner import Session
+from voicelab.session.finished_rows import rows_so_far
+from voicelab.session.rows import ToldRows
+from voicelab.session.session_state import Session
 
 _WRITTEN, _UNWRITTEN = "written", "unwritten-"
 _DISK = {errno.ENOSPC, errno.EIO, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])}
@@ -64,36 +66,21 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._session: Session | None = None
+        self.events = ToldRows(self._write)
+        """What the session shall put its rows into."""
 
     def follow(self, session: Session) -> None:
         """Follow a session that is about to run."""
-        recorder = session.recorder
-        recorder.events = _Followed(lambda seq: self._write(session, recorder, seq))
+        self._session = session
 
-    def _write(self, session: Session, recorder: Any, seq: int) -> None:
-        entry = (seq, recorder.events[seq], replace(session.so_far(), events=[]))
+    def _write(self, seq: int) -> None:
+        if self._session is None:
+            return
+        entry = (seq, self.events[seq], replace(rows_so_far(self._session), events=[]))
         # Opened each time: a handler may have closed every file of the process.
         with contextlib.suppress(OSError), telling_unwritten(self._path.parent), self._path.open("ab") as file:
             file.write(pickle.dumps(entry, protocol=5))
-
-
-class _Followed(list[EventRow]):
-    """A list that tells of each row that is added to it, or changed in it."""
-
-    def __init__(self, tell: Any) -> None:
-        super().__init__()
-        self._tell = tell
-
-    def append(self, row: EventRow) -> None:
-        super().append(row)
-        self._tell(len(self) - 1)
-
-    def __setitem__(self, seq: Any, row: Any) -> None:
-        super().__setitem__(seq, row)
-        self._tell(seq)
-
-    def __reduce__(self) -> Any:
-        return list, (list(self),)
 
 
 def read_journal(path: Path) -> SessionRows | None:

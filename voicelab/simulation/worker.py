@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from voicelab.base.ctrl_c import is_ctrl_c
 from voicelab.base.errors import SimulationError, VoicelabError
-from voicelab.base.records import PortabilityNote, SessionRows, column
+from voicelab.base.records import EventRow, PortabilityNote, SessionRows, column
 from voicelab.base.without import without
 from voicelab.log.write import is_staging, stage_shard
 from voicelab.runs.findings import Findings
@@ -35,7 +35,8 @@ from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.runtime.own_loop import until_done
 from voicelab.runtime.tracebacks import describe
-from voicelab.session.runner import Session
+from voicelab.session.engine import run_session
+from voicelab.session.session_state import Session
 from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
 from voicelab.simulation.left_programs import any_left
 from voicelab.simulation.note import Note, note_path, noting
@@ -311,6 +312,7 @@ def run_sessions(
     own: bool = False,
     apart: bool = False,
     on_session: Callable[[Session], None] | None = None,
+    events: list[EventRow] | None = None,
 ) -> Ran:
     """Run the sessions of a shard and return their rows.
 
@@ -322,6 +324,7 @@ def run_sessions(
         own: Whether this process is the driver's own, to be replaced when it is unfit.
         apart: Whether it is another process than the driver: then its memory is limited.
         on_session: Takes each session before it runs.
+        events: Takes the events of a session that runs alone, as they come; None for a plain list.
     """
     settings = job.settings(notes.append)
     ran = Ran(pickle.loads(task.before) if task.before else [])  # noqa: S301 - it comes from the driver
@@ -340,14 +343,13 @@ def run_sessions(
             loop.reset()
             stopped = {test: False for test, at in task.stops.items() if at < index}
             own_parameters = None if task.parameters is None else task.parameters[index - task.first]
-            session = job.session(settings, VirtualClock(loop), index, stopped, own_parameters)
+            session = job.session(settings, VirtualClock(loop), index, stopped, own_parameters, events=events)
             if on_session is not None:
                 on_session(session)
             fitness.runs(index)
-            rows = await in_own_context(session.run())
+            rows = await in_own_context(run_session(session))
             if loop.busy:
                 await end_leftovers()
-            session.forget()
             ran.rows.append(rows)
             ran.fresh += 1
             ran.stopped = fitness.after(index, rows)

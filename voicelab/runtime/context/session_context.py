@@ -14,7 +14,7 @@ from voicelab.base.plain_json import whole_characters, written_text
 from voicelab.runtime import isolation
 from voicelab.runtime.context.experiments import SessionExperiments
 from voicelab.runtime.context.ports import Host
-from voicelab.runtime.driving import CLEANUP_S, Background, Work
+from voicelab.runtime.driving import CLEANUP_S, Background, Work, finished, listen
 from voicelab.runtime.sdk import Configuration, Context, LogEvent
 
 TASK_TIMEOUT_S = 30
@@ -159,7 +159,7 @@ class SessionContext(Context):
             self.cancel_task(name)
         name = whole_characters(written_text(name)) if name else self._free_name(handler)
         turn = self._host.turn
-        work = Work(lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
+        work = Work(handler, lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
         task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name)
         self.running[task] = work
         timer = timeout is not None and asyncio.get_running_loop().call_later(
@@ -191,9 +191,9 @@ class SessionContext(Context):
         try:
             fault = host.fault(name)
             if isinstance(handler, AsyncIterable):
-                await work.hear(handler, host.task_emitted, turn, name, fault)
+                await work.drive(listen(handler, lambda event: host.task_emitted(event, handler, turn, name), fault))
             else:
-                await work.wait(handler, fault)
+                await work.drive(finished(handler, fault))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -205,7 +205,7 @@ class SessionContext(Context):
             host.task_failed(error, name, turn)
         finally:
             if hasattr(handler, "aclose") and not work.given_up:
-                await work.wait(handler.aclose())
+                await work.drive(finished(handler.aclose()))
 
     def _time_out(self, name: str, task: asyncio.Task[None], timeout: float, turn: int) -> None:
         if not task.done():

@@ -1,0 +1,104 @@
+"""What a session hands over when it has ended: its outcomes, its row in the table of sessions, and all of its rows."""
+
+import contextlib
+import itertools
+from typing import Any
+
+from voicelab.base.ctrl_c import is_ctrl_c
+from voicelab.base.plain_json import class_name, written_text
+from voicelab.base.records import Row, SessionRows, table_row, unwritten_value
+from voicelab.runtime.context import SessionContext
+from voicelab.session.early_end import limit_reached
+from voicelab.session.rows import cannot_write, own_text, text_of
+from voicelab.session.session_state import Session
+
+
+def all_rows(s: Session, data: str, output_data: str, outcomes: list[Row]) -> SessionRows:
+    """Return the rows of a session.
+
+    Args:
+        s: The session.
+        data: Its data as JSON text; `output_data` likewise.
+        outcomes: Its outcomes, of `outcome_rows`.
+    """
+    settings = s.settings
+    session = table_row(
+        "sessions",
+        run_id=settings.run_id,
+        session_id=s.session_id,
+        session_index=s.index,
+        source=settings.source,
+        caller=s.caller_name,
+        status=s.status or s.ended,
+        n_errors=s.n_errors,
+        error=s.error,
+        n_turns=s.turn + 1,
+        n_replies=getattr(s.conversation, "n_replies", 0),
+        n_otherwise=getattr(s.conversation, "n_otherwise", 0),
+        duration_s=s.ended_s,
+        environment=settings.environment,
+        direction="inbound",
+        origin="simulation" if settings.source == "simulated" else "debugger",
+        tags="[]",
+        parameters=text_of(s, s.parameters) if s.parameters else "{}",
+        data=data,
+        output_data=output_data,
+    )
+    return SessionRows(session, s.events, s.exposures, outcomes, s.metrics, s.aside)
+
+
+def rows_so_far(s: Session) -> SessionRows:
+    """Return the rows of a session as they are now, without a status: for whoever can't wait until it has ended."""
+    data, outcomes = "{}", []
+    with contextlib.suppress(Exception):  # what the handler has damaged is said when the session ends
+        data, outcomes = text_of(s, s.context.data), outcome_rows(s, s.context)
+    return all_rows(s, data, "{}", outcomes)
+
+
+def outcome_rows(s: Session, context: SessionContext) -> list[Row]:
+    """Return the outcomes that were declared or written, as rows of the log."""
+    experiments, masked = context.experiments, s.masker.text
+    most = s.settings.limits.outputs
+    if len(experiments.outcomes) > most and s.outputs_left >= 0:
+        s.outputs_left = -1
+        limit_reached(s, "outputs", None)
+    return [
+        table_row(
+            "outcomes",
+            session_index=s.index,
+            outcome=masked(name),
+            **_value_of(s, outcome, name in experiments.written),
+            written=name in experiments.written,
+        )
+        for name, outcome in itertools.islice(experiments.outcomes.items(), most)
+    ]
+
+
+def _value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
+    """Return type, value and text, whatever the handler has set."""
+    try:
+        return _plain_value_of(s, outcome, written)
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        text = written_text(outcome.value)
+        cannot_write(s, f"{text}: its value can't be had, {class_name(error)}")
+        return {"type": "string", "value": None, "text": own_text(s, text)}
+
+
+def _plain_value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
+    """Return type, value and text; the type is that of the value, unless the outcome was declared to hold text."""
+    value = outcome.value
+    if not written:
+        declared = {"count": "integer"}.get(outcome.type, outcome.type)
+        # Whether the session crashes isn't known yet, and is for the reader: the row says that nothing was written.
+        return {"type": declared, "value": unwritten_value(declared, crashed=False), "text": None}
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None:
+        return {"type": {"count": "integer"}.get(outcome.type, outcome.type), "value": None, "text": None}
+    if outcome.type == "string" or not isinstance(value, bool | int | float):
+        text = str(value).lower() if isinstance(value, bool) else written_text(value)
+        return {"type": "string", "value": None, "text": own_text(s, text)}
+    kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "float"
+    return {"type": kind, "value": float(value), "text": None}
