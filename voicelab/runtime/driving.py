@@ -141,7 +141,7 @@ async def listen(
         take: Takes an event.
         fault: Raised inside the generator at its first `yield`; None for nothing.
     """
-    events: AsyncIterable[Any] = stream if fault is None else _faulty(stream, fault)
+    events: AsyncIterable[Any] = stream if fault is None else faulty(stream, fault)
     ended = False
     try:
         async for event in events:
@@ -199,7 +199,7 @@ async def end_leftovers(grace_s: float = 1.0) -> None:
         _keep_for_ever(task)
 
 
-async def _faulty(stream: Any, fault: BaseException) -> AsyncIterator[Any]:
+async def faulty(stream: Any, fault: BaseException) -> AsyncIterator[Any]:
     """Yield what a generator yields, raising a fault inside it at its first `yield`, where its own code can catch it."""
     try:
         async for event in stream:

@@ -88,10 +88,11 @@ def act_now(s: Session, now: float, action: Action | Recognised) -> None:
 def _ask(s: Session, now: float) -> bool:
     s.answered = False
     s.cut_in_at = NEVER  # the agent was faster: it had finished before the caller cut in
-    heard = Heard(joined(s.heard), s.timeouts, False, now)
+    heard = Heard(s.heard[0] if len(s.heard) == 1 else joined(s.heard), s.timeouts, False, now)
     action = s.reply(heard)
     if type(action) is Say and not action.after_s:  # nearly always
-        return _act(s, now, action)
+        _say(s, now, action)
+        return True
     while isinstance(action, At):
         timed: tuple[float, Action] = (max(now, action.time_s), action.input)  # type: ignore[assignment]
         s.timed = sorted([*s.timed, timed], key=_due_at)
@@ -140,6 +141,10 @@ def _act(s: Session, now: float, action: Action) -> bool:
 
 def _say(s: Session, now: float, words: Say | Interrupt) -> None:
     s.plan, s.plan_at = None, NEVER
+    if s.is_plain and words.source == "text":  # nearly always
+        s.heard.clear()
+        offer(s, now, words, speech=True)
+        return
     if s.telephone is not None:
         s.heard.clear()
         # Sound reaches the agent as a beginning, and what was recognised a while later.

@@ -19,11 +19,11 @@ from voicelab.base.records import Row, SessionRows
 from voicelab.base.session_limits import LimitReached
 from voicelab.runtime import sdk
 from voicelab.runtime.cpu_limit import begin_session
-from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work, finished, listen
+from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work, faulty, finished
 from voicelab.runtime.isolation import SCOPE
 from voicelab.runtime.tracebacks import suspended_at, waiting_at
 from voicelab.session import rows
-from voicelab.session.agent import Stream, perform
+from voicelab.session.agent import perform
 from voicelab.session.caller import caller_leaves, caller_moves, put_before_handler
 from voicelab.session.early_end import (
     cut_short,
@@ -105,10 +105,18 @@ async def _converse(s: Session) -> None:
             if not s.cut:
                 finish(s, now())
             s.answered = True
-        elif not caller_moves(s, now()):
+        elif (s.queue and not (s.saying or s.timed) and s.cut_in_at == NEVER) or not caller_moves(s, now()):
             if not clock.jump(next_due(s)):
                 await clock.wait()
-            _let_time_pass(s, now())
+            time_s = now()
+            if s.gate_due <= time_s:
+                tell_gate(s, time_s)
+                if next_due(s) > time_s:
+                    continue
+            if time_s < s.limit_s:
+                advance(s, time_s)
+            else:
+                limit_reached(s, "conversation_s", None)
 
 
 def next_due(s: Session) -> float:
@@ -135,18 +143,6 @@ def next_due(s: Session) -> float:
     return s.cut_in_at if s.cut_in_at < due else due  # noqa: FURB136 - `min` would take longer than all the rest
 
 
-def _let_time_pass(s: Session, now: float) -> None:
-    """Do what turn-taking has due; what the caller has due comes next, when it is asked."""
-    if s.gate_due <= now:
-        tell_gate(s, now)
-        if next_due(s) > now:
-            return
-    if now < s.limit_s:
-        advance(s, now)
-    else:
-        limit_reached(s, "conversation_s", None)
-
-
 def _ring(s: Session) -> None:
     """Do what falls due while the handler works; the clock calls this beside the session's Task."""
     now = s.now()
@@ -170,11 +166,12 @@ def _ring(s: Session) -> None:
 async def _answer(s: Session, event: sdk.Event) -> None:
     """Have the handler take an input; `cut` tells afterwards whether it was cancelled."""
     s.cut, s.answering = False, True
-    s.clock.changed()
+    if not s.is_virtual:
+        s.clock.changed()
     try:
         fault = None if s.surroundings is None else await _fault_after_delay(s.surroundings)
         stream = s.stream = s.function(event, s.context)
-        step = _listening(s, stream, event.turn, fault)
+        step = _hear(s, stream, event.turn, fault) if hasattr(stream, "__aiter__") else _without_events(stream, fault)
         try:
             waiting = step.send(None)
         except StopIteration:
@@ -197,21 +194,31 @@ async def _answer(s: Session, event: sdk.Event) -> None:
             await _take_cancellation_back(s.task)
 
 
-def _listening(s: Session, stream: Any, turn: int, fault: BaseException | None) -> Coroutine[Any, Any, Any]:
-    """Return the coroutine that hears what a handler yields, or waits for one that yields nothing."""
-    if hasattr(stream, "__aiter__"):
-        return listen(stream, partial(_hear, s, stream, turn), fault)
-    if hasattr(stream, "__await__"):
-        return finished(stream, fault)
-    raise HandlerError(f"The handler returned {repr_of(stream)}; it must be an `async def` that yields events.")
+async def _hear(s: Session, stream: Any, turn: int, fault: BaseException | None) -> None:
+    """Do what a handler yields, until it has finished or is listened to no more."""
+    events = stream if fault is None else faulty(stream, fault)
+    ended = False
+    try:
+        async for event in events:
+            if s.cut:
+                break
+            perform(s, event, stream, turn)
+        else:
+            ended = True
+    except GeneratorExit:
+        ended = True  # it was given up, and is freed with the process; nothing can be awaited then
+        raise
+    finally:
+        if not ended and hasattr(events, "aclose"):
+            # In this Task, now: an abandoned generator would run its `finally` in some later session.
+            await events.aclose()
 
 
-def _hear(s: Session, stream: Stream, turn: int, event: object) -> bool:
-    """Take what the handler yields; return whether it is listened to no more."""
-    if not s.cut:
-        perform(s, event, stream, turn)
-        return False
-    return True
+def _without_events(answer: Any, fault: BaseException | None) -> Coroutine[Any, Any, Any]:
+    """Return the coroutine that waits for a handler that yields nothing."""
+    if hasattr(answer, "__await__"):
+        return finished(answer, fault)
+    raise HandlerError(f"The handler returned {repr_of(answer)}; it must be an `async def` that yields events.")
 
 
 async def _fault_after_delay(surroundings: Surroundings) -> BaseException | None:

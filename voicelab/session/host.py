@@ -18,6 +18,7 @@ from voicelab.runtime import sdk
 from voicelab.runtime.context import refuse_undrawable
 from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, mask_outside
+from voicelab.runtime.sdk import date_text
 from voicelab.runtime.tracebacks import file_name, is_users, users_frame, users_line
 from voicelab.session import agent
 from voicelab.session.agent import Stream, perform
@@ -70,6 +71,7 @@ class SessionHost:
         "_dated_s",
         "_random",
         "_session",
+        "_start_ns",
         "forced",
         "loop",
         "now",
@@ -89,6 +91,7 @@ class SessionHost:
         self.virtual = session.clock.virtual
         # Takes back an exception of the guard's that is still to come, see `cpu_limit.Watched`.
         self.withdraw: Callable[[], object] = bool  # in C: in a function of Python's it would be raised at once
+        self._start_ns = session.settings.start_ns
         self._random: random.Random | None = None
         self._dated_s, self._date = -1.0, ""
 
@@ -261,13 +264,13 @@ class SessionHost:
 
     def time_ns(self) -> int:
         """Return the session's date and time in nanoseconds since 1970."""
-        return self._session.settings.start_ns + int(self.now() * 1e9 + 0.5)
+        return self._start_ns + int(self.now() * 1e9 + 0.5)
 
     def isoformat(self) -> str:
         """Return the session's date and time as text, written anew when time has passed."""
         now_s = self.now()
         if now_s != self._dated_s:
-            self._dated_s, self._date = now_s, sdk.date_text(self.time_ns())
+            self._dated_s, self._date = now_s, date_text(self._start_ns + int(now_s * 1e9 + 0.5))
         return self._date
 
     def advance(self, seconds: float) -> None:

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 import orjson
+from orjson import dumps
 
 from voicelab.base.masking import Masker
-from voicelab.base.plain_json import encode, encode_flat, whole_characters, written_text
+from voicelab.base.plain_json import encode, whole_characters, written_text
 from voicelab.base.records import EventRow, Label, column, table_row
 from voicelab.decision.rules import DECLARATION_NAMES
 from voicelab.session.session_state import Session
@@ -81,7 +82,10 @@ def add_row(s: Session, time_s: float, turn: int, label: Label, data: Mapping[st
 
 def add_flat_row(s: Session, time_s: float, turn: int, label: Label, data: Mapping[str, Any]) -> None:
     """Record an event whose data is known to be nothing but short texts and numbers, as in what the engine notes itself."""
-    text = encode_flat(data)
+    try:
+        text = dumps(data).decode()
+    except TypeError:
+        text = encode(data)
     s.chars_left -= len(text)
     if s.chars_left < 0 or s.problems:
         text = _with_trouble(s, data, text)

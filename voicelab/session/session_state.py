@@ -126,6 +126,8 @@ class Session:
         "index",
         "interrupts_after",
         "is_limited",
+        "is_plain",
+        "is_virtual",
         "is_over_cpu",
         "is_unwritable",
         "last_input_s",
@@ -203,6 +205,8 @@ class Session:
         self.conversation = conversation
         self.surroundings = surroundings
         self.parameters = parameters
+        self.is_plain = telephone is None and (surroundings is None or not surroundings.mishears)
+        self.is_virtual = clock.virtual
         self.run_tests = run_tests or _NONE
         self.telephone = telephone
         self.services = services

@@ -105,13 +105,13 @@ def offer(s: Session, now: float, given: Given, *, speech: bool) -> None:
         elif not s.running and not s.queue and s.allowed:
             if s.silent_since is None:
                 _settle(s, now)
-            _deliver_words(s, now, given)
+            _deliver(s, now, given, words=True)
         elif reason := gate(s, now):
             s.held.append(given)
             add_row(s, now, s.turn, rows.INPUT_HELD, {"reason": reason, "input": str(given)})
         else:
             _take_floor(s, now)
-            _deliver_words(s, now, given)
+            _deliver(s, now, given, words=True)
 
 
 def first_sound(s: Session, now: float) -> None:
@@ -232,7 +232,7 @@ def advance(s: Session, now: float) -> None:
         if s.ending is not None:
             end_conversation(s, now, s.ending)
         elif s.held and s.allowed:
-            _deliver_words(s, now, s.held.pop(0))
+            _deliver(s, now, s.held.pop(0), words=True)
         elif not s.speaking and s.allowed and s.silent_since + s.timeout_s <= now:  # type: ignore[operator]
             s.timeouts += 1
             _deliver(s, now, Timeout(s.timeouts, round((now - s.last_input_s) * 1000)))
@@ -303,7 +303,9 @@ def _settle(s: Session, now: float) -> None:
     """Close the agent's turn: everything has been played, and silence begins."""
     if s.said:
         _report_said(s, now)
-    if s.open:
+    if len(s.open) == 1:  # nearly always
+        _close(s, now, s.turn)
+    else:
         _close_all(s, now)
     s.silent_since = now
 
@@ -354,7 +356,8 @@ def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
     """Write down what the caller has heard of the agent since this was done last."""
     if not s.said:
         return
-    text, s.said = joined(s.said), []
+    text = s.said[0] if len(s.said) == 1 else joined(s.said)
+    s.said.clear()
     part = {"role": "agent", "content": text}
     if interrupted:
         part["interrupted"] = True  # type: ignore[assignment]
@@ -369,19 +372,15 @@ def _drop(s: Session, now: float, given: Given) -> None:
     add_row(s, now, s.turn, rows.INPUT_DROPPED, {"reason": "the session has ended", "input": str(given)})
 
 
-def _close(s: Session, now: float, turn: int) -> None:
-    _turn_ended(s, now, turn, s.open.pop(turn))
-
-
 def _close_all(s: Session, now: float) -> None:
-    for turn, began_s in s.open.items():
-        _turn_ended(s, now, turn, began_s)
-    s.open.clear()
+    while s.open:
+        _close(s, now, next(iter(s.open)))
 
 
-def _turn_ended(s: Session, now: float, turn: int, began_s: float) -> None:
+def _close(s: Session, now: float, turn: int) -> None:
     # Past `put`: there is nothing to mask, and one of these comes with every turn.
-    s.events.append((now, turn, rows.TURN_END, f'{{"duration":{round((now - began_s) * 1000)}}}'))
+    duration_ms = round((now - s.open.pop(turn)) * 1000)
+    s.events.append((now, turn, rows.TURN_END, f'{{"duration":{duration_ms}}}'))
 
 
 def _close_unspoken(s: Session, now: float) -> None:
@@ -391,14 +390,11 @@ def _close_unspoken(s: Session, now: float) -> None:
         _close(s, now, turn)
 
 
-def _deliver_words(s: Session, now: float, given: Given) -> None:
-    """Put the caller's words or keys before the handler; they end the silence that it was told of."""
-    s.timeouts = 0
-    s.last_input_s = now
-    _deliver(s, now, given)
-
-
-def _deliver(s: Session, now: float, given: Given) -> None:
+def _deliver(s: Session, now: float, given: Given, *, words: bool = False) -> None:
+    """Put an input before the handler; the caller's own `words`, or keys, end the silence that it was told of."""
+    if words:
+        s.timeouts = 0
+        s.last_input_s = now
     if s.open:
         _close_unspoken(s, now)
     s.turn += 1
