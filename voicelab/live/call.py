@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from voicelab.base.records import EventRow, PortabilityNote, Row, SessionRows
+from voicelab.base.records import PortabilityNote, Row, SessionRows
 from voicelab.callers.actions import Action, Say, Silence
 from voicelab.callers.protocol import Heard
 from voicelab.live.answer_times import AnswerTimes
@@ -22,11 +22,10 @@ from voicelab.runtime.clock import WallClock
 from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
+from voicelab.session.engine import run_session
+from voicelab.session.live_end import LiveEnd
+from voicelab.session.rows import ToldRows
 from voicelab.speech import Endpointer, SpeechToText, TextToSpeech
-
-if TYPE_CHECKING:
-    from voicelab.session.runner import Session
-
 
 AddNote = Callable[[PortabilityNote], None]
 
@@ -56,22 +55,6 @@ class Person:
 
     def interrupts_after(self) -> None:
         """Interrupt by acting, not by plan."""
-
-
-class _WatchedRows(list[EventRow]):
-    """The events of a session; tells of each that is new or has changed."""
-
-    def __init__(self, rows: Iterable[EventRow], on_change: Callable[[int], None]) -> None:
-        super().__init__(rows)
-        self._on_change = on_change
-
-    def append(self, row: EventRow) -> None:
-        super().append(row)
-        self._on_change(len(self) - 1)
-
-    def __setitem__(self, seq: Any, row: Any) -> None:
-        super().__setitem__(seq, row)
-        self._on_change(seq)
 
 
 @dataclass(frozen=True)
@@ -140,7 +123,6 @@ class Call:
         self._on_change = on_change
         self._clock = WallClock(asyncio.get_running_loop())
         self._settings = self._job.settings(self._add_note)
-        self.session: Session = self._job.session(self._settings, self._clock, index)
         self.recording, self._answer_times = Recording(), AnswerTimes()
         self.speaking = Speaking(
             media.tts,
@@ -150,8 +132,9 @@ class Call:
             answer_times=self._answer_times,
             warn=warn,
         )
-        self.speaking.session = self.session
-        self.session.voice = self.speaking
+        self.events = ToldRows(self._row_changed)
+        self._session = self._job.session(self._settings, self._clock, index, voice=self.speaking, events=self.events)
+        self.session = self.speaking.session = LiveEnd(self._session)
         self.listening = Listening(
             self.session,
             media.stt,
@@ -164,8 +147,6 @@ class Call:
             duck=lambda on: send({"k": "duck", "on": on}),
             warn=warn,
         )
-        recorder = self.session.recorder
-        recorder.events = self.events = _WatchedRows(recorder.events, self._row_changed)
 
     async def run(self) -> SessionRows:
         """Run the session to its end and return its rows.
@@ -183,7 +164,7 @@ class Call:
                 contextlib.closing(self._clock),
                 self._unchanged_process(),
             ):
-                session = loop.create_task(self.session.run())
+                session = loop.create_task(run_session(self._session))
                 await asyncio.sleep(0)  # now it has begun
                 for action in self._before_begin:
                     self.session.act(action)
@@ -215,7 +196,7 @@ class Call:
         A person who types hasn't heard the agent out, and often sees its words before they are spoken: so the words
         wait until it has spoken, unless they are to interrupt. Each waits for an answer to those before it.
         """
-        if interrupts or (self.begun and self.session.turns.idle and not self.waiting):
+        if interrupts or (self.begun and self.session.idle and not self.waiting):
             self.act(Say(text))
         else:
             self.waiting.add(text)
@@ -236,13 +217,12 @@ class Call:
     @property
     def ended_s(self) -> float | None:
         """When the session ended; its cleanup may still go on. None while it runs."""
-        turns = self.session.turns
-        return None if turns.ended is None else turns.ended_s
+        return self.session.ended_s
 
     @property
-    def exposures(self) -> list[Row]:
+    def exposures(self) -> Sequence[Row]:
         """The tests that the session has reached, and their variants."""
-        return self.session.recorder.exposures
+        return self.session.exposures
 
     @property
     def known_notes(self) -> list[PortabilityNote]:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import VoicelabError
-from voicelab.callers.actions import Recognised, Unheard
+from voicelab.callers.actions import Recognised
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.recording import RATE, Recording
 from voicelab.session.backchannels import interrupts
-from voicelab.session.runner import Session
+from voicelab.session.live_end import LiveEnd
 from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
 from voicelab.speech.echo import EARLIEST_S, WINDOW_S, EchoRemover, reference_s
 from voicelab.speech.protocols import checked_transcript
@@ -64,7 +64,7 @@ class Listening:
 
     def __init__(
         self,
-        session: Session,
+        session: LiveEnd,
         engine: SpeechToText | None,
         *,
         endpointer: Endpointer,
@@ -227,7 +227,7 @@ class Listening:
             self._recognise(event.audio, ended_s, None if over is None else (seconds, over[1]), words)
 
     def _agent_goes_on_for(self) -> float | None:
-        return self._session.turns.speaks_for(self._session.now())
+        return self._session.goes_on_for_s
 
     def _detected(self, time_s: float) -> None:
         """Begin a turn; over the agent's words it lowers its voice until it is known whether they are interrupted."""
@@ -353,12 +353,12 @@ class Listening:
 
     def _say(self, text: str, facts: dict[str, Any], *, listens: bool = False) -> None:
         session = self._session
-        if session.turns.ended is not None:
+        if session.ended_s is not None:
             return
-        session.recorder.add(session.now(), session.turn, _RECOGNITION, facts | {"text": text})
+        session.record(_RECOGNITION, session.turn, facts | {"text": text})
         if listens:
             said = facts | ({"text": text, "backchannel": True} if text else {})
-            session.unheard(session.now(), Unheard(said))
+            session.listens(said)
         elif text:
             self.spoken = True
             session.act(Recognised(text, text, {"engine": facts["engine"]}))

@@ -14,7 +14,7 @@ from voicelab.record.caller_as_script import script_of
 from voicelab.record.lanes import Span
 from voicelab.record.lines import lines_in_order, lines_of, text_line
 from voicelab.record.script_text import messages_of, python_of
-from voicelab.session.runner import Session
+from voicelab.session.live_end import LiveEnd
 
 _PARTS = {
     "end_of_turn_ms": "end of turn",
@@ -94,20 +94,16 @@ def no_session() -> dict[str, Any]:
     }
 
 
-def session_view(session: Session, events: Iterable[EventRow], *, hidden: bool) -> dict[str, Any]:
+def session_view(session: LiveEnd, events: Iterable[EventRow], *, hidden: bool) -> dict[str, Any]:
     """Return the state of a running session; of a blind one without what may tell the variant."""
-    context = session.context
     state = no_session() | {"latency": latency_view(events)}
-    reason = session.turns.closed()
-    state["gate"] = {"open": not reason, "reason": in_words(reason)}
+    state["gate"] = {"open": not session.gate, "reason": in_words(session.gate)}
     if hidden:
         return state
     return state | {
-        "outcomes": _outcomes(session.outcome_rows(context)),
-        "metrics": _metrics(session.recorder.metrics),
-        "data": _plain(session, context.data),
-        "output_data": _plain(session, context.output_data),
-        "parameters": _plain(session, session.parameters),
+        "outcomes": _outcomes(session.outcomes),
+        "metrics": _metrics(session.metrics),
+        **session.data(),
     }
 
 
@@ -136,10 +132,6 @@ def _outcomes(rows: Iterable[Row]) -> dict[str, Any]:
 
 def _metrics(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [{"type": kind, "name": name, "value": value} for _, _, _, kind, name, value, _ in rows]
-
-
-def _plain(session: Session, data: Any) -> Any:
-    return orjson.loads(session.recorder.text(data or {}))
 
 
 def notes_view(notes: Iterable[PortabilityNote]) -> list[dict[str, Any]]:

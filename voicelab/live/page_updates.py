@@ -22,7 +22,7 @@ class ShownSession(Protocol):
         """Its events so far."""
 
     @property
-    def exposures(self) -> list[Row]:
+    def exposures(self) -> Sequence[Row]:
         """The tests that it reached."""
 
     @property

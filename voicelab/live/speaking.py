@@ -24,7 +24,7 @@ from voicelab.speech.auto_voice import who_speaks
 from voicelab.speech.text import streamed
 
 if TYPE_CHECKING:
-    from voicelab.session.runner import Session
+    from voicelab.session.live_end import LiveEnd
 
 Send = Callable[..., None]
 """Sends a message to the front end: `send(message, buffer=None)`."""
@@ -78,7 +78,7 @@ class Speaking:
         answer_times: AnswerTimes,
         warn: Callable[[str], None],
     ) -> None:
-        self.session: Session
+        self.session: LiveEnd
         self._engine = engine
         self._by_browser = by_browser
         self._send = send
@@ -129,9 +129,12 @@ class Speaking:
             self.session.playing(row, playing.start_s, self.session.now())
 
     def row_stopped(self, row: int, played_s: float) -> None:
-        """The front end cut a row after so many seconds; comes before the words that interrupt it, which cut it here."""
+        """The front end cut a row after so many seconds: by itself, before the words that interrupt it, or as it was told."""
+        if not 0 <= played_s <= self.session.now():
+            return
         playing = self._playing.get(row)
-        if playing is None or not 0 <= played_s <= self.session.now():
+        if playing is None:
+            self.session.stopped(row, played_s)
             return
         # What was heard is reckoned from when it began: the page knows that to the millisecond.
         start_s = self.session.now() - played_s
@@ -202,7 +205,7 @@ class Speaking:
         self._warn(f"{engine} could not say this: {reason}")
         if not spoken_s:
             self._show_text_only(item, 0.0, engine=engine)
-        self.session.recorder.amend(item.row, {"remark": f"not spoken: {reason}"})
+        self.session.amend(item.row, {"remark": f"not spoken: {reason}"})
 
     async def _play_file(self, item: _Output) -> None:
         path = str(item.event.data.get("path"))
@@ -227,7 +230,7 @@ class Speaking:
         data = item.event.data
         self._set_times(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
         words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
-        words["text"] = self.session.recorder.masked(str(words["text"]))  # a page must not get it, even to say it
+        words["text"] = self.session.masked(str(words["text"]))  # a page must not get it, even to say it
         self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})
 
     def _send_audio(self, item: _Output, audio: Audio, seconds: float, *, last: bool = True, **facts: str) -> None:
@@ -254,7 +257,7 @@ class Speaking:
         now = self.session.now()
         latency = self._answer_times.sound_heard(turn, now)
         if latency is not None:
-            self.session.recorder.add(now, turn, _LATENCY, latency)
+            self.session.record(_LATENCY, turn, latency)
 
 
 _LATENCY = ("system", "latency", False, None)

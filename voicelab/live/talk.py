@@ -324,8 +324,8 @@ class Talk:
     def timeout(self) -> None:
         """Tell the handler of a silence, at once."""
         session = self._running().session
-        silent_ms = round(1000 * session.turns.silent_s(session.now()))
-        self._act(inputs.Send(sdk.TimeoutEvent(session.turns.timeouts + 1, silent_ms)))
+        silent_ms = round(1000 * session.silent_s)
+        self._act(inputs.Send(sdk.TimeoutEvent(session.timeouts + 1, silent_ms)))
 
     def force(self, test: str, variant: str | None) -> None:
         """Force a variant in the next session; None draws it."""

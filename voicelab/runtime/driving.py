@@ -131,9 +131,7 @@ class Work:
         task.cancel()
 
 
-async def listen(
-    stream: AsyncIterable[Any], take: Callable[[Any], object], fault: BaseException | None = None
-) -> None:
+async def listen(stream: AsyncIterable[Any], take: Callable[[Any], object], fault: BaseException | None = None) -> None:
     """Hand each event that an async generator yields to `take`, until it ends, or `take` returns something true.
 
     Args:

@@ -1,6 +1,6 @@
 """The agent's side of a session: what each event does that the handler or a task yields, in one table by its class."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -19,7 +19,7 @@ from voicelab.session.session_state import Session
 from voicelab.session.turns import advance, allow, clear_speech, end_when_played, enqueue, tell_gate
 from voicelab.session.utterance import NEVER
 
-Stream = AsyncIterator[object] | None
+Stream = AsyncIterable[object] | None
 """What yielded an event: the handler's generator or a task's; None where the context itself sends it."""
 
 
@@ -38,16 +38,15 @@ def perform(s: Session, event: object, stream: Stream, turn: int, task: str | No
         InputError: an event that can't be played.
     """
     act = ACTIONS.get(type(event)) or _action_of(event, stream)
-    name: object = event.name  # type: ignore[attr-defined]
+    name = event.name  # type: ignore[attr-defined]
     if type(name) is not str or not name.isascii() or type(event.data) is not dict:  # type: ignore[attr-defined]
-        _refuse_misfit(event, stream)  # type: ignore[arg-type]
+        _refuse_misfit(event, stream)
     s.outputs_left -= 1
     if s.outputs_left < 0:
         too_much(s, "outputs", users_line(_frame_of(stream)), task)
     if s.terminal:
-        _after_end(s, event, stream, turn, task)  # type: ignore[arg-type]
-    else:
-        act(s, event, stream, turn, task)  # type: ignore[arg-type]
+        act = _after_end
+    act(s, event, stream, turn, task)
     if s.trouble:
         look_into(s, users_line(_frame_of(stream)), task)
 
@@ -205,7 +204,7 @@ _CLEANUP_NAMES = frozenset({"context_patch", "context", "external_event", "log",
 """What the platform lets through after the session has ended; anything else is recorded as not spoken."""
 _REMOTE = ("http://", "https://", "data:")
 
-Act = Callable[[Session, sdk.Event, Stream, int, str | None], None]
+Act = Callable[[Session, Any, Stream, int, str | None], None]
 # By class, not by name: the name of an event is an attribute that a handler can set.
 ACTIONS: Mapping[type, Act] = {
     sdk.TextToSpeechEvent: _speech,
@@ -231,7 +230,7 @@ def _action_of(event: object, stream: Stream) -> Act:
     return next((ACTIONS[base] for base in type(event).__mro__ if base in ACTIONS), _record_only)
 
 
-def _refuse_misfit(event: sdk.Event, stream: Stream) -> None:
+def _refuse_misfit(event: Any, stream: Stream) -> None:
     """Refuse an event whose attributes no row can hold; in a name, halves of characters are replaced."""
     if not isinstance(event.name, str) or not isinstance(event.data, dict):
         raise HandlerError(

@@ -127,8 +127,7 @@ def next_due(s: Session) -> float:
     if s.queue:
         if s.queue[-1].end_s < due and (not s.running or s.ending is not None):
             due = s.queue[-1].end_s  # all has been played; while the handler works that matters only to the end
-        if s.gate_due < due:
-            due = s.gate_due
+        due = min(due, s.gate_due)
     elif s.ending is not None:
         return 0.0
     elif not s.running:

@@ -145,7 +145,9 @@ class SessionHost:
         self, test: str, variants: Mapping[Any, float], stop: Mapping[str, Any] | None, metrics: list[str]
     ) -> str:
         """Return a test's declaration as JSON text, refusing a stop rule that can't be meant."""
-        text = declaration_text(self._session, {"variants": variants, "stop": stop or {}, "conversion_metrics": metrics})
+        text = declaration_text(
+            self._session, {"variants": variants, "stop": stop or {}, "conversion_metrics": metrics}
+        )
         key = f"{test}:{text}"
         if key not in self._session.settings.checked:
             self._check(test, variants, stop, sys._getframe(1))

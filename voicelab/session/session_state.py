@@ -4,11 +4,10 @@ It has no methods. Who reads it finds here what there is; `turns`, `caller`, `ag
 becomes of it. Times are seconds since the session began.
 """
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from voicelab.session.utterance import NEVER, Utterance
+from voicelab.session.utterance import NEVER, Cut, Utterance
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,6 +64,7 @@ class Session:
         held: The caller's words and keys that wait for the gate; `signals`: what waits for the handler.
         timeouts: Silences in a row that the handler was told of.
         last_input_s: When the caller was last heard.
+        last_cut: What was cut last, where a voice may still say how much of it was heard.
         heard_of_interrupted: What was heard of the turn that was interrupted, for the next input; else None.
         ending: The status with which the session ends once all has been played; None if it goes on.
         ended: The status with which the conversation has ended (at `ended_s`), or None.
@@ -126,10 +126,11 @@ class Session:
         "index",
         "interrupts_after",
         "is_limited",
-        "is_plain",
-        "is_virtual",
         "is_over_cpu",
+        "is_plain",
         "is_unwritable",
+        "is_virtual",
+        "last_cut",
         "last_input_s",
         "limit_s",
         "loop",
@@ -176,7 +177,7 @@ class Session:
         "work",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one statement for each part of the state
         self,
         settings: "RunSettings",
         clock: "Clock",
@@ -229,6 +230,7 @@ class Session:
         self.timeouts = 0
         self.timeout_s = settings.timeout_s or NEVER
         self.last_input_s = 0.0
+        self.last_cut: Cut | None = None
         self.heard_of_interrupted: str | None = None
         self.ending: str | None = None
         self.ended: str | None = None
@@ -251,7 +253,7 @@ class Session:
         self.inbox: list[Event] = []
         self.transcript: list[dict[str, Any]] = []
         self.answering = self.cut = self.terminal = False
-        self.stream: AsyncIterator[object] | Awaitable[object] | None = None
+        self.stream: AsyncIterable[object] | Awaitable[object] | None = None
         self.work: Work | None = None
         self.grace_s = 0.0
         self.limit_s = settings.limits.conversation_s

@@ -45,7 +45,7 @@ from voicelab.session import rows
 from voicelab.session.inputs import Given, Timeout
 from voicelab.session.rows import add_flat_row, add_row
 from voicelab.session.session_state import Session
-from voicelab.session.utterance import NEVER, Utterance, joined
+from voicelab.session.utterance import NEVER, Cut, Utterance, joined
 
 # --- what is so now --------------------------------------------------------------------------------------------------
 
@@ -179,6 +179,30 @@ def retime(s: Session, now: float, row: int, start_s: float, end_s: float) -> Ut
     found = queue[at]
     tell_gate(s, now)
     return found
+
+
+def settle_heard(s: Session, row: int, played_s: float) -> None:
+    """Learn how much was really played of an item that has been cut: that decides what was heard of it.
+
+    The kernel knew it by its own clock when it cut; who plays knows better, a moment later. The item's row, the transcript,
+    and what the next input tells of the interrupted turn are put right.
+    """
+    cut = s.last_cut
+    item = None if cut is None else next((item for item in cut.items if item.row == row), None)
+    if cut is None or item is None:
+        return
+    heard = item.heard_by(item.start_s + played_s)
+    facts: dict[str, float | str | bool] = {"played_s": played_s, "spoken": played_s > 0}
+    rows.amend(s, row, facts if item.text is None else facts | {"heard": heard})
+    was, cut.heard[row] = cut.heard[row], heard
+    if heard == was or cut.part is None:
+        return
+    seq, place = cut.part
+    text = joined(cut.pieces())
+    rows.amend(s, seq, {"content": text})
+    s.transcript[place]["content"] = text
+    if s.heard_of_interrupted is not None:
+        s.heard_of_interrupted = text
 
 
 def clear_speech(s: Session, now: float) -> None:
@@ -341,6 +365,8 @@ def _cut(s: Session, now: float) -> None:
     cut = queue.copy()
     queue.clear()
     if s.voice is not None:
+        before = s.said[:-1] if heard else s.said.copy()
+        s.last_cut = Cut(cut, {item.row: item.heard_by(now) for item in cut}, before)
         s.voice.clear()
     for item in cut:
         played_s = max(0.0, now - item.start_s)
@@ -362,6 +388,8 @@ def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
     if interrupted:
         part["interrupted"] = True  # type: ignore[assignment]
     (add_flat_row if len(text) < rows.LONG else add_row)(s, now, s.said_turn, rows.TRANSCRIPT, part)
+    if s.last_cut is not None and interrupted:
+        s.last_cut.part = (len(s.events) - 1, len(s.transcript))
     s.transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
     s.heard.append(text)
     s.answered = True

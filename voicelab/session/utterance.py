@@ -1,5 +1,6 @@
 """What the agent says, as it is queued and as it is heard."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 NEVER = float("inf")
@@ -33,6 +34,27 @@ class Utterance(NamedTuple):
             return self.text
         reached = int(len(self.text) * (now - self.start_s) / (self.end_s - self.start_s))
         return self.text[:reached].rpartition(" ")[0]
+
+
+@dataclass(slots=True)
+class Cut:
+    """What was cut last, until whoever plays it says how much of it was really heard.
+
+    Attributes:
+        items: What was cleared from the queue.
+        heard: What counts as heard of each, by row.
+        before: What had been played of the turn before, and not been reported yet.
+        part: Where the transcript says what was heard: the row's seq, and the place in the context's list; None before.
+    """
+
+    items: list[Utterance]
+    heard: dict[int, str]
+    before: list[str]
+    part: tuple[int, int] | None = None
+
+    def pieces(self) -> list[str]:
+        """Return all that was heard, piece by piece."""
+        return [*self.before, *(text for item in self.items if (text := self.heard[item.row]))]
 
 
 def joined(pieces: list[str]) -> str:

@@ -1,6 +1,6 @@
 """What a context reports to."""
 
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterable, Callable, Hashable, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -14,13 +14,16 @@ class Host(Protocol):
 
     run_tests: Mapping[str, bool]
     forced: Mapping[str, str]
-    terminal: bool
     withdraw: Callable[[], object]
     """Takes back an exception that was set for this thread and is not raised yet; to be called first where one is caught."""
 
     @property
     def turn(self) -> int:
         """The present turn."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the conversation is over, and the handler cleans up."""
 
     def uniform(self, stream: str) -> float:
         """Return the session's number from [0, 1) for a stream."""
@@ -38,7 +41,7 @@ class Host(Protocol):
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context itself sends (output data, log lines)."""
 
-    def task_emitted(self, event: Given, stream: AsyncIterator[object] | None, turn: int, task: str) -> None:
+    def task_emitted(self, event: Given, stream: AsyncIterable[object] | None, turn: int, task: str) -> None:
         """Take what a background task yields from its stream."""
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:
