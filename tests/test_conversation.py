@@ -84,7 +84,7 @@ def test_it_shows_background_tasks_orange_with_their_name_and_escapes_everything
         ("output", "error", {"message": "boom", "line": 3}, "boom (line 3)"),
         ("output", "error", {"message": "boom", "line": 3, "file": "a.py"}, "boom (a.py:3)"),
         ("output", "error", {}, ""),
-        ("system", "input_gate", {"allowed": False}, "the caller's input waits: ?"),
+        ("system", "input_held", {}, "the caller's input waits: ?"),
         ("log", "completion", {"message": "hi"}, "? is asked '?': hi"),
     ],
 )  # fmt: skip

@@ -173,12 +173,14 @@ def test_what_holds_in_every_session(program, caller, world, seed):
     record = vl.run(handler_of(program), caller, seed=seed, world=world)
     assert record.status in {"completed", "hangup", "transferred", "timeout"}
     assert rows(record) == rows(harness.play(handler_of(program), caller, seed=seed, world=world)), "simulated"
-    only_the_handlers_own_errors(record)
+    # In the order in which session/turns.py lists them.
     every_turn_ends_once(record)
     inputs_and_turns_stand_in_order_of_time(record)
     nobody_speaks_over_himself(record)
     who_is_interrupted_is_silent(record)
     only_what_was_said_is_heard(record)
+    no_words_come_in_at_a_closed_gate(record)
+    only_the_handlers_own_errors(record)
 
 
 def only_the_handlers_own_errors(record):
@@ -226,6 +228,19 @@ def only_what_was_said_is_heard(record):
     assert heard <= words
 
 
+def no_words_come_in_at_a_closed_gate(record):
+    why = ""
+    for event in record.events:
+        if event.name == "input_gate":
+            assert event.data.get("reason", "") != why, "nothing has changed"
+            assert bool(event.data.get("reason")) != event.data["allowed"]
+            why = event.data.get("reason", "")
+        elif event.kind == "input" and event.name in {"text", "dtmf"}:
+            assert not why
+        elif event.name == "input_held":
+            assert event.data["reason"] == why
+
+
 def test_a_broken_session_would_be_seen():
     record = vl.run(handler_of({event: [[STEPS[1]]] for event in EVENTS}), ["hello there"])
     speech = spoken(record)
@@ -235,3 +250,12 @@ def test_a_broken_session_would_be_seen():
     record.events.remove(next(e for e in record.events if e.name == "turn_end"))
     with pytest.raises(AssertionError):
         every_turn_ends_once(record)
+
+
+def test_a_gate_that_was_passed_would_be_seen():
+    program = {event: [[STEPS[2]]] for event in EVENTS}
+    record = vl.run(handler_of(program), [vl.interrupt("hello there", after_s=0.5)])
+    no_words_come_in_at_a_closed_gate(record)
+    record.events.remove(next(e for e in record.events if e.name == "input_gate" and e.data["allowed"]))
+    with pytest.raises(AssertionError):
+        no_words_come_in_at_a_closed_gate(record)

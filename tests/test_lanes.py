@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from page import Page
+from test_turns import session_of
 from voicelab.sdk import supply
 
 import voicelab as vl
 from voicelab import sdk
 from voicelab.base.records import Event
-from voicelab.callers.gate import NOT_ALLOWED, NOT_INTERRUPTIBLE, closed_because, in_words
+from voicelab.callers.gate import NOT_ALLOWED, NOT_INTERRUPTIBLE, in_words
 from voicelab.record.lanes import LANES, Lanes, spans_of
 from voicelab.record.session_record import SideBySide
 from voicelab.record.svg import svg
-from voicelab.session.turns import TurnTaking
+from voicelab.session import turns
 
 LOCKED, SPEAKING = (f"closed: {in_words(reason)}" for reason in (NOT_ALLOWED, NOT_INTERRUPTIBLE))
 
@@ -36,7 +37,7 @@ def say(text="x" * 50, **data):
     return {"text": text, **data}
 
 
-SPEECH = "output:text_to_speech"
+SPEECH, GATE = "output:text_to_speech", "system:input_gate"
 # Rows, the length of the session, and what of its spans is looked at: lane -> (kind, from, to, label or cut).
 TIMELINES = {
     "speech takes the time that its letters take": (
@@ -109,52 +110,30 @@ TIMELINES = {
         [(1.0, "output:error", {"message": "boom"}), (2.0, "output:error:look up", {"message": "lost"})],
         {"agent": [("mark", 1.0, 1.0, "error")], "tasks": [("span", 2.0, 2.0, "look up"), ("tick", 2.0, 2.0, "error")]},
     ),
-    "the gate is closed while speech may not be interrupted": (
-        [(1.0, SPEECH, say(duration_s=2.0, interruptible=False))], {"gate": [("span", 1.0, 3.0, SPEAKING)]},
+    "the gate is closed from row to row": (
+        [(1.0, GATE, {"allowed": False, "reason": NOT_INTERRUPTIBLE}), (3.0, GATE, {"allowed": True})],
+        {"gate": [("span", 1.0, 3.0, SPEAKING)], "log": []},
     ),
-    "the gate is closed until the agent lets input in again": (
-        [(1.0, "output:input_allowed", {"allowed": False}), (4.0, "output:input_allowed", {"allowed": True})],
-        {"gate": [("span", 1.0, 4.0, LOCKED)]},
-    ),
-    "the end of the handler opens the gate": (
+    "another reason is another span": (
         [
-            (1.0, "output:input_allowed", {"allowed": False}),
-            (1.0, SPEECH, say(duration_s=8.0)),
-            (3.0, "system:input_gate", {"allowed": True}),
-            (9.0, "system:turn_end", {}),
+            (1.0, GATE, {"allowed": False, "reason": NOT_INTERRUPTIBLE}),
+            (2.0, GATE, {"allowed": False, "reason": NOT_ALLOWED}),
+            (4.0, GATE, {"allowed": True}),
         ],
-        {"gate": [("span", 1.0, 3.0, LOCKED)]},
+        {"gate": [("span", 1.0, 2.0, SPEAKING), ("span", 2.0, 4.0, LOCKED)]},
     ),
-    "in a log that doesn't say so the end of the turn opens it": (
-        [(1.0, "output:input_allowed", {"allowed": False}), (5.0, "system:turn_end", {})], {"gate": [("span", 1.0, 5.0, LOCKED)]},
-    ),
-    "another turn's end opens nothing": (
-        [(1.0, "output:input_allowed@1", {"allowed": False}), (5.0, "system:turn_end@0", {})], {"gate": [("span", 1.0, 10.0, LOCKED)]},
-    ),
-    "what was closed twice is closed once": (
-        [
-            (1.0, "output:input_allowed", {"allowed": False}),
-            (2.0, "output:input_allowed", {"allowed": False}),
-            (3.0, "output:input_allowed", {"allowed": True}),
-        ],
-        {"gate": [("span", 1.0, 3.0, LOCKED)]},
-    ),
-    "one reason at a time: while no input is let in, that is it": (
-        [
-            (1.0, SPEECH, say(duration_s=6.0, interruptible=False)),
-            (2.0, "output:input_allowed", {"allowed": False}),
-            (4.0, "output:input_allowed", {"allowed": True}),
-        ],
-        {"gate": [("span", 1.0, 2.0, SPEAKING), ("span", 4.0, 7.0, SPEAKING), ("span", 2.0, 4.0, LOCKED)]},
+    "in a log that doesn't say so words that come in open it": (
+        [(1.0, GATE, {"allowed": False, "reason": NOT_ALLOWED}), (5.0, "input:text@1", say("hi", source="text"))],
+        {"gate": [("span", 1.0, 5.0, LOCKED)]},
     ),
     "a gate that is opened at once was not closed": (
-        [(1.0, "output:input_allowed", {"allowed": False}), (1.0, "system:input_gate", {"allowed": True})], {"gate": []},
+        [(1.0, GATE, {"allowed": False, "reason": NOT_ALLOWED}), (1.0, GATE, {"allowed": True})], {"gate": []},
     ),
     "a gate that stays closed is closed to the end": (
-        [(1.0, "output:input_allowed:t", {"allowed": False}), (2.0, "system:turn_end", {})], {"gate": [("span", 1.0, 10.0, LOCKED)]},
+        [(1.0, GATE, {"allowed": False, "reason": NOT_ALLOWED})], {"gate": [("span", 1.0, 10.0, LOCKED)]},
     ),
     "words that wait stand at the gate": (
-        [(1.0, "system:input_gate", {"allowed": False, "reason": NOT_ALLOWED})], {"gate": [("tick", 1.0, 1.0, "")]},
+        [(1.0, "system:input_held", {"reason": NOT_ALLOWED})], {"gate": [("tick", 1.0, 1.0, "")]},
     ),
     "logs and metrics have a lane": (
         [(1.0, "log:log", {"message": "hi"}), (2.0, "metric:metrics.gauge.n", {"value": 1}), (3.0, "system:turn_end", {})],
@@ -236,10 +215,10 @@ def test_an_event_changes_few_spans_however_long_the_session_is():
         for turn in range(500)
         for row in [
             (2.0 * turn, f"input:text@{turn}", say("hi", source="speech")),
-            (2.0 * turn, f"output:input_allowed@{turn}", {"allowed": False}),
+            (2.0 * turn, f"{GATE}@{turn}", {"allowed": False, "reason": NOT_ALLOWED}),
             (2.0 * turn, f"{SPEECH}@{turn}", say(duration_s=1.0, interruptible=False)),
             (2.0 * turn + 0.5, f"log:log:look up@{turn}", {"message": "at work"}),
-            (2.0 * turn + 1.0, f"system:turn_end@{turn}", {}),
+            (2.0 * turn + 1.0, f"{GATE}@{turn}", {"allowed": True}),
         ]
     ]
     lanes, most = Lanes(live=True), 0
@@ -253,11 +232,11 @@ def test_what_plays_has_no_end_until_the_kernel_knows_it():
     (speech,) = events_of((1.0, SPEECH, say("Hello", interruptible=False)))
     lanes = Lanes(live=True)
     lanes.take(speech)
-    assert [(s.lane, s.end_s) for s in lanes.spans(0) if s.kind == "span"] == [("agent", None), ("gate", None)]
+    assert [(s.lane, s.end_s) for s in lanes.spans(0) if s.kind == "span"] == [("agent", None)]
     speech.data["duration_s"] = 2.5
     lanes.take(speech)
     assert lanes.changed() == [0]
-    assert [s.end_s for s in lanes.spans(0) if s.kind == "span"] == [3.5, 3.5]
+    assert [s.end_s for s in lanes.spans(0) if s.kind == "span"] == [3.5]
 
 
 async def talker(event, context):
@@ -308,23 +287,23 @@ def test_the_saved_picture_is_the_live_one():
     [(True, True, ""), (True, False, NOT_INTERRUPTIBLE), (False, True, NOT_ALLOWED), (False, False, NOT_ALLOWED)],
 )
 def test_turn_taking_closes_the_gate_for_the_reason_that_all_name(allowed, interruptible, reason):
-    turns = TurnTaking(_Nothing())
-    turns.begin(0.0, "start")
-    turns.enqueue(0.0, 0, "words", 1.0, interruptible)
-    turns.allow(0.0, allowed)
-    assert turns.closed() == closed_because(allowed=allowed, interruptible=interruptible) == reason
-
-
-class _Nothing:
-    def __getattr__(self, name):
-        return lambda *_: None
+    s = session_of()
+    s.deliver = lambda *_: None
+    turns.begin_conversation(s, "start")
+    turns.enqueue(s, 0.0, 0, "words", 1.0, interruptible)
+    turns.allow(s, 0.0, allowed)
+    assert turns.gate(s, 0.0) == reason
+    assert s.gate == reason, "what the log says"
 
 
 def test_the_gate_is_open_as_soon_as_the_handler_has_finished():
     record = vl.run(talker, [vl.interrupt("stop", after_s=1.0)])
-    closed = [s for s in spans_of(record.events, record.duration_s) if s.lane == "gate"]
-    assert [span.label for span in closed] == [SPEAKING]
-    assert [event.data for event in record.events if event.name == "input_gate"] == [{"allowed": True}]
+    closed = [s for s in spans_of(record.events, record.duration_s) if s.lane == "gate" and s.kind == "span"]
+    assert [span.label for span in closed] == [SPEAKING], "the handler let no input in and in again at one instant"
+    gates = [(event.time_s, event.data["allowed"]) for event in record.events if event.name == "input_gate"]
+    speech = next(event for event in record.events if event.data.get("interruptible") is False)
+    assert gates[:2] == [(0.0, False), (0.0, True)]
+    assert gates[2:] == [(speech.time_s, False), (closed[0].end_s, True)]
     assert "input_gate" not in str(record)
 
 

@@ -24,7 +24,7 @@ from voicelab.log.write import SPECULATIVE
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime.process_state import ProcessState
-from voicelab.session import recorder
+from voicelab.session import rows
 from voicelab.simulation import worker
 from voicelab.simulation.worker import ShardTask, run_sessions
 
@@ -403,7 +403,7 @@ def test_the_process_waits_for_no_thread_that_a_session_leaves_behind():
 def test_a_long_text_of_the_callers_is_looked_at_before_it_is_written(monkeypatch):
     """Unlooked at, 100 MB of it end the process: the encoder crashes where it doesn't get eight bytes a character."""
     written = []
-    monkeypatch.setattr(recorder, "encode_flat", lambda value: written.append(value) or encode(value))
+    monkeypatch.setattr(rows, "dumps", lambda value: written.append(value) or encode(value).encode())
     record = vl.run(SILENT, ["x" * 20_000, "short"])
     assert record.status == "completed"
     texts = [value["text"] for value in written if "text" in value]

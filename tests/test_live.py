@@ -412,7 +412,9 @@ def test_what_may_not_be_interrupted_is_not(page_of):
     first, second = page.named("text_to_speech")
     assert not first["data"].get("interrupted")
     assert second["time_s"] >= played_until(first)
-    assert page.named("input_gate")
+    assert page.named("input_held")
+    gates = [event["data"] for event in page.named("input_gate")]
+    assert gates == [{"allowed": False, "reason": "not_interruptible"}, {"allowed": True}]
 
 
 def test_a_long_reply_starts_as_fast_as_a_short_one(page_of):

@@ -4,12 +4,21 @@ Each table row is a list of calls and what the last of them returns. Times are s
 takes ten seconds plays a word a second.
 """
 
+import json
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from voicelab.base.seeds import Seeds
+from voicelab.session import turns
+from voicelab.session.engine import next_due
 from voicelab.session.inputs import Timeout
-from voicelab.session.turns import NEVER, TurnTaking
+from voicelab.session.rows import SPEECH, ToldRows
+from voicelab.session.run_settings import RunSettings
+from voicelab.session.session_state import Session
+from voicelab.session.utterance import NEVER
 
 TEN = "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10"
 BEGIN = ("begin", 0.0, "start")
@@ -28,61 +37,119 @@ def signal(now, given="ping"):
     return ("offer", now, given, False)
 
 
-class Effects:
-    """Writes the effects of turn-taking down as (what, time_s, turn, value)."""
+class Silent:
+    """A caller that does nothing by itself, on a clock that stands still."""
 
-    def __init__(self):
-        self.told = []
+    virtual = True
 
-    def deliver(self, time_s, turn, given, heard):
-        self.told.append(("deliver", time_s, turn, (given, heard)))
+    def now(self):
+        return 0.0
 
-    def said(self, time_s, turn, text, interrupted):
-        self.told.append(("said", time_s, turn, (text, interrupted)))
+    def reply(self, heard):
+        del heard
 
-    def turn_end(self, time_s, turn, duration_s):
-        self.told.append(("turn_end", time_s, turn, duration_s))
+    def interrupts_after(self):
+        return None
 
-    def turn_interrupted(self, time_s, turn):
-        self.told.append(("turn_interrupted", time_s, turn, None))
 
-    def cut(self, time_s, turn, cut):
-        self.told.append(("cut", time_s, turn, cut))
-
-    def held(self, time_s, turn, reason):
-        self.told.append(("held", time_s, turn, reason))
-
-    def dropped(self, time_s, turn, given):
-        self.told.append(("dropped", time_s, turn, given))
-
-    def cancel_turn(self, time_s, turn):
-        self.told.append(("cancel_turn", time_s, turn, None))
-
-    def cancel_tasks(self, time_s, turn):
-        self.told.append(("cancel_tasks", time_s, turn, None))
+def session_of(timeout_s=5.0, **options):
+    """Return a session as it begins, of no handler and no caller."""
+    settings = RunSettings(lambda event, context: None, lambda note: None, configuration={"timeout": timeout_s})
+    return Session(settings, Silent(), Seeds(0, 0), Silent(), **options)
 
 
 class Talk:
-    """A conversation that takes one call after another: `call` returns the effects, the end of the session last."""
+    """A conversation that takes one call after another.
+
+    `call` returns what came of it as (what, time_s, turn, value): new rows of the log by short names, rows that were
+    amended as one cut, what the engine is asked to do, and the end of the session last.
+    """
 
     def __init__(self, timeout_s=5.0):
-        self.effects = Effects()
-        self.turns = TurnTaking(self.effects, timeout_s)
+        self.told = []
+        self.s = s = session_of(timeout_s, events=ToldRows(self.row))
+        s.limit_s = NEVER
+        s.deliver = lambda s, now, given, heard: self.tell("deliver", now, s.turn, (given, heard))
+        s.stop_handler = lambda s: self.tell("cancel_turn", self.now, s.turn, None)
+        s.context = SimpleNamespace(
+            cancel_interruptible_tasks=lambda: self.tell("cancel_tasks", self.now, s.turn, None)
+        )
+        self.known = 0
+        self.items = {}
+
+    def tell(self, *what):
+        self.told.append(what)
+
+    def row(self, seq):
+        time_s, turn, (kind, name, *_), text = self.s.events[seq]
+        data = json.loads(text)
+        if seq < self.known:
+            if not self.told or self.told[-1][0] != "cut":
+                self.tell("cut", self.now, self.s.turn, [])
+            self.told[-1][3].append((self.items[seq], data["played_s"]))
+            return
+        self.known = seq + 1
+        if kind == "system":
+            what, value = SHORT[name]
+            self.tell(what, time_s, turn, value(data))
 
     def call(self, method, now, *args):
-        self.effects.told, was = [], self.turns.ended
-        if method == "offer":
+        self.told, self.now, was, s = [], now, self.s.ended, self.s
+        if method == "begin":
+            turns.begin_conversation(s, *args)
+        elif method == "offer":
             given, speech = args
-            self.turns.offer(now, given, speech=speech)
+            turns.offer(s, now, given, speech=speech)
+        elif method == "stop":
+            turns.end_when_played(s, now)
+        elif method == "enqueue":
+            self.enqueue(now, *args)
         else:
-            getattr(self.turns, method)(now, *args)
-        if self.turns.ended != was:
-            self.effects.told.append(("end", now, self.turns.turn, self.turns.ended))
-        return self.effects.told
+            CALLS_OF.get(method, getattr(turns, method, None))(s, now, *args)
+        if s.ended != was:
+            self.tell("end", now, s.turn, s.ended)
+        return self.told
 
-    def enqueue(self, now, turn, *args):
-        """Return the utterance, or None if the session takes no more speech."""
-        return None if self.turns.enqueue(now, turn, *args) is None else self.turns.queue[-1]
+    def enqueue(self, now, turn, text, seconds, interruptible=True):
+        """Return the utterance, or None if the session takes no more speech; as the agent's side does it."""
+        self.told, self.now, row, s = [], now, len(self.s.events), self.s
+        if turns.enqueue(s, now, turn, text, seconds, interruptible, row) is None:
+            return None
+        self.items[row] = s.queue[-1]
+        s.events.append((now, turn, SPEECH, json.dumps({"text": text})))
+        if not interruptible:
+            turns.tell_gate(s, now)
+        return s.queue[-1]
+
+    def let_time_pass(self, now):
+        """Do what is due, as the engine does."""
+        s = self.s
+        if s.gate_due <= now:
+            told = self.call("tell_gate", now)
+            if next_due(s) > now:
+                return told
+            return [*told, *self.due(now)]
+        return self.due(now)
+
+    def due(self, now):
+        s = self.s
+        return self.call("end", now, s.ending) if s.running and s.ending else self.call("advance", now)
+
+
+SHORT = {
+    "transcript_part": ("said", lambda data: (data["content"], data.get("interrupted", False))),
+    "turn_end": ("turn_end", lambda data: data["duration"] / 1000),
+    "turn_interrupted": ("turn_interrupted", lambda _: None),
+    "input_gate": ("gate", lambda data: data.get("reason", "")),
+    "input_held": ("held", lambda data: data["reason"]),
+    "input_dropped": ("dropped", lambda data: data["input"]),
+}
+CALLS_OF = {
+    "speak": turns.first_sound,
+    "clear": turns.clear_speech,
+    "finish": turns.handler_finished,
+    "end": turns.end_conversation,
+}
 
 
 def shown(effects):
@@ -101,7 +168,7 @@ def after(*ops, timeout_s=5.0):
 
 
 def last(*ops):
-    return shown(after(*ops[:-1]).call(*ops[-1]))
+    return shown(effect for effect in after(*ops[:-1]).call(*ops[-1]) if effect[0] != "gate")
 
 
 OPENED = [BEGIN, DONE]  # the opening is over at 0.0, nothing was said
@@ -394,12 +461,69 @@ def test_turn_taking(promise):
     assert last(*ops) == expected
 
 
-# What the runner asks: when does something happen by itself?
+# --- the gate: each change is a row, when it happens -------------------------------------------------------------------
+
+NOT_ALLOWED, NOT_INTERRUPTIBLE = "input_not_allowed", "not_interruptible"
+GATES = {
+    "speech that may not be interrupted closes it at once": (
+        [BEGIN, speech(0.0, interruptible=False)], [(0.0, NOT_INTERRUPTIBLE)],
+    ),
+    "it opens when that has been played, also while the handler goes on": (
+        [BEGIN, speech(0.0, interruptible=False), ("due", 10.0)], [(0.0, NOT_INTERRUPTIBLE), (10.0, "")],
+    ),
+    "it closes when the queue comes to what may not be interrupted": (
+        [BEGIN, speech(0.0, "one", 2.0), speech(0.0, interruptible=False), DONE, ("due", 2.0), ("due", 12.0)],
+        [(2.0, NOT_INTERRUPTIBLE), (12.0, "")],
+    ),
+    "two that may not be interrupted close it once": (
+        [BEGIN, speech(0.0, "one", 2.0, False), speech(0.0, "two", 2.0, False), DONE, ("due", 4.0)],
+        [(0.0, NOT_INTERRUPTIBLE), (4.0, "")],
+    ),
+    "it opens between two when something else is played there": (
+        [BEGIN, speech(0.0, "one", 2.0, False), speech(0.0, "two", 2.0), speech(0.0, "three", 2.0, False), DONE,
+         ("due", 2.0), ("due", 4.0)],
+        [(0.0, NOT_INTERRUPTIBLE), (2.0, ""), (4.0, NOT_INTERRUPTIBLE)],
+    ),
+    "the agent lets no input in, and in again": (
+        [BEGIN, ("allow", 1.0, False), ("allow", 2.0, False), ("allow", 3.0, True)], [(1.0, NOT_ALLOWED), (3.0, "")],
+    ),
+    "the end of the handler lets input in": ([BEGIN, ("allow", 1.0, False), ("finish", 3.0)], [(1.0, NOT_ALLOWED), (3.0, "")]),
+    "another reason is a change": (
+        [BEGIN, speech(0.0, interruptible=False), ("allow", 1.0, False), ("finish", 3.0)],
+        [(0.0, NOT_INTERRUPTIBLE), (1.0, NOT_ALLOWED), (3.0, NOT_INTERRUPTIBLE)],
+    ),
+    "cleared speech closes nothing any more": (
+        [BEGIN, speech(0.0, interruptible=False), ("clear", 2.0)], [(0.0, NOT_INTERRUPTIBLE), (2.0, "")],
+    ),
+    "what is cut in front of it never closes it": ([BEGIN, speech(0.0), speech(0.0, "legal", 1.0, False), DONE, words(4.0)], []),
+    "speech without length closes nothing": ([BEGIN, speech(0.0, "", 0.0, False)], []),
+    "the end of the session is no change": ([BEGIN, speech(0.0, interruptible=False), ("end", 1.0, "hangup")], [(0.0, NOT_INTERRUPTIBLE)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("promise", GATES)
+def test_each_change_of_the_gate_is_a_row(promise):
+    ops, expected = GATES[promise]
+    talk, told = Talk(), []
+    for op in ops:
+        if op[0] == "due":
+            assert next_due(talk.s) == op[1]
+            told += talk.let_time_pass(op[1])
+        else:
+            told += talk.call(*op)
+    assert [(time_s, reason) for what, time_s, _, reason in told if what == "gate"] == expected
+
+
+# --- when does something happen by itself? ----------------------------------------------------------------------------
 
 DEADLINES = {
     "silence is due five seconds after the opening": (OPENED, 5.0),
     "nothing is due while the handler works in silence": ([BEGIN], NEVER),
     "nothing is due while the handler works and is heard": ([BEGIN, speech(0.0)], NEVER),
+    "the end of what may not be interrupted is due while the handler works": (
+        [BEGIN, speech(0.0, interruptible=False)],
+        10.0,
+    ),
     "the end of playback is due": (SPOKEN, 10.0),
     "the end of all that is queued is due": ([*SPOKEN, speech(1.0, "more", 2.0)], 12.0),
     "silence is due five seconds after playback": ([*SPOKEN, ("advance", 10.0)], 15.0),
@@ -418,18 +542,27 @@ DEADLINES = {
 @pytest.mark.parametrize("promise", DEADLINES)
 def test_when_something_is_due(promise):
     ops, expected = DEADLINES[promise]
-    assert after(*ops).turns.deadline() == expected
+    assert next_due(after(*ops).s) == expected
+
+
+def test_what_the_caller_does_is_due_too():
+    s = after(*OPENED).s
+    for attribute, value, due in (
+        ("plan_at", 4.0, 4.0), ("timed", [(3.0, None)], 3.0), ("cut_in_at", 2.5, 2.5), ("saying", [(2.0, None)], 2.0), ("limit_s", 1.0, 1.0),
+    ):  # fmt: skip
+        setattr(s, attribute, value)
+        assert next_due(s) == due, attribute
 
 
 def test_a_timeout_of_zero_seconds_never_comes():
     talk = after(*OPENED, timeout_s=0.0)
-    assert talk.turns.deadline() == NEVER
+    assert next_due(talk.s) == NEVER
     assert talk.call("advance", 1e6) == []
 
 
 def test_speech_of_a_task_postpones_silence_without_resetting_its_count():
     talk = after(*OPENED, ("advance", 5.0), ("finish", 5.0), ("enqueue", 7.0, 1, "still working", 1.0))
-    assert talk.turns.deadline() == 8.0
+    assert next_due(talk.s) == 8.0
     assert talk.call("advance", 8.0) == [("said", 8.0, 1, ("still working", False))]
     assert talk.call("advance", 12.9) == []
     assert talk.call("advance", 13.0) == [("deliver", 13.0, 2, (Timeout(2, 13_000), None))]
@@ -445,7 +578,7 @@ def test_a_session_that_is_over_takes_no_more_speech(ops):
     [(OPENED, True), ([BEGIN], False), (SPOKEN, False), ([*OPENED, ("end", 0.0, "hangup")], False)],
 )
 def test_idle_means_that_no_handler_works_and_nothing_plays(ops, idle):
-    assert after(*ops).turns.idle is idle
+    assert turns.is_idle(after(*ops).s) is idle
 
 
 def test_an_utterance_begins_when_the_one_before_ends():
@@ -523,7 +656,7 @@ def history(ops, *, punctual=True):
         punctual: Let time pass at every deadline, as the runner does; else only when the calls say so.
     """
     talk, now, told, log = Talk(), 0.0, 0, []
-    turns = talk.turns
+    s = talk.s
 
     def took(method, *args):
         log.append((now, method, talk.call(method, now, *args)))
@@ -531,23 +664,20 @@ def history(ops, *, punctual=True):
     took("begin", "start")
     for name, after_s, *args in ops:
         then = now + after_s
-        while punctual and turns.deadline() <= then and turns.ended is None:
-            now = max(now, turns.deadline())
-            if turns.running and turns.ending:
-                took("end", turns.ending)
-            else:
-                took("advance")
+        while punctual and next_due(s) <= then and s.ended is None:
+            now = max(now, next_due(s))
+            log.append((now, "due", talk.let_time_pass(now)))
         now = then
         if name == "enqueue":
-            log.append((now, "enqueue", talk.enqueue(now, max(turns.turn, 0), *args)))
+            log.append((now, "enqueue", talk.enqueue(now, max(s.turn, 0), *args)))
         elif name == "offer":
             told += 1
             took("offer", f"input {told}", *args)
         elif name == "stop":
-            turns.stop("completed")
+            turns.end_when_played(s, "completed")
         elif name == "end":
             took("end", "hangup")
-        elif name != "finish" or turns.running:
+        elif name != "finish" or s.running:
             took(name, *args)
     took("end", "hangup")
     return log
@@ -635,26 +765,24 @@ def test_every_input_is_delivered_held_or_dropped_and_at_most_once_delivered(ops
 
 @given(CALLS)
 def test_a_call_at_the_deadline_makes_progress(ops):
-    """The runner would spin for ever on a deadline that nothing comes of."""
-    turns = after(BEGIN).turns
-    now = 0.0
-    for op in ops:
-        if op[0] == "enqueue":
-            turns.enqueue(now, max(turns.turn, 0), op[2], op[3], op[4])
-        elif op[0] == "offer":
-            turns.offer(now, "x", speech=op[2])
-        elif op[0] == "finish" and turns.running:
-            turns.finish(now)
-        elif op[0] == "speak":
-            turns.speak(now)
-        elif op[0] == "allow":
-            turns.allow(now, op[2])
-        due = turns.deadline()
-        if due < NEVER and not turns.running:
-            now = max(now, due)
-            before = (len(turns.queue), turns.turn, turns.ended)
-            turns.advance(now)
-            assert turns.deadline() > now or before != (len(turns.queue), turns.turn, turns.ended)
+    """The engine would spin for ever on a deadline that nothing comes of."""
+    talk, now = after(BEGIN), 0.0
+    s = talk.s
+
+    def state():
+        return len(s.queue), s.turn, s.ended, s.gate
+
+    for name, _, *args in ops:
+        if name == "enqueue":
+            talk.enqueue(now, max(s.turn, 0), *args)
+        elif name == "offer":
+            talk.call("offer", now, "x", *args)
+        elif name in {"speak", "allow"} or (name == "finish" and s.running):
+            talk.call(name, now, *args)
+        if (due := next_due(s)) < NEVER:
+            now, before = max(now, due), state()
+            talk.let_time_pass(now)
+            assert next_due(s) > now or before != state()
 
 
 @given(st.text(alphabet="ab ", max_size=30), st.floats(0, 10), st.floats(0.01, 10))

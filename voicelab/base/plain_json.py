@@ -56,14 +56,6 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
     return text
 
 
-def encode_flat(value: Mapping[str, str | float | None]) -> str:
-    """Return texts and numbers as JSON text, as `encode` does, without a look at what they hold."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return encode(value)
-
-
 def _is_huge(value: Given) -> bool:
     """Return whether a value holds more than anybody means to write, as one that holds itself twice does."""
     left, characters, waiting = _MOST_ITEMS, _MOST_CHARACTERS, [value]

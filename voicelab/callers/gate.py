@@ -1,4 +1,4 @@
-"""Why the caller's words can't reach the agent now: one rule for turn-taking, the log, the console and the timeline."""
+"""Why the caller's words can't reach the agent now: the reasons that turn-taking gives (`session.turns.gate`), in words."""
 
 NOT_ALLOWED = "input_not_allowed"
 NOT_INTERRUPTIBLE = "not_interruptible"
@@ -7,18 +7,6 @@ _WORDS = {
     NOT_ALLOWED: "the agent lets no input in",
     NOT_INTERRUPTIBLE: "the agent may not be interrupted",
 }
-
-
-def closed_because(*, allowed: bool, interruptible: bool) -> str:
-    """Return why the gate is closed, or an empty string while it is open.
-
-    Args:
-        allowed: Whether the agent lets input in (`InputAllowedEvent`).
-        interruptible: Whether what is being played may be spoken over; True where nothing is.
-    """
-    if not allowed:
-        return NOT_ALLOWED
-    return "" if interruptible else NOT_INTERRUPTIBLE
 
 
 def in_words(reason: str) -> str:

@@ -4,8 +4,8 @@
 played); it says which events' spans have changed, so that a console sends no more than these. `spans_of` is the same for
 a whole session: what a running one shows in the end is what its record shows.
 
-Every span belongs to one event. Most events have one span; one may have none, or several: speech that may not be
-interrupted also closes the gate, and the first event of a task carries the task's bar.
+Every span belongs to one event. Most events have one span; one may have none, or several: the first event of a task
+carries the task's bar.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,8 +81,6 @@ class Lanes:
         self._changed.add(event.seq)
         if event.task_name:
             self._tasks.take(event)
-        if _closes_gate(event) or known:
-            self._changed |= self._gate.speech(event.seq, event.time_s, self.end_s(event), closes=_closes_gate(event))
         if known:
             return  # only what was played is amended, and that is all that depends on it
         if not event.background:
@@ -148,7 +146,7 @@ class Lanes:
             yield self._playing(event)
         elif event.kind == "input":
             yield _input(event, self._speech.heard(event.seq))
-        else:
+        elif event.name != "input_gate":  # whose span is the time in which it is closed
             yield _moment(event)
 
     def _of_task(self, event: Event) -> Iterator[Span]:
@@ -187,10 +185,6 @@ def spans_of(events: Iterable[Event], duration_s: float) -> list[Span]:
 
 def _is_played(event: Event) -> bool:
     return event.kind == "output" and event.name in _PLAYED and event.data.get("spoken") is not False
-
-
-def _closes_gate(event: Event) -> bool:
-    return _is_played(event) and event.data.get("interruptible") is False
 
 
 def _seconds(data: dict[str, Any], key: str) -> float | None:
@@ -236,7 +230,7 @@ def _moment(event: Event) -> Span:
     words = name.replace("_", " ")
     if name == "error":
         return Span("agent", "mark", "error", time_s, time_s, "error", f"error: {data.get('message', '')}")
-    if name == "input_gate" and not data.get("allowed"):
+    if name == "input_held":
         return Span("gate", "tick", "held", time_s, time_s, "", f"input waits: {in_words(str(data.get('reason', '')))}")
     if event.kind == "output":
         more = data.get("closing_speech") or data.get("message") or data.get("phone_number") or ""

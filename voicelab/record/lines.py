@@ -47,8 +47,6 @@ def lines_of(event: Event) -> Iterator[Line]:
         yield Line(time_s, "task", str(data["message"]) if "message" in data else _note(event), label=task)
     elif event.kind == "input" and event.name in {"start", "stop"}:
         return  # they are in every session
-    elif event.name == "input_gate" and data.get("allowed"):
-        return  # nothing waits any more
     elif event.name in _NOTES or event.kind in {"log", "output", "input"}:
         yield Line(time_s, "note", _note(event))
 
@@ -81,7 +79,7 @@ _NOTES = {
     "audio": "plays {path}",
     "stop": "the agent ends the session",
     "transfer_session": "the agent transfers the call",
-    "input_gate": "the caller's input waits: {reason}",
+    "input_held": "the caller's input waits: {reason}",
     "print": "{message}",
     "completion": "{model} is asked {asked!r}: {message}",
     "decision": "{model} decides {asked}: {message}",

@@ -30,7 +30,7 @@ _TEXTS = frozenset({"text", "said", "heard", "content", "role", "source", "digit
 _NAMES = frozenset(
     {
         *("text", "text_to_speech", "audio", "silence", "timeout", "dtmf", "recognition", "latency", "transcript_part"),
-        *("turn_end", "turn_interrupted", "input_gate", "unheard", "backchannel", "outcome_specified"),
+        *("turn_end", "turn_interrupted", "input_gate", "input_held", "unheard", "backchannel", "outcome_specified"),
     }
 )
 """Events in whose data something is counted on; of the others all is only shown."""

@@ -51,7 +51,7 @@ def perform(s: Session, event: object, stream: Stream, turn: int, task: str | No
         look_into(s, users_line(_frame_of(stream)), task)
 
 
-def note(s: Session, rule: str, frame: FrameType | None, **facts: Any) -> None:
+def pass_note_on(s: Session, rule: str, frame: FrameType | None, **facts: Any) -> None:
     """Pass a portability note on, once for each line of code."""
     frame = users_frame(frame)
     noted = s.settings.noted
@@ -85,7 +85,7 @@ def _speech(s: Session, event: sdk.Event, stream: Stream, turn: int, task: str |
 def _audio(s: Session, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
     path = str(event.data.get("path"))
     if not path.startswith(_REMOTE):
-        note(s, "audio_needs_url", _frame_of(stream), path=event.data.get("path"))
+        pass_note_on(s, "audio_needs_url", _frame_of(stream), path=event.data.get("path"))
     seconds, remark = audio_seconds(path)
     data = event.data | {"duration_s": seconds}
     if remark:
@@ -184,7 +184,7 @@ def _record_only(s: Session, event: sdk.Event, stream: Stream, turn: int, task: 
 def _after_end(s: Session, event: sdk.Event, stream: Stream, turn: int, task: str | None) -> None:
     data = event.data
     if event.name.startswith("metrics."):
-        note(s, "metric_after_end", _frame_of(stream), name=event.name)
+        pass_note_on(s, "metric_after_end", _frame_of(stream), name=event.name)
     elif event.name not in _CLEANUP_NAMES:
         data = data | {"spoken": False}
     elif data.get("after_speech"):  # the platform would wait for speech that nobody speaks any more

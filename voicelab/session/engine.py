@@ -40,7 +40,7 @@ from voicelab.session.inputs import START
 from voicelab.session.rows import add_row, kept_text, mask_rows, tell_aside
 from voicelab.session.session_state import Session
 from voicelab.session.surroundings import Surroundings
-from voicelab.session.turns import advance, begin_conversation, end_conversation, finish, tell_gate
+from voicelab.session.turns import advance, begin_conversation, end_conversation, handler_finished, tell_gate
 from voicelab.session.utterance import NEVER
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ async def _converse(s: Session) -> None:
         if inbox:
             await _answer(s, inbox.pop(0))
             if not s.cut:
-                finish(s, now())
+                handler_finished(s, now())
             s.answered = True
         elif (s.queue and not (s.saying or s.timed) and s.cut_in_at == NEVER) or not caller_moves(s, now()):
             if not clock.jump(next_due(s)):
@@ -122,24 +122,25 @@ async def _converse(s: Session) -> None:
 def next_due(s: Session) -> float:
     """Return when something happens by itself next, in seconds: every deadline of a session is one of these."""
     due = s.limit_s  # of the conversation, or of the cleanup
-    if s.ended is not None:
-        return due
     if s.queue:
         if s.queue[-1].end_s < due and (not s.running or s.ending is not None):
             due = s.queue[-1].end_s  # all has been played; while the handler works that matters only to the end
-        due = min(due, s.gate_due)
-    elif s.ending is not None:
-        return 0.0
-    elif not s.running:
-        if s.silent_since is not None and s.allowed and not s.speaking:
-            due = min(due, s.silent_since + s.timeout_s)  # the handler is told of the silence
-        if s.plan_at < due and not s.saying:
-            due = s.plan_at  # the caller has been silent for as long as it meant to be
+        due = min(due, s.gate_due)  # the gate opens or closes, since something has been played
+    elif s.ended is None:
+        if s.ending is not None:
+            return 0.0
+        if not s.running:
+            if s.silent_since is not None and s.allowed and not s.speaking:
+                due = min(due, s.silent_since + s.timeout_s)  # the handler is told of the silence
+            if s.plan_at < due and not s.saying:
+                due = s.plan_at  # the caller has been silent for as long as it meant to be
     if s.saying and s.saying[0][0] < due:
         due = s.saying[0][0]  # what was said reaches the agent
     if s.timed and s.timed[0][0] < due:
-        due = s.timed[0][0]
-    return s.cut_in_at if s.cut_in_at < due else due  # noqa: FURB136 - `min` would take longer than all the rest
+        due = s.timed[0][0]  # what happens at a fixed time
+    if s.cut_in_at < due:  # noqa: PLR1730 - `min` would take longer than all the rest
+        due = s.cut_in_at  # the caller cuts in on what the agent says
+    return due
 
 
 def _ring(s: Session) -> None:

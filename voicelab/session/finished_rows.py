@@ -9,7 +9,7 @@ from voicelab.base.plain_json import class_name, written_text
 from voicelab.base.records import Row, SessionRows, table_row, unwritten_value
 from voicelab.runtime.context import SessionContext
 from voicelab.session.early_end import limit_reached
-from voicelab.session.rows import cannot_write, own_text, text_of
+from voicelab.session.rows import masked_json, no_text_for, own_text
 from voicelab.session.session_state import Session
 
 
@@ -40,7 +40,7 @@ def all_rows(s: Session, data: str, output_data: str, outcomes: list[Row]) -> Se
         direction="inbound",
         origin="simulation" if settings.source == "simulated" else "debugger",
         tags="[]",
-        parameters=text_of(s, s.parameters) if s.parameters else "{}",
+        parameters=masked_json(s, s.parameters) if s.parameters else "{}",
         data=data,
         output_data=output_data,
     )
@@ -51,7 +51,7 @@ def rows_so_far(s: Session) -> SessionRows:
     """Return the rows of a session as they are now, without a status: for whoever can't wait until it has ended."""
     data, outcomes = "{}", []
     with contextlib.suppress(Exception):  # what the handler has damaged is said when the session ends
-        data, outcomes = text_of(s, s.context.data), outcome_rows(s, s.context)
+        data, outcomes = masked_json(s, s.context.data), outcome_rows(s, s.context)
     return all_rows(s, data, "{}", outcomes)
 
 
@@ -82,7 +82,7 @@ def _value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
         if is_ctrl_c(error):
             raise
         text = written_text(outcome.value)
-        cannot_write(s, f"{text}: its value can't be had, {class_name(error)}")
+        no_text_for(s, f"{text}: its value can't be had, {class_name(error)}")
         return {"type": "string", "value": None, "text": own_text(s, text)}
 
 

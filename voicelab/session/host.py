@@ -20,8 +20,7 @@ from voicelab.runtime.driving import Work
 from voicelab.runtime.isolation import TASK, mask_outside
 from voicelab.runtime.sdk import date_text
 from voicelab.runtime.tracebacks import file_name, is_users, users_frame, users_line
-from voicelab.session import agent
-from voicelab.session.agent import Stream, perform
+from voicelab.session.agent import Stream, pass_note_on, perform
 from voicelab.session.early_end import (
     look_into,
     record_exception,
@@ -32,9 +31,9 @@ from voicelab.session.early_end import (
 from voicelab.session.rows import (
     add_metric,
     add_row,
-    cannot_write,
     declaration_text,
     hide,
+    no_text_for,
     tell_aside,
 )
 from voicelab.session.session_state import Session
@@ -238,14 +237,14 @@ class SessionHost:
 
     def note(self, rule: str, frame: FrameType | None, **facts: Any) -> None:
         """Pass a portability note on, once for each line of code."""
-        agent.note(self._session, rule, frame, **facts)
+        pass_note_on(self._session, rule, frame, **facts)
 
     def stored(self, key: object, value: object, frame: FrameType) -> None:
         """Look at a value of a class of its own that the handler stores: later nobody knows the line any more."""
         problems: list[str] = []
         encode({written_text(key): value}, problems)
         if problems:
-            cannot_write(self._session, problems[0])
+            no_text_for(self._session, problems[0])
             look_into(self._session, users_line(users_frame(frame)), TASK.get())
 
     def asked_in_vain(self, key: object, frame: FrameType) -> None:

@@ -13,7 +13,7 @@ from voicelab.callers.actions import Action, Recognised, Unheard
 from voicelab.session import rows
 from voicelab.session.caller import act_now, unheard
 from voicelab.session.finished_rows import outcome_rows
-from voicelab.session.rows import add_row, text_of
+from voicelab.session.rows import add_row, masked_json
 from voicelab.session.session_state import Session
 from voicelab.session.turns import first_sound, gate, is_idle, no_words, retime, settle_heard, speaks_for
 from voicelab.session.utterance import Utterance
@@ -88,7 +88,7 @@ class LiveEnd:
         """Return what the session holds now, as plain data with secrets masked: data, output_data, parameters."""
         context = self._session.context
         held = {"data": context.data, "output_data": context.output_data, "parameters": self._session.parameters}
-        return {name: orjson.loads(text_of(self._session, value or {})) for name, value in held.items()}
+        return {name: orjson.loads(masked_json(self._session, value or {})) for name, value in held.items()}
 
     def masked(self, text: str) -> str:
         """Return a text as it may leave the session."""

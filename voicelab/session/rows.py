@@ -124,7 +124,7 @@ def add_metric(s: Session, time_s: float, type: str, name: str, value: float, ta
         type=type,
         metric=s.masker.text(name),
         value=float(value),
-        tags=text_of(s, tags),
+        tags=masked_json(s, tags),
     )
     s.metrics.append(row)
 
@@ -159,7 +159,7 @@ def own_text(s: Session, text: str) -> str:
     return s.masker.text(text)
 
 
-def text_of(s: Session, value: Any) -> str:
+def masked_json(s: Session, value: Any) -> str:
     """Return a value as JSON text, masked."""
     return s.masker.json(encode(value))
 
@@ -169,7 +169,7 @@ def declaration_text(s: Session, declared: Mapping[str, Any]) -> str:
     return _masked_declaration(s.masker, encode(declared))
 
 
-def cannot_write(s: Session, problem: str) -> None:
+def no_text_for(s: Session, problem: str) -> None:
     """Be told of a part of the session that has no text."""
     s.problems.append(problem)
     s.trouble = True

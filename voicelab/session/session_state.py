@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from voicelab.runtime.driving import Work
     from voicelab.runtime.sdk import Event
     from voicelab.runtime.tracebacks import UsersLine
-    from voicelab.session.host import SessionHost
     from voicelab.session.inputs import Given
     from voicelab.session.run_settings import RunSettings
     from voicelab.session.surroundings import SoundPath, Surroundings, Voice
@@ -285,6 +284,6 @@ class Session:
 
         # Set while it runs.
         self.context: SessionContext
-        self.host: SessionHost
+        self.host: Any  # `host.SessionHost`, which imports this
         self.task: asyncio.Task[Any]
         self.loop: asyncio.AbstractEventLoop

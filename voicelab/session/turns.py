@@ -226,7 +226,7 @@ def end_when_played(s: Session, status: str) -> None:
         s.ending = status
 
 
-def finish(s: Session, now: float) -> None:
+def handler_finished(s: Session, now: float) -> None:
     """Take the end of the handler's work on its input."""
     s.running = False
     if not s.allowed:
@@ -264,11 +264,15 @@ def advance(s: Session, now: float) -> None:
 
 def tell_gate(s: Session, now: float) -> None:
     """Write a row if the gate has changed, and see when playing on will change it next."""
+    if s.ended is not None:
+        return
     reason = gate(s, now)
     if reason != s.gate:
         s.gate = reason
-        data = {"allowed": False, "reason": reason} if reason else {"allowed": True}
-        add_flat_row(s, now, s.turn, rows.INPUT_GATE, data)
+        # Nobody's words, so that they don't count as text of the session.
+        s.put(
+            (now, s.turn, rows.INPUT_GATE, f'{{"allowed":false,"reason":"{reason}"}}' if reason else '{"allowed":true}')
+        )
     s.gate_due = _gate_changes_at(s, now)
 
 
@@ -308,8 +312,6 @@ def end_conversation(s: Session, now: float, status: str) -> None:
 
 def _play(s: Session, now: float) -> None:
     """Take from the queue what has been played, and end the earlier turns of which that was the last word."""
-    if s.gate_due <= now:
-        tell_gate(s, now)
     queue = s.queue
     while queue and queue[0].end_s <= now:
         turn, text, _, end_s, _, _ = queue.pop(0)
@@ -321,6 +323,8 @@ def _play(s: Session, now: float) -> None:
         if turn != s.turn and turn in s.open and all(item.turn != turn for item in queue):
             _report_said(s, end_s)
             _close(s, end_s, turn)
+    if s.gate_due <= now:
+        tell_gate(s, now)
 
 
 def _settle(s: Session, now: float) -> None:
