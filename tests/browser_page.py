@@ -244,7 +244,7 @@ def as_messages(events, ended_s=None):
         lanes.take(event)
     if ended_s is not None:
         lanes.end(ended_s)
-    return [event_view(lanes.event(seq), lanes.spans(seq)) for seq in lanes.changed()]
+    return [event_view(lanes.event(seq), lanes.spans(seq), f"Why event {seq} came.") for seq in lanes.changed()]
 
 
 def engine(name, *, offline=True, installed=True, note=""):

@@ -23,6 +23,7 @@ from primfunctions.events import (
 
 import voicelab as vl
 from voicelab.callers.pace import speech_seconds
+from voicelab.record.why import Reasons
 
 # --- what a handler may do at an event, one step after another ---
 
@@ -181,6 +182,14 @@ def test_what_holds_in_every_session(program, caller, world, seed):
     only_what_was_said_is_heard(record)
     no_words_come_in_at_a_closed_gate(record)
     only_the_handlers_own_errors(record)
+    each_row_is_explained(record)
+
+
+def each_row_is_explained(record):
+    reasons = Reasons()
+    for event in record.events:
+        reasons.take(event)
+    assert all(reasons.why(event.seq).endswith(".") for event in record.events)
 
 
 def only_the_handlers_own_errors(record):

@@ -385,6 +385,25 @@ def test_what_was_heard_is_what_the_page_played(page_of):
     assert page.named("text")[1]["data"]["previous_turn_interrupted"]
 
 
+def test_what_the_page_played_of_what_the_kernel_cut_settles_what_was_heard(page_of):
+    page = page_of(echo).let_typing_interrupt().connect(3)
+    page.say("a very long sentence to say back", 1.0)
+    page.say("stop", 0.2)
+    cut = page.named("text_to_speech")[1]
+    assert cut["data"]["played_s"] > 0.9, "by the kernel's clock"
+    # The page was late with the sound, and says so as it obeys.
+    page.give(k="stopped", row=cut["seq"], played_s=0.6)
+    page.run(3)
+    cut = page.named("text_to_speech")[1]
+    text, seconds = cut["data"]["text"], speech.FakeTextToSpeech().synthesize(cut["data"]["text"]).duration_s
+    heard = text[: int(len(text) * 0.6 / seconds)].rpartition(" ")[0]
+    assert (cut["data"]["played_s"], cut["data"]["heard"]) == (0.6, heard)
+    parts = [e["data"] for e in page.named("transcript_part") if e["data"].get("interrupted")]
+    assert [part["content"] for part in parts] == [heard]
+    page.hang_up()
+    assert heard in [part["content"] for part in page.talk.record.transcript]
+
+
 def test_a_row_that_the_page_never_played_was_not_heard(page_of):
     page = page_of(echo).let_typing_interrupt().connect(3)
     page.say("a very long sentence to say back", 1.0)

@@ -31,8 +31,8 @@ def event_of(seq: int, row: EventRow) -> Event:
     return Event(seq, time_s, turn, kind, name, orjson.loads(text), background, task_name)  # type: ignore[arg-type]
 
 
-def event_view(event: Event, spans: Iterable[Span]) -> dict[str, Any]:
-    """Return an event with the lines of conversation and the spans of the timeline that it makes."""
+def event_view(event: Event, spans: Iterable[Span], why: str) -> dict[str, Any]:
+    """Return an event with the lines of conversation and the spans of the timeline that it makes, and why it came when it did."""
     return {
         "seq": event.seq,
         "time_s": round(event.time_s, 3),
@@ -47,6 +47,7 @@ def event_view(event: Event, spans: Iterable[Span]) -> dict[str, Any]:
             for line in lines_of(event)
         ],
         "spans": [span_view(span) for span in spans],
+        "why": why,
     }
 
 

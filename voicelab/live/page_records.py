@@ -178,6 +178,7 @@ RECORDS = (
                 "Span[]",
                 "what it draws on the timeline; an event whose spans change is sent again, though its data is the same",
             ),
+            "why": ("string", "why it came when it did, in words"),
         },
     ),
     Record(

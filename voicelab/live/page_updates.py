@@ -8,6 +8,7 @@ from voicelab.base.records import EventRow, PortabilityNote, Row
 from voicelab.live import page_data
 from voicelab.live.loop import LoopThread
 from voicelab.record.lanes import Lanes
+from voicelab.record.why import Reasons
 
 Send = Callable[[dict[str, Any], bytes | None], None]
 
@@ -68,7 +69,7 @@ class PageUpdates:
         self._send = send
         self._sent: dict[str, Any] = {}
         self._changed: set[int] = set()
-        self._lanes = Lanes(live=True)
+        self._lanes, self._reasons = Lanes(live=True), Reasons()
         self._will_send = False
 
     def event_changed(self, seq: int) -> None:
@@ -96,7 +97,7 @@ class PageUpdates:
     def forget_events(self) -> None:
         """Forget the events of the session before."""
         self._changed.clear()
-        self._lanes = Lanes(live=True)
+        self._lanes, self._reasons = Lanes(live=True), Reasons()
 
     def send_all(self) -> None:
         """Send everything there is."""
@@ -127,9 +128,13 @@ class PageUpdates:
                 event = page_data.event_of(seq, shown.events[seq])
                 if event.kind not in hidden:
                     self._lanes.take(event)
+                    self._reasons.take(event)
         if shown.ended_s is not None:
             self._lanes.end(shown.ended_s)
-        return [page_data.event_view(self._lanes.event(seq), self._lanes.spans(seq)) for seq in self._lanes.changed()]
+        return [
+            page_data.event_view(self._lanes.event(seq), self._lanes.spans(seq), self._reasons.why(seq))
+            for seq in self._lanes.changed()
+        ]
 
 
 _NOTHING = object()

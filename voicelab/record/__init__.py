@@ -8,6 +8,7 @@ timeline.
 - `lines`: the conversation line by line, for the card, for plain text and for the console's page.
 - `lanes`: the timeline as spans in lanes. The one derivation: the card and the console's page both draw what it says.
   `caller_speech`, `task_rows` and `gate_times` are its three harder parts.
+- `why`: why each row came when it did, in words, read off the rows.
 - `readable`: events as all of them count on them, whoever wrote these.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
 - `debugger_rows`: the session as VoiceRun's debugger exports one.

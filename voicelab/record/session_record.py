@@ -31,6 +31,7 @@ from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_in_order, text_line
 from voicelab.record.readable import readable
 from voicelab.record.svg import seconds_drawn, svg
+from voicelab.record.why import explained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,6 +151,29 @@ class SessionRecord:
             for event in map(readable, self.events)
             if event.name == "transcript_part"
         ]
+
+    def explain(self, seq: int) -> str:
+        """Return, in words, why a row came when it did: which input, which deadline, which gate.
+
+        Args:
+            seq: The row's number, as `events` and `to_frame()` have it.
+
+        Raises:
+            InputError: the session has no such row.
+
+        Example:
+            >>> import voicelab as vl
+            >>> async def handler(event, context):
+            ...     if event.name == "start":
+            ...         yield vl.sdk.TextToSpeechEvent(text="Hello!")
+            >>> vl.run(handler, ["hi"]).explain(0)
+            'The session began: the handler gets its StartEvent, once and first.'
+        """
+        if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < len(self.events):
+            raise InputError(
+                f"seq is {seq!r}, must be the number of one of the session's rows: 0 to {len(self.events) - 1}."
+            )
+        return explained(self.events, seq, self.status)
 
     def evaluate(self, evaluator: EvaluatorLike) -> Evaluation:
         """Return what an evaluator comes to in this session: status, success, failed_path, reason.

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from voicelab.base.records import Event
-from voicelab.record.lanes import LANES, LaneName, Span, spans_of
+from voicelab.record.lanes import LANES, LaneName, Lanes, Span, spans_of
+from voicelab.record.why import Reasons
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _AXIS = 1000, 62, 36, 16, 20
 """Pixels; on the right there is room for `stop` beside the end of a session."""
@@ -31,13 +32,14 @@ _OF_A_CROSS = 8
 
 @dataclass(frozen=True)
 class _Scene:
-    """Where things stand: pixels of a time, of a lane, and of the errors in each row of a lane."""
+    """Where things stand: pixels of a time, of a lane, and of the errors in each row of a lane; and why they stand there."""
 
     scale: float
     lanes: dict[LaneName, tuple[int, int]]
     rows: int
     bottom: int
     crosses: dict[tuple[LaneName, int], list[float]]
+    why: dict[int, str]
 
     def x(self, time_s: float) -> float:
         return _LEFT + time_s * self.scale
@@ -58,12 +60,12 @@ def svg(events: Sequence[Event], duration_s: float, *, length_s: float | None = 
         length_s: Length of the axis, such as that of the longest of several sessions below each other; by default the
             session's own.
     """
-    spans = spans_of(events, duration_s)
+    spans, why = _explained(events, duration_s)
     if not spans:
         return ""
     own_s = _seconds_drawn(spans, duration_s)
     length_s = max(own_s, length_s or 0.0) or 1.0
-    scene = _scene(spans, length_s)
+    scene = _scene(spans, length_s, why)
     drawn = list(_told_apart(spans, scene))
     timed = sorted((span for span in drawn if span.kind == "span"), key=lambda span: span.start_s)
     moments = [span for span in drawn if span.kind in {"mark", "tick"}]
@@ -95,7 +97,23 @@ def _seconds_drawn(spans: Iterable[Span], duration_s: float) -> float:
     return max([duration_s, *(span.end_s or span.start_s for span in spans)])
 
 
-def _scene(spans: Sequence[Span], length_s: float) -> _Scene:
+def _explained(events: Sequence[Event], duration_s: float) -> tuple[list[Span], dict[int, str]]:
+    """Return a session's spans, and by the `id` of each why its event came when it did."""
+    lanes, reasons = Lanes(), Reasons()
+    spans: list[Span] = []
+    why: dict[int, str] = {}
+    for event in events:
+        lanes.take(event)
+        reasons.take(event)
+    lanes.end(duration_s)
+    for event in events:
+        own = lanes.spans(event.seq)
+        spans += own
+        why |= dict.fromkeys(map(id, own), reasons.why(event.seq))
+    return spans, why
+
+
+def _scene(spans: Sequence[Span], length_s: float, why: dict[int, str]) -> _Scene:
     rows = 1 + max((span.row for span in spans), default=0)
     used = {span.lane for span in spans}.union(_ALWAYS)
     lanes: dict[LaneName, tuple[int, int]] = {}
@@ -110,7 +128,7 @@ def _scene(spans: Sequence[Span], length_s: float) -> _Scene:
     for span in spans:
         if span.tone == "error" and span.kind != "span":
             crosses.setdefault((span.lane, span.row), []).append(_LEFT + span.start_s * scale)
-    return _Scene(scale, lanes, rows, y, crosses)
+    return _Scene(scale, lanes, rows, y, crosses, why)
 
 
 def _told_apart(spans: Sequence[Span], scene: _Scene) -> Iterator[Span]:
@@ -167,7 +185,7 @@ def _bar(span: Span, scene: _Scene, room: float) -> Iterator[str]:
     x, end_s = scene.x(span.start_s), span.start_s if span.end_s is None else span.end_s
     width, height = max(_LEAST_WIDTH, scene.x(end_s) - x), 18 if span.lane == "agent" else slot - 8
     place = f"x='{x:.1f}' y='{y + 4:g}' width='{width:.1f}' height='{height:g}' rx='3'"
-    yield f"<rect {place} {_fill(span)}>{_title(span)}</rect>"
+    yield f"<rect {place} {_fill(span)}>{_title(span, scene)}</rect>"
     if span.cut:
         red = min(width, 14.0)
         colour = _COLOURS["cut"]
@@ -253,7 +271,7 @@ def _moment(span: Span, scene: _Scene, room: float) -> Iterator[str]:
             f"<rect x='{x - wide if left else x:.1f}' y='{y + 4:g}' width='{wide:.1f}' height='{slot - 8:g}' rx='3' "
             f"{fill} fill-opacity='.18'/>"
         )
-    yield f"<path d='{_shape(span, x, middle, y, slot)}' {fill}>{_title(span)}</path>"
+    yield f"<path d='{_shape(span, x, middle, y, slot)}' {fill}>{_title(span, scene)}</path>"
     if labelled:
         ink = f"fill='{_COLOURS['error']}'" if span.tone == "error" else "opacity='.75'"
         at = f"x='{x - 8:.1f}' text-anchor='end'" if left else f"x='{x + 8:.1f}'"
@@ -275,8 +293,8 @@ def _shape(span: Span, x: float, middle: float, y: float, slot: float) -> str:
     return f"M{x:.1f} {middle - size:g}l{size} {size} -{size} {size} -{size} -{size}z"
 
 
-def _title(span: Span) -> str:
-    return f"<title>{span.start_s:.2f} s: {html.escape(span.detail)}</title>"
+def _title(span: Span, scene: _Scene) -> str:
+    return f"<title>{span.start_s:.2f} s: {html.escape(span.detail)}\n{html.escape(scene.why[id(span)])}</title>"
 
 
 def _shortened(text: str, letters: int) -> str:

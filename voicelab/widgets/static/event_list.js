@@ -1,6 +1,6 @@
 // @ts-check
 
-/** All events of the session, filtered by what they are and by text; the JSON of the chosen one stands beside them. */
+/** All events of the session, filtered by what they are and by text; why the chosen one came, and its JSON, stand beside them. */
 
 import { button, clockText, fadeEdges, longText, make, setAttribute, setText, shortText } from "./dom.js";
 import { anyOf } from "./store.js";
@@ -163,9 +163,10 @@ function summaryOf(/** @type {Event} */ { data, lines, task_name }) {
 
 function detailView(/** @type {() => void} */ hide) {
   const title = make("h4", {});
+  const why = make("p", { class: "vl-why" });
   const body = make("pre", { tabindex: "0", "aria-label": "JSON of the event" });
   const close = button("Close", hide, { class: "vl-link" });
-  const element = make("section", { class: "vl-event", "aria-label": "Event", hidden: true }, make("div", { class: "vl-event-head" }, title, make("span", { class: "vl-space" }), close), body);
+  const element = make("section", { class: "vl-event", "aria-label": "Event", hidden: true }, make("div", { class: "vl-event-head" }, title, make("span", { class: "vl-space" }), close), why, body);
   element.addEventListener("keydown", (event) => event.key === "Escape" && hide());
   let looks = "";
   return {
@@ -173,9 +174,10 @@ function detailView(/** @type {() => void} */ hide) {
     draw(/** @type {Event | null} */ event) {
       element.hidden = !event;
       if (!event) return;
-      const { lines: _lines, spans: _spans, ...facts } = event;
+      const { lines: _lines, spans: _spans, why: reason, ...facts } = event;
       const text = JSON.stringify(facts, null, 2);
       setText(title, shortText(`${event.name} at ${clockText(event.time_s)}`, 60));
+      setText(why, reason);
       if (text !== looks) body.replaceChildren(longText(text));
       looks = text;
     },

@@ -160,6 +160,7 @@ export interface Event {
   task_name: string | null;
   lines: Line[]; // the lines of conversation that it makes
   spans: Span[]; // what it draws on the timeline; an event whose spans change is sent again, though its data is the same
+  why: string; // why it came when it did, in words
 }
 
 /** A line of conversation. */
