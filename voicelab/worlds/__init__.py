@@ -1,4 +1,4 @@
-"""Ready worlds: text that mishears as a recogniser of today does, each fitted from 2,000 utterances that were really spoken.
+"""Ready worlds: text that mishears as a recogniser of today does, fitted from utterances that were really spoken.
 
 `vl.simulate(..., world=vl.worlds.mobile)`. `landline` is a telephone in a quiet room, `mobile` one in the street;
 `origins()` says of both where they come from, and `python -m voicelab.worlds` makes another one (`--help`).

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
+from voicelab.runtime import sdk
 from voicelab.simulation.simulating import simulate
 from voicelab.speech import PhoneLine
 from voicelab.worlds.spoken_sentences import SentenceCaller, sentences_of, sessions_for
@@ -26,11 +27,10 @@ LINES = {"landline": PhoneLine(), "mobile": PhoneLine(noise="street", snr_db=15,
 
 
 async def listening(event: Any, context: Any) -> AsyncIterator[Any]:
-    """Say nothing: the agent that the sentences are said to."""
-    del event, context
-    nothing: tuple[Any, ...] = ()
-    for event_of_none in nothing:
-        yield event_of_none
+    """Listen, and say nothing: the agent that the sentences are said to."""
+    del context
+    if event.name == "text":
+        yield sdk.LogEvent("listens")
 
 
 def fit_world(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def spoken(given: argparse.Namespace) -> WorldFile:
     if not Path(given.out).parent.is_dir():
         raise InputError(f"There is no folder {str(Path(given.out).parent)!r} to write {Path(given.out).name!r} into.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the agent says nothing, on purpose
+        warnings.simplefilter("ignore")  # of the engines: what they can and can not do
         log = simulate(
             listening, caller, sessions=sessions_for(given.utterances), seed=given.seed, audio=line, tts=given.tts,
             stt=given.stt, workers=given.workers, log=given.log, resume=given.log is not None,
