@@ -262,6 +262,8 @@ PHRASES = ["book a room", "cancel my order", "yes please"]
         (40, "book a room", "Look at a broom.", "book a room", "sphinx"),
         (40, "", "Where is my parcel?", "Where is my parcel?", "moonshine"),  # none of the phrases
         (10, "", "", "", "moonshine"),  # nobody spoke
+        (40, "book a", "Book a room.", "book a room", "moonshine"),  # its last word is lost
+        (40, "yes please book a room", "Nonsense.", "yes please book a room", "sphinx"),  # two phrases in a row
         (10, "cancel my order", "Book the room.", "book a room", "moonshine"),
         (10, "book a room", "Cook for them all.", "book a room", "sphinx"),  # near to none
         (10, "book a room", "", "book a room", "sphinx"),

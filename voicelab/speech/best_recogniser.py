@@ -2,10 +2,11 @@
 
 What decides was measured (`benchmarks/speech.py`, docs/speech.md has the tables). In open English moonshine makes few errors, and
 takes a third of whisper's time; whisper knows other languages. In phrases that it was told a grammar of sphinx makes fewest,
-in a car's noise too. It has two weaknesses, and for each moonshine is asked as well:
+in a car's noise too. It has three weaknesses, and for each moonshine is asked as well:
 
 - It hears nothing in what isn't among its phrases, and in some short words. Where it hears nothing, moonshine's words stand.
-- In noise of all pitches it takes one phrase for another. There the phrase is taken that moonshine's words are nearest to; where
+- It loses the last word of a phrase ("I will think about"): what it hears is no whole phrase then.
+- In noise of all pitches it takes one phrase for another. In these two the phrase is taken that moonshine's words are nearest to; where
   they are near to none, the grammar's stands. So in noise `auto` has never been worse than sphinx alone.
 """
 
@@ -23,7 +24,7 @@ from voicelab.speech.audio import Audio
 from voicelab.speech.heard import checked_length, checked_phrases
 from voicelab.speech.protocols import SpeechToText
 from voicelab.speech.transcript import Transcript
-from voicelab.speech.words import words_and_errors
+from voicelab.speech.words import normalized, words_and_errors
 
 # What each is best at, in the order in which they are asked.
 OPEN = ("moonshine", "whisper", "sphinx")
@@ -115,7 +116,7 @@ class BestRecogniser:
         found = self._first(order, audio, phrases, language)
         if found.engine != "sphinx" or not phrases or order[0] != "sphinx":
             return found
-        if found.text and not noisy(audio):
+        if found.text and _is_whole(found.text, phrases) and not noisy(audio):
             return found
         others = [name for name in OPEN if name != "sphinx" and name in self._makers]
         if not others:
@@ -195,6 +196,16 @@ def noisy(audio: Audio) -> bool:
     levels = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
     quiet, loud = np.percentile(levels, [_QUIET, _LOUD])
     return bool(loud - quiet < _NOISY_DB)
+
+
+def _is_whole(text: str, phrases: Sequence[str]) -> bool:
+    """Return whether a text is one of the phrases, or several in a row."""
+    words, known = normalized(text), {tuple(normalized(phrase)) for phrase in phrases}
+    reached = {0}
+    for end in range(1, len(words) + 1):
+        if any(begin in reached and tuple(words[begin:end]) in known for begin in range(end)):
+            reached.add(end)
+    return len(words) in reached
 
 
 def _nearest(grammar: Transcript, words: Transcript, phrases: Sequence[str]) -> Transcript:
