@@ -6,8 +6,8 @@ in a car's noise too. It has three weaknesses, and for each moonshine is asked a
 
 - It hears nothing in what isn't among its phrases, and in some short words. Where it hears nothing, moonshine's words stand.
 - It loses the last word of a phrase ("I will think about"): what it hears is no whole phrase then.
-- In noise of all pitches it takes one phrase for another. In these two the phrase is taken that moonshine's words are nearest to; where
-  they are near to none, the grammar's stands. So in noise `auto` has never been worse than sphinx alone.
+- In noise of all pitches it takes one phrase for another. In these two the phrase is taken that moonshine's words are nearest
+  to; where they are near to none, the grammar's stands. So in noise `auto` has never been worse than sphinx alone.
 """
 
 import multiprocessing
