@@ -404,6 +404,15 @@ def test_sphinx_hears_the_same_whatever_it_heard_before():
     assert [back.transcribe(sound, PHRASES).text for sound in reversed(sounds)] == heard[::-1]
 
 
+def test_sphinx_forgets_the_phrases_of_long_ago_and_hears_them_again(monkeypatch):
+    monkeypatch.setattr("voicelab.speech.sphinx._MOST_GRAMMARS", 2)
+    ear, voice = Sphinx(), speech.text_to_speech("pico")
+    phrases = ["yes please", "no thank you", "that is fine", "yes please"]
+    heard = [ear.transcribe(voice.synthesize(phrase), [phrase, "tell me more"]).text for phrase in phrases]
+    assert heard == phrases
+    assert len(ear._grammars) == 2
+
+
 def test_sphinx_in_free_form_says_how_good_it_is():
     ear = speech.speech_to_text("sphinx")
     sound = speech.text_to_speech("pico").synthesize("hello")

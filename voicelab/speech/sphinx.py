@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _RATE = 16_000
 
 _MOST_PHRASES = 5000
+# Each takes half a megabyte, and an agent may expect something else in each session.
+_MOST_GRAMMARS = 50
 # Measured on short phrases over the telephone: with silence around them and less noise one word in eight was wrong, so
 # one in ninety.
 _QUIET_DB, _KEPT_S = 32, 0.05
@@ -63,6 +65,7 @@ class Sphinx:
         self._make = functools.partial(pocketsphinx.Decoder, loglevel="FATAL")
         self._decoder: Decoder | None = None
         self._grammars: dict[tuple[str, ...], str] = {}
+        self._made = 0
         self._unknown: set[str] = set()
         self._known: set[str] = set()
         self._lock = threading.Lock()
@@ -136,11 +139,15 @@ class Sphinx:
             decoder.activate_search("_default")
             return None
         lines = tuple(sorted(written))
-        if lines not in self._grammars:
-            name = f"phrases{len(self._grammars)}"
+        name = self._grammars.pop(lines, None)
+        if name is None:
+            self._made += 1
+            name = f"phrases{self._made}"
             decoder.add_jsgf_string(name, _grammar(lines))
-            self._grammars[lines] = name
-        decoder.activate_search(self._grammars[lines])
+        self._grammars[lines] = name  # the one used last stands last
+        decoder.activate_search(name)
+        if len(self._grammars) > _MOST_GRAMMARS:
+            decoder.remove_search(self._grammars.pop(next(iter(self._grammars))))
         return written
 
     def _speakable(self, decoder: "Decoder", phrases: tuple[str, ...]) -> dict[str, str]:
