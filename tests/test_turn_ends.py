@@ -152,6 +152,7 @@ def test_where_nothing_was_cut_off_the_picture_says_how_sure_that_is():
         (1.2, None, 5.0, True),  # too long for a sign
         (0.4, "", 5.0, False),  # a cough
         (0.3, "mm-hm", 5.0, False),
+        (0.4, "Mama.", 5.0, False),  # what a recogniser of open speech makes of it
         (0.3, "Mm-hm.", 0.2, False),  # no answer, even at the end
         (0.5, "okay, right", 5.0, False),
         (0.5, "I see", 5.0, False),

@@ -160,7 +160,9 @@ CONSOLE = Widget(
             {"on": "boolean", "error": "string | null"},
             of_sound=True,
         ),
-        Message("pcm", "while the microphone is on", {}, "PCM16 mono 16 kHz, 100 ms", of_sound=True),
+        Message(
+            "pcm", "while the microphone is on", {}, "PCM16 mono 16 kHz, 100 ms, and 40 ms in a pause", of_sound=True
+        ),
         Message("talk", "push-to-talk: held, released", {"on": "boolean"}, of_sound=True),
         Message(
             "onset",

@@ -16,6 +16,8 @@ _SOUNDS = frozenset(
     {
         *("mm", "mhm", "hm", "hmm", "mmm", "mmhm", "mhmm", "uh", "huh"),
         *("uhhuh", "um", "ah", "aha", "oh", "er", "eh", "ooh"),
+        # What recognisers of open speech make of "mm-hm": they look for words with a meaning.
+        *("mama", "mamma", "mom", "mum", "homer", "heh", "ha", "haha"),
     }
 )
 _WORDS = frozenset(["yeah", "yep", "yup", "ok", "okay", "right", "sure", "alright", "gotcha"])
