@@ -26,10 +26,8 @@ import voicelab as vl
 from voicelab.base import plain_json
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
-from voicelab.session.agent_side import AgentSide
+from voicelab.session import agent, engine, finished_rows, rows
 from voicelab.session.host import SessionHost
-from voicelab.session.recorder import Recorder
-from voicelab.session.runner import Session
 from voicelab.simulation import worker
 from voicelab.simulation.fitness import EVERY, Fitness, begin_run
 from voicelab.simulation.note import noting
@@ -41,11 +39,11 @@ WARM = 16
 MOST = 1.05
 """What a session may take, over what it takes without its guards."""
 _NO_CHARACTERS = (
-    "self._chars_left -= len(text)\n",
-    "if self._chars_left < 0 or self.problems:\n    text = self._with_trouble(data, text)\n",
+    "s.chars_left -= len(text)\n",
+    "if s.chars_left < 0 or s.problems:\n    text = _with_trouble(s, data, text)\n",
 )
 _COUNT = ("self._count()\n",)
-_KEPT = 'self._whatever_is_there(lambda: recorder.kept({0}), "{{}}")'
+_KEPT = '_whatever_is_there(s, lambda: kept_text(s, {0}), "{{}}")'
 ALL: tuple[str, ...] = ("all of it",)
 # What holds a guard -> what of it is taken out, or put in its place.
 GUARDS: dict[FunctionType, tuple[str | tuple[str, str], ...]] = {
@@ -61,29 +59,30 @@ GUARDS: dict[FunctionType, tuple[str | tuple[str, str], ...]] = {
         "        return orjson.dumps(value, _plain).decode()\n",
         ("not _is_huge(value)", "True"),
     ),
-    Recorder.add: _NO_CHARACTERS,
-    Recorder.kept: _NO_CHARACTERS,
+    rows.add_row: _NO_CHARACTERS,
+    rows.add_flat_row: _NO_CHARACTERS,
+    rows.kept_text: _NO_CHARACTERS,
     SessionHost.expose: _COUNT,
     SessionHost.measured: _COUNT,
     SessionHost._log: _COUNT,
-    SessionHost.outcome_rows: (
-        "if len(experiments.outcomes) > most and self.outputs_left >= 0:\n"
-        "    self.outputs_left = -1\n"
-        '    self.limit_reached("outputs", None)\n',
+    finished_rows.outcome_rows: (
+        "if len(experiments.outcomes) > most and s.outputs_left >= 0:\n"
+        "    s.outputs_left = -1\n"
+        '    limit_reached(s, "outputs", None)\n',
         ("itertools.islice(experiments.outcomes.items(), most)", "experiments.outcomes.items()"),
-        ("self._value_of(", "self._plain_value_of("),
+        ("_value_of(", "_plain_value_of("),
     ),
-    AgentSide.perform: (
-        "host.outputs_left -= 1\n",
-        'if host.outputs_left < 0:\n    host.too_much("outputs", users_line(getattr(stream, "ag_frame", None)), task)\n',
-        'if self._recorder.trouble:\n    host.look_into(users_line(getattr(stream, "ag_frame", None)), task)\n',
+    agent.perform: (
+        "s.outputs_left -= 1\n",
+        'if s.outputs_left < 0:\n    too_much(s, "outputs", users_line(_frame_of(stream)), task)\n',
+        "if s.trouble:\n    look_into(s, users_line(_frame_of(stream)), task)\n",
     ),
-    Session.run: ("self._guard = begin_session(self)\n",),
-    Session._rows: (
-        (_KEPT.format("context.data"), "recorder.kept(context.data)"),
-        (_KEPT.format("context.output_data"), "recorder.kept(context.output_data)"),
-        ("self._whatever_is_there(lambda: self.outcome_rows(context), none)", "self.outcome_rows(context)"),
-        "if recorder.trouble:\n    self.look_into(None)\n",
+    engine._open: ("s.guard = begin_session(host)\n",),
+    engine._rows: (
+        (_KEPT.format("context.data"), "kept_text(s, context.data)"),
+        (_KEPT.format("context.output_data"), "kept_text(s, context.output_data)"),
+        ("_whatever_is_there(s, lambda: outcome_rows(s, context), none)", "outcome_rows(s, context)"),
+        "if s.trouble:\n    look_into(s, None)\n",
     ),
     Fitness.begin: ALL,
     Fitness.runs: ALL,
