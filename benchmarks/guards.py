@@ -60,7 +60,7 @@ GUARDS: dict[FunctionType, tuple[str | tuple[str, str], ...]] = {
         ("not _is_huge(value)", "True"),
     ),
     rows.add_row: _NO_CHARACTERS,
-    rows.add_flat_row: _NO_CHARACTERS,
+    rows.add_flat_row: (_NO_CHARACTERS[0], _NO_CHARACTERS[1].replace(" or s.problems", "")),
     rows.kept_text: _NO_CHARACTERS,
     SessionHost.expose: _COUNT,
     SessionHost.measured: _COUNT,

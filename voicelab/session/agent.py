@@ -55,11 +55,17 @@ def pass_note_on(s: Session, rule: str, frame: FrameType | None, **facts: Any) -
     """Pass a portability note on, once for each line of code."""
     frame = users_frame(frame)
     noted = s.settings.noted
-    key = (rule, *facts.values()) if frame is None else (rule, id(frame.f_code), frame.f_lasti)
+    # Not the code's `id`: asking for that raises an audit event, which costs more than all the rest.
+    key = (rule, *facts.values()) if frame is None else (rule, *_place_of(frame))
     if key not in noted:
-        noted[key] = frame and frame.f_code  # kept, so that its id stays its own
+        noted.add(key)
         shown = {name: s.masker.text(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
         s.settings.add_note(make_note(rule, frame, **shown))
+
+
+def _place_of(frame: FrameType) -> tuple[object, ...]:
+    code = frame.f_code
+    return code.co_filename, code.co_firstlineno, code.co_qualname, frame.f_lasti
 
 
 # --- what is played --------------------------------------------------------------------------------------------------

@@ -125,7 +125,8 @@ def next_due(s: Session) -> float:
     if s.queue:
         if s.queue[-1].end_s < due and (not s.running or s.ending is not None):
             due = s.queue[-1].end_s  # all has been played; while the handler works that matters only to the end
-        due = min(due, s.gate_due)  # the gate opens or closes, since something has been played
+        if s.gate_due < due:  # noqa: PLR1730 - `min` would take longer than all the rest
+            due = s.gate_due  # the gate opens or closes, since something has been played
     elif s.ended is None:
         if s.ending is not None:
             return 0.0
@@ -138,7 +139,7 @@ def next_due(s: Session) -> float:
         due = s.saying[0][0]  # what was said reaches the agent
     if s.timed and s.timed[0][0] < due:
         due = s.timed[0][0]  # what happens at a fixed time
-    if s.cut_in_at < due:  # noqa: PLR1730 - `min` would take longer than all the rest
+    if s.cut_in_at < due:  # noqa: PLR1730 - as above
         due = s.cut_in_at  # the caller cuts in on what the agent says
     return due
 

@@ -87,7 +87,7 @@ def add_flat_row(s: Session, time_s: float, turn: int, label: Label, data: Mappi
     except TypeError:
         text = encode(data)
     s.chars_left -= len(text)
-    if s.chars_left < 0 or s.problems:
+    if s.chars_left < 0:
         text = _with_trouble(s, data, text)
     s.put((time_s, turn, label, text))
 

@@ -70,7 +70,7 @@ class RunSettings:
         )
         # What was found before: a test is declared in every session and checked once, a note is made once.
         self.checked: set[str] = set()
-        self.noted: dict[tuple[Any, ...], Any] = {}
+        self.noted: set[tuple[Any, ...]] = set()
         if binds_shared_random(self.function):
             self.add_note(make_note("random_import", None))
         for name in shared_generators(self.function):

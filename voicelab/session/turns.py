@@ -388,12 +388,12 @@ def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
         return
     text = s.said[0] if len(s.said) == 1 else joined(s.said)
     s.said.clear()
-    part = {"role": "agent", "content": text}
+    part: dict[str, str | bool] = {"role": "agent", "content": text}
     if interrupted:
-        part["interrupted"] = True  # type: ignore[assignment]
+        part["interrupted"] = True
+        if s.last_cut is not None:
+            s.last_cut.part = (len(s.events), len(s.transcript))
     (add_flat_row if len(text) < rows.LONG else add_row)(s, now, s.said_turn, rows.TRANSCRIPT, part)
-    if s.last_cut is not None and interrupted:
-        s.last_cut.part = (len(s.events) - 1, len(s.transcript))
     s.transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
     s.heard.append(text)
     s.answered = True
