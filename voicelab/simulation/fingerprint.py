@@ -12,8 +12,9 @@ from voicelab.handlers import Handler
 from voicelab.handlers.source_hash import of_function
 from voicelab.runs.options import SessionOptions
 
-VERSION = 3
-"""How fingerprints are computed; stands in the manifest beside one. Those of different versions can't be compared."""
+VERSION = 4
+"""How fingerprints are computed and which rows sessions come to; stands in the manifest beside one. A run is gone on with by
+the same version alone: raise it where the engine writes other rows for the same job."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
 # The seed stands in a run's identity by itself.
