@@ -394,7 +394,7 @@ def talked(console):
         if console_ended(message):
             done.set()
         elif (call := console._talk._call) is not None and call.begun and not calls:
-            calls.extend([weakref.ref(call), weakref.ref(call.session.context)])
+            calls.extend([weakref.ref(call), weakref.ref(call._session.context)])
             receive({"engine": "page", "k": "hang_up"})
 
     console.send = send

@@ -653,7 +653,7 @@ def history(ops, *, punctual=True):
     """Return [(now, call, effects)] of a session that takes these calls, and its end if it has none.
 
     Args:
-        punctual: Let time pass at every deadline, as the runner does; else only when the calls say so.
+        punctual: Let time pass at every deadline, as the engine does; else only when the calls say so.
     """
     talk, now, told, log = Talk(), 0.0, 0, []
     s = talk.s

@@ -204,6 +204,8 @@ async def _hear(s: Session, stream: Any, turn: int, fault: BaseException | None)
             if s.cut:
                 break
             perform(s, event, stream, turn)
+            if not s.is_virtual:
+                s.clock.changed()  # a real clock is told when something else is due now; a virtual one asks
         else:
             ended = True
     except GeneratorExit:
