@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import voicelab as vl
 from voicelab.base.errors import SimulationError, VirtualTimeError
+from voicelab.handlers import load_handler
+from voicelab.runs import jobs
+from voicelab.runs.jobs import Job
+from voicelab.runs.options import SessionOptions
 from voicelab.runtime.clock import VirtualClock, VirtualLoop, WallClock
+from voicelab.session.engine import run_session
 
 SECONDS = st.floats(0, 1e6, allow_nan=False)
 
@@ -405,3 +411,19 @@ def test_in_real_time_a_session_begins_when_it_attends_to_the_clock():
     loop.advance(0.25)
     assert clock.now() == 0.25
     loop.close()
+
+
+@pytest.mark.parametrize("kind", [VirtualClock, WallClock])
+def test_what_falls_due_while_a_handler_works_is_rung(kind):
+    """A caller that cuts in: a wall clock must be told of what each of the agent's words brings about."""
+    handler = harness.agent("yield TextToSpeechEvent('word ' * 60)\nawait asyncio.sleep(60)")
+    job = Job(
+        SessionOptions(load_handler(handler), vl.Persona("p", replies={"word": "stop"}, barge_in=1.0, max_turns=1))
+    )
+
+    async def events(loop):
+        with jobs.hosting(job.options):
+            rows = await run_session(job.session(job.settings(print), kind(loop), 0))
+        return [(round(time_s, 2), label[1]) for time_s, _, label, _ in rows.events]
+
+    assert (1.22, "turn_interrupted") in harness.on_virtual_loop(events)
