@@ -3,6 +3,7 @@
 import gc
 import json
 
+from voicelab.base.session_limits import Limits
 from voicelab.callers import Script
 from voicelab.handlers import load_handler
 from voicelab.record.session_record import SessionRecord
@@ -68,6 +69,53 @@ def test_a_session_that_is_over_stays_as_it_was_logged_whatever_is_done_with_its
     alone = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 1, {}), []).rows
     followed = run_sessions(job(KEEPS), ShardTask(tmp_path, 0, "", 0, 3, {}), []).rows
     assert shown(followed[0]) == shown(alone[0])
+
+
+TALKS_ON = """
+from primfunctions.events import *
+
+kept = []
+
+async def handler(event, context):
+    kept.append(context)
+    if event.name == "start":
+        for _ in range(4):
+            kept[0].on_event(LogEvent("still here"))
+            kept[0].record_metric("gauge", "still_here", 1.0, None)
+    yield TextToSpeechEvent(text="Hello")
+"""
+
+
+def test_what_is_said_by_a_session_that_is_over_ends_no_other(tmp_path):
+    one = Job(SessionOptions(load_handler(TALKS_ON), Script(["hi"]), limits=Limits(outputs=12)))
+    ran = [logged(play(one, index)) for index in range(3)]
+    simulated = [shown(rows) for rows in run_sessions(one, ShardTask(tmp_path, 0, "", 0, 3, {}), []).rows]
+    for session in ran[1:] + simulated:
+        assert (session["session"]["status"], session["session"]["n_errors"]) == ("completed", 0)
+        assert [event["name"] for event in session["events"]].count("text_to_speech") == 3
+
+
+LEAVES = """
+from primfunctions.events import *
+import asyncio
+
+async def left_behind():
+    try:
+        await asyncio.sleep(100)
+    finally:
+        print("tidied up")
+
+async def handler(event, context):
+    if event.name == "start":
+        context.held = asyncio.get_running_loop().create_task(left_behind())
+        yield TextToSpeechEvent(text="Hello")
+"""
+
+
+def test_what_a_session_leaves_behind_still_speaks_in_its_log_as_it_is_ended(tmp_path):
+    simulated = [shown(rows) for rows in run_sessions(job(LEAVES), ShardTask(tmp_path, 0, "", 0, 2, {}), []).rows]
+    for session in [logged(play(job(LEAVES), 0)), *simulated]:
+        assert session["events"][-1]["data"] == {"message": "tidied up"}
 
 
 SEEN = """

@@ -65,9 +65,9 @@ class Talk:
     amended as one cut, what the engine is asked to do, and the end of the session last.
     """
 
-    def __init__(self, timeout_s=5.0):
+    def __init__(self, timeout_s=5.0, **options):
         self.told = []
-        self.s = s = session_of(timeout_s, events=ToldRows(self.row))
+        self.s = s = session_of(timeout_s, events=ToldRows(self.row), **options)
         s.limit_s = NEVER
         s.deliver = lambda s, now, given, heard: self.tell("deliver", now, s.turn, (given, heard))
         s.stop_handler = lambda s: self.tell("cancel_turn", self.now, s.turn, None)
@@ -84,6 +84,8 @@ class Talk:
         time_s, turn, (kind, name, *_), text = self.s.events[seq]
         data = json.loads(text)
         if seq < self.known:
+            if seq not in self.items:
+                return  # what was heard of it has been settled
             if not self.told or self.told[-1][0] != "cut":
                 self.tell("cut", self.now, self.s.turn, [])
             self.told[-1][3].append((self.items[seq], data["played_s"]))
@@ -597,6 +599,78 @@ def test_whole_words_are_heard_in_proportion_to_time(now, heard):
 
 
 # Corners where a part of the log comes at the wrong place.
+
+
+class Mute:
+    """A voice that nobody hears, and that says nothing by itself of what it plays."""
+
+    def play(self, row, turn, event):
+        """Play."""
+
+    def clear(self):
+        """Stop."""
+
+
+def voiced(*seconds):
+    """Return a session, and the rows of its first turn's outputs: a word a second each, one after the other from 0 s on."""
+    talk = Talk(voice=Mute())
+    talk.call("begin", 0.0, "start")
+    rows, end_s = [], 0.0
+    for length in seconds:
+        rows.append(len(talk.s.events))
+        talk.enqueue(0.0, 0, " ".join(f"r{len(rows)}w{n}" for n in range(1, length + 1)), NEVER)
+        turns.retime(talk.s, 0.0, rows[-1], end_s, end_s + length)
+        end_s += length
+    return talk.s, talk, rows
+
+
+def parts(s):
+    """Return what the log's transcript and the context's own say that was heard of the agent."""
+    rows = [json.loads(data)["content"] for *_, label, data in s.events if label[1] == "transcript_part"]
+    assert rows == [part["content"] for part in s.transcript]
+    return rows
+
+
+def test_what_waits_behind_speech_that_grows_moves_along_though_its_own_length_is_unknown():
+    s, talk, (first,) = voiced(5)
+    talk.enqueue(0.5, 0, "may not be interrupted", NEVER, False)
+    turns.retime(s, 1.0, first, 0.0, 9.0)
+    assert s.queue[1].start_s == s.gate_due == 9.0
+    turns.tell_gate(s, 5.0)
+    assert next_due(s) == 9.0  # else the engine would look again and again, until it is
+
+
+def test_what_was_played_settles_the_cut_that_it_is_of_and_nothing_later():
+    s, talk, (old,) = voiced(10)
+    talk.call("offer", 5.0, "stop", True)
+    new = len(s.events)
+    talk.enqueue(5.0, 1, "five six", NEVER)
+    turns.retime(s, 5.0, new, 5.0, 7.0)
+    talk.call("advance", 8.0)
+    talk.call("speak", 8.0)  # while the handler works in silence
+    for _ in range(2):  # a page may say it twice
+        turns.settle_heard(s, old, 2.5)
+    assert parts(s) == ["r1w1 r1w2", "five six"]
+    assert s.heard_of_interrupted == "five six"
+
+
+def test_what_was_played_settles_what_the_agent_itself_has_cleared():
+    s, talk, (first, second) = voiced(4, 4)
+    talk.call("clear", 3.5)
+    turns.settle_heard(s, first, 99.0)  # no more than there is of it
+    turns.settle_heard(s, second, 1.5)
+    assert json.loads(s.events[first][3])["played_s"] == 4.0
+    talk.call("finish", 5.0)
+    turns.settle_heard(s, second, 2.5)  # also after it has been reported
+    assert parts(s) == ["r1w1 r1w2 r1w3 r1w4 r2w1 r2w2"]
+
+
+def test_a_cut_is_settled_though_the_handler_has_emptied_its_transcript():
+    s, talk, (first,) = voiced(10)
+    talk.call("speak", 5.0)
+    s.transcript.clear()
+    turns.settle_heard(s, first, 2.5)
+    assert s.heard_of_interrupted == "r1w1 r1w2"
 
 
 def test_words_at_the_very_end_of_playback_come_after_what_was_said():

@@ -22,7 +22,7 @@ from voicelab.runtime.clock import WallClock
 from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
-from voicelab.session.engine import run_session
+from voicelab.session.engine import let_go, run_session
 from voicelab.session.live_end import LiveEnd
 from voicelab.session.rows import ToldRows
 from voicelab.speech import Endpointer, SpeechToText, TextToSpeech
@@ -169,7 +169,9 @@ class Call:
                 for action in self._before_begin:
                     self.session.act(action)
                 self.begun = True
-                return await session
+                rows = await session
+                let_go(self._session)
+                return rows
         finally:
             speaking.cancel()
             self.listening.close()

@@ -28,7 +28,7 @@ from voicelab.runtime.own_loop import in_own_loop
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
 from voicelab.runtime.watchdog import watching
-from voicelab.session.engine import run_session
+from voicelab.session.engine import let_go, run_session
 from voicelab.session.run_settings import RunSettings
 from voicelab.session.session_state import Session
 from voicelab.session.surroundings import Voice
@@ -266,6 +266,7 @@ def play(
         job.options.handler.add_note(note)
 
     settings = job.settings(add_note)
+    sessions: list[Session] = []
 
     async def main() -> SessionRows:
         loop = asyncio.get_running_loop()
@@ -275,7 +276,8 @@ def play(
             return await start(loop, wall)
 
     def start(loop: asyncio.AbstractEventLoop, clock: Clock) -> asyncio.Task[SessionRows]:
-        return loop.create_task(run_session(job.session(settings, clock, index, run_tests, parameters)))
+        sessions.append(job.session(settings, clock, index, run_tests, parameters))
+        return loop.create_task(run_session(sessions[0]))
 
     with hosting(job.options):
         before = ProcessState()
@@ -287,6 +289,7 @@ def play(
             # Not on the loop: what was replaced may be what it goes by.
             for name in before.restore():
                 add_note(make_note("process_changed", None, name=name))
+    let_go(sessions[0])
     if findings is not None:
         findings.add(rows)
     return SessionRecord.from_rows(

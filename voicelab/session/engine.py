@@ -9,13 +9,14 @@ Most handlers never wait. They are driven without a guard; `driving.Work` is put
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
 from voicelab.base.errors import HandlerError
 from voicelab.base.plain_json import repr_of
-from voicelab.base.records import Row, SessionRows
+from voicelab.base.records import EventRow, Row, SessionRows
 from voicelab.base.session_limits import LimitReached
 from voicelab.runtime import sdk
 from voicelab.runtime.cpu_limit import begin_session
@@ -49,7 +50,7 @@ _LAST_S = 1.0
 
 
 async def run_session(s: Session) -> SessionRows:
-    """Run a session to its end and return its rows."""
+    """Run a session to its end and return its rows; `let_go` comes when nothing of it runs any more."""
     _open(s)
     for part in (_converse, _clean_up):
         try:
@@ -60,9 +61,7 @@ async def run_session(s: Session) -> SessionRows:
                 raise
             record_failure(s, error)
             end_at_once(s, "error")
-    made = _rows(s)
-    _close(s)
-    return made
+    return _rows(s)
 
 
 def _open(s: Session) -> None:
@@ -81,16 +80,21 @@ def _open(s: Session) -> None:
     s.clock.attend(partial(next_due, s), partial(_ring, s))
 
 
-def _close(s: Session) -> None:
+def let_go(s: Session) -> None:
     """Let go of the context, so that both are freed at once: left to the garbage collector, sessions take a sixth longer.
 
     A handler may keep its context in its module. It stays whole and finds its session, but what it says is recorded
-    nowhere: the rows have been handed over.
+    nowhere, and counts for no limit: it would be another session's handler that the limit's exception ends.
     """
     del s.context, s.host
-    s.stream = None
+    s.stream = s.last_cut = None
     s.events, s.metrics, s.exposures, s.aside = [], [], [], []
-    s.put = s.events.append
+    s.put = _put_nowhere
+    s.outputs_left = s.chars_left = sys.maxsize
+
+
+def _put_nowhere(row: EventRow) -> None:
+    del row
 
 
 # --- the conversation ------------------------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ def retime(s: Session, now: float, row: int, start_s: float, end_s: float) -> Ut
     for later in range(at + 1, len(queue)):
         item, begin = queue[later], queue[later - 1].end_s
         if item.end_s == NEVER:
+            queue[later] = item._replace(start_s=begin)
             break
         queue[later] = item._replace(start_s=begin, end_s=begin + item.end_s - item.start_s)
     found = queue[at]
@@ -191,18 +192,24 @@ def settle_heard(s: Session, row: int, played_s: float) -> None:
     item = None if cut is None else next((item for item in cut.items if item.row == row), None)
     if cut is None or item is None:
         return
-    heard = item.heard_by(item.start_s + played_s)
+    whole = played_s >= item.end_s - item.start_s
+    if whole:
+        played_s = item.end_s - item.start_s
+    heard = item.text or "" if whole else item.heard_by(item.start_s + played_s)
     facts: dict[str, float | str | bool] = {"played_s": played_s, "spoken": played_s > 0}
     rows.amend(s, row, facts if item.text is None else facts | {"heard": heard})
-    was, cut.heard[row] = cut.heard[row], heard
-    if heard == was or cut.part is None:
+    if not cut.settle(row, heard):
         return
-    seq, place = cut.part
-    text = joined(cut.pieces())
-    rows.amend(s, seq, {"content": text})
-    s.transcript[place]["content"] = text
-    if s.heard_of_interrupted is not None:
-        s.heard_of_interrupted = text
+    if cut.said is s.said:  # not reported yet: the agent itself has cut it, and goes on
+        s.said_turn = item.turn
+    elif cut.part is not None:
+        seq, part = cut.part
+        text = joined(cut.said)
+        rows.amend(s, seq, {"content": text})
+        # The part itself, not its place: a handler may have changed the list.
+        part["content"] = text
+        if s.heard_of_interrupted is not None and cut.turn == s.turn and part.get("interrupted"):
+            s.heard_of_interrupted = text
 
 
 def clear_speech(s: Session, now: float) -> None:
@@ -361,16 +368,16 @@ def _cut(s: Session, now: float) -> None:
     if not queue:
         return
     heard = queue[0].heard_by(now)
+    if heard and s.said and queue[0].turn != s.said_turn:
+        _report_said(s, now)
+    at = len(s.said)
     if heard:
-        if s.said and queue[0].turn != s.said_turn:
-            _report_said(s, now)
         s.said.append(heard)
         s.said_turn = queue[0].turn
     cut = queue.copy()
     queue.clear()
     if s.voice is not None:
-        before = s.said[:-1] if heard else s.said.copy()
-        s.last_cut = Cut(cut, {item.row: item.heard_by(now) for item in cut}, before)
+        s.last_cut = Cut(cut, {item.row: item.heard_by(now) for item in cut}, s.said, at, s.turn)
         s.voice.clear()
     for item in cut:
         played_s = max(0.0, now - item.start_s)
@@ -385,16 +392,19 @@ def _cut(s: Session, now: float) -> None:
 def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
     """Write down what the caller has heard of the agent since this was done last."""
     if not s.said:
+        if interrupted:
+            s.said = []  # what was cut is no part of what comes, however much of it turns out to have been heard
         return
-    text = s.said[0] if len(s.said) == 1 else joined(s.said)
-    s.said.clear()
-    part: dict[str, str | bool] = {"role": "agent", "content": text}
+    said, s.said = s.said, []
+    text = said[0] if len(said) == 1 else joined(said)
+    row: dict[str, str | bool] = {"role": "agent", "content": text}
     if interrupted:
-        part["interrupted"] = True
-        if s.last_cut is not None:
-            s.last_cut.part = (len(s.events), len(s.transcript))
-    (add_flat_row if len(text) < rows.LONG else add_row)(s, now, s.said_turn, rows.TRANSCRIPT, part)
-    s.transcript.append({"role": "assistant", "content": text, "interrupted": interrupted})
+        row["interrupted"] = True
+    part = {"role": "assistant", "content": text, "interrupted": interrupted}
+    if s.last_cut is not None and s.last_cut.said is said:
+        s.last_cut.part = (len(s.events), part)
+    (add_flat_row if len(text) < rows.LONG else add_row)(s, now, s.said_turn, rows.TRANSCRIPT, row)
+    s.transcript.append(part)
     s.heard.append(text)
     s.answered = True
 

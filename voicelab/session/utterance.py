@@ -1,7 +1,7 @@
 """What the agent says, as it is queued and as it is heard."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NEVER = float("inf")
 """The time of what doesn't happen by itself, in seconds."""
@@ -43,18 +43,28 @@ class Cut:
     Attributes:
         items: What was cleared from the queue.
         heard: What counts as heard of each, by row.
-        before: What had been played of the turn before, and not been reported yet.
-        part: Where the transcript says what was heard: the row's seq, and the place in the context's list; None before.
+        said: What the caller has heard without its having been reported, piece by piece (`Session.said` until it is).
+        at: Where in it these items begin.
+        turn: The session's turn when they were cut.
+        part: Where the transcript says it: the row's seq, and the part in the context's list; None until it is reported.
     """
 
     items: list[Utterance]
     heard: dict[int, str]
-    before: list[str]
-    part: tuple[int, int] | None = None
+    said: list[str]
+    at: int
+    turn: int
+    part: tuple[int, dict[str, Any]] | None = None
 
-    def pieces(self) -> list[str]:
-        """Return all that was heard, piece by piece."""
-        return [*self.before, *(text for item in self.items if (text := self.heard[item.row]))]
+    def settle(self, row: int, heard: str) -> bool:
+        """Take what was really heard of an item into what was said; return whether that changes anything."""
+        n_pieces = len(self._pieces())
+        was, self.heard[row] = self.heard[row], heard
+        self.said[self.at : self.at + n_pieces] = self._pieces()
+        return heard != was
+
+    def _pieces(self) -> list[str]:
+        return [text for item in self.items if (text := self.heard[item.row])]
 
 
 def joined(pieces: list[str]) -> str:

@@ -35,7 +35,7 @@ from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.driving import end_leftovers, in_own_context
 from voicelab.runtime.own_loop import until_done
 from voicelab.runtime.tracebacks import describe
-from voicelab.session.engine import run_session
+from voicelab.session.engine import let_go, run_session
 from voicelab.session.session_state import Session
 from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
 from voicelab.simulation.left_programs import any_left
@@ -350,6 +350,7 @@ def run_sessions(
             rows = await in_own_context(run_session(session))
             if loop.busy:
                 await end_leftovers()
+            let_go(session)
             ran.rows.append(rows)
             ran.fresh += 1
             ran.stopped = fitness.after(index, rows)
