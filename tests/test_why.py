@@ -91,6 +91,23 @@ def test_the_picture_says_it_too():
     assert "The caller was heard while the agent" in svg(RECORD.events, RECORD.duration_s)
 
 
+def test_a_second_interruption_is_of_what_was_cut_then():
+    async def talks(event, context):
+        if event.name != "stop":
+            yield TTS(text="A sentence that takes a while to say.")
+            yield TTS(text="And another.")
+
+    record = vl.run(talks, [vl.interrupt("one", after_s=0.5), vl.interrupt("two", after_s=0.5), vl.hang_up()])
+    spoken = [event.seq for event in record.events if event.name == "text_to_speech"]
+    cuts = [record.explain(event.seq) for event in record.events if event.name == "turn_interrupted"]
+    assert [f"spoke (row {seq})" in text for seq, text in zip(spoken[::2], cuts, strict=False)] == [True, True]
+    assert record.explain(spoken[1]).endswith(f"it had to wait behind row {spoken[0]}. It was cleared before it began.")
+
+
+def test_a_row_is_named_as_a_frame_has_it():
+    assert RECORD.explain(RECORD.to_frame()["seq"].iloc[3]) == RECORD.explain(3)
+
+
 @pytest.mark.parametrize("seq", [-1, len(RECORD.events), 1.0, True, "1"])
 def test_a_row_that_there_is_not_is_refused(seq):
     with pytest.raises(InputError, match=r"^seq is .*, must be the number of one of the session's rows: 0 to"):

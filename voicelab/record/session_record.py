@@ -1,16 +1,18 @@
 """One session as a person reads it: `vl.run` returns it, `log.session(id)` opens it."""
 
+import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import orjson
 
 from voicelab.base.errors import InputError
 from voicelab.base.html_page import write_page
+from voicelab.base.masking import shown
 from voicelab.base.plain_json import encode
 from voicelab.base.records import (
     EXPOSURES,
@@ -152,7 +154,7 @@ class SessionRecord:
             if event.name == "transcript_part"
         ]
 
-    def explain(self, seq: int) -> str:
+    def explain(self, seq: SupportsIndex) -> str:
         """Return, in words, why a row came when it did: which input, which deadline, which gate.
 
         Args:
@@ -169,11 +171,14 @@ class SessionRecord:
             >>> vl.run(handler, ["hi"]).explain(0)
             'The session began: the handler gets its StartEvent, once and first.'
         """
-        if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < len(self.events):
-            raise InputError(
-                f"seq is {seq!r}, must be the number of one of the session's rows: 0 to {len(self.events) - 1}."
-            )
-        return explained(self.events, seq, self.status)
+        try:
+            at = -1 if isinstance(seq, bool) else operator.index(seq)  # numpy's whole numbers too, as a frame has them
+        except TypeError:
+            at = -1
+        if not 0 <= at < len(self.events):
+            there = f"0 to {len(self.events) - 1}" if self.events else "it has none"
+            raise InputError(f"seq is {shown(seq)}, must be the number of one of the session's rows: {there}.")
+        return explained(self.events, at, self.status)
 
     def evaluate(self, evaluator: EvaluatorLike) -> Evaluation:
         """Return what an evaluator comes to in this session: status, success, failed_path, reason.

@@ -207,7 +207,9 @@ def _nth(count: object) -> str:
 
 
 def _signal(course: _Course, event: Event) -> str:
-    over = next((item for item in course.playing if item.start_s <= event.time_s < item.end_s - _SAME_S), None)
+    over = next(
+        (item for item in reversed(course.playing) if item.start_s <= event.time_s < item.end_s - _SAME_S), None
+    )
     while_ = "" if over is None else f", while row {over.event.seq} still played"
     return f"A signal interrupts nothing: the handler gets it as soon as it works on nothing else{while_}."
 
@@ -248,11 +250,11 @@ def _output(course: _Course, event: Event) -> str:
         end = course.ending or course.limit
         since = "" if end is None else f" (row {end.seq})"
         return f"{who}{answer} when the session was ending{since}: nothing more is spoken then."
-    before = [
-        item for item in course.playing if abs(item.end_s - event.time_s) <= _SAME_S and item.end_s > item.start_s
-    ]
-    if before and event.time_s - course.latest_s > _SAME_S:
-        waited = f"it had to wait until row {before[-1].event.seq} had been played, at {_at(event.time_s)}"
+    before = next((item for item in reversed(course.playing) if item.end_s > item.start_s), None)
+    if before and event.data.get("interrupted") and event.data.get("spoken") is False:
+        waited = f"it had to wait behind row {before.event.seq}"
+    elif before and abs(before.end_s - event.time_s) <= _SAME_S and event.time_s - course.latest_s > _SAME_S:
+        waited = f"it had to wait until row {before.event.seq} had been played, at {_at(event.time_s)}"
     else:
         waited = f"nothing else played, and it began at once, at {_at(event.time_s)}"
     return f"{who}{answer}; {waited}."
@@ -281,25 +283,35 @@ def _transcript(course: _Course, event: Event) -> str:
 def _turn_end(course: _Course, event: Event) -> str:
     if course.interrupted is not None and abs(course.interrupted.time_s - event.time_s) <= _SAME_S:
         return f"The caller took the floor (row {course.interrupted.seq}): every turn that was open ended with it."
-    last = [item for item in course.playing if item.event.turn == event.turn and item.end_s <= event.time_s + _SAME_S]
-    if last and abs(last[-1].end_s - event.time_s) <= _SAME_S:
-        return (
-            f"Turn {event.turn}'s handler had finished, and its last word (row {last[-1].event.seq}) had been played."
-        )
+    last = next(
+        (
+            item
+            for item in reversed(course.playing)
+            if item.event.turn == event.turn and item.end_s <= event.time_s + _SAME_S
+        ),
+        None,
+    )
+    if last and abs(last.end_s - event.time_s) <= _SAME_S:
+        return f"Turn {event.turn}'s handler had finished, and its last word (row {last.event.seq}) had been played."
     if last:
         return f"All that turn {event.turn} said had been played, and its handler had finished."
     return f"Turn {event.turn}'s handler had finished, and there was nothing of it to play."
 
 
 def _turn_interrupted(course: _Course, event: Event) -> str:
-    over = next(
-        (item for item in course.playing if item.start_s <= event.time_s and item.event.data.get("interrupted")), None
-    )
+    began_s = course.inputs[event.turn].time_s if event.turn in course.inputs else 0.0
+    over = next((item for item in reversed(course.playing) if _is_cut(item, began_s, event.time_s)), None)
     at = "worked in silence" if over is None else f"spoke (row {over.event.seq})"
     return (
         f"The caller was heard while the agent {at}, and the gate was open: the handler was stopped, and what it still had to "
         "say was cleared."
     )
+
+
+def _is_cut(item: _Playing, from_s: float, time_s: float) -> bool:
+    """Return whether an item was playing at a time when it was cut, not earlier, in a turn that ended before `from_s`."""
+    played = item.event.data.get("interrupted") and item.event.data.get("spoken") is not False
+    return bool(played) and item.start_s <= time_s and item.end_s > from_s
 
 
 def _gate(course: _Course, event: Event) -> str:
@@ -318,7 +330,7 @@ def _gate(course: _Course, event: Event) -> str:
         if course.lets_in is not None and course.lets_in.data.get("allowed") and course.lets_in.time_s == event.time_s:
             return f"The agent lets input in again (row {course.lets_in.seq})."
         return "The handler had finished, which lets input in again."
-    played = next((item for item in course.playing if abs(item.end_s - event.time_s) <= _SAME_S), None)
+    played = next((item for item in reversed(course.playing) if abs(item.end_s - event.time_s) <= _SAME_S), None)
     what = "What could not be interrupted was over" if played is None else f"Row {played.event.seq} had been played"
     return f"{what}: the caller's words come in again."
 
