@@ -104,6 +104,17 @@ def test_a_second_interruption_is_of_what_was_cut_then():
     assert record.explain(spoken[1]).endswith(f"it had to wait behind row {spoken[0]}. It was cleared before it began.")
 
 
+def test_each_of_several_words_that_wait_says_so():
+    async def deaf(event, context):
+        if event.name == "start":
+            yield TTS(text="Nobody may speak over all of this.", interruptible=False)
+
+    record = vl.run(deaf, [vl.at(0.5, "one"), vl.at(0.7, "two"), vl.silence(3)])
+    held = [event.seq for event in record.events if event.name == "input_held"]
+    said = [record.explain(event.seq) for event in record.events if event.name == "text"]
+    assert [f"had to wait (row {seq})" in text for seq, text in zip(held, said, strict=True)] == [True, True]
+
+
 def test_a_row_is_named_as_a_frame_has_it():
     assert RECORD.explain(RECORD.to_frame()["seq"].iloc[3]) == RECORD.explain(3)
 

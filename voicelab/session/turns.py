@@ -97,18 +97,12 @@ def offer(s: Session, now: float, given: Given, *, speech: bool) -> None:
             _deliver(s, now, given)
     else:
         s.speaking = False
-        if s.held:
-            s.held.append(given)  # behind what was said before
-            if not gate(s, now):
-                _take_floor(s, now)
-            advance(s, now)
-        elif not s.running and not s.queue and s.allowed:
+        if not s.running and not s.queue and s.allowed and not s.held:
             if s.silent_since is None:
                 _settle(s, now)
             _deliver(s, now, given, words=True)
-        elif reason := gate(s, now):
-            s.held.append(given)
-            add_row(s, now, s.turn, rows.INPUT_HELD, {"reason": reason, "input": str(given)})
+        elif s.held or gate(s, now):
+            _wait(s, now, given)
         else:
             _take_floor(s, now)
             _deliver(s, now, given, words=True)
@@ -407,6 +401,18 @@ def _report_said(s: Session, now: float, *, interrupted: bool = False) -> None:
     s.transcript.append(part)
     s.heard.append(text)
     s.answered = True
+
+
+def _wait(s: Session, now: float, given: Given) -> None:
+    """Have words wait at the closed gate; or behind what was said before, if it has opened since."""
+    behind = bool(s.held)
+    s.held.append(given)
+    if reason := gate(s, now):
+        add_row(s, now, s.turn, rows.INPUT_HELD, {"reason": reason, "input": str(given)})
+    else:
+        _take_floor(s, now)
+    if behind:
+        advance(s, now)
 
 
 def _drop(s: Session, now: float, given: Given) -> None:
