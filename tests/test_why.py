@@ -7,7 +7,9 @@ import pytest
 import voicelab as vl
 from voicelab import sdk
 from voicelab.base.errors import InputError
+from voicelab.base.records import Event
 from voicelab.record.svg import svg
+from voicelab.record.why import explained
 
 TTS = sdk.TextToSpeechEvent
 
@@ -113,6 +115,23 @@ def test_each_of_several_words_that_wait_says_so():
     held = [event.seq for event in record.events if event.name == "input_held"]
     said = [record.explain(event.seq) for event in record.events if event.name == "text"]
     assert [f"had to wait (row {seq})" in text for seq, text in zip(held, said, strict=True)] == [True, True]
+
+
+def test_words_that_waited_are_explained_in_a_log_of_before_too():
+    rows = [
+        *(
+            (0.0, "input", "start", {}),
+            (0.0, "output", "text_to_speech", {"text": "Let me finish.", "interruptible": False}),
+        ),
+        *(
+            (0.5, "system", "input_gate", {"allowed": False, "reason": "not_interruptible"}),
+            (0.84, "input", "text", {}),
+        ),
+    ]
+    events = [
+        Event(seq, time_s, 0, kind, name, data, False, None) for seq, (time_s, kind, name, data) in enumerate(rows)
+    ]
+    assert "came at 0.50 s and had to wait (row 2)" in explained(events, 3)
 
 
 def test_a_row_is_named_as_a_frame_has_it():

@@ -125,6 +125,8 @@ def _come_in(course: _Course, event: Event) -> None:
         course.interrupted = None
         if course.held:
             course.held.pop(0)
+        else:
+            course.gate = None
 
 
 def _is_played(event: Event) -> bool:
@@ -164,8 +166,9 @@ def _start(course: _Course, event: Event) -> str:
 
 def _words(course: _Course, event: Event) -> str:
     what = "These keys" if event.name == "dtmf" else "These words"
-    if course.held:
-        held = course.held[0]
+    # The gate is never closed when words come in: in a log of before, it was the words that waited which closed it.
+    held = course.held[0] if course.held else course.gate
+    if held is not None:
         why = in_words(str(held.data.get("reason", "")))
         return (
             f"{what} came at {_at(held.time_s)} and had to wait (row {held.seq}): {why}. They were delivered when the agent "
