@@ -585,6 +585,24 @@ def test_push_to_talk_again_at_once_loses_no_word(page_of):
     assert [event["data"]["text"] for event in page.named("text")] == ["buy it", "now please"]
 
 
+def test_nobody_is_asked_what_was_said_by_one_who_hung_up_right_after_it(page_of):
+    asked = []
+
+    class Ear(speech.FakeSpeechToText):
+        def transcribe(self, audio, phrases=None, language=None):
+            asked.append(audio)
+            return super().transcribe(audio, phrases, language)
+
+    page = page_of(echo, stt=Ear()).connect(1)
+    page.give(k="talk", on=True)
+    page.speak("buy it", then_s=0)
+    page.give(k="talk", on=False)
+    page.give(k="hang_up")
+    page.run(1)
+    assert page.records, "the session is over before the last piece of sound could come"
+    assert not asked
+
+
 HUSHED = [
     {"k": "set", "name": "muted", "value": True},
     {"k": "set", "name": "mode", "value": "push"},

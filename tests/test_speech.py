@@ -21,6 +21,7 @@ from voicelab.speech.heard_sound import compared_words
 from voicelab.speech.pico import LANGUAGES
 from voicelab.speech.sphinx import Sphinx
 from voicelab.speech.voices import NAMES, local_voice
+from voicelab.speech.words import word_counts
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +299,20 @@ def test_the_same_text_gives_the_same_samples_whatever_was_said_before(monkeypat
         monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / f"empty{n}"))
         assert bytearray(1_000_003 * (n + 1))
         assert np.array_equal(voice.synthesize("Hello.").samples, first.samples)
+
+
+@pytest.mark.parametrize("language", [5, ["en"], b"en"])
+def test_a_language_that_is_no_text_is_refused_by_whoever_is_asked(language):
+    sound = Audio.silence(0.5)
+    asked = [
+        lambda: speech.speech_to_text("auto").transcribe(sound, language=language),
+        lambda: speech.speech_to_text("sphinx").transcribe(sound, language=language),
+        lambda: speech.text_to_speech("pico").synthesize("hello", language=language),
+        lambda: speech.word_error_rate("one", "one", language=language),
+    ]
+    for ask in asked:
+        with pytest.raises(InputError, match="language is .*, must be a text such as 'en'"):
+            ask()
 
 
 @pytest.mark.parametrize("language", ["en", "en-GB", "de", "fr_FR", "es-MX", "it"])
@@ -827,6 +842,25 @@ def test_a_sound_shows_the_words_that_were_heard_in_it_and_what_was_misheard():
     assert "&lt;b&gt;" in page
     assert "2 of 6 words wrong" in page
     assert "no words" in Audio.silence(1.0).heard(engine="fake")._repr_html_()
+    assert "nothing was said" in sound.heard("", engine="fake")._repr_html_()
+    with pytest.raises(InputError, match="said is 5, must be a text"):
+        sound.heard(5, engine="fake")
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "wrong"),
+    [
+        ("call two thirty now please", "call 2:30 please", [("", "now")]),
+        ("I'm Ann Smith", "I am Anne Smith", [("Anne", "Ann")]),
+        ("hold on", "um hold the on", [("the", "")]),
+        ("yes", "", [("", "yes")]),
+        ("twenty one people", "21 purple", [("purple", "people")]),
+    ],
+)
+def test_as_many_words_are_red_as_are_wrong(said, heard, wrong):
+    shown = [pair for pair in compared_words(said, heard) if pair[0] != pair[1]]
+    assert shown == wrong
+    assert word_counts(said, heard)["word_errors"] == len(wrong)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,10 @@ class Listening:
             self._show_partial(text)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; what push-to-talk still waits for comes to nobody."""
+        if self._release is not None:
+            self._release.cancel()
+        self._forget_early()
         for task in self._work:
             task.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)

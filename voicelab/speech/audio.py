@@ -16,6 +16,7 @@ import numpy.typing as npt
 from voicelab.base.errors import AudioError
 from voicelab.speech.heard_sound import HeardSound
 from voicelab.speech.transcript import Transcript
+from voicelab.speech.words import checked_text
 
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
@@ -256,7 +257,13 @@ class Audio:
             said: What is said in it: then misheard words are red, with what they were.
             engine: Name of a recogniser, or one.
             phrases: What it is told to expect.
+
+        Raises:
+            InputError: what was said is no text, or there is no such engine.
+            SpeechError: the engine can't take the sound.
         """
+        if said is not None:
+            checked_text("said", said)
         return HeardSound(self, self.transcript(engine, phrases), said)
 
     def __repr__(self) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from voicelab.base.errors import MissingEngineError, SpeechError, SpeechWarning
 from voicelab.speech.audio import Audio
 from voicelab.speech.heard import checked_length, checked_phrases
+from voicelab.speech.languages import is_english
 from voicelab.speech.protocols import SpeechToText
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.words import normalized, words_and_errors
@@ -107,7 +108,7 @@ class BestRecogniser:
         """Return the words in a sound, by the best engine for it.
 
         Raises:
-            InputError: the audio is none, or the phrases are no list.
+            InputError: the audio is none, the phrases are no list, or the language is no text.
             SpeechError: it is empty or longer than two minutes, or none of the engines can take it.
         """
         checked_length(self.name, audio)  # which no engine could help
@@ -153,7 +154,7 @@ class BestRecogniser:
         )
 
     def _order(self, phrases: Sequence[str] | None, language: str | None) -> Sequence[str]:
-        if language is not None and language.replace("_", "-").partition("-")[0].lower() != "en":
+        if not is_english(language):
             return ELSEWHERE
         if not phrases:
             return OPEN

@@ -10,6 +10,7 @@ from voicelab.base.errors import MissingEngineError, SpeechError
 from voicelab.callers.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
+from voicelab.speech.languages import plain_language
 from voicelab.speech.voices import local_voice
 
 _SYNCHRONOUS = 2
@@ -63,7 +64,7 @@ class Espeak:
         """
         if not text.strip():
             raise SpeechError("There is nothing to say: the text is empty.")
-        tongue = (language or "en").replace("_", "-").lower()
+        tongue = plain_language(language)
         local = local_voice(voice, tuple(f"{tongue}{variant}" for variant in _VARIANTS))
         speed = pace(speed)
         key = cache.key(self.name, self.version, local.language, f"{local.pitch:.3f}", f"{speed:.3f}", text)

@@ -5,6 +5,7 @@ from voicelab.callers.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
+from voicelab.speech.languages import plain_language
 from voicelab.speech.text import sentences
 
 _ASKS_AT_ONCE = 100
@@ -37,7 +38,7 @@ class GTTS:
         tell_once(
             self.name, "gTTS sends what is spoken to Google's translator, over https. Use tts='pico' to keep it here."
         )
-        wanted, slow = (language or "en").replace("_", "-"), pace(speed) < 0.8  # noqa: PLR2004 - it has two speeds
+        wanted, slow = plain_language(language), pace(speed) < 0.8  # noqa: PLR2004 - it has two speeds
         return Audio.join([self._piece(piece, wanted, slow=slow) for piece in pieces])
 
     def _piece(self, text: str, language: str, *, slow: bool) -> Audio:

@@ -1,17 +1,21 @@
 """A sound with the words that were recognised in it, shown as a waveform with the words under it."""
 
 import html
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import zip_longest
 from typing import Protocol
 
 from voicelab.speech.transcript import Transcript
-from voicelab.speech.words import normalized, word_counts
+from voicelab.speech.words import normalized, word_counts, words_and_errors
 
 # Of the quiet around the words, as `Audio.trimmed` takes it.
 _QUIET_DB = 30
+# Words that may be the same as one: "seven thirty p m".
+_GROUP = 4
+# Where two long texts have nothing in common, nobody looks for what they have.
+_MOST_TRIED = 400
 
 
 class ShownSound(Protocol):
@@ -84,7 +88,9 @@ class HeardSound:
         if self.said is not None:
             counts = word_counts(self.said, self.text, self.language)
             wrong, n = counts["word_errors"], counts["words"]
-            told.append("every word right" if not wrong else f"{wrong} of {n} words wrong")
+            told.append(
+                f"{wrong} of {n} words wrong" if wrong and n else "every word right" if n else "nothing was said"
+            )
         return " · ".join(told)
 
 
@@ -105,18 +111,46 @@ def compared_words(said: str | None, heard: str, language: str | None = None) ->
     wanted = said.split()
     plain_wanted, plain_got = (["".join(normalized(word)) for word in words] for words in (wanted, got))
     matcher = SequenceMatcher(None, plain_wanted, plain_got, autojunk=False)
-    for _, first, last, start, stop in matcher.get_opcodes():
+    for kind, first, last, start, stop in matcher.get_opcodes():
         theirs, ours = wanted[first:last], got[start:stop]
-        # "3" and "three" are the same words, written in two ways.
-        if _are_alike(" ".join(theirs), " ".join(ours), language):
+        if kind == "equal":
             yield from ((word, word) for word in ours)
+        elif len(theirs) * len(ours) <= _MOST_TRIED:
+            yield from _in_pairs(theirs, ours, language)
         else:
-            pairs = zip_longest(ours, theirs, fillvalue="")
-            yield from ((word, word if _are_alike(right, word, language) else right) for word, right in pairs)
+            yield from itertools.zip_longest(ours, theirs, fillvalue="")
 
 
-def _are_alike(said: str, heard: str, language: str | None) -> bool:
-    return word_counts(said, heard, language)["word_errors"] == 0
+def _in_pairs(theirs: Sequence[str], ours: Sequence[str], language: str | None) -> Iterator[tuple[str, str]]:
+    """Give the words of a place where said and heard differ in pairs, as few of them wrong as can be.
+
+    Several words may be the same as several others, or as none: "2:30" is "two thirty", and "um" nothing.
+    """
+    n, m = len(theirs), len(ours)
+    # By how many words of either are left: how many of them are wrong at least, and how many the first pair takes.
+    best: dict[tuple[int, int], tuple[int, int, int]] = {(n, m): (0, 0, 0)}
+    for i, j in itertools.product(range(n, -1, -1), range(m, -1, -1)):
+        if (i, j) in best:
+            continue
+        steps = [
+            (best[i + a, j + b][0] + (not _are_alike(theirs[i : i + a], ours[j : j + b], language)) * max(a, b), a, b)
+            for a, b in itertools.product(range(min(_GROUP, n - i) + 1), range(min(_GROUP, m - j) + 1))
+            if a or b
+        ]
+        best[i, j] = min(steps)
+    i = j = 0
+    while i < n or j < m:
+        _, a, b = best[i, j]
+        group = ours[j : j + b]
+        if _are_alike(theirs[i : i + a], group, language):
+            yield from ((word, word) for word in group)
+        else:
+            yield from itertools.zip_longest(group, theirs[i : i + a], fillvalue="")
+        i, j = i + a, j + b
+
+
+def _are_alike(said: Sequence[str], heard: Sequence[str], language: str | None) -> bool:
+    return words_and_errors(" ".join(said), " ".join(heard), language)[1] == 0
 
 
 def _shown(pair: tuple[str, str]) -> str:

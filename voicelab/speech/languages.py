@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from voicelab.base.errors import SpeechError, did_you_mean
+from voicelab.base.errors import InputError, SpeechError, did_you_mean
+from voicelab.base.masking import shown
 
 T = TypeVar("T")
 
@@ -18,9 +19,10 @@ def choose(engine: str, language: str | None, known: Mapping[str, T], default: s
         default: The language where none is given.
 
     Raises:
+        InputError: the language is no text.
         SpeechError: it doesn't have the language.
     """
-    asked = _asked(language, default)
+    asked = plain_language(language, default)
     name = _name(asked, known)
     if name is not None:
         return known[name]
@@ -31,10 +33,26 @@ def choose(engine: str, language: str | None, known: Mapping[str, T], default: s
 
 def has(language: str | None, known: Mapping[str, T], default: str = "en") -> bool:
     """Return whether an engine has a language: see `choose`."""
-    return _name(_asked(language, default), known) is not None
+    return _name(plain_language(language, default), known) is not None
 
 
-def _asked(language: str | None, default: str) -> str:
+def is_english(language: str | None) -> bool:
+    """Return whether a language is English, of whatever region; it is where none is given.
+
+    Raises:
+        InputError: it is no text.
+    """
+    return plain_language(language).partition("-")[0] == "en"
+
+
+def plain_language(language: str | None, default: str = "en") -> str:
+    """Return a language in small letters with its region behind a hyphen, as in "en-gb".
+
+    Raises:
+        InputError: it is no text.
+    """
+    if language is not None and not isinstance(language, str):
+        raise InputError(f"language is {shown(language)}, must be a text such as 'en' or 'en-GB', or None.")
     return (language or default).replace("_", "-").lower()
 
 

@@ -8,6 +8,7 @@ from voicelab.base.errors import InputError, SpeechError, did_you_mean
 from voicelab.base.masking import Masker
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within
+from voicelab.speech.languages import plain_language
 from voicelab.speech.transcript import Transcript
 
 # Name here -> the method's name there.
@@ -71,6 +72,7 @@ class OnlineRecogniser:
             raise SpeechError(
                 f"The audio is {audio.duration_s:.0f} s long; {self.name} takes {_LONGEST_S:.0f} s. Cut it into turns."
             )
+        plain_language(language)  # which no service could read, if it is no text
         leaves = _LEAVES.get(self.name, f"The recogniser {self.name!r} sends the caller's audio to a service.")
         tell_once(self.name, f"{leaves} Use stt='sphinx' to keep it here.")
         began = time.perf_counter()

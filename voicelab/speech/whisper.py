@@ -10,6 +10,7 @@ from typing import Any
 from voicelab.base.errors import MissingEngineError, SpeechError
 from voicelab.speech.audio import Audio
 from voicelab.speech.heard import voiced_pieces
+from voicelab.speech.languages import plain_language
 from voicelab.speech.transcript import Transcript
 from voicelab.speech.whisper_weights import base_halves, has_base, has_tiny, whisper_base, whisper_tiny
 
@@ -104,7 +105,7 @@ class Whisper:
 
     def _model(self, language: str | None) -> tuple[Any, str | None]:
         """Return the model for a language, and the language as the model names it."""
-        spoken = None if language is None else language.replace("_", "-").partition("-")[0].lower()
+        spoken = None if language is None else plain_language(language).partition("-")[0]
         if self._given is not None:
             key = self._given
         else:

@@ -4,7 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
+from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
+from voicelab.speech.languages import is_english, plain_language
 from voicelab.speech.spoken_english import as_said
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -57,7 +61,13 @@ def word_error_rate(reference: str, heard: str, *, language: str = "en", as_writ
         heard: What was recognised.
         language: Such as "en" or "en-GB". In other languages than English words are compared as they are written.
         as_written: Whether to compare them so in English too: "3" is not "three" then.
+
+    Raises:
+        InputError: what was said, what was heard, or the language is no text.
     """
+    for name, text in {"reference": reference, "heard": heard}.items():
+        checked_text(name, text)
+    plain_language(language)
     counts = word_counts(reference, heard, language)
     ending = "_as_written" if as_written else ""
     words, errors = counts[f"words{ending}"], counts[f"word_errors{ending}"]
@@ -66,8 +76,18 @@ def word_error_rate(reference: str, heard: str, *, language: str = "en", as_writ
 
 @lru_cache(maxsize=20_000)  # phrases that are expected are compared with every turn
 def _said(text: str, language: str | None) -> list[str]:
-    english = (language or "en").lower().startswith("en")
-    return as_said(text) if english else normalized(text)
+    return as_said(text) if is_english(language) else normalized(text)
+
+
+def checked_text(name: str, given: Any) -> str:
+    """Return a text.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(given, str):
+        raise InputError(f"{name} is {shown(given)}, must be a text, e.g. 'yes please'.")
+    return given
 
 
 def _edits(wanted: Sequence[str], got: Sequence[str]) -> int:
