@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from voicelab.base.errors import InputError
 from voicelab.base.seeds import Seeds
 from voicelab.handlers.samples import sample
 from voicelab.speech.words import _edits
-from voicelab.world.word_errors import WordErrors
+from voicelab.world.word_errors import WordErrors, _other_number
 from voicelab.world.world import World
 from voicelab.worlds.__main__ import fit_world, line_of
 from voicelab.worlds.spoken_sentences import SentenceCaller
@@ -95,6 +96,18 @@ def test_what_was_said_often_is_heard_as_it_was_there_and_nothing_is_heard_as_of
     assert 0.1 < unheard / 400 < 0.4  # of two words 6 of 24
 
 
+def test_a_log_of_few_words_tells_of_all_lengths_what_it_tells_of_one():
+    there = World.fit(WorldFile({}, [[("hi", ""), ("hi", "hi")] * 2])).begin(Seeds(1, 1))
+    unheard = [there.recognised("hello over there") for _ in range(400)].count("")
+    assert 0.4 < unheard / 400 < 0.6
+
+
+@pytest.mark.parametrize("log", [None, 5, "log"])
+def test_what_is_no_log_fits_no_world(log):
+    with pytest.raises(InputError, match="log is .*, must be the log of"):
+        World.fit(log)
+
+
 def test_a_world_is_replaced_and_never_changed():
     world = vl.worlds.landline
     slower = world.replace(handler_delay_s=0.4, truth={"greeting": {"booked": {"a": 0.5}}})
@@ -132,6 +145,8 @@ def test_the_command_speaks_hears_and_keeps_a_world(tmp_path, capsys):
     assert fit_world([str(tmp_path / "mine.json"), "--sentences", str(tmp_path / "said.txt"), *arguments]) == 0
     assert "word_error_rate" in capsys.readouterr().out
     world = vl.worlds.from_file(tmp_path / "mine.json")
+    command = json.loads((tmp_path / "mine.json").read_text())["origin"]["command"]
+    assert f"--sentences {tmp_path / 'said.txt'}" in command
     assert set(world.confusions) == {"yes please", "no thank you"}
     assert world.recognition_errors.rate == 0
 
@@ -145,15 +160,77 @@ def test_the_command_speaks_hears_and_keeps_a_world(tmp_path, capsys):
         (["--utterances", "0"], "must be at least 1"),
         (["--sentences", "nowhere.txt"], "can't be read as sentences"),
         (["--stt", "moonshin"], "Did you mean 'moonshine'"),
+        (["--sentences", "dots.txt", "--tts", "fake", "--stt", "fake", "--workers", "1"], "No words were said"),
     ],
 )
-def test_what_the_command_can_not_take_is_said(tmp_path, capsys, arguments, told):
+def test_what_the_command_can_not_take_is_said(tmp_path, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dots.txt").write_text("...\n")
+    if "dots.txt" in arguments:
+        arguments = [*arguments, "--utterances", "10"]
     assert fit_world([str(tmp_path / "mine.json"), *arguments]) == 1
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("out", [".", "nowhere/mine.json", "a\0b.json"])
+def test_where_nothing_can_be_written_nothing_is_spoken(tmp_path, monkeypatch, capsys, out):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("voicelab.worlds.__main__.simulate", None)
+    assert fit_world([out]) == 1
+    assert repr(Path(out).parts[0] if "/" in out else out) in capsys.readouterr().err
+
+
+def test_who_stops_the_command_is_told_what_is_kept(tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voicelab.worlds.__main__.simulate", stopped)
+    assert fit_world([str(tmp_path / "mine.json"), "--log", str(tmp_path / "log")]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
 def test_a_line_is_a_name_or_options():
     assert line_of("noise=car,snr_db=12,packet_loss=0.1") == vl.PhoneLine(noise="car", snr_db=12, packet_loss=0.1)
+
+
+def changed(name, value):
+    """Return the file of a small world in which something else stands for a part of what was fitted."""
+    errors = vars(WordErrors.found_in(spoken([0.1] * 2))) | {name: value}
+    return json.dumps({"origin": {}, "sessions": [], "world": {"recognition_errors": errors, "confusions": {}}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rate", float("nan")),
+        ("rate", "often"),
+        ("kinds", {"number": 0.1}),
+        ("kinds", []),
+        ("said", {"yes": "often"}),
+        ("heard", {"yes": ["guess"]}),
+        ("heard", None),
+        ("left_out", -1),
+        ("put_in", 10**400),
+        ("put_in_words", "well"),
+        ("nothing", []),
+        ("nothing", ["a", "b", "c"]),
+        ("vocabulary", [2]),
+        ("callers", None),
+        ("utterances", -0.5),
+        ("a new one", 1),
+    ],
+)
+def test_a_file_is_refused_as_it_is_read_and_not_in_the_middle_of_a_run(tmp_path, name, value):
+    (tmp_path / "world.json").write_text(changed("rate", 0.1))
+    vl.worlds.from_file(tmp_path / "world.json")
+    (tmp_path / "world.json").write_text(changed(name, value))
+    with pytest.raises(InputError, match=f"can't be read as a world .*{name}"):
+        vl.worlds.from_file(tmp_path / "world.json")
+
+
+def test_a_number_that_is_misheard_keeps_its_form():
+    rng = random.Random(1)
+    assert {_other_number("4th", rng) for _ in range(99)} == {f"{digit}th" for digit in "012356789"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"origin": {}, "sessions": [[["a"]]], "world": {}}'])

@@ -19,8 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from typing import Any
 
+from voicelab.base.checks import is_number, names, probability
 from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
 from voicelab.speech.spoken_english import as_said
 from voicelab.speech.words import words_and_errors
 
@@ -34,6 +37,7 @@ _OWN = 20
 # Of words that are spelled alike so many are candidates, the likest first in weight.
 _ALIKE = 4
 _MOST = 0.95
+_NO_VARIANCE = 1e-9  # below, everybody is understood alike, and 1 over it may be no number
 _WORDS_NAMED = 3
 """Utterances of so many words or more are heard as nothing equally often."""
 
@@ -54,6 +58,9 @@ class WordErrors:
         vocabulary: Words that were heard rightly: what others may be taken for.
         callers: Variance of the factor by which callers are understood worse than others.
         utterances: The same of utterances of one caller.
+
+    Raises:
+        InputError: one of them is something else, as in a file that was written by hand.
     """
 
     rate: float
@@ -68,6 +75,24 @@ class WordErrors:
     callers: float
     utterances: float
 
+    def __post_init__(self) -> None:
+        told = {name: getattr(self, name) for name in ("rate", "left_out")}
+        told |= {f"kinds[{kind!r}]": _of(self.kinds, kind) for kind in _KINDS}
+        told |= {f"nothing[{index}]": _of(self.nothing, index) for index in range(_WORDS_NAMED)}
+        for name, given in told.items():
+            probability(name, given)
+        for name in ("put_in", "callers", "utterances"):
+            given = getattr(self, name)
+            if not is_number(given) or given < 0:
+                raise InputError(f"{name} is {shown(given)}, must be a number of 0 or more.")
+        _check_counts("said", self.said)
+        _check_counts("put_in_words", self.put_in_words)
+        if not isinstance(self.heard, Mapping):
+            raise InputError(f"heard is {shown(self.heard)}, must be {{a word: {{what it was heard as: how often}}}}.")
+        for word, counts in self.heard.items():
+            _check_counts(f"heard[{word!r}]", counts)
+        names("vocabulary", self.vocabulary)
+
     @classmethod
     def found_in(cls, sessions: Iterable[Sequence[Pair]]) -> "WordErrors":
         """Return how a recogniser errs that made this of what was said, session by session.
@@ -79,7 +104,7 @@ class WordErrors:
 
     def factor(self, rng: random.Random, variance: float) -> float:
         """Return how many times as often as usual a caller, or an utterance, is misheard."""
-        return rng.gammavariate(1 / variance, variance) if variance > 0 else 1.0
+        return rng.gammavariate(1 / variance, variance) if variance > _NO_VARIANCE else 1.0
 
     def misheard(self, text: str, rng: random.Random, caller: float) -> str:
         """Return what the recogniser makes of a text; nothing where it hears nothing.
@@ -128,6 +153,23 @@ class WordErrors:
             return _other_number(word, rng)
         alike = _alike(word, self.vocabulary)
         return rng.choices(alike, range(len(alike), 0, -1))[0] if alike else ""
+
+
+# --- what it is made of ---
+
+
+def _of(given: Any, key: Any) -> Any:
+    """Return a part of what is given, or all of it where it has no such part."""
+    try:
+        return given[key]
+    except (LookupError, TypeError):
+        return given
+
+
+def _check_counts(name: str, given: Any) -> None:
+    counts = given.items() if isinstance(given, Mapping) else [(None, None)]
+    if not all(isinstance(word, str) and is_number(count) and count > 0 for word, count in counts):
+        raise InputError(f"{name} is {shown(given)}, must be {{a word: how often}}.")
 
 
 # --- texts, in words ---
@@ -270,11 +312,11 @@ def _found(sessions: Sequence[Sequence[_Compared]]) -> WordErrors:
 
 
 def _nothing(spoken: Sequence[_Compared]) -> tuple[float, ...]:
-    """Return how often nothing was heard of utterances of one word, two, and more."""
-    rates = []
+    """Return how often nothing was heard of utterances of one word, two, and more; of a length that was never said, of all."""
+    rates, of_all = [], sum(u.nothing for u in spoken) / len(spoken)
     for length in range(1, _WORDS_NAMED + 1):
         of_it = [u.nothing for u in spoken if min(len(u.words), _WORDS_NAMED) == length]
-        rates.append(sum(of_it) / len(of_it) if of_it else 0.0)
+        rates.append(sum(of_it) / len(of_it) if of_it else of_all)
     return tuple(rates)
 
 
@@ -310,8 +352,9 @@ def _drawn(counts: Mapping[str, int], rng: random.Random) -> str:
 
 def _other_number(number: str, rng: random.Random) -> str:
     """Return a number of which a digit is another, or left out where it has several."""
-    at = rng.randrange(len(number))
-    if len(number) > 2 and rng.random() < 0.5:  # noqa: PLR2004 - "15" without a digit would be no number misheard
+    digits = [at for at, letter in enumerate(number) if letter.isdigit()]
+    at = rng.choice(digits)  # "4th" stays one, and "7:30" a time
+    if len(digits) > 2 and rng.random() < 0.5:  # noqa: PLR2004 - "15" without a digit would be no number misheard
         return number[:at] + number[at + 1 :]
     other = rng.choice([digit for digit in "0123456789" if digit != number[at]])
     return number[:at] + other + number[at + 1 :]

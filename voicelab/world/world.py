@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 from voicelab.base.accepted_types import Cell
 from voicelab.base.checks import is_number, probability, span
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.masking import shown
 from voicelab.base.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -125,10 +126,12 @@ class World:
             others: Other arguments of `World`, such as `truth`.
 
         Raises:
-            InputError: the log knows of no word that was said and recognised.
+            InputError: it is no log, or knows of no word that was said and recognised.
         """
         from voicelab.world.word_errors import WordErrors
 
+        if not callable(getattr(log, "utterances", None)):
+            raise InputError(f"log is {shown(log)}, must be the log of vl.simulate(..., audio=vl.PhoneLine()).")
         spoken = log.utterances()
         sessions: dict[str, list[tuple[str, str]]] = {}
         for session, said, heard in zip(spoken["session_id"], spoken["said"], spoken["heard"], strict=True):

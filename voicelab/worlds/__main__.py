@@ -9,6 +9,9 @@ In Python: vl.simulate(handler, callers, world=vl.worlds.from_file("cafe.json"))
 """
 
 import argparse
+import contextlib
+import os
+import shlex
 import sys
 import warnings
 from collections.abc import AsyncIterator, Sequence
@@ -43,6 +46,14 @@ def fit_world(arguments: Sequence[str] | None = None) -> int:
     try:
         file = spoken(given)
         file.write(Path(given.out))
+    except KeyboardInterrupt:
+        kept = (
+            "What was spoken is kept: the same command goes on with it."
+            if given.log
+            else "Nothing was kept: --log does."
+        )
+        sys.stderr.write(f"\npython -m voicelab.worlds: stopped. {kept}\n")
+        return 130
     except VoicelabError as error:
         sys.stderr.write(f"python -m voicelab.worlds: {' '.join(str(error).split())}\n")
         return 1
@@ -60,8 +71,7 @@ def spoken(given: argparse.Namespace) -> WorldFile:
     caller = SentenceCaller(None if given.sentences is None else sentences_of(given.sentences))
     if given.utterances < 1:
         raise InputError(f"utterances is {given.utterances}, must be at least 1; 2,000 make a good world.")
-    if not Path(given.out).parent.is_dir():
-        raise InputError(f"There is no folder {str(Path(given.out).parent)!r} to write {Path(given.out).name!r} into.")
+    _check_out(given.out)  # now: it is written in twenty minutes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the engines: what they can and can not do
         log = simulate(
@@ -69,6 +79,8 @@ def spoken(given: argparse.Namespace) -> WorldFile:
             stt=given.stt, workers=given.workers, log=given.log, resume=given.log is not None,
         )  # fmt: skip
     frame = log.utterances()
+    if not frame["said"].str.contains(r"\w").any():
+        raise InputError(f"No words were said: {given.sentences!r} holds no sentence that has some.")
     sessions = [
         list(zip(rows["said"], rows["heard"], strict=True)) for _, rows in frame.groupby("session_id", sort=False)
     ]
@@ -81,10 +93,36 @@ def spoken(given: argparse.Namespace) -> WorldFile:
         "sentences": given.sentences or "data/phrases",
         "seed": given.seed,
         "made": today(),
-        "command": f"python -m voicelab.worlds {given.out} --line {given.line} --tts {given.tts} --stt {given.stt} "
-        f"--utterances {given.utterances} --seed {given.seed}",
+        "command": _command(given),
     }
     return WorldFile(origin, sessions)
+
+
+def _check_out(path: str) -> None:
+    """Refuse a path that no file can be written to."""
+    out = Path(path)
+    try:
+        if out.is_dir():
+            raise InputError(f"{path!r} is a folder; give the file to write, such as {str(out / 'cafe.json')!r}.")
+        if not out.parent.is_dir():
+            raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} into.")
+        with contextlib.suppress(FileNotFoundError):
+            out.stat()
+        writable = os.access(out if out.exists() else out.parent, os.W_OK)
+    except (OSError, ValueError) as error:  # a name too long, a character that no name has
+        raise InputError(f"{path!r} can't be written: {error}.") from None
+    if not writable:
+        raise InputError(f"{path!r} can't be written: it isn't allowed here.")
+
+
+def _command(given: argparse.Namespace) -> str:
+    """Return the command that makes the same world once more."""
+    parts = ["python", "-m", "voicelab.worlds", given.out]
+    for name in ("line", "tts", "stt", "utterances", "sentences", "seed"):
+        value = getattr(given, name)
+        if value is not None:
+            parts += [f"--{name}", str(value)]
+    return shlex.join(parts)
 
 
 def line_of(given: str) -> PhoneLine:

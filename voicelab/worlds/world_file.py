@@ -92,7 +92,7 @@ class WorldFile:
             sessions = [[(str(said), str(heard)) for said, heard in session] for session in given["sessions"]]
             file = cls(dict(given["origin"]), sessions, given["world"])
             file.world.begin  # noqa: B018 - made now, so that what is wrong with it is said here
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{str(path)!r} can't be read as a world ({type(error).__name__}: {error}). "
                 "Make one by: python -m voicelab.worlds"
