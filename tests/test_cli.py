@@ -189,6 +189,20 @@ def test_the_doctor_names_smart_turn_and_both_lines_that_install_it(monkeypatch,
     assert re.search(r"line one +smart\n +line two\n", out)
 
 
+def test_the_doctor_sees_that_a_file_keeps_no_audio(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VOICELAB_CACHE", str(tmp_path / "file"))
+    check = doctor_command._cache()
+    assert (check.state, check.fix) == ("broken", "Set VOICELAB_CACHE to a folder that can be written.")
+
+
+def test_the_doctor_names_what_auto_takes_an_engine_for_and_leaves_out_why():
+    about = {row["name"]: doctor_command._about(row) for row in engine_rows() if row["kind"] == "stt" and row["auto"]}
+    told = {use for line in about.values() for use in line.partition("auto: ")[2].split(", ")}
+    assert told <= {"open English", "expected phrases", "other languages"}
+    assert "auto: expected phrases" in about["sphinx"]
+
+
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "–"), ("cp1252", "–"), ("ascii", "--")])
 def test_the_doctors_marks_are_ones_that_the_terminal_has(monkeypatch, encoding, mark):
     said = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
@@ -201,7 +215,7 @@ def test_the_doctors_marks_are_ones_that_the_terminal_has(monkeypatch, encoding,
 def test_sound_devices_are_read_from_what_the_system_tells():
     linux = "00-00: ALC245 Analog : ALC245 Analog : playback 1 : capture 1\n00-03: HDMI 0 : HDMI 0 : playback 1\n"
     assert sound_devices.of_linux(linux) == (["ALC245 Analog"], ["ALC245 Analog", "HDMI 0"])
-    assert sound_devices.of_linux("") == ([], [])
+    assert sound_devices.of_linux("\n") == ([], [])
     items = [
         {"_name": "Built-in Microphone", "coreaudio_device_input": 1},
         {"_name": "Speakers", "coreaudio_device_output": 2},

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -279,7 +280,9 @@ def test_a_grammar_alone_is_taken_at_its_word():
     assert of(sphinx="").transcribe(turn(10), PHRASES).text == ""
 
 
-def test_an_engine_that_breaks_costs_no_turn_and_is_said_once():
+@pytest.mark.parametrize("process", ["MainProcess", "LokyProcess-1"])
+def test_an_engine_that_breaks_costs_no_turn_and_is_said_once(monkeypatch, process):
+    monkeypatch.setattr(multiprocessing.current_process(), "name", process)
     ear = of(moonshine=RuntimeError("out of arena"), sphinx="words")
     with pytest.warns(SpeechWarning, match="moonshine can't recognise this .RuntimeError: out of arena.") as said:
         assert [ear.transcribe(turn(40)).engine for _ in range(3)] == ["sphinx"] * 3

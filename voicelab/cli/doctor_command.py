@@ -320,7 +320,7 @@ def _cache() -> Check:
 
     place = folder()
     there = next((above for above in (place, *place.parents) if above.exists()), place)
-    if not os.access(there, os.W_OK):
+    if not there.is_dir() or not os.access(there, os.W_OK):
         fix = "Set VOICELAB_CACHE to a folder that can be written."
         return Check("files", "spoken audio", BROKEN, detail=f"can't be kept in {place}", fix=fix)
     free_gb = shutil.disk_usage(there).free / 1e9

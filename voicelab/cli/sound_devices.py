@@ -39,7 +39,7 @@ def sound_devices() -> SoundDevices | None:
 def of_linux(table: str) -> SoundDevices:
     """Return what ALSA's table of devices has: `00-00: ALC245 Analog : ALC245 Analog : playback 1 : capture 1`, line by line."""
     found = SoundDevices([], [])
-    for line in table.splitlines():
+    for line in filter(str.strip, table.splitlines()):
         _, name, *rest = (part.strip() for part in line.split(":"))
         if any(part.startswith("capture") for part in rest):
             found.records.append(name)

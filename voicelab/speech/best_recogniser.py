@@ -35,7 +35,7 @@ REASONS = {
     "open English": (OPEN, "few words wrong, at a third of the cost of whisper"),
     "expected phrases": (
         EXPECTED,
-        "it goes by a grammar of them; in noise, or where it hears nothing, another is asked too",
+        "it goes by a grammar of them, and in noise, or where it hears nothing, another is asked too",
     ),
     "other languages": (ELSEWHERE, "it knows about 100"),
 }
@@ -140,7 +140,9 @@ class BestRecogniser:
             except Exception as error:  # noqa: BLE001 - libraries raise of every kind; the first is raised if no engine is left
                 # It stays: else what a worker hears would depend on what it heard before.
                 failed = failed or error
-                _tell_once(f"{engine.name} can't recognise this ({_sentence(error)}); another engine is asked.")
+                _tell_once(
+                    f"{engine.name} can't recognise this ({_sentence(error)}); another engine is asked.", by_all=True
+                )
         if failed is not None:
             raise failed if isinstance(failed, SpeechError) else SpeechError(_sentence(failed))
         if not self._makers:
@@ -234,8 +236,14 @@ def _sentence(error: Exception) -> str:
     )
 
 
-def _tell_once(sentence: str) -> None:
-    """Say what is wrong, once; a worker's driver has the same engines, and has said it."""
-    if sentence not in _said and multiprocessing.current_process().name == "MainProcess":
+def _tell_once(sentence: str, *, by_all: bool = False) -> None:
+    """Say what is wrong, once a process.
+
+    Args:
+        sentence: What is said.
+        by_all: Whether workers say it too. What can't be started their driver can't start either, and has said so; but
+            what breaks at a turn breaks where that is heard.
+    """
+    if sentence not in _said and (by_all or multiprocessing.current_process().name == "MainProcess"):
         _said.add(sentence)
         warnings.warn(sentence, SpeechWarning, stacklevel=5)
