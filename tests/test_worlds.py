@@ -161,12 +161,21 @@ def test_the_command_speaks_hears_and_keeps_a_world(tmp_path, capsys):
         (["--sentences", "nowhere.txt"], "can't be read as sentences"),
         (["--stt", "moonshin"], "Did you mean 'moonshine'"),
         (["--sentences", "dots.txt", "--tts", "fake", "--stt", "fake", "--workers", "1"], "No words were said"),
+        (
+            ["--sentences", "said.txt", "--tts", "pico", "--stt", "browser", "--workers", "1"],
+            "'browser' can only listen in",
+        ),
+        (
+            ["--sentences", "said.txt", "--tts", "fake", "--stt", "browser", "--workers", "1"],
+            "browser heard nothing in 10",
+        ),
     ],
 )
 def test_what_the_command_can_not_take_is_said(tmp_path, monkeypatch, capsys, arguments, told):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dots.txt").write_text("...\n")
-    if "dots.txt" in arguments:
+    (tmp_path / "said.txt").write_text("yes please\n")
+    if "--sentences" in arguments and "nowhere.txt" not in arguments:
         arguments = [*arguments, "--utterances", "10"]
     assert fit_world([str(tmp_path / "mine.json"), *arguments]) == 1
     assert told in capsys.readouterr().err

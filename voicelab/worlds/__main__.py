@@ -17,7 +17,7 @@ import warnings
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
 from voicelab.runtime import sdk
@@ -25,6 +25,9 @@ from voicelab.simulation.simulating import simulate
 from voicelab.speech import PhoneLine
 from voicelab.worlds.spoken_sentences import SentenceCaller, sentences_of, sessions_for
 from voicelab.worlds.world_file import WorldFile, figures, today, versions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LINES = {"landline": PhoneLine(), "mobile": PhoneLine(noise="street", snr_db=15, packet_loss=0.02)}
 
@@ -79,13 +82,15 @@ def spoken(given: argparse.Namespace) -> WorldFile:
             stt=given.stt, workers=given.workers, log=given.log, resume=given.log is not None,
         )  # fmt: skip
     frame = log.utterances()
-    if not frame["said"].str.contains(r"\w").any():
-        raise InputError(f"No words were said: {given.sentences!r} holds no sentence that has some.")
+    failed = log.sessions(columns=["error"], where="status = 'error'")
+    if not frame["heard"].any():
+        raise InputError(_why_nothing(given, frame["said"], failed["error"]))
     sessions = [
         list(zip(rows["said"], rows["heard"], strict=True)) for _, rows in frame.groupby("session_id", sort=False)
     ]
     origin = {
         **figures(sessions),
+        **({"sessions_failed": len(failed)} if len(failed) else {}),
         "line": repr(line),
         "stt": given.stt,
         "tts": f"{given.tts}, 24 callers' voices",
@@ -96,6 +101,15 @@ def spoken(given: argparse.Namespace) -> WorldFile:
         "command": _command(given),
     }
     return WorldFile(origin, sessions)
+
+
+def _why_nothing(given: argparse.Namespace, said: "pd.Series", errors: "pd.Series") -> str:
+    """Return why nothing at all was heard, of which no world can be made."""
+    if len(errors):
+        return f"{len(errors)} sessions failed, and nothing was heard: {errors.iloc[0]}"
+    if not said.str.contains(r"\w").any():
+        return f"No words were said: {given.sentences!r} holds no sentence that has some."
+    return f"{given.stt} heard nothing in {len(said)} utterances. Try it: voicelab doctor"
 
 
 def _check_out(path: str) -> None:
