@@ -116,6 +116,8 @@ def test_a_world_is_replaced_and_never_changed():
     assert (world.handler_delay_s, world.truth) == ((0.0, 0.0), {})
     with pytest.raises(AttributeError, match=r"world\.replace\(handler_delay_s=1\)"):
         world.handler_delay_s = 1
+    with pytest.raises(AttributeError, match="can't be changed"):
+        del world.handler_delay_s
     with pytest.raises(InputError, match="handler_delay_s'"):
         world.replace(handler_delay=1)
 

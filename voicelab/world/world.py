@@ -96,6 +96,9 @@ class World:
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"A World can't be changed. Make another of it: world.replace({name}={value!r:.60})")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"A World can't be changed, so its {name} can't be taken away.")
+
     def replace(self, **changes: Any) -> "World":
         """Return a world like this one but for some arguments, e.g. `vl.worlds.mobile.replace(handler_delay_s=0.4)`.
 
