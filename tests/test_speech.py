@@ -854,6 +854,7 @@ def test_a_sound_shows_the_words_that_were_heard_in_it_and_what_was_misheard():
         ("I'm Ann Smith", "I am Anne Smith", [("Anne", "Ann")]),
         ("hold on", "um hold the on", [("the", "")]),
         ("yes", "", [("", "yes")]),
+        ("um driver window ticket table", "window driver ticket", [("window", ""), ("", "window"), ("", "table")]),
         ("twenty one people", "21 purple", [("purple", "people")]),
     ],
 )

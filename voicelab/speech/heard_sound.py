@@ -14,7 +14,7 @@ from voicelab.speech.words import normalized, word_counts, words_and_errors
 _QUIET_DB = 30
 # Words that may be the same as one: "seven thirty p m".
 _GROUP = 4
-# Where two long texts have nothing in common, nobody looks for what they have.
+# Of longer texts only the places where they differ are tried, and of long places none.
 _MOST_TRIED = 400
 
 
@@ -109,6 +109,9 @@ def compared_words(said: str | None, heard: str, language: str | None = None) ->
         yield from ((word, word) for word in got)
         return
     wanted = said.split()
+    if len(wanted) * len(got) <= _MOST_TRIED:
+        yield from _in_pairs(wanted, got, language)
+        return
     plain_wanted, plain_got = (["".join(normalized(word)) for word in words] for words in (wanted, got))
     matcher = SequenceMatcher(None, plain_wanted, plain_got, autojunk=False)
     for kind, first, last, start, stop in matcher.get_opcodes():
