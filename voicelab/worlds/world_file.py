@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError
 from voicelab.base.version import __version__
+from voicelab.log import disk
 from voicelab.speech.words import word_counts
 from voicelab.world.word_errors import Pair, WordErrors
 from voicelab.world.world import World
@@ -62,7 +63,7 @@ class WorldFile:
         return World(recognition_errors=WordErrors(**errors), confusions=self.fitted["confusions"])
 
     def write(self, path: Path) -> None:
-        """Write it, an utterance a line.
+        """Write it whole or not at all, an utterance a line.
 
         Raises:
             InputError: the file can't be written.
@@ -76,7 +77,7 @@ class WorldFile:
             f'"sessions": [\n[' + "],\n[".join(lines) + "]\n]}\n"
         )
         try:
-            path.write_text(text, encoding="utf-8")
+            disk.write_whole(path, text.encode(), f"_{path.name}.tmp")
         except OSError as error:
             raise InputError(f"{path} can't be written: {error.strerror or error}.") from None
 
