@@ -4,6 +4,7 @@ import pytest
 
 import voicelab as vl
 from voicelab.base.records import Event
+from voicelab.callers.gate import NOT_ALLOWED
 from voicelab.record.lines import lines_in_order, lines_of
 
 AGENT = """
@@ -85,6 +86,7 @@ def test_it_shows_background_tasks_orange_with_their_name_and_escapes_everything
         ("output", "error", {"message": "boom", "line": 3, "file": "a.py"}, "boom (a.py:3)"),
         ("output", "error", {}, ""),
         ("system", "input_held", {}, "the caller's input waits: ?"),
+        ("system", "input_held", {"reason": NOT_ALLOWED}, "the caller's input waits: the agent lets no input in"),
         ("log", "completion", {"message": "hi"}, "? is asked '?': hi"),
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from voicelab.base.plain_json import encode
 from voicelab.base.records import Event
+from voicelab.callers.gate import in_words
 from voicelab.record.readable import readable
 
 
@@ -91,7 +92,8 @@ class _Shown(dict[str, Any]):
     """An event's data as a sentence shows it."""
 
     def __getitem__(self, key: str) -> Any:
-        return shown_value(super().__getitem__(key))
+        value = super().__getitem__(key)
+        return in_words(value) if key == "reason" and isinstance(value, str) else shown_value(value)
 
     def __missing__(self, key: str) -> str:
         return "?"
