@@ -14,7 +14,7 @@ from voicelab.runs.options import SessionOptions
 from voicelab.simulation import pool as pools
 from voicelab.simulation import suspects
 from voicelab.simulation.alone import Outcome
-from voicelab.simulation.executors import Remote
+from voicelab.simulation.executors import LostExecutorError, Remote
 from voicelab.simulation.fitness import Stopped
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.suspects import Suspects
@@ -204,3 +204,23 @@ def test_a_shard_that_fails_whatever_runs_is_named_with_what_to_do(monkeypatch, 
         pool.finished()
     assert isinstance(error.value.__cause__, TypeError)
     assert [task.most for task in tasks] == [None, None, 0]
+
+
+def test_an_executor_that_is_closed_and_calls_off_whatever_it_is_given_ends_the_run(tmp_path, monkeypatch):
+    class Closed:
+        n_given = 0
+
+        def submit(self, function, work):
+            self.n_given += 1
+            assert self.n_given < 100, "it is given the same work for ever"
+            future = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    def check(self):
+        raise LostExecutorError("It is closed.")
+
+    monkeypatch.setattr(Remote, "check", check)
+    with pytest.raises(SimulationError, match="It is closed"):
+        vl.simulate("clinic", ["hello"], 3, log=tmp_path / "log", executor=Closed(), workers=1, progress=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
 from voicelab.base.plain_json import class_name, repr_of, whole_characters
-from voicelab.callers.pace import SECONDS_PER_CHARACTER, speech_seconds
+from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import users_frame, users_line
@@ -80,8 +80,7 @@ def _speech(s: Session, event: sdk.Event, stream: Stream, turn: int, task: str |
     if data.get("replace"):
         clear_speech(s, s.now())
     if s.telephone is None:
-        speed = data.get("speed")
-        seconds = len(text) * SECONDS_PER_CHARACTER if speed == 1.0 else speech_seconds(text, speed)
+        seconds = speech_seconds(text, data.get("speed"))
     else:
         seconds = s.telephone.agent_seconds(data)
         data = data | {"duration_s": round(seconds, 3)}  # of its sound, which the letters don't tell

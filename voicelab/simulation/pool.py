@@ -111,6 +111,8 @@ class Pool:
             done = wait(self._running)[0] if lost and self._own and self._running else set()
         for task, failure in failed:
             self._fail(task, failure)
+        if lost and self._remote is not None:
+            self._remote.check()  # who is closed calls off whatever it is given, and would be given it for ever
         self._lose(lost)
         return [whole for whole in results if not self._goes_on(*whole)]
 
