@@ -20,7 +20,7 @@ from voicelab.base.records import EventRow, Row, SessionRows
 from voicelab.base.session_limits import LimitReached
 from voicelab.runtime import sdk
 from voicelab.runtime.cpu_limit import begin_session
-from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work, faulty, finished
+from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work, finished, listen
 from voicelab.runtime.isolation import SCOPE
 from voicelab.runtime.tracebacks import suspended_at, waiting_at
 from voicelab.session import rows
@@ -176,7 +176,10 @@ async def _answer(s: Session, event: sdk.Event) -> None:
     try:
         fault = None if s.surroundings is None else await _fault_after_delay(s.surroundings)
         stream = s.stream = s.function(event, s.context)
-        step = _hear(s, stream, event.turn, fault) if hasattr(stream, "__aiter__") else _without_events(stream, fault)
+        if hasattr(stream, "__aiter__"):
+            step = listen(stream, partial(_take, s, stream, event.turn), fault)
+        else:
+            step = _without_events(stream, fault)
         try:
             waiting = step.send(None)
         except StopIteration:
@@ -199,26 +202,14 @@ async def _answer(s: Session, event: sdk.Event) -> None:
             await _take_cancellation_back(s.task)
 
 
-async def _hear(s: Session, stream: Any, turn: int, fault: BaseException | None) -> None:
-    """Do what a handler yields, until it has finished or is listened to no more."""
-    events = stream if fault is None else faulty(stream, fault)
-    ended = False
-    try:
-        async for event in events:
-            if s.cut:
-                break
-            perform(s, event, stream, turn)
-            if not s.is_virtual:
-                s.clock.changed()  # a real clock is told when something else is due now; a virtual one asks
-        else:
-            ended = True
-    except GeneratorExit:
-        ended = True  # it was given up, and is freed with the process; nothing can be awaited then
-        raise
-    finally:
-        if not ended and hasattr(events, "aclose"):
-            # In this Task, now: an abandoned generator would run its `finally` in some later session.
-            await events.aclose()
+def _take(s: Session, stream: Any, turn: int, event: object) -> bool:
+    """Do what a handler has yielded; return whether it is listened to no more."""
+    if s.cut:
+        return True
+    perform(s, event, stream, turn)
+    if not s.is_virtual:
+        s.clock.changed()  # a real clock is told when something else is due now; a virtual one asks
+    return False
 
 
 def _without_events(answer: Any, fault: BaseException | None) -> Coroutine[Any, Any, Any]:
