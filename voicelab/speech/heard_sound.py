@@ -130,20 +130,21 @@ def _in_pairs(theirs: Sequence[str], ours: Sequence[str], language: str | None) 
     Several words may be the same as several others, or as none: "2:30" is "two thirty", and "um" nothing.
     """
     n, m = len(theirs), len(ours)
-    # By how many words of either are left: how many of them are wrong at least, and how many the first pair takes.
-    best: dict[tuple[int, int], tuple[int, int, int]] = {(n, m): (0, 0, 0)}
+    # By how many words of either are left: how many of them are wrong at least, how many of the first pair are (of two
+    # ways as good, right words come first), and how many words it takes.
+    best: dict[tuple[int, int], tuple[int, int, int, int]] = {(n, m): (0, 0, 0, 0)}
     for i, j in itertools.product(range(n, -1, -1), range(m, -1, -1)):
         if (i, j) in best:
             continue
-        steps = [
-            (best[i + a, j + b][0] + (not _are_alike(theirs[i : i + a], ours[j : j + b], language)) * max(a, b), a, b)
-            for a, b in itertools.product(range(min(_GROUP, n - i) + 1), range(min(_GROUP, m - j) + 1))
-            if a or b
-        ]
+        steps = []
+        for a, b in itertools.product(range(min(_GROUP, n - i) + 1), range(min(_GROUP, m - j) + 1)):
+            if a or b:
+                wrong = 0 if _are_alike(theirs[i : i + a], ours[j : j + b], language) else max(a, b)
+                steps.append((best[i + a, j + b][0] + wrong, wrong, a, b))
         best[i, j] = min(steps)
     i = j = 0
     while i < n or j < m:
-        _, a, b = best[i, j]
+        _, _, a, b = best[i, j]
         group = ours[j : j + b]
         if _are_alike(theirs[i : i + a], group, language):
             yield from ((word, word) for word in group)
