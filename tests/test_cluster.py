@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import dask
@@ -195,6 +195,23 @@ def test_workers_may_go_and_come(threads, tmp_path, at_shard, local):
 
         at_shard(3, change)
         assert hashes(simulate(tmp_path / "log", executor=client).path) == local
+
+
+def test_work_whose_report_gets_lost_runs_again(threads, tmp_path, monkeypatch, local):
+    monkeypatch.setattr(executors, "_IDLE_S", 0.0)
+    tell, lost = distributed.cfexecutor._cascade_future, []
+
+    def tell_all_but_one(future, ours):
+        if lost:
+            return tell(future, ours)
+        lost.append(ours)
+        return None
+
+    monkeypatch.setattr(distributed.cfexecutor, "_cascade_future", tell_all_but_one)
+    with connected(threads.scheduler_address) as client:
+        assert hashes(simulate(tmp_path / "log", executor=client).path) == local
+    with pytest.raises(CancelledError, match="knows nothing of it"):
+        lost[0].result(0)
 
 
 def test_a_client_that_is_closed_ends_the_run_with_what_is_kept(threads, tmp_path, at_shard, local):

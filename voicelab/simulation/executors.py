@@ -9,8 +9,9 @@ import os
 import sys
 import time
 import warnings
+import weakref
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError
 from typing import Any, Protocol
 
 from voicelab.base.errors import InputError, SimulationError
@@ -22,6 +23,8 @@ _ANSWER_S = 10.0
 """How long a scheduler may take to tell it."""
 _NOBODY_S = 60.0
 """After how long without any worker that is said."""
+_IDLE_S = 60.0
+"""How long a cluster with workers may have nothing to do while work is waited for, before it is taken for lost there."""
 HASH_SEED = "6640"
 """PYTHONHASHSEED of processes that run shards: the order of sets would else differ between them. Dask gives its workers this
 one, whatever it is told."""
@@ -121,8 +124,9 @@ class _Dask(Remote):
         self._client = client
         self._counted = 0
         self._counted_at = float("-inf")
-        self._seen_at = time.monotonic()
+        self._seen_at = self._busy_at = time.monotonic()
         self._told = False
+        self._given: weakref.WeakSet[Future[bytes]] = weakref.WeakSet()
 
     def _submit(self, fn: Callable[[bytes], bytes], argument: bytes) -> Future[bytes]:
         self.check()
@@ -132,6 +136,7 @@ class _Dask(Remote):
         except Exception:
             self.check()
             raise
+        self._given.add(future)
         return future
 
     def at_a_time(self) -> int:
@@ -148,7 +153,7 @@ class _Dask(Remote):
         return self._counted
 
     def check(self) -> None:
-        """Make sure that the scheduler isn't lost for good, and say it where there is no worker for long."""
+        """Make sure that neither the scheduler nor the work is lost, and say it where there is no worker for long."""
         if self._client.status in {"closing", "closed"}:
             raise LostExecutorError(
                 "The connection to Dask's scheduler is lost: it was closed, or didn't come back within Dask's "
@@ -160,6 +165,28 @@ class _Dask(Remote):
         elif now - self._seen_at >= _NOBODY_S and not self._told:
             self._told = True
             sys.stderr.write("\nDask's cluster has no workers: the run goes on as soon as one joins.\n")
+        self._call_off_what_is_lost(now)
+
+    def _call_off_what_is_lost(self, now: float) -> None:
+        """Call off what is waited for though no worker of the cluster has had anything to do for long: it runs again.
+
+        Nothing else tells: an error on the way from Dask's future to ours, say, is logged by Dask and ends with that.
+        """
+        waited_for = [future for future in self._given if not future.done()]
+        if not waited_for or self._client.status != "running" or not self._counted or self._is_busy():
+            self._busy_at = now
+        elif now - self._busy_at >= _IDLE_S:
+            self._busy_at = now
+            for future in waited_for:
+                with contextlib.suppress(InvalidStateError):  # it has come back in this moment
+                    future.set_exception(CancelledError("the cluster knows nothing of it"))
+
+    def _is_busy(self) -> bool:
+        try:
+            keys = self._client.sync(self._client.scheduler.processing, workers=None, callback_timeout=_ANSWER_S)
+        except Exception:  # noqa: BLE001 - as for the number of workers: who doesn't tell may be busy
+            return True
+        return any(keys.values())
 
 
 def default_workers() -> int:
