@@ -349,6 +349,17 @@ def test_runs_that_compare_ends_of_turns_share_the_engines():
     assert [call._endpointer.silence_s for call in calls] == [0.3, 0.9, 0.3]
 
 
+def test_a_recogniser_is_loaded_before_the_first_session_that_uses_it():
+    loaded = []
+
+    class Slow(_Mine):
+        def warm_up(self):
+            loaded.append(self)
+
+    Telephone(tts="fake", stt=Slow(speech.Transcript("hi"))).begin(Seeds(1, 0), [])
+    assert len(loaded) == 1
+
+
 def test_a_missing_engine_is_said_before_anything_runs(monkeypatch, tmp_path):
     monkeypatch.setattr("voicelab.world.telephone._studios", {})
     monkeypatch.setattr(registry.Engine, "installed", property(lambda _: False))

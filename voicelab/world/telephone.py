@@ -57,6 +57,8 @@ class _Studio:
     def __init__(self, telephone: Telephone) -> None:
         self.tts: TextToSpeech = text_to_speech(telephone.tts)
         self.stt: SpeechToText = speech_to_text(telephone.stt)
+        # Now: else a process's first session would use up its own processor time for it (`limits.cpu_s`), and no other would.
+        getattr(self.stt, "warm_up", lambda: None)()
         self._endpointers: dict[float | Endpointer, Endpointer] = {}
         self._spoken: OrderedDict[tuple[Any, ...], Audio] = OrderedDict()
         self._kept_s = 0.0
