@@ -577,6 +577,9 @@ def test_a_click_on_the_timeline_opens_the_event(page, session):
     page.mouse.click(box["x"] + 90, box["y"] + 18 + 26 + 12)
     facts = json.loads(page.get_by_role("region", name="Event", exact=True).locator("pre").inner_text())
     assert facts["name"] == "text_to_speech"
+    why = next(event["why"] for event in events if event["seq"] == facts["seq"])
+    assert page.locator(".vl-why").inner_text() == why
+    assert "." in why, "a sentence or more"
 
 
 def test_the_panes_show_latency_tests_state_and_notes(page, session):
