@@ -67,6 +67,32 @@ def test_some_callers_are_understood_worse_than_others_as_in_the_log():
     assert spread[1] > 2.5 * spread[0]
 
 
+def test_errors_in_a_row_and_words_heard_as_two_come_as_often_as_in_the_log():
+    rng, sessions = random.Random(4), []
+    for _ in range(150):
+        pairs, misheard = [], False
+        for said in sentences(rng, 10):
+            heard = []
+            for word in said.split():
+                misheard = rng.random() < (0.5 if misheard else 0.05)
+                other = LIKE.get(word, f"{word}er")
+                heard.append(word if not misheard else f"the {other}" if rng.random() < 0.3 else other)
+            pairs.append((said, " ".join(heard)))
+        sessions.append(pairs)
+    errors = WordErrors.found_in(sessions)
+    assert errors.runs == pytest.approx(0.45, abs=0.1)  # .5 = .05 + .95 runs, less what the next but one shares
+    assert errors.split == pytest.approx(0.3, abs=0.05)
+    assert errors.utterances < 0.2, "runs are no utterances that are understood worse"
+    # Words that nobody has said, so that nothing but these rules makes their errors.
+    there = World.fit(WorldFile({}, sessions)).replace(confusions={}).begin(Seeds(1, 1))
+    new = " ".join(f"{word}s" for word in WORDS[:6])
+    again = [(new, there.recognised(new)) for _ in range(1500)]
+    found = WordErrors.found_in([again])
+    assert found.runs == pytest.approx(errors.runs, abs=0.1)
+    assert found.split == pytest.approx(errors.split, abs=0.08)
+    assert found.rate / errors.rate == pytest.approx(1, abs=0.2), "as many errors in all"
+
+
 def test_a_word_that_was_never_heard_errs_as_its_kind_and_is_taken_for_one_that_is_spelled_alike():
     pairs = [("book a table for Miller", "book a table for Hiller"), ("call Miller now", "call miller now")] * 30
     errors = WordErrors.found_in([pairs])
@@ -221,6 +247,8 @@ def changed(name, value):
         ("heard", {"yes": ["guess"]}),
         ("heard", None),
         ("left_out", -1),
+        ("runs", 1.5),
+        ("split", None),
         ("put_in", 10**400),
         ("put_in_words", "well"),
         ("nothing", []),

@@ -1,7 +1,8 @@
 """How a recogniser errs, word by word: found in what was said and heard, and done again to words in text.
 
-What is found: how often each word is heard as something else, and as what; words left out and put in; utterances of which
-nothing is heard; and that errors come together, since some callers, and some utterances, are understood worse than others.
+What is found: how often each word is heard as something else, and as what, or as two words; words left out and put in;
+utterances of which nothing is heard; and that errors come together: some callers, and some utterances, are understood worse
+than others, and after a word that was misheard the next one is, too, more often than elsewhere.
 
 Words are compared as they are said (`voicelab.speech.spoken_english`), so a number is one word and "3" is no error for "three".
 A word that was said often errs as it did; one that was said seldom or never errs as words of its kind do (number, name, short
@@ -11,6 +12,10 @@ or long word), and is then heard as a known word that is spelled alike. In betwe
 
 How much worse one caller or utterance is understood than another is a factor of mean 1, gamma distributed; the two variances
 are found by the method of moments: of the squares, and of the products within a session, of errors less those expected.
+
+Errors in a row are a chain. Of the words after a misheard one the share `runs` is misheard for that reason alone: what the next
+word is misheard more often than the next but one tells it apart from what both share, the utterance. Other words are misheard so much more seldom
+that as many are in all: with p of a word as above, after a right one it is p (1 - runs) / (1 - p runs).
 """
 
 import random
@@ -53,11 +58,13 @@ class WordErrors:
         heard: What each word that was misheard was heard as, and how often; an empty text where it was left out.
         left_out: Of the misheard words, the share that was left out.
         put_in: How many words are put in for each that is said.
-        put_in_words: Which, and how often.
+        put_in_words: Which, and how often; with what is heard beside another where there was one word.
         nothing: How probable it is that nothing is heard of an utterance of one word, two, three or more.
         vocabulary: Words that were heard rightly: what others may be taken for.
         callers: Variance of the factor by which callers are understood worse than others.
         utterances: The same of utterances of one caller.
+        runs: Of the words after a misheard one, the share that is misheard because of it.
+        split: Of the words that are heard as another, the share that is heard as that and one more: words too many over them.
 
     Raises:
         InputError: one of them is something else, as in a file that was written by hand.
@@ -74,9 +81,11 @@ class WordErrors:
     vocabulary: tuple[str, ...]
     callers: float
     utterances: float
+    runs: float = 0.0
+    split: float = 0.0
 
     def __post_init__(self) -> None:
-        told = {name: getattr(self, name) for name in ("rate", "left_out")}
+        told = {name: getattr(self, name) for name in ("rate", "left_out", "runs", "split")}
         told |= {f"kinds[{kind!r}]": _of(self.kinds, kind) for kind in _KINDS}
         told |= {f"nothing[{index}]": _of(self.nothing, index) for index in range(_WORDS_NAMED)}
         for name, given in told.items():
@@ -122,8 +131,13 @@ class WordErrors:
             return ""
         factor = caller * self.factor(rng, self.utterances)
         heard: list[str] = []
+        misheard: bool | None = None  # the word before; None where there is none
         for unit in units:
-            made = [self._of_word(word, unit.name, rng, factor) for word in unit.words]
+            made = []
+            for word in unit.words:
+                usual = min(_MOST, factor * self.expected(word, name=unit.name))
+                misheard = rng.random() < (usual if misheard is None else _in_a_row(usual, self.runs, misheard))
+                made.append(self._instead_of(word, rng) if misheard else word)
             heard.append(unit.written if made == list(unit.words) else " ".join(filter(None, made)))
             if self.put_in_words and rng.random() < min(_MOST, self.put_in * factor):
                 heard.append(_drawn(self.put_in_words, rng))
@@ -139,9 +153,8 @@ class WordErrors:
         errors, n = sum(self.heard.get(word, {}).values()), self.said.get(word, 0)
         return (errors + _OWN * self.kinds[_kind(word, name=name)]) / (n + _OWN)
 
-    def _of_word(self, word: str, name: bool, rng: random.Random, factor: float) -> str:
-        if rng.random() >= min(_MOST, factor * self.expected(word, name=name)):
-            return word
+    def _instead_of(self, word: str, rng: random.Random) -> str:
+        """Return what a misheard word is heard as; nothing where it is left out."""
         own = self.heard.get(word, {})
         errors = sum(own.values())
         # Heard as it was before, the surer the more often it was; else as another word might be.
@@ -150,9 +163,19 @@ class WordErrors:
         if rng.random() < self.left_out:
             return ""
         if word[0].isdigit():
-            return _other_number(word, rng)
-        alike = _alike(word, self.vocabulary)
-        return rng.choices(alike, range(len(alike), 0, -1))[0] if alike else ""
+            other = _other_number(word, rng)
+        else:
+            alike = _alike(word, self.vocabulary)
+            other = rng.choices(alike, range(len(alike), 0, -1))[0] if alike else ""
+        if self.put_in_words and rng.random() < self.split:
+            return f"{_drawn(self.put_in_words, rng)} {other}".rstrip()
+        return other
+
+
+def _in_a_row(usual: float, runs: float, misheard: bool) -> float:
+    """Return how probable it is that a word is misheard after one that was, or wasn't; on the whole it is as usual."""
+    calm = usual * (1 - runs) / (1 - usual * runs)
+    return calm + (1 - calm) * runs if misheard else calm
 
 
 # --- what it is made of ---
@@ -279,6 +302,7 @@ def _found(sessions: Sequence[Sequence[_Compared]]) -> WordErrors:
     heard: dict[str, Counter[str]] = {}
     kinds = {kind: [0, 0] for kind in _KINDS}
     put_in: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
     right: Counter[str] = Counter()
     for utterance in understood:
         put_in.update(utterance.put_in)
@@ -291,21 +315,26 @@ def _found(sessions: Sequence[Sequence[_Compared]]) -> WordErrors:
                 right[word] += not word[0].isdigit()
             else:
                 heard.setdefault(word, Counter())[got] += 1
+                *more, _ = got.split() or [""]
+                beside.update(more)
     words, errors = sum(said.values()), sum(counts[0] for counts in kinds.values())
     overall = errors / max(1, words)
+    n_left_out = sum(counts[""] for counts in heard.values())
     found = WordErrors(
         rate=min(1.0, sum(u.errors for u in spoken) / sum(len(u.words) for u in spoken)),
         # A kind of which little was heard errs as all words do.
         kinds={kind: (wrong + overall) / (n + 1) for kind, (wrong, n) in kinds.items()},
         said=dict(said),
         heard={word: dict(counts) for word, counts in heard.items()},
-        left_out=sum(counts[""] for counts in heard.values()) / max(1, errors),
+        left_out=n_left_out / max(1, errors),
         put_in=put_in.total() / max(1, words),
-        put_in_words=dict(put_in),
+        put_in_words=dict(put_in + beside),
         nothing=_nothing(spoken),
         vocabulary=tuple(sorted(word for word, n in right.items() if n)),
         callers=0.0,
         utterances=0.0,
+        runs=_runs(understood),
+        split=min(_MOST, beside.total() / max(1, errors - n_left_out)),
     )
     callers, utterances = _variances(found, sessions)
     return WordErrors(**{**vars(found), "callers": callers, "utterances": utterances})
@@ -320,6 +349,27 @@ def _nothing(spoken: Sequence[_Compared]) -> tuple[float, ...]:
     return tuple(rates)
 
 
+def _runs(understood: Sequence[_Compared]) -> float:
+    """Return of words after a misheard one the share that is misheard because of it.
+
+    Of the next word that is its chance b in such an utterance and the share of the rest, 1 - (1 - b)(1 - runs); of the next
+    but one, 1 - (1 - b)(1 - runs**2).
+    """
+    wrong = [[h != w for w, h in zip(u.words, u.heard, strict=True)] for u in understood]
+    near, far = (
+        (sum(a and b for u in wrong for a, b in zip(u, u[by:], strict=False)), sum(sum(u[:-by]) for u in wrong))
+        for by in (1, 2)
+    )
+    if not near[1] or not far[1] or near[0] == near[1]:
+        return 0.0
+    return min(_MOST, max(0.0, (1 - far[0] / far[1]) / (1 - near[0] / near[1]) - 1))
+
+
+def _spread_of_runs(runs: float, words: int) -> float:
+    """Return the variance over the mean of how many of so many words are misheard, where few are, because of runs alone."""
+    return 1 + 2 * sum((words - by) * runs**by for by in range(1, words)) / words
+
+
 def _variances(found: WordErrors, sessions: Sequence[Sequence[_Compared]]) -> tuple[float, float]:
     """Return the variances of the callers' factor and of the utterances', by the method of moments."""
     squares = expected_squares = products = expected_products = 0.0
@@ -332,8 +382,8 @@ def _variances(found: WordErrors, sessions: Sequence[Sequence[_Compared]]) -> tu
             mean = sum(rates) + found.put_in * len(rates)
             above.append(utterance.wrong - mean)
             expected.append(mean)
-            # Of so many errors that are rare and have nothing to do with each other the variance is their mean.
-            squares += above[-1] ** 2 - mean
+            # Of errors that are rare and have nothing to do with each other the variance is their mean; of runs it is more.
+            squares += above[-1] ** 2 - found.put_in * len(rates) - sum(rates) * _spread_of_runs(found.runs, len(rates))
             expected_squares += mean**2
         products += sum(above) ** 2 - sum(a * a for a in above)
         expected_products += sum(expected) ** 2 - sum(e * e for e in expected)
