@@ -14,8 +14,8 @@ How much worse one caller or utterance is understood than another is a factor of
 are found by the method of moments: of the squares, and of the products within a session, of errors less those expected.
 
 Errors in a row are a chain. Of the words after a misheard one the share `runs` is misheard for that reason alone: what the next
-word is misheard more often than the next but one tells it apart from what both share, the utterance. Other words are misheard so much more seldom
-that as many are in all: with p of a word as above, after a right one it is p (1 - runs) / (1 - p runs).
+word is misheard more often than the next but one tells it apart from what both share, the utterance. Other words are misheard
+so much more seldom that as many are in all: with p of a word as above, after a right one it is p (1 - runs) / (1 - p runs).
 """
 
 import random
