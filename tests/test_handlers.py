@@ -618,6 +618,76 @@ def test_values_are_overlaid_in_order(tmp_path):
     assert load_handler(from_env, variables={"C": "dict"}).variables["C"] == "dict"
 
 
+@pytest.fixture
+def chart(tmp_path):
+    """Return a project with two tenants, whose values hold placeholders of the organization's secrets."""
+    return voicerun_project(
+        tmp_path,
+        values_yaml=(
+            "variables:\n  A: base\n  B: base\n  # {{ Secrets.organization.KEY }}\n"
+            '  K: "{{ Secrets.organization.KEY }}"\n  H: "Bearer {{Secrets.organization.TOKEN}}"\n'
+        ),
+        **{
+            "values.development_yaml": "variables:\n  B: development\n",
+            "tenants__millers__values_yaml": "variables:\n  A: millers\n",
+            "tenants__millers__values.production_yaml": "variables:\n  B: production of millers\n",
+            "tenants__counter__values_yaml": "variables: {}\n",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ("base", "development")),
+        # A tenant's environments are its own: the project's values.development.yaml is none of them.
+        ({"tenant": "millers"}, ("millers", "base")),
+        ({"tenant": "millers", "environment": "production"}, ("millers", "production of millers")),
+        ({"tenant": "counter", "environment": "production"}, ("base", "base")),
+    ],
+)
+def test_a_tenants_values_lie_over_the_projects(chart, arguments, expected):
+    variables = load_handler(chart, **arguments).variables
+    assert (variables["A"], variables["B"]) == expected
+    changed = load_handler(load_handler(chart), **arguments)
+    assert (changed.variables["A"], changed.variables["B"]) == expected
+    assert pickle.loads(pickle.dumps(changed)).tenant == arguments.get("tenant")
+
+
+@pytest.mark.parametrize(
+    ("source", "tenant", "message"),
+    [
+        (None, "miller", "no tenant 'miller'. Did you mean 'millers'"),
+        (None, "../tenants/millers", "There are: counter, millers"),
+        (say(1), "millers", "only project folders have tenants"),
+    ],
+)
+def test_a_tenant_that_there_is_not_is_refused(chart, source, tenant, message):
+    with pytest.raises(InputError, match=message):
+        load_handler(source or chart, tenant=tenant)
+
+
+def test_secrets_of_the_organization_come_from_variables_or_the_environment_and_others_are_noted(chart, monkeypatch):
+    monkeypatch.setenv("TOKEN", "sk-token-of-the-organization")
+    handler = load_handler(chart)
+    assert handler.variables["H"] == "Bearer sk-token-of-the-organization"
+    # Masked by itself too: what a text holds besides is no part of it.
+    assert "sk-token-of-the-organization" in handler.secrets
+    (note,) = handler.note_list
+    assert (note.file, note.line) == (".voicerun/values.yaml", 5)
+    assert "secret KEY, which is not known here" in note.written
+    assert "variables={'KEY': ...}" in note.sdk
+    given = load_handler(handler, variables={"KEY": "sk-given"})
+    assert given.variables["K"] == "sk-given"
+    assert not given.note_list
+
+
+def test_a_placeholder_without_quotes_is_explained(tmp_path):
+    voicerun_project(tmp_path, values_yaml="variables:\n  K: {{ Secrets.organization.KEY }}\n")
+    with pytest.raises(HandlerError, match=r"values\.yaml:2: .*needs quotes"):
+        load_handler(tmp_path)
+
+
 def test_the_environment_of_the_process_is_never_read(tmp_path, monkeypatch):
     monkeypatch.setenv("VOICELAB_SECRET", "sk-123456")
     (tmp_path / ".env").write_text("A=${VOICELAB_SECRET}\n")

@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.say and options.script:
         raise InputError("Give --say or --script, not both.")
-    handler = vl.load_handler(options.handler, strict=options.strict)
+    handler = vl.load_handler(options.handler, strict=options.strict, tenant=options.tenant)
     record = vl.run(
         handler,
         vl.Script.load(options.script) if options.script else options.say,
@@ -134,6 +134,7 @@ def _simulate(options: argparse.Namespace) -> None:
         strict=options.strict,
         variables=options.variables,
         environment=options.environment or "development",
+        tenant=options.tenant,
     )
     log = vl.simulate(
         handler,
@@ -182,6 +183,7 @@ def _add_handler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
     parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
     parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")
+    parser.add_argument("--tenant", metavar="NAME", help="lays the values in .voicerun/tenants/<NAME>/ on top")
     parser.add_argument("--variables", metavar="FILE", help="a .env file")
     parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
     parser.add_argument(

@@ -6,7 +6,7 @@
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `source_hash` hashes what it is made of.
 - `reading` finds in the source, without running it, the tests that it declares and the keys that it stores.
-- `project` reads a project folder of the platform and the variables.
+- `project` reads a project folder of the platform and the variables; `placeholders` fills its organization's secrets in.
 - `notes` shows portability notes: a folded table, or one line.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
 - `samples` finds the samples that come with voicelab.
@@ -21,6 +21,7 @@ from typing import Any
 from voicelab.base.errors import InputError
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
+from voicelab.handlers.placeholders import filled_in, secrets_in
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
 from voicelab.handlers.reading import SourceText, declared_tests, set_outcomes, stored_keys
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
@@ -51,6 +52,7 @@ def load_handler(
     strict: bool = False,
     variables: VariablesLike | None = None,
     environment: str = _DEVELOPMENT,
+    tenant: str | None = None,
 ) -> Handler:
     """Load a handler.
 
@@ -61,11 +63,13 @@ def load_handler(
         strict: Switch every tolerance for the Developer Guide's spellings off: what loads and runs then does so on
             the platform, and what doesn't fails with the SDK's own error.
         variables: What the handler reads with `context.variables`: a dict, or the path of a .env file. They come on
-            top of the project's own; this process's environment is never read.
+            top of the project's own. This process's environment is read for nothing but the keys of placeholders
+            `{{ Secrets.organization.KEY }}` in them that variables doesn't give; a note names each that stays.
         environment: Picks the project's `values.<environment>.yaml`.
+        tenant: Lays the values in the project's `.voicerun/tenants/<tenant>/` over its own.
 
     Raises:
-        InputError: source is nothing of that kind, or variables are missing or broken.
+        InputError: source is nothing of that kind, there is no such tenant, or variables are missing or broken.
         HandlerError: it can't be loaded, or is no handler; the message names file and line.
 
     Example:
@@ -77,25 +81,36 @@ def load_handler(
         Handler(handler; 3 lines of text)
     """
     if isinstance(source, Handler):
-        return _changed(source, strict=strict, variables=variables, environment=environment)
-    if isinstance(source, str) and "\n" in source:
+        return _changed(source, strict=strict, variables=variables, environment=environment, tenant=tenant)
+    if isinstance(source, str | Path) and not (isinstance(source, str) and "\n" in source):
+        path = _existing(source)
+        return _from_path(path, strict=strict, variables=variables, environment=environment, tenant=tenant)
+    if tenant is not None:
+        raise _no_project(tenant)
+    if isinstance(source, str):
         recipe = TextRecipe(source)
+        given = read_variables(variables)
         return Handler(
-            recipe, name="handler", strict=strict, environment=environment, variables=read_variables(variables)
+            recipe,
+            name="handler",
+            strict=strict,
+            environment=environment,
+            variables=_filled_in(given, given),
+            read=secrets_in(given.values()),
         )
-    if isinstance(source, str | Path):
-        return _from_path(_existing(source), strict=strict, variables=variables, environment=environment)
     if not callable(source) or isinstance(source, type):
         raise InputError(
             f"source is a {type(source).__name__}, must be a function, source text, or the path of a .py file or a "
             "project folder."
         )
+    given = read_variables(variables)
     return Handler(
         FunctionRecipe(source),
         name=name_of(source),
         strict=strict,
         environment=environment,
-        variables=read_variables(variables),
+        variables=_filled_in(given, given),
+        read=secrets_in(given.values()),
     )
 
 
@@ -115,32 +130,58 @@ def load_cell(name: str, text: str, notebook: Mapping[str, Any], *, strict: bool
     return Handler(TextRecipe(text, f"{name}.py", notebook), name=name, strict=strict)
 
 
-def _from_path(path: Path, *, strict: bool, variables: VariablesLike | None, environment: str) -> Handler:
+def _from_path(
+    path: Path, *, strict: bool, variables: VariablesLike | None, environment: str, tenant: str | None
+) -> Handler:
     recipe = path_recipe(path)
     folder = recipe.folder
-    own = project_variables(folder, environment) if folder else {}
+    if folder is None and tenant is not None:
+        raise _no_project(tenant)
+    own = project_variables(folder, environment, tenant) if folder else {}
+    given = read_variables(variables, folder)
     return Handler(
         recipe,
         name=project_name(folder) if folder else path.stem,
         strict=strict,
         environment=environment,
-        variables={**own, **read_variables(variables, folder)},
+        variables=_filled_in({**own, **given}, given),
+        read=secrets_in([*own.values(), *given.values()]),
         project=folder,
+        tenant=tenant,
     )
 
 
-def _changed(handler: Handler, *, strict: bool, variables: VariablesLike | None, environment: str) -> Handler:
+def _changed(
+    handler: Handler, *, strict: bool, variables: VariablesLike | None, environment: str, tenant: str | None
+) -> Handler:
     # The default says nothing about the environment, and False nothing about strictness.
     environment = handler.environment if environment == _DEVELOPMENT else environment
-    moved = environment != handler.environment
+    if tenant is not None and handler.project is None:
+        raise _no_project(tenant)
+    tenant = handler.tenant if tenant is None else tenant
+    moved = (environment, tenant) != (handler.environment, handler.tenant)
     if variables is None and not moved and strict <= handler.strict:
         return handler
-    own = project_variables(handler.project, environment) if moved and handler.project else {}
+    own: Mapping[str, str] = (
+        project_variables(handler.project, environment, tenant) if moved and handler.project else {}
+    )
+    given = read_variables(variables, handler.project)
     return handler.derived(
-        variables={**handler.variables, **own, **read_variables(variables, handler.project)},
+        variables=_filled_in({**handler.variables, **own, **given}, {**handler.variables, **given}),
         strict=strict or handler.strict,
         environment=environment,
+        tenant=tenant,
+        read=secrets_in([*own.values(), *given.values()]),
     )
+
+
+def _filled_in(variables: Mapping[str, str], known: Mapping[str, str]) -> Variables:
+    """Return variables with the organization's secrets in them, as far as they are known."""
+    return Variables({name: filled_in(value, known) for name, value in variables.items()})
+
+
+def _no_project(tenant: str) -> InputError:
+    return InputError(f"tenant is {tenant!r}, and only project folders have tenants (.voicerun/tenants/<name>/).")
 
 
 def _existing(source: str | Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base.masking import hide_more, hiding
 from voicelab.base.records import PortabilityNote
 from voicelab.handlers.notes import count_of, notes_html, show_notes
+from voicelab.handlers.placeholders import RULE, unfilled
 from voicelab.handlers.project import Variables
 from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
@@ -35,6 +36,7 @@ class Handler:
         environment: Name of the environment whose variables it has.
         variables: What it reads with `context.variables`.
         project: The project's folder.
+        tenant: Name of the project's tenant whose values it has.
         notes: Portability notes that are known already.
         expected: The fingerprint that the source must still have.
         told: Which notes somebody has seen, shared by handlers derived from one another.
@@ -51,6 +53,7 @@ class Handler:
         environment: str = "development",
         variables: Mapping[str, str] | None = None,
         project: Path | None = None,
+        tenant: str | None = None,
         notes: Iterable[PortabilityNote] = (),
         expected: str | None = None,
         told: set[tuple[str, int, str]] | None = None,
@@ -62,6 +65,7 @@ class Handler:
         self.environment = environment
         self.variables = Variables(variables or {})
         self.project = project
+        self.tenant = tenant
         self._recipe = recipe
         self._expected = expected
         self._notes = {(n.file, n.line, n.rule): n for n in notes}
@@ -70,6 +74,8 @@ class Handler:
         hidden = hiding([*self.variables.values(), *self._read])
         with hidden, os_environment.telling_to(self._has_read), isolation.output():
             self._loaded: Loaded = recipe.load(self.add_note, strict=strict, expected=expected)
+        for note in unfilled(self.variables, project):
+            self.add_note(note)
         # A function's source can't be read again in a worker process.
         self._spelled_out = self._names_in_source() if spelled_out is None else spelled_out
 
@@ -143,8 +149,18 @@ class Handler:
         self._told.update(self._notes)
         return new
 
-    def derived(self, *, variables: Mapping[str, str], strict: bool, environment: str) -> "Handler":
-        """Return the same handler with other variables, environment or strictness; it is loaded anew."""
+    def derived(
+        self, *, variables: Mapping[str, str], strict: bool, environment: str, tenant: str | None, read: Iterable[str]
+    ) -> "Handler":
+        """Return the same handler with other variables, environment, tenant or strictness; it is loaded anew.
+
+        Args:
+            variables: All its variables.
+            strict: Whether every tolerance is off.
+            environment: Name of the environment.
+            tenant: Name of the tenant.
+            read: What of the variables' values came from the environment of this process.
+        """
         return Handler(
             self._recipe,
             name=self.name,
@@ -152,9 +168,11 @@ class Handler:
             environment=environment,
             variables=variables,
             project=self.project,
-            notes=() if strict else self._notes.values(),
+            tenant=tenant,
+            notes=[n for n in self._notes.values() if not strict and not n.rule.startswith(RULE)],
             expected=self._expected,
             told=self._told,
+            read=[*self._read, *read],
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -164,6 +182,7 @@ class Handler:
             "environment": self.environment,
             "variables": dict(self.variables),
             "project": self.project,
+            "tenant": self.tenant,
             "notes": self.note_list,
             "expected": self.fingerprint,
             "read": self._sent(),
@@ -173,6 +192,8 @@ class Handler:
 
     def __repr__(self) -> str:
         facts = [self.name, self._recipe.shown]
+        if self.tenant:
+            facts.append(f"tenant {self.tenant}")
         if self.strict:
             facts.append("strict")
         if self.variables:

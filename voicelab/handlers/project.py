@@ -5,6 +5,8 @@ helpers.py, tools/, ...       modules of its own
 .voicerun/agent.yaml          name
 .voicerun/values.yaml         variables: {NAME: value}
 .voicerun/values.<env>.yaml   the same, for one environment, on top
+.voicerun/tenants/<name>/     values.yaml and values.<env>.yaml of a tenant, on top of the project's values.yaml, in place of
+                              its values.<env>.yaml: as the platform's command lays them
 """
 
 from collections.abc import Mapping
@@ -57,16 +59,33 @@ def project_name(folder: Path) -> str:
     return whole_characters(name) if isinstance(name, str) and name else folder.resolve().name
 
 
-def project_variables(folder: Path, environment: str) -> Variables:
-    """Return the variables of a project: those of values.yaml, and the environment's on top.
+def project_variables(folder: Path, environment: str, tenant: str | None = None) -> Variables:
+    """Return the variables of a project: those of values.yaml, then a tenant's, and the environment's on top.
+
+    Args:
+        folder: The project's folder.
+        environment: Name of the environment.
+        tenant: Name of a tenant, whose environments are its own.
 
     Raises:
+        InputError: there is no such tenant.
         HandlerError: a file is no YAML, or `variables` is no map of names to values.
     """
+    own = folder / ".voicerun"
+    overlays = own if tenant is None else _tenant_folder(own, tenant)
     merged = Variables()
-    for name in ("values.yaml", f"values.{environment}.yaml"):
-        merged |= _values(folder / ".voicerun" / name, folder)
+    for path in dict.fromkeys((own / "values.yaml", overlays / "values.yaml", overlays / f"values.{environment}.yaml")):
+        merged |= _values(path, folder)
     return merged
+
+
+def _tenant_folder(own: Path, tenant: str) -> Path:
+    tenants = sorted(p.name for p in (own / "tenants").glob("*") if p.is_dir())
+    # By the names that there are, so that none leads out of the folder.
+    if tenant not in tenants:
+        has = f"There are: {', '.join(tenants)}." if tenants else "The project has no folder .voicerun/tenants/<name>."
+        raise InputError(f"There is no tenant {tenant!r}.{did_you_mean(str(tenant), tenants)} {has}")
+    return own / "tenants" / tenant
 
 
 def read_variables(given: VariablesLike | None, folder: Path | None = None) -> Variables:
@@ -152,7 +171,11 @@ def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
         # The library's own message quotes the line, in which there may be a secret.
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise HandlerError(f"{shown}{line}: no YAML: {getattr(error, 'problem', None) or 'unreadable text'}.") from None
+        braces = mark and mark.buffer and "{{" in mark.buffer.split("\n")[mark.line]
+        quotes = ' A value that begins with {{ needs quotes: "{{ Secrets.organization.KEY }}".' if braces else ""
+        raise HandlerError(
+            f"{shown}{line}: no YAML: {getattr(error, 'problem', None) or 'unreadable text'}.{quotes}"
+        ) from None
     if not loaded:
         return {}
     if not isinstance(loaded, dict):
