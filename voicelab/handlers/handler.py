@@ -150,7 +150,13 @@ class Handler:
         return new
 
     def derived(
-        self, *, variables: Mapping[str, str], strict: bool, environment: str, tenant: str | None, read: Iterable[str]
+        self,
+        *,
+        variables: Mapping[str, str],
+        strict: bool,
+        environment: str,
+        tenant: str | None = None,
+        read: Iterable[str] = (),
     ) -> "Handler":
         """Return the same handler with other variables, environment, tenant or strictness; it is loaded anew.
 
