@@ -35,6 +35,7 @@ OTHERS = {
     "configuration": GOLD,
     "input_data": GOLD,
     "start": datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC),
+    "direction": "outbound",
     "telephone": Telephone(),
     "model": vl.Model(),
     "shared_data": GOLD,
@@ -47,7 +48,7 @@ OTHERS = {
 NO_PARTS = {"seed": 1}
 # Another value for everything that a session can know of its handler.
 HANDLERS = {"name": "other", "strict": True, "environment": "production", "variables": GOLD}
-NO_HANDLERS = {"project"}
+NO_HANDLERS = {"project", "tenant"}
 
 
 def options(**changed):

@@ -21,6 +21,7 @@ NOT_OF_ALL = {
     "run_test": {"vl.run"},
     "world": {"vl.run", "vl.simulate"},
     "start": {"vl.run", "vl.simulate"},
+    "direction": {"vl.run", "vl.simulate"},
     "configuration": {"vl.run", "vl.simulate"},
 }
 

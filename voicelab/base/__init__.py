@@ -15,6 +15,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `records`: the log's tables and columns, and the rows that a finished session hands over.
 - `masking`: hides the values of variables, however a text has encoded them.
 - `secret_names`: hides what goes by the name of a secret in traffic over HTTP.
+- `template_documents`: documents of a project's templates, in YAML or JSON; what of them is for Helm alone.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
 - `notebook`: whether somebody looks at a notebook.
 - `html_page`: a card as a page of its own, in which no script runs.

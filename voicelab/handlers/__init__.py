@@ -21,7 +21,7 @@ from typing import Any
 from voicelab.base.errors import InputError
 from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
-from voicelab.handlers.placeholders import filled_in, secrets_in
+from voicelab.handlers.placeholders import filled_in, known_in_environment
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
 from voicelab.handlers.reading import SourceText, declared_tests, set_outcomes, stored_keys
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
@@ -96,7 +96,7 @@ def load_handler(
             strict=strict,
             environment=environment,
             variables=_filled_in(given, given),
-            read=secrets_in(given.values()),
+            read=known_in_environment(given.values()),
         )
     if not callable(source) or isinstance(source, type):
         raise InputError(
@@ -110,7 +110,7 @@ def load_handler(
         strict=strict,
         environment=environment,
         variables=_filled_in(given, given),
-        read=secrets_in(given.values()),
+        read=known_in_environment(given.values()),
     )
 
 
@@ -145,7 +145,7 @@ def _from_path(
         strict=strict,
         environment=environment,
         variables=_filled_in({**own, **given}, given),
-        read=secrets_in([*own.values(), *given.values()]),
+        read=known_in_environment([*own.values(), *given.values()]),
         project=folder,
         tenant=tenant,
     )
@@ -171,7 +171,7 @@ def _changed(
         strict=strict or handler.strict,
         environment=environment,
         tenant=tenant,
-        read=secrets_in([*own.values(), *given.values()]),
+        read=known_in_environment([*own.values(), *given.values()]),
     )
 
 

@@ -5,16 +5,14 @@ read but the keys that a project names.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from voicelab.base.records import PortabilityNote
+from voicelab.base.template_documents import keys_in, with_secrets
 
 RULE = "organization_secret"
 """The rule of the notes on placeholders that nothing fills in."""
-
-_PLACEHOLDER = re.compile(r"\{\{-?\s*Secrets\.organization\.([A-Za-z_]\w*)\s*-?\}\}")
 
 
 def filled_in(text: str, known: Mapping[str, str]) -> str:
@@ -24,22 +22,12 @@ def filled_in(text: str, known: Mapping[str, str]) -> str:
         text: The text.
         known: Secrets by key; what it lacks is looked for in the environment.
     """
-    return _PLACEHOLDER.sub(lambda found: known.get(found[1], os.environ.get(found[1], found[0])), text)
+    return with_secrets(text, lambda key: known.get(key, os.environ.get(key)))
 
 
-def secrets_in(texts: Iterable[str]) -> list[str]:
+def known_in_environment(texts: Iterable[str]) -> list[str]:
     """Return the values that the environment has for placeholders in some texts: a text may hold more than the secret."""
     return [os.environ[key] for text in texts for key in keys_in(text) if os.environ.get(key)]
-
-
-def keys_in(text: str) -> list[str]:
-    """Return the keys of the placeholders in a text."""
-    return _PLACEHOLDER.findall(text)
-
-
-def without_placeholders(text: str) -> str:
-    """Return a text without its placeholders: `{{` that is left is of another language."""
-    return _PLACEHOLDER.sub("", text)
 
 
 def way_out(key: str) -> str:

@@ -1,21 +1,16 @@
 """Reads evaluators: from templates of a project, from what `vr render -o json` prints, from dicts.
 
-The platform's templates may hold Helm's placeholders, which its command line fills in. They are not filled in here: a
-predicate that holds one is refused, with the way out. The starter project's own evaluator holds some in what only a
-language model reads, and is recognised all the same.
+A predicate that holds Helm's placeholders is refused. The starter project's own evaluator holds some in what only a language
+model reads, and is recognised all the same.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import yaml
-
-from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
+from voicelab.base.template_documents import name_of_document, read_template, refuse_helm
 from voicelab.predicates.evaluator import ASKING, DETERMINISTIC, Evaluator, Evaluators
 
 EvaluatorLike: TypeAlias = Evaluator | Mapping[str, Any] | str | Path
@@ -29,10 +24,6 @@ _SPEC = (
     *("title", "evalType", "targetFormat", "systemPrompt", "responseSchema", "successCriteria", "apiProvider", "model"),
     *("precondition", "assertion", "organizationSecretName"),
 )
-_HELM_ALONE = re.compile(r"^\s*\{\{.*\}\}\s*$")
-_HELM_VALUE = re.compile(r"^(\s*(?:- )?[\w.$-]+:\s+)([^'\"#\s{\[].*\{\{.*|\{\{.*)$")
-# The command wraps what it prints at the width of the terminal, also in the middle of a text.
-_RENDER = "render it, `COLUMNS=9999 vr render -q -o json > rendered.json`, and give that file"
 
 
 def as_evaluators(given: EvaluatorLike) -> Evaluators:
@@ -128,92 +119,9 @@ def _in_files(path: Path) -> Iterator[Evaluator]:
 
 def _in_file(path: Path) -> tuple[list[Evaluator], list[str]]:
     """Return the evaluators of a file, and the kinds of all documents in it."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(
-            f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}."
-        ) from None
-    documents = [document for document in _documents(text, path) if isinstance(document, Mapping)]
-    # Of a template whose very structure depends on values nothing but what it is about can be known.
-    unsettled = any(map(_HELM_ALONE.match, text.splitlines()))
+    documents, unsettled = read_template(path)
     own = [_evaluator(doc, str(path), unsettled=unsettled) for doc in documents if doc.get("kind") == "Evaluator"]
     return own, [str(document["kind"]) for document in documents if document.get("kind")]
-
-
-def _documents(text: str, path: Path) -> list[Any]:
-    try:
-        if text.lstrip()[:1] in {"{", "["}:
-            return list(_json_documents(text))
-        if "{{" in text:
-            text = "\n".join(map(_without_helm, text.split("\n")))
-        return list(yaml.load_all(text, Loader=_Loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        helm = f" It holds Helm's {{{{ … }}}}: {_RENDER}." if "{{" in text else ""
-        raise InputError(f"{path}{line} is no YAML: {getattr(error, 'problem', None) or error}.{helm}") from None
-    except RecursionError:
-        raise InputError(f"{path} can't be read: its parts lie too deep in each other to be meant.") from None
-    except ValueError as error:
-        form = "JSON" if text.lstrip()[:1] in {"{", "["} else "YAML"
-        wrapped = " A text in it goes over several lines: COLUMNS=9999 keeps `vr render` from wrapping them."
-        raise InputError(
-            f"{path} is no {form}: {error}.{wrapped if 'control character' in str(error) else ''}"
-        ) from None
-
-
-def _json_documents(text: str) -> Iterator[Any]:
-    """Yield the documents of a text that holds one after another, as `vr render -o json` prints them."""
-    decoder = json.JSONDecoder(object_pairs_hook=_pairs)
-    at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        document, at = decoder.raw_decode(text, at)
-        yield from document if isinstance(document, list) else [document]
-
-
-def _without_helm(line: str) -> str:
-    """Return a line of a template as plain YAML: what Helm would fill in is text, and its commands are left out."""
-    if _HELM_ALONE.match(line):
-        return ""
-    found = _HELM_VALUE.match(line)
-    return line if found is None else found[1] + json.dumps(found[2])
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads YAML as the platform's command does, but for two traps: dates stay text, and a key stands once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for at, key in enumerate(keys):
-            if key in keys[:at]:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"{key!r} stands twice, of which only the last would count",
-                    node.value[at][0].start_mark,
-                )
-        made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return made
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(
-            f"{next(n for n in names if names.count(n) > 1)!r} stands twice, of which only the last would count"
-        )
-    return made
 
 
 # --- documents -------------------------------------------------------------------------------------------------------
@@ -231,7 +139,7 @@ def _evaluator(document: Mapping[str, Any], where: str, *, unsettled: bool = Fal
     if kind != "Evaluator":
         near = did_you_mean(str(kind), _KINDS)
         raise InputError(f"{where} is of the kind {shown(kind)}, must be an Evaluator.{near}")
-    name, spec = _name(document), document.get("spec")
+    name, spec = name_of_document(document), document.get("spec")
     if not isinstance(spec, Mapping):
         raise InputError(f"{where}: the evaluator {name!r} has no `spec`.")
     for key in spec:
@@ -249,36 +157,10 @@ def _evaluator(document: Mapping[str, Any], where: str, *, unsettled: bool = Fal
     asserts = eval_type == DETERMINISTIC
     used = {"metadata.name": name, "assertion": spec.get("assertion"), "precondition": spec.get("precondition")}
     if asserts or used["precondition"] is not None:
-        _refuse_helm(used, where, unsettled=unsettled)
+        refuse_helm(used, where, unsettled=unsettled)
     if asserts and spec.get("assertion") is None:
         raise InputError(f"{where}: the evaluator {name!r} is deterministic and has no `assertion`: nothing to ask.")
     if not name:
         raise InputError(f"{where}: the evaluator has no metadata.name, by which its outcome would go.")
     shown_name = Path(where).stem if "{{" in name else name
     return Evaluator(shown_name, eval_type, spec.get("assertion") if asserts else None, spec.get("precondition"))
-
-
-def _name(document: Mapping[str, Any]) -> str:
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return "" if name is None else str(name)
-
-
-def _refuse_helm(used: Mapping[str, Given], where: str, *, unsettled: bool) -> None:
-    for part, value in used.items():
-        if any("{{" in text for text in _texts(value, set())):
-            raise InputError(
-                f"{where}: {part} holds Helm's {{{{ … }}}}, which the platform's command fills in: {_RENDER}."
-            )
-    if unsettled:
-        raise InputError(f"{where} has lines that Helm decides on ({{{{ if … }}}}): {_RENDER}.")
-
-
-def _texts(value: Given, seen: set[int]) -> Iterator[str]:
-    """Yield the texts in a value; one that YAML refers to again and again, or from inside itself, is looked at once."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list) and id(value) not in seen:
-        seen.add(id(value))
-        for item in (*value, *value.values()) if isinstance(value, Mapping) else value:
-            yield from _texts(item, seen)

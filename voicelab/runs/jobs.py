@@ -71,6 +71,7 @@ class Job:
             environment=handler.environment,
             configuration=options.configuration,
             input_data=options.input_data,
+            direction=options.direction,
             forced=options.variants,
             start_ns=int(options.start.timestamp()) * 10**9,
             agent=handler.name,
@@ -154,6 +155,7 @@ def run(
     clock: Literal["virtual", "wall"] = "virtual",
     configuration: Mapping[str, Any] | None = None,
     input_data: Mapping[str, Any] | None = None,
+    direction: str = "inbound",
     model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
     http: HttpLike | None = None,
@@ -180,6 +182,7 @@ def run(
         clock: `virtual`, where waiting takes no time, or `wall`, for handlers that call real services.
         configuration: Arguments of the SDK's `Configuration`, such as `{"timeout": 8}`.
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
+        direction: `inbound`, or `outbound` where the agent calls: as evaluators and `log.sessions()` see it.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
         http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`. With
@@ -221,6 +224,7 @@ def run(
         start=start,
         configuration=configuration,
         input_data=input_data,
+        direction=direction,
         model=model,
         shared_data=shared_data,
         http=http,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 EPOCH = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 """When sessions begin unless `start=` says otherwise: a Monday at nine."""
 
+DIRECTIONS = ("inbound", "outbound")
+"""Who calls: the caller, or the agent."""
 Rows = Sequence[Mapping[str, Any]]
 """Parameters of single sessions, one dict each."""
 Parameters = Mapping[str, Any] | Callable[[int], Mapping[str, Any]] | Rows | DrawnRows
@@ -113,11 +115,18 @@ def _checked_patches(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return dict(given)
 
 
+def _checked_direction(given: str) -> str:
+    if given not in DIRECTIONS:
+        raise InputError(f"direction is {shown(given)}, must be {' or '.join(map(repr, DIRECTIONS))}.")
+    return given
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "seed": checks.seed,
     "variants": forced_variants,
     "world": _checked_world,
     "start": _start_of,
+    "direction": _checked_direction,
     "configuration": _checked_configuration,
     "input_data": partial(checked_dict, "input_data"),
     "model": as_model,
@@ -147,6 +156,7 @@ class SessionOptions:
         variants: Variants chosen by a person, by test.
         world: What lies between caller and agent; None for nothing.
         start: Date and time that sessions begin at.
+        direction: Who calls whom: `inbound`, or `outbound` where the agent calls.
         configuration: Arguments of the SDK's Configuration.
         input_data: What the handler reads as `context.input_data`.
         model: Answers the handler's completion requests; None where nothing does.
@@ -166,6 +176,7 @@ class SessionOptions:
     variants: Mapping[str, str] = field(default_factory=dict)
     world: World | None = None
     start: datetime = EPOCH
+    direction: str = DIRECTIONS[0]
     configuration: Mapping[str, Any] = field(default_factory=dict)
     input_data: Mapping[str, Any] | None = None
     model: Model | None = None

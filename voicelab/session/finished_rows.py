@@ -37,7 +37,7 @@ def all_rows(s: Session, data: str, output_data: str, outcomes: list[Row]) -> Se
         n_otherwise=getattr(s.conversation, "n_otherwise", 0),
         duration_s=s.ended_s,
         environment=settings.environment,
-        direction="inbound",
+        direction=settings.direction,
         origin="simulation" if settings.source == "simulated" else "debugger",
         tags="[]",
         parameters=masked_json(s, s.parameters) if s.parameters else "{}",

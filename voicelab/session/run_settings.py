@@ -29,6 +29,7 @@ class RunSettings:
         environment: Name of the environment.
         configuration: Arguments of the SDK's Configuration, such as `timeout` (seconds of silence).
         input_data: What the handler reads as `context.input_data`.
+        direction: `inbound` or `outbound`.
         forced: Variants chosen by a person, by test.
         start_ns: Date and time that sessions begin at, in nanoseconds since 1970 (virtual time).
         agent: The agent's name.
@@ -47,6 +48,7 @@ class RunSettings:
     environment: str = "development"
     configuration: Mapping[str, Any] = field(default_factory=dict)
     input_data: Mapping[str, Any] | None = None
+    direction: str = "inbound"
     forced: Mapping[str, str] = field(default_factory=dict)
     start_ns: int = 0
     agent: str = "agent"

@@ -76,7 +76,9 @@ def simulate(
     tts: "TextToSpeechLike" = "auto",
     stt: "SpeechToTextLike" = "auto",
     phrases: Sequence[str] | None = None,
+    language: str | None = None,
     input_data: Mapping[str, Any] | None = None,
+    direction: str = "inbound",
     model: ModelLike | None = None,
     shared_data: Mapping[str, Any] | None = None,
     http: HttpLike | None = None,
@@ -116,7 +118,9 @@ def simulate(
         tts: With `audio`: what speaks, `auto` for an engine that works offline.
         stt: With `audio`: what recognises.
         phrases: With `audio`: what the recogniser is told to expect, besides what the callers may say.
+        language: With `audio`: what the callers speak, such as `de-DE`; None for the engines' own language.
         input_data: What the handler reads as `context.input_data`: what the caller of an entrypoint passed in.
+        direction: `inbound`, or `outbound` where the agent calls: as evaluators and `log.sessions()` see it.
         model: What answers its completion requests: `vl.Model(...)`, or a function of the request.
         shared_data: What it reads with `primfunctions.shared_data`, by key.
         http: What answers its requests over HTTP: `vl.Http({pattern: reply})`, or `vl.Http.replay(path)`.
@@ -151,13 +155,14 @@ def simulate(
         environment=environment,
         parameters=parameters,
         sessions=sessions,
-        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, world),
+        telephone=None if audio is None else _telephone(audio, tts, stt, phrases, language, world),
         seed=seed,
         variants=variants,
         world=world,
         start=start,
         configuration=configuration,
         input_data=input_data,
+        direction=direction,
         model=model,
         shared_data=shared_data,
         http=http,
@@ -330,12 +335,13 @@ def _telephone(
     tts: "TextToSpeechLike",
     stt: "SpeechToTextLike",
     phrases: Sequence[str] | None,
+    language: str | None,
     world: World | None,
 ) -> "Telephone":
     # Workers import this package; those of a simulation in text load no engines of speech.
     from voicelab.world import telephone
 
-    return telephone.checked(audio, tts, stt, phrases, mishears=world is not None and world.mishears)
+    return telephone.checked(audio, tts, stt, phrases, language, mishears=world is not None and world.mishears)
 
 
 def _with_rerun(log: "Log", run: SimulationRun, temporary: "tempfile.TemporaryDirectory[str] | None") -> "Log":

@@ -279,7 +279,7 @@ class Suspects:
             n_otherwise=0,
             duration_s=None,
             environment=options.handler.environment,
-            direction="inbound",
+            direction=options.direction,
             origin="simulation",
             tags="[]",
             parameters="{}",

@@ -121,7 +121,7 @@ class OutboundCall:
             run,
         )  # the SDK and all that hosts it: a second of imports, which a call needs none of
 
-        own = self._request.rehearsed()
+        own = {**self._request.rehearsed(), "direction": "outbound"}
         if taken := sorted(own.keys() & options.keys()):
             raise InputError(
                 f"{taken[0]}= is the call's own: make the call with others by voicerun.outbound_call(...)."

@@ -34,12 +34,15 @@ class Telephone:
         tts: Name of what speaks, or an engine: the caller's voice, and the agent's, whose length it gives.
         stt: Name of what recognises, or an engine.
         phrases: What the recogniser is told to expect besides what the caller says of itself.
+        language: What the callers speak, and the recogniser listens for until the agent says otherwise; None for the
+            engines' own.
     """
 
     line: PhoneLine = field(default_factory=PhoneLine)
     tts: TextToSpeechLike = "auto"
     stt: SpeechToTextLike = "auto"
     phrases: tuple[str, ...] = ()
+    language: str | None = None
 
     def begin(self, seeds: Seeds, phrases: Sequence[str]) -> "PhoneCall":
         """Return one session's call.
@@ -113,7 +116,7 @@ class PhoneCall:
         self._studio = studio
         self._endpointer = studio.endpointer(telephone.line)
         self._phrases = list(dict.fromkeys(phrases))
-        self._language: str | None = None
+        self._language = telephone.language
         self._voice = caller_voice(seeds.uniform("caller_voice"))
         self._rng = np.random.default_rng(seeds.seed("line"))
 
@@ -138,7 +141,7 @@ class PhoneCall:
         if not normalized(text):
             return [(0.0, BEGINS), (speech_seconds(text), Recognised(text, text, {"engine": "none"}))]
         studio = self._studio
-        clean = studio.speak(text, self._voice, None, 1.0)
+        clean = studio.speak(text, self._voice, self._telephone.language, 1.0)
         ear = self._endpointer
         before, after = (
             Audio.silence(_BEFORE_S, clean.rate),
@@ -210,7 +213,13 @@ def _attributed(sounds: list[Sound], said: str, language: str | None) -> list[So
 
 
 def checked(
-    audio: PhoneLine, tts: TextToSpeechLike, stt: SpeechToTextLike, phrases: Sequence[str] | None, *, mishears: bool
+    audio: PhoneLine,
+    tts: TextToSpeechLike,
+    stt: SpeechToTextLike,
+    phrases: Sequence[str] | None,
+    language: str | None,
+    *,
+    mishears: bool,
 ) -> Telephone:
     """Return the telephone of an audio simulation.
 
@@ -227,8 +236,12 @@ def checked(
         )
     if isinstance(phrases, str):
         raise InputError(f"phrases is {phrases!r}, must be a list of phrases, e.g. ['yes please', 'no thanks'].")
-    telephone = Telephone(audio, tts, stt, tuple(phrases or ()))
+    if language is not None and (not isinstance(language, str) or not language):
+        raise InputError(f"language is {language!r}, must be text such as 'en' or 'de-DE'.")
+    telephone = Telephone(audio, tts, stt, tuple(phrases or ()), language)
     studio = _studio(telephone)  # an engine that isn't there is said now, not in a worker
+    if language is not None:
+        studio.speak("1", None, language, 1.0)  # and so is a language that it doesn't speak
     if studio.endpointer(audio).detector == SMART:
         warnings.warn(
             "Endpointer(detector='smart') was made of people's voices and takes synthetic ones for finished too easily: in "
