@@ -15,7 +15,7 @@ ROOMS = {
     "session": 3, "record": 3, "world": 3,
     "log": 4,
     "runs": 5,
-    "simulation": 6, "live": 6, "analysis": 6, "voicerun": 6, "fitting": 6,
+    "simulation": 6, "live": 6, "analysis": 6, "voicerun": 7, "fitting": 6,
     "widgets": 7, "worlds": 7,
 }  # fmt: skip
 # The doors: what people and the command line import first. They import from any room.

@@ -7,10 +7,12 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 - `actions`: what a caller can do, as data: say, press, stay silent, interrupt, hang up, at a time.
 - `script`: follows a list; `persona`: answers what it hears; `mix`: callers in proportions.
 - `stock`: personas by name, and the six that are there already.
+- `call_conditions`: when somebody picks up, and how often the agent is cut off, whoever calls.
 - `own`: makes a caller of what the user gives.
 - `pace`: how long speech takes; `gate`: why the caller's words can't come in now.
 """
 
+from voicelab.callers.call_conditions import BargeIn, BeforePickup, CallConditions, under_conditions
 from voicelab.callers.mix import Mix, mix
 from voicelab.callers.own import as_caller
 from voicelab.callers.persona import Persona
@@ -18,4 +20,19 @@ from voicelab.callers.protocol import CallerLike, Heard, KnownCaller
 from voicelab.callers.script import Script
 from voicelab.callers.stock import Personas, personas
 
-__all__ = ["CallerLike", "Heard", "KnownCaller", "Mix", "Persona", "Personas", "Script", "as_caller", "mix", "personas"]
+__all__ = [
+    "BargeIn",
+    "BeforePickup",
+    "CallConditions",
+    "CallerLike",
+    "Heard",
+    "KnownCaller",
+    "Mix",
+    "Persona",
+    "Personas",
+    "Script",
+    "as_caller",
+    "mix",
+    "personas",
+    "under_conditions",
+]

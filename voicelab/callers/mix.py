@@ -21,6 +21,11 @@ class Mix(KnownCaller):
         self.callers: tuple[KnownCaller, ...] = choice.items
         self.name = " + ".join(caller.name for caller in self.callers)
 
+    @property
+    def weights(self) -> list[tuple[KnownCaller, float]]:
+        """Each caller and its weight."""
+        return self._choice.weights
+
     def draw(self, rng: random.Random) -> Any:
         """Return the caller of a session."""
         return self._choice.pick(rng)

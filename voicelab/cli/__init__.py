@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   voicelab simulate clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
+  voicelab simulate my-agent --spec rendered.json --caller cooperative --log runs/spec
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
   voicelab call AGENT_ID +14155550123

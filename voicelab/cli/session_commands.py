@@ -3,19 +3,23 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.cli.arguments import command, parameters, say
 from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from voicelab.base.accepted_types import LogLike
     from voicelab.base.records import PortabilityNote
     from voicelab.callers import CallerLike
     from voicelab.cli.arguments import Commands
+    from voicelab.handlers import Handler
+    from voicelab.log.read import Log
+
+_DEFAULT_SESSIONS = 10_000
 
 
 def add_demo(commands: "Commands") -> None:
@@ -75,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
     record = vl.run(
         handler,
         vl.Script.load(options.script) if options.script else options.say,
-        seed=options.seed,
+        seed=options.seed or 0,
         parameters=parameters(options),
         variables=options.variables,
         environment=options.environment,
@@ -101,7 +105,12 @@ def add_simulate(commands: "Commands") -> None:
         "voicelab simulate handler.py -n 10000 --seed 7 --log runs/first",
     )
     _add_handler(parser)
-    parser.add_argument("-n", "--sessions", type=int, default=10_000, help="how many (default 10000)")
+    parser.add_argument("-n", "--sessions", type=int, help="how many (default 10000, or as the spec says)")
+    parser.add_argument(
+        "--spec", metavar="FILE", help="a simulation of VoiceRun's: a template, or what `vr render -q -o json` prints"
+    )
+    parser.add_argument("--name", metavar="NAME", help="which simulation of the spec's file")
+    parser.add_argument("--audio", action="store_true", help="with --spec: the callers really speak, over its line")
     parser.add_argument("--log", metavar="FOLDER", required=True, help="folder of the log")
     parser.add_argument(
         "--caller",
@@ -136,25 +145,54 @@ def _simulate(options: argparse.Namespace) -> None:
         environment=options.environment or "development",
         tenant=options.tenant,
     )
-    log = vl.simulate(
-        handler,
-        _callers(options),
-        sessions=options.sessions,
-        seed=options.seed,
-        log=options.log,
-        parameters=parameters(options),
-        variants=_variants(options),
-        stopping=not options.no_stopping,
-        workers=options.workers,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-        evaluators=options.evaluator,
-    )
+    how: dict[str, Any] = {
+        "log": options.log,
+        "parameters": parameters(options),
+        "variants": _variants(options),
+        "stopping": not options.no_stopping,
+        "workers": options.workers,
+        "resume": options.resume,
+        "overwrite": options.overwrite,
+        "progress": not options.quiet,
+    }
+    if options.spec is not None:
+        log = _simulate_spec(handler, options, how)
+    elif options.name or options.audio:
+        raise InputError("--name and --audio are for a simulation of VoiceRun's: give --spec FILE.")
+    else:
+        log = vl.simulate(
+            handler,
+            _callers(options),
+            sessions=_DEFAULT_SESSIONS if options.sessions is None else options.sessions,
+            seed=options.seed or 0,
+            evaluators=options.evaluator,
+            **how,
+        )
     say(f"{log!r}\n{_counts(log)}")
     _say_notes(handler.note_list, options)
     if options.html:
         log.to_html(options.html)
+
+
+def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mapping[str, Any]") -> "Log":
+    from voicelab import voicerun
+
+    if not (options.caller or options.script):
+        raise InputError(
+            "The systemPrompt of a simulation needs a language model, and somebody has to call here: give --caller NAME or "
+            "--script FILE."
+        )
+    return voicerun.simulation(
+        options.spec,
+        handler,
+        _callers(options),
+        name=options.name,
+        sessions=options.sessions,
+        seed=options.seed,
+        audio=options.audio,
+        evaluators=options.evaluator or None,
+        **how,
+    )
 
 
 def _callers(options: argparse.Namespace) -> "CallerLike":
@@ -179,7 +217,7 @@ def _callers(options: argparse.Namespace) -> "CallerLike":
 
 def _add_handler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("handler", metavar="HANDLER", help="a handler.py or a project folder")
-    parser.add_argument("--seed", type=int, default=0, help="everything random follows from it (default 0)")
+    parser.add_argument("--seed", type=int, help="everything random follows from it (default 0)")
     parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
     parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
     parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.speech.audio import Audio
 from voicelab.speech.endpointer import SILENCE_S, Endpointer
@@ -27,7 +28,8 @@ class PhoneLine:
         snr_db: Speech over noise in decibels.
         noise_dbfs: Level of the noise in decibels below full scale, where `snr_db` isn't given.
         packet_loss: Share of packets of 20 ms that are lost, 0 to 1.
-        dropouts: Gaps of .1 to .5 s, on average so many a minute.
+        dropouts: Gaps, on average so many a minute.
+        dropout_s: Shortest and longest gap, in seconds.
         gain_db: Louder or softer.
         clipping: How much of the voice's peaks is cut flat, 0 to 1.
         muffle: How muffled, 0 to 1: the highest tone that passes falls from 4,000 to 500 Hz.
@@ -50,6 +52,7 @@ class PhoneLine:
     noise_dbfs: float | None = None
     packet_loss: float = 0.0
     dropouts: float = 0.0
+    dropout_s: tuple[float, float] = (0.1, 0.5)
     gain_db: float = 0.0
     clipping: float = 0.0
     muffle: float = 0.0
@@ -71,6 +74,7 @@ class PhoneLine:
             object.__setattr__(self, "noise", "white")
         for name, (lowest, highest) in _RANGES.items():
             _check(name, getattr(self, name), lowest, highest)
+        object.__setattr__(self, "dropout_s", checks.span("dropout_s", self.dropout_s))
         endpointer_of(self.endpointing)
 
     @classmethod
@@ -79,7 +83,7 @@ class PhoneLine:
 
         Args:
             realism: background {profile, levelDbfs, eventsPerMin}, impairments {packetLossPct, dropoutsPerMin,
-                clipping}, effects {muffle, brightness, room, gainDb}. `seed` and `bargeIn` are not the line's: give
+                dropoutMs, clipping}, effects {muffle, brightness, room, gainDb}. `seed` and `bargeIn` are not the line's: give
                 them to `vl.simulate` and to the caller.
 
         Raises:
@@ -102,8 +106,13 @@ class PhoneLine:
                 values[known[name]] = value
         if "packet_loss" in values:
             values["packet_loss"] = _check("packetLossPct", values["packet_loss"], 0.0, 100.0) / 100
+        if "dropout_s" in values:
+            shortest, longest = checks.span("dropoutMs", values["dropout_s"])
+            values["dropout_s"] = (shortest / 1000, longest / 1000)
         if "noise" in values:
             values["noise"] = _PROFILES.get(str(values["noise"]).lower(), values["noise"])
+            if values["noise"] is None:
+                values.pop("noise_dbfs", None)  # of no noise there is no level
         return cls(**values)
 
     def apply(self, audio: Audio, rng: Random) -> Audio:
@@ -194,7 +203,7 @@ class PhoneLine:
             hole[:] = 0.5 * before[: len(hole)] if len(before) >= len(hole) else 0.0
         for _ in range(rng.poisson(self.dropouts * len(samples) / rate / 60)):
             start = int(rng.random() * len(samples))
-            samples[start : start + int(rate * rng.uniform(0.1, 0.5))] = 0.0
+            samples[start : start + int(rate * rng.uniform(*self.dropout_s))] = 0.0
         return samples
 
     def __repr__(self) -> str:
@@ -227,12 +236,18 @@ _RANGES = {
 }
 _REALISM = {
     "background": {"profile": "noise", "levelDbfs": "noise_dbfs", "eventsPerMin": "events"},
-    "impairments": {"packetLossPct": "packet_loss", "dropoutsPerMin": "dropouts", "clipping": "clipping"},
+    "impairments": {
+        "packetLossPct": "packet_loss",
+        "dropoutsPerMin": "dropouts",
+        "dropoutMs": "dropout_s",
+        "clipping": "clipping",
+    },
     "effects": {"muffle": "muffle", "brightness": "brightness", "room": "room", "gainDb": "gain_db"},
 }
 # Names of places for the noise that they have here.
 _PROFILES = {
     "none": None,
+    "hiss": "white",
     "cafe": "babble",
     "office": "babble",
     "restaurant": "babble",

@@ -11,7 +11,11 @@ Exports:
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.
 - `report` keeps, file by file, what was not understood.
 
-Evaluators are in `voicelab.predicates`; here stands the door to those of a project.
+Templates of a project:
+
+- `simulate_spec` is the door, `voicerun.simulation`; `simulation_spec` reads and checks a `kind: Simulation`,
+  `specified_run` runs it with a caller of the user's.
+- Evaluators are in `voicelab.predicates`; here stands the door to those of a project.
 
 Outbound calls:
 
@@ -26,5 +30,6 @@ from voicelab.base.errors import CallError
 from voicelab.predicates import read_evaluators as evaluators
 from voicelab.voicerun.import_exports import read
 from voicelab.voicerun.outbound import outbound_call, start_call
+from voicelab.voicerun.simulate_spec import simulation
 
-__all__ = ["CallError", "evaluators", "outbound_call", "read", "start_call"]
+__all__ = ["CallError", "evaluators", "outbound_call", "read", "simulation", "start_call"]
