@@ -17,6 +17,7 @@ from voicelab.analysis.from_frame import columns_in, from_frame, read_columns
 from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
 from voicelab.analysis.how_much_longer import outlook_frame
+from voicelab.analysis.interactions import interaction_frame, interaction_warnings
 from voicelab.analysis.kinds import AskedKind, asked_kinds
 from voicelab.analysis.missing import Missing, doubts_of_missing, missing_in
 from voicelab.analysis.other_outcomes import (
@@ -324,7 +325,15 @@ def _with_sessions(
     if monitor.tally.units is not None and monitor.tally.units.returning:
         data.excluded[RETURNING] = monitor.tally.units.returning
     result = _result(monitor, data, guardrails, seen_in(data), missing_in(data))
-    return replace(result, platform=platform, segments=segment_frame(data), values=data.value_counts())
+    interactions = interaction_frame(data, data.other_tests)
+    return replace(
+        result,
+        platform=platform,
+        segments=segment_frame(data),
+        values=data.value_counts(),
+        interactions=interactions,
+        warnings=[*result.warnings, *interaction_warnings(interactions)],
+    )
 
 
 def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen, missing: Missing | None) -> Result:

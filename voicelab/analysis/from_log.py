@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from voicelab.analysis.callers_again import as_first_assigned, units_of
 from voicelab.analysis.drawing import Weights
+from voicelab.analysis.interactions import other_tests
 from voicelab.analysis.kinds import AskedKind, asked_kinds, split
 from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReader, Outcomes
 from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData
@@ -64,6 +65,7 @@ def from_log(
         InputError: the log has no such test, outcome or column, or sessions of several sources.
     """
     exposures = log.columns("exposures", _EXPOSURES)
+    every_exposure = exposures
     test, exposures = _of_test(exposures, test)
     declarations = Categories(exposures.column("declaration"))
     declaration = read_declaration(declarations.names[declarations.codes[0]])
@@ -113,6 +115,7 @@ def from_log(
         switched_off=off,
         units=units,
         unit=unit,
+        other_tests={} if exposures is every_exposure else other_tests(every_exposure, test),
     )
     _count_values(data)
     return data

@@ -80,10 +80,10 @@ def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.D
     if not frames:
         return pd.DataFrame(columns=["outcome"])
     together = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
-    return _adjusted(together)
+    return adjusted(together)
 
 
-def _adjusted(frame: pd.DataFrame) -> pd.DataFrame:
+def adjusted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return comparisons with the confidence of Holm's method over all of them; None where there is no p-value."""
     p = frame["p_value"].astype(float).to_numpy()
     known = np.isfinite(p)
@@ -114,7 +114,7 @@ def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd
                 | {column: row[column] for column in _INTERVAL}
                 | {"p_value": None if row["difference"] is not None and row["p_value"] is None else grown}
             )
-    frame = _adjusted(pd.DataFrame(rows))
+    frame = adjusted(pd.DataFrame(rows))
     frame["harmed"] = frame["p_value_adjusted"].astype(float) <= _ALPHA
     return frame
 

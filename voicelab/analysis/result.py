@@ -55,6 +55,10 @@ class Result:
         guardrails: What each variant does to each guardrail, in its units, and whether it is harmed: its kind, the difference
             as above, and the confidence in percent that it grows; None without guardrails.
         segments: Each variant against the default within each segment, as in `comparisons`; None unless `by` asked for it.
+        interactions: Of a log with several tests: how much a variant's difference from the default changes with a variant of
+            another test against that one's default, a row each: other_test, variant, baseline, other_variant,
+            other_baseline, kind, sessions, that difference of differences with its interval that holds at every look
+            (95 %), p-values and confidence as above, adjusted by Holm's method over all of them. None where there is one test.
         outcomes: The other outcomes and the levels of those that hold text, each pair a row as in `comparisons`, with the
             outcome and its kind; adjusted by Holm's method over all of them.
         outlook: How much longer the test may take, a row each for the estimate `so far` and for the smallest difference
@@ -79,6 +83,7 @@ class Result:
     method: str
     guardrails: pd.DataFrame | None = None
     segments: pd.DataFrame | None = None
+    interactions: pd.DataFrame | None = None
     outcomes: pd.DataFrame | None = None
     outlook: pd.DataFrame | None = None
     platform: dict[str, Any] | None = None
@@ -102,7 +107,16 @@ class Result:
         """Return the result as JSON's types: no NaN, no infinity."""
         frames = {
             name: getattr(self, name)
-            for name in ("variants", "comparisons", "excluded", "outcomes", "guardrails", "segments", "outlook")
+            for name in (
+                "variants",
+                "comparisons",
+                "excluded",
+                "outcomes",
+                "guardrails",
+                "segments",
+                "interactions",
+                "outlook",
+            )
         }
         result = {
             "test": self.decision.test,

@@ -33,6 +33,23 @@ def chunk_of(variants: int) -> int:
     return (1 << 19) // variants**2 if variants <= closed.MOST_ENUMERATED else 1 << 13
 
 
+@dataclass(frozen=True)
+class OtherTest:
+    """A test that the same sessions reached.
+
+    Attributes:
+        variants: Its variants, its default first.
+        index: Index of each session whose variant was drawn at random, in order.
+        arms: Position of that variant.
+        epochs: Which of its weights they were drawn by.
+    """
+
+    variants: list[str]
+    index: npt.NDArray[np.int64]
+    arms: npt.NDArray[np.int64]
+    epochs: npt.NDArray[np.int64]
+
+
 class Values(NamedTuple):
     """One outcome of the counted sessions.
 
@@ -78,6 +95,7 @@ class TestData:
         groups: In how many groups of one variant each the sessions stand, so that their order says nothing; None where it
             is that of time.
         moments: Of grouped sessions that were sorted by a time that repeats, the number of each session's time, from 0 on.
+        other_tests: Other tests that the sessions reached, by name.
         switched: Whether units had several variants, so that the order says which was their first.
     """
 
@@ -107,6 +125,7 @@ class TestData:
     groups: int | None = None
     moments: npt.NDArray[np.int64] | None = None
     switched: bool = False
+    other_tests: Mapping[str, OtherTest] = field(default_factory=dict)
 
     def new_monitor(
         self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False

@@ -116,6 +116,40 @@ def segments_table(result: ResultLike) -> str:
     return section("Segments", table(heads, body, f"{rest:,} more rows in result.segments" if rest else ""))
 
 
+def interactions_table(result: ResultLike) -> str:
+    """Return by how much each difference is another one beside another variant of another test."""
+    frame = getattr(result, "interactions", None)
+    if frame is None or not len(frame):
+        return ""
+    rows = frame.to_dict("records")
+    style = styles_of(result.kind)["difference"]
+    scale = scale_of([[row.get(f"difference{end}") for end in _ENDS] for row in rows], 0.0, result.kind, 150)
+    heads = [
+        Head("test", "txt"),
+        Head("beside", "txt"),
+        Head("variant", "txt"),
+        Head("difference changes by"),
+        Head(f"interval valid at every look{scale.head()}", "drawn"),
+        Head("confidence"),
+    ]
+    body = []
+    for row in rows[:MOST_ROWS]:
+        value, low, high = (row.get(f"difference{end}") for end in _ENDS)
+        cells = [
+            name_html(row["other_test"]),
+            f"{name_html(row['other_variant'])}<br>{dim('against ' + name_html(row['other_baseline'], 'rival'))}",
+            f"{name_html(row['variant'])}<br>{dim('over ' + name_html(row['baseline'], 'rival'))}",
+            figure(written(value, style)),
+            scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
+            text(written(row.get("confidence"), "confidence")),
+        ]
+        body.append(("two", cells))
+    rest = len(rows) - len(body)
+    remark = "each test's answer holds whatever the others do: it is an average over their variants. This stops nothing"
+    foot = f"{rest:,} more in result.interactions" if rest else ""
+    return section("Other tests at the same time", table(heads, body, foot), remark)
+
+
 def platform(numbers: pd.DataFrame | Mapping[str, Cell] | Sequence[Mapping[str, Cell]] | None) -> str:
     """Return what an export says itself."""
     if numbers is None or not len(numbers):

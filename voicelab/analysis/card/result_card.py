@@ -49,6 +49,7 @@ def result_card(result: ResultLike) -> str:
         other_tables.outcomes_table(result),
         other_tables.guardrails(getattr(result, "guardrails", None)),
         other_tables.segments_table(result),
+        other_tables.interactions_table(result),
         other_tables.platform(getattr(result, "platform", None)),
         _footer(result),
     ]

@@ -33,6 +33,11 @@ _VARIANTS = (
 )
 _OUTCOME, _SEGMENT = Column("outcome", "outcome", "text"), Column("segment", "segment", "text")
 _PAIR = (Column("variant", "variant", "text"), Column("baseline", "against", "text"))
+_BESIDE = (
+    Column("other_test", "test", "text"),
+    Column("other_variant", "beside", "text"),
+    Column("other_baseline", "against", "text"),
+)
 _AT_THE_STOP = (
     Column("difference_mue", "at the stop", "{difference}"),
     Column("difference_mue_lower", "from", "{difference}"),
@@ -88,6 +93,11 @@ def text_card(result: ResultLike, facts: Sequence[str]) -> str:
             getattr(result, "guardrails", None),
         ),
         _beside("Segments", (_SEGMENT, *_PAIR, *_DIFFERENCE), getattr(result, "segments", None), kind=kind),
+        _beside(
+            "Other tests at the same time: by how much a difference is another one beside another variant of theirs",
+            (*_PAIR, *_BESIDE, *_DIFFERENCE, _CONFIDENCE),
+            getattr(result, "interactions", None),
+        ),
         _platform(getattr(result, "platform", None)),
         "\n".join(f"{row.sessions:>8,}  {row.reason}" for row in result.excluded.itertuples()),
         "\n".join(f"! {warning}" for warning in result.warnings),

@@ -8,6 +8,7 @@
 - `scores`: how far two arms lie apart, as a normal score, also where they are small or skewed;
   `single_scores`: the same for one session at a time.
 - `betting`: the same for means of outcomes with declared bounds, exact for every distribution.
+- `interaction`: whether what one test does hangs on the variant of another.
 - `closed`: closed testing over pairs of variants; `criteria` says which pairs a rule asks for.
 - `moments`: what the values of an arm come to; `compare`: two arms by their moments, over epochs; `fixed` has the
   companions for one look.
