@@ -90,7 +90,7 @@ __all__ = [
     "deliverable",
     "hosted",
     "in_sentences",
-    "serve",
+    "serve_clients",
     "start_event",
     "supply",
 ]
@@ -278,7 +278,7 @@ class _Client(Protocol):
     _ensure_session: Callable[[], Any]
 
 
-def serve(*, completions: Posting | None, shared_data: Getting | None) -> None:
+def serve_clients(*, completions: Posting | None, shared_data: Getting | None) -> None:
     """Let objects answer what the calling context and the tasks that it makes ask the platform for.
 
     Args:

@@ -10,7 +10,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, NoReplyError
 from voicelab.base.masking import Masker, shown
 from voicelab.base.secret_names import without_secrets
-from voicelab.runtime.http import Answer, HttpRequest, StandIn, line_to_add
+from voicelab.runtime.http import HttpAnswer, HttpRequest, StandIn, line_to_add
 from voicelab.world.http_replies import HttpReply, Patterns, answer_of, found_in
 from voicelab.world.traffic import Traffic, TrafficRecorder
 
@@ -152,7 +152,7 @@ class _HttpInSession:
         self._state: dict[str, Any] = {}
         self._positions: dict[Any, int] = {}
 
-    def answer(self, request: HttpRequest) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request.
 
         Raises:
@@ -183,9 +183,9 @@ class _HttpInSession:
             return fault
         return answer_of(pattern.choice.pick(rng), request, rng, latency_s, pattern)
 
-    def _fault(self, latency_s: float) -> Answer | None:
+    def _fault(self, latency_s: float) -> HttpAnswer | None:
         if self._rng.random() < self._http.faults:
-            return Answer(0, latency_s=latency_s, error=ConnectionError(_FAULT))
+            return HttpAnswer(0, latency_s=latency_s, error=ConnectionError(_FAULT))
         return None
 
 

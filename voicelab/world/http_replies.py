@@ -15,7 +15,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.base.weighted import Choice
-from voicelab.runtime.http import Answer, HttpRequest
+from voicelab.runtime.http import HttpAnswer, HttpRequest
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
@@ -188,7 +188,7 @@ def _wrong_keys(given: Any, depth: int = 0) -> Iterable[Any]:
             yield from _wrong_keys(item, depth + 1)
 
 
-def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: float, pattern: "Pattern") -> Answer:
+def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: float, pattern: "Pattern") -> HttpAnswer:
     """Return the answer that a reply of a choice makes.
 
     Args:
@@ -206,11 +206,11 @@ def answer_of(reply: Any, request: HttpRequest, rng: random.Random, latency_s: f
             reply = _returned(reply, request, rng, pattern)
         if isinstance(reply, BaseException):
             # The same object raised again and again would collect the tracebacks of all sessions.
-            return Answer(0, latency_s=latency_s, error=_again(reply))
+            return HttpAnswer(0, latency_s=latency_s, error=_again(reply))
     if reply.latency_s is not None:
         low, high = reply.latency_s
         latency_s = low + (high - low) * rng.random() if high > low else low
-    return Answer(reply.status, reply.headers, reply.body, latency_s, None, reply._is_plain)
+    return HttpAnswer(reply.status, reply.headers, reply.body, latency_s, None, reply._is_plain)
 
 
 def _returned(

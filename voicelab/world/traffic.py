@@ -23,7 +23,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import MASK, Masker, shown
 from voicelab.base.plain_json import encode
 from voicelab.base.secret_names import body_without_secrets, headers_without_secrets, without_secrets
-from voicelab.runtime.http import Answer, HttpRequest
+from voicelab.runtime.http import HttpAnswer, HttpRequest
 from voicelab.world.http_replies import is_plain, plain_address
 
 VERSION = 1
@@ -61,7 +61,7 @@ class TrafficRecorder:
         except OSError as error:
             raise InputError(f"Http.record: {self.path} can't be written: {error.strerror or error}.") from None
 
-    def keep(self, request: HttpRequest, answer: Answer, masker: Masker) -> None:
+    def keep(self, request: HttpRequest, answer: HttpAnswer, masker: Masker) -> None:
         """Record a request and its answer, masked; and mask what was recorded before, where more is known to be secret."""
         row: dict[str, Any] = {
             "method": request.method,
@@ -109,7 +109,7 @@ class TrafficRecorder:
         return f"Http.record({str(self.path)!r}, {self.n_exchanges} exchanges)"
 
 
-def _body(answer: Answer, masker: Masker) -> dict[str, str]:
+def _body(answer: HttpAnswer, masker: Masker) -> dict[str, str]:
     try:
         return {"body": body_without_secrets(answer.body.decode())}
     except UnicodeDecodeError:
@@ -121,7 +121,7 @@ def _body(answer: Answer, masker: Masker) -> dict[str, str]:
 
 class _Exchange(NamedTuple):
     key: Key
-    answer: Answer
+    answer: HttpAnswer
 
 
 class Traffic:
@@ -137,8 +137,8 @@ class Traffic:
         self.name = name
         self.n_exchanges = len(exchanges)
         self._keeps_latency = keeps_latency
-        self._by_body: dict[Key, list[Answer]] = {}
-        self._by_address: dict[Key, list[Answer]] = {}
+        self._by_body: dict[Key, list[HttpAnswer]] = {}
+        self._by_address: dict[Key, list[HttpAnswer]] = {}
         for (method, address, body), answer in exchanges:
             self._by_body.setdefault((method, address, body), []).append(answer)
             self._by_address.setdefault((method, address, ""), []).append(answer)
@@ -172,7 +172,7 @@ class Traffic:
 
     def answer(
         self, request: HttpRequest, masker: Masker, positions: MutableMapping[Any, int], latency_s: float
-    ) -> Answer | None:
+    ) -> HttpAnswer | None:
         """Return what was answered to a request, or None if it was never recorded.
 
         Args:
@@ -256,12 +256,14 @@ def _exchange(file: Path, number: int, line: str) -> _Exchange:
         key = (str(row["method"]), _plain(str(row["address"])), _plain(str(row["request"])))
         latency_s = float(row["latency_s"])
         if "error" in row:
-            return _Exchange(key, Answer(0, latency_s=latency_s, error=_ERRORS[row["error"]](str(row["message"]))))
+            return _Exchange(key, HttpAnswer(0, latency_s=latency_s, error=_ERRORS[row["error"]](str(row["message"]))))
         if not 100 <= row["status"] <= 599:  # noqa: PLR2004 - as HTTP has it
             raise ValueError(row["status"])
         body = row["body"].encode() if "body" in row else base64.b64decode(row["body_base64"], validate=True)
         # A mask in the form that headers can hold; `_plain` knows it where a client follows an address with one.
         headers = tuple((str(name), str(value).replace(MASK, quote(MASK))) for name, value in row["headers"])
-        return _Exchange(key, Answer(row["status"], headers, body, latency_s, None, is_plain(row["status"], headers)))
+        return _Exchange(
+            key, HttpAnswer(row["status"], headers, body, latency_s, None, is_plain(row["status"], headers))
+        )
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
         raise InputError(_torn(file, number) + _MEND) from None

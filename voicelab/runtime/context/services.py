@@ -132,7 +132,7 @@ class Services:
         """
         model, data = self.model, self.shared_data
         if model is not None or data is not None:
-            sdk.serve(
+            sdk.serve_clients(
                 completions=None if model is None else _Completions(model, client.asked),
                 shared_data=None if data is None else _SharedData(data),
             )

@@ -8,8 +8,8 @@
 
 from voicelab.runtime.http.exchange import (
     EXCHANGE,
-    Answer,
     Exchange,
+    HttpAnswer,
     HttpRequest,
     StandIn,
     TrafficKeeper,
@@ -17,4 +17,4 @@ from voicelab.runtime.http.exchange import (
     stands_in,
 )
 
-__all__ = ["EXCHANGE", "Answer", "Exchange", "HttpRequest", "StandIn", "TrafficKeeper", "line_to_add", "stands_in"]
+__all__ = ["EXCHANGE", "Exchange", "HttpAnswer", "HttpRequest", "StandIn", "TrafficKeeper", "line_to_add", "stands_in"]

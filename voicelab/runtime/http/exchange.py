@@ -1,7 +1,7 @@
 """What a session's requests meet: a stand-in that answers them, a recording that keeps them, or a refusal.
 
 The adapters of the four libraries (`with_httpx` and its kin) turn a request of theirs into an `HttpRequest`, ask the
-session's `Exchange`, and turn its `Answer` into a response or an error of theirs. Which session is asked follows from
+session's `Exchange`, and turn its `HttpAnswer` into a response or an error of theirs. Which session is asked follows from
 the ContextVar `EXCHANGE`, as everything does that belongs to one session (see `voicelab.runtime.isolation`).
 """
 
@@ -86,7 +86,7 @@ class HttpRequest:
         return f"HttpRequest({self.method} {without_secrets(self.url)})"
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What comes back for a request.
 
     Attributes:
@@ -110,14 +110,14 @@ class Answer(NamedTuple):
 class StandIn(Protocol):
     """What answers the requests of one session; see `voicelab.world.http`."""
 
-    def answer(self, request: HttpRequest) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request."""
 
 
 class TrafficKeeper(Protocol):
     """What keeps the requests of sessions and what really answered them."""
 
-    def keep(self, request: HttpRequest, answer: Answer, masker: Masker) -> None:
+    def keep(self, request: HttpRequest, answer: HttpAnswer, masker: Masker) -> None:
         """Keep a request and its answer, masked."""
 
 
@@ -157,7 +157,7 @@ class Exchange:
         """Whether requests go out, and are recorded."""
         return self._stand_in is None
 
-    def answer(self, request: HttpRequest, timeout_s: float | None) -> Answer:
+    def answer(self, request: HttpRequest, timeout_s: float | None) -> HttpAnswer:
         """Return what the stand-in answers, and log it.
 
         Args:
@@ -171,12 +171,12 @@ class Exchange:
         try:
             answer = self._stand_in.answer(request)
         except Exception as error:
-            self._log(request, Answer(0, error=error))
+            self._log(request, HttpAnswer(0, error=error))
             if isinstance(error, NoReplyError):
                 self._scope.unanswered(f"{request.method} {_place(request.url)}")
             raise
         if timeout_s is not None and answer.latency_s > timeout_s:
-            answer = Answer(0, latency_s=timeout_s, error=TimeoutError(f"no answer within {timeout_s:g} s"))
+            answer = HttpAnswer(0, latency_s=timeout_s, error=TimeoutError(f"no answer within {timeout_s:g} s"))
         self._log(request, answer)
         return answer
 
@@ -184,18 +184,18 @@ class Exchange:
         """Return a request that goes out now."""
         return Outgoing(self, request)
 
-    def keep(self, request: HttpRequest, answer: Answer) -> None:
+    def keep(self, request: HttpRequest, answer: HttpAnswer) -> None:
         """Log what a service really answered, and record it."""
         self._log(request, answer)
         if self._recording is not None:
             self._recording.keep(request, answer, self._masker.also(self._secrets))
 
-    async def wait(self, answer: Answer) -> None:
+    async def wait(self, answer: HttpAnswer) -> None:
         """Let the answer's latency pass."""
         if answer.latency_s:
             await asyncio.sleep(answer.latency_s)
 
-    def block(self, request: HttpRequest, answer: Answer) -> None:
+    def block(self, request: HttpRequest, answer: HttpAnswer) -> None:
         """Let the answer's latency pass as a call does that blocks, and note it."""
         self.note_blocking(request)
         if not self._scope.virtual:
@@ -207,7 +207,7 @@ class Exchange:
         """Note that a call waits for its answer without being awaited."""
         self._scope.blocked(f"{request.method} {_place(request.url)}", sys._getframe(1))
 
-    def _log(self, request: HttpRequest, answer: Answer) -> None:
+    def _log(self, request: HttpRequest, answer: HttpAnswer) -> None:
         status, latency_s, error = answer.status, answer.latency_s, answer.error
         row, found = _row(request.method, request.url, status, request.body, answer.body, answer.headers)
         for name, value in request.headers.items():
@@ -240,7 +240,7 @@ class Outgoing:
         """Keep what the service answered; the body as it is behind any compression."""
         # What the body said of its own form on the way is no longer true of it.
         kept = tuple((name, value) for name, value in headers if name.lower() not in _OF_THE_WAY)
-        self._exchange.keep(self._request, Answer(status, kept, body, _real_s() - self._started_s))
+        self._exchange.keep(self._request, HttpAnswer(status, kept, body, _real_s() - self._started_s))
 
     @contextlib.contextmanager
     def watched(self, connection: type[Exception], timeout: type[Exception]) -> Iterator[None]:
@@ -254,7 +254,7 @@ class Outgoing:
             yield
         except (connection, timeout) as error:
             kept = TimeoutError(str(error)) if isinstance(error, timeout) else ConnectionError(str(error))
-            self._exchange.keep(self._request, Answer(0, latency_s=_real_s() - self._started_s, error=kept))
+            self._exchange.keep(self._request, HttpAnswer(0, latency_s=_real_s() - self._started_s, error=kept))
             raise
 
 
@@ -357,7 +357,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
-def failure_of(answer: Answer) -> tuple[str, BaseException | None]:
+def failure_of(answer: HttpAnswer) -> tuple[str, BaseException | None]:
     """Return what kind of error comes for an answer (`connection`, `timeout`, `other`, or nothing), and the error."""
     error: Any = answer.error
     if error is None:
@@ -371,9 +371,9 @@ def failure_of(answer: Answer) -> tuple[str, BaseException | None]:
 
 __all__ = [
     "EXCHANGE",
-    "Answer",
     "Exchange",
     "Headers",
+    "HttpAnswer",
     "HttpRequest",
     "Outgoing",
     "StandIn",

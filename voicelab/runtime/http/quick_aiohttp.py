@@ -19,9 +19,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime.http.exchange import EXCHANGE, Answer, HttpRequest, led, stands_in
+from voicelab.runtime.http.exchange import EXCHANGE, HttpAnswer, HttpRequest, led, stands_in
 
-DRAWN: ContextVar[Answer | None] = ContextVar("voicelab_aiohttp", default=None)
+DRAWN: ContextVar[HttpAnswer | None] = ContextVar("voicelab_aiohttp", default=None)
 """The answer to a request that goes the long way, where it is drawn already."""
 _LATER = "_voicelab_arguments"
 _LIMIT = 2**16
@@ -184,7 +184,7 @@ class _Response(aiohttp.ClientResponse):
 
     version = aiohttp.HttpVersion11
 
-    def __init__(self, session: Any, asked: HttpRequest, answer: Answer) -> None:
+    def __init__(self, session: Any, asked: HttpRequest, answer: HttpAnswer) -> None:
         # Without the base's `__init__`, whose attributes `__getattr__` makes when they are missing.
         self.method, self.status = asked.method, answer.status
         self._body = answer.body

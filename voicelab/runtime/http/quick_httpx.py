@@ -19,7 +19,7 @@ import httpx
 from httpx._client import BaseClient, ClientState
 
 from voicelab.base.accepted_types import Given
-from voicelab.runtime.http.exchange import EXCHANGE, Answer, Exchange, HttpRequest, led, stands_in
+from voicelab.runtime.http.exchange import EXCHANGE, Exchange, HttpAnswer, HttpRequest, led, stands_in
 
 ANSWER = "voicelab_answer"
 """Extension of a request that holds its answer, where it is drawn already."""
@@ -121,7 +121,7 @@ class _Asking:
         self.asked = HttpRequest(method.upper(), address, sent, body.encode() if isinstance(body, str) else body)
         waits_s = _read_timeout(facts.timeout if timeout is _UNSET else timeout)
         self.exchange: Exchange = exchange
-        self.answer: Answer = exchange.answer(self.asked, waits_s)
+        self.answer: HttpAnswer = exchange.answer(self.asked, waits_s)
 
     def request(self) -> httpx.Request:
         """Return the request as httpx makes it."""

@@ -22,8 +22,8 @@ from yarl import URL
 
 from voicelab.runtime.http.exchange import (
     EXCHANGE,
-    Answer,
     Exchange,
+    HttpAnswer,
     HttpRequest,
     Outgoing,
     exchange_for,
@@ -46,7 +46,7 @@ class _Connection:
     def __init__(self, exchange: Exchange, timeout_s: float | None) -> None:
         self.exchange, self.timeout_s = exchange, timeout_s
         self.protocol = self
-        self.answer: Answer
+        self.answer: HttpAnswer
 
     def set_response_params(self, **_: object) -> None:
         """Be told how to read; there is nothing to be read."""
@@ -161,7 +161,7 @@ def _response_to(method: str, url: URL, info: aiohttp.RequestInfo, session: Any,
     return response
 
 
-def _fill(response: Any, answer: Answer) -> None:
+def _fill(response: Any, answer: HttpAnswer) -> None:
     headers = CIMultiDict(answer.headers)
     response.version = aiohttp.HttpVersion11
     response.status, response.reason = answer.status, reason_of(answer.status)

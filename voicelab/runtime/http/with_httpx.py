@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from voicelab.runtime.http.exchange import (
-    Answer,
     Exchange,
+    HttpAnswer,
     HttpRequest,
     Outgoing,
     exchange_for,
@@ -118,7 +118,7 @@ def _timeout_s(request: httpx.Request) -> float | None:
     return request.extensions.get("timeout", {}).get("read")  # type: ignore[no-any-return]
 
 
-def _answered(answer: Answer, request: httpx.Request) -> httpx.Response:
+def _answered(answer: HttpAnswer, request: httpx.Request) -> httpx.Response:
     kind, error = failure_of(answer)
     if error is None:
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]

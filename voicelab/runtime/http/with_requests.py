@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of, led
+from voicelab.runtime.http.exchange import HttpAnswer, HttpRequest, exchange_for, failure_of, led
 
 
 def _sending(original: Any) -> Any:
@@ -55,7 +55,7 @@ def _failure(kind: str, error: BaseException, request: Any) -> BaseException:
     return error
 
 
-def _raw(answer: Answer, method: str) -> urllib3.HTTPResponse:
+def _raw(answer: HttpAnswer, method: str) -> urllib3.HTTPResponse:
     response = urllib3.HTTPResponse(
         body=io.BytesIO(answer.body),
         headers=urllib3.HTTPHeaderDict(list(answer.headers)),

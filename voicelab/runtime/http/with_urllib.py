@@ -10,7 +10,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import AbstractHTTPHandler, Request
 
-from voicelab.runtime.http.exchange import Answer, HttpRequest, exchange_for, failure_of, led
+from voicelab.runtime.http.exchange import HttpAnswer, HttpRequest, exchange_for, failure_of, led
 
 
 def _opening(original: Any) -> Any:
@@ -28,7 +28,7 @@ def _opening(original: Any) -> Any:
             with call.watched(URLError, TimeoutError):
                 response = original(self, http_class, req, **options)
                 received = response.read()
-            answer = Answer(response.status, tuple(response.getheaders()), received)
+            answer = HttpAnswer(response.status, tuple(response.getheaders()), received)
             call.answered(answer.status, answer.headers, received)
         else:
             answer = exchange.answer(asked, _timeout_s(req))
@@ -64,7 +64,7 @@ class _Sock:
 _OF_THE_WAY = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
-def _response(answer: Answer, method: str, url: str) -> HTTPResponse:
+def _response(answer: HttpAnswer, method: str, url: str) -> HTTPResponse:
     reason = HTTPStatus(answer.status).phrase if answer.status in _KNOWN else ""
     headers = [(name, value) for name, value in answer.headers if name.lower() not in _OF_THE_WAY]
     head = "".join(f"{name}: {value}\r\n" for name, value in (*headers, ("Content-Length", str(len(answer.body)))))
