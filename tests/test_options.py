@@ -13,7 +13,7 @@ from voicelab.callers import Script
 from voicelab.runs.options import EPOCH, SessionOptions
 
 SILENT = "async def handler(event, context):\n    return\n    yield\n"
-OFFERED_BY = {"vl.run": vl.run, "vl.simulate": vl.simulate, "vl.Console": vl.Console}
+OFFERED_BY = {"vl.run": vl.run, "vl.simulate": vl.simulate, "vl.Console": vl.Console, "vl.serve": vl.serve}
 # Not arguments of the user's by these names: what they become is in the record.
 MADE = {"callers", "telephone"}
 # Not offered everywhere, since it means nothing there: a console's person is in no world and at no other date.

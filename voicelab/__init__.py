@@ -37,6 +37,7 @@ _NAMES = {
     "HttpReply": "voicelab.world.http_replies",
     "simulate": "voicelab.simulation.simulating",
     "open_log": "voicelab.log",
+    "serve": "voicelab.serving.server",
     "analyze": "voicelab.analysis",
     "check_srm": "voicelab.analysis",
     "required_sessions": "voicelab.analysis",
@@ -90,6 +91,7 @@ __all__ = [
     "run",
     "samples",
     "sdk",
+    "serve",
     "silence",
     "simulate",
     "speech",
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from voicelab.runs.drawn_rows import draw_rows
     from voicelab.runs.jobs import offload, run
     from voicelab.runtime import sdk
+    from voicelab.serving.server import serve
     from voicelab.simulation.simulating import simulate
     from voicelab.speech import PhoneLine
     from voicelab.widgets import Console, Microphone, Speaker

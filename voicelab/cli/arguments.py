@@ -1,4 +1,4 @@
-"""What several commands have in common: how a command is added, options that are JSON, and printing."""
+"""What several commands have in common: how a command is added, options that are JSON, who calls, and printing."""
 
 import argparse
 import json
@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voicelab.base.errors import InputError
+from voicelab.base.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from voicelab.callers import CallerLike
+
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -68,3 +70,48 @@ def parameters(options: argparse.Namespace) -> dict[str, Any] | None:
     if not isinstance(parameters, dict):
         raise InputError('--parameters must be a JSON object, e.g. {"customerName": "Alice"}.')
     return parameters
+
+
+def callers(options: argparse.Namespace) -> "CallerLike":
+    """Return who calls, by `--caller` and `--script`; without either a cooperative persona.
+
+    Raises:
+        InputError: there is no such persona, or both are given.
+    """
+    import voicelab as vl
+
+    if options.script and options.caller:
+        raise InputError("Give --caller or --script, not both.")
+    if options.script:
+        return vl.Script.load(options.script)
+    pairs = []
+    for given in options.caller or ["cooperative"]:
+        name, _, weight = given.partition("=")
+        persona = next((persona for persona in vl.personas if persona.name == name), None)
+        if persona is None:
+            names = [persona.name for persona in vl.personas]
+            raise InputError(
+                f"--caller {name}: there is no such persona. There are: {', '.join(names)}.{did_you_mean(name, names)}"
+            )
+        pairs.append((persona, _number(f"--caller {given}", weight) if weight else 1.0))
+    return vl.mix(*pairs)
+
+
+def variants(options: argparse.Namespace) -> dict[str, str] | None:
+    """Return the variants that `--variant` forces, by test, or None.
+
+    Raises:
+        InputError: one is not written TEST=VARIANT.
+    """
+    pairs = [given.partition("=") for given in options.variant]
+    for test, equals, variant in pairs:
+        if not (test and equals and variant):
+            raise InputError(f"--variant {test}{equals}{variant}: write TEST=VARIANT, e.g. greeting=formal.")
+    return {test: variant for test, _, variant in pairs} or None
+
+
+def _number(what: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{what}: {text!r} is no number.") from None

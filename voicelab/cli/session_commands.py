@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from voicelab.base.errors import InputError, did_you_mean
-from voicelab.cli.arguments import command, parameters, say
+from voicelab.base.errors import InputError
+from voicelab.cli.arguments import callers, command, parameters, say, variants
 from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from voicelab.base.accepted_types import LogLike
     from voicelab.base.records import PortabilityNote
-    from voicelab.callers import CallerLike
     from voicelab.cli.arguments import Commands
     from voicelab.handlers import Handler
     from voicelab.log.read import Log
@@ -83,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
         parameters=parameters(options),
         variables=options.variables,
         environment=options.environment,
-        variants=_variants(options),
+        variants=variants(options),
     )
     if options.html:
         record.to_html(options.html)
@@ -148,7 +147,7 @@ def _simulate(options: argparse.Namespace) -> None:
     how: dict[str, Any] = {
         "log": options.log,
         "parameters": parameters(options),
-        "variants": _variants(options),
+        "variants": variants(options),
         "stopping": not options.no_stopping,
         "workers": options.workers,
         "resume": options.resume,
@@ -162,7 +161,7 @@ def _simulate(options: argparse.Namespace) -> None:
     else:
         log = vl.simulate(
             handler,
-            _callers(options),
+            callers(options),
             sessions=_DEFAULT_SESSIONS if options.sessions is None else options.sessions,
             seed=options.seed or 0,
             evaluators=options.evaluator,
@@ -247,18 +246,3 @@ def _say_notes(notes: "Sequence[PortabilityNote]", options: argparse.Namespace) 
     say(f"    note  {count_of(notes)}{'' if options.notes else ' (--notes lists them)'}")
     for note in notes if options.notes else ():
         say(f"          {note}")
-
-
-def _number(what: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{what}: {text!r} is no number.") from None
-
-
-def _variants(options: argparse.Namespace) -> dict[str, str] | None:
-    pairs = [given.partition("=") for given in options.variant]
-    for test, equals, variant in pairs:
-        if not (test and equals and variant):
-            raise InputError(f"--variant {test}{equals}{variant}: write TEST=VARIANT, e.g. greeting=formal.")
-    return {test: variant for test, _, variant in pairs} or None

@@ -13,6 +13,7 @@ from voicelab.base.records import PortabilityNote, Row, SessionRows
 from voicelab.callers.actions import Action, Say, Silence
 from voicelab.callers.protocol import Heard
 from voicelab.live.answer_times import AnswerTimes
+from voicelab.live.engines import OFF
 from voicelab.live.listening import Listening
 from voicelab.live.recording import Recording
 from voicelab.live.speaking import Send, Speaking
@@ -23,6 +24,7 @@ from voicelab.runtime.cpu_limit import cpu_limited
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
 from voicelab.session.engine import let_go, run_session
+from voicelab.session.finished_rows import rows_so_far
 from voicelab.session.live_end import LiveEnd
 from voicelab.session.rows import ToldRows
 from voicelab.speech import Endpointer, SpeechToText, TextToSpeech
@@ -64,7 +66,7 @@ class Media:
     Attributes:
         tts: Synthesises speech; None for the page's own voices or for none.
         stt: Recognises speech; None for the page's own recognition or for none.
-        speaks: Name of what speaks: of the engine, `browser` or `off`.
+        speaks: Name of what speaks: of the engine, `browser` or another front end's, or `off`.
         listens: Name of what listens.
         pace: How many times as fast as real ones the session's seconds pass.
         phrases: What the recogniser is told to expect.
@@ -78,6 +80,11 @@ class Media:
     pace: float = 1.0
     phrases: tuple[str, ...] = ()
     endpointer: Endpointer = field(default_factory=Endpointer)
+
+    @property
+    def elsewhere(self) -> str | None:
+        """Name of what speaks at the front end by itself; None where an engine does, or nothing."""
+        return None if self.tts is not None or self.speaks == OFF else self.speaks
 
     def view(self) -> dict[str, Any]:
         """Return what listens, by name, and the pace."""
@@ -99,6 +106,7 @@ class Call:
 
     Attributes:
         waiting: Typed words that wait until the agent has spoken.
+        session_id: The session's id.
     """
 
     def __init__(
@@ -126,7 +134,7 @@ class Call:
         self.recording, self._answer_times = Recording(), AnswerTimes()
         self.speaking = Speaking(
             media.tts,
-            by_browser=media.speaks == "browser",
+            elsewhere=media.elsewhere,
             send=send,
             recording=self.recording,
             answer_times=self._answer_times,
@@ -134,6 +142,7 @@ class Call:
         )
         self.events = ToldRows(self._row_changed)
         self._session = self._job.session(self._settings, self._clock, index, voice=self.speaking, events=self.events)
+        self.session_id = self._session.session_id
         self.session = self.speaking.session = LiveEnd(self._session)
         self.listening = Listening(
             self.session,
@@ -225,6 +234,11 @@ class Call:
     def exposures(self) -> Sequence[Row]:
         """The tests that the session has reached, and their variants."""
         return self.session.exposures
+
+    @property
+    def rows_so_far(self) -> SessionRows:
+        """Its rows as they are now, without a status."""
+        return rows_so_far(self._session)
 
     @property
     def known_notes(self) -> list[PortabilityNote]:

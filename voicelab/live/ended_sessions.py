@@ -137,7 +137,7 @@ class EndedSessions:
 
     def store(self, call: Call, rows: SessionRows, number: int, began_ms: int) -> None:
         """Take a session that has just ended; it is the one that is shown."""
-        rows = _with_source(rows, call.source)
+        rows = with_facts(rows, source=call.source)
         notes = (tuple(call.notes), tuple(call.known_notes))
         # A plain list: the session's own tells the call of changes, and so would keep it.
         rows = replace(rows, events=list(rows.events))
@@ -188,7 +188,7 @@ class EndedSessions:
             return
         if value is not None:
             last = self._sessions[-1]
-            rows = _with_source(self.open_rating.rated(last.rows, value, note), "rated")
+            rows = with_facts(self.open_rating.rated(last.rows, value, note), source="rated")
             self.shown = self._sessions[-1] = replace(last, rows=rows)
         self.close_rating()
 
@@ -204,7 +204,7 @@ class EndedSessions:
         try:
             self._add_to_log(last)
         except VoicelabError as error:
-            self._on_error(f"The session is not logged: {error} It is still in console.record.")
+            self._on_error(f"The session is not logged: {error} It is still in the record.")
         self._on_ended(self.record)
 
     def _add_to_log(self, last: EndedSession) -> None:
@@ -265,8 +265,9 @@ class EndedSessions:
             raise InputError("Rate the conversation first: what you ask for would tell you the variant.")
 
 
-def _with_source(rows: SessionRows, source: str) -> SessionRows:
-    session = [source if name == "source" else value for name, value in zip(SESSIONS, rows.session, strict=True)]
+def with_facts(rows: SessionRows, **facts: str) -> SessionRows:
+    """Return rows of which the session's own has other facts, by column."""
+    session = [facts.get(name, value) for name, value in zip(SESSIONS, rows.session, strict=True)]
     return replace(rows, session=tuple(session))
 
 

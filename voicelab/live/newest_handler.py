@@ -30,9 +30,14 @@ class NewestHandler:
         self._source = source
         self._options = (variables, environment)
 
-    def load(self) -> Handler:
-        """Return the handler as it is now."""
-        return with_variables(self._newest(), *self._options)
+    def load(self, environment: str | None = None) -> Handler:
+        """Return the handler as it is now.
+
+        Args:
+            environment: In place of the one that it was given.
+        """
+        variables, own = self._options
+        return with_variables(self._newest(), variables, environment or own)
 
     def _newest(self) -> HandlerLike:
         given = self._source

@@ -31,8 +31,8 @@ Send = Callable[..., None]
 
 _SILENCE_RATE = 8000
 _AHEAD_S = 60.0
-_BROWSER_SLACK = 1.5
-"""The page's own voice may take so many times the assumed length, before the session goes on without its word."""
+_SLACK = 1.5
+"""What speaks at the front end may take so many times the assumed length, before the session goes on without its word."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Speaking:
     """Plays the outputs of one session, one after the other.
 
     Args:
-        engine: Synthesises speech; None for the page's own voices or for none.
-        by_browser: Whether the page's own voices speak.
+        engine: Synthesises speech; None where the front end speaks, or nothing does.
+        elsewhere: Name of what speaks at the front end by itself, such as the page's own voices; None where nothing does.
         send: Sends a message to the front end.
         recording: Takes what is played.
         answer_times: Takes when it was ready and heard.
@@ -72,7 +72,7 @@ class Speaking:
         self,
         engine: TextToSpeech | None,
         *,
-        by_browser: bool,
+        elsewhere: str | None,
         send: Send,
         recording: Recording,
         answer_times: AnswerTimes,
@@ -80,7 +80,7 @@ class Speaking:
     ) -> None:
         self.session: LiveEnd
         self._engine = engine
-        self._by_browser = by_browser
+        self._elsewhere = elsewhere
         self._send = send
         self._recording = recording
         self._answer_times = answer_times
@@ -161,8 +161,8 @@ class Speaking:
             self._play_silence(item, float(data["duration"]) / 1000)
         elif item.event.name == "audio":
             await self._play_file(item)
-        elif self._by_browser:
-            self._speak_by_browser(item)
+        elif self._elsewhere is not None:
+            self._speak_elsewhere(item, self._elsewhere)
         elif self._engine is None or not str(data["text"]).strip():
             self._show_text_only(item, speech_seconds(str(data["text"]), data.get("speed")))
         else:
@@ -226,9 +226,9 @@ class Speaking:
         self._set_times(item, seconds, **facts)
         self._report_first_sound(item.turn)
 
-    def _speak_by_browser(self, item: _Output) -> None:
+    def _speak_elsewhere(self, item: _Output, engine: str) -> None:
         data = item.event.data
-        self._set_times(item, speech_seconds(str(data["text"]), data.get("speed")) * _BROWSER_SLACK, engine="browser")
+        self._set_times(item, speech_seconds(str(data["text"]), data.get("speed")) * _SLACK, engine=engine)
         words = {key: data.get(key) for key in ("text", "voice", "language", "speed")}
         words["text"] = self.session.masked(str(words["text"]))  # a page must not get it, even to say it
         self._send({"k": "speak", "row": item.row, "interruptible": item.interruptible, **words})

@@ -31,19 +31,50 @@ def debugger_rows(
         exposures: Its exposures, by column.
         outcomes: Its outcomes, by column.
     """
-    session_id = facts["session_id"]
-    rows = [_row(session_id, event) for event in sorted(events, key=lambda event: event.time_s)]
     end_s = max([facts["duration_s"], *(event.time_s for event in events)])
-    context = {
+    turn = max((event.turn for event in events), default=0)
+    context = Event(len(events), end_s, turn, "system", "context_update", debugger_context(facts, exposures, outcomes))
+    return [
+        debugger_row(facts["session_id"], event) | {"_clientTime": round(_BEGAN_S + event.time_s, 6)}
+        for event in (*sorted(events, key=lambda event: event.time_s), context)
+    ]
+
+
+def debugger_row(session_id: str, event: Event) -> dict[str, Any]:
+    """Return an event as a row of the debugger, without its time.
+
+    Args:
+        session_id: Of its session.
+        event: The event.
+    """
+    row: dict[str, Any] = {
+        "event": "debug",
+        "type": event.kind,
+        "name": event.name,
+        "data": event.data,
+        "turn": event.turn,
         "session_id": session_id,
+    }
+    if event.background:
+        row |= {"background": True, "background_task_name": event.task_name}
+    return row
+
+
+def debugger_context(facts: Cells, exposures: Sequence[Cells], outcomes: Sequence[Cells]) -> dict[str, Any]:
+    """Return what the debugger's `context_update` holds: a session's context with tests and outcomes.
+
+    Args:
+        facts: The session's row, by column; it may still run.
+        exposures: Its exposures, by column.
+        outcomes: Its outcomes, by column.
+    """
+    return {
+        "session_id": facts["session_id"],
         "environment": facts["environment"],
         "data": json.loads(facts["data"]),
         "testing": _testing(exposures, outcomes),
         OWN_FACTS: _own(facts, exposures),
     }
-    turn = max((event.turn for event in events), default=0)
-    rows.append(_row(session_id, Event(len(events), end_s, turn, "system", "context_update", context)))
-    return rows
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -65,21 +96,6 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 def rows_as_json(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as the debugger writes them."""
     return whole_characters(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
-
-
-def _row(session_id: str, event: Event) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "event": "debug",
-        "type": event.kind,
-        "name": event.name,
-        "data": event.data,
-        "turn": event.turn,
-        "session_id": session_id,
-        "_clientTime": round(_BEGAN_S + event.time_s, 6),
-    }
-    if event.background:
-        row |= {"background": True, "background_task_name": event.task_name}
-    return row
 
 
 def _testing(exposures: Sequence[Cells], outcomes: Sequence[Cells]) -> dict[str, Any]:
@@ -120,14 +136,14 @@ def _says_something(row: Cells) -> bool:
 
 
 def _own(facts: Cells, exposures: Sequence[Cells]) -> dict[str, Any]:
-    """Return what no context says, in the names of the platform's record of a session."""
+    """Return what no context says, in the names of the platform's record of a session; of one that runs, what is known."""
+    ended = {"status": facts["status"], "usage": {"sessionDuration": 1000 * facts["duration_s"]}}
     return {
-        "status": facts["status"],
+        **(ended if facts["status"] is not None else {}),
         "direction": facts["direction"],
         "origin": facts["origin"],
         "track": facts["caller"],
         "tags": json.loads(facts["tags"]),
-        "usage": {"sessionDuration": 1000 * facts["duration_s"]},
         "inputData": json.loads(facts["parameters"]),
         "outputData": json.loads(facts["output_data"]),
         "assignments": {row["test"]: row["assignment"] for row in exposures},

@@ -1,0 +1,142 @@
+"""What listens: takes requests and connections on the server's loop, refuses what may not ask, and ends all of it.
+
+What takes a while, a session that is run or a log that is read, has its turn in a thread of its own beside the loop. Nothing
+of a request's headers goes any further than the checks here.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from voicelab.serving import debugger_frames as frames
+from voicelab.serving.answer import Answer
+from voicelab.serving.debugger_socket import DebuggerSocket
+from voicelab.serving.routes import Asked, Routes, problem
+from voicelab.serving.security import OWN_PAGE, why_refused
+from voicelab.serving.served_agent import ServedAgent
+
+MOST_CONNECTIONS = 400
+"""Debuggers that may be connected at a time."""
+_LARGEST_BODY = 64 << 20
+"""Bytes: a pushed project is the largest."""
+_SOCKET = "/ws"
+_JSON = "application/json"
+# What a library says of a request that it can't read may quote its headers.
+_QUIET = logging.getLogger("voicelab.serving.unread")
+_QUIET.disabled = True
+
+
+class Listener:
+    """Listens on a port; all its methods run on the server's loop.
+
+    Args:
+        agent: The handler that is served; None where a log is read alone.
+        routes: What requests are answered.
+        host: What it listens on.
+    """
+
+    def __init__(self, agent: ServedAgent | None, routes: Routes, host: str) -> None:
+        self._agent = agent
+        self._routes = routes
+        self._host = host
+        self._port = 0
+        self._connected: dict[DebuggerSocket, asyncio.Task[Any]] = {}
+        self._closing = False
+        self._slow = {method: ThreadPoolExecutor(1, f"voicelab serving {method}") for method in ("GET", "POST")}
+        app = web.Application(client_max_size=_LARGEST_BODY, logger=_QUIET)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0, logger=_QUIET)
+
+    async def listen(self, port: int) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            OSError: it can't listen there.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, port, reuse_address=True).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self._port = int(self._runner.addresses[0][1])
+        return self._port
+
+    async def shut_down(self) -> None:
+        """Hang up everywhere, and return when all sessions are logged and nothing listens any more."""
+        self._closing = True
+        for site in list(self._runner.sites):
+            await site.stop()
+        for connection in self._connected:
+            connection.close(frames.GOING_AWAY, "the server was closed")
+        if self._connected:
+            await asyncio.wait(self._connected.values())
+        for pool in self._slow.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        await self._runner.cleanup()
+
+    @property
+    def n_connected(self) -> int:
+        """How many debuggers are connected."""
+        return len(self._connected)
+
+    # --- a request ---
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        why = why_refused(request.headers.get("Host"), request.headers.get("Origin"), self._host)
+        if why:
+            return _response(problem(403, why))
+        try:
+            if request.path == _SOCKET and request.headers.get("Upgrade", "").lower() == "websocket":
+                return await self._converse(request)
+            return _response(await self._answer(request))
+        except web.HTTPException as error:  # aiohttp's own: a body that is too large, a handshake that is none
+            return _response(problem(error.status, error.reason))
+        except Exception as error:  # noqa: BLE001 - told to whoever asked; the server goes on
+            return _response(problem(500, f"{type(error).__name__}: {error}"))
+
+    async def _answer(self, request: web.Request) -> Answer:
+        if request.method not in {"GET", "POST"}:
+            return problem(404, f"There is no {request.method} {request.path} here.")
+        body: Any = {}
+        if request.method == "POST":
+            if request.content_type != _JSON:
+                return problem(415, f"The body must be JSON: send the header Content-Type: {_JSON}.")
+            try:
+                body = orjson.loads(await request.read() or b"{}")
+            except orjson.JSONDecodeError as error:
+                return problem(400, f"The body is no JSON: {error}.")
+            if not isinstance(body, dict):
+                return problem(400, "The body must be a JSON object.")
+        host = f"[{self._host}]" if ":" in self._host else request.url.host
+        asked = Asked(
+            request.method, request.path, dict(request.query), body, f"ws://{host}:{request.url.port}{_SOCKET}"
+        )
+        answer = self._routes.answer(asked)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self._slow[asked.method], self._routes.slow_answer, asked)
+        return answer
+
+    async def _converse(self, request: web.Request) -> web.StreamResponse:
+        if self._agent is None:
+            return _response(problem(404, "This server reads a log, and has no handler to talk to."))
+        if len(self._connected) >= MOST_CONNECTIONS or self._closing:
+            return _response(problem(503, f"{MOST_CONNECTIONS} debuggers are connected already: try again later."))
+        connection = DebuggerSocket(self._agent, has_sound=request.headers.get("Origin") == OWN_PAGE)
+        task = self._connected[connection] = asyncio.ensure_future(connection.converse(request))
+        try:
+            return await asyncio.shield(task)
+        finally:
+            task.add_done_callback(lambda _: self._connected.pop(connection, None))
+
+
+def _response(answer: Answer) -> web.Response:
+    body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
+    # What strangers wrote is never a page here, whatever it looks like.
+    headers = {"Content-Type": answer.content_type, "X-Content-Type-Options": "nosniff"}
+    return web.Response(status=answer.status, body=body, headers=headers)
