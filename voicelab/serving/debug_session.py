@@ -20,7 +20,7 @@ from voicelab.live.loop import LoopThread
 from voicelab.live.page_data import event_of
 from voicelab.record.debugger_rows import debugger_context
 from voicelab.serving import debugger_frames as frames
-from voicelab.serving.debugger_frames import FromDebugger, MicrophoneSound, Played, Opening, Typed
+from voicelab.serving.debugger_frames import FromDebugger, MicrophoneSound, Opening, Played, Typed
 from voicelab.serving.debugger_sound import MicrophoneFrames, pieces_to_play
 from voicelab.serving.served_agent import ServedAgent
 

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 
 from voicelab.serving import debugger_frames as frames
 from voicelab.serving.debug_session import Closing, DebugSession
-from voicelab.serving.debugger_frames import FrameError, Opening, read_frame, as_sent
+from voicelab.serving.debugger_frames import FrameError, Opening, as_sent, read_frame
 from voicelab.serving.served_agent import ServedAgent
 
 LARGEST_FRAME = 1 << 20
