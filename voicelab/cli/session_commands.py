@@ -184,7 +184,7 @@ def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mappin
     return voicerun.simulation(
         options.spec,
         handler,
-        _callers(options),
+        callers(options),
         name=options.name,
         sessions=options.sessions,
         seed=options.seed,
@@ -192,26 +192,6 @@ def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mappin
         evaluators=options.evaluator or None,
         **how,
     )
-
-
-def _callers(options: argparse.Namespace) -> "CallerLike":
-    import voicelab as vl
-
-    if options.script and options.caller:
-        raise InputError("Give --caller or --script, not both.")
-    if options.script:
-        return vl.Script.load(options.script)
-    pairs = []
-    for given in options.caller or ["cooperative"]:
-        name, _, weight = given.partition("=")
-        persona = next((persona for persona in vl.personas if persona.name == name), None)
-        if persona is None:
-            names = [persona.name for persona in vl.personas]
-            raise InputError(
-                f"--caller {name}: there is no such persona. There are: {', '.join(names)}.{did_you_mean(name, names)}"
-            )
-        pairs.append((persona, _number(f"--caller {given}", weight) if weight else 1.0))
-    return vl.mix(*pairs)
 
 
 def _add_handler(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@
 - `names` finds the names that code uses and nowhere defines, and supplies those that the notebook or the SDK knows.
 - `workspace` runs the modules of one handler apart from those of all others.
 - `check` says whether the result is a handler; `source_hash` hashes what it is made of.
-- `reading` finds in the source, without running it, the tests that it declares and the keys that it stores.
+- `source_text` finds in the source, without running it, the tests that it declares and the keys that it stores.
 - `project` reads a project folder of the platform and the variables; `placeholders` fills its organization's secrets in.
 - `notes` shows portability notes: a folded table, or one line.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
@@ -23,10 +23,10 @@ from voicelab.handlers.check import name_of
 from voicelab.handlers.handler import Handler
 from voicelab.handlers.placeholders import filled_in, known_in_environment
 from voicelab.handlers.project import Variables, VariablesLike, project_name, project_variables, read_variables
-from voicelab.handlers.reading import SourceText, declared_tests, set_outcomes, stored_keys
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
 from voicelab.handlers.samples import sample_agents
 from voicelab.handlers.source import ROOT
+from voicelab.handlers.source_text import SourceText, declared_tests, set_outcomes, stored_keys
 
 __all__ = [
     "ROOT",

@@ -11,8 +11,8 @@ from voicelab.base.records import PortabilityNote
 from voicelab.handlers.notes import count_of, notes_html, show_notes
 from voicelab.handlers.placeholders import RULE, unfilled
 from voicelab.handlers.project import Variables
-from voicelab.handlers.reading import SourceText
 from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.handlers.source_text import SourceText
 from voicelab.runtime import environment as os_environment
 from voicelab.runtime import environment_reads, isolation
 from voicelab.runtime.sdk import Context, Event

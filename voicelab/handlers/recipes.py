@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from voicelab.base.errors import HandlerError
 from voicelab.handlers import check, names, project, source, source_hash
 from voicelab.handlers.notes import Note
-from voicelab.handlers.reading import SourceText
+from voicelab.handlers.source_text import SourceText
 from voicelab.handlers.workspace import Workspace
 
 

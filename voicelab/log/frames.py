@@ -183,6 +183,17 @@ class Frames:
         found: pd.DataFrame = self._database.ask(query, "log.sql()", _RELATIONS).df()
         return found
 
+    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a query by column: for a few of them less work than a frame, and nothing is NaN.
+
+        Args:
+            query: One of voicelab's own, over the tables that `sql` knows.
+            values: What stands for `$name` in it.
+        """
+        found = self._query(query, values)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
     def relation(self, table: str) -> Any:
         """Return a table of the log as a DuckDB relation: nothing is read before it is asked for.
 

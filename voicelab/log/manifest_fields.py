@@ -63,7 +63,7 @@ def _is_decision(value: Given) -> bool:
 
 
 _FIELDS: dict[str, tuple[_Check, str]] = {
-    **dict.fromkeys(("status", "run_id", "source", "created_at"), (_is_text_or_null, "text")),
+    **dict.fromkeys(("status", "run_id", "source", "created_at", "began_at"), (_is_text_or_null, "text")),
     **dict.fromkeys(("handler", "callers", "world", "audio", "checksums"), (_is_scalar, "text")),
     **dict.fromkeys(("sessions", "n_errors", "late"), (_is_count, "a whole number from 0 on")),
     "shard_size": (_is_size, "a whole number from 1 on"),
@@ -77,7 +77,9 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     "options": (_is_map, "a map"),
     "decisions": (_map_of(_is_decision), "a map of decisions, each with a sentence"),
     "imports": (_list_of(_is_map), "a list of maps"),
-    **dict.fromkeys(("weights_unknown", "remarks", "warnings"), (_list_of(_is_text), "a list of texts")),
+    **dict.fromkeys(
+        ("weights_unknown", "remarks", "warnings", "evaluators", "evaluated"), (_list_of(_is_text), "a list of texts")
+    ),
 }
 
 

@@ -16,7 +16,8 @@ from voicelab.base.masking import shown
 from voicelab.base.plain_json import whole_characters
 from voicelab.base.records import OWN_FACTS, Event
 
-_BEGAN_S = datetime(2026, 1, 5, 9, 0, tzinfo=UTC).timestamp()
+BEGAN_S = datetime(2026, 1, 5, 9, 0, tzinfo=UTC).timestamp()
+"""When sessions begin that have no date of their own, in seconds since 1970."""
 Cells = Mapping[str, Any]
 
 
@@ -35,7 +36,7 @@ def debugger_rows(
     turn = max((event.turn for event in events), default=0)
     context = Event(len(events), end_s, turn, "system", "context_update", debugger_context(facts, exposures, outcomes))
     return [
-        debugger_row(facts["session_id"], event) | {"_clientTime": round(_BEGAN_S + event.time_s, 6)}
+        debugger_row(facts["session_id"], event) | {"_clientTime": round(BEGAN_S + event.time_s, 6)}
         for event in (*sorted(events, key=lambda event: event.time_s), context)
     ]
 

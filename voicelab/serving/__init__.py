@@ -8,4 +8,7 @@ In come requests over HTTP and connections of debuggers; out go answers, the fra
 - `served_agent` is the handler: it makes sessions and logs them.
 - `debugger_socket` is one connection of a debugger, `debug_session` its session, on a thread of its own.
   `debugger_frames` are what the two say to each other, `debugger_sound` is the sound in it.
+- `reading`: what may be read of a session log, by path; `asked` reads a request's query, `followed_log` sees the log grow.
+- `session_reading`, `metric_reading`, `experiment_reading` and `evaluation_reading`: what is answered, kind by kind;
+  `turn_spans` has a session's trace.
 """
