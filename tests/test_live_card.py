@@ -7,9 +7,10 @@ import IPython.display  # noqa: F401 - a kernel has it loaded
 import pytest
 
 import voicelab as vl
+from voicelab.base import progress_line
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import StopDecision
-from voicelab.simulation import progress, progress_card
+from voicelab.simulation import progress_card
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.progress_card import LiveCard, Standing
 
@@ -70,7 +71,7 @@ def test_the_line_says_who_leads_and_when_it_stopped(tmp_path, capsys):
 
 def test_a_file_of_output_has_lines_that_say_rate_and_time_left(monkeypatch, capsys):
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_line.time, "monotonic", lambda: now[0])
     with Progress(1_000_000, 600_000, shown=True) as line:
         now[0] = 20.0  # reading back is no part of the rate
         line.read_back(3)
@@ -92,7 +93,7 @@ def test_a_file_of_output_has_lines_that_say_rate_and_time_left(monkeypatch, cap
     ("seconds", "words"), [(0, "0 s"), (59.6, "1 min 0 s"), (3_599, "59 min 59 s"), (90_000, "25 h 0 min")]
 )
 def test_times_are_said_in_the_units_of_people(seconds, words):
-    assert progress.in_two_units(seconds) == words
+    assert progress_line.in_two_units(seconds) == words
 
 
 def test_names_that_people_give_stay_text():

@@ -23,6 +23,7 @@ def add_import(commands: "Commands") -> None:
         "--weights", metavar="JSON", help='where no export says them: \'{"greeting": {"a": 0.5, "b": 0.5}}\''
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a log that is there")
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -30,7 +31,13 @@ def _import(options: argparse.Namespace) -> None:
 
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
-        log = voicerun.read(options.files, options.log, weights=weights(options), overwrite=options.overwrite)
+        log = voicerun.read(
+            options.files,
+            options.log,
+            weights=weights(options),
+            overwrite=options.overwrite,
+            progress=not options.quiet,
+        )
     for warning in noted:
         say(f"! {warning.message}")
     counts = ", ".join(f"{n:,} {assignment}" for assignment, n in log.manifest["exposures"].items()) or "no test"

@@ -6,6 +6,8 @@ Exports:
 - `shapes` recognises what each file is by its shape, whatever its name.
 - `entries` makes one row of an export one event; `platform_tests` collects what a session says of its tests.
 - `export_values` reads single values as exports write them; `naming` tells from a file's name which session it speaks of.
+- `looked_through` is a file without its rows, which are read again when their session is put together: a gigabyte of exports
+  isn't in memory at once. `stored_rows` has on the disk what waits meanwhile.
 - `gather` brings together what different files say of the same session.
 - `known_later` has what evaluators ruled and traces cost, as outcomes that were added late.
 - `event_order`, `assemble` and `declare` turn that into the rows of a session log; `import_exports` writes them.

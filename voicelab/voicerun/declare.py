@@ -1,7 +1,7 @@
 """The tests of an import: their weights, who drew what, who was served the default, and the outcomes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from voicelab.base.accepted_types import Json
@@ -18,12 +18,45 @@ _HEAVIEST = 1e100
 _STOP_KEYS = ("default", "max_iterations", "max_confidence", "target_outcome", "target_metric", "stop_on", "notify")
 
 
+class SeenTests:
+    """What sessions say of their tests, all in all; each is looked at once.
+
+    Args:
+        weights: Weights by test and variant that the caller gives.
+    """
+
+    def __init__(self, weights: Mapping[str, Mapping[str, float]]) -> None:
+        self.weights = {test: dict(given) for test, given in weights.items()}
+        self.in_use: set[str] = set()
+        self.options: dict[str, dict[str, float]] = {}
+        self.stops: dict[str, dict[str, Any]] = {}
+        self.drawn: dict[str, set[str]] = {}
+        self.conversions: dict[str, dict[str, None]] = {}
+        self.other_weights: set[str] = set()
+
+    def take(self, session: PlatformTests) -> None:
+        """Take what a session says."""
+        for test in session.names:
+            variants = session.variants(test)
+            if variants or test in session.tests:
+                self.in_use.add(test)
+            if not session.stopped(test):
+                self.drawn.setdefault(test, set()).update(variants)
+            if own := _options(session, test):
+                self.options.setdefault(test, own)
+                if test in self.weights and _shares(own) != _shares(self.weights[test]):
+                    self.other_weights.add(test)
+            if stop := mapping(session.tests.get(test, {}).get("stop")):
+                self.stops.setdefault(test, stop)
+        for test, names in session.conversions.items():
+            self.conversions.setdefault(test, {}).update(dict.fromkeys(names))
+
+
 class Declarations:
     """The tests that sessions were in.
 
     Args:
-        sessions: What each session says of its tests, in order, and whether it has ended.
-        weights: Weights by test and variant, for tests whose sessions don't say them, or say others.
+        seen: What the sessions say of their tests, and the weights for those that don't say them, or say others.
         conversions: Conversion metrics that the caller names.
         platform: The platform's own numbers by test.
         report: Where it is noted what was not understood.
@@ -38,8 +71,7 @@ class Declarations:
 
     def __init__(
         self,
-        sessions: Sequence[PlatformTests],
-        weights: Mapping[str, Mapping[str, float]],
+        seen: SeenTests,
         conversions: Sequence[str],
         platform: Mapping[str, Mapping[str, Any]],
         report: Report,
@@ -47,19 +79,20 @@ class Declarations:
         self._report = report
         self._counts: Counter[str] = Counter()
         self._texts: dict[tuple[Any, ...], str] = {}
-        self._given = {test: dict(given) for test, given in weights.items()}
-        in_use = [n for s in sessions for n in s.names if s.variants(n) or n in s.tests]
-        self.tests = sorted(set(in_use))
-        unknown = [test for test in weights if test not in self.tests]
+        self._given = seen.weights
+        self.tests = sorted(seen.in_use)
+        unknown = [test for test in self._given if test not in self.tests]
         if unknown:
             has = f"The sessions were in: {', '.join(self.tests)}." if self.tests else "No session was in a test."
             raise InputError(f"weights names the test {unknown[0]!r}. {has}{did_you_mean(unknown[0], self.tests)}")
-        self.conversions = {test: _conversions(test, sessions, conversions, platform) for test in self.tests}
+        self.conversions = {
+            test: _conversions(test, seen.conversions.get(test, ()), conversions, platform) for test in self.tests
+        }
         self._stops: dict[str, dict[str, Any]] = {}
         self._options: dict[str, Mapping[str, float | None]] = {}
         self.weights_unknown: list[str] = []
         for test in self.tests:
-            self._settle(test, sessions, platform.get(test, {}))
+            self._settle(test, seen, platform.get(test, {}))
 
     def exposures(self, session: PlatformTests, index: int, *, ended: bool, masker: Masker) -> list[Row]:
         """Return the exposures of a session: one for each test, unassigned where it says no variant.
@@ -78,21 +111,20 @@ class Declarations:
 
     # --- inside ---
 
-    def _settle(self, test: str, sessions: Sequence[PlatformTests], platform: Mapping[str, Any]) -> None:
+    def _settle(self, test: str, seen: SeenTests, platform: Mapping[str, Any]) -> None:
         """Find the weights and the stop of a test where its sessions say nothing of their own.
 
         Raises:
             InputError: the weights that were given leave out a variant.
         """
-        own = [options for session in sessions if (options := _options(session, test))]
-        self._options[test] = self._given.get(test) or next(iter(own), {})
-        if test in self._given and any(_shares(options) != _shares(self._given[test]) for options in own):
+        own = seen.options.get(test)
+        self._options[test] = self._given.get(test) or own or {}
+        if test in seen.other_weights:
             self._report.warn(f"weights={{{test!r}: ...}} differ from those in the export; yours are used.")
-        stops = [mapping(session.tests.get(test, {}).get("stop")) for session in sessions]
-        # What the platform tells of the test itself: its conditions, beside how far it has come.
-        stops.append(mapping(snake_keys(platform).get("stop_conditions")))
-        self._stops[test] = next((self._stop(test, stop) for stop in stops if stop), {})
-        drawn = {variant for session in sessions if not session.stopped(test) for variant in session.variants(test)}
+        # Else what the platform tells of the test itself: its conditions, beside how far it has come.
+        stop = seen.stops.get(test) or mapping(snake_keys(platform).get("stop_conditions"))
+        self._stops[test] = self._stop(test, stop) if stop else {}
+        drawn = seen.drawn.get(test, set())
         if test in self._given:
             self._check_named(test, sorted(drawn))
         elif not own:
@@ -241,12 +273,12 @@ def _spelled(variant: str, options: Mapping[str, float | None]) -> str | None:
 
 def _conversions(
     test: str,
-    sessions: Sequence[PlatformTests],
+    known: Iterable[str],
     named: Sequence[str],
     platform: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
     described = snake_keys(platform.get(test, {})).get("conversion_metrics")
-    names = [name for session in sessions for name in session.conversions.get(test, [])]
+    names = list(known)
     names += map(text_of, described) if isinstance(described, list) else []
     return list(dict.fromkeys([*names, *named]))
 

@@ -8,11 +8,8 @@ from typing import Any
 
 from voicelab.base.plain_json import encode
 from voicelab.voicerun import shapes
-from voicelab.voicerun.entries import INPUTS, Entry
+from voicelab.voicerun.entries import INPUTS, LEAST_EPOCH, SPAN, Entry
 from voicelab.voicerun.gather import Draft
-
-_LEAST_EPOCH = 1e9
-"""A `_clientTime` above is seconds since 1970, below it is seconds since something else."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,14 @@ def events_in_order(draft: Draft) -> OrderedEvents:
     """Return the events of a session in order; what several files hold is taken once, and counted in their reports."""
     entries = _merged(draft)
     offset = _offset(entries)
-    at = [entry.wall_s if entry.client_s is None else entry.client_s + (offset or 0.0) for entry in entries]
+    at = [
+        entry.wall_s if entry.client_s is None else entry.client_s + (offset or 0.0) + entry.begins_s
+        for entry in entries
+    ]
     filled = _carried(at)
+    # A session begins with its first event, whatever a trace's clock says.
+    first = min((time for entry, time in zip(entries, filled, strict=True) if entry.name != SPAN), default=0.0)
+    filled = [max(first, time) for time in filled] if any(entry.name == SPAN for entry in entries) else filled
     order = sorted(range(len(entries)), key=filled.__getitem__)
     ordered = [entries[i] for i in order]
     start = filled[order[0]] if order else None
@@ -55,8 +58,9 @@ def events_in_order(draft: Draft) -> OrderedEvents:
 
 def _merged(draft: Draft) -> list[Entry]:
     """Return the events of all files of a session; each that several kinds of file hold once."""
-    merged: list[Entry] = []
-    for kind in shapes.STREAMS:
+    streams = [kind for kind in shapes.STREAMS if draft.streams.get(kind)]
+    merged: list[Entry] = list(draft.streams[streams[0]]) if streams else []
+    for kind in streams[1:]:
         known: dict[Any, deque[Entry]] = {}
         for entry in merged:
             known.setdefault(_key(entry, kind), deque()).append(entry)
@@ -119,7 +123,7 @@ def _offset(entries: Sequence[Entry]) -> float | None:
         return statistics.median(both)
     clients = [entry.client_s for entry in entries if entry.client_s is not None]
     walls = [entry.wall_s for entry in entries if entry.wall_s is not None]
-    if clients and min(clients) > _LEAST_EPOCH:
+    if clients and min(clients) > LEAST_EPOCH:
         return 0.0
     return min(walls) - min(clients) if clients and walls else None
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from voicelab.base.accepted_types import Json
@@ -18,6 +19,7 @@ _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 _LONGEST_S = 1e12
 
 
+@lru_cache(maxsize=4096)
 def snake(key: str) -> str:
     """Return a key in snake_case, however it is written; a leading underscore stays."""
     return _HUMP.sub("_", str(key)).lower()
@@ -30,7 +32,10 @@ def snake_keys(record: Mapping[Any, Any]) -> dict[str, Any]:
 
 def first(record: Mapping[str, Any], keys: Iterable[str]) -> Any:
     """Return the first value that is there and not None."""
-    return next((record[key] for key in keys if record.get(key) is not None), None)
+    for key in keys:
+        if (value := record.get(key)) is not None:
+            return value
+    return None
 
 
 def unpacked(value: Json) -> Any:
@@ -45,6 +50,8 @@ def unpacked(value: Json) -> Any:
 
 def mapping(value: Json) -> dict[str, Any]:
     """Return an object, also one that is packed in text; anything else, where it says something, under `value`."""
+    if type(value) is dict:
+        return value.copy()  # JSON's keys are texts
     value = unpacked(value)
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
@@ -53,7 +60,9 @@ def mapping(value: Json) -> dict[str, Any]:
 
 def number(value: Json) -> float | None:
     """Return a finite number, also one that stands as text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = float(value)
@@ -76,6 +85,8 @@ def short_seconds(value: Json) -> float | None:
 
 def wall_seconds(value: Json) -> float | None:
     """Return a point in time as seconds since 1970: ISO 8601 text, or a number of seconds or milliseconds."""
+    if value is None:
+        return None
     found = number(value)
     if found is not None:
         found = found / 1000 if abs(found) > _LEAST_MILLISECONDS else found

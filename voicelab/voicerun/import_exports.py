@@ -1,16 +1,19 @@
 """`voicerun.read`: exports of VoiceRun in, one session log out."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, NamedTuple
 
+from voicelab.base import checks
 from voicelab.base.errors import InputError, LogError
 from voicelab.base.paths import path_of
 from voicelab.base.plain_json import encode
-from voicelab.base.records import SessionRows, column
+from voicelab.base.progress_line import progress_line
+from voicelab.base.records import column
 from voicelab.log import Log, open_log
 from voicelab.log import lock as locks
 from voicelab.log.checksums import KIND
@@ -19,11 +22,14 @@ from voicelab.log.lock import Lock
 from voicelab.log.manifest import check_run, write_manifest
 from voicelab.log.write import SHARD_SIZE, drop_speculative, make_folder, settle_shard, stage_shard
 from voicelab.voicerun import files, shapes
-from voicelab.voicerun.assemble import assemble
-from voicelab.voicerun.declare import Declarations, check_given
+from voicelab.voicerun.assemble import Assembled
+from voicelab.voicerun.declare import Declarations, SeenTests, check_given
 from voicelab.voicerun.gather import Gathered, gather
-from voicelab.voicerun.known_later import outcomes_known_later
+from voicelab.voicerun.stored_rows import StoredRows
 
+_SHARD_BYTES = 32_000_000
+"""Of exports, about, whose sessions are one shard."""
+_OUTCOME = column("outcomes", "outcome")
 _STAGED = "import"
 """The tag of shards that are staged."""
 
@@ -35,6 +41,7 @@ def read(
     weights: Mapping[str, Mapping[str, float]] | None = None,
     conversions: Iterable[str] = (),
     overwrite: bool = False,
+    progress: bool = False,
 ) -> Log:
     """Read exports of VoiceRun into a session log, which opens and is analysed like any other.
 
@@ -53,6 +60,7 @@ def read(
             they are unknown, and `vl.analyze` decides without a check of the shares, or asks for them where it bets.
         conversions: Names of metrics that are conversions, beyond those that the exports name.
         overwrite: Replace a log that is there.
+        progress: Show how far it is.
 
     Returns:
         The log; sessions are in order of their end, their source is `imported`.
@@ -64,29 +72,105 @@ def read(
             before everything was understood.
     """
     folder = path_of("log", log, "runs/live")
+    shown = checks.switch("progress", progress)
     _check_free(folder, overwrite=overwrite)
-    given = check_given(weights)
+    seen = SeenTests(check_given(weights))
     found = files.find_files(paths, leave_out=folder.resolve())
-    gathered = gather([_recognised(file, named=named) for file, named in found.items()])
-    if not gathered.drafts:
+    with StoredRows() as store:
+        with _Stages(shown) as stages:
+            stages.begin(len(found), "files looked through")
+            gathered = gather(stages.each(_recognised(file, named=named) for file, named in found.items()), store)
+            _check_sessions(gathered, len(found))
+            run_id = blake2b("\n".join(sorted(gathered.records)).encode(), digest_size=8).hexdigest()
+            stages.begin(len(gathered.records), "sessions read")
+            sessions = Assembled(gathered, seen, run_id, stages.done)
+            declarations = sessions.declared(list(conversions))
+            make_folder(folder)
+            stages.begin(len(sessions), "sessions written")
+            with locks.hold(folder, f"voicerun.read of {len(sessions):,} sessions", locks.ENDING_S) as lock:
+                _check_free(folder, overwrite=overwrite)
+                taken = _write(
+                    folder,
+                    lock,
+                    _Import(gathered, sessions, declarations, run_id, _shard_size(found, sessions)),
+                    stages,
+                )
+        gathered.report.say(stacklevel=2)
+        made = open_log(folder)
+        later = sessions.later.frame(taken)
+        if later is not None:
+            made.add_outcomes(later)
+        return made
+
+
+def _check_sessions(gathered: Gathered, n_files: int) -> None:
+    if not gathered.records:
         unknown = [report for report in gathered.report.files if report.kind == shapes.FOREIGN]
         why = f" {unknown[0].file}: {unknown[0].notes[0]}." if unknown else ""
         raise InputError(
-            f"None of the {len(found)} files speaks of a session.{why} Export sessions too, e.g. `vr session list --json`."
+            f"None of the {n_files} files speaks of a session.{why} Export sessions too, e.g. `vr session list --json`."
         )
-    run_id = blake2b("\n".join(sorted(gathered.drafts)).encode(), digest_size=8).hexdigest()
-    sessions, declarations = assemble(gathered, given, list(conversions), run_id)
-    later = outcomes_known_later(gathered.drafts.values(), _outcomes_in(sessions))
-    gathered.report.close()
-    make_folder(folder)
-    with locks.hold(folder, f"voicerun.read of {len(sessions):,} sessions", locks.ENDING_S) as lock:
-        _check_free(folder, overwrite=overwrite)
-        _write(folder, lock, sessions, _manifest(gathered, sessions, declarations, run_id))
-    gathered.report.say(stacklevel=2)
-    made = open_log(folder)
-    if later is not None:
-        made.add_outcomes(later)
-    return made
+
+
+class _Import(NamedTuple):
+    """What is written.
+
+    Attributes:
+        gathered: What the files say.
+        sessions: The sessions.
+        declarations: Their tests.
+        run_id: Id of the import.
+        shard_size: How many sessions a shard holds.
+    """
+
+    gathered: Gathered
+    sessions: Assembled
+    declarations: Declarations
+    run_id: str
+    shard_size: int
+
+
+class _Stages:
+    """How far an import is, stage by stage; nothing where it isn't shown."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._line: Any = None
+
+    def begin(self, total: int, unit: str) -> None:
+        """Begin a stage."""
+        self._end()
+        self._line = progress_line(total, unit=unit) if self._shown else None
+
+    def done(self, n: int = 1) -> None:
+        """Count what is done."""
+        if self._line is not None:
+            self._line.update(n)
+
+    def each(self, things: Iterable[shapes.Export]) -> Iterator[shapes.Export]:
+        """Yield things, and count them."""
+        for thing in things:
+            yield thing
+            self.done()
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def __enter__(self) -> "_Stages":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+
+def _shard_size(found: Iterable[Path], sessions: Assembled) -> int:
+    """Return how many sessions a shard holds: fewer where they are long, since a shard is in memory while it is written."""
+    total = sum(file.stat().st_size for file in found if file.exists())
+    return max(1, min(SHARD_SIZE, _SHARD_BYTES * len(sessions) // max(1, total)))
 
 
 def _recognised(file: Path, *, named: bool) -> shapes.Export:
@@ -103,11 +187,6 @@ def _recognised(file: Path, *, named: bool) -> shapes.Export:
         return shapes.Export(file, shapes.FOREIGN, [error.why])
 
 
-def _outcomes_in(sessions: list[SessionRows]) -> list[str]:
-    name = column("outcomes", "outcome")
-    return list(dict.fromkeys(str(row[name]) for session in sessions for row in session.outcomes))
-
-
 def _check_free(folder: Path, *, overwrite: bool) -> None:
     if is_blank(folder):
         return
@@ -116,12 +195,22 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
     check_clear(folder)
 
 
-def _write(folder: Path, lock: Lock, sessions: list[SessionRows], manifest: dict[str, Any]) -> None:
-    """Write the log where readers don't look, and put it in the place of what is there when it is whole."""
-    numbers = range(-(-len(sessions) // SHARD_SIZE))
+def _write(folder: Path, lock: Lock, given: _Import, stages: _Stages) -> set[str]:
+    """Write the log where readers don't look, and put it in the place of what is there when it is whole.
+
+    Returns the names of its outcomes.
+    """
+    n, size = len(given.sessions), given.shard_size
+    numbers = range(-(-n // size))
+    taken: set[str] = set()
     try:
         for number in numbers:
-            stage_shard(folder, number, _STAGED, sessions[number * SHARD_SIZE : (number + 1) * SHARD_SIZE])
+            rows = given.sessions.rows(number * size, (number + 1) * size, given.declarations)
+            taken.update(str(row[_OUTCOME]) for session in rows for row in session.outcomes)
+            stage_shard(folder, number, _STAGED, rows)
+            stages.done(len(rows))
+        given.gathered.report.close()
+        manifest = _manifest(given)
         lock.check()
         if not is_blank(folder):
             clear(folder)
@@ -135,21 +224,22 @@ def _write(folder: Path, lock: Lock, sessions: list[SessionRows], manifest: dict
         raise
     drop_speculative(folder)
     write_manifest(folder, manifest)
+    return taken
 
 
-def _manifest(
-    gathered: Gathered, sessions: list[SessionRows], declarations: Declarations, run_id: str
-) -> dict[str, Any]:
+def _manifest(given: _Import) -> dict[str, Any]:
+    gathered, began_s = given.gathered, given.sessions.began_s
     manifest = {
         "status": "finished",
-        "run_id": run_id,
-        "sessions": len(sessions),
-        "shard_size": SHARD_SIZE,
+        "run_id": given.run_id,
+        "sessions": len(given.sessions),
+        "shard_size": given.shard_size,
         "checksums": KIND,
         "source": "imported",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "exposures": declarations.summary(),
-        "weights_unknown": declarations.weights_unknown,
+        **({} if began_s is None else {"began_at": datetime.fromtimestamp(began_s, UTC).isoformat()}),
+        "exposures": given.declarations.summary(),
+        "weights_unknown": given.declarations.weights_unknown,
         "platform": gathered.platform,
         "imports": [report.to_json() | {"file": report.file.name} for report in gathered.report.files],
         "warnings": gathered.report.warnings,

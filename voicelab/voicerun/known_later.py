@@ -4,6 +4,8 @@ They become outcomes that were added late: a session without a ruling, or whose 
 their analysis, where an outcome that the handler didn't write counts as 0.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,35 +18,64 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TRUTH = {"true": True, "false": False}
-_COST, _DURATION = "trace_cost_usd", "trace_duration_s"
+_COST, _DURATION, _SPAN = "trace_cost_usd", "trace_duration_s", "span_"
+_MOST_SPANS = 20
+"""Names of spans that become outcomes: those that most sessions have."""
 
 
-def outcomes_known_later(drafts: Iterable[Draft], taken: Sequence[str]) -> "pd.DataFrame | None":
-    """Return a column `session_id` and a column an outcome, None where a session has none; None if there is nothing.
+class KnownLater:
+    """What is known of sessions later, session by session."""
 
-    Args:
-        drafts: The sessions.
-        taken: Names of outcomes that the log has already.
-    """
-    import pandas as pd
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, bool | float]] = {}
 
-    rows = {}
-    for draft in drafts:
+    def take(self, draft: Draft) -> None:
+        """Take what is known of a session."""
         found: dict[str, bool | float] = {}
         for entry in draft.streams.get(shapes.EVALUATION, ()):
             found |= _ruling(entry)
         for entry in draft.streams.get(shapes.TRACE, ()):
-            found |= _totals(entry)
+            if entry.name == "trace":
+                found |= _totals(entry)
+        found |= _span_means(draft.streams.get(shapes.TRACE, ()))
+        # An evaluator that was asked while the session ran is an outcome of its own already.
+        own = draft.tests.outcomes
+        found = {name: value for name, value in found.items() if own.get(name, {}).get("value") != value}
         if found:
-            rows[draft.session_id] = found
-    names = list(dict.fromkeys(name for found in rows.values() for name in found))
-    if not names:
-        return None
-    columns = {
-        (name if name not in taken else f"{name} (known later)"): [found.get(name) for found in rows.values()]
-        for name in names
-    }
-    return pd.DataFrame({"session_id": list(rows), **columns}, dtype=object)
+            self._rows[draft.session_id] = found
+
+    def frame(self, taken: Iterable[str]) -> "pd.DataFrame | None":
+        """Return a column `session_id` and a column an outcome, None where a session has none; None if there is nothing.
+
+        Args:
+            taken: Names of outcomes that the log has already.
+        """
+        import pandas as pd
+
+        counts = Counter(name for found in self._rows.values() for name in found)
+        spans = [name for name in counts if name.startswith(_SPAN)]
+        few = sorted(spans, key=lambda name: -counts[name])[_MOST_SPANS:]
+        names = [name for name in counts if name not in few]
+        if not names:
+            return None
+        taken = set(taken)
+        columns = {
+            (name if name not in taken else f"{name} (known later)"): [found.get(name) for found in self._rows.values()]
+            for name in names
+        }
+        return pd.DataFrame({"session_id": list(self._rows), **columns}, dtype=object)
+
+
+def _span_means(entries: Sequence[Entry]) -> dict[str, bool | float]:
+    """Return the mean seconds of the spans of each name, the whole session's aside; numbers in names make no other name."""
+    found: dict[str, list[float]] = {}
+    for entry in entries:
+        span = snake_keys(entry.data) if entry.name == "span" else {}
+        ms = number(span.get("duration_ms"))
+        if ms is not None and ms >= 0 and span.get("parent_id") is not None:
+            name = re.sub(r"[\W\d_]+", "_", text_of(span.get("name") or "")).strip("_").lower()
+            found.setdefault(f"{_SPAN}{name or 'unnamed'}_s", []).append(ms / 1000)
+    return {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
 
 
 def _ruling(entry: Entry) -> dict[str, bool | float]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from voicelab.voicerun.export_values import text_of
-from voicelab.voicerun.shapes import EVALUATION, Export
+from voicelab.voicerun.looked_through import LookedThrough
+from voicelab.voicerun.shapes import EVALUATION
 
 _WORD = r"(?:(?:session|metrics|debug)[-_. ])?(?:events|transcript|metrics|info|trace|debug|export|context)(?:[-_. ]session)?"
 _BEFORE = re.compile(rf"^{_WORD}[-_. ]+", re.IGNORECASE)
@@ -15,7 +16,7 @@ _ONLY = re.compile(rf"^{_WORD}$", re.IGNORECASE)
 _PAGE = re.compile(r"(?:^|[-_. ])(?:page|part|p)?[-_. ]?0*(\d+)$", re.IGNORECASE)
 
 
-def name_sessions(exports: Sequence[Export], known: Iterable[str]) -> dict[Path, str]:
+def name_sessions(exports: Sequence[LookedThrough], known: Iterable[str]) -> dict[Path, str]:
     """Return the session of each file that names none.
 
     Args:
@@ -34,7 +35,7 @@ def name_sessions(exports: Sequence[Export], known: Iterable[str]) -> dict[Path,
     return found
 
 
-def only_ids(exports: Sequence[Export], named: dict[Path, set[str]]) -> dict[Path, str]:
+def only_ids(exports: Sequence[LookedThrough], named: dict[Path, set[str]]) -> dict[Path, str]:
     """Return the session of files with names such as events.json that stand in a folder beside one session's files.
 
     Args:
@@ -51,13 +52,13 @@ def only_ids(exports: Sequence[Export], named: dict[Path, set[str]]) -> dict[Pat
     }
 
 
-def _stem(export: Export) -> str:
+def _stem(export: LookedThrough) -> str:
     """Return a file's name without ending and without the number of its page."""
     stem = export.file.stem
     page = _PAGE.search(stem)
     if export.page is None or page is None or int(page[1]) != export.page:
         return stem
-    if export.page == 1 and (export.total or 0) <= len(export.rows):
+    if export.page == 1 and (export.total or 0) <= export.n_rows:
         return stem  # the only page: the number is part of the name
     return stem[: page.start()] or export.file.parent.name
 
@@ -74,19 +75,19 @@ def _contained(stem: str, ids: set[str]) -> str | None:
     return max(held, key=len, default=None)
 
 
-def _of_folder(export: Export, generic: Sequence[Export]) -> str | None:
+def _of_folder(export: LookedThrough, generic: Sequence[LookedThrough]) -> str | None:
     """Return the folder's name, where a name such as events.json stands more than once or for several kinds."""
     return export.file.parent.name if len({(e.file.parent, e.kind) for e in generic}) > 1 else None
 
 
-def doubled(exports: Sequence[Export], sessions: dict[Path, str]) -> list[tuple[Export, Export]]:
+def doubled(exports: Sequence[LookedThrough], sessions: dict[Path, str]) -> list[tuple[LookedThrough, LookedThrough]]:
     """Return pairs of files that are the same part of the same session.
 
     Args:
         exports: The files.
         sessions: The session of each.
     """
-    seen: dict[tuple[str, str, int | None], Export] = {}
+    seen: dict[tuple[str, str, int | None], LookedThrough] = {}
     pairs = []
     counts: Counter[str] = Counter()
     for export in exports:
