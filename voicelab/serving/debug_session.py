@@ -21,7 +21,7 @@ from voicelab.live.page_data import event_of
 from voicelab.record.debugger_rows import debugger_context
 from voicelab.serving import debugger_frames as frames
 from voicelab.serving.debugger_frames import FromDebugger, MicrophoneSound, Opening, Played, Typed
-from voicelab.serving.debugger_sound import MicrophoneFrames, pieces_to_play
+from voicelab.serving.debugger_sound import MicrophoneFrames, pieces_to_play, warm_up
 from voicelab.serving.served_agent import ServedAgent
 
 _SILENT_S = 0.4
@@ -100,6 +100,8 @@ class DebugSession:
     # --- the session ---
 
     def _begin(self) -> None:
+        if self._has_sound:
+            warm_up()  # before the session begins, whose first words would come late
         try:
             job, index = self._agent.begin(self._start.parameters, self._start.environment)
             self._call = Call(

@@ -44,3 +44,8 @@ def pieces_to_play(pcm16: bytes, rate: int) -> Iterator[bytes]:
     sent = Audio(samples, rate).resampled(RATE).pcm16().astype("<i2").tobytes()
     for at in range(0, len(sent), _PIECE_BYTES):
         yield sent[at : at + _PIECE_BYTES]
+
+
+def warm_up() -> None:
+    """Load what brings sound to another rate, before anybody waits for it."""
+    Audio.silence(0.1, RATE // 3 * 2).resampled(RATE)

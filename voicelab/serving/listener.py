@@ -15,6 +15,7 @@ from aiohttp import web
 from voicelab.serving import debugger_frames as frames
 from voicelab.serving.answer import Answer
 from voicelab.serving.debugger_socket import DebuggerSocket
+from voicelab.serving.debugger_sound import warm_up
 from voicelab.serving.routes import Asked, Routes, problem
 from voicelab.serving.security import OWN_PAGE, why_refused
 from voicelab.serving.served_agent import ServedAgent
@@ -43,7 +44,6 @@ class Listener:
         self._agent = agent
         self._routes = routes
         self._host = host
-        self._port = 0
         self._connected: dict[DebuggerSocket, asyncio.Task[Any]] = {}
         self._closing = False
         self._slow = {method: ThreadPoolExecutor(1, f"voicelab serving {method}") for method in ("GET", "POST")}
@@ -63,8 +63,9 @@ class Listener:
         except OSError:
             await self._runner.cleanup()
             raise
-        self._port = int(self._runner.addresses[0][1])
-        return self._port
+        if self._agent is not None and self._agent.has_voice:
+            asyncio.get_running_loop().run_in_executor(self._slow["GET"], warm_up)
+        return int(self._runner.addresses[0][1])
 
     async def shut_down(self) -> None:
         """Hang up everywhere, and return when all sessions are logged and nothing listens any more."""
@@ -106,6 +107,8 @@ class Listener:
         if request.method == "POST":
             if request.content_type != _JSON:
                 return problem(415, f"The body must be JSON: send the header Content-Type: {_JSON}.")
+            if (request.content_length or 0) > _LARGEST_BODY:
+                return problem(413, f"The body is larger than {_LARGEST_BODY >> 20} MB.")
             try:
                 body = orjson.loads(await request.read() or b"{}")
             except orjson.JSONDecodeError as error:

@@ -106,6 +106,11 @@ class ServedAgent:
         return self._temporary is None
 
     @property
+    def has_voice(self) -> bool:
+        """Whether it may speak."""
+        return self._engines["tts"] != OFF
+
+    @property
     def said(self) -> str:
         """How many sessions have ended, in words."""
         n = self.statuses.total()
