@@ -595,6 +595,12 @@ def test_a_script_is_gone_through_by_the_headless_debugger(server, command_line,
         "Hello you!", "You said hi there.", "You said what else.", "You said bye.",
     ]  # fmt: skip
     assert (back.variants, back.outcomes, back.status) == (record.variants, record.outcomes, record.status)
+    events = command_line.run("--context", "lab", "session", "events", record.session_id, "--json")
+    assert events.returncode == 0, events.stderr
+    exported = tmp_path / f"{record.session_id}_events.json"
+    exported.write_text(events.stdout)
+    again = voicerun.read(exported, log=tmp_path / "again").session(record.session_id)
+    assert [event.name for event in again.events] == [event.name for event in record.events]
     assert (command_line.lock.parent / "agent.lock").read_text() == '{"id": "production"}'
     assert "planted" not in done.stdout + done.stderr
 

@@ -137,7 +137,7 @@ class EndedSessions:
 
     def store(self, call: Call, rows: SessionRows, number: int, began_ms: int) -> None:
         """Take a session that has just ended; it is the one that is shown."""
-        rows = with_facts(rows, source=call.source)
+        rows = _with_source(rows, call.source)
         notes = (tuple(call.notes), tuple(call.known_notes))
         # A plain list: the session's own tells the call of changes, and so would keep it.
         rows = replace(rows, events=list(rows.events))
@@ -188,7 +188,7 @@ class EndedSessions:
             return
         if value is not None:
             last = self._sessions[-1]
-            rows = with_facts(self.open_rating.rated(last.rows, value, note), source="rated")
+            rows = _with_source(self.open_rating.rated(last.rows, value, note), "rated")
             self.shown = self._sessions[-1] = replace(last, rows=rows)
         self.close_rating()
 
@@ -265,9 +265,8 @@ class EndedSessions:
             raise InputError("Rate the conversation first: what you ask for would tell you the variant.")
 
 
-def with_facts(rows: SessionRows, **facts: str) -> SessionRows:
-    """Return rows of which the session's own has other facts, by column."""
-    session = [facts.get(name, value) for name, value in zip(SESSIONS, rows.session, strict=True)]
+def _with_source(rows: SessionRows, source: str) -> SessionRows:
+    session = [source if name == "source" else value for name, value in zip(SESSIONS, rows.session, strict=True)]
     return replace(rows, session=tuple(session))
 
 

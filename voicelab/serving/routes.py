@@ -13,6 +13,7 @@ from typing import Any
 from voicelab.base.errors import InputError, VoicelabError
 from voicelab.log import open_log
 from voicelab.serving.answer import Answer
+from voicelab.serving.reading import Reading
 from voicelab.serving.served_agent import ServedAgent
 from voicelab.voicerun.call_request import CallRequest, agent_request, entrypoint_request
 
@@ -53,8 +54,7 @@ class Routes:
     def __init__(self, agent: ServedAgent | None, agent_id: str, agent_name: str, folder: Path) -> None:
         self._agent = agent
         self._agent_id, self._agent_name = agent_id, agent_name
-        self._folder = folder
-        self._reading: tuple[int, Any] | None = None
+        self._reading = Reading(open_log(folder), agent_id, agent_name)
         # The agent of which the command line asked for releases: it takes no other agent's release (--release).
         self._asked_for = agent_id
 
@@ -72,22 +72,8 @@ class Routes:
             found = re.fullmatch(pattern, asked.path)
             if found:
                 return self._start(asked, start, found[1])
-        answer = self._read(asked) if asked.method == "GET" else None
+        answer = self._reading.answer(asked.path, asked.query) if asked.method == "GET" else None
         return answer or problem(404, f"There is no {asked.method} {asked.path} here.")
-
-    def _read(self, asked: Asked) -> Answer | None:
-        """Return what the log says; it is opened anew when a session has been added."""
-        import importlib
-
-        n = 0 if self._agent is None else self._agent.statuses.total()
-        if self._reading is None or self._reading[0] != n:
-            try:
-                reading = importlib.import_module("voicelab.serving.reading")
-            except ImportError:
-                return None
-            self._reading = (n, reading.Reading(open_log(self._folder), self._agent_id, self._agent_name))
-        answer: Answer | None = self._reading[1].answer(asked.path, asked.query)
-        return answer
 
     # --- agents, releases, environments ---
 

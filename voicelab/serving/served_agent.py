@@ -18,7 +18,7 @@ from voicelab.callers import CallerLike
 from voicelab.callers.actions import words
 from voicelab.handlers import Handler, HandlerLike
 from voicelab.live.call import Call, Media
-from voicelab.live.ended_sessions import EndedSessions, with_facts
+from voicelab.live.ended_sessions import EndedSessions
 from voicelab.live.engines import AUTO, BROWSER, OFF, GivenEngine, choose_engine
 from voicelab.live.newest_handler import NewestHandler
 from voicelab.log.append import LiveLog
@@ -191,10 +191,11 @@ class ServedAgent:
             VoicelabError: the handler can't be loaded, the parameters are not allowed, or the session can't be logged.
         """
         job, index = self._job(parameters, environment or "", "simulated")
+        options = replace(job.options, direction="outbound")
         if input_data is not None:
-            job = replace(job, options=replace(job.options, input_data=input_data))
-        played = play(job, index)
-        record = SessionRecord.from_rows(with_facts(played.rows(), direction="outbound"), played.notes)
+            options = replace(options, input_data=input_data)
+        job = replace(job, options=options)
+        record = play(job, index)
         with self._writing:
             self._log.add(index, record.rows())
             self._keep(record)
