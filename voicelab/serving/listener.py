@@ -25,6 +25,8 @@ MOST_CONNECTIONS = 400
 _LARGEST_BODY = 64 << 20
 """Bytes: a pushed project is the largest."""
 _SOCKET = "/ws"
+_PATIENCE_S = 60.0
+"""How long it is waited for the next session to end: a handler's cleanup may go on for 30 s."""
 _JSON = "application/json"
 # What a library says of a request that it can't read may quote its headers.
 _QUIET = logging.getLogger("voicelab.serving.unread")
@@ -67,23 +69,22 @@ class Listener:
             asyncio.get_running_loop().run_in_executor(self._slow["GET"], warm_up)
         return int(self._runner.addresses[0][1])
 
-    async def shut_down(self) -> None:
-        """Hang up everywhere, and return when all sessions are logged and nothing listens any more."""
+    async def shut_down(self) -> int:
+        """Hang up everywhere; return when all sessions are logged and nothing listens any more, and how many hang on."""
         self._closing = True
         for site in list(self._runner.sites):
             await site.stop()
         for connection in self._connected:
             connection.close(frames.GOING_AWAY, "the server was closed")
-        if self._connected:
-            await asyncio.wait(self._connected.values())
+        left = set(self._connected.values())
+        while left:
+            ended, left = await asyncio.wait(left, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+            if not ended:
+                break
         for pool in self._slow.values():
             pool.shutdown(wait=False, cancel_futures=True)
         await self._runner.cleanup()
-
-    @property
-    def n_connected(self) -> int:
-        """How many debuggers are connected."""
-        return len(self._connected)
+        return len(left)
 
     # --- a request ---
 

@@ -97,8 +97,8 @@ class ServedAgent:
         self.folder = folder
         self.record: SessionRecord | None = None
         self.statuses: Counter[str] = Counter()
-        # One session is written at a time: else many that end at once would wait for the folder's lock by looking at it.
-        self._writing = threading.Lock()
+        # One session begins at a time, and one is written: many at once would only take the interpreter from each other.
+        self._beginning, self._writing = threading.Lock(), threading.Lock()
 
     @property
     def keeps_log(self) -> bool:
@@ -139,7 +139,8 @@ class ServedAgent:
         """
         if environment == _DEFAULT_ENVIRONMENT and self._environment:
             environment = self._environment
-        return self._job(parameters, environment, "typed")
+        with self._beginning:
+            return self._job(parameters, environment, "typed")
 
     def media(self, *, has_sound: bool) -> Media:
         """Return what a session hears and speaks with.

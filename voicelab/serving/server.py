@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from voicelab.speech import Endpointer
 
 _STARTING_S = 30.0
-_ENDING_S = 60.0
-"""How long sessions may take to end: a handler's cleanup may go on for 30 s."""
 _MOST_PORTS = 65_535
 
 
@@ -86,10 +85,16 @@ class Server:
         if not self.closed:
             self.closed = True
             atexit.unregister(self.close)
-            self._on_loop(self._listener.shut_down(), _ENDING_S)
+            n_left = self._on_loop(self._listener.shut_down(), None)
             self._thread.close()
+            if n_left:
+                warnings.warn(
+                    f"{n_left} of the sessions did not end, and {'is' if n_left == 1 else 'are'} not logged: their handlers hold "
+                    "up all else, in a call that blocks.",
+                    stacklevel=2,
+                )
 
-    def _on_loop(self, work: Any, within_s: float) -> Any:
+    def _on_loop(self, work: Any, within_s: float | None) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._thread.loop).result(within_s)
 
     # --- as others see it ---
