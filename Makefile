@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := engine guards services scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve
+BENCHMARKS := engine guards services scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates
 
 # Where `make chaos`, `make fuzz` and `make same-rows` begin.
 SEED ?= 1

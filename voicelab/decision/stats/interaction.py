@@ -83,7 +83,7 @@ def interaction(
     sessions = float(n.sum())
     low, high = eprocess.confidence_sequence(estimate, se, sessions, g, alpha)
     log_e = 0.5 * math.log(g / (g + sessions)) + 0.5 * (estimate / se) ** 2 * sessions / (sessions + g)
-    return Interaction(int(sessions), estimate, low, high, math.exp(-max(0.0, log_e)))
+    return Interaction(int(sessions), estimate, float(low), float(high), math.exp(-max(0.0, log_e)))
 
 
 def _of_epochs(n: Floats, total: Floats, squares: Floats, kind: str) -> tuple[Floats, Floats]:
