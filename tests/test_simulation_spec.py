@@ -318,3 +318,30 @@ def test_every_simulation_of_the_skills_runs_unchanged():
     for spec in specs:
         log = voicerun.simulation(spec, ECHO, ["hi", "bye"], progress=False, workers=1)
         assert log.sessions()["status"].tolist() == ["completed"]
+
+
+CAN_RUN_NOWHERE = (
+    "...same config...",
+    "from handler import",
+    "add_completion_message(message)",
+    "context import context",
+)
+"""Blocks that leave parts out, a test of a handler beside it, and one line of an import."""
+
+
+@needs_cli
+def test_every_block_of_the_skills_that_can_run_runs_unchanged():
+    skills = sorted((Path(CLI.origin).parent / "skills").rglob("SKILL.md"))
+    blocks = [block.partition("```")[0] for skill in skills for block in skill.read_text().split("```python\n")[1:]]
+    blocks = [block for block in blocks if not any(mark in block for mark in CAN_RUN_NOWHERE)]
+    assert len(blocks) > 20
+    failed = []
+    for block in blocks:
+        handler = vl.load_handler(block)
+        record = vl.run(
+            handler, ["hi", "bye"], model=vl.Model(otherwise="ok"), http=vl.Http({".*": {}}), shared_data={}
+        )
+        # `messages` stands for the conversation, and `{...}` for a request: both are the reader's.
+        texts = {event.data["message"] for event in record.errors}
+        failed += [(text, block) for text in texts if "'messages' is not defined" not in text and "{...}" not in block]
+    assert not failed

@@ -138,7 +138,8 @@ def import_notes(supplied: Supplied, file: str) -> Iterator[PortabilityNote]:
         for name in names:
             statement = _import_of(name, supplied.values[name])
             if statement:
-                imports.setdefault(statement, []).append(name)
+                imported_as = f"{sdk.RENAMED[name]} as {name}" if name in sdk.RENAMED else name
+                imports.setdefault(statement, []).append(imported_as)
             else:
                 rest.append(name)
         if imports:

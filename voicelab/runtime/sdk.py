@@ -64,6 +64,7 @@ P = ParamSpec("P")
 __all__ = [
     "FOLDER",
     "NAMES",
+    "RENAMED",
     "VERSION",
     "AudioEvent",
     "Configuration",
@@ -100,6 +101,10 @@ FOLDER = str(Path(str(sdk_events.__file__)).parent)
 """Where the SDK's code lies."""
 
 
+RENAMED = {"StopAction": "StopEvent"}
+"""Names that the platform's guides give events as they import them, and use elsewhere without saying so."""
+
+
 def _public_names() -> dict[str, str]:
     names = {
         name: sdk_events.__name__
@@ -109,8 +114,11 @@ def _public_names() -> dict[str, str]:
     names |= {
         name: _completion_names.__name__
         for name, value in vars(_completion_names).items()
-        if inspect.isclass(value) or ("completion" in name and callable(value)) or name == "configure_provider"
+        if inspect.isclass(value)
+        or (("completion" in name or "conversation" in name) and callable(value))
+        or name == "configure_provider"
     }
+    names |= dict.fromkeys(RENAMED, sdk_events.__name__)
     names |= {"TTSProvider": sdk_events.__name__, "TextToSpeechIdentifier": sdk_events.__name__}
     names |= {"Context": "primfunctions.context", "Configuration": "primfunctions.configuration"}
     return names | {name: f"primfunctions.{name}" for name in ("metrics", "logger", "tracer")}
@@ -126,7 +134,7 @@ def supply(name: str) -> Any:
     Raises:
         KeyError: the SDK has no such name.
     """
-    return getattr(importlib.import_module(NAMES[name]), name)
+    return getattr(importlib.import_module(NAMES[name]), RENAMED.get(name, name))
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
