@@ -178,7 +178,8 @@ class _Call:
         own: Input | None = self._own.reply(heard)
         if not isinstance(own, Say):
             return own
-        return Say(own.text if barge_in.technique == "nudge" else f"{interjection}. {own.text}", "speech")
+        after = f"{interjection}. {own.text[0].upper()}{own.text[1:]}"
+        return Say(own.text if barge_in.technique == "nudge" else after, "speech")
 
     def _at_fixed_times(self) -> Iterator[At]:
         conditions = self._conditions
