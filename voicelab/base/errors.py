@@ -13,7 +13,8 @@ VoicelabError
 ├── SpeechError         an engine could not speak or recognise
 │   └── MissingEngineError  it isn't installed: the message is the install line
 ├── LogError            a session log that can't be read or written
-└── CallError           a phone call that wasn't placed, or of which that isn't known
+├── CallError           a phone call that wasn't placed, or of which that isn't known
+└── PullError           sessions that the platform doesn't hand out
 
 GuideCompatWarning      a spelling of the Developer Guide that the SDK doesn't know (portability note)
 SpeechWarning           what an engine does with speech that a person should know
@@ -109,6 +110,19 @@ class CallError(VoicelabError):
         super().__init__(message)
         self.outcome = outcome
         self.wait_s = wait_s
+
+
+class PullError(VoicelabError):
+    """Sessions can't be fetched from the platform; the message says why, and what to do. What was fetched before stays.
+
+    Args:
+        message: The message.
+        status: HTTP's status, if there was an answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class GuideCompatWarning(FutureWarning):

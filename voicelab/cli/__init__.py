@@ -2,8 +2,8 @@
 
 In comes a command line; out go text and an exit code.
 
-- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import` and `call`,
-  `evaluate_command` has `evaluate`, `export_command` `export`, `serve_command` `serve`, `doctor_command` `doctor`,
+- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import`, `pull` and
+  `call`, `evaluate_command` has `evaluate`, `export_command` `export`, `serve_command` `serve`, `doctor_command` `doctor`,
   `log_commands` the group `log`.
 - `arguments` is what they have in common; `doctor_report` shows what the doctor found, `sound_devices` are this machine's.
 """
@@ -22,7 +22,7 @@ from voicelab.cli.doctor_command import add_doctor
 from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.export_command import add_export
 from voicelab.cli.log_commands import add_log
-from voicelab.cli.platform_commands import add_call, add_import
+from voicelab.cli.platform_commands import add_call, add_import, add_pull
 from voicelab.cli.serve_command import add_serve
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
 
@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   voicelab simulate my-agent --spec rendered.json --caller cooperative --log runs/spec
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
+  voicelab pull AGENT_ID exports/ --log runs/live
   voicelab call AGENT_ID +14155550123
   voicelab serve handler.py --port 8080 --log runs/talks
   voicelab doctor
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_export(commands)
     add_import(commands)
+    add_pull(commands)
     add_call(commands)
     add_serve(commands)
     add_log(commands)

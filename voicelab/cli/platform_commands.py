@@ -26,6 +26,50 @@ def add_import(commands: "Commands") -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress line")
 
 
+def add_pull(commands: "Commands") -> None:
+    """Add `pull`."""
+    parser = command(
+        commands,
+        "pull",
+        _pull,
+        "Fetch an agent's sessions from VoiceRun into a folder of exports; again, only what is new.",
+        "voicelab pull AGENT_ID exports/ --from 2026-03-01T00:00:00Z --log runs/live",
+    )
+    parser.add_argument("agent", metavar="AGENT", help="the agent's id")
+    parser.add_argument("folder", metavar="FOLDER", help="folder of the exports")
+    parser.add_argument("--log", metavar="LOG", help="read them into this log, too")
+    parser.add_argument("--overwrite", action="store_true", help="replace a log that is there")
+    parser.add_argument("--status", metavar="STATUS", help="only sessions with this status, such as completed")
+    parser.add_argument("--direction", metavar="DIRECTION", help="only inbound or outbound ones")
+    parser.add_argument("--track", metavar="NAME", help="only those of a release track")
+    parser.add_argument("--from", dest="since", metavar="TIME", help="only those that began then or later")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="only those that began then or before")
+    parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
+    parser.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def _pull(options: argparse.Namespace) -> None:
+    from voicelab import voicerun
+
+    # The key has no option of its own: the list of processes and the shell's history would show it.
+    client = voicerun.Client(base_url=options.base_url)
+    names = ("status", "direction", "track", "since", "until")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said below
+        folder = client.pull(
+            options.agent,
+            options.folder,
+            progress=not options.quiet,
+            **{name: getattr(options, name) for name in names},
+        )
+    for note in client.notes:
+        say(f"! {note}")
+    say(f"exports in {folder}")
+    if options.log:
+        options.files, options.weights = [str(folder)], None
+        _import(options)
+
+
 def _import(options: argparse.Namespace) -> None:
     from voicelab import voicerun
 

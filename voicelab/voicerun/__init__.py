@@ -1,4 +1,4 @@
-"""VoiceRun itself: exports of the platform in, one session log out; and phone calls, previewed and sent.
+"""VoiceRun itself: exports of the platform in, one session log out, fetched from it too; and phone calls, previewed and sent.
 
 Exports:
 
@@ -19,6 +19,11 @@ Templates of a project:
   `specified_run` runs it with a caller of the user's.
 - Evaluators are in `voicelab.predicates`; here stands the door to those of a project.
 
+The platform's own sessions:
+
+- `client` is the door: it fetches them into a folder of exports. `patient_requests` asks again where that may help, and
+  `pulled_folder` is that folder, in which nothing is half there.
+
 Outbound calls:
 
 - `outbound` is the door: `outbound_call` makes a preview, `start_call` sends it too.
@@ -28,10 +33,11 @@ Outbound calls:
 - `asking` asks a person, where there is one; `call_card` shows the call.
 """
 
-from voicelab.base.errors import CallError
+from voicelab.base.errors import CallError, PullError
 from voicelab.predicates import read_evaluators as evaluators
+from voicelab.voicerun.client import Client
 from voicelab.voicerun.import_exports import read
 from voicelab.voicerun.outbound import outbound_call, start_call
 from voicelab.voicerun.simulate_spec import simulation
 
-__all__ = ["CallError", "evaluators", "outbound_call", "read", "simulation", "start_call"]
+__all__ = ["CallError", "Client", "PullError", "evaluators", "outbound_call", "read", "simulation", "start_call"]

@@ -55,11 +55,11 @@ def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
         if got.sent:
             return Refusal("unknown", f"{got.reason}. {unknown}")
         return Refusal("not sent", f"{got.reason}. Nothing was sent.")
-    document = _parsed(got.body)
+    document = parsed(got.body)
     if got.status >= 300:  # noqa: PLR2004 - HTTP's ranges
         return _refused(got, document, request, key)
     if document is None:
-        what = "an empty answer" if not got.body.strip() else _looks(got)
+        what = "an empty answer" if not got.body.strip() else looks_like(got)
         return Refusal("unknown", f"{request.host} answered with {what} (HTTP {got.status}). {unknown}", got.status)
     if not isinstance(document, dict):
         return Refusal(
@@ -69,7 +69,7 @@ def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
     # An entrypoint's answer may have all that it says under `data`.
     data = answer.get("data") if request.is_entrypoint else None
     parts = [answer, data] if isinstance(data, dict) else [answer]
-    said = next((sentence for part in parts if (sentence := _said(part, key))), "")
+    said = next((sentence for part in parts if (sentence := said_in(part, key))), "")
     if any(part.get("success") is False for part in parts):
         return Refusal("refused", f"The platform did not place the call.{said or _NO_REASON}", got.status)
     if not any(_is_taken(part, request) for part in parts):
@@ -101,26 +101,28 @@ def read_record(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
     """Return the record of a session that was asked for, the key masked; or why there is none."""
     if isinstance(got, Failure):
         return NoRecord(got.reason, is_final=False)
-    document = _parsed(got.body)
+    document = parsed(got.body)
     if got.status >= 300 or not isinstance(document, dict):  # noqa: PLR2004 - HTTP's ranges
         why = f"{request.host} answers with HTTP {got.status}"
         if got.status == 401:  # noqa: PLR2004 - HTTP's number
             why = f"{request.host} doesn't accept the API key (HTTP 401). {WHERE}"
-        why += f".{said}".rstrip(".") if (said := _said(document, key)) else ""
+        why += f".{said}".rstrip(".") if (said := said_in(document, key)) else ""
         return NoRecord(why, 300 <= got.status < 500 and got.status not in _PASSING)  # noqa: PLR2004 - HTTP's ranges
     record = document.get("data")
     found: dict[str, Any] = key.masked_answer(record if isinstance(record, dict) else document)
     return found
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Return what an answer's JSON says; None if it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
-def _looks(got: Reply) -> str:
+def looks_like(got: Reply) -> str:
+    """Return what an answer that is no JSON looks like, in words."""
     text = got.body[:1000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower()
     if text.startswith(("<!doctype", "<html")) or "html" in got.headers.get("content-type", "").lower():
         return "a web page in place of JSON, as a proxy or a page to sign in does: is base_url right?"
@@ -134,7 +136,7 @@ def _looks(got: Reply) -> str:
 def _refused(got: Reply, document: Any, request: CallRequest, key: ApiKey) -> Refusal:
     status = got.status
     nobody = f" Nobody was called (HTTP {status})."
-    said = _said(document, key)
+    said = said_in(document, key)
     if status >= 500:  # noqa: PLR2004 - HTTP's ranges
         return Refusal(
             "unknown",
@@ -146,13 +148,13 @@ def _refused(got: Reply, document: Any, request: CallRequest, key: ApiKey) -> Re
         unknown = _UNKNOWN.format(number=request.phone_number)
         return Refusal("unknown", f"{request.host} gave up waiting (HTTP 408).{said} {unknown}", status)
     if status == 429:  # noqa: PLR2004 - HTTP's number
-        wait_s = _wait(got.headers.get("retry-after"))
+        wait_s = wait_of(got.headers.get("retry-after"))
         when = "in a minute" if wait_s is None else f"in {wait_s:,.0f} s"
         return Refusal("refused", f"Too many requests: try again {when}.{said}{nobody}", status, wait_s)
     if status < 400:  # noqa: PLR2004 - HTTP's ranges
         return Refusal(
             "refused",
-            f"{request.host} points to another address{_elsewhere(got, key)}, which is not followed, since the API key would "
+            f"{request.host} points to another address{elsewhere(got, key)}, which is not followed, since the API key would "
             f"go there: give the right base_url.{nobody}",
             status,
         )
@@ -165,7 +167,7 @@ def _refused(got: Reply, document: Any, request: CallRequest, key: ApiKey) -> Re
     return Refusal("refused", f"{sentence}{said}{nobody}", status)
 
 
-def _said(document: Any, key: ApiKey) -> str:
+def said_in(document: Any, key: ApiKey) -> str:
     """Return the message of the platform as a sentence, masked and on one line; nothing if there is none."""
     found = document if isinstance(document, Mapping) else {}
     message: Any = next((found[name] for name in ("error", "detail", "message") if found.get(name)), None)
@@ -179,7 +181,7 @@ def _said(document: Any, key: ApiKey) -> str:
     return f" It says: {line[:_LONGEST]}{'…' if len(line) > _LONGEST else ''}{'' if line.endswith(('.', '!')) else '.'}"
 
 
-def _wait(given: str | None) -> float | None:
+def wait_of(given: str | None) -> float | None:
     """Return the seconds of a header Retry-After: a number, or a date."""
     if given is None:
         return None
@@ -192,7 +194,7 @@ def _wait(given: str | None) -> float | None:
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _elsewhere(got: Reply, key: ApiKey) -> str:
+def elsewhere(got: Reply, key: ApiKey) -> str:
     """Return host and scheme of where a redirect points; not its path, which may hold anything."""
     try:
         parts = urlsplit(got.headers.get("location", ""))

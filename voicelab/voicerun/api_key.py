@@ -52,6 +52,14 @@ class ApiKey:
         """Return JSON's types in which the key is masked."""
         return json.loads(self._masker.json(encode(answer)))
 
+    def masked_document(self, text: str) -> Any:
+        """Return what a text of JSON says, the key masked in it.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return json.loads(self._masker.json(text))
+
     def checked(self, source: str) -> Self:
         """Return the key.
 

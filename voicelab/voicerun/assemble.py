@@ -18,7 +18,7 @@ from voicelab.voicerun.known_later import KnownLater
 from voicelab.voicerun.platform_tests import PlatformTests
 
 if TYPE_CHECKING:
-    from voicelab.voicerun.stored_rows import Place
+    from voicelab.voicerun.stored_rows import Stored
 
 # How the platform says that a session ended, in the log's words; anything else stays as it is.
 _STATUSES = {
@@ -58,7 +58,7 @@ class Assembled:
         self._seen = seen
         self.later = KnownLater()
         self.began_s: float | None = None
-        order: list[tuple[float | None, Place]] = []
+        order: list[tuple[float | None, Stored]] = []
         for draft in gathered.drafts():
             session = _settled(draft)
             seen.take(draft.tests)

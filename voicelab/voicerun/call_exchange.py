@@ -88,6 +88,7 @@ def exchange(
     key: ApiKey,
     body: bytes | None,
     deadline_s: float,
+    most_bytes: int = _MOST_BYTES,
 ) -> Reply | Failure:
     """Send a request and return the answer, or why there is none; nothing is raised but an interrupt from outside.
 
@@ -99,13 +100,14 @@ def exchange(
         key: The API key, which is sent as `Authorization`.
         body: The body.
         deadline_s: How long all of it may take, in seconds.
+        most_bytes: More than the answer has; what comes on and on is cut there.
     """
     progress = _Progress()
     host = urlsplit(base_url).netloc
 
     def work() -> None:
         try:
-            progress.outcome = _exchanged(progress, method, base_url, path, headers, key, body, deadline_s)
+            progress.outcome = _exchanged(progress, method, base_url, path, headers, key, body, deadline_s, most_bytes)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it must not leave this thread (see above)
             progress.outcome = Failure(progress.sending, f"{host} could not be asked ({type(error).__name__})")
         finally:
@@ -137,6 +139,7 @@ def _exchanged(
     key: ApiKey,
     body: bytes | None,
     deadline_s: float,
+    most_bytes: int,
 ) -> Reply | Failure:
     host = urlsplit(base_url).netloc
     try:
@@ -158,9 +161,9 @@ def _exchanged(
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         response = connection.getresponse()
-        content = response.read(_MOST_BYTES)
+        content = response.read(most_bytes)
         # With a limit the library doesn't say that there was less than announced.
-        if response.length and len(content) < _MOST_BYTES:
+        if response.length and len(content) < most_bytes:
             return Failure(True, f"The answer of {host} was cut in the middle")
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
     except http.client.IncompleteRead:

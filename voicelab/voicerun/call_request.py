@@ -107,7 +107,7 @@ def agent_request(
         "parameters": plain,
     }
     return CallRequest(
-        _base_url(base_url), f"/v1/agents/{agent}/sessions/start", body, number, f"agent {agent}", named, plain
+        checked_base_url(base_url), f"/v1/agents/{agent}/sessions/start", body, number, f"agent {agent}", named, plain
     )
 
 
@@ -129,7 +129,7 @@ def entrypoint_request(
     if plain:
         body["inputData"] = plain
     return CallRequest(
-        _base_url(base_url),
+        checked_base_url(base_url),
         f"/v1/entrypoints/{entrypoint}/outbound",
         body,
         number,
@@ -248,7 +248,12 @@ def is_local(base_url: str) -> bool:
     return urlsplit(base_url).hostname in _LOCAL
 
 
-def _base_url(given: Given) -> str:
+def checked_base_url(given: Given) -> str:
+    """Return where the platform is: as given, else by the environment variable, else its own address.
+
+    Raises:
+        InputError: it is no address, or would have the key sent unencrypted.
+    """
     source = "base_url"
     if given is None:
         given, source = os.environ.get(BASE_VARIABLE) or BASE_URL, BASE_VARIABLE

@@ -169,7 +169,7 @@ def read_metric(row: Json, report: FileReport) -> Entry:
     return Entry(name, "metric", data, wall_s=wall_seconds(at), tags=tags)
 
 
-def read_trace(row: Json) -> list[Entry]:
+def spans_of_trace(row: Json) -> list[Entry]:
     """Return a trace as events: its totals, which stand at the session's end, and each span where it began."""
     facts = mapping(row)
     spans = [mapping(span) for span in facts.pop("spans", None) or ()]

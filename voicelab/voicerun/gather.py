@@ -11,13 +11,13 @@ from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
 from voicelab.base.records import OWN_FACTS
 from voicelab.voicerun import naming, shapes
-from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, read_trace
+from voicelab.voicerun.entries import Entry, contexts_of, read_entry, read_metric, spans_of_trace
 from voicelab.voicerun.export_values import first, mapping, snake_keys, text_of
 from voicelab.voicerun.looked_through import LookedThrough, look_through
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import FileReport, Report
 from voicelab.voicerun.shapes import Export
-from voicelab.voicerun.stored_rows import Place, StoredRows
+from voicelab.voicerun.stored_rows import Stored, StoredRows
 
 _SHOWN = 5
 
@@ -39,7 +39,7 @@ class Draft:
     tests: PlatformTests = field(default_factory=PlatformTests)
 
 
-class Part(NamedTuple):
+class SessionPart(NamedTuple):
     """Rows of one session in one file.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     """
 
     file: LookedThrough
-    place: Place | None
+    place: Stored | None
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Gathered:
 
     store: StoredRows
     records: dict[str, list[bytes]] = field(default_factory=dict)
-    parts: dict[str, list[Part]] = field(default_factory=dict)
+    parts: dict[str, list[SessionPart]] = field(default_factory=dict)
     platform: dict[str, dict[str, Any]] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
     reports: dict[Path, FileReport] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Gathered:
                 self._read_part(draft, part)
             yield draft
 
-    def _read_part(self, draft: Draft, part: Part) -> None:
+    def _read_part(self, draft: Draft, part: SessionPart) -> None:
         rows = part.file.rows(part.place, self.store)
         if part.file.kind == shapes.CONTEXT:
             for context in contexts_of(rows):
@@ -248,7 +248,7 @@ def _take_streams(exports: Sequence[LookedThrough], gathered: Gathered) -> None:
                 continue
             report.sessions.add(session_id)
             gathered.records.setdefault(session_id, [])
-            gathered.parts.setdefault(session_id, []).append(Part(export, place))
+            gathered.parts.setdefault(session_id, []).append(SessionPart(export, place))
             if export.total is not None and not known_later:
                 rows[session_id, export.kind] += n_rows
         if export.total is not None and not known_later:
@@ -391,7 +391,7 @@ def _read(kind: str, rows: Sequence[Any], report: FileReport) -> list[Entry]:
         # Without a time of its own: what is found out afterwards stands at the session's end.
         return [Entry("evaluation", "system", mapping(row)) for row in rows]
     if kind == shapes.TRACE:
-        return [entry for row in rows for entry in read_trace(row)]
+        return [entry for row in rows for entry in spans_of_trace(row)]
     entries = [read_entry(row, report, "transcript_part" if kind == shapes.TRANSCRIPT else "unknown") for row in rows]
     times = [entry.wall_s for entry in entries if entry.wall_s is not None]
     # Some lists have the newest row first.

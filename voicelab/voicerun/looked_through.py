@@ -2,6 +2,7 @@
 together, so that they don't all have to be in memory at once.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,12 +13,11 @@ import orjson
 
 from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
-from voicelab.base.plain_json import encode
 from voicelab.voicerun import files, shapes
 from voicelab.voicerun.entries import contexts_of, session_of
 from voicelab.voicerun.export_values import first, snake_keys, text_of
 from voicelab.voicerun.shapes import Export
-from voicelab.voicerun.stored_rows import Place, StoredRows
+from voicelab.voicerun.stored_rows import Stored, StoredRows
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class LookedThrough:
     n_rows: int
     digest: bytes
     timed: bool
-    parts: dict[str | None, tuple[int, Place | None]]
+    parts: dict[str | None, tuple[int, Stored | None]]
 
-    def rows(self, part: Place | None, store: StoredRows) -> list[Any]:
+    def rows(self, part: Stored | None, store: StoredRows) -> list[Any]:
         """Return the rows of one of its parts.
 
         Raises:
@@ -109,7 +109,7 @@ def _content(rows: list[Any]) -> bytes:
     try:
         return orjson.dumps(rows)
     except (TypeError, ValueError):  # a number of many digits, half a character
-        return encode(rows).encode()
+        return json.dumps(rows).encode()
 
 
 def _has_time(row: Json) -> bool:

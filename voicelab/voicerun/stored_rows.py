@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 
-class Place(NamedTuple):
+class Stored(NamedTuple):
     """Where something is stored.
 
     Attributes:
@@ -30,16 +30,16 @@ class StoredRows:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `__exit__` closes it
         self._end = 0
 
-    def put(self, thing: Any) -> Place:
+    def put(self, thing: Any) -> Stored:
         """Write something down and return where."""
         content = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
         self._file.seek(self._end)
         self._file.write(content)
-        place = Place(self._end, len(content))
+        place = Stored(self._end, len(content))
         self._end += len(content)
         return place
 
-    def get(self, place: Place) -> Any:
+    def get(self, place: Stored) -> Any:
         """Return what is stored at a place."""
         self._file.seek(place.offset)
         return pickle.loads(self._file.read(place.length))  # noqa: S301 - nobody else can write to it

@@ -91,7 +91,7 @@ class LanguageModel(Protocol):
         """Answer questions in the platform's form: provider, model, state, questions."""
 
 
-class Client(Scope, Protocol):
+class ServiceClient(Scope, Protocol):
     """The session that services answer."""
 
     def asked(self, data: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ class Services:
     patches: Replacements = field(default_factory=dict)
     masker: Masker = field(default_factory=Masker)
 
-    def open(self, client: Client) -> None:
+    def open(self, client: ServiceClient) -> None:
         """Serve the calling context and the tasks that it makes.
 
         Args:
