@@ -112,7 +112,7 @@ class Client:
             PullError: the platform doesn't answer, or refuses.
         """
         query = _filters(status, direction, track, since, until)
-        path = f"/v1/agents/{quote(checks.name('agent', agent), safe='')}/sessions"
+        path = f"/v1/agents/{_quoted(checks.name('agent', agent))}/sessions"
         seen: set[str] = set()
         page = None
         for page in self._pages(path, query, _PAGE):
@@ -242,7 +242,7 @@ class Client:
     def _pull_session(self, record: Mapping[str, Any], pulled: PulledFolder) -> None:
         """Fetch all that there is of a session."""
         session_id = record["id"]
-        path = f"/v1/sessions/{quote(session_id, safe='')}"
+        path = f"/v1/sessions/{_quoted(session_id)}"
         events = self._rows(f"{path}/events")
         if events is None:
             self._note(f"The session {session_id} was deleted meanwhile: its events are missing.")
@@ -251,7 +251,7 @@ class Client:
             pulled.write(f"{session_id}_events", events | own)
             if transcript := self._rows(f"{path}/transcript"):
                 pulled.write(f"{session_id}_transcript", transcript | own)
-            metrics = self._requests.get(f"/v1/custom-metrics/sessions/{quote(session_id, safe='')}")
+            metrics = self._requests.get(f"/v1/custom-metrics/sessions/{_quoted(session_id)}")
             if metrics and isinstance(metrics.get("data"), dict) and metrics["data"].get("result"):
                 pulled.write(f"{session_id}_metrics", metrics["data"] | own)
             if trace := self._trace(f"{path}/trace"):
@@ -268,14 +268,14 @@ class Client:
 
     def _pull_tests(self, agent: str, pulled: PulledFolder) -> None:
         """Fetch what the platform says of all sessions together; it may be another thing each time."""
-        if evaluations := self._rows(f"/v1/agents/{quote(agent, safe='')}/evaluations"):
+        if evaluations := self._rows(f"/v1/agents/{_quoted(agent)}/evaluations"):
             pulled.write("evaluations", evaluations)
         query = {"agentId": agent}
         listed = (self._requests.get("/v1/experiments", query) or {}).get("data")
         names = [row["name"] for row in listed or () if isinstance(row, dict) and isinstance(row.get("name"), str)]
         for name in names:
             try:
-                test = self._requests.get(f"/v1/experiments/{quote(name, safe='')}", query)
+                test = self._requests.get(f"/v1/experiments/{_quoted(name)}", query)
             except PullError as error:
                 if error.status in {401, 403, 429, None}:
                     raise
@@ -355,6 +355,11 @@ def _whole(rows: list[Any], total: int | None = None) -> dict[str, Any]:
     """Return rows as the only page of an export."""
     total = len(rows) if total is None else total
     return {"data": rows, "metadata": {"page": 1, "limit": max(total, len(rows)), "total": total}}
+
+
+def _quoted(name: str) -> str:
+    """Return a name as a part of a path, whatever it holds."""
+    return quote(name, safe="", errors="replace")
 
 
 def _count(value: Any) -> int | None:
