@@ -6,6 +6,7 @@ microsecond; what takes longer to see is looked at every so many sessions, and t
 
 import _thread
 import contextlib
+import gc
 import math
 import os
 import sys
@@ -183,8 +184,11 @@ class Fitness:
 
     def _is_full(self) -> bool:
         """Return whether the process has grown as much as one session may: many have left a little."""
-        size = resident_size()
-        return size is not None and size > _first_size() + self._most
+        size, most = resident_size(), _first_size() + self._most
+        if size is not None and size > most:
+            gc.collect()  # some of it may be what sessions have left in cycles; the collector looks seldom by itself
+            size = resident_size()
+        return size is not None and size > most
 
     def _closed_files(self) -> bool:
         try:
