@@ -7,6 +7,7 @@ settled when its file in `sessions/` is there: that one is moved last, after the
 import contextlib
 import itertools
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -294,8 +295,8 @@ def _from_events(events: list[EventRow], counts: npt.NDArray[np.int64], schema: 
     n = len(events)
     first = np.cumsum(counts) - counts
     times, turns, labels, data = zip(*events, strict=True) if events else ((), (), (), ())
-    numbers: dict[Label, int] = {}
-    codes = np.fromiter([numbers.setdefault(label, len(numbers)) for label in labels], np.int32, n)
+    numbers: dict[Label, int] = defaultdict(itertools.count().__next__)  # the next number for one that is new
+    codes = np.fromiter(map(numbers.__getitem__, labels), np.int32, n)
     arrays = {
         "seq": pa.array(np.arange(n, dtype=np.int32) - np.repeat(first, counts).astype(np.int32)),
         "time_s": pa.array(times, pa.float64()),
