@@ -61,11 +61,13 @@ def _is_huge(value: Given) -> bool:
     left, characters, waiting = _MOST_ITEMS, _MOST_CHARACTERS, [value]
     while waiting:
         item: Any = waiting.pop()
-        if type(item) in _CONTAINERS:
+        kind = type(item)
+        if kind in _CONTAINERS:
             left -= len(item) + 1
             if left < 0:
                 return True
-            waiting.extend(item.values() if type(item) is dict else item)
+            # Numbers, which most items of the larger structures are, needn't be looked at one by one.
+            waiting += [part for part in (item.values() if kind is dict else item) if type(part) not in _SCALARS]
         elif isinstance(item, str):
             characters -= str.__len__(item)
             if characters < 0:

@@ -7,6 +7,7 @@ reads it back; `voicelab.record.session_record.SessionRecord` shows one session 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal
 
 from voicelab.base.accepted_types import Cell
@@ -109,10 +110,17 @@ def table_row(table: str, /, **cells: Cell) -> Row:
         TypeError: a cell is missing, or the table has no such column.
     """
     columns = TABLES[table]
-    if cells.keys() != columns.keys():
-        missing, unknown = sorted(columns.keys() - cells.keys()), sorted(cells.keys() - columns.keys())
-        raise TypeError(f"A row of {table} lacks {missing}, and has no columns {unknown}.")
-    return tuple(map(cells.__getitem__, columns))
+    if len(cells) == len(columns):
+        try:
+            row: Row = _IN_ORDER[table](cells)
+            return row
+        except KeyError:
+            pass
+    missing, unknown = sorted(columns.keys() - cells.keys()), sorted(cells.keys() - columns.keys())
+    raise TypeError(f"A row of {table} lacks {missing}, and has no columns {unknown}.")
+
+
+_IN_ORDER = {table: itemgetter(*columns) for table, columns in TABLES.items()}
 
 
 def column(table: str, name: str) -> int:

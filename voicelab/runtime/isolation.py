@@ -388,7 +388,12 @@ _output = SharedPatches(lambda: (_session_output(),))
 _NETWORK_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
 
 
+_LOOKED_AT = _NETWORK_EVENTS | own_process.EVENTS
+
+
 def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    if event not in _LOOKED_AT:  # nearly always, and several times a session
+        return
     if event in own_process.EVENTS:
         scope = SCOPE.get()
         # A debugger's trace function, or a coverage's, is set by code that isn't the session's.

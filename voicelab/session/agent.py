@@ -9,7 +9,7 @@ from voicelab.base.plain_json import class_name, repr_of, whole_characters
 from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
 from voicelab.runtime.portability import make_note
-from voicelab.runtime.tracebacks import users_frame, users_line
+from voicelab.runtime.tracebacks import is_users, users_frame, users_line
 from voicelab.session import rows
 from voicelab.session.audio_length import audio_seconds
 from voicelab.session.caller import agent_begins
@@ -23,20 +23,22 @@ Stream = AsyncIterable[object] | None
 """What yielded an event: the handler's generator or a task's; None where the context itself sends it."""
 
 
-def perform(s: Session, event: object, stream: Stream, turn: int, task: str | None = None) -> None:
-    """Do what one event asks for.
+def perform(s: Session, stream: Stream, turn: int, task: str | None, event: object) -> bool:
+    """Do what one event asks for; return whether its stream is listened to no more, so that nothing was done.
 
     Args:
         s: The session.
-        event: What was yielded.
         stream: The generator that yielded it, to name its line if it is no event.
         turn: The turn it belongs to.
         task: Name of the background task, None for the handler itself.
+        event: What was yielded.
 
     Raises:
         HandlerError: it is no event.
         InputError: an event that can't be played.
     """
+    if s.cut and stream is s.stream:
+        return True
     act = ACTIONS.get(type(event)) or _action_of(event, stream)
     name = event.name  # type: ignore[attr-defined]
     if type(name) is not str or not name.isascii() or type(event.data) is not dict:  # type: ignore[attr-defined]
@@ -49,23 +51,27 @@ def perform(s: Session, event: object, stream: Stream, turn: int, task: str | No
     act(s, event, stream, turn, task)
     if s.trouble:
         look_into(s, users_line(_frame_of(stream)), task)
+    if not s.is_virtual:
+        s.clock.changed()  # a real clock is told when something else is due now; a virtual one asks
+    return False
 
 
 def pass_note_on(s: Session, rule: str, frame: FrameType | None, **facts: Any) -> None:
     """Pass a portability note on, once for each line of code."""
-    frame = users_frame(frame)
+    # A frame's code is asked for once, and its `id` never: each time raises an audit event, which costs more than all else.
+    code = None if frame is None else frame.f_code
+    if code is not None and not is_users(code):
+        frame = users_frame(frame)
+        code = None if frame is None else frame.f_code
     noted = s.settings.noted
-    # Not the code's `id`: asking for that raises an audit event, which costs more than all the rest.
-    key = (rule, *facts.values()) if frame is None else (rule, *_place_of(frame))
+    if frame is None or code is None:
+        key: tuple[object, ...] = (rule, *facts.values())
+    else:
+        key = (rule, code.co_filename, code.co_firstlineno, code.co_qualname, frame.f_lasti)
     if key not in noted:
         noted.add(key)
         shown = {name: s.masker.text(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
         s.settings.add_note(make_note(rule, frame, **shown))
-
-
-def _place_of(frame: FrameType) -> tuple[object, ...]:
-    code = frame.f_code
-    return code.co_filename, code.co_firstlineno, code.co_qualname, frame.f_lasti
 
 
 # --- what is played --------------------------------------------------------------------------------------------------

@@ -236,7 +236,7 @@ def put_before_handler(s: Session, now: float, given: Given, heard: str | None) 
         heard: What was heard of the turn that it interrupted, or None.
     """
     if type(given) is Say:  # nearly always
-        event, known = sdk.TextEvent(given.source, given.text), None
+        event, known = sdk.text_event(given.source, given.text), None
     else:
         event, known = _EVENTS[type(given)](given)
     turn = event.turn = s.turn
@@ -268,12 +268,12 @@ _Made = tuple[sdk.Event, Mapping[str, Any] | None]
 
 def _recognised(given: Recognised) -> _Made:
     said: dict[str, Any] = {} if given.said == given.text else {"said": given.said}
-    return sdk.TextEvent(given.source, given.text), said | dict(given.facts)
+    return sdk.text_event(given.source, given.text), said | dict(given.facts)
 
 
 _EVENTS: dict[type, Callable[[Any], _Made]] = {
-    Say: lambda given: (sdk.TextEvent(given.source, given.text), None),
-    Interrupt: lambda given: (sdk.TextEvent(given.source, given.text), None),
+    Say: lambda given: (sdk.text_event(given.source, given.text), None),
+    Interrupt: lambda given: (sdk.text_event(given.source, given.text), None),
     Recognised: _recognised,
     Start: lambda _: (sdk.start_event(), None),
     Timeout: lambda given: (sdk.TimeoutEvent(given.count, given.ms_since_input), None),

@@ -177,7 +177,7 @@ async def _answer(s: Session, event: sdk.Event) -> None:
         fault = None if s.surroundings is None else await _fault_after_delay(s.surroundings)
         stream = s.stream = s.function(event, s.context)
         if hasattr(stream, "__aiter__"):
-            step = listen(stream, partial(_take, s, stream, event.turn), fault)
+            step = listen(stream, partial(perform, s, stream, event.turn, None), fault)
         else:
             step = _without_events(stream, fault)
         try:
@@ -200,16 +200,6 @@ async def _answer(s: Session, event: sdk.Event) -> None:
         s.answering, s.work = False, None
         if s.task.cancelling():
             await _take_cancellation_back(s.task)
-
-
-def _take(s: Session, stream: Any, turn: int, event: object) -> bool:
-    """Do what a handler has yielded; return whether it is listened to no more."""
-    if s.cut:
-        return True
-    perform(s, event, stream, turn)
-    if not s.is_virtual:
-        s.clock.changed()  # a real clock is told when something else is due now; a virtual one asks
-    return False
 
 
 def _without_events(answer: Any, fault: BaseException | None) -> Coroutine[Any, Any, Any]:

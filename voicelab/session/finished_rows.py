@@ -62,19 +62,29 @@ def outcome_rows(s: Session, context: SessionContext) -> list[Row]:
     if len(experiments.outcomes) > most and s.outputs_left >= 0:
         s.outputs_left = -1
         limit_reached(s, "outputs", None)
-    return [
-        table_row(
-            "outcomes",
-            session_index=s.index,
-            outcome=masked(name),
-            **_value_of(s, outcome, name in experiments.written),
-            written=name in experiments.written,
+    found = []
+    for name, outcome in itertools.islice(experiments.outcomes.items(), most):
+        written = name in experiments.written
+        kind, value, text = _value_of(s, outcome, written)
+        found.append(
+            table_row(
+                "outcomes",
+                session_index=s.index,
+                outcome=masked(name),
+                type=kind,
+                value=value,
+                text=text,
+                written=written,
+            )
         )
-        for name, outcome in itertools.islice(experiments.outcomes.items(), most)
-    ]
+    return found
 
 
-def _value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
+_Value = tuple[str, float | None, str | None]
+"""Type, value and text of an outcome."""
+
+
+def _value_of(s: Session, outcome: Any, written: bool) -> _Value:
     """Return type, value and text, whatever the handler has set."""
     try:
         return _plain_value_of(s, outcome, written)
@@ -83,22 +93,22 @@ def _value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
             raise
         text = written_text(outcome.value)
         no_text_for(s, f"{text}: its value can't be had, {class_name(error)}")
-        return {"type": "string", "value": None, "text": own_text(s, text)}
+        return "string", None, own_text(s, text)
 
 
-def _plain_value_of(s: Session, outcome: Any, written: bool) -> dict[str, Any]:
+def _plain_value_of(s: Session, outcome: Any, written: bool) -> _Value:
     """Return type, value and text; the type is that of the value, unless the outcome was declared to hold text."""
     value = outcome.value
     if not written:
         declared = {"count": "integer"}.get(outcome.type, outcome.type)
         # Whether the session crashes isn't known yet, and is for the reader: the row says that nothing was written.
-        return {"type": declared, "value": unwritten_value(declared, crashed=False), "text": None}
+        return declared, unwritten_value(declared, crashed=False), None
     if hasattr(value, "item"):
         value = value.item()
     if value is None:
-        return {"type": {"count": "integer"}.get(outcome.type, outcome.type), "value": None, "text": None}
+        return {"count": "integer"}.get(outcome.type, outcome.type), None, None
     if outcome.type == "string" or not isinstance(value, bool | int | float):
         text = str(value).lower() if isinstance(value, bool) else written_text(value)
-        return {"type": "string", "value": None, "text": own_text(s, text)}
+        return "string", None, own_text(s, text)
     kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "float"
-    return {"type": kind, "value": float(value), "text": None}
+    return kind, float(value), None

@@ -108,13 +108,13 @@ class SessionHost:
 
     def emitted(self, event: sdk.Event) -> None:
         """Take an event that the context sends by itself."""
-        perform(self._session, event, None, self._session.turn)
+        perform(self._session, None, self._session.turn, None, event)
 
     def task_emitted(self, event: object, stream: Stream, turn: int, task: str) -> None:
         """Take what a background task yields."""
         if isinstance(event, sdk.Event):
             event.background, event.background_task_name, event.turn = True, task, turn
-        perform(self._session, event, stream, turn, task)
+        perform(self._session, stream, turn, task, event)
         self._session.clock.wake()
 
     def task_failed(self, error: BaseException, task: str, turn: int) -> None:

@@ -332,10 +332,7 @@ def _settle(s: Session, now: float) -> None:
     """Close the agent's turn: everything has been played, and silence begins."""
     if s.said:
         _report_said(s, now)
-    if len(s.open) == 1:  # nearly always
-        _close(s, now, s.turn)
-    else:
-        _close_all(s, now)
+    _close_all(s, now)
     s.silent_since = now
 
 
@@ -421,14 +418,18 @@ def _drop(s: Session, now: float, given: Given) -> None:
 
 
 def _close_all(s: Session, now: float) -> None:
-    while s.open:
-        _close(s, now, next(iter(s.open)))
+    opened, s.open = s.open, {}
+    for turn, began_s in opened.items():
+        _write_end(s, now, turn, began_s)
 
 
 def _close(s: Session, now: float, turn: int) -> None:
+    _write_end(s, now, turn, s.open.pop(turn))
+
+
+def _write_end(s: Session, now: float, turn: int, began_s: float) -> None:
     # Past `put`: there is nothing to mask, and one of these comes with every turn.
-    duration_ms = round((now - s.open.pop(turn)) * 1000)
-    s.events.append((now, turn, rows.TURN_END, f'{{"duration":{duration_ms}}}'))
+    s.events.append((now, turn, rows.TURN_END, f'{{"duration":{round((now - began_s) * 1000)}}}'))
 
 
 def _close_unspoken(s: Session, now: float) -> None:

@@ -10,6 +10,7 @@
 """
 
 import copy
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,7 @@ class _Nobody:
 
 
 _NOBODY: Any = _Nobody()
+_copied = operator.methodcaller("copy")
 
 
 class Contexts:
@@ -78,9 +80,8 @@ class Contexts:
         own = context.__dict__
         own.update(self._rest)
         # Shallow copies do: in the prototype the containers are empty, or hold text. What holds more is copied below.
-        for name, value in self._containers.items():
-            own[name] = value.copy()
-        # Two names of one list, of which the loop above has made two.
+        own.update(zip(self._containers, map(_copied, self._containers.values()), strict=True))
+        # Two names of one list, of which the line above has made two.
         context.transcript_parts = context._transcript
         context.session_id = session_id
         context.on_event = host.emitted
