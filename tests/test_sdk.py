@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -16,9 +17,12 @@ from primfunctions.logger import logger
 from primfunctions.metrics import metrics
 from primfunctions.tracer import tracer
 
+import voicelab as vl
 from voicelab import sdk
 from voicelab.base.errors import HandlerError, InputError
 from voicelab.callers import as_caller
+from voicelab.runtime.context import LabContext
+from voicelab.session.session_state import Session
 
 ON_START = "if event.name == 'start':\n    "
 
@@ -569,3 +573,28 @@ def test_supplied_names_are_the_sdks():
 def test_errors_that_are_inputs_are_value_errors():
     assert issubclass(InputError, ValueError)
     assert not issubclass(HandlerError, ValueError)
+
+
+def test_a_session_is_freed_as_it_ends_and_leaves_nothing_to_the_garbage_collector():
+    """What waits for the collector costs its time, and the time of each look for tasks that sessions leave behind."""
+    handler = agent("""
+    async def look_up():
+        yield LogEvent("Looking up")
+        await asyncio.sleep(1)
+        context.set_data("slot", "Tuesday")
+    if event.name == "start":
+        context.create_task(look_up(), name="look_up")
+    elif event.name == "text":
+        logger.info(context.get_data("slot"))
+        yield TextToSpeechEvent("One moment.")
+    """)
+    inputs = ["hello", vl.silence(2), "still there?"]
+    play_many(handler, inputs)  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        play_many(handler, inputs, sessions=2)
+        kept = [held for held in gc.get_objects() if type(held) in {Session, LabContext, asyncio.Task}]
+    finally:
+        gc.enable()
+    assert not kept

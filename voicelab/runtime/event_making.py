@@ -62,14 +62,16 @@ _SEARCHED = slice(2, 9)
 def place_logged_at(event: Made) -> str | None:
     """Return the place of a log event, as the SDK's own method of it does; None where there is none to be told."""
     del event
-    own = frame = sys._getframe()
     if "tracebacklimit" not in _OF_SYS:
-        while (caller := frame.f_back) is not None:
-            frame = caller
+        # From the caller's frame on. A variable that holds its own frame is a circle, which keeps all the stack's frames with
+        # what is in them, the session too, until the garbage is collected.
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
             name = _told_name(frame.f_code.co_filename)
             if name:
                 return f"{name}:{frame.f_lineno}"
-    return _of_stack(list(_frames(own)))
+            frame = frame.f_back
+    return _of_stack(list(_frames(sys._getframe())))
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -1,6 +1,7 @@
 """The SDK's context for one session: nothing shared with any other, tasks that fail aloud."""
 
 import asyncio
+import contextvars
 import copy
 import inspect
 import itertools
@@ -14,6 +15,7 @@ from voicelab.base.plain_json import whole_characters, written_text
 from voicelab.runtime import isolation
 from voicelab.runtime.context.experiments import SessionExperiments
 from voicelab.runtime.context.ports import Host
+from voicelab.runtime.current_context import CONTEXT
 from voicelab.runtime.driving import CLEANUP_S, Background, Work, finished, listen
 from voicelab.runtime.sdk import Configuration, Context, LogEvent
 
@@ -160,7 +162,8 @@ class SessionContext(Context):
         name = whole_characters(written_text(name)) if name else self._free_name(handler)
         turn = self._host.turn
         work = Work(handler, lambda work: self._host.gave_up(work, name, turn), CLEANUP_S)
-        task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name)
+        variables = contextvars.copy_context()
+        task = asyncio.create_task(self._run_task(work, handler, name, turn), name=name, context=variables)
         self.running[task] = work
         timer = timeout is not None and asyncio.get_running_loop().call_later(
             timeout, self._time_out, name, task, timeout, turn
@@ -168,6 +171,9 @@ class SessionContext(Context):
 
         def ended(_: asyncio.Task[None]) -> None:
             del self.running[task]
+            # A Task keeps its context variables when it has ended, and with this one the context that keeps the Task: they
+            # would wait for the garbage collector, hundreds of them, and each look for tasks left behind pass them all.
+            variables.run(CONTEXT.set, None)
             if timer:
                 timer.cancel()
             if inspect.iscoroutine(handler) and not work.given_up:
