@@ -12,7 +12,7 @@ other; Python's own `hash` of text differs from process to process.
 import random
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any
 
 
 @lru_cache(maxsize=8)
@@ -47,11 +47,11 @@ class Seeds:
 
     def lazy_random(self, stream: str) -> random.Random:
         """Return a generator for the stream that is seeded when it is first used: a script draws nothing."""
-        return cast("random.Random", _LazyRandom(self, stream))
+        return _LazyRandom(self, stream)  # type: ignore[return-value]  # it passes on whatever it is asked for
 
     def sparing_random(self, stream: str) -> random.Random:
         """Return a generator for the stream that is never seeded: for a few numbers, of `random()` alone."""
-        return cast("random.Random", _SparingRandom(self, stream))
+        return _SparingRandom(self, stream)  # type: ignore[return-value]  # as much of one as is used
 
     def random(self, stream: str) -> random.Random:
         """Return a generator seeded for the stream."""

@@ -239,6 +239,8 @@ class SessionOptions:
 
     def parameters_of(self, index: int) -> tuple[Mapping[str, Any] | None, Mapping[str, bool]]:
         """Return what the handler of a session reads, and the SDK's `runTest` for it."""
+        if self.parameters is None:
+            return None, self.run_test
         if isinstance(self.parameters, DrawnRows):
             return self.split(self.parameters.at(self.seed, index))
         if callable(self.parameters):

@@ -136,6 +136,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Return a Task for a coroutine; there are no task factories and no debug mode here."""
         return asyncio.Task(coro, loop=self, name=name, context=context)
 
+    # asyncio asks for it with each handle that it makes; a function of Python's would take as long as the rest of it.
+    get_debug = bool
+    """There is no debug mode: False."""
+
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
