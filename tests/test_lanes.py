@@ -18,7 +18,7 @@ from voicelab.callers.gate import NOT_ALLOWED, NOT_INTERRUPTIBLE, in_words
 from voicelab.record.lanes import LANES, Lanes, spans_of
 from voicelab.record.session_record import SideBySide
 from voicelab.record.svg import svg
-from voicelab.session import turns
+from voicelab.session import playback, turns
 
 LOCKED, SPEAKING = (f"closed: {in_words(reason)}" for reason in (NOT_ALLOWED, NOT_INTERRUPTIBLE))
 
@@ -290,9 +290,9 @@ def test_turn_taking_closes_the_gate_for_the_reason_that_all_name(allowed, inter
     s = session_of()
     s.deliver = lambda *_: None
     turns.begin_conversation(s, "start")
-    turns.enqueue(s, 0.0, 0, "words", 1.0, interruptible)
+    playback.enqueue(s, 0.0, 0, "words", 1.0, interruptible)
     turns.allow(s, 0.0, allowed)
-    assert turns.gate(s, 0.0) == reason
+    assert playback.gate(s, 0.0) == reason
     assert s.gate == reason, "what the log says"
 
 

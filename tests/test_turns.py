@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voicelab.base.seeds import Seeds
-from voicelab.session import turns
+from voicelab.session import playback, turns
 from voicelab.session.engine import next_due
 from voicelab.session.inputs import Timeout
 from voicelab.session.rows import SPEECH, ToldRows
@@ -115,12 +115,12 @@ class Talk:
     def enqueue(self, now, turn, text, seconds, interruptible=True):
         """Return the utterance, or None if the session takes no more speech; as the agent's side does it."""
         self.told, self.now, row, s = [], now, len(self.s.events), self.s
-        if turns.enqueue(s, now, turn, text, seconds, interruptible, row) is None:
+        if playback.enqueue(s, now, turn, text, seconds, interruptible, row) is None:
             return None
         self.items[row] = s.queue[-1]
         s.events.append((now, turn, SPEECH, json.dumps({"text": text})))
         if not interruptible:
-            turns.tell_gate(s, now)
+            playback.tell_gate(s, now)
         return s.queue[-1]
 
     def let_time_pass(self, now):
@@ -619,7 +619,7 @@ def voiced(*seconds):
     for length in seconds:
         rows.append(len(talk.s.events))
         talk.enqueue(0.0, 0, " ".join(f"r{len(rows)}w{n}" for n in range(1, length + 1)), NEVER)
-        turns.retime(talk.s, 0.0, rows[-1], end_s, end_s + length)
+        playback.retime(talk.s, 0.0, rows[-1], end_s, end_s + length)
         end_s += length
     return talk.s, talk, rows
 
@@ -634,9 +634,9 @@ def parts(s):
 def test_what_waits_behind_speech_that_grows_moves_along_though_its_own_length_is_unknown():
     s, talk, (first,) = voiced(5)
     talk.enqueue(0.5, 0, "may not be interrupted", NEVER, False)
-    turns.retime(s, 1.0, first, 0.0, 9.0)
+    playback.retime(s, 1.0, first, 0.0, 9.0)
     assert s.queue[1].start_s == s.gate_due == 9.0
-    turns.tell_gate(s, 5.0)
+    playback.tell_gate(s, 5.0)
     assert next_due(s) == 9.0  # else the engine would look again and again, until it is
 
 
@@ -645,11 +645,11 @@ def test_what_was_played_settles_the_cut_that_it_is_of_and_nothing_later():
     talk.call("offer", 5.0, "stop", True)
     new = len(s.events)
     talk.enqueue(5.0, 1, "five six", NEVER)
-    turns.retime(s, 5.0, new, 5.0, 7.0)
+    playback.retime(s, 5.0, new, 5.0, 7.0)
     talk.call("advance", 8.0)
     talk.call("speak", 8.0)  # while the handler works in silence
     for _ in range(2):  # a page may say it twice
-        turns.settle_heard(s, old, 2.5)
+        playback.settle_heard(s, old, 2.5)
     assert parts(s) == ["r1w1 r1w2", "five six"]
     assert s.heard_of_interrupted == "five six"
 
@@ -657,11 +657,11 @@ def test_what_was_played_settles_the_cut_that_it_is_of_and_nothing_later():
 def test_what_was_played_settles_what_the_agent_itself_has_cleared():
     s, talk, (first, second) = voiced(4, 4)
     talk.call("clear", 3.5)
-    turns.settle_heard(s, first, 99.0)  # no more than there is of it
-    turns.settle_heard(s, second, 1.5)
+    playback.settle_heard(s, first, 99.0)  # no more than there is of it
+    playback.settle_heard(s, second, 1.5)
     assert json.loads(s.events[first][3])["played_s"] == 4.0
     talk.call("finish", 5.0)
-    turns.settle_heard(s, second, 2.5)  # also after it has been reported
+    playback.settle_heard(s, second, 2.5)  # also after it has been reported
     assert parts(s) == ["r1w1 r1w2 r1w3 r1w4 r2w1 r2w2"]
 
 
@@ -669,7 +669,7 @@ def test_a_cut_is_settled_though_the_handler_has_emptied_its_transcript():
     s, talk, (first,) = voiced(10)
     talk.call("speak", 5.0)
     s.transcript.clear()
-    turns.settle_heard(s, first, 2.5)
+    playback.settle_heard(s, first, 2.5)
     assert s.heard_of_interrupted == "r1w1 r1w2"
 
 

@@ -1,4 +1,4 @@
-"""Why the caller's words can't reach the agent now: the reasons that turn-taking gives (`session.turns.gate`), in words."""
+"""Why the caller's words can't reach the agent now: the reasons that turn-taking gives (`session.playback.gate`), in words."""
 
 NOT_ALLOWED = "input_not_allowed"
 NOT_INTERRUPTIBLE = "not_interruptible"

@@ -5,6 +5,7 @@ is so at a time is one object, `session_state.Session`; all that happens are fun
 
 - `turns`: turn-taking: who has the floor, what was heard, when silence counts. Its theory of operation stands above it: begin
   there. No event loop, no SDK and no clock: it is told the time.
+- `playback`: what the agent says as it plays, what of it was heard, and the gate, which it may close; told the time too.
 - `caller`: what the caller plans, says and does, and how that becomes an input of the handler.
 - `agent`: what each event does that the handler or a task yields.
 - `engine`: runs a session: calls the handler, has time pass to whatever is due next, ends it. The only code that waits.

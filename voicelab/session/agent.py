@@ -14,9 +14,10 @@ from voicelab.session import rows
 from voicelab.session.audio_length import audio_seconds
 from voicelab.session.caller import agent_begins
 from voicelab.session.early_end import look_into, too_much
+from voicelab.session.playback import enqueue, tell_gate
 from voicelab.session.rows import add_error, add_row, tell_aside
 from voicelab.session.session_state import Session
-from voicelab.session.turns import advance, allow, clear_speech, end_when_played, enqueue, tell_gate
+from voicelab.session.turns import advance, allow, clear_speech, end_when_played
 from voicelab.session.utterance import NEVER
 
 Stream = AsyncIterable[object] | None

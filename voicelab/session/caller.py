@@ -29,10 +29,11 @@ from voicelab.runtime import sdk
 from voicelab.session import rows
 from voicelab.session.backchannels import interrupts
 from voicelab.session.inputs import Given, Start, Timeout
+from voicelab.session.playback import speaks_for
 from voicelab.session.rows import add_flat_row, add_row
 from voicelab.session.session_state import Session
 from voicelab.session.surroundings import Surroundings
-from voicelab.session.turns import end_conversation, first_sound, is_idle, no_words, offer, speaks_for
+from voicelab.session.turns import end_conversation, first_sound, is_idle, no_words, offer
 from voicelab.session.utterance import NEVER, joined
 
 _WORDS = (Say, Interrupt)

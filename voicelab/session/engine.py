@@ -38,10 +38,11 @@ from voicelab.session.early_end import (
 from voicelab.session.finished_rows import all_rows, outcome_rows
 from voicelab.session.host import SessionHost
 from voicelab.session.inputs import START
+from voicelab.session.playback import tell_gate
 from voicelab.session.rows import add_row, kept_text, mask_rows, tell_aside
 from voicelab.session.session_state import Session
 from voicelab.session.surroundings import Surroundings
-from voicelab.session.turns import advance, begin_conversation, end_conversation, handler_finished, tell_gate
+from voicelab.session.turns import advance, begin_conversation, end_conversation, handler_finished
 from voicelab.session.utterance import NEVER
 
 T = TypeVar("T")

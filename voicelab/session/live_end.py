@@ -13,9 +13,10 @@ from voicelab.callers.actions import Action, Recognised, Unheard
 from voicelab.session import rows
 from voicelab.session.caller import act_now, unheard
 from voicelab.session.finished_rows import outcome_rows
+from voicelab.session.playback import gate, retime, settle_heard, speaks_for
 from voicelab.session.rows import add_row, masked_json
 from voicelab.session.session_state import Session
-from voicelab.session.turns import first_sound, gate, is_idle, no_words, retime, settle_heard, speaks_for
+from voicelab.session.turns import first_sound, is_idle, no_words
 from voicelab.session.utterance import Utterance
 
 
