@@ -1,6 +1,8 @@
 """A bare page on localhost that shows a widget's browser half with a stub in the kernel's place, in headless Chromium."""
 
 import contextlib
+import functools
+import json
 import os
 import re
 import shutil
@@ -29,6 +31,7 @@ PATIENCE_MS = 120_000
 FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
 ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
 RATE = 16_000
+VIEWPORT = {"width": 1264, "height": 900}
 CLINIC = Path(__file__).parent.parent / "data" / "agents" / "clinic"
 
 # `tell` plays the kernel; `sent` is what the widget said to it. `lost` makes a send throw, as a dead kernel does.
@@ -159,6 +162,42 @@ def launch(playwright, *flags: str):
     )
 
 
+def new_tab(browser):
+    """Return a tab with cookies and permissions of its own, which costs a process."""
+    page = browser.new_context(viewport=VIEWPORT).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    return page
+
+
+def open_page(page, address: str, name: str = "console"):
+    """Open a widget's page in a tab, where everything of the page before it ends, and wait until it is there."""
+    page.goto(f"{address}/{name}.html")
+    page.wait_for_function("window.ready")
+    return page
+
+
+def exchanged(page, function: str, given=None):
+    """Call a function of the page with something large, and return what it returns, both as JSON in one piece.
+
+    Playwright hands over what isn't text value by value, which takes seconds for sound.
+    """
+    call = f"async (given) => JSON.stringify((await ({function})(JSON.parse(given))) ?? null)"
+    return json.loads(page.evaluate(call, json.dumps(given)))
+
+
+@contextlib.contextmanager
+def lent(page):
+    """Lend the tab of a module to a test, see that nothing went wrong in it, and take it back as it was."""
+    page.errors.clear()
+    yield page
+    page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    page.context.clear_permissions()
+    page.set_viewport_size(VIEWPORT)
+    assert not page.errors
+
+
 def write_wav(path: Path, samples) -> Path:
     """Write mono PCM16 at 16 kHz."""
     with wave.open(str(path), "wb") as file:
@@ -180,6 +219,7 @@ def speech_like(seconds: float, seed: int = 7):
     return (9000 * swell * wave_form / np.abs(wave_form).max() * 2).clip(-32000, 32000).astype(np.int16)
 
 
+@functools.cache
 def recorded():
     """Return the record of a session of the example clinic."""
     import voicelab as vl

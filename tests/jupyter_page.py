@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
-from browser_page import PATIENCE_MS, PERSON, RATE
+from browser_page import PATIENCE_MS, PERSON, RATE, exchanged
 from playwright import sync_api
 
 ROOT = Path(__file__).parent.parent
@@ -32,13 +32,14 @@ _START = """(at) => {
   window.jupyterapp.shell.currentWidget.content.activeCellIndex = at;
   window.jupyterapp.commands.execute("notebook:run-cell");
 }"""
-_OPEN = """(path) => window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }).then(() => null)"""
-# Disposed of, not closed: nobody is asked whether to save.
-_LEAVE = """async () => {
-  const shown = window.jupyterapp.shell.currentWidget;
-  await shown.sessionContext.shutdown();
-  shown.dispose();
+# The new cells come first: a notebook without any would give itself one.
+_SET = """(sources) => {
+  const cells = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+  const n_before = cells.cells.length;
+  cells.insertCells(0, sources.map((source) => ({ cell_type: "code", source, metadata: {}, outputs: [] })));
+  cells.deleteCellRange(sources.length, sources.length + n_before);
 }"""
+_OPEN = """(path) => window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }).then(() => null)"""
 _SPEAKS = "() => document.querySelector('.vl-console').voicelab.store.local.speaking !== null"
 _VOICE = "() => document.querySelector('.vl-console').voicelab.store.local.speech"
 _OUTPUTS = "(at) => window.jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getOutputs()"
@@ -90,45 +91,55 @@ def _await(address: str, log: Path) -> None:
 
 
 class Window:
-    """A page of JupyterLab or Notebook 7; JupyterLab's takes one notebook after the other."""
+    """A page of JupyterLab or Notebook 7."""
 
-    def __init__(self, context, address: str, folder: Path) -> None:
-        self.context, self.address, self.folder = context, address, folder
+    def __init__(self, context, address: str) -> None:
+        self.context, self.address = context, address
         self.errors: list[str] = []
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def goto(self, where: str) -> None:
-        self.page.goto(f"{self.address}/{where}")
-
-    def open(self, name: str) -> None:
-        """Open a notebook as one more tab of JupyterLab, whose page takes longer to load than most tests."""
-        if not self.page.url.startswith(self.address):
-            self.goto("lab?reset")
+    def open(self, app: str, name: str) -> None:
+        """Open a notebook in an app; JupyterLab's page takes longer to load than most tests, and is loaded once."""
+        if app == "notebook":
+            self.page.goto(f"{self.address}/notebooks/{name}.ipynb")
+        elif not self.page.url.startswith(self.address):
+            self.page.goto(f"{self.address}/lab?reset")
             self.page.wait_for_function("() => window.jupyterapp?.shell && window.jupyterapp.restored.then(() => true)")
-        self.page.evaluate(_OPEN, f"{name}.ipynb")
+            self.page.evaluate(_OPEN, f"{name}.ipynb")
 
 
 class Notebook:
-    """A notebook that is open in a browser."""
+    """A notebook that is open in a browser.
 
-    def __init__(self, window: Window, name: str, cells: list[str], app: str | None = None) -> None:
-        import nbformat  # takes seconds
+    It is the same one for all tests, and so is its kernel, which takes seconds to start and to load the lab: each test
+    gets cells, and a kernel that knows no name and has no widget.
+    """
 
-        book = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        )
-        self.path = window.folder / f"{name}.ipynb"
-        nbformat.write(book, self.path)
+    NAME = "book"
+
+    def __init__(self, window: Window, folder: Path, sources: list[str], app: str) -> None:
+        self.path = folder / f"{self.NAME}.ipynb"
+        if not self.path.exists():
+            # By hand: to load nbformat takes seconds.
+            cell = {
+                "cell_type": "code",
+                "id": "one",
+                "metadata": {},
+                "source": "",
+                "outputs": [],
+                "execution_count": None,
+            }
+            kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            book = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+            self.path.write_text(json.dumps(book))
         self.page = window.page
+        self._app = app
         self._has_person = False
-        if app is None:
-            window.open(name)
-        else:
-            window.goto(f"lab/tree/{name}.ipynb?reset" if app == "lab" else f"notebooks/{name}.ipynb")
+        window.open(app, self.NAME)
         self.ready()
+        self.page.evaluate(_SET, sources)
 
     def ready(self) -> None:
         self.page.wait_for_function(_READY)
@@ -153,10 +164,11 @@ class Notebook:
         self.page.evaluate("(name) => window.jupyterapp.commands.execute(name).then(() => null)", name)
 
     def leave(self) -> None:
-        """Close it, with its kernel and whoever was at the microphone."""
+        """Let whoever was at the microphone go, and let no other page than JupyterLab's know the notebook."""
         if self._has_person:
             self.page.evaluate("person.leave()")
-        self.page.evaluate(_LEAVE)
+        if self._app == "notebook":
+            self.page.goto("about:blank")
 
     # --- the console in it ---
 
@@ -189,7 +201,7 @@ class Notebook:
 
     def seat_person(self, words: np.ndarray) -> None:
         """Put a person in the microphone's place, who has words to say."""
-        self.page.evaluate(PERSON, [words.tolist(), RATE, 4])
+        exchanged(self.page, PERSON, [words.tolist(), RATE, 4])
         self._has_person = True
 
     def agent_speaks(self) -> None:

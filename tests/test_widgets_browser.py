@@ -10,7 +10,20 @@ import javascript_tools
 import numpy as np
 import pandas as pd
 import pytest
-from browser_page import FAKE_MICROPHONE, PATIENCE_MS, engine, launch, live, many_events, recorded_session, said, served
+from browser_page import (
+    FAKE_MICROPHONE,
+    engine,
+    exchanged,
+    launch,
+    lent,
+    live,
+    many_events,
+    new_tab,
+    open_page,
+    recorded_session,
+    said,
+    served,
+)
 from playwright import sync_api
 
 import voicelab as vl
@@ -41,27 +54,20 @@ def browser(address):
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def the_tab(browser):
+    return new_tab(browser)
+
+
 @pytest.fixture
-def page(browser, address):
-    page = open_page(browser, address)
-    yield page
-    page.context.close()
-    assert not page.errors
-
-
-def open_page(browser, address, name="console", **options):
-    page = browser.new_context(viewport={"width": 1264, "height": 900}, **options).new_page()
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{address}/{name}.html")
-    page.wait_for_function("window.ready")
-    return page
+def page(the_tab, address):
+    with lent(the_tab) as page:
+        yield open_page(page, address)
 
 
 def tell(page, k, **fields):
     """Send a message as the kernel, and wait until it is drawn."""
-    page.evaluate("message => widget.tell(message)", {"k": k, **fields})
+    exchanged(page, "message => widget.tell(message)", {"k": k, **fields})
     drawn(page)
 
 
@@ -737,16 +743,17 @@ def test_a_result_card_of_600_pixels_shows_its_tables_whole(browser):
     assert all(table <= box for table, box in widths)
 
 
-def shoot(page, name, folder):
-    target = Path(os.environ.get("VOICELAB_SCREENSHOTS") or folder)
-    target.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(target / f"{name}.png"), full_page=True)
+def shoot(page, name):
+    """Take a picture, where somebody wants to look at it."""
+    if folder := os.environ.get("VOICELAB_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 @pytest.mark.parametrize("theme", ["", "-dark"])
-def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, address, session, tmp_path, theme):
+def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, address, session, theme):
     state, events = session
-    page = open_page(browser, address, f"console{theme}")
+    page = open_page(new_tab(browser), address, f"console{theme}")
+    page.add_script_tag(path=str(javascript_tools.package("axe-core/axe.min.js")))
     page.emulate_media(reduced_motion="reduce")  # a colour on its way to another is no finding
     found = {}
     states = {
@@ -761,14 +768,14 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
     for name, (shown, known) in states.items():
         tell(page, "all", state=shown, events=known)
         found[name] = violations(page)
-        shoot(page, f"{name}{theme}", tmp_path)
+        shoot(page, f"{name}{theme}")
     assert page.evaluate("document.documentElement.scrollHeight") <= 900, "all of it stands on the screen"
     for name in ("State", "Events", "Sessions", "Next session", "Notes"):
         tab(page, name)
         if name == "Events":
             page.locator(".vl-event-row").nth(3).click()
         found[name] = violations(page)
-        shoot(page, f"{name}{theme}", tmp_path)
+        shoot(page, f"{name}{theme}")
     tab(page, "Overview")
     page.set_viewport_size({"width": 1000, "height": 900})
     drawn(page)
@@ -776,11 +783,11 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
     ask(page, "booked", "boolean")
     more(page)
     found["blind"] = violations(page)
-    shoot(page, f"blind{theme}", tmp_path)
+    shoot(page, f"blind{theme}")
     page.set_viewport_size({"width": 600, "height": 900})
     drawn(page)
     found["narrow"] = violations(page)
-    shoot(page, f"narrow{theme}", tmp_path)
+    shoot(page, f"narrow{theme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 600
     assert {name: each for name, each in found.items() if each} == {}
     assert not page.errors
@@ -789,7 +796,6 @@ def test_pictures_of_the_main_states_and_axe_finds_nothing_serious(browser, addr
 
 def violations(page):
     """Return what axe-core calls serious or critical."""
-    page.add_script_tag(path=str(javascript_tools.package("axe-core/axe.min.js")))
     return page.evaluate("""async () => {
       const { violations } = await axe.run('main', { resultTypes: ['violations'] });
       return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import browser_page
 import pytest
-from browser_page import ALLOW_MICROPHONE, FAKE_MICROPHONE, PATIENCE_MS, launch
+from browser_page import FAKE_MICROPHONE, PATIENCE_MS, launch
 from jupyter_page import NOT_OURS, Notebook, Window, jupyter
 from playwright import sync_api
 
@@ -15,7 +15,13 @@ from voicelab import speech
 pytestmark = pytest.mark.xdist_group("jupyter")
 
 SAMPLES = Path(__file__).parent / "samples"
-IMPORT = "import json, warnings; warnings.simplefilter('ignore')\nimport voicelab as vl\n%load_ext voicelab"
+BEGIN = """
+import ipywidgets; ipywidgets.Widget.close_all()
+%reset -f
+import json, warnings; warnings.simplefilter('ignore')
+import voicelab as vl
+%load_ext voicelab
+"""
 GREETER = """
 async def greeter(event, context):
     if event.name == "start":
@@ -71,54 +77,43 @@ def playwright():
 
 
 @pytest.fixture(scope="module")
-def new_window(playwright, address, folder):
-    """Open windows in browsers with the given flags; they stay open for the whole module."""
-    browsers = []
-
-    def make(*flags, microphone=True):
-        browsers.append(launch(playwright, *flags))
-        context = browsers[-1].new_context(viewport={"width": 1400, "height": 1250})
-        if microphone:
-            context.grant_permissions(["microphone"], origin=address)
-        return Window(context, address, folder)
-
-    yield make
-    for browser in browsers:
-        browser.close()
+def browser(playwright, address):
+    browser = launch(playwright, FAKE_MICROPHONE)
+    context = browser.new_context(viewport={"width": 1400, "height": 1250})
+    context.grant_permissions(["microphone"], origin=address)
+    yield context
+    browser.close()
 
 
 @pytest.fixture(scope="module")
-def lab(new_window):
-    return new_window(FAKE_MICROPHONE, ALLOW_MICROPHONE)
+def windows(browser, address):
+    """A page for each app, which is loaded when it is first used."""
+    return {app: Window(browser, address) for app in ("notebook", "lab")}
 
 
 @pytest.fixture
-def open_book(lab, request):
+def open_book(windows, folder, request):
     books = []
 
-    def make(*cells, app=None, window=lab):
-        name = f"book{abs(hash(request.node.name)) % 10**8}{len(books)}"
-        book = Notebook(window, name, [IMPORT, *cells], app)
-        books.append((window, book))
-        book.run(0)
-        return book
+    def make(*cells, app="lab"):
+        books.append(Notebook(windows[app], folder, [BEGIN, *cells], app))
+        books[-1].run(0)
+        return books[-1]
 
     yield make
     shots = os.environ.get("VOICELAB_SCREENSHOTS")
-    for window, book in books:
+    for book in books:
         if shots:
             book.page.screenshot(path=str(Path(shots) / f"{request.node.name.replace('/', '-')}.png"))
         book.leave()
+    for window in windows.values():
         errors, window.errors = window.errors, []
         assert [error for error in errors if not any(known in error for known in NOT_OURS)] == []
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_conversation_in_a_notebook(open_book, new_window, app):
-    window = new_window(FAKE_MICROPHONE, ALLOW_MICROPHONE)
-    book = open_book(
-        GREETER, "console = vl.Console(greeter, tts='pico', stt='off', seed=1)\nconsole", RECORD, app=app, window=window
-    )
+@pytest.mark.parametrize("app", ["notebook", "lab"])
+def test_a_conversation_in_a_notebook(open_book, app):
+    book = open_book(GREETER, "console = vl.Console(greeter, tts='pico', stt='off', seed=1)\nconsole", RECORD, app=app)
     book.run(1)
     book.run(2)
     book.connect()
@@ -308,20 +303,32 @@ def test_a_saved_notebook_keeps_the_conversation(open_book):
     assert "Timeline of the session" in page
 
 
+# As the browser has it where there is none; that it does, and says so, test_widgets_sound holds in one without a device.
+MISSING = """() => {
+  navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("none", "NotFoundError"); };
+}"""
+
+
 @pytest.mark.parametrize(
-    ("flags", "hint"),
-    [((FAKE_MICROPHONE,), "did not allow the microphone"), ((ALLOW_MICROPHONE,), "No microphone was found")],
+    ("why", "hint"),
+    [("denied", "did not allow the microphone"), ("missing", "No microphone was found")],
     ids=["denied", "missing"],
 )
-def test_without_a_microphone_one_sentence_says_why_and_typing_works(open_book, new_window, flags, hint):
-    book = open_book(
-        GREETER, "console = vl.Console(greeter, tts='off', stt='sphinx', phrases=['hi'], seed=1)\nconsole",
-        app="lab", window=new_window(*flags, microphone=False),
-    )  # fmt: skip
-    book.run(1)
-    book.run(2)
-    book.button("Hands-free").click()
-    book.connect()
-    book.page.locator(".vl-console").get_by_text(hint).first.wait_for()
-    book.say("typed all the same")
-    book.sees("You said typed all the same.")
+def test_without_a_microphone_one_sentence_says_why_and_typing_works(open_book, browser, address, why, hint):
+    console = "console = vl.Console(greeter, tts='off', stt='sphinx', phrases=['hi'], seed=1)\nconsole"
+    book = open_book(GREETER, console)
+    if why == "denied":
+        browser.clear_permissions()
+    else:
+        book.page.evaluate(MISSING)
+    try:
+        book.run(1)
+        book.run(2)
+        book.button("Hands-free").click()
+        book.connect()
+        book.page.locator(".vl-console").get_by_text(hint).first.wait_for()
+        book.say("typed all the same")
+        book.sees("You said typed all the same.")
+    finally:
+        browser.grant_permissions(["microphone"], origin=address)
+        book.page.evaluate("() => { delete navigator.mediaDevices.getUserMedia; }")

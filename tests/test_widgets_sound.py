@@ -6,10 +6,13 @@ import pytest
 from browser_page import (
     ALLOW_MICROPHONE,
     FAKE_MICROPHONE,
-    PATIENCE_MS,
     RATE,
+    exchanged,
     launch,
+    lent,
     live,
+    new_tab,
+    open_page,
     recorded_session,
     served,
     speech_like,
@@ -53,28 +56,21 @@ def browser(playwright, spoken, tmp_path_factory):
     browser.close()
 
 
+@pytest.fixture(scope="module")
+def the_tab(browser):
+    return new_tab(browser)
+
+
 @pytest.fixture
-def page(browser, address):
-    page = open_page(browser, address)
-    yield page
-    page.context.close()
-    assert not page.errors
-
-
-def open_page(browser, address, name="console"):
-    page = browser.new_context(viewport={"width": 1264, "height": 900}).new_page()
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{address}/{name}.html")
-    page.wait_for_function("window.ready")
-    return page
+def page(the_tab, address):
+    with lent(the_tab) as page:
+        yield open_page(page, address)
 
 
 def begin(page, **settings):
     state, _ = recorded_session()
     state = live(state, settings={**state["settings"], **PLAIN, **settings})
-    page.evaluate("state => widget.tell({ k: 'all', state, events: [] })", state)
+    exchanged(page, "state => widget.tell({ k: 'all', state, events: [] })", state)
 
 
 def sent(page, *kinds):
@@ -83,7 +79,7 @@ def sent(page, *kinds):
 
 def captured(page):
     return np.concatenate(
-        [np.asarray(piece, np.int16) for piece in page.evaluate("widget.audio.map(a => Array.from(a))")]
+        [np.asarray(piece, np.int16) for piece in exchanged(page, "() => widget.audio.map(a => Array.from(a))")]
     )
 
 
@@ -128,7 +124,7 @@ def hears_itself(page, act, until):
     # The audio thread's news can be late: all of it until now.
     now_s = page.evaluate(f"{CONSOLE}.playback.output.context.currentTime")
     page.wait_for_function("now_s => tapped_s > now_s", arg=now_s)
-    return np.asarray(page.evaluate("tap.flat()")), page.evaluate("tapRate")
+    return np.asarray(exchanged(page, "() => tap.flat()")), page.evaluate("tapRate")
 
 
 def keep_audio_times(page):
@@ -192,7 +188,8 @@ def test_an_onset_lowers_playback_here_until_the_kernel_knows_what_it_was(page):
 
 
 def test_what_is_captured_has_no_gap_and_the_onset_is_where_it_is_loud(page, spoken):
-    heard = page.evaluate(
+    heard = exchanged(
+        page,
         """async (samples) => {
           const { Capture } = await import("./static/capture.js");
           const rate = 48000, told = [];
@@ -317,7 +314,7 @@ def test_a_microphone_that_never_answers_or_answers_too_late_is_let_go(page):
 )
 def test_a_microphone_that_cannot_be_had_is_explained(playwright, address, flags, words):
     browser = launch(playwright, *flags)
-    page = open_page(browser, address)
+    page = open_page(new_tab(browser), address)
     begin(page)
     talk = page.get_by_role("button", name="Push to talk", exact=True)
     talk.focus()
@@ -368,7 +365,7 @@ def test_each_error_has_its_own_sentence(page):
 def test_rows_are_played_in_order_and_without_a_gap(page):
     begin(page)
     samples = speech_like(3.0, seed=3)
-    page.evaluate("samples => { window.pieces = samples; }", samples.tolist())
+    exchanged(page, "samples => { window.pieces = samples; }", samples.tolist())
     act = """() => {
       const size = 8000;
       for (let at = 0; at < pieces.length; at += size) {
@@ -463,8 +460,8 @@ def test_a_page_without_a_voice_says_so_and_goes_on(page):
 # --- the two small widgets ---
 
 
-def test_the_microphone_widget_records_and_hands_over(browser, address, spoken):
-    page = open_page(browser, address, "microphone_widget")
+def test_the_microphone_widget_records_and_hands_over(page, address, spoken):
+    open_page(page, address, "microphone_widget")
     page.evaluate("""() => {
       window.pieces = [];
       const emit = widget.sent.push.bind(widget.sent);
@@ -492,12 +489,10 @@ def test_the_microphone_widget_records_and_hands_over(browser, address, spoken):
     page.get_by_role("button", name="Stop").click()
     page.wait_for_function("widget.sent.filter(message => message.k === 'done').length === 2")
     assert page.get_by_label("What was recorded").is_visible()
-    assert not page.errors
-    page.context.close()
 
 
-def test_the_microphone_widget_takes_a_file(browser, address, spoken, tmp_path):
-    page = open_page(browser, address, "microphone_widget")
+def test_the_microphone_widget_takes_a_file(page, address, spoken, tmp_path):
+    open_page(page, address, "microphone_widget")
     page.locator("input[type=file]").set_input_files(write_wav(tmp_path / "a.wav", spoken))
     page.wait_for_function("widget.sent.some(message => message.k === 'done')")
     assert abs(sent(page, "done")[0]["samples"] - len(spoken)) <= 1
@@ -509,12 +504,10 @@ def test_the_microphone_widget_takes_a_file(browser, address, spoken, tmp_path):
     empty.write_bytes(b"")
     page.locator("input[type=file]").set_input_files(empty)
     page.get_by_role("alert").filter(has_text="the file is empty").wait_for()
-    assert not page.errors
-    page.context.close()
 
 
-def test_the_speaker_widget_plays_and_stops(browser, address):
-    page = open_page(browser, address, "speaker_widget")
+def test_the_speaker_widget_plays_and_stops(page, address):
+    open_page(page, address, "speaker_widget")
     page.evaluate(
         "() => { widget.tone(1, 0.2, { text: 'Good morning!' }); widget.tone(2, 60, { text: 'A long story' }); }"
     )
@@ -522,8 +515,6 @@ def test_the_speaker_widget_plays_and_stops(browser, address):
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("silent").wait_for()
     assert [message["k"] for message in sent(page, "hello", "started", "ended", "stopped")] == ["hello"]
-    assert not page.errors
-    page.context.close()
 
 
 def test_the_pages_own_recognition_sends_words_and_no_sound(page):
