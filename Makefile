@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := engine guards services scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates
 
+# Containers often say that compiled modules are not to be kept: then each of the hundred processes that the tests start
+# would compile the lab anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Where `make chaos`, `make fuzz` and `make same-rows` begin.
 SEED ?= 1
 

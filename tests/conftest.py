@@ -4,6 +4,7 @@ Tests of a share of thousands of made-up sessions are marked `no_cover`: measuri
 run the same lines.
 """
 
+import gc
 from collections import Counter
 
 import harness
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker("no_cover")
         if item.get_closest_marker("xdist_group") is None and _shares(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_finish():
+    """Let the collector leave alone what is there by now: thousands of tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def _shares(item):

@@ -1014,7 +1014,7 @@ def living():
 @pytest.mark.no_cover  # the same lines again and again
 def test_half_an_hour_of_talk_leaves_nothing_behind_but_what_can_be_opened_again(page_of, monkeypatch):
     monkeypatch.setattr("voicelab.live.ended_sessions._MOST", 1)
-    page = page_of(echo)
+    page = page_of(echo, configuration={"timeout": 20})  # one silence between what is said, and not four
 
     def talk(turns):
         page.connect(3)
