@@ -131,15 +131,17 @@ def test_single_sessions_and_chunks_may_follow_each_other(sessions, k, rule, eve
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 1), st.floats(-5, 5)), min_size=60, max_size=120),
+    st.integers(0, 2**32),
+    st.sampled_from([1, 3, 600]),
     st.sampled_from([1.7e9, -3e7, 1e12]),
     st.sampled_from([StopRule(max_iterations=200), StopRule()]),
 )
 @settings(max_examples=25, deadline=None)
-def test_values_far_from_0_are_judged_like_the_same_ones_near_it(sessions, far, rule):
-    arms = [arm for arm, _ in sessions]
-    # On a grid that both have digits for.
-    values = np.round(np.array([value for _, value in sessions]) * 64) / 64
+def test_values_far_from_0_are_judged_like_the_same_ones_near_it(seed, distinct, far, rule):
+    rng = np.random.default_rng(seed)
+    arms = rng.integers(0, 2, rng.integers(60, 121))
+    # On a grid that both have digits for; of few distinct ones an arm may have one alone.
+    values = rng.choice(rng.integers(-320, 321, distinct), len(arms)) / 64
     near, shifted = watched(rule, EVEN, "float"), watched(rule, EVEN, "float")
     feed(near, arms, values)
     feed(shifted, arms, values + far)
@@ -310,14 +312,14 @@ def test_waiting_for_both_runs_past_the_declared_number():
 @pytest.mark.no_cover
 def test_weights_that_change_while_the_base_rate_drifts_do_not_make_a_winner():
     rng = np.random.default_rng(8)
-    stops = 0
-    for _ in range(200):
+    stops, runs = 0, 100
+    for _ in range(runs):
         monitor = watched(StopRule(max_iterations=1000, max_confidence=95))
         feed(monitor, rng.choice(2, 500), rng.random(500) < 0.3)
         monitor.new_weights({"a": 0.1, "b": 0.9})
         feed(monitor, rng.choice(2, 500, p=[0.1, 0.9]), rng.random(500) < 0.5, start=500)
         stops += monitor.decision.winner is not None
-    assert stops / 200 <= 0.07 + 0.03
+    assert stops / runs <= 0.07 + 0.05
 
 
 def test_one_stratum_is_the_plain_comparison():
@@ -506,7 +508,7 @@ def test_intervals_hold_at_every_look(rule, kind):
     rng = np.random.default_rng(21)
     truth = (0.2, 0.3) if kind == "binary" else (5.0, 6.0)
     missed = {"mean": 0, "difference": 0}
-    runs = 80
+    runs = 40
     for _ in range(runs):
         arms = rng.integers(0, 2, 600)
         centre = np.array(truth)[arms]
@@ -523,7 +525,7 @@ def test_intervals_hold_at_every_look(rule, kind):
             low, high = monitor.evidence.interval(monitor.strata(1, 0), (1, 0), 0.05)
             wrong["difference"] |= not low <= truth[1] - truth[0] <= high
         missed = {name: missed[name] + wrong[name] for name in missed}
-    assert max(missed.values()) / runs <= 0.05 + 0.061  # two and a half Monte-Carlo errors
+    assert max(missed.values()) / runs <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / runs)
 
 
 def test_one_p_value_is_that_of_an_array():

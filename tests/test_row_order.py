@@ -251,7 +251,9 @@ def test_the_test_of_one_look_keeps_its_level_where_few_are_expected():
         assert binom.pmf(counts, n, w)[p < 0.001].sum() <= 0.001
         assert (p < 0.001).any()
     of_three = np.random.default_rng(4).multinomial(100, [0.01, 0.02, 0.97], 3000)
-    assert sum(one_look_p_value(own, np.array([0.01, 0.02, 0.97])) < 0.01 for own in of_three) <= 42
+    distinct, times = np.unique(of_three, axis=0, return_counts=True)
+    low = [one_look_p_value(own, np.array([0.01, 0.02, 0.97])) < 0.01 for own in distinct]
+    assert times[low].sum() <= 42
     assert one_look_p_value(np.array([45, 10, 45]), np.array([0.5, 0.0, 0.5])) == 0
 
 

@@ -159,22 +159,24 @@ def test_false_stops_without_any_effect_stay_near_their_bound(weights, rate):
     rng = np.random.default_rng(11)
     stops = 0
     rule = StopRule(max_iterations=500, max_confidence=95, target_outcome="x", default="a")
-    for _ in range(400):
+    runs = 200
+    for _ in range(runs):
         target = monitor("binary", rule, dict(zip("ab", weights, strict=True)))
         feed(target, rng.choice(2, 500, p=weights), rng.random(500) < rate)
         stops += target.decision.conclusion == "winner"
-    assert stops / 400 <= 0.06 + 0.03  # the bound, and two and a half Monte-Carlo errors
+    assert stops / runs <= 0.06 + 0.042  # the bound, and two and a half Monte-Carlo errors
 
 
 def test_a_real_effect_is_found_as_often_as_the_method_promises():
     rng = np.random.default_rng(12)
     won = wrong = 0
     rule = StopRule(max_iterations=712, max_confidence=95, target_outcome="x", default="a")
-    for _ in range(300):
+    runs = 150
+    for _ in range(runs):
         target = monitor("binary", rule)
         arms = rng.integers(0, 2, 712)
         feed(target, arms, rng.random(712) < np.where(arms, 0.4, 0.3))
         won += target.decision.winner == "b"
         wrong += target.decision.winner == "a"
-    assert won / 300 == pytest.approx(0.74, abs=0.08)
-    assert wrong <= 2
+    assert won / runs == pytest.approx(0.74, abs=0.11)
+    assert wrong <= 1
