@@ -160,7 +160,7 @@ def serve(
         caller: Who picks up outbound calls; None for a cooperative persona.
         parameters: What the handler reads with `context.get_data`; what a request or the debugger gives comes on top.
         variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
-        environment: What it reads as `context.environment`, unless a request names another one.
+        environment: What it reads as `context.environment`. A request may name another one.
         variants: `{test: variant}` forces variants.
         stt: What listens to the debugger's microphone: `auto` (an engine that works offline), a name, or `off`.
         tts: What speaks: `auto` (an engine that works offline, where the debugger has a window and so a loudspeaker), a
