@@ -150,6 +150,9 @@ def _of_another_type(rng: random.Random, value: Any) -> Any:
     return rng.choice([len(value), str(value)[:200], {str(n): v for n, v in enumerate(value)}, list(value)])
 
 
+_MOST_LETTERS = 100_000_000
+
+
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
@@ -174,13 +177,19 @@ def _marked(key: str, value: Any) -> str | None:
     if key == "$packed":
         return json.dumps(text_of(value))
     if key == "$deep" and _is_like(value, str, str, int):
-        return value[0] * value[2] + ("1" if value[1] == "}" else "") + value[1] * value[2]
+        times = _as_often(value[2], value[0] + value[1])
+        return value[0] * times + ("1" if value[1] == "}" else "") + value[1] * times
     if key == "$long" and _is_like(value, str, int):
-        return json.dumps(value[0] * value[1])
+        return json.dumps(value[0] * _as_often(value[1], value[0]))
     if key == "$twice" and isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):
         name = json.dumps(value[0])
         return f"{{{name}: {text_of(value[1])}, {name}: {text_of(value[2])}}}"
     return None
+
+
+def _as_often(times: int, text: str) -> int:
+    """Return how often a text is repeated: a marker may itself have been changed, and more would fill the memory here."""
+    return min(times, _MOST_LETTERS // max(1, len(text)))
 
 
 def _is_like(value: Any, *types: type) -> bool:
