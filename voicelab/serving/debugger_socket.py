@@ -56,7 +56,9 @@ class DebuggerSocket:
         reading = self._loop.create_task(self._read())
         try:
             await asyncio.wait({reading, self._ended}, return_when=asyncio.FIRST_COMPLETED)
-            if self._session is not None:
+            if self._session is None:
+                reading.cancel()  # none is to begin any more
+            else:
                 # Also where the connection is gone: the session is ended and logged in any case.
                 self._session.hang_up()
                 ended = await self._ended
@@ -91,6 +93,8 @@ class DebuggerSocket:
             await self._converse()
         except FrameError as error:
             self._closing = self._closing or Closing(error.code, str(error))
+        except Exception as error:  # noqa: BLE001 - told to the debugger; the server goes on
+            self._closing = self._closing or Closing(frames.FAILED, f"{type(error).__name__}: {error}")
 
     async def _converse(self) -> None:
         first = await self._received(_START_S)
