@@ -37,7 +37,7 @@ def lines_to_type(served: Served) -> list[tuple[str, str]]:
     """
     lock = f'{{"id": {json.dumps(served.name)}, "functionId": "local"}}'
     once = [
-        (f"vr context create {CONTEXT} {served.url} {served.url}", "once; for another port: vr context set-url"),
+        (f"vr context create {CONTEXT} {served.url} {served.url}", "once; before another port: vr context delete lab"),
         (f"touch ~/.voicerun/{CONTEXT}.apikey ~/.voicerun/{CONTEXT}.cookie", "once; no key is sent here"),
     ]
     project = (f"echo {shlex.quote(lock)} > .voicerun/agent.{CONTEXT}.lock", "once in a project; agent.lock stays")
@@ -63,7 +63,7 @@ WARNING = (
 def connecting_text(served: Served) -> str:
     """Return all of it as text."""
     typed = lines_to_type(served)
-    width = min(72, max(len(line) for line, _ in typed))
+    width = min(78, max(len(line) for line, _ in typed))
     return "\n".join(
         [
             f"{_what(served)} is served on {served.url}",
