@@ -658,6 +658,34 @@ def test_a_release_is_talked_to_and_interrupted(server, command_line, tmp_path):
     assert [event.data["text"] for event in record.events if event.name == "text"] == ["wait", "never mind", "bye"]
 
 
+def test_a_handlers_secrets_are_told_to_no_debugger(tmp_path):
+    path = tmp_path / "handler.py"
+    path.write_text(
+        "from primfunctions.events import *\n"
+        "async def handler(event, context):\n"
+        "    key = context.variables['CRM_KEY']\n"
+        "    if event.name == 'start':\n"
+        "        context.set_data('key', key)\n"
+        "        yield LogEvent(key)\n"
+        "        yield TextToSpeechEvent(text=f'It is {key}.')\n"
+        "    else:\n"
+        "        raise RuntimeError(key)\n"
+    )
+
+    async def talk(debugger):
+        await debugger.turn_end(0)
+        await debugger.say("go on")
+        await debugger.turn_end(1)
+
+    with vl.serve(path, variables={"CRM_KEY": "planted-Var-4711"}) as server:
+        frames = debugging(server, talk).got
+        path.write_text("raise RuntimeError('planted-Var-4711')")
+        answers = [asked(server, "POST", f"/v1/agents/A/{what}", WHOLE) for what in ("call", "sessions/start")]
+    assert any(frame.get("name") == "error" for frame in frames)
+    assert [status for status, _ in answers] == [500, 500]
+    assert "planted" not in json.dumps([frames, answers])
+
+
 def test_no_header_is_kept_anywhere(server, log_folder, capsys):
     for path in ("/v1/releases", "/unknown", "/v1/agents/A"):
         asked(server, "GET", path, **SECRETS)

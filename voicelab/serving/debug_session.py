@@ -138,6 +138,7 @@ class DebugSession:
             self._end(Closing(frames.COMPLETE, f"the session has ended: {facts['status']}"))
 
     def _fail(self, why: str) -> None:
+        why = self._agent.masked(why)
         self._send(frames.told(why, "error"))
         self._end(Closing(frames.FAILED, why))
 
@@ -177,7 +178,7 @@ class DebugSession:
             self._send(frames.row(facts["session_id"], event, self._began_s))
 
     def _warn(self, text: str) -> None:
-        self._send(frames.told(text))
+        self._send(frames.told(self._agent.masked(text)))
 
     def _warn_both(self, text: str) -> None:
         """Warn whoever runs the server, too: the debugger may be gone."""

@@ -61,7 +61,7 @@ class Listener:
         """
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, port, reuse_address=True).start()
+            await web.TCPSite(self._runner, self._host, port).start()
         except OSError:
             await self._runner.cleanup()
             raise
@@ -129,7 +129,9 @@ class Listener:
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         if self._agent is None:
             return _response(problem(404, "This server reads a log, and has no handler to talk to."))
-        if len(self._connected) >= MOST_CONNECTIONS or self._closing:
+        if self._closing:
+            return _response(problem(503, "The server is being closed."))
+        if len(self._connected) >= MOST_CONNECTIONS:
             return _response(problem(503, f"{MOST_CONNECTIONS} debuggers are connected already: try again later."))
         connection = DebuggerSocket(self._agent, has_sound=request.headers.get("Origin") == OWN_PAGE)
         task = self._connected[connection] = asyncio.ensure_future(connection.converse(request))

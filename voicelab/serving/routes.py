@@ -120,7 +120,7 @@ class Routes:
         try:
             self._agent.load()  # a mistake in the handler is better told here: the debugger shows it
         except VoicelabError as error:
-            return problem(500, str(error))
+            return problem(500, self._agent.masked(str(error)))
         custom = {key.removeprefix("custom_"): v for key, v in asked.query.items() if key.startswith("custom_")}
         return Answer(200, {"data": {"url": asked.socket, "parameters": custom}})
 
@@ -132,9 +132,9 @@ class Routes:
             given = request.rehearsed()
             record = self._agent.call(given.get("parameters", {}), given.get("environment"), given.get("input_data"))
         except InputError as error:
-            return problem(400, str(error))
+            return problem(400, self._agent.masked(str(error)))
         except VoicelabError as error:
-            return problem(500, str(error))
+            return problem(500, self._agent.masked(str(error)))
         came_of_it = {"sessionId": record.session_id, "telephonyCallId": f"CA{secrets.token_hex(16)}"}
         return Answer(200, {"data": came_of_it} if request.is_entrypoint else {"success": True, **came_of_it})
 

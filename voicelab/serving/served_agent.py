@@ -11,6 +11,7 @@ from typing import Any
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
+from voicelab.base.masking import Masker
 from voicelab.base.paths import path_of
 from voicelab.base.records import SessionRows
 from voicelab.base.version import __version__
@@ -124,6 +125,10 @@ class ServedAgent:
             VoicelabError: it can't be loaded.
         """
         return self._newest_handler.load()
+
+    def masked(self, text: str) -> str:
+        """Return a text as it may be told."""
+        return Masker(self._options.handler.secrets).text(text)
 
     # --- a session with the debugger ---
 

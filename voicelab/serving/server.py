@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
+from voicelab.base.notebook import in_notebook
 from voicelab.base.paths import path_of
 from voicelab.base.session_limits import Limits
 from voicelab.callers import CallerLike
@@ -54,6 +55,10 @@ class Server:
         self._host = host
         self.name = folder.resolve().name if agent is None else agent.name
         self.closed = False
+        if in_notebook():
+            from voicelab.widgets.cell import close_former
+
+            close_former(self)  # a cell that is run again takes the same port
         allow_open_files()
         self._thread = LoopThread(f"voicelab server {self.name}")
         self._listener = Listener(agent, Routes(agent, self.name, self.name, folder), host)

@@ -1,17 +1,25 @@
-"""A widget and the cell that made it: one console a cell, and messages that arrive while a cell runs."""
+"""A widget, or a server, and the cell that made it: one a cell, and messages that arrive while a cell runs."""
 
 import sys
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 import anywidget
 
+
+class Closable(Protocol):
+    """What a cell makes, and what is closed when the cell runs again."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 # By cell: the run that made them, and what it made.
-_by_cell: dict[str, tuple[int | None, list[weakref.ref[anywidget.AnyWidget]]]] = {}
+_by_cell: dict[str, tuple[int | None, list[weakref.ref[Closable]]]] = {}
 
 
-def close_former(widget: anywidget.AnyWidget) -> None:
-    """Close the widgets that an earlier run of the same cell made, so that no microphone stays on behind them."""
+def close_former(made_now: Closable) -> None:
+    """Close what an earlier run of the same cell made, so that no microphone stays on behind it and no port is in use."""
     cell = _cell_id()
     if cell is None:
         return
@@ -22,7 +30,7 @@ def close_former(widget: anywidget.AnyWidget) -> None:
             if old is not None:
                 old.close()
         made = []
-    _by_cell[cell] = (_run_count(), [*made, weakref.ref(widget)])
+    _by_cell[cell] = (_run_count(), [*made, weakref.ref(made_now)])
 
 
 def reach_during_cells(widget: anywidget.AnyWidget) -> None:
