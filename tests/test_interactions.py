@@ -121,14 +121,11 @@ def test_an_interaction_is_reported_and_stops_nothing(tmp_path):
     # Seen from the other test it is the same one.
     assert vl.analyze(log, "u").interactions["difference"].item() == pytest.approx(row["difference"], abs=0.05)
     # The decision is that of the test alone.
-    alone = vl.analyze(
-        log.sessions().assign(
-            variant=log.exposures("t")["variant"].to_numpy(), booked=log.sessions()["booked"].astype(bool)
-        ),
-        outcome="booked",
-        weights={"a": 0.5, "b": 0.5},
-        rule=result.rule,
+    sessions, exposures = log.sessions(), log.exposures().query("test == 't'").set_index("session_index")["variant"]
+    frame = sessions.assign(
+        variant=sessions["session_index"].map(exposures), booked=sessions["outcome.booked"].astype(bool)
     )
+    alone = vl.analyze(frame, outcome="booked", weights={"a": 0.5, "b": 0.5}, rule=result.rule)
     assert alone.decision.confidence == result.decision.confidence
     assert alone.interactions is None
 
