@@ -23,6 +23,8 @@ async def handler(event, context):
         yield TextToSpeechEvent(text="I have heard that, and I am going to say a long sentence about what comes next.")
 """
 QUIET = "from primfunctions.events import *\nasync def handler(event, context):\n    return\n    yield\n"
+ROUND = {}
+ROUND["itself"] = ROUND
 SPEC = {"systemPrompt": "You want an appointment."}
 
 
@@ -54,7 +56,7 @@ def test_a_simulation_runs_as_its_spec_says(tmp_path, capsys):
         "  assertion: {direction: outbound, turn_count: {$gte: 2}}\n---\n"
         "kind: Evaluator\nmetadata: {name: polite}\nspec: {evalType: judge}\n"
     )
-    log = voicerun.simulation(templates / "spec.yaml", caller=["hi"], progress=False)
+    log = voicerun.simulation(templates / "spec.yaml", caller=["hi"], progress=False, workers=1)
     sessions = log.sessions()
     assert list(sessions["direction"]) == ["outbound"] * 3
     assert log.manifest["seed"] == 7
@@ -197,7 +199,7 @@ def test_the_line_is_that_of_the_spec_and_said_to_be_without_effect_in_text(caps
 
 def test_with_sound_callers_speak_over_the_line_in_the_language_of_the_spec():
     realism = {"impairments": {"packetLossPct": 1}}
-    log = simulated({"realism": realism, "language": "en-GB"}, audio=True, tts="fake", stt="fake")
+    log = simulated({"realism": realism, "language": "en-GB"}, caller=["hi"], audio=True, tts="fake", stt="fake")
     assert "packet_loss=0.01" in log.manifest["audio"]
     assert "language='en-GB'" in log.manifest["audio"]
 
@@ -217,6 +219,8 @@ def test_with_sound_callers_speak_over_the_line_in_the_language_of_the_spec():
         ({"mode": "telephony", "direction": "outbound"}, "exclude each other"),
         ({"direction": "outbound", "phases": [{"type": "ring"}]}, "exclude each other"),
         ({"inputData": ["a"]}, r"spec\.inputData is .*, must be a map"),
+        ({"inputData": ROUND}, "can't be sent as JSON"),
+        ({"varietySeed": 2**60}, "at most 2"),
         ({"language": 3}, r"spec\.language"),
         ({"varietySeed": "x"}, r"spec\.varietySeed is 'x', must be a whole number"),
         ({"humanPickupAfterSecs": -1}, r"spec\.humanPickupAfterSecs"),

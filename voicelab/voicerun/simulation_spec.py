@@ -3,6 +3,7 @@
 What is unknown, or has no effect here, is noted; what can't be meant is refused.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,6 +57,8 @@ _NO_EFFECT = {
     "toNumber": "nobody is called",
     "sipHeaders": "nobody is called",
 }
+_SAFE = 2**53 - 1
+"""The greatest whole number that JavaScript holds exactly, which the platform's seeds are."""
 _RING_S, _MUSIC_S = 6.0, 30.0
 
 
@@ -245,17 +248,24 @@ class _Reading:
     def _seed(self, realism: Mapping[str, Any]) -> int:
         variety, noise = self._spec.get("varietySeed"), realism.get("seed")
         for key, value in (("varietySeed", variety), ("realism.seed", noise)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise InputError(f"spec.{key} is {shown(value)}, must be a whole number.")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or abs(value) > _SAFE):
+                raise InputError(f"spec.{key} is {shown(value)}, must be a whole number, at most 2^53 - 1.")
         if None not in (variety, noise) and variety != noise:
             self._notes.append("spec.realism.seed has no effect here: everything random follows from varietySeed.")
         return int(next((seed for seed in (variety, noise) if seed is not None), 0))
 
     def _input_data(self) -> Mapping[str, Any] | None:
         given = self._spec.get("inputData")
-        if given is None or (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
-            return given
-        raise InputError(f"spec.inputData is {shown(given)}, must be a map of names to values.")
+        if given is None:
+            return None
+        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+            raise InputError(f"spec.inputData is {shown(given)}, must be a map of names to values.")
+        try:
+            # Of its own, and of JSON's types: YAML may refer to a value from inside itself.
+            made: Mapping[str, Any] = json.loads(json.dumps(given, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"spec.inputData can't be sent as JSON: {error}.") from None
+        return made
 
     def _language(self) -> str | None:
         given = self._spec.get("language")
