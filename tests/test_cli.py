@@ -103,6 +103,8 @@ def test_simulate_then_analyze(tmp_path, capsys):
         (["run", CLINIC, "--variant", "greeting"], "TEST=VARIANT"),
         (["run", CLINIC, "--variant", "greeting=rude"], "'formal', 'casual', 'friendly'"),
         (["run", CLINIC, "--parameters", "{"], "no JSON"),
+        (["run", "reminder", "--tenant", "lakside"], "Did you mean 'lakeside'"),
+        (["simulate", CLINIC, "--audio", "--log", "x"], "give --spec FILE"),
         (["run", CLINIC, "--parameters", "[1]"], "JSON object"),
         (["run", CLINIC, "--say", "a", "--script", "b"], "not both"),
         (["run", CLINIC, "--script", "b.json"], "no script file"),

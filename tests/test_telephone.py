@@ -99,6 +99,27 @@ def test_a_pause_cuts_a_reply_into_two_turns_and_its_errors_are_counted_once():
     assert times == sorted(times)
 
 
+def test_callers_speak_and_are_recognised_in_the_language_that_was_asked_for():
+    asked = []
+
+    class Voice:
+        name = "polyglot"
+
+        def synthesize(self, text, voice=None, language=None, speed=1.0):
+            asked.append(("spoken", language))
+            return speech.Audio(np.full(8000, 9000, dtype=np.int16), 16000)
+
+    class Ear:
+        name, detector = "polyglot", "energy"
+
+        def transcribe(self, audio, phrases=None, language=None):
+            asked.append(("recognised", language))
+            return speech.Transcript("hallo")
+
+    Telephone(vl.PhoneLine(), Voice(), Ear(), language="de-DE").begin(Seeds(0, 0), []).say("hallo")
+    assert set(asked) == {("spoken", "de-DE"), ("recognised", "de-DE")}
+
+
 def test_an_utterance_of_several_turns_is_one_row(tmp_path):
     class Voice:
         name = "slow"
