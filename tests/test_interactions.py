@@ -131,5 +131,6 @@ def test_an_interaction_is_reported_and_stops_nothing(tmp_path):
 
 
 def test_only_sessions_count_that_drew_both_at_random(tmp_path):
-    log = log_of(tmp_path, how=lambda index: "random" if index < 300 else "default_after_stop")
-    assert vl.analyze(log, "t").interactions["sessions"].item() == 300
+    off = declaration({"x": 0.5, "y": 0.5, "off": 0.0}, stop={**STOP, "default": "x"})
+    log = log_of(tmp_path, how=lambda index: "random" if index < 300 else "default_after_stop", text=off)
+    assert vl.analyze(log, "t").interactions[["sessions", "other_variant"]].to_numpy().tolist() == [[300, "y"]]

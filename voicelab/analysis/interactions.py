@@ -39,8 +39,9 @@ def _read(exposures: pa.Table) -> OtherTest:
     declared = [read_declaration(text) for text in declarations.names]
     first = declared[declarations.codes[0]]
     default = (first["stop"] or {}).get("default")
-    # Not by weight: a variant that is switched off for now has sessions of before.
-    variants = sorted(dict.fromkeys([*first["variants"], *drawn.in_use]), key=lambda name: name != default)
+    # Those that were ever drawn, whatever their weights are now; the default first.
+    in_order = dict.fromkeys([*first["variants"], *drawn.in_use])
+    variants = sorted((name for name in in_order if name in drawn.in_use), key=lambda name: name != default)
     weights = [json.dumps(own["variants"]) for own in declared]
     # The names of other tests' variants stand in the column too, and are of no row here.
     at = np.array([variants.index(name) if name in variants else 0 for name in drawn.names], dtype=np.int64)
