@@ -1,6 +1,6 @@
 """The cost of predicates over a log: `python benchmarks/predicates.py [--quick]`.
 
-100,000 simulated sessions of the sample agent (10,000 in a quick run) are asked three predicates: of the sessions alone,
+100,000 simulated sessions of the sample agent (4,000 in a quick run) are asked three predicates: of the sessions alone,
 of the names of events, and of what is said. The figures are the processor time of `log.evaluate`, medians of three rounds,
 for 100,000 sessions: the work is that of each part of the log, one after the other.
 """
@@ -17,7 +17,7 @@ from figures import Figures
 
 import voicelab as vl
 
-SESSIONS, QUICK = 100_000, 10_000
+SESSIONS, QUICK = 100_000, 4_000
 ROUNDS = 3
 REQUIRED_S = 5.0
 PREDICATES = {
