@@ -50,10 +50,11 @@ GUARDS: dict[FunctionType, tuple[str | tuple[str, str], ...]] = {
     plain_json.encode: (
         "if type(value) is dict and len(value) <= _FEW:\n"
         "    for part in value.values():\n"
-        "        if type(part) is str:\n"
+        "        kind = type(part)\n"
+        "        if kind is str:\n"
         "            if len(part) > _SHORT:\n"
         "                break\n"
-        "        elif type(part) not in _SCALARS:\n"
+        "        elif kind is not bool and part is not None and kind not in _SCALARS:\n"
         "            break\n"
         "    else:\n"
         "        return orjson.dumps(value, _plain).decode()\n",

@@ -38,10 +38,11 @@ def encode(value: Given, problems: list[str] | None = None) -> str:
         # Most data is a dict of a few short texts and numbers: it is looked at here, where that costs no call.
         if type(value) is dict and len(value) <= _FEW:
             for part in value.values():
-                if type(part) is str:
+                kind = type(part)
+                if kind is str:
                     if len(part) > _SHORT:
                         break
-                elif type(part) not in _SCALARS:
+                elif kind is not bool and part is not None and kind not in _SCALARS:
                     break
             else:
                 return orjson.dumps(value, _plain).decode()
