@@ -215,7 +215,7 @@ def _metric(seq: int, entry: Entry, time_s: float, turn: int, masker: Masker) ->
         return None
     parts = entry.name.split(".", 2)
     kind, name = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "metrics" else ("gauge", entry.name)  # noqa: PLR2004 - metrics.<type>.<name>
-    tags = {str(tag): text_of(text) for tag, text in entry.tags.items()}
+    tags = {str(tag): text_of(text) for tag, text in (entry.tags or {}).items()}
     return table_row(
         "metrics",
         seq=seq,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -77,7 +77,7 @@ class Entry:
         begins_s: How many seconds after the row it began to play.
         background: Whether a background task made it.
         task: The task's name.
-        tags: Tags of a metric.
+        tags: Tags of a metric; None for what is none.
         report: That of the file it is from; None for what no file has as a row of its own.
     """
 
@@ -90,7 +90,7 @@ class Entry:
     begins_s: float = 0.0
     background: bool = False
     task: str | None = None
-    tags: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] | None = None
     report: FileReport | None = None
 
 
@@ -116,15 +116,16 @@ def read_entry(row: Json, report: FileReport, otherwise: str = "unknown") -> Ent
         report.not_understood[f"a row that is no object ({type(row).__name__})"] += 1
         return Entry("unknown", "system", {"extra": {"value": row}})
     known, others = _layout(tuple(row))
-    facts = {name: row[key] for name, key in known}
+    facts = dict(zip(known, row.values(), strict=True))
     data = mapping(facts.get("data"))
-    given = first(facts, ("name", "type", "event"))
+    given = facts.get("name")
+    if given is None:
+        given = first(facts, ("type", "event"))
     if given is None and otherwise == "unknown":
         report.not_understood["a row without name, type and event"] += 1
     name = otherwise if given is None else text_of(given)
-    extra = {}
+    extra = {key: row[key] for key in others} if others else {}
     for key in others:
-        extra[key] = row[key]
         if key not in _UNDERSTOOD:
             report.unknown_keys[key] += 1
     if name == "debug" and isinstance(data.get("event_name"), str):
@@ -144,10 +145,10 @@ def read_entry(row: Json, report: FileReport, otherwise: str = "unknown") -> Ent
 
 
 @lru_cache(maxsize=4096)
-def _layout(keys: tuple[Any, ...]) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """Return which keys of a row say what, and the others: most rows of an export are laid out alike."""
-    names = [(snake(key), key) for key in keys]
-    return names, [key for name, key in names if name not in _KNOWN]
+def _layout(keys: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return what the keys of a row say, and those that are none that is known: most rows of an export are laid out alike."""
+    names = [snake(key) for key in keys]
+    return names, [key for name, key in zip(names, keys, strict=True) if name not in _KNOWN]
 
 
 def read_metric(row: Json, report: FileReport) -> Entry:

@@ -1,6 +1,7 @@
 """Finds the files of an import and parses them, whole or not at all."""
 
 import codecs
+import contextlib
 import glob
 import json
 from collections.abc import Iterable
@@ -83,7 +84,11 @@ def load(file: Path) -> tuple[Any, bool]:
         NotParsedError: it is empty, or no JSON, such as an export that was cut in the middle.
         InputError: it can't be read.
     """
-    text = _text(file)
+    content = _content(file)
+    if content[:1] in b"[{" and content:  # most are JSON in UTF-8, as it is
+        with contextlib.suppress(ValueError):
+            return orjson.loads(content), False
+    text = _text(file, content)
     if not text.strip():
         raise NotParsedError(f"{file} is empty. Export it again, or leave it out.", "it is empty", text)
     try:
@@ -98,11 +103,14 @@ def load(file: Path) -> tuple[Any, bool]:
         raise _broken(file, str(error), text) from None
 
 
-def _text(file: Path) -> str:
+def _content(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror}.") from None
+
+
+def _text(file: Path, content: bytes) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)

@@ -64,7 +64,7 @@ class PlatformTests:
         if "testing" in text:
             for context in contexts_in(entry):
                 self.learn(context)
-        for tag, variant in entry.tags.items():
+        for tag, variant in (entry.tags or {}).items():
             if tag.startswith(_TAG):
                 _extend(self.tagged.setdefault(tag.removeprefix(_TAG), []), [text_of(variant)])
         if selected := selected_in(entry):

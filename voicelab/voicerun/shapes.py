@@ -1,7 +1,7 @@
 """Recognises what an export is by its shape, whatever its file is called."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def recognise(file: Path, document: Json) -> Export:
     for rows, envelope in _readings(document):
         if not rows:
             return Export(file, "empty", [])
-        kind = next((kind for kind, fits in _FITS.items() if any(map(fits, _records(rows)))), None)
+        kind = next((kind for kind, fits in _FITS.items() if any(fits(row) for row in _records(rows))), None)
         if kind is None and _is_page_of_sessions(rows, envelope):
             kind = SESSIONS
         if kind is not None:
@@ -112,8 +112,8 @@ def _export(file: Path, kind: str, rows: list[Any], envelope: Record) -> Export:
     )
 
 
-def _records(rows: list[Any]) -> list[Record]:
-    return [row for row in rows if isinstance(row, Mapping)]
+def _records(rows: list[Any]) -> Iterator[Record]:
+    return (row for row in rows if isinstance(row, dict))
 
 
 def _looks(document: Json) -> str:
