@@ -2,15 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-<<<<<<< HEAD
-BENCHMARKS := engine guards services scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates
+BENCHMARKS := engine guards services imports scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates
 
 # Containers often say that compiled modules are not to be kept: then each of the hundred processes that the tests start
 # would compile the lab anew.
 unexport PYTHONDONTWRITEBYTECODE
-=======
-BENCHMARKS := engine guards services imports scale cluster calibration analysis speech worlds spoken_sessions echo console talk
->>>>>>> e625382 (A benchmark of imports: speed beside that of parsing, and memory that doesn't grow with the size)
 
 # Where `make chaos`, `make fuzz` and `make same-rows` begin.
 SEED ?= 1

@@ -8,6 +8,7 @@ import voicelab as vl
 from voicelab import voicerun
 from voicelab.base.errors import InputError, LogError
 from voicelab.cli import main
+from voicelab.voicerun import files
 
 EVEN = {"formal": 0.5, "casual": 0.5}
 STOP = {"max_iterations": 100, "max_confidence": 95, "target_outcome": "booked", "default": "formal"}
@@ -412,3 +413,92 @@ def test_the_command_imports(exports, tmp_path, capsys):
     assert "1 sessions from 1 files" in capsys.readouterr().out
     assert main(["import", str(exports), "--log", str(tmp_path / "log")]) == 1
     assert main(["import", str(exports), "--log", str(tmp_path / "other"), "--weights", "{"]) == 1
+
+
+def test_what_the_debugger_played_is_said_as_of_sessions_held_here(exports, tmp_path):
+    def played(at, text, began=0.0, **playback):
+        segments = [{"start_client_time": at + began, "end_client_time": at + 3}]
+        return debug(at, "output", "text_to_speech", {"text": text}, _playback={"segments": segments, **playback})
+
+    cut = {"status": "interrupted", "interrupted": True, "received_duration_ms": 4000}
+    write(
+        exports,
+        s1=[
+            debug(100.0, "input", "start", {}),
+            played(100.0, "whole", began=0.25, status="complete", interrupted=False, received_duration_ms=2000),
+            played(103.0, "cut", played_duration_ms=1500, **cut),
+            played(104.0, "unheard", played_duration_ms=0, **cut),
+            played(105.0, "odd", status=7, interrupted="no", received_duration_ms="much", segments=3),
+            context_row(106.0, "s1"),
+        ],
+    )
+    log = voicerun.read(exports, tmp_path / "log")
+    whole, cut, unheard, odd = [event for event in log.session("s1").events if event.name == "text_to_speech"]
+    assert (whole.time_s, whole.data["duration_s"]) == (0.25, 2.0)
+    assert (cut.data["interrupted"], cut.data["played_s"]) == (True, 1.5)
+    assert (unheard.data["played_s"], unheard.data["spoken"]) == (0.0, False)
+    assert not {"played_s", "interrupted", "duration_s"} & odd.data.keys()
+    assert odd.data["extra"]["_playback"]["status"] == 7
+    assert log.manifest["imports"][0]["unknown_keys"] == {}
+
+
+def context_row(at, session_id):
+    return debug(at, "output", "context", context("formal", True, session_id=session_id))
+
+
+def test_spans_of_a_trace_are_events_and_their_means_outcomes(exports, tmp_path):
+    def span(number, name, at, ms, parent="root"):
+        began = f"2026-03-01T10:00:{at:02}Z"
+        return {"spanId": str(number), "parentId": parent, "name": name, "startTime": began, "durationMs": ms}
+
+    at = 1772359200.0  # 2026-03-01T10:00:00Z
+    for sid in ("s1", "s2"):
+        write(exports, **{sid: call(sid, "formal", True, at)})
+    spans = [
+        span(0, "session", 0, 9000, None),
+        span(1, "llm 1", 1, 400),
+        span(2, "llm 2", 3, 600),
+        span(3, "??", 2, "x"),
+    ]
+    write(exports, s1_trace={"data": {"trace": {"durationMs": 9000}, "spans": spans}})
+    log = voicerun.read(exports, tmp_path / "log")
+    sessions = log.sessions().set_index("session_id")
+    assert sessions["outcome.span_llm_s"]["s1"] == 0.5
+    assert sessions["outcome.trace_duration_s"]["s1"] == 9.0
+    assert [name for name in sessions.columns if "span_" in name] == ["outcome.span_llm_s"]
+    found = [(e.time_s, e.data["name"]) for e in log.session("s1").events if e.name == "span"]
+    assert found == [(0.0, "session"), (1.0, "llm 1"), (2.0, "??"), (3.0, "llm 2")]
+    assert len(log.session("s2").events) == 5
+
+
+def test_a_file_of_many_sessions_is_read_once_and_long_sessions_make_short_shards(exports, tmp_path, monkeypatch):
+    rows = [row | {"session_id": f"m{n}"} for n in range(30) for row in call(f"m{n}", "formal", True, 100.0 * n)]
+    (exports / "all.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    loaded = []
+    monkeypatch.setattr("voicelab.voicerun.files.load", lambda file, load=files.load: loaded.append(file) or load(file))
+    monkeypatch.setattr(
+        "voicelab.voicerun.import_exports._SHARD_BYTES", (exports / "all.jsonl").stat().st_size // 10 + 1
+    )
+    log = voicerun.read(exports, tmp_path / "log")
+    assert len(loaded) == 1
+    assert log.manifest["shard_size"] == 3
+    assert len(list((tmp_path / "log" / "sessions").iterdir())) == 10
+    assert log.sessions()["session_id"].tolist() == [f"m{n}" for n in range(30)]
+    assert log.session("m17").events[2].data["text"] == "book it"
+    assert vl.analyze(log, "greeting", weights=None).variants["sessions"].sum() == 30
+
+
+def test_an_export_that_changes_while_it_is_read_is_refused(exports, tmp_path, monkeypatch):
+    write(exports, s1=call("s1", "formal", True), s2=call("s2", "formal", True))
+
+    seen, whole = [], files.load
+
+    def load(file):
+        seen.append(file)
+        found, lines = whole(file)
+        return (found[:-1] if seen.count(file) > 1 else found), lines
+
+    monkeypatch.setattr("voicelab.voicerun.files.load", load)
+    with pytest.raises(InputError, match="was changed while it was read"):
+        voicerun.read(exports, tmp_path / "log")
+    assert not (tmp_path / "log").exists()
