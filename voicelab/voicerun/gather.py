@@ -17,7 +17,7 @@ from voicelab.voicerun.looked_through import LookedThrough, look_through
 from voicelab.voicerun.platform_tests import PlatformTests
 from voicelab.voicerun.report import FileReport, Report
 from voicelab.voicerun.shapes import Export
-from voicelab.voicerun.stored_rows import Stored, StoredRows
+from voicelab.voicerun.stored_rows import Stored, StoredRows, packed
 
 _SHOWN = 5
 
@@ -75,8 +75,8 @@ class Gathered:
         """Yield the sessions, one after the other."""
         for session_id, records in self.records.items():
             draft = Draft(session_id)
-            for packed in records:
-                facts = pickle.loads(packed)  # noqa: S301 - packed by `_take_record`
+            for record in records:
+                facts = pickle.loads(record)  # noqa: S301 - packed by `_take_record`
                 draft.facts.update({key: value for key, value in facts.items() if value is not None})
                 for context in contexts_of(facts):
                     draft.tests.learn(context)
@@ -180,8 +180,8 @@ class _Records:
     def close(self) -> None:
         """Hand over what was taken."""
         for by_kind in (self._listed, self._shown):
-            for session_id, (_, packed) in by_kind.items():
-                self._gathered.records.setdefault(session_id, []).append(packed)
+            for session_id, (_, record) in by_kind.items():
+                self._gathered.records.setdefault(session_id, []).append(record)
         if len(self._listed) < self._total:
             self._gathered.report.warn(
                 f"The session list has {len(self._listed):,} of {self._total:,} sessions: export the other pages too and give "
@@ -193,9 +193,8 @@ def _take_record(
     session_id: str, facts: dict[str, Any], file: Path, taken: dict[str, tuple[Path, bytes]], report: FileReport
 ) -> None:
     report.sessions.add(session_id)
-    packed = pickle.dumps(facts)
     if session_id not in taken:
-        taken[session_id] = file, packed
+        taken[session_id] = file, packed(facts)
         return
     other, before = taken[session_id]
     if pickle.loads(before) != facts:  # noqa: S301 - packed here

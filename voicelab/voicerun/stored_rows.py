@@ -6,9 +6,12 @@ It lies in a file without a name in the system's temporary folder, which is gone
 """
 
 import pickle
+import sys
 import tempfile
 from types import TracebackType
 from typing import Any, NamedTuple
+
+_DEEPEST = 8
 
 
 class Stored(NamedTuple):
@@ -23,6 +26,19 @@ class Stored(NamedTuple):
     length: int
 
 
+def packed(thing: Any) -> bytes:
+    """Return a thing as bytes for `pickle.loads`, also if it is nested as deeply as JSON may be."""
+    try:
+        return pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+    except RecursionError:  # to write it takes more of Python's stack than to parse it took
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(_DEEPEST * limit)
+        try:
+            return pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+        finally:
+            sys.setrecursionlimit(limit)
+
+
 class StoredRows:
     """A file of things, each written once and read once or never."""
 
@@ -32,7 +48,7 @@ class StoredRows:
 
     def put(self, thing: Any) -> Stored:
         """Write something down and return where."""
-        content = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+        content = packed(thing)
         self._file.seek(self._end)
         self._file.write(content)
         place = Stored(self._end, len(content))
