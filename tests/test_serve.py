@@ -185,7 +185,8 @@ def test_a_conversation_is_told_in_the_debuggers_rows_and_logged(server):
     assert names[:5] == ["text_to_speech", "bot-started-speaking", "mark", "bot-stopped-speaking", "turn_end"]
     (news,) = [frame for frame in debugger.named("text_to_speech") if frame.get("background")]
     assert news["background_task_name"] == "news"
-    assert debugger.named("context_update")[-1]["data"]["data"] == {"customerName": "Ann", "said": "bye"}
+    context = debugger.named("context_update")[-1]["data"]
+    assert (context["data"], context["voicelab"]["status"]) == ({"customerName": "Ann", "said": "bye"}, "completed")
     record = server.record
     assert (record.status, record.source, record.environment) == ("completed", "typed", "staging")
     assert record.parameters == {"customerName": "Ann"}

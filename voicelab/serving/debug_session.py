@@ -172,7 +172,7 @@ class DebugSession:
             [_cells(EXPOSURES, row) for row in rows.exposures],
             [_cells(OUTCOMES, row) for row in rows.outcomes],
         )
-        if context["data"] != self._context.get("data") or context["testing"] != self._context.get("testing"):
+        if context != self._context:
             self._context = context
             event = Event(len(rows.events), now_s, facts["n_turns"] - 1, "system", "context_update", context)
             self._send(frames.row(facts["session_id"], event, self._began_s))
