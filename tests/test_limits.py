@@ -1,5 +1,6 @@
 """One session costs itself alone: how much it may take, and what it does to others when it takes more."""
 
+import builtins
 import os
 import re
 import signal
@@ -334,6 +335,14 @@ def test_what_a_session_replaces_in_its_process_is_put_back_and_said(code, name)
         assert [note.written.split()[0] for note in record.notes if note.rule == "process_changed"] == [name]
         assert vl.run(misbehaving(code), ["hi"]).status == "completed"
     assert ProcessState().changed() == []
+
+
+def test_what_a_library_in_cpp_shares_in_its_process_is_no_change_by_the_session(monkeypatch):
+    state = ProcessState()
+    monkeypatch.setattr(builtins, "__pybind11_internals_v4_test__", object(), raising=False)
+    assert state.changed() == []
+    monkeypatch.setattr(builtins, "mine", object(), raising=False)
+    assert state.changed() == ["builtins.mine"]
 
 
 @pytest.mark.parametrize("name", ["settrace", "setprofile"])

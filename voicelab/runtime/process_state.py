@@ -117,6 +117,8 @@ _SWITCHES: tuple[_Switch, ...] = (
 _PASSING = frozenset(
     {"_", "__warningregistry__", "__abstractmethods__", "_abc_impl", "__annotations__", "__doc__", "__slotnames__"}
 )
+# Where libraries written in C++ by way of pybind11 (scipy, onnxruntime) keep what they share, from the first that is imported.
+_SHARED_BY_LIBRARIES = "__pybind11_internals"
 
 
 @functools.cache
@@ -178,6 +180,8 @@ def _differences_of(owner: Any, now: Any, before: dict[str, Any]) -> list[tuple[
         was, here = before.get(name, _missing), now.get(name, _missing)
         # A submodule that is imported later stands in its package from then on.
         if was is here or name in _PASSING or (was is _missing and _isinstance(here, _ModuleType)):
+            continue
+        if was is _missing and name.startswith(_SHARED_BY_LIBRARIES):
             continue
         if patching.is_in_place(owner, name):  # another run's, which takes it back itself
             continue
