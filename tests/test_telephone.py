@@ -13,6 +13,7 @@ from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Unheard
 from voicelab.record.lanes import spans_of
 from voicelab.runs.options import SessionOptions
+from voicelab.simulation import simulation_run
 from voicelab.speech import registry
 from voicelab.world.telephone import Telephone
 
@@ -178,7 +179,7 @@ def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_pat
     log = vl.simulate(
         pizza(),
         PERSONA,
-        sessions=12,
+        sessions=6,
         seed=3,
         audio=line,
         tts="pico",
@@ -212,14 +213,16 @@ def test_the_log_tells_what_was_said_what_was_heard_and_how_wrong_it_was(tmp_pat
     assert '"engine":"sphinx"' in event["data"]
 
 
-def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path):
+def test_the_same_seed_is_the_same_log_for_any_number_of_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation_run, "AUDIO_SHARD_SIZE", 3)
     line = vl.PhoneLine(noise="street", snr_db=10, packet_loss=0.02)
-    options = {"sessions": 21, "seed": 5, "audio": line, "progress": False}  # one more than a shard holds
-    caller = vl.mix((vl.Script([ORDER]), 0.8), (PERSONA, 0.2))
+    options = {**SPOKEN, "sessions": 5, "seed": 5, "audio": line}
+    caller = vl.mix((vl.Script([ORDER]), 0.6), (PERSONA, 0.4))
     one, two = (
         vl.simulate(pizza(), caller, workers=workers, log=tmp_path / str(workers), **options) for workers in (1, 2)
     )
     assert hashes(one) == hashes(two)
+    assert len(list(one.path.glob("events/*.parquet"))) == 2
     other = vl.simulate(pizza(), caller, workers=2, log=tmp_path / "other", **{**options, "seed": 6, "sessions": 2})
     heard_at = [log.events(name="text")["time_s"].tolist()[:2] for log in (one, other)]
     assert heard_at[0] != heard_at[1]
@@ -255,7 +258,7 @@ def test_a_good_line_and_the_text_it_stands_for_agree(tmp_path):
     log = vl.simulate(
         pizza(),
         PERSONA,
-        sessions=20,
+        sessions=10,
         seed=2,
         **SPOKEN,
         workers=2,
@@ -272,7 +275,7 @@ def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
     audio = vl.simulate(
         pizza(),
         caller,
-        sessions=40,
+        sessions=25,
         seed=4,
         audio=line,
         tts="pico",
@@ -291,12 +294,14 @@ def test_the_world_in_text_is_fitted_to_the_audio_and_agrees_with_it(tmp_path):
     assert abs(p - q) < margin
 
 
-def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
+def test_tests_stop_and_outcomes_count_as_in_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation_run, "AUDIO_SHARD_SIZE", 3)
+
     async def handler(event, context):
         if event.name == "start":
             context.add_outcome("ordered", "boolean")
             context.add_test(
-                "tone", {"a": 0.5, "b": 0.5}, stop={"max_iterations": 8, "target_outcome": "ordered", "default": "a"}
+                "tone", {"a": 0.5, "b": 0.5}, stop={"max_iterations": 4, "target_outcome": "ordered", "default": "a"}
             )
             yield vl.sdk.TextToSpeechEvent(text="Hello.", voice="nova")
         elif event.name == "text":
@@ -305,14 +310,14 @@ def test_tests_stop_and_outcomes_count_as_in_text(tmp_path):
     log = vl.simulate(
         handler,
         [ORDER],
-        sessions=25,
+        sessions=8,
         seed=1,
         **SPOKEN,
         workers=2,
         log=tmp_path / "log",
     )
-    assert list(log.decisions()["sessions"]) == [8]
-    assert (log.exposures()["assignment"] == "default_after_stop").sum() == 17
+    assert list(log.decisions()["sessions"]) == [4]
+    assert (log.exposures()["assignment"] == "default_after_stop").sum() == 4
 
 
 # --- bad input ---
