@@ -16,7 +16,12 @@ settings.load_profile("repeatable")
 
 LONGEST = [
     "test_widgets_jupyter",
+    "test_chaos",
+    "test_suspects",
     "test_notebooks",
+    "test_telephone",
+    "test_fitting",
+    "test_widgets_sound",
     "test_package",
     "test_readme",
     "test_speech",
