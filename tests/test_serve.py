@@ -371,6 +371,72 @@ def test_a_session_that_cannot_be_logged_is_told_of_by_the_server(tmp_path):
     assert server.record.status == "hangup"
 
 
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "GeneratorExit", "SystemExit"])
+def test_whatever_a_handlers_file_raises_is_told_of(tmp_path, error):
+    path = tmp_path / "handler.py"
+    path.write_text(AGENT)
+
+    async def begin(debugger):
+        assert await debugger.until(lambda frame: False) is None
+
+    with vl.serve(path) as server:
+        path.write_text(f"raise {error}")
+        for asks in ("call", "sessions/start"):
+            status, answer = asked(server, "POST", f"/v1/agents/A/{asks}", WHOLE)
+            assert (status, error in answer["error"]) == (500, True)
+        debugger = debugging(server, begin)
+    assert debugger.socket.close_code == 1011
+    assert error in debugger.named("log")[0]["data"]["message"]
+
+
+def test_parameters_that_lie_too_deep_and_a_system_without_threads_end_the_session_with_the_reason(server, monkeypatch):
+    async def begin(debugger):
+        assert await debugger.until(lambda frame: False) is None
+
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    refused = debugging(server, begin, start={"start": {"customParameters": {"deep": deep}}})
+    assert "nested more than 50 deep" in refused.named("log")[0]["data"]["message"]
+
+    def exhausted(*_, **__):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("voicelab.serving.debugger_socket.DebugSession", exhausted)
+    assert debugging(server, begin).socket.close_code == 1013
+
+
+def test_a_call_that_blocks_holds_up_nobody_else_and_no_end(monkeypatch):
+    monkeypatch.setattr(listener, "_PATIENCE_S", 0.05)
+    blocking, released, stuck = threading.Event(), threading.Event(), []
+
+    class Never:
+        name = "never"
+
+        def begin(self, _):
+            stuck.append(threading.current_thread())
+            blocking.set()
+            released.wait()
+            raise ValueError("released")
+
+    server = vl.serve(AGENT, caller=Never())
+
+    def call():
+        with pytest.raises(http.client.RemoteDisconnected):
+            asked(server, "POST", "/v1/agents/A/sessions/start", WHOLE)
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    assert blocking.wait(PATIENCE_S)
+    assert asked(server, "POST", "/v1/agents/A/call", {})[0] == 200
+    with pytest.warns(UserWarning, match="1 of the sessions did not end"):
+        server.close()
+    calling.join()
+    assert stuck[0].daemon  # Python's end waits for all others
+    released.set()
+    stuck[0].join()
+
+
 # --- requests ---
 
 
@@ -430,6 +496,12 @@ def test_what_the_command_line_asks_before_it_debugs_is_answered(server):
     assert asked(server, "POST", "/v1/agents/A/sessions/debug", {"releaseId": "R1"})[1]["data"]["url"] == connect["url"]
 
 
+def test_a_debugger_that_asks_by_another_address_connects_there(server):
+    for host in (f"localhost:{server.port}", f"[::1]:{server.port}"):
+        answer = asked(server, "POST", "/v1/agents/A/call", {}, Host=host)[1]["data"]
+        assert answer["url"] == f"ws://{host}/ws"
+
+
 def test_a_pushed_project_is_accepted_and_stays_as_it_is(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = base64.b64encode(b"PK\x03\x04 no zip, and nobody looks").decode()
@@ -452,6 +524,9 @@ def test_a_pushed_project_is_accepted_and_stays_as_it_is(server, tmp_path, monke
         ("POST", "/v1/agents/A/sessions/start", b"[]", {}, 400),
         ("GET", "/unknown", None, {}, 404),
         ("DELETE", "/v1/agents/A", None, {}, 404),
+        ("POST", "/v1/agents/push", b"{}", {"Content-Encoding": "gzip"}, 400),
+        ("GET", "/v1/agents/A/sessions?filters[status]=completed&filters[status]=hangup", None, {}, 400),
+        ("GET", "/v1/releases", None, {"Host": "127.0.0.1:99999999"}, 403),
         ("OPTIONS", "/v1/agents/A/call", None, {}, 404),
         ("GET", "/v1/releases", None, {"Origin": "file://", "Host": "localhost"}, 200),
     ],
@@ -468,6 +543,7 @@ def test_who_may_not_ask_is_refused_in_json(server, method, path, body, headers,
         ("127.0.0.1:80", "127.0.0.1", True), ("[::1]:80", "127.0.0.1", True), ("localhost", "127.0.0.1", True),
         ("192.168.0.7:80", "127.0.0.1", False), ("localhost.evil.example", "127.0.0.1", False), (None, "127.0.0.1", False),
         ("127.0.0.1@evil.example", "127.0.0.1", False), ("[", "127.0.0.1", False),
+        ("127.0.0.1:99999999", "127.0.0.1", False), ("127.0.0.2:80", "127.0.0.2", True), ("192.168.0.7:80", "127.0.0.2", False),
         ("192.168.0.7:80", "0.0.0.0", True), ("evil.example", "0.0.0.0", False), ("lab.home", "lab.home", True),
     ],
 )  # fmt: skip

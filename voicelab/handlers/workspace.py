@@ -84,7 +84,9 @@ class Workspace:
             return self._run(module, prepared, Place(file, self.key), self._folder and self._folder / file)
         except HandlerError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C, which reaches the main thread alone
             # What lies behind an error is shown with it, and can't be masked.
             tells = is_hidden_in("".join(traceback.format_exception(error)))
             if self._strict and not tells:

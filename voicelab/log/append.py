@@ -38,7 +38,7 @@ class LiveLog:
         if not manifest.get("live"):
             raise LogError(
                 f"{folder} holds another log ({manifest.get('sessions')} sessions, source "
-                f"{manifest.get('source')}). Give the console a folder of its own."
+                f"{manifest.get('source')}). Sessions that are held live need a folder of their own."
             )
         self.run_id = str(manifest["run_id"])
 

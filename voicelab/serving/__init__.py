@@ -4,7 +4,7 @@ In come requests over HTTP and connections of debuggers; out go answers, the fra
 
 - `server` is `vl.serve` and what it returns; `listener` takes requests and connections, `security` says who may ask,
   `open_files` lets the process have as many of them as that takes, `how_to_connect` is what people are told.
-- `routes` are the requests, each with its `answer`.
+- `routes` are the requests, each with its `answer`; `one_at_a_time` is the thread for those that take a while.
 - `served_agent` is the handler: it makes sessions and logs them.
 - `debugger_socket` is one connection of a debugger, `debug_session` its session, on a thread of its own.
   `debugger_frames` are what the two say to each other, `debugger_sound` is the sound in it.

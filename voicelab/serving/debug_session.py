@@ -118,7 +118,7 @@ class DebugSession:
             self._call.listening.set_mode(hands_free=True, muted=False)
         except VoicelabError as error:
             self._fail(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's module does while it loads
+        except BaseException as error:  # noqa: BLE001 - whatever a stranger's module does while it loads
             self._fail(f"The session can't begin: {type(error).__name__}: {error}")
         else:
             self._task = asyncio.get_running_loop().create_task(self._converse(self._call))

@@ -93,6 +93,8 @@ class DebuggerSocket:
             await self._converse()
         except FrameError as error:
             self._closing = self._closing or Closing(error.code, str(error))
+        except (OSError, RuntimeError) as error:  # a session takes a thread and files, of which the system has so many
+            self._closing = self._closing or Closing(frames.TRY_LATER, f"The session can't begin: {error}")
         except Exception as error:  # noqa: BLE001 - told to the debugger; the server goes on
             self._closing = self._closing or Closing(frames.FAILED, f"{type(error).__name__}: {error}")
 

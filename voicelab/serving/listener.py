@@ -6,7 +6,7 @@ of a request's headers goes any further than the checks here.
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from voicelab.serving import debugger_frames as frames
 from voicelab.serving.answer import Answer
 from voicelab.serving.debugger_socket import DebuggerSocket
 from voicelab.serving.debugger_sound import warm_up
+from voicelab.serving.one_at_a_time import OneAtATime
 from voicelab.serving.routes import Asked, Routes, problem
 from voicelab.serving.security import OWN_PAGE, why_refused
 from voicelab.serving.served_agent import ServedAgent
@@ -48,7 +49,8 @@ class Listener:
         self._host = host
         self._connected: dict[DebuggerSocket, asyncio.Task[Any]] = {}
         self._closing = False
-        self._slow = {method: ThreadPoolExecutor(1, f"voicelab serving {method}") for method in ("GET", "POST")}
+        self._slow = {kind: OneAtATime(f"voicelab serving {kind}") for kind in ("GET", "POST", "call")}
+        self._in_hand: set[asyncio.Future[Any]] = set()
         app = web.Application(client_max_size=_LARGEST_BODY, logger=_QUIET)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0, logger=_QUIET)
@@ -63,10 +65,11 @@ class Listener:
         try:
             await web.TCPSite(self._runner, self._host, port).start()
         except OSError:
+            self._end_slow()
             await self._runner.cleanup()
             raise
         if self._agent is not None and self._agent.has_voice:
-            asyncio.get_running_loop().run_in_executor(self._slow["GET"], warm_up)
+            self._slow["GET"].do(warm_up)
         return int(self._runner.addresses[0][1])
 
     async def shut_down(self) -> int:
@@ -76,15 +79,18 @@ class Listener:
             await site.stop()
         for connection in self._connected:
             connection.close(frames.GOING_AWAY, "the server was closed")
-        left = set(self._connected.values())
+        self._end_slow()
+        left: set[asyncio.Future[Any]] = {*self._connected.values(), *self._in_hand}
         while left:
             ended, left = await asyncio.wait(left, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
             if not ended:
                 break
-        for pool in self._slow.values():
-            pool.shutdown(wait=False, cancel_futures=True)
         await self._runner.cleanup()
         return len(left)
+
+    def _end_slow(self) -> None:
+        for slow in self._slow.values():
+            slow.close()
 
     # --- a request ---
 
@@ -97,7 +103,9 @@ class Listener:
                 return await self._converse(request)
             return _response(await self._answer(request))
         except web.HTTPException as error:  # aiohttp's own: a body that is too large, a handshake that is none
-            return _response(problem(error.status, error.reason))
+            return _response(problem(error.status, error.text or error.reason))
+        except web.RequestPayloadError:
+            return _response(problem(400, "The body can't be read: it isn't encoded as its header says."))
         except Exception as error:  # noqa: BLE001 - told to whoever asked; the server goes on
             return _response(problem(500, f"{type(error).__name__}: {error}"))
 
@@ -116,15 +124,22 @@ class Listener:
                 return problem(400, f"The body is no JSON: {error}.")
             if not isinstance(body, dict):
                 return problem(400, "The body must be a JSON object.")
-        host = f"[{self._host}]" if ":" in self._host else request.url.host
-        asked = Asked(
-            request.method, request.path, dict(request.query), body, f"ws://{host}:{request.url.port}{_SOCKET}"
-        )
+        query = dict(request.query)
+        if len(query) < len(request.query):
+            twice = next(key for key in query if len(request.query.getall(key)) > 1)
+            return problem(400, f"The query has {twice} more than once, of which only one would count.")
+        host = request.url.host or ""
+        host = f"[{host}]" if ":" in host else host
+        asked = Asked(request.method, request.path, query, body, f"ws://{host}:{request.url.port}{_SOCKET}")
         answer = self._routes.answer(asked)
-        if answer is None:
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._slow[asked.method], self._routes.slow_answer, asked)
-        return answer
+        if answer is not None:
+            return answer
+        kind = "call" if self._routes.connects(asked) else asked.method
+        answering: asyncio.Future[Answer] = self._slow[kind].do(partial(self._routes.slow_answer, asked))
+        if kind == "POST":  # a session, for which the server's end waits
+            self._in_hand.add(answering)
+            answering.add_done_callback(self._in_hand.discard)
+        return await asyncio.shield(answering)
 
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         if self._agent is None:

@@ -68,12 +68,19 @@ class Routes:
 
     def slow_answer(self, asked: Asked) -> Answer:
         """Return the answer to what takes a while: a session that is run, a log that is read."""
+        if self.connects(asked):
+            return self._connect(asked)
         for pattern, start in _STARTS.items() if asked.method == "POST" else ():
             found = re.fullmatch(pattern, asked.path)
             if found:
                 return self._start(asked, start, found[1])
         answer = self._reading.answer(asked.path, asked.query) if asked.method == "GET" else None
         return answer or problem(404, f"There is no {asked.method} {asked.path} here.")
+
+    @staticmethod
+    def connects(asked: Asked) -> bool:
+        """Return whether a debugger asks where it connects to: it waits for the handler to load, and for no session."""
+        return asked.method == "POST" and _CONNECTS.fullmatch(asked.path) is not None
 
     # --- agents, releases, environments ---
 
@@ -113,7 +120,7 @@ class Routes:
 
     # --- sessions ---
 
-    def _connect(self, asked: Asked, _: str) -> Answer:
+    def _connect(self, asked: Asked) -> Answer:
         """Answer where a debugger connects to, and what it hands over there: its own parameters."""
         if self._agent is None:
             return _NO_HANDLER
@@ -166,9 +173,9 @@ _AT_ONCE: tuple[_Route, ...] = (
     ("GET", r"/v1/environments", Routes._environments),
     ("GET", r"/v1/environments/([^/]+)", Routes._environment_facts),
     ("POST", r"/v1/agents/push", Routes._push),
-    ("POST", r"/v1/agents/([^/]+)/call", Routes._connect),
-    ("POST", r"/v1/agents/([^/]+)/sessions/debug", Routes._connect),
 )
+
+_CONNECTS = re.compile(r"/v1/agents/[^/]+/(call|sessions/debug)")
 
 _Start = Callable[[str, Mapping[str, Any]], CallRequest]
 

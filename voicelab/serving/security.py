@@ -18,7 +18,7 @@ _LOCAL = frozenset({"localhost", LOOPBACK, "::1"})
 
 def is_loopback(host: str) -> bool:
     """Return whether an address to listen on is reached from this machine alone."""
-    return host in _LOCAL
+    return host in _LOCAL or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def why_refused(host: str | None, origin: str | None, own_host: str) -> str:
@@ -38,11 +38,13 @@ def why_refused(host: str | None, origin: str | None, own_host: str) -> str:
 
 def _is_own(host: str | None, own_host: str) -> bool:
     try:
-        name = (urlsplit(f"//{host}").hostname or "") if host else ""
+        asked = urlsplit(f"//{host or ''}")
+        name = asked.hostname or ""
+        _ = asked.port  # raises for a number that no port has
     except ValueError:
         return False
     if is_loopback(own_host):
-        return name in _LOCAL
+        return name in {*_LOCAL, own_host}
     # Reached from elsewhere: an address in figures is nobody's name, and so none that was made to point here.
     return name in {*_LOCAL, own_host.lower(), socket.gethostname().lower()} or _is_address(name)
 

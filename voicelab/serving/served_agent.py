@@ -28,6 +28,7 @@ from voicelab.runs.jobs import Job, play
 from voicelab.runs.options import SessionOptions
 from voicelab.speech import Endpointer
 from voicelab.speech.line import endpointer_of
+from voicelab.voicerun.call_request import plain_json
 
 DEBUGGER = "debugger"
 _DEFAULT_ENVIRONMENT = "debug"
@@ -142,6 +143,7 @@ class ServedAgent:
         Raises:
             VoicelabError: the handler can't be loaded, or the parameters are not allowed.
         """
+        parameters = plain_json("parameters", parameters)
         if environment == _DEFAULT_ENVIRONMENT and self._environment:
             environment = self._environment
         with self._beginning:

@@ -204,11 +204,11 @@ def _parameters(given: Given) -> dict[str, Any]:
         raise InputError(
             "parameters['runTest'] must be text here, as the SDK reads it on the platform: json.dumps({'greeting': False})."
         )
-    plain: dict[str, Any] = _plain("parameters", given, 0)
+    plain: dict[str, Any] = plain_json("parameters", given)
     return plain
 
 
-def _plain(where: str, value: Given, depth: int) -> Any:
+def plain_json(where: str, value: Given, depth: int = 0) -> Any:
     """Return a value as JSON holds it.
 
     Raises:
@@ -219,9 +219,9 @@ def _plain(where: str, value: Given, depth: int) -> Any:
     if depth > _DEEPEST:
         raise InputError(f"{where[:60]}… is nested more than {_DEEPEST} deep: does it contain itself?")
     if isinstance(value, Mapping):
-        return {_key(where, key): _plain(f"{where}[{key!r}]", item, depth + 1) for key, item in value.items()}
+        return {_key(where, key): plain_json(f"{where}[{key!r}]", item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(f"{where}[{at}]", item, depth + 1) for at, item in enumerate(value)]
+        return [plain_json(f"{where}[{at}]", item, depth + 1) for at, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where} is {value!r}, which JSON doesn't have: leave it out, or give None.")
     if isinstance(value, str) and has_half_a_character(value):
