@@ -12,6 +12,7 @@ from voicelab import voicerun
 from voicelab.base.errors import InputError
 from voicelab.cli import main
 from voicelab.serving.answer import Answer
+from voicelab.voicerun.pulled_folder import export_file_name
 
 KEY = "vr-key-4711-of-nobody"
 HTML = Answer(200, b"<!doctype html><title>Sign in</title>", "text/html")
@@ -79,7 +80,36 @@ def test_pages_follow_whatever_their_counts_say(log, tmp_path, monkeypatch):  # 
     with served(log, lambda *given: total(400)(*given[:1], {}, log_first_page(log, given))) as (url, _):
         client, _ = made(url)
         assert len(list(client.sessions(AGENT))) == 3
-        assert "repeats the one before it" in " ".join(client.notes)
+        assert "page 2 repeats page 1" in " ".join(client.notes)
+
+
+def test_pages_that_go_round_come_to_an_end(log):  # noqa: F811
+    rows = [{"id": session} for session in log.sessions()["session_id"]]
+
+    def change(_, query, __):
+        at = int(query["page"]) % 2
+        assert int(query["page"]) < 10
+        return Answer(200, {"data": rows[at : at + 1], "metadata": {"limit": 1}})
+
+    with served(log, change) as (url, _):
+        client, _ = made(url)
+        assert len(list(client.sessions(AGENT))) == 2
+    assert "page 3 repeats page 1" in " ".join(client.notes)
+
+
+def test_a_list_of_tests_that_is_none_is_said(log, tmp_path):  # noqa: F811
+    def change(path, _, answer):
+        return Answer(200, {"data": 5}) if path.endswith("experiments") else answer
+
+    with served(log, change) as (url, _), pytest.warns(UserWarning, match="numbers of tests are missing"):
+        made(url)[0].pull(AGENT, tmp_path / "exports", progress=False)
+
+
+def test_no_two_names_share_a_file_even_where_a_disk_knows_no_capitals():
+    names = ["abc", "ABC", "Abc", "a/b", "a~2Fb", "a(b", "a~28b", "a~b", "x" * 90, "x" * 91, "../x"]
+    files = [export_file_name(name).lower() for name in names]
+    assert len(set(files)) == len(names)
+    assert export_file_name("3f2b8c1e-5d7a") == "3f2b8c1e-5d7a"
 
 
 def log_first_page(log, given):  # noqa: F811
@@ -131,6 +161,9 @@ def test_what_passes_is_waited_for(log, tmp_path, trouble, waited):  # noqa: F81
     [
         (BUSY, "too many requests: ask again in 7 s .* 6 times"),
         ((Answer(429, {}), {"Retry-After": "86400"}), "ask again in 86,400 s"),
+        ((Answer(503, {}), {"Retry-After": "86400"}), "failed: ask again in 86,400 s"),
+        ((Answer(429, {}), {"Retry-After": "9" * 400}), "too many requests .* 6 times"),
+        (Answer(204, b""), "HTTP 204, where 200 and JSON were due"),
         (HTML, "a web page in place of JSON"),
         (Answer(200, b'{"data": [{"timest'), "JSON that was cut in the middle"),
         (Answer(200, {"data": "none"}), "no list of rows"),

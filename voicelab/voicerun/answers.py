@@ -1,6 +1,7 @@
 """What the platform answered: its JSON, or a sentence for everything else that may come back."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -186,7 +187,7 @@ def wait_of(given: str | None) -> float | None:
     if given is None:
         return None
     if given.strip().isascii() and given.strip().isdigit():
-        return float(given)
+        return float(given) if math.isfinite(float(given)) else None
     try:
         until = parsedate_to_datetime(given)
     except ValueError:

@@ -1,8 +1,10 @@
 """`voicerun.Client`: the platform's sessions over HTTPS, into a folder of exports that `voicerun.read` takes."""
 
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -272,6 +274,9 @@ class Client:
             pulled.write("evaluations", evaluations)
         query = {"agentId": agent}
         listed = (self._requests.get("/v1/experiments", query) or {}).get("data")
+        if not isinstance(listed, list | None):
+            self._note("The platform's numbers of tests are missing: it answers with no list of tests.")
+            listed = None
         names = [row["name"] for row in listed or () if isinstance(row, dict) and isinstance(row.get("name"), str)]
         for name in names:
             try:
@@ -297,7 +302,7 @@ class Client:
         """Yield the pages of a list; none if there is nothing at that path. The last one may be empty.
 
         The counts that the platform gives end nothing by themselves: what it says is too little where a page is full, and too
-        much where one is empty, or repeats the one before.
+        much where one is empty, or repeats one before.
 
         Args:
             path: The list.
@@ -305,7 +310,7 @@ class Client:
             limit: Rows a page.
             under: Key of the rows, where `data` is an object.
         """
-        before: list[Any] | None = None
+        before: dict[bytes, int] = {}
         n_rows, number = 0, 1
         while True:
             document = self._requests.get(path, {**query, "page": number, "limit": limit})
@@ -322,15 +327,17 @@ class Client:
             metadata = document.get("metadata")
             said: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
             total, own_limit = _count(said.get("total")), _count(said.get("limit"))
-            if rows and rows == before:
-                self._note(f"{path}: page {number} repeats the one before it; what follows is missing.")
+            digest = blake2b(json.dumps(rows).encode(), digest_size=16).digest()
+            if rows and digest in before:
+                self._note(f"{path}: page {number} repeats page {before[digest]}; what follows is missing.")
                 rows = []
+            before[digest] = number
             yield _Page(rows, total, facts)
             n_rows += len(rows)
             short = len(rows) < min(limit, own_limit or limit)
             if not rows or (short and (total is None or n_rows >= total)):
                 return
-            before, number = rows, number + 1
+            number += 1
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:

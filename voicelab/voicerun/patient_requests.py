@@ -110,6 +110,8 @@ class PatientRequests:
         if isinstance(got, Failure):
             return f"{got.reason}."
         status, said = got.status, said_in(parsed(got.body), self._key)
+        if 200 < status < 300:  # noqa: PLR2004 - HTTP's range
+            return f"{self.host} answered with HTTP {status}, where 200 and JSON were due."
         if status == 200:  # noqa: PLR2004 - HTTP's number
             what = "JSON that is no object" if parsed(got.body) is not None else looks_like(got)
             return f"{self.host} answered with {what} (HTTP 200)."
@@ -118,13 +120,13 @@ class PatientRequests:
                 f"{self.host} points to another address{elsewhere(got, self._key)}, which is not followed, since the API key "
                 f"would go there: give the right base_url (HTTP {status})."
             )
+        wait_s = wait_of(got.headers.get("retry-after"))
+        when = "" if wait_s is None else f": ask again in {wait_s:,.0f} s"
         if status == 429:  # noqa: PLR2004 - HTTP's number
-            wait_s = wait_of(got.headers.get("retry-after"))
-            when = "" if wait_s is None else f": ask again in {wait_s:,.0f} s"
             return f"{self.host} says that there are too many requests{when} (HTTP 429).{said}"
         sentence = {
             401: f"The platform doesn't accept the API key. {WHERE}.",
             403: "The API key may not read this: use one of the account that it belongs to.",
             404: f"{self.host} answers with a page in place of JSON, so it is not the platform: is base_url right?",
-        }.get(status, f"{self.host} failed." if status >= 500 else f"{self.host} refused the request.")  # noqa: PLR2004
+        }.get(status, f"{self.host} failed{when}." if status >= 500 else f"{self.host} refused the request.")  # noqa: PLR2004
         return f"{sentence}{said} (HTTP {status})"

@@ -85,9 +85,10 @@ class PulledFolder:
 
 
 def export_file_name(name: str) -> str:
-    """Return a name as one of a file: an id that the platform gives never leads elsewhere."""
-    safe = quote(name, safe=" _-", errors="replace").replace("%", "~")
-    if len(safe) <= _LONGEST:
+    """Return a name as one of a file: an id that the platform gives never leads elsewhere, and two never to one file."""
+    safe = quote(name, safe=" _-", errors="replace").replace("~", "~7E").replace("%", "~")
+    # Of names that differ in their capitals alone, many disks keep one.
+    if len(safe) <= _LONGEST and name == name.lower():
         return safe
     return f"{safe[:_LONGEST]}~{blake2b(name.encode(errors='replace'), digest_size=8).hexdigest()}"
 
