@@ -667,6 +667,11 @@ def test_a_tenant_that_there_is_not_is_refused(chart, source, tenant, message):
         load_handler(source or chart, tenant=tenant)
 
 
+def test_an_environment_that_names_no_file_is_refused(chart):
+    with pytest.raises(HandlerError, match="can't be read: File name too long"):
+        load_handler(chart, environment="a" * 400)
+
+
 def test_secrets_of_the_organization_come_from_variables_or_the_environment_and_others_are_noted(chart, monkeypatch):
     monkeypatch.setenv("TOKEN", "sk-token-of-the-organization")
     handler = load_handler(chart)

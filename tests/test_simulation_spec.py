@@ -234,6 +234,7 @@ def test_with_sound_callers_speak_over_the_line_in_the_language_of_the_spec():
         ({"realism": {"bargeIn": {"technique": "shout"}}}, "must be nudge, clip, both"),
         ({"realism": {"bargeIn": {"probability": 45}}}, "probability is 45, must be a number from 0 to 1"),
         ({"realism": {"background": {"profile": "caffe"}}}, "noise is 'caffe'"),
+        ({"realism": {"background": {"profile": ["street"]}}}, "noise is .*'street'.*, must be one of"),
         ({"realism": {"impairments": {"packetLossPct": 300}}}, "packetLossPct is 300"),
     ],
 )
@@ -258,6 +259,10 @@ def test_a_spec_that_cant_be_meant_is_refused(spec, message):
             "2 simulations: a, b",
         ),
         ("kind: Simulation\nmetadata: {name: abc}\nspec: {}\n", {"name": "abd"}, "Did you mean 'abc'"),
+        ("kind: Simulation\n---\nkind: Simulation\n", {}, "one without a name, one without a name. Give one of them"),
+        (2 * "kind: Simulation\nmetadata: {name: a}\n---\n", {"name": "a"}, "2 simulations 'a': give each"),
+        ("x" * 5000, {}, "can't be read as a path: File name too long"),
+        ("", {}, "spec is '', must be the path"),
         (7, {}, "spec is 7, must be the path"),
     ],
 )

@@ -157,10 +157,10 @@ def _values(path: Path, folder: Path) -> Variables:
 
 
 def _yaml_map(path: Path, folder: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
     shown = path.relative_to(folder).as_posix()
     try:
+        if not path.is_file():
+            return {}
         # BaseLoader leaves every value as the text that was written: 007 stays 007, yes stays yes.
         loaded = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)  # noqa: S506 - makes only text
     except RecursionError:

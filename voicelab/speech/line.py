@@ -64,7 +64,7 @@ class PhoneLine:
     def __post_init__(self) -> None:
         if self.codec not in {"g711", None}:
             raise InputError(f"codec is {self.codec!r}, must be 'g711' or None.")
-        if self.noise is not None and self.noise not in NOISES:
+        if self.noise is not None and self.noise not in tuple(NOISES):
             raise InputError(
                 f"noise is {self.noise!r}, must be one of {', '.join(NOISES)}.{did_you_mean(str(self.noise), NOISES)}"
             )

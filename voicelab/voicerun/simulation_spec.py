@@ -105,8 +105,15 @@ def read_spec(given: SpecLike, name: str | None = None) -> SimulationSpec:
     if name is None and len(found) == 1:
         return _read(*found[0])
     names = [name_of_document(document) for document, _, _ in found]
+    once = [one for one in names if one and names.count(one) == 1]
     if name is None:
-        raise InputError(f"There are {len(found)} simulations: {', '.join(names)}. Choose one: name={names[0]!r}.")
+        shown_names = ", ".join(one or "one without a name" for one in names)
+        way_out = (
+            f"Choose one: name={once[0]!r}" if once else "Give one of them alone, or each a `metadata.name` of its own"
+        )
+        raise InputError(f"There are {len(found)} simulations: {shown_names}. {way_out}.")
+    if names.count(name) > 1:
+        raise InputError(f"There are {names.count(name)} simulations {name!r}: give each a `metadata.name` of its own.")
     if name not in names:
         raise InputError(f"There is no simulation {name!r}.{did_you_mean(name, names)} There are: {', '.join(names)}.")
     return _read(*found[names.index(name)])
@@ -144,7 +151,7 @@ def _simulations(given: SpecLike) -> Iterator[Where]:
         templates = [("the simulation", Template([document], unsettled=False))]
     elif _is_text(given):
         templates = [("the simulation", template_in(str(given), "the simulation"))]
-    elif isinstance(given, str | Path):
+    elif isinstance(given, str | Path) and str(given).strip():
         templates = [(str(file), read_template(file)) for file in _files(Path(given).expanduser())]
     else:
         raise InputError(f"spec is {shown(given)}, must be the path of a template, a rendered document or a dict.")
@@ -163,6 +170,13 @@ def _simulations(given: SpecLike) -> Iterator[Where]:
 
 
 def _files(path: Path) -> list[Path]:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"spec {shown(str(path))} can't be read as a path: {why}.") from None
     if path.is_dir():
         templates = path / ".voicerun" / "templates"
         folder = templates if templates.is_dir() else path
