@@ -354,6 +354,16 @@ def ruling(number, session_id, success, status="complete"):
             "status": status, "success": success, "ruling": "because"}  # fmt: skip
 
 
+def test_of_an_evaluator_that_was_asked_again_the_latest_ruling_counts(exports, tmp_path):
+    write(exports, s1=call("s1", "formal", True))
+    later, earlier = (ruling(n, "s1", n == 2) | {"created_at": f"2026-03-0{n}T00:00:00Z"} for n in (2, 1))
+    for number, rows in enumerate(([later, earlier], [earlier, later])):
+        write(exports, evaluations=rows)
+        with pytest.warns(UserWarning, match="rule otherwise than an earlier one .* the latest counts"):
+            outcomes = voicerun.read(exports, tmp_path / f"log{number}").outcomes()
+        assert outcomes.set_index("outcome")["value"]["polite"] == 1.0
+
+
 def test_rulings_and_traces_are_outcomes_of_the_sessions_that_have_them(exports, tmp_path):
     for n in range(8):
         write(exports, **{f"s{n}": call(f"s{n}", "formal" if n % 2 else "casual", n % 3 == 0, 100.0 * n)})
@@ -488,7 +498,8 @@ def test_a_file_of_many_sessions_is_read_once_and_long_sessions_make_short_shard
     assert vl.analyze(log, "greeting", weights=None).variants["sessions"].sum() == 30
 
 
-def test_an_export_that_changes_while_it_is_read_is_refused(exports, tmp_path, monkeypatch):
+@pytest.mark.parametrize("later", [lambda rows: rows[:-1], lambda rows: [*rows[:-1], rows[0]]])
+def test_an_export_that_changes_while_it_is_read_is_refused(exports, tmp_path, monkeypatch, later):
     write(exports, s1=call("s1", "formal", True), s2=call("s2", "formal", True))
 
     seen, whole = [], files.load
@@ -496,7 +507,7 @@ def test_an_export_that_changes_while_it_is_read_is_refused(exports, tmp_path, m
     def load(file):
         seen.append(file)
         found, lines = whole(file)
-        return (found[:-1] if seen.count(file) > 1 else found), lines
+        return (later(found) if seen.count(file) > 1 else found), lines
 
     monkeypatch.setattr("voicelab.voicerun.files.load", load)
     with pytest.raises(InputError, match="was changed while it was read"):

@@ -4,6 +4,7 @@ They become outcomes that were added late: a session without a ruling, or whose 
 their analysis, where an outcome that the handler didn't write counts as 0.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.voicerun import shapes
 from voicelab.voicerun.entries import Entry
-from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of
+from voicelab.voicerun.export_values import first, mapping, number, snake_keys, text_of, wall_seconds
 from voicelab.voicerun.gather import Draft
 
 if TYPE_CHECKING:
@@ -32,8 +33,14 @@ class KnownLater:
     def take(self, draft: Draft) -> None:
         """Take what is known of a session."""
         found: dict[str, bool | float] = {}
-        for entry in draft.streams.get(shapes.EVALUATION, ()):
-            found |= _ruling(entry)
+        # Lists have the newest first or last: of an evaluator that was asked again what it said last counts.
+        for entry in sorted(draft.streams.get(shapes.EVALUATION, ()), key=_ruled_s):
+            ruling = _ruling(entry)
+            if any(found.get(name, said) != said for name, said in ruling.items()):
+                _note(
+                    entry, "evaluations that rule otherwise than an earlier one of the same session: the latest counts"
+                )
+            found |= ruling
         for entry in draft.streams.get(shapes.TRACE, ()):
             if entry.name == "trace":
                 found |= _totals(entry)
@@ -76,6 +83,13 @@ def _span_means(entries: Sequence[Entry]) -> dict[str, bool | float]:
             name = re.sub(r"[\W\d_]+", "_", text_of(span.get("name") or "")).strip("_").lower()
             found.setdefault(f"{_SPAN}{name or 'unnamed'}_s", []).append(ms / 1000)
     return {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
+
+
+def _ruled_s(entry: Entry) -> float:
+    """Return when an evaluation ended, else when it was made; those that don't say it come first, as they are listed."""
+    facts = snake_keys(entry.data)
+    ended = (wall_seconds(facts.get(key)) for key in ("completed_at", "updated_at", "created_at", "timestamp"))
+    return next((seconds for seconds in ended if seconds is not None), -math.inf)
 
 
 def _ruling(entry: Entry) -> dict[str, bool | float]:

@@ -57,7 +57,7 @@ class LookedThrough:
             stored: list[Any] = store.get(part)
             return stored
         rows = shapes.recognise(self.file, files.load(self.file)[0]).rows
-        if len(rows) != self.n_rows:
+        if len(rows) != self.n_rows or _digest(_content(rows)) != self.digest:
             raise InputError(
                 f"{self.file} was changed while it was read. Read the exports again when they are complete; nothing was written."
             )
@@ -84,7 +84,7 @@ def look_through(export: Export, store: StoredRows) -> LookedThrough:
         export.page,
         export.total,
         len(export.rows),
-        blake2b(content, digest_size=16).digest(),
+        _digest(content),
         any(map(_has_time, export.rows)),
         {session: (len(rows), store.put(rows) if several else None) for session, rows in by_session.items()}
         or {None: (0, store.put([]))},
@@ -111,6 +111,10 @@ def _content(rows: list[Any]) -> bytes:
         return orjson.dumps(rows)
     except (TypeError, ValueError):  # a number of many digits, half a character
         return json.dumps(rows).encode()
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
 
 
 def _has_time(row: Json) -> bool:
