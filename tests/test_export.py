@@ -63,6 +63,32 @@ def test_an_import_of_an_export_gives_the_session_back(tmp_path, how):
     assert found.source == "imported"
 
 
+COUNTING = """
+async def handler(event, context):
+    if event.name == "start":
+        context.experiment("tone", {"a": 0.5, "b": 0.5}, conversion_metrics=["booked"])
+        metrics.counter("booked", value=1)
+        yield TextToSpeechEvent(text="hi")
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sessions_come_back_in_the_order_of_their_log_with_outcomes_that_no_metric_contradicts(tmp_path):
+    world = vl.World(truth={"tone": {"booked": {"a": 0.5, "b": 0.5}}})
+    caller = vl.mix((vl.Script([vl.silence(seconds=7), "hello"]), 0.5), (vl.Script(["hi"]), 0.5))
+    log = vl.simulate(
+        COUNTING, caller, sessions=12, seed=1, world=world, log=tmp_path / "log", workers=1, progress=False
+    )
+    for index in range(12):
+        log.session(index).to_debugger(tmp_path / f"session-{index:02}.json")
+    found = voicerun.read(str(tmp_path / "*.json"), log=tmp_path / "back")
+    before, after = log.sessions(), found.sessions()
+    assert before["duration_s"].nunique() > 1
+    assert list(after["session_id"]) == list(before["session_id"])
+    assert list(after["outcome.booked"]) == list(before["outcome.booked"])
+    assert 0 < before["outcome.booked"].sum() < 12
+
+
 def test_a_test_without_a_draw_is_exported_as_one(tmp_path):
     log = write_log(tmp_path, [session(0, exposures=[("t", None, "unassigned", declaration())], status="transferred")])
     found = back(log.session(0), _made(tmp_path / "back"))

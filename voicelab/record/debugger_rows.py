@@ -18,6 +18,7 @@ from voicelab.base.records import OWN_FACTS, Event
 
 BEGAN_S = datetime(2026, 1, 5, 9, 0, tzinfo=UTC).timestamp()
 """When sessions begin that have no date of their own, in seconds since 1970."""
+_APART_S = 3600.0  # as long as a session lasts at most, unless its limits are others
 Cells = Mapping[str, Any]
 
 
@@ -32,13 +33,22 @@ def debugger_rows(
         exposures: Its exposures, by column.
         outcomes: Its outcomes, by column.
     """
+    began_s = exported_s(facts["session_index"])
     end_s = max([facts["duration_s"], *(event.time_s for event in events)])
     turn = max((event.turn for event in events), default=0)
     context = Event(len(events), end_s, turn, "system", "context_update", debugger_context(facts, exposures, outcomes))
     return [
-        debugger_row(facts["session_id"], event) | {"_clientTime": round(BEGAN_S + event.time_s, 6)}
+        debugger_row(facts["session_id"], event) | {"_clientTime": round(began_s + event.time_s, 6)}
         for event in (*sorted(events, key=lambda event: event.time_s), context)
     ]
+
+
+def exported_s(session_index: int) -> float:
+    """Return when a session begins by its export, in seconds since 1970: one after the other, in the order of their log.
+
+    All at once, they would come back in the order in which they ended, and so by what came of them.
+    """
+    return BEGAN_S + _APART_S * session_index
 
 
 def debugger_row(session_id: str, event: Event) -> dict[str, Any]:

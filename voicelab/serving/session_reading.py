@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from voicelab.record.debugger_rows import BEGAN_S
+from voicelab.record.debugger_rows import exported_s
 from voicelab.record.lanes import Lanes
 from voicelab.record.session_record import SessionRecord
 from voicelab.serving.answer import Answer
@@ -68,7 +68,7 @@ class SessionReading:
     def events(self, session_id: str, query: Mapping[str, str]) -> Answer:
         """Answer a page of a session's events; the last one is its context, with tests and outcomes."""
         page, record = page_of(query), self._log.record(session_id)
-        shift_s = self._log.began_s(record.session_index) - BEGAN_S
+        shift_s = self._log.began_s(record.session_index) - exported_s(record.session_index)
         rows = [row for row in record.debugger_rows() if row["name"] not in _OUTSIDE]
         return page.of([_event(row, shift_s) for row in rows])
 

@@ -333,7 +333,7 @@ def outcomes(
         outcome = session.outcomes.get(name, {})
         kind, value, text = _typed(outcome.get("value"), text_of(first(outcome, ("type",)) or "").lower())
         # A context that was written before the metric still holds the default.
-        if name in conversions and not value and not text and shown in counted:
+        if name in conversions and not value and not text and shown in counted and not session.at_the_end:
             kind, value = _typed(counted[shown], "")[:2]
         written = bool(value) or bool(text) or (value is not None and not crashed)
         row = table_row(

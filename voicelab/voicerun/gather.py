@@ -381,6 +381,7 @@ def _without_own(draft: Draft, entries: list[Entry]) -> list[Entry]:
             draft.tests.learn(context)
         known = snake_keys(facts)
         draft.tests.assignments |= mapping(known.pop("assignments", None))
+        draft.tests.at_the_end = True
         draft.facts = {**known, **draft.facts}  # what the platform itself says of the session comes first
     return left
 

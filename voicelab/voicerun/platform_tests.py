@@ -25,6 +25,7 @@ class PlatformTests:
         assignments: How variants were assigned, by test, where voicelab itself has written that down.
         context: The last serialized context.
         variables: Values of variables, which must not be shown.
+        at_the_end: Whether its outcomes are those of the session's end, since voicelab itself has written them down.
     """
 
     tests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class PlatformTests:
     assignments: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     variables: set[str] = field(default_factory=set)
+    at_the_end: bool = False
 
     def learn(self, context: Mapping[str, Any]) -> None:
         """Take up a serialized context, later than those before."""
