@@ -227,6 +227,14 @@ def _write(folder: Path, lock: Lock, given: _Import, stages: _Stages) -> set[str
     return taken
 
 
+def _began_at(began_s: float | None) -> dict[str, str]:
+    """Return when the first session began, if that is known, and a date that there is."""
+    try:
+        return {} if began_s is None else {"began_at": datetime.fromtimestamp(began_s, UTC).isoformat()}
+    except (ValueError, OverflowError, OSError):
+        return {}
+
+
 def _manifest(given: _Import) -> dict[str, Any]:
     gathered, began_s = given.gathered, given.sessions.began_s
     manifest = {
@@ -237,7 +245,7 @@ def _manifest(given: _Import) -> dict[str, Any]:
         "checksums": KIND,
         "source": "imported",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **({} if began_s is None else {"began_at": datetime.fromtimestamp(began_s, UTC).isoformat()}),
+        **_began_at(began_s),
         "exposures": given.declarations.summary(),
         "weights_unknown": given.declarations.weights_unknown,
         "platform": gathered.platform,
