@@ -75,9 +75,22 @@ class Comparison:
         played = [version.rows() for version in self._versions]
         self.n += 1
         self.kinds.update(_kinds(played[0]))
-        one, other = (rows.canonical(p, self._ignored, n) for p, n in zip(played, self._left_out, strict=True))
+        one, other = (
+            _with_plain_ids(rows.canonical(p, self._ignored, n), p) for p, n in zip(played, self._left_out, strict=True)
+        )
         self._last = (one, other)
         return self._last
+
+
+def _with_plain_ids(lines: list[str], tables: dict[str, Any]) -> list[str]:
+    """Return rows in which ids are numbers: a run's is a hash of its options, of which another version may have more."""
+    sessions = tables.get("sessions", ())
+    plain = {row["session_id"]: f"session-{row['session_index']}" for row in sessions}
+    plain |= {row["run_id"]: "run" for row in sessions}
+    for given, name in plain.items():
+        lines = [line.replace(given, name) for line in lines]
+    # Those of several stand in the order of their ids; that of one's events is in their numbers.
+    return sorted(lines) if len(sessions) > 1 else lines
 
 
 def _kinds(tables: dict[str, Any]) -> list[str]:
