@@ -28,9 +28,9 @@ def vr(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VOICERUN_API_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
-    cli = pytest.importorskip("vr_cli.cli")
     import typer
     from click.testing import CliRunner
+    from vr_cli import cli
     from vr_cli.entities import agent_session
     from vr_cli.utils import utils
 

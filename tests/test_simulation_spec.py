@@ -2,7 +2,7 @@
 
 import json
 import random
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -294,13 +294,11 @@ def test_the_command_simulates_a_spec(tmp_path, capsys):
 
 # --- what the command line itself ships ------------------------------------------------------------------------------
 
-CLI = find_spec("vr_cli")
-needs_cli = pytest.mark.skipif(CLI is None, reason="voicerun-cli is not installed")
+SHIPPED = Path(distribution("voicerun-cli").locate_file("vr_cli"))
 
 
-@needs_cli
 def test_the_starter_project_runs_unchanged_and_its_templates_ask_for_rendering(tmp_path):
-    shipped = Path(CLI.origin).parent / "templates"
+    shipped = SHIPPED / "templates"
     (tmp_path / ".voicerun").mkdir()
     for file in shipped.rglob("*"):
         if file.is_file() and file.suffix != ".pyc":
@@ -318,9 +316,8 @@ def test_the_starter_project_runs_unchanged_and_its_templates_ask_for_rendering(
         voicerun.simulation(tmp_path, caller=["hi"])
 
 
-@needs_cli
 def test_every_simulation_of_the_skills_runs_unchanged():
-    skill = (Path(CLI.origin).parent / "skills" / "vr-simulate" / "SKILL.md").read_text()
+    skill = (SHIPPED / "skills" / "vr-simulate" / "SKILL.md").read_text()
     blocks = [block.partition("```")[0] for block in skill.split("```yaml\n")[1:]]
     specs = [block for block in blocks if "kind: Simulation" in block]
     assert len(specs) > 3
@@ -338,9 +335,8 @@ CAN_RUN_NOWHERE = (
 """Blocks that leave parts out, a test of a handler beside it, and one line of an import."""
 
 
-@needs_cli
 def test_every_block_of_the_skills_that_can_run_runs_unchanged():
-    skills = sorted((Path(CLI.origin).parent / "skills").rglob("SKILL.md"))
+    skills = sorted((SHIPPED / "skills").rglob("SKILL.md"))
     blocks = [block.partition("```")[0] for skill in skills for block in skill.read_text().split("```python\n")[1:]]
     blocks = [block for block in blocks if not any(mark in block for mark in CAN_RUN_NOWHERE)]
     assert len(blocks) > 20
