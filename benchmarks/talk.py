@@ -135,7 +135,7 @@ def measured(turns: int) -> dict:
             context = browser.new_context(viewport={"width": 1400, "height": 1250})
             context.grant_permissions(["microphone"], origin=address)
             setup = SETUP.replace("LOG", str(folder / "talks"))
-            book = Notebook(Window(context, address, folder / "books"), "talk", [setup, READ])
+            book = Notebook(Window(context, address), folder / "books", [setup, READ], "lab")
             book.run(0)
             book.connect()
             book.button("Hands-free").click()
