@@ -343,6 +343,17 @@ def test_one_that_reads_nothing_is_hung_up_and_others_wait_their_turn(monkeypatc
         assert (debugger.socket.close_code, server.record.status) == (1013, "hangup")
 
 
+def test_what_is_told_holds_no_secret_of_any_environment_that_was_asked_for(tmp_path):
+    (tmp_path / "handler.py").write_text(AGENT)
+    values = tmp_path / ".voicerun"
+    values.mkdir()
+    for name, value in {"values": "first-secret-111", "values.staging": "second-secret-222"}.items():
+        (values / f"{name}.yaml").write_text(f"variables:\n  TOKEN: {value}\n")
+    with vl.serve(tmp_path) as server:
+        assert asked(server, "POST", "/v1/agents/A/sessions/start", {**WHOLE, "environment": "staging"})[0] == 200
+        assert "secret" not in server._agent.masked("first-secret-111 and second-secret-222")
+
+
 def test_a_handler_that_cannot_be_loaded_any_more_is_told_of(tmp_path):
     path = tmp_path / "handler.py"
     path.write_text(AGENT)

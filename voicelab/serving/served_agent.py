@@ -78,6 +78,8 @@ class ServedAgent:
         self._options = SessionOptions.checked(
             source, _picks_up(caller), seed=secrets.randbits(63) if seed is None else seed, **options
         )
+        self._handler = self._options.handler
+        self._secrets: dict[str, None] = {}
         self._newest_handler = NewestHandler(source, options.get("variables"), options.get("environment"))
         self._environment = options.get("environment")
         self._engines: dict[str, GivenEngine] = {"stt": stt, "tts": tts}
@@ -128,8 +130,8 @@ class ServedAgent:
         return self._newest_handler.load()
 
     def masked(self, text: str) -> str:
-        """Return a text as it may be told."""
-        return Masker(self._options.handler.secrets).text(text)
+        """Return a text as it may be told: without the secrets of any environment that a session was asked for."""
+        return Masker([*self._secrets, *self._handler.secrets]).text(text)
 
     # --- a session with the debugger ---
 
@@ -214,6 +216,8 @@ class ServedAgent:
     def _job(self, parameters: Mapping[str, Any], environment: str, source: str) -> tuple[Job, int]:
         # The command line's name of an environment may have the function's behind it: debug|FUNCTION.
         handler = self._newest_handler.load(environment.partition("|")[0] or None)
+        self._secrets |= dict.fromkeys(self._handler.secrets)
+        self._handler = handler
         options = replace(self._options, handler=handler)
         own, run_test = options.parameters_of(0)
         checked = SessionOptions.checked(
