@@ -635,11 +635,9 @@ def test_a_process_may_hold_more_connections_than_its_system_first_allows():
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_ctrl_c_hangs_up_and_logs(tmp_path):
     (tmp_path / "handler.py").write_text(AGENT)
-    line = [sys.executable, "-W", "ignore", "-m", "voicelab.cli", "serve", "handler.py", "--log", "log", "--tts", "off"]
     code = "import sys; from voicelab.cli import main; sys.exit(main(sys.argv[1:]))"
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, *line[5:]], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as process:
+    line = [sys.executable, "-W", "ignore", "-c", code, "serve", "handler.py", "--log", "log", "--tts", "off"]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split()[-1]
 
         class Elsewhere:
