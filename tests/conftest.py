@@ -5,6 +5,8 @@ run the same lines.
 """
 
 import gc
+import sys
+import threading
 from collections import Counter
 
 import harness
@@ -30,6 +32,12 @@ LONGEST = [
 """What takes longest begins first: of two workers none is left with a long piece when the other has nothing to do."""
 
 
+def _measure_no_threads():
+    """Have coverage leave other threads than the main one alone."""
+    threading._trace_hook = None
+    threading.settrace = lambda hook: None  # coverage sets it again after each `no_cover`
+
+
 MEASURED_CASES = 1
 """Coverage, which doubles the time of a test, is measured on so many cases of a parametrised one: others run the same lines."""
 
@@ -50,6 +58,10 @@ def pytest_collection_finish():
     """Let the collector leave alone what is there by now: thousands of tests, which stay to the end."""
     gc.collect()
     gc.freeze()
+    # Up to Python 3.11 a thread dies as it begins, and what waits for it waits for ever, where another one is just setting its
+    # trace function and an audit hook lets go of the interpreter's lock: both are there, coverage's and the lab's.
+    if sys.version_info < (3, 12):
+        _measure_no_threads()
 
 
 def _shares(item):
