@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "voicelab"
 ROOMS = {
     "base": 0,
     "runtime": 1, "decision": 1, "callers": 1, "predicates": 1,
-    "handlers": 2, "speech": 2, "plots": 2,
+    "speech": 1, "handlers": 2, "measures": 2, "plots": 2,
     "session": 3, "record": 3, "world": 3,
     "log": 4,
     "runs": 5,

@@ -22,7 +22,7 @@ from primfunctions.events import (
 )
 
 import voicelab as vl
-from voicelab.callers.pace import speech_seconds
+from voicelab.base.pace import speech_seconds
 from voicelab.record.why import Reasons
 
 # --- what a handler may do at an event, one step after another ---

@@ -18,7 +18,7 @@ def log():
 
 
 @pytest.mark.parametrize(
-    "frame", ["sessions", "events", "turns", "utterances", "exposures", "outcomes", "metrics", "errors"]
+    "frame", ["sessions", "events", "turns", "utterances", "exposures", "outcomes", "metrics", "measures", "errors"]
 )
 def test_each_frame_is_cut_as_pandas_would_cut_it(log, frame):
     whole = getattr(log, frame)()
@@ -111,7 +111,9 @@ def test_sql_reads_the_log_alone(log, tmp_path, query):
 
 
 def test_an_unknown_relation_is_refused_with_those_there_are(log):
-    with pytest.raises(InputError, match="sessions, events, exposures, outcomes, metrics, late. Did you mean 'events'"):
+    with pytest.raises(
+        InputError, match="sessions, events, exposures, outcomes, metrics, measures, late. Did you mean 'events'"
+    ):
         log.relation("event")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from voicelab.callers.pace import SECONDS_PER_CHARACTER, pace, speech_seconds
+from voicelab.base.pace import SECONDS_PER_CHARACTER, pace, speech_seconds
 
 PACKAGE = Path(__file__).parent.parent / "voicelab"
 

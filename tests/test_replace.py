@@ -97,7 +97,7 @@ def test_all_that_a_log_consists_of_is_replaced(replace, log):
     opened = replace(log=log)
     assert opened.finished
     assert settled_shards(log) == [0]
-    assert {path.name for path in log.iterdir()} == {"manifest.json", "checksums", *write.TABLES}
+    assert {path.name for path in log.iterdir()} == {"manifest.json", "checksums", *write.STORED}
     assert not set(opened.sessions()["session_id"]) & {f"s00{i}" for i in range(7)}
 
 

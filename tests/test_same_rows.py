@@ -17,11 +17,11 @@ def slower(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slower")
     (folder / "tests").mkdir()
     (folder / "tests" / "harness.py").symlink_to(ROOT / "tests" / "harness.py")
-    _link(ROOT / "voicelab", folder / "voicelab", but="callers")
-    _link(ROOT / "voicelab" / "callers", folder / "voicelab" / "callers", but="pace.py")
-    text = (ROOT / "voicelab" / "callers" / "pace.py").read_text(encoding="utf-8")
+    _link(ROOT / "voicelab", folder / "voicelab", but="base")
+    _link(ROOT / "voicelab" / "base", folder / "voicelab" / "base", but="pace.py")
+    text = (ROOT / "voicelab" / "base" / "pace.py").read_text(encoding="utf-8")
     assert "0.06" in text
-    (folder / "voicelab" / "callers" / "pace.py").write_text(text.replace("0.06", "0.07"), encoding="utf-8")
+    (folder / "voicelab" / "base" / "pace.py").write_text(text.replace("0.06", "0.07"), encoding="utf-8")
     return folder
 
 

@@ -10,7 +10,7 @@ from harness import agent, play
 import voicelab as vl
 from voicelab import speech
 from voicelab.base.errors import InputError, MissingEngineError
-from voicelab.session.backchannels import interrupts
+from voicelab.callers.backchannels import interrupts
 from voicelab.speech import Endpointer, smart_turn
 from voicelab.speech.echo import EARLIEST_S, EchoRemover, reference_s
 

@@ -9,6 +9,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `accepted_types`: what public arguments take where it is more than one class, by name.
 - `without`: imports a library without what it can do without.
 - `ctrl_c`: tells a person's Ctrl-C from a KeyboardInterrupt that code raises.
+- `pace`: how long speech takes where there is no sound to measure.
 - `session_limits`: how much one session may take.
 - `seeds`: one stream of chance for each thing that chance decides in a session.
 - `weighted`: choices by weight, and which of them a text calls for.

@@ -88,6 +88,35 @@ METRICS: dict[str, str] = {
     "value": "float64",
     "tags": "json",
 }
+# What a conversation was like (`voicelab.measures`): null where there was no chance for it.
+MEASURES: dict[str, str] = {
+    "session_index": "int64",
+    "answer_s_median": "float64",
+    "answer_s_p95": "float64",
+    "n_answers": "int32",
+    "first_sound_s": "float64",
+    "dead_air_s": "float64",
+    "dead_air_s_longest": "float64",
+    "talk_over_s": "float64",
+    "yield_s_median": "float64",
+    "n_caller_interruptions": "int32",
+    "n_agent_interruptions": "int32",
+    "n_false_interruptions": "int32",
+    "n_interruptions_went_on": "int32",
+    "n_interruptions_repeated": "int32",
+    "n_interruptions_started_over": "int32",
+    "n_interruptions_ignored": "int32",
+    "n_agent_repeats": "int32",
+    "n_caller_repeats": "int32",
+    "words": "int32",
+    "word_errors": "int32",
+    "talk_share": "float64",
+    "agent_talk_s": "float64",
+    "caller_talk_s": "float64",
+    "agent_words": "int32",
+    "agent_words_per_min": "float64",
+    "caller_words_per_min": "float64",
+}
 TABLES: dict[str, dict[str, str]] = {
     "sessions": SESSIONS,
     "events": EVENTS,
@@ -95,6 +124,10 @@ TABLES: dict[str, dict[str, str]] = {
     "outcomes": OUTCOMES,
     "metrics": METRICS,
 }
+DERIVED: dict[str, dict[str, str]] = {"measures": MEASURES}
+"""Tables that follow from the others: where one isn't stored, it is computed."""
+STORED: dict[str, dict[str, str]] = {**TABLES, **DERIVED}
+"""All tables that a log may store."""
 
 Row = tuple[Any, ...]
 Label = tuple[str, str, bool, str | None]
@@ -179,7 +212,8 @@ Aside = tuple[str, ...]
 class SessionRows:
     """All rows of one finished session, in the column order of `TABLES`; events in their short form.
 
-    `aside` is told after the run (`voicelab.runs.findings`), and not stored.
+    `aside` is told after the run (`voicelab.runs.findings`), and not stored. `measures` is None until somebody asks for
+    them (`voicelab.measures.measures_of`).
     """
 
     session: Row
@@ -188,6 +222,7 @@ class SessionRows:
     outcomes: list[Row] = field(default_factory=list)
     metrics: list[Row] = field(default_factory=list)
     aside: Sequence[Aside] = ()
+    measures: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)

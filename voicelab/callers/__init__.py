@@ -9,7 +9,8 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 - `stock`: personas by name, and the six that are there already.
 - `call_conditions`: when somebody picks up, and how often the agent is cut off, whoever calls.
 - `own`: makes a caller of what the user gives.
-- `pace`: how long speech takes; `gate`: why the caller's words can't come in now.
+- `backchannels`: the rule that tells a sign of listening from an interruption.
+- `gate`: why the caller's words can't come in now.
 """
 
 from voicelab.callers.call_conditions import BargeIn, BeforePickup, CallConditions, under_conditions

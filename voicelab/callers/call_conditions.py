@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.base.pace import speech_seconds
 from voicelab.callers.actions import At, Input, Say, Silence, in_order
 from voicelab.callers.mix import Mix, mix
-from voicelab.callers.pace import speech_seconds
 from voicelab.callers.protocol import Heard, KnownCaller
 
 INTERJECTIONS = ("Sorry, wait", "Hold on", "Wait a second", "Sorry, can I just ask something")

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from voicelab.base.errors import VoicelabError
 from voicelab.callers.actions import Recognised
+from voicelab.callers.backchannels import interrupts
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.recording import RATE, Recording
-from voicelab.session.backchannels import interrupts
 from voicelab.session.live_end import LiveEnd
 from voicelab.speech import Audio, Endpointer, SpeechEvent, SpeechToText
 from voicelab.speech.echo import EARLIEST_S, WINDOW_S, EchoRemover, reference_s

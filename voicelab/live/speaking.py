@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicelab.base.errors import VoicelabError
-from voicelab.callers.pace import pace, speech_seconds
+from voicelab.base.pace import pace, speech_seconds
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.recording import Recording
 from voicelab.runtime import sdk

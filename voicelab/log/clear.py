@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voicelab.base.errors import LogError
-from voicelab.base.records import TABLES
+from voicelab.base.records import STORED
 from voicelab.log import disk, lock
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.write import drop_speculative
 
-_TABLE = f"({'|'.join(TABLES)})"
+_TABLE = f"({'|'.join(STORED)})"
 _RUN = r"_spec/run-[0-9a-f]{16}(\.gone)?"
 _STAGED = rf"(_spec|{_RUN})/\d{{6,}}-[\w-]+(\.tmp)?"
 _PART = r"part-\d{6,}(-\d{6,})?"

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
-from voicelab.base.records import TABLES
+from voicelab.base.records import DERIVED, STORED, TABLES
 from voicelab.log import disk, lock
-from voicelab.log.checksums import KIND, Checksum, Checksums, checksums_json, of_file
+from voicelab.log.checksums import KIND, Checksum, Checksums, checksums_json, of_file, read_checksums
 from voicelab.log.manifest import read_manifest, write_manifest
 from voicelab.log.marks import marked
+from voicelab.log.measured_parts import stores_measures
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, strays
 from voicelab.log.verify import read_through
 from voicelab.log.write import SHARD_SIZE, drop_speculative, of_runs, settle_part, stage_part, sync_settled
@@ -57,7 +58,8 @@ def compact(root: Path) -> tuple[int, int]:
             for group in _groups(root, before):
                 joined = Part(group[0].first, group[-1].last)
                 blocks = list(_blocks(root, group))
-                stage_part(root, joined, _STAGED, {table: _read(root, table, blocks) for table in TABLES})
+                tables = [*TABLES, *(DERIVED if _all_store_measures(root, group) else ())]
+                stage_part(root, joined, _STAGED, {table: _read(root, table, blocks) for table in tables})
                 settle_part(root, joined, _STAGED)
                 _sweep(root)
         finally:
@@ -66,6 +68,10 @@ def compact(root: Path) -> tuple[int, int]:
             _add_checksums(root)
             write_manifest(root, manifest | {"checksums": KIND})
         return len(before), len(settled_parts(root))
+
+
+def _all_store_measures(root: Path, group: Sequence[Part]) -> bool:
+    return all(stores_measures(root, part, read_checksums(part.checksums(root))) for part in group)
 
 
 def _add_checksums(root: Path) -> None:
@@ -88,7 +94,7 @@ def _add_checksums(root: Path) -> None:
 
 def _sweep(root: Path) -> None:
     """Remove what joined files stand for, and what was left behind in the middle of a move."""
-    for table in (*TABLES, CHECKSUMS):
+    for table in (*STORED, CHECKSUMS):
         paths = strays(root, table)
         try:
             for path in paths:

@@ -15,8 +15,9 @@ from typing import Any
 
 from voicelab.base.errors import InputError, LogError
 from voicelab.log.checked import Checked
+from voicelab.log.measured_parts import TABLE, Measured
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS, without_categories
+from voicelab.log.schema import SCHEMAS, STORED_SCHEMAS, without_categories
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 
@@ -28,15 +29,18 @@ class Database:
         root: The log's folder.
         parts: The parts to read.
         checked: Compares files with their checksums.
+        measured: Their measures.
     """
 
-    def __init__(self, root: Path, parts: Sequence[Part], checked: Checked) -> None:
+    def __init__(self, root: Path, parts: Sequence[Part], checked: Checked, measured: Measured) -> None:
         self._root = root
         self._parts = parts
         self._checked = checked
+        self._measures = measured
         self._lock = threading.Lock()
         self._connection: Any = None
         self._late: list[str] = []
+        self._measured = False
         _open.add(self)
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
@@ -81,15 +85,21 @@ class Database:
 
     def relation(self, table: str) -> Any:
         """Return a table as a DuckDB relation, on a connection that lives as long as it."""
-        self._checked.table(table)
+        self._prepare(table)
         return self._cursor().table(table)
 
     def _run(self, sql: str, values: Mapping[str, Any] | None) -> Any:
         # A table is compared with its checksums when it is first named, be it as a word that means something else.
-        for table in (*SCHEMAS, "late"):
+        for table in (*STORED_SCHEMAS, "late"):
             if re.search(rf"\b{table}\b", sql, re.IGNORECASE):
-                self._checked.table(table)
+                self._prepare(table)
         return self._cursor().execute(sql, values or {})
+
+    def _prepare(self, table: str) -> None:
+        if table != TABLE:
+            self._checked.table(table)
+        elif not self._measured:
+            self._show_measures()
 
     def _cursor(self) -> Any:
         with self._lock:
@@ -112,7 +122,7 @@ class Database:
 
         if self._connection is None:
             self._connection = duckdb.connect()
-            self._late = []
+            self._late, self._measured = [], False
             for table in SCHEMAS:
                 self._show(table, [self._absolute(part.file(self._root, table)) for part in self._parts])
             self._show("late", [])
@@ -132,6 +142,22 @@ class Database:
             self._connection.from_arrow(without_categories(SCHEMAS[name], SCHEMAS[name].names).empty_table()).create(
                 name
             )
+
+    def _show_measures(self) -> None:
+        stored = [part for part in self._parts if part in self._measures.stored]
+        if stored and len(stored) == len(self._parts):
+            self._checked.table(TABLE)
+            table = None
+        else:
+            table = self._measures.whole()
+            table = table.cast(without_categories(table.schema, table.schema.names))
+        with self._lock:
+            connection = self._connected()
+            if table is None:
+                self._show(TABLE, [self._absolute(part.file(self._root, TABLE)) for part in stored])
+            else:
+                connection.from_arrow(table).create(TABLE)
+            self._measured = True
 
     def _confine(self) -> None:
         """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""
@@ -155,7 +181,7 @@ class Database:
         return str(path.absolute())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Database, (self._root, self._parts, self._checked)
+        return Database, (self._root, self._parts, self._checked, self._measures)
 
 
 def _close_all() -> None:

@@ -15,9 +15,11 @@ from voicelab.log import late, queries
 from voicelab.log.checked import Checked
 from voicelab.log.checksums import Checksums
 from voicelab.log.database import Database
+from voicelab.log.measured_parts import TABLE as MEASURES
+from voicelab.log.measured_parts import Measured
 from voicelab.log.parts import Part
 from voicelab.log.queries import Frame
-from voicelab.log.schema import SCHEMAS, UNREADABLE
+from voicelab.log.schema import STORED_SCHEMAS, UNREADABLE
 from voicelab.log.whole_sessions import whole_sessions
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 5_000_000
 """The most events that become a frame unasked: some 2 GB of it."""
-_RELATIONS = (*SCHEMAS, "late")
+_RELATIONS = (*STORED_SCHEMAS, "late")
 
 
 class Frames:
@@ -46,7 +48,8 @@ class Frames:
         self._checksums = parts
         self._parts = list(parts)
         self._checked = Checked(path, parts, left_out)
-        self._database = Database(path, self._parts, self._checked)
+        self._measured = Measured(path, parts, self._checked)
+        self._database = Database(path, self._parts, self._checked, self._measured)
 
     def sessions(
         self, *, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
@@ -164,13 +167,25 @@ class Frames:
         """
         return self._frame(queries.ERRORS, columns, where, limit)
 
+    def measures(
+        self, *, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
+    ) -> "pd.DataFrame":
+        """Return one row a session with what its conversation was like; columns, where and limit as in `sessions`.
+
+        session_id, answer_s_median, answer_s_p95, first_sound_s, dead_air_s, talk_over_s, yield_s_median,
+        n_caller_interruptions, ..., as `docs/measures.md` defines them: null where there was no chance for it. They are
+        computed when a session ends; those of a log of an earlier version when they are asked for.
+        """
+        return self._frame(queries.MEASURES, columns, where, limit)
+
     # --- SQL ---
 
     def sql(self, query: str) -> "pd.DataFrame":
         """Return what a query in SQL finds in the log, in DuckDB's dialect.
 
-        The tables are sessions, events, exposures, outcomes, metrics and late (outcomes that were added afterwards), with
-        the columns that `docs/log.md` lists; `session_id` stands in all of them, JSON is read by `data ->> '$.text'`.
+        The tables are sessions, events, exposures, outcomes, metrics, measures and late (outcomes that were added
+        afterwards), with the columns that `docs/log.md` lists; `session_id` stands in all of
+        them, JSON is read by `data ->> '$.text'`.
 
         Args:
             query: One SELECT. It reads nothing but the log.
@@ -201,7 +216,7 @@ class Frames:
         It is read only, and reads nothing but the log.
 
         Args:
-            table: sessions, events, exposures, outcomes, metrics, or late: outcomes that were added afterwards.
+            table: sessions, events, exposures, outcomes, metrics, measures, or late: outcomes that were added afterwards.
 
         Raises:
             InputError: there is no such table.
@@ -217,21 +232,24 @@ class Frames:
         """Return columns of a table as they are stored, as Arrow: text that repeats as categories, nothing converted.
 
         Args:
-            table: A name in `voicelab.base.records.TABLES`, or `late`: the outcomes that were added afterwards.
+            table: A name in `voicelab.base.records.STORED`, or `late`: the outcomes that were added afterwards.
             names: Its columns, among them session_index.
 
         Returns:
             The rows in order of session_index, of one session as they were written.
         """
-        self._checked.table(table)
+        if table != MEASURES:
+            self._checked.table(table)
         try:
-            if table == "late":
+            if table == MEASURES:
+                files = [self._measured.whole()]
+            elif table == "late":
                 files = [late.read_late(self._checked.late_parts())]
             else:
                 files = [self._part(table, part, names) for part in self._parts]
         except UNREADABLE as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
-        found = pa.concat_tables([file.select(names) for file in files or [SCHEMAS[table].empty_table()]])
+        found = pa.concat_tables([file.select(names) for file in files or [STORED_SCHEMAS[table].empty_table()]])
         index = found.column("session_index").to_numpy()
         if (index[1:] < index[:-1]).any():
             found = found.take(np.argsort(index, kind="stable"))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from voicelab.base.records import DERIVED
 from voicelab.log.manifest import read_manifest
 from voicelab.log.parts import settled_parts
 from voicelab.log.read import Log, open_log
-from voicelab.log.schema import SCHEMAS
+from voicelab.log.schema import STORED_SCHEMAS
 
 
 def describe_log(root: Path) -> str:
@@ -48,8 +49,10 @@ def _facts(log: Log) -> Iterator[tuple[str, str]]:
 
 def _tables(root: Path) -> Iterator[tuple[str, str]]:
     parts = settled_parts(root)
-    for table in SCHEMAS:
-        files = [part.file(root, table) for part in parts]
+    for table in STORED_SCHEMAS:
+        files = [path for part in parts if (path := part.file(root, table)).exists()]
+        if not files and table in DERIVED:
+            continue
         n_rows = sum(pq.read_metadata(path).num_rows for path in files)
         yield table, _sized(f"{n_rows:,} rows", files)
     for name, pattern in (("late", "part-*.parquet"), ("audio", "*.wav")):

@@ -37,6 +37,8 @@ class Frame:
 
 EXPOSURES = Frame("exposures", "SELECT * FROM exposures", "session_index")
 
+MEASURES = Frame("measures", "SELECT session_index AS _index, * EXCLUDE (session_index) FROM measures", "_index")
+
 METRICS = Frame("metrics", "SELECT * FROM metrics", "session_id, seq")
 
 OUTCOMES = Frame(

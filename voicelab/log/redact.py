@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 
 from voicelab.base.errors import InputError, LogError
 from voicelab.base.masking import shown
-from voicelab.base.records import TABLES
+from voicelab.base.records import DERIVED, STORED, TABLES
 from voicelab.log import late, lock
-from voicelab.log.checksums import KIND
+from voicelab.log.checksums import KIND, read_checksums
 from voicelab.log.clear import is_blank
 from voicelab.log.manifest import read_manifest, write_manifest
+from voicelab.log.measured_parts import stores_measures
 from voicelab.log.parts import Part, settled_parts
 from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.verify import read_through
@@ -74,7 +75,7 @@ def redact(root: Path, target: Path, patterns: Sequence[str]) -> dict[str, int]:
         parts, late_parts = settled_parts(root), late.parts(root)
         try:
             for part in parts:
-                tables = {table: _masked(mask, part.file(root, table), table) for table in TABLES}
+                tables = {table: _masked(mask, part.file(root, table), table) for table in _tables(root, part)}
                 stage_part(target, part, _STAGED, tables)
                 settle_part(target, part, _STAGED)
             for number, path in enumerate(late_parts):
@@ -95,6 +96,11 @@ def _check_unchanged(root: Path, target: Path, manifest: Mapping[str, Any], part
             f"{root} was changed while it was copied: {target} isn't whole. Remove that, and redact the log when nobody "
             "writes it any more."
         )
+
+
+def _tables(root: Path, part: Part) -> list[str]:
+    # What was measured stays: a mark is one word, whatever it stands for.
+    return [*TABLES, *(DERIVED if stores_measures(root, part, read_checksums(part.checksums(root))) else ())]
 
 
 def _masked(mask: "_Mask", path: Path, table: str) -> Iterator[pa.Table]:
@@ -124,9 +130,9 @@ class _Mask:
 
     def table(self, table: str, rows: pa.Table) -> pa.Table:
         """Return a table with marks in its texts."""
-        for name in (*_TEXTS.get(table, ()), *(name for name, kind in TABLES[table].items() if kind == "json")):
+        for name in (*_TEXTS.get(table, ()), *(name for name, kind in STORED[table].items() if kind == "json")):
             at = rows.schema.get_field_index(name)
-            change = self._json if TABLES[table][name] == "json" else self._text
+            change = self._json if STORED[table][name] == "json" else self._text
             if table == "events" and name == "data":
                 change = self._event
             column = self._column(rows.column(at), f"{table}.{name}", change)

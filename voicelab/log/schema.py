@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from voicelab.base.records import TABLES
+from voicelab.base.records import DERIVED, STORED, TABLES
 
 _TYPES = {
     "text": pa.string(),
@@ -19,7 +19,7 @@ _TYPES = {
 
 def columns(table: str) -> dict[str, str]:
     """Return a table's columns and their storage types, as they are stored: `session_id` stands in every table."""
-    own = TABLES[table]
+    own = STORED[table]
     return own if "session_id" in own else {"session_id": "category", **own}
 
 
@@ -29,6 +29,8 @@ def schema(table: str) -> pa.Schema:
 
 
 SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in TABLES}
+DERIVED_SCHEMAS: dict[str, pa.Schema] = {table: schema(table) for table in DERIVED}
+STORED_SCHEMAS: dict[str, pa.Schema] = {**SCHEMAS, **DERIVED_SCHEMAS}
 
 UNREADABLE = (OSError, pa.ArrowException, UnicodeError)
 """What reading a damaged file raises: the last where the name of a column is what was damaged."""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from voicelab.log import late
 from voicelab.log.checksums import Checksum, Checksums, DamagedError, is_as_sealed, of_file, read_checksums
 from voicelab.log.parts import CHECKSUMS, Part, numbered, settled_parts
-from voicelab.log.schema import SCHEMAS, UNREADABLE
+from voicelab.log.schema import DERIVED_SCHEMAS, SCHEMAS, STORED_SCHEMAS, UNREADABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,7 +210,8 @@ def file_damage(path: Path, table: str, own: Checksum | None, *, through: bool) 
 
 def _without_checksum(path: Path, table: str, *, through: bool) -> str | None:
     with pq.ParquetFile(path) as file:
-        if not file.schema_arrow.equals(SCHEMAS[table]):
+        # What follows from the other tables is computed anew where another version has stored it otherwise.
+        if table in SCHEMAS and not file.schema_arrow.equals(SCHEMAS[table]):
             return f"holds other columns than the table {table!r} has: it is from elsewhere"
         if through:
             file.read()
@@ -243,7 +244,7 @@ def _verified(root: Path, manifest: Mapping[str, Any], *, through: bool) -> Veri
 
 
 def _files(root: Path, parts: Iterable[Part]) -> list[Path]:
-    paths = [*(part.file(root, table) for part in parts for table in SCHEMAS), *late.parts(root)]
+    paths = [*(part.file(root, table) for part in parts for table in STORED_SCHEMAS), *late.parts(root)]
     return [path for path in paths if path.exists()]
 
 
@@ -263,9 +264,11 @@ def _of_part(
             problems.append((path, MISSING))
         if problem := _of_another_run(checksums, manifest):
             problems.append((path, problem))
-    for table in SCHEMAS:
+    for table in STORED_SCHEMAS:
         file = part.file(root, table)
         own = None if checksums is None else checksums.tables.get(table)
+        if own is None and table in DERIVED_SCHEMAS:
+            continue  # computed from the others, where nobody has vouched for it
         problem = file_damage(file, table, own, through=through)
         if problem:
             problems.append((file, problem))
@@ -288,7 +291,7 @@ def _gone(root: Path, parts: list[Part], manifest: Mapping[str, Any]) -> Iterabl
         return
     whole = -(-sessions // size) if size and manifest.get("status") == "finished" else 0
     gaps = list(_gaps(parts, max(whole, parts[-1].last + 1 if parts else 0)))
-    yield from _pieces(gaps, _left(root, (*SCHEMAS, CHECKSUMS), parts) if gaps else {})
+    yield from _pieces(gaps, _left(root, (*STORED_SCHEMAS, CHECKSUMS), parts) if gaps else {})
 
 
 def _gaps(parts: list[Part], stop: int) -> Iterator[tuple[int, int]]:

@@ -19,13 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from voicelab.base.errors import LogError
-from voicelab.base.records import TABLES, EventRow, Label, Row, SessionRows, column
+from voicelab.base.records import STORED, EventRow, Label, Row, SessionRows, column
 from voicelab.log import disk
 from voicelab.log.checksums import Checksum, Checksums, checksums_json
 from voicelab.log.disk import sync as _sync
 from voicelab.log.marks import marked
 from voicelab.log.parts import CHECKSUMS, Part, settled_parts, shards_of
-from voicelab.log.schema import SCHEMAS, columns
+from voicelab.log.schema import STORED_SCHEMAS, columns
+from voicelab.measures import measures_of
 
 SHARD_SIZE = 2_000
 """Sessions a shard: part of what makes two logs byte-identical, and so not an option."""
@@ -61,7 +62,7 @@ def stage_shard(root: Path, number: int, tag: str, sessions: Sequence[SessionRow
     Raises:
         LogError: the disk is full, or the folder can't be written.
     """
-    stage_part(root, Part(number, number), tag, {table: [_arrow(table, sessions)] for table in TABLES})
+    stage_part(root, Part(number, number), tag, {table: [_arrow(table, sessions)] for table in STORED})
 
 
 def stage_part(root: Path, part: Part, tag: str, tables: Mapping[str, Iterable[pa.Table]]) -> None:
@@ -122,7 +123,7 @@ def settle_part(root: Path, part: Part, tag: str) -> None:
     if not (staged.is_dir() or part.file(root, "sessions").exists()):
         raise LogError(f"{staged} isn't there: whoever ran these sessions wrote them elsewhere, or they were removed.")
     # sessions last: its presence is the mark that a part is settled. All else has to be on the disk by then.
-    moves = [(staged / f"{table}.parquet", part.file(root, table)) for table in TABLES if table != "sessions"]
+    moves = [(staged / f"{table}.parquet", part.file(root, table)) for table in STORED if table != "sessions"]
     moves += [(staged / _CHECKSUMS, part.checksums(root)), (staged / "sessions.parquet", part.file(root, "sessions"))]
     try:
         for source, target in moves:
@@ -145,7 +146,7 @@ def sync_settled(root: Path) -> None:
         LogError: the disk doesn't do it.
     """
     try:
-        for name in (*TABLES, CHECKSUMS):
+        for name in (*STORED, CHECKSUMS):
             if (root / name).is_dir():
                 _sync(root / name)
     except OSError as error:
@@ -159,7 +160,7 @@ def remove_part(root: Path, part: Part) -> None:
         LogError: it can't be removed.
     """
     try:
-        for path in (part.file(root, "sessions"), *(part.file(root, t) for t in TABLES), part.checksums(root)):
+        for path in (part.file(root, "sessions"), *(part.file(root, t) for t in STORED), part.checksums(root)):
             if path.parent.is_dir():
                 disk.remove(path)
                 _sync(path.parent)
@@ -242,7 +243,7 @@ def write_table(groups: Iterable[pa.Table], path: Path, table: str) -> Checksum:
     how = {"compression": "zstd", "compression_level": 1, "use_dictionary": categories, "write_statistics": False}
     with disk.NewFile(path) as file:
         n_rows = 0
-        with pq.ParquetWriter(file, SCHEMAS[table], **how) as writer:
+        with pq.ParquetWriter(file, STORED_SCHEMAS[table], **how) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=max(group.num_rows, 1))
                 n_rows += group.num_rows
@@ -265,10 +266,13 @@ def _staged(root: Path, part: Part, tag: str) -> Path:
 
 
 def _arrow(table: str, sessions: Sequence[SessionRows]) -> pa.Table:
-    schema = SCHEMAS[table]
+    schema = STORED_SCHEMAS[table]
     if table == "sessions":
         return _from_rows([rows.session for rows in sessions], schema)
-    per_session: list[list[Any]] = [getattr(rows, table) for rows in sessions]
+    if table == "measures":
+        per_session: list[list[Any]] = [[measures_of(rows)] for rows in sessions]
+    else:
+        per_session = [getattr(rows, table) for rows in sessions]
     counts = np.fromiter(map(len, per_session), np.int64, len(per_session))
     ids = pa.array([rows.session[_SESSION_ID] for rows in sessions], pa.string())
     session_id = _repeated(ids, np.repeat(np.arange(len(sessions), dtype=np.int32), counts))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.base.pace import speech_seconds
 from voicelab.base.records import Event
-from voicelab.callers.pace import speech_seconds
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from voicelab.base.pace import speech_seconds
 from voicelab.base.records import Event
 from voicelab.callers.gate import in_words
-from voicelab.callers.pace import speech_seconds
 from voicelab.record.caller_speech import CallerSpeech
 from voicelab.record.gate_times import GateTimes
 from voicelab.record.lines import shown_value

@@ -25,6 +25,7 @@ from voicelab.base.records import (
     SessionRows,
     event_rows,
 )
+from voicelab.measures import MEASURES, measures_of
 from voicelab.predicates import Evaluation, EvaluatorLike, as_evaluators
 from voicelab.predicates.session_view import view_of_events
 from voicelab.record.caller_as_script import script_of
@@ -138,6 +139,12 @@ class SessionRecord:
     def errors(self) -> list[Event]:
         """The errors of the handler and its tasks; their data has message, file, line and traceback."""
         return [event for event in self.events if event.name == "error"]
+
+    @cached_property
+    def measures(self) -> dict[str, float | None]:
+        """What the conversation was like, by measure (`docs/measures.md`); None where there was no chance for it."""
+        measured = measures_of(self.rows())
+        return dict(zip(MEASURES, measured[1:], strict=True))
 
     @cached_property
     def transcript(self) -> list[dict[str, Any]]:

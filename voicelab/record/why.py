@@ -8,9 +8,9 @@ a running session has them; `explained` is the same for one row of a whole sessi
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from voicelab.base.pace import speech_seconds
 from voicelab.base.records import Event
 from voicelab.callers.gate import NOT_ALLOWED, in_words
-from voicelab.callers.pace import speech_seconds
 from voicelab.record.readable import readable
 
 _PLAYED = frozenset({"text_to_speech", "audio", "silence"})

@@ -17,7 +17,6 @@ What these work with:
   one: a world, a telephone, a voice.
 - `inputs`: what is put before the handler besides what the caller does: the start, and silence.
 - `utterance`: what is said, as queued, as heard, and as cut; `audio_length`: how long an audio file plays.
-- `backchannels`: the rule that tells a sign of listening from an interruption.
 - `rows`: the rows while they are made, masked as they are put down; `finished_rows`: those of the end.
 
 Who looks at it from outside:

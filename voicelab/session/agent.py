@@ -5,8 +5,8 @@ from types import FrameType
 from typing import Any
 
 from voicelab.base.errors import HandlerError, InputError
+from voicelab.base.pace import speech_seconds
 from voicelab.base.plain_json import class_name, repr_of, whole_characters
-from voicelab.callers.pace import speech_seconds
 from voicelab.runtime import sdk
 from voicelab.runtime.portability import make_note
 from voicelab.runtime.tracebacks import is_users, users_frame, users_line

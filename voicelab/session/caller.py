@@ -9,6 +9,7 @@ moment in the agent's silence (`plan`), some things have a fixed time (`timed`),
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voicelab.base.pace import speech_seconds
 from voicelab.callers.actions import (
     BEGINS,
     Action,
@@ -23,11 +24,10 @@ from voicelab.callers.actions import (
     Silence,
     Unheard,
 )
-from voicelab.callers.pace import speech_seconds
+from voicelab.callers.backchannels import interrupts
 from voicelab.callers.protocol import Heard
 from voicelab.runtime import sdk
 from voicelab.session import rows
-from voicelab.session.backchannels import interrupts
 from voicelab.session.inputs import Given, Start, Timeout
 from voicelab.session.playback import speaks_for
 from voicelab.session.rows import add_flat_row, add_row

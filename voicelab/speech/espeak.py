@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from voicelab.base.errors import MissingEngineError, SpeechError
-from voicelab.callers.pace import pace
+from voicelab.base.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import plain_language

@@ -1,7 +1,7 @@
 """gTTS: Google's voice of the translator, online."""
 
 from voicelab.base.errors import SpeechError, did_you_mean
-from voicelab.callers.pace import pace
+from voicelab.base.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.deadline import DEADLINE_S, tell_once, within

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import AudioError, MissingEngineError, SpeechError
-from voicelab.callers.pace import pace, speech_seconds
+from voicelab.base.pace import pace, speech_seconds
 from voicelab.speech import cache
 from voicelab.speech.audio import LONGEST_S, Audio
 from voicelab.speech.languages import choose, has

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from voicelab.base.errors import MissingEngineError, SpeechError
-from voicelab.callers.pace import pace
+from voicelab.base.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 from voicelab.speech.languages import choose, has

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from voicelab.base.errors import MissingEngineError, SpeechError
-from voicelab.callers.pace import pace
+from voicelab.base.pace import pace
 from voicelab.speech import cache
 from voicelab.speech.audio import Audio
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from voicelab.base.errors import InputError, SpeechWarning
+from voicelab.base.pace import pace, speech_seconds
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
-from voicelab.callers.pace import pace, speech_seconds
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
 from voicelab.speech.endpointer import RATE, SMART
 from voicelab.speech.line import endpointer_of

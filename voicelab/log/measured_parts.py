@@ -1,0 +1,138 @@
+"""The table of measures: as it was stored when the sessions ended, or computed from their events where it wasn't.
+
+Logs of earlier versions have no such table, and a later version may measure otherwise: what can be computed is no damage.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from voicelab.base.records import MEASURES, EventRow, Label, Row
+from voicelab.log.checked import Checked
+from voicelab.log.checksums import Checksums
+from voicelab.log.parts import Part
+from voicelab.log.schema import DERIVED_SCHEMAS, UNREADABLE
+from voicelab.measures.measuring import measures_from_events
+from voicelab.measures.timeline import NAMES
+
+TABLE = "measures"
+_SCHEMA = DERIVED_SCHEMAS[TABLE]
+
+
+def stores_measures(root: Path, part: Part, checksums: Checksums | None) -> bool:
+    """Return whether a part has the table of measures as this version writes it.
+
+    Args:
+        root: The log's folder.
+        part: The part.
+        checksums: What its files have to be.
+    """
+    if checksums is None or TABLE not in checksums.tables:
+        return False
+    try:
+        return bool(pq.read_schema(part.file(root, TABLE)).equals(_SCHEMA))
+    except UNREADABLE:
+        return True  # whoever reads it says what is wrong with it
+
+
+class Measured:
+    """The measures of a log's parts; what is computed is kept.
+
+    Args:
+        root: The log's folder.
+        parts: Its parts, with what their files have to be.
+        checked: Compares files with their checksums.
+    """
+
+    def __init__(self, root: Path, parts: Mapping[Part, Checksums | None], checked: Checked) -> None:
+        self._root = root
+        self._parts = parts
+        self._checked = checked
+        self._computed: dict[Part, pa.Table] = {}
+
+    @cached_property
+    def stored(self) -> frozenset[Part]:
+        """The parts that have the table."""
+        return frozenset(part for part, own in self._parts.items() if stores_measures(self._root, part, own))
+
+    def part(self, part: Part) -> pa.Table:
+        """Return the table of a part.
+
+        Raises:
+            LogError: its files are damaged.
+        """
+        if part in self.stored:
+            self._checked.part(part, TABLE)
+            return pq.read_table(part.file(self._root, TABLE), partitioning=None)
+        if part not in self._computed:
+            for table in ("sessions", "events"):
+                self._checked.part(part, table)
+            self._computed[part] = computed_measures(self._root, part)
+        return self._computed[part]
+
+    def whole(self) -> pa.Table:
+        """Return the table of all parts, one after another."""
+        return pa.concat_tables([_SCHEMA.empty_table(), *map(self.part, self._parts)]).unify_dictionaries()
+
+
+def computed_measures(root: Path, part: Part) -> pa.Table:
+    """Return the measures of the sessions of a part, computed from their events.
+
+    Args:
+        root: The log's folder.
+        part: The part.
+    """
+    with (
+        pq.ParquetFile(part.file(root, "sessions")) as sessions,
+        pq.ParquetFile(part.file(root, "events")) as events,
+    ):
+        # In a part of several shards each group of rows holds the same sessions in every table.
+        groups = range(sessions.num_row_groups) if part.last > part.first else [None]
+        tables = [_of_group(sessions, events, group) for group in groups]
+    return pa.concat_tables(tables).unify_dictionaries() if tables else _SCHEMA.empty_table()
+
+
+def _of_group(sessions: pq.ParquetFile, events: pq.ParquetFile, group: int | None) -> pa.Table:
+    own = _read(sessions, group, ["session_id", "session_index", "duration_s", "source"])
+    ids = own.column("session_id").combine_chunks()
+    rows_of = _events_of(_read(events, group, ["session_id", "time_s", "turn", "kind", "name", "data"]), ids)
+    facts = zip(*(own.column(name).to_pylist() for name in ("session_index", "duration_s", "source")), strict=True)
+    rows = [measures_from_events(next(rows_of), index, duration_s, source) for index, duration_s, source in facts]
+    return _as_table(ids, rows)
+
+
+def _events_of(events: pa.Table, ids: pa.Array) -> Iterator[Sequence[EventRow]]:
+    """Yield the events of each session that a measure looks at, in order."""
+    names = events.column("name").unify_dictionaries().combine_chunks()
+    wanted = pc.is_in(names.dictionary, pa.array(sorted(NAMES)))
+    events = events.filter(wanted.take(names.indices))
+    at = pc.index_in(events.column("session_id").cast(pa.string()), ids.cast(pa.string())).to_numpy()
+    if (np.diff(at) < 0).any():
+        order = np.argsort(at, kind="stable")
+        at, events = at[order], events.take(pa.array(order))
+    labels: dict[tuple[str, str], Label] = {}
+    rows = [
+        (time_s, turn, labels.get((kind, name)) or labels.setdefault((kind, name), (kind, name, False, None)), data)
+        for time_s, turn, kind, name, data in zip(
+            *(events.column(name).to_pylist() for name in ("time_s", "turn", "kind", "name", "data")), strict=True
+        )
+    ]
+    first = np.searchsorted(at, np.arange(len(ids) + 1)).tolist()
+    return (rows[begin:end] for begin, end in pairwise(first))
+
+
+def _as_table(ids: pa.Array, rows: Sequence[Row]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(MEASURES)
+    arrays = [pa.array(column, _SCHEMA.field(name).type) for name, column in zip(MEASURES, columns, strict=True)]
+    return pa.table([ids.cast(pa.string()).dictionary_encode(), *arrays], schema=_SCHEMA)
+
+
+def _read(file: pq.ParquetFile, group: int | None, columns: Sequence[str]) -> pa.Table:
+    names = list(columns)
+    return file.read(columns=names) if group is None else file.read_row_group(group, columns=names)

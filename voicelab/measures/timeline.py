@@ -1,0 +1,234 @@
+"""Who was heard when: the agent's sounds and the caller's, read off a session's rows in one pass.
+
+Typed words take no time. Spoken ones end where the recogniser says, or where their row stands; they begin so long before as
+their sound takes, or where they interrupted the agent. Words that waited at the closed gate ended when they came to it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from voicelab.base.records import EventRow
+from voicelab.measures.row_facts import Said, Speech, data_of, read_said, row_number, speech_of
+
+NAMES = frozenset(
+    {
+        *("text_to_speech", "audio", "silence", "stop", "transfer_session", "text", "dtmf", "turn_interrupted"),
+        *("input_held", "recognition", "latency", "unheard", "backchannel"),
+    }
+)
+"""The events that are looked at."""
+CUT_S = 0.5
+"""So much later than the agent's silence the row may stand that says that it was cut, in seconds."""
+
+
+@dataclass(slots=True)
+class AgentSound:
+    """Something that the agent played: words, a file, or a pause.
+
+    Attributes:
+        start_s: When it began.
+        end_s: When it had been played, or was cut.
+        seq: Its row.
+        turn: Its turn.
+        speech: What is known of it.
+        pause: Whether it is a silence that the agent plays.
+    """
+
+    start_s: float
+    end_s: float
+    seq: int
+    turn: int
+    speech: Speech
+    pause: bool
+
+
+@dataclass(slots=True)
+class FromCaller:
+    """Something of the caller's: words, keys, or a sound without words.
+
+    Attributes:
+        kind: `text`, `dtmf`, `unheard` or `backchannel`.
+        start_s: When it began.
+        end_s: When it ended.
+        seq: Its row: when it reached the agent.
+        turn: Its turn.
+        said: What is known of it; None for keys.
+        cut: The sound of the agent's that it stopped; None if it stopped none.
+        held: Whether it waited at the closed gate.
+        recognised: Whether a recogniser at the console heard it.
+    """
+
+    kind: str
+    start_s: float
+    end_s: float
+    seq: int
+    turn: int
+    said: Said | None
+    cut: AgentSound | None
+    held: bool = False
+    recognised: bool = False
+
+
+@dataclass(slots=True)
+class Timeline:
+    """A session's sounds.
+
+    Attributes:
+        agent: What the agent played, in order; no two at a time.
+        caller: What came from the caller, in order of rows.
+        ended_seq: The row in which the agent ended or passed on the session; None if it didn't.
+    """
+
+    agent: list[AgentSound] = field(default_factory=list)
+    caller: list[FromCaller] = field(default_factory=list)
+    ended_seq: int | None = None
+
+
+class _Reader:
+    """Reads rows one after the other.
+
+    Args:
+        exact: As of `read_said`.
+    """
+
+    def __init__(self, exact: bool) -> None:
+        self.found = Timeline()
+        self._exact = exact
+        self._recognition: tuple[float, float, bool] | None = (
+            None  # sound and recognition in seconds, whether any words
+        )
+        self._cut: tuple[float, AgentSound | None] | None = None
+        self._held: list[float] = []
+        self._of_turn: dict[int, tuple[FromCaller, float, float]] = {}
+
+    def played(self, seq: int, time_s: float, turn: int, name: str, data: str) -> None:
+        speech = speech_of(name, data)
+        if speech is None:
+            return
+        agent = self.found.agent
+        start_s = max(time_s, agent[-1].end_s) if agent else time_s
+        agent.append(AgentSound(start_s, start_s + speech.seconds, seq, turn, speech, name == "silence"))
+
+    def interrupted(self, time_s: float) -> None:
+        """Take the row that says that the caller has the floor: what was to be played from then on is not."""
+        agent = self.found.agent
+        while agent and agent[-1].start_s >= time_s and not agent[-1].speech.cut:
+            agent.pop()
+        last = agent[-1] if agent else None
+        if last is None or last.pause:
+            last = None
+        elif not last.speech.cut and last.end_s > time_s:
+            last.end_s = time_s
+        elif not last.speech.cut or time_s - last.end_s > CUT_S:
+            last = None
+        self._cut = (time_s, last)
+
+    def text(self, seq: int, time_s: float, turn: int, data: str) -> None:
+        said = read_said(data, self._exact)
+        if said.interrupts and self._cut is None:
+            self.interrupted(time_s)
+        held = bool(self._held)
+        arrived_s = self._held.pop(0) if held else time_s
+        heard = FromCaller("text", arrived_s, arrived_s, seq, turn, said, None, held, self._recognition is not None)
+        self._place(heard, arrived_s)
+        if self._cut is not None:
+            heard.cut, self._cut = self._cut[1], None
+        self.found.caller.append(heard)
+
+    def keys(self, seq: int, time_s: float, turn: int) -> None:
+        held = bool(self._held)
+        arrived_s = self._held.pop(0) if held else time_s
+        cut, self._cut = self._cut, None
+        stopped = None if cut is None else cut[1]
+        self.found.caller.append(FromCaller("dtmf", arrived_s, arrived_s, seq, turn, None, stopped, held))
+
+    def sound(self, seq: int, time_s: float, turn: int, kind: str, data: str) -> None:
+        """Take a sound that the handler hears nothing of."""
+        caller = self.found.caller
+        if self._recognition is None and caller and caller[-1].kind == "unheard" and caller[-1].recognised:
+            return  # said already, by the recogniser's own row
+        heard = FromCaller(kind, time_s, time_s, seq, turn, read_said(data, self._exact), None)
+        heard.recognised = self._recognition is not None
+        self._place(heard, time_s)
+        if kind == "unheard" and self._cut is not None:
+            heard.cut, self._cut = self._cut[1], None
+        caller.append(heard)
+
+    def recognition(self, seq: int, time_s: float, turn: int, data: str) -> None:
+        facts = data_of(data)
+        audio_s = row_number(facts, "audio_s") or 0.0
+        self._recognition = (audio_s, row_number(facts, "recognition_s") or 0.0, bool(facts.get("text")))
+        if not self._recognition[2] and "error" not in facts:
+            self.sound(seq, time_s, turn, "unheard", data)
+
+    def latency(self, turn: int, data: str) -> None:
+        """Take what the console says of an answer: how much of a sound was silence, and how long recognition took."""
+        if turn not in self._of_turn:
+            return
+        heard, arrived_s, audio_s = self._of_turn[turn]
+        facts = data_of(data)
+        took_s = (row_number(facts, "recognition_ms") or 0.0) / 1000
+        silence_s = (row_number(facts, "end_of_turn_ms") or 0.0) / 1000
+        sound_ended_s = arrived_s - took_s
+        heard.start_s = max(0.0, sound_ended_s - audio_s)
+        heard.end_s = max(heard.start_s, sound_ended_s - silence_s)
+
+    def held(self, time_s: float) -> None:
+        self._held.append(time_s)
+
+    def ended(self, seq: int) -> None:
+        if self.found.ended_seq is None:
+            self.found.ended_seq = seq
+
+    def _place(self, heard: FromCaller, arrived_s: float) -> None:
+        """Say when something was spoken that reached the agent at a time."""
+        said = heard.said
+        assert said is not None  # noqa: S101 - keys are placed where they stand
+        recognition, self._recognition = self._recognition, None
+        if heard.kind == "text" and not said.aloud:
+            return
+        if recognition is not None and recognition[0]:
+            sound_ended_s = arrived_s - recognition[1]
+            heard.start_s, heard.end_s = max(0.0, sound_ended_s - recognition[0]), sound_ended_s
+            if heard.kind == "text":
+                self._of_turn[heard.turn] = (heard, arrived_s, recognition[0])
+        elif said.audio_s is not None:
+            heard.start_s = max(0.0, arrived_s - said.audio_s)
+            heard.end_s = max(heard.start_s, arrived_s - said.silence_s)
+        elif heard.kind == "text" and self._cut is not None and self._cut[0] < arrived_s:
+            heard.start_s = self._cut[0]
+        else:
+            heard.start_s = max(0.0, arrived_s - said.assumed_s)
+
+
+def timeline_of(events: Iterable[EventRow], *, exact: bool) -> Timeline:  # noqa: C901 - a table of cases, and quick
+    """Return who was heard when.
+
+    Args:
+        events: The rows of a session, in order.
+        exact: Whether words of which nothing else is said were recognised as they were said: not where the session was
+            recorded elsewhere.
+    """
+    reader = _Reader(exact)
+    for seq, (time_s, turn, (kind, name, _background, _task), data) in enumerate(events):
+        if kind == "output":
+            if name in {"text_to_speech", "audio", "silence"}:
+                reader.played(seq, time_s, turn, name, data)
+            elif name in {"stop", "transfer_session"}:
+                reader.ended(seq)
+        elif kind == "input":
+            if name == "text":
+                reader.text(seq, time_s, turn, data)
+            elif name == "dtmf":
+                reader.keys(seq, time_s, turn)
+        elif name == "turn_interrupted":
+            reader.interrupted(time_s)
+        elif name == "input_held":
+            reader.held(time_s)
+        elif name == "recognition":
+            reader.recognition(seq, time_s, turn, data)
+        elif name == "latency":
+            reader.latency(turn, data)
+        elif name in {"unheard", "backchannel"}:
+            reader.sound(seq, time_s, turn, name, data)
+    return reader.found
