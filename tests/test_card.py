@@ -187,7 +187,8 @@ def test_what_stands_beside_the_target_is_shown_where_it_is():
         {
             "outcome": ["n_errors", "duration_s"], "variant": ["casual"] * 2, "baseline": [EVIL, "friendly"],
             "difference": [0.12, np.nan], "difference_cs_lower": [0.01, None], "difference_cs_upper": [0.23, np.inf],
-            "confidence": [96.2, None], "harmed": [True, False],
+            "confidence": [96.2, None], "harmed": [True, False], "kind": ["count", "float"], "direction": ["minimize"] * 2,
+            "margin": [0.0, 5.0], "excluded": [0, None], "confidence_held": [0.0, None], "verdict": ["harmed", "unknown"],
         }
     )  # fmt: skip
     segments = pd.DataFrame(
@@ -198,7 +199,16 @@ def test_what_stands_beside_the_target_is_shown_where_it_is():
         analysed(), guardrails=guardrails, segments=segments, platform={"confidence": 97.0, "winner": EVIL}
     )
     text = assert_sound(result_card(result))
-    for said in ("Guardrails", "+0.01 to +0.23", "96.2 %", "Segments", "+17.0 points", "platform's own numbers"):
+    for said in (
+        "Guardrails",
+        "+0.01",
+        "+0.23",
+        "96.2 %",
+        "not yet known",
+        "Segments",
+        "+17.0 points",
+        "platform's own numbers",
+    ):
         assert said in text
     assert "<script" not in result_card(result)
     assert "Guardrails" not in result_card(analysed())

@@ -344,6 +344,11 @@ def test_the_command_writes_the_card_and_json(tmp_path, capsys):
     assert result["decision"]["winner"] == "b"
     assert {row["variant"]: row["mean"] for row in result["variants"]} == {"a": 0.0, "b": 1.0}
     assert result["decision"]["sentence"] in card.read_text()
+    assert main([*asked[:4], "--guardrail", "duration_s=0.5", "--guardrail", "status=completed=-0.1"]) == 0
+    guardrails = json.loads(capsys.readouterr().out)["guardrails"]
+    assert [(row["outcome"], row["margin"], row["direction"]) for row in guardrails] == [
+        ("duration_s", 0.5, "minimize"), ("status=completed", 0.1, "maximize"),
+    ]  # fmt: skip
     assert main([*asked[:3], "--method", "fixed"]) == 0
     assert "fixed-sample test" in capsys.readouterr().out
     assert main([*asked[:3], "--html", str(tmp_path / "no" / "card.html")]) == 1

@@ -52,12 +52,14 @@ _NAMES = {
     "worlds": "voicelab",
     "plots": "voicelab",
     "StopRule": "voicelab.decision.rules",
+    "Guardrail": "voicelab.decision.guardrails",
     "Monitor": "voicelab.decision.monitor",
     "VoicelabError": "voicelab.base.errors",
     "sdk": "voicelab",
 }
 __all__ = [
     "Console",
+    "Guardrail",
     "Http",
     "HttpReply",
     "Limits",
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from voicelab.base.session_limits import Limits
     from voicelab.callers import Persona, Script, mix
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
+    from voicelab.decision.guardrails import Guardrail
     from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule
     from voicelab.fitting import personas

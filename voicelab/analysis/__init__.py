@@ -6,7 +6,7 @@
   whether its rows stand in the order of time, `numerals` reads numbers in text. For `from_sums` `added_up` adds sessions
   up in DuckDB, by variant, epoch and unit, `summed_columns` has the outcomes as expressions, `summed_moments` what
   they come to and `order_of_sums` what is known of their order.
-- `comparing` has the pairs of variants and how they went; `other_outcomes`, `segments` and
+- `comparing` has the pairs of variants and how they went; `other_outcomes`, `guarding` (guardrails), `segments` and
   `interactions` (with other tests) what never decides.
 - `drawing` reads how variants were drawn (weights, epochs, probabilities), `unknown_weights` does without,
   `callers_again` who called more than once, `missing` whether outcomes are missing unevenly; `variant_rows`,

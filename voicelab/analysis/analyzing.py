@@ -16,14 +16,13 @@ from voicelab.analysis.frame_columns import Columns
 from voicelab.analysis.from_frame import columns_in, from_frame, read_columns
 from voicelab.analysis.from_log import from_log
 from voicelab.analysis.from_sums import read_totals
+from voicelab.analysis.guarding import guardrail_frame, guardrail_warnings, settled_guardrails
 from voicelab.analysis.how_much_longer import outlook_frame
 from voicelab.analysis.interactions import interaction_frame, interaction_warnings
 from voicelab.analysis.kinds import AskedKind, asked_kinds
 from voicelab.analysis.missing import Missing, doubts_of_missing, missing_in
 from voicelab.analysis.other_outcomes import (
     Seen,
-    guardrail_frame,
-    harm_warnings,
     outcome_frame,
     seen_in,
 )
@@ -35,6 +34,7 @@ from voicelab.analysis.unknown_weights import check_known_where_needed
 from voicelab.analysis.variant_rows import variant_frame
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.guardrails import Guardrail, read_guardrails
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopDecision, StopRule, weight_shares
@@ -56,7 +56,7 @@ def analyze(
     weights: Weights | None = None,
     rule: StopRule | None = None,
     by: str | None = None,
-    guardrails: Sequence[str] = (),
+    guardrails: Sequence[str | Guardrail] | Mapping[str, float] = (),
     missing: Literal["default", "exclude"] = "default",
     mix: bool = False,
     path: bool = True,
@@ -86,7 +86,9 @@ def analyze(
             `{"a": "p_a", "b": "p_b"}` (of two variants one is enough).
         rule: The stop rule; for logs the test's own unless given.
         by: Column to report segments of; they never decide.
-        guardrails: Numeric columns of the sessions, or outcomes, that must not grow (n_errors, duration_s, ...).
+        guardrails: Outcomes that no variant must harm: names (n_errors, duration_s, ...); or by name how much worse each
+            may be, in its own units, `{"dead_air_s": 0.5, "booked": -0.01}`, where a number below 0 says that it should be
+            high and may fall by so much; or `vl.Guardrail`s. Each is `harmed`, `held` or `unknown` at every look.
         missing: `default`: a completed session that didn't write the outcome counts as 0; `exclude`: it is left out.
         mix: Analyse sessions of several sources together.
         path: False decides by the sums alone, as of now, in little more time than DuckDB takes to add them up: valid too,
@@ -122,7 +124,8 @@ def analyze(
         raise InputError(f"missing is {missing!r}, must be 'default' or 'exclude'.")
     if rule is not None and not isinstance(rule, StopRule):
         raise InputError(f"rule is {rule!r}, must be vl.StopRule(...).")
-    guardrails = checks.names("guardrails", guardrails)
+    guarded = read_guardrails(guardrails)
+    names = [guardrail.outcome for guardrail in guarded]
     outcomes = [] if outcome is None else [outcome] if isinstance(outcome, str) else checks.names("outcome", outcome)
     twice = [name for name, times in Counter(outcomes).items() if times > 1]
     if twice:
@@ -137,16 +140,16 @@ def analyze(
             raise InputError(
                 "bounds= and cap= bet on every session, which path=False doesn't read: leave out path=False, or the limits."
             )
-        return _at_one_look(data, Columns(variant, outcomes, guardrails, by, unit, order), weights, rule, kind)
+        return _at_one_look(data, Columns(variant, outcomes, names, by, unit, order), guarded, weights, rule, kind)
     if isinstance(data, Log):
         if order is not None:
             raise InputError("order= is for frames: the sessions of a log are decided in the order of session_index.")
         sessions = from_log(
-            data, test, outcomes, rule, by=by, guardrails=guardrails, mix=mix, kind=kind, unit=unit, weights=weights
+            data, test, outcomes, rule, by=by, guardrails=names, mix=mix, kind=kind, unit=unit, weights=weights
         )
         platform = data.manifest.get("platform", {}).get(sessions.test)
     else:
-        columns = Columns(variant, outcomes, guardrails, by, unit, order)
+        columns = Columns(variant, outcomes, names, by, unit, order)
         sessions = _from_rows(data, columns, weights, rule, kind, limits)
         platform = None
     if missing == "exclude":
@@ -154,7 +157,7 @@ def analyze(
     sessions.limit(limits)
     check_known_where_needed(sessions)
     _check_variants(sessions, given=rule is not None)
-    return _decided(sessions, guardrails, platform)
+    return _decided(sessions, settled_guardrails(sessions, guarded), platform)
 
 
 def check_srm(counts: Mapping[Any, int], weights: Mapping[Any, float]) -> dict[str, Any]:
@@ -253,6 +256,7 @@ def _from_rows(
 def _at_one_look(
     data: "LogLike | FrameLike",
     columns: Columns,
+    guarded: Sequence[Guardrail],
     weights: Weights | None,
     rule: StopRule | None,
     kind: AskedKind | Mapping[str, AskedKind] | None,
@@ -271,7 +275,8 @@ def _at_one_look(
     totals = read_totals(data, variant, outcomes, weights, rule, guardrails, asked, unit=unit, order=order)
     _check_variants(totals.data, given=rule is not None)
     monitor = totals.monitor(outcomes[0], totals.data.rule)
-    return _result(monitor, totals.data, guardrails, totals.monitor, totals.missing)
+    settled = settled_guardrails(totals.data, guarded)
+    return _result(monitor, totals.data, settled, totals.monitor, totals.missing)
 
 
 def _check_variants(data: TestData, *, given: bool) -> None:
@@ -299,7 +304,7 @@ def _check_variants(data: TestData, *, given: bool) -> None:
         data.warnings.append(said)
 
 
-def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None) -> Result:
+def _decided(data: TestData, guardrails: Sequence[Guardrail], platform: dict[str, Any] | None) -> Result:
     """Decide by the sessions one after the other."""
     if data.rule.method == "fixed" and data.probabilities is not None:
         raise InputError(
@@ -319,7 +324,7 @@ def _decided(data: TestData, guardrails: Sequence[str], platform: dict[str, Any]
 
 
 def _with_sessions(
-    monitor: Monitor, data: TestData, guardrails: Sequence[str], platform: dict[str, Any] | None
+    monitor: Monitor, data: TestData, guardrails: Sequence[Guardrail], platform: dict[str, Any] | None
 ) -> Result:
     """Return the result of a monitor that has seen the sessions that count."""
     if monitor.tally.units is not None and monitor.tally.units.returning:
@@ -336,7 +341,9 @@ def _with_sessions(
     )
 
 
-def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: Seen, missing: Missing | None) -> Result:
+def _result(
+    monitor: Monitor, data: TestData, guardrails: Sequence[Guardrail], seen: Seen, missing: Missing | None
+) -> Result:
     compared = comparisons(monitor, data.kind, missing)
     decision = _fixed_decision(monitor, data, compared) if data.rule.method == "fixed" else monitor.decision
     # Before a winner is: what makes the comparison itself doubtful.
@@ -347,7 +354,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
         *about_shares(monitor, data),
         *data.warnings,
         *warnings_of(monitor, data, decision, compared),
-        *harm_warnings(harms, decision),
+        *guardrail_warnings(harms, decision),
     ]
     return Result(
         variants=variant_frame(monitor, data),
@@ -364,7 +371,7 @@ def _result(monitor: Monitor, data: TestData, guardrails: Sequence[str], seen: S
         method=method_sentence(monitor, data),
         guardrails=harms,
         outlook=outlook_frame(monitor),
-        outcomes=outcome_frame(data, guardrails, seen),
+        outcomes=outcome_frame(data, [guardrail.outcome for guardrail in guardrails], seen),
     )
 
 

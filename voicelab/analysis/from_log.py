@@ -23,6 +23,7 @@ from voicelab.analysis.unknown_weights import settled
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.base.records import SESSIONS, unwritten_value
+from voicelab.decision.guardrails import Direction
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.log import Log
 from voicelab.log.declarations import read_declaration
@@ -115,10 +116,17 @@ def from_log(
         switched_off=off,
         units=units,
         unit=unit,
+        directions=_directions(rule, outcome, declaration["conversion_metrics"]),
         other_tests={} if exposures is every_exposure else other_tests(every_exposure, test),
     )
     _count_values(data)
     return data
+
+
+def _directions(rule: StopRule, outcome: str | None, conversions: Sequence[str]) -> dict[str, Direction]:
+    """Return which way is better, of what the test is judged by: its rule says it; its conversions are to be many."""
+    found: dict[str, Direction] = dict.fromkeys(conversions, "maximize")
+    return found | {name: rule.direction for name in (outcome, rule.target_outcome) if name is not None}
 
 
 def _of_test(exposures: pa.Table, test: str | None) -> tuple[str, pa.Table]:

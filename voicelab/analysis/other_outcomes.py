@@ -1,4 +1,4 @@
-"""What is reported beside the target and never decides: other outcomes and guardrails."""
+"""What is reported beside the target and never decides: other outcomes, and how they are seen; guardrails are in `guarding`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from voicelab.analysis.comparing import compared, comparisons
+from voicelab.analysis.comparing import comparisons
 from voicelab.analysis.sessions import TestData, Values, chunk_of
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import StopDecision, StopRule
+from voicelab.decision.rules import StopRule
 from voicelab.decision.stats import closed
+from voicelab.decision.stats.values import session_values
 
-_ALPHA = 0.05
-_INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
+INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MANY = 100_000
 """Sessions from which what never stops a test is not looked at after each of them."""
 _LOOKS = 500
@@ -53,7 +53,8 @@ def seen_through(
 
 def open_end(data: TestData, **changes: Any) -> StopRule:
     """Return the test's rule without anything that stops it."""
-    return replace(data.rule, max_iterations=None, max_confidence=None, method="auto", margin=0.0, **changes)
+    never = {"max_iterations": None, "max_confidence": None, "method": "auto", "margin": 0.0}
+    return replace(data.rule, **(never | changes))
 
 
 Seen = Callable[[str, StopRule], Monitor]
@@ -94,49 +95,11 @@ def adjusted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def guardrail_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.DataFrame | None:
-    """Return what every variant does to each guardrail against the default: harmed where it surely grows.
-
-    Holm's method over all of them, at 95 %, valid at every look; None without guardrails.
-    """
-    if not guardrails:
+def left_out(data: TestData, values: Values, monitor: Monitor, arms: Sequence[int]) -> int | None:
+    """Return how many sessions of some arms have no value of an outcome, and are not compared by it; None if unknown."""
+    if values.kind is None:
         return None
-    rows = []
-    for name in guardrails:
-        values = data.others[name]
-        monitor = seen(name, open_end(data, criterion="vs_default"))
-        default = monitor.default_arm
-        arms = [arm for arm in range(len(monitor.variants)) if arm != default]
-        for arm, row in zip(arms, compared(monitor, values.kind, [(arm, default) for arm in arms]), strict=True):
-            grown = float(monitor.pairs[(arm, default) if data.rule.direction == "maximize" else (default, arm)])
-            rows.append(
-                {"outcome": name, "kind": values.kind, "variant": row["variant"], "baseline": row["baseline"]}
-                | {column: row[column] for column in _INTERVAL}
-                | {"p_value": None if row["difference"] is not None and row["p_value"] is None else grown}
-            )
-    frame = adjusted(pd.DataFrame(rows))
-    frame["harmed"] = frame["p_value_adjusted"].astype(float) <= _ALPHA
-    return frame
-
-
-def harm_warnings(guardrails: pd.DataFrame | None, decision: StopDecision) -> list[str]:
-    """Return a warning for each harmed guardrail, the winner's first."""
-    if guardrails is None:
-        return []
-    differs = guardrails["difference"].notna() & (guardrails["difference"] != 0)
-    unknown = guardrails[differs & guardrails["p_value"].isna()]["outcome"].unique()
-    unclear = [
-        f"The guardrail {name} never varies within the variants: whether it is harmed can't be said."
-        for name in unknown
-    ]
-    harmed = guardrails[guardrails["harmed"]].to_dict("records")
-    return unclear + [
-        f"Guardrail harmed: {row['outcome']} grows with {row['variant']} (by {_by(row)} against "
-        f"{row['baseline']})"
-        + (", which is the winner: think before serving it." if row["variant"] == decision.winner else ".")
-        for row in sorted(harmed, key=lambda row: row["variant"] != decision.winner)
-    ]
-
-
-def _by(row: dict[str, Any]) -> str:
-    return f"{100 * row['difference']:.1f} points" if row["kind"] == "binary" else f"{row['difference']:.3g}"
+    if not len(data.arms):  # the sums alone are there
+        return round(sum(float(monitor.counts[arm]) - float(monitor.moments[arm].n) for arm in arms))
+    counted = session_values(values.values.astype(np.float64), values.written, data.crashed, values.kind)
+    return int((~np.isfinite(counted) & np.isin(data.arms, arms)).sum())

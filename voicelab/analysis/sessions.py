@@ -14,6 +14,7 @@ import pandas as pd
 
 from voicelab.analysis.row_order import by_moment, in_looks
 from voicelab.base.errors import InputError
+from voicelab.decision.guardrails import Direction
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
@@ -96,6 +97,7 @@ class TestData:
             is that of time.
         moments: Of grouped sessions that were sorted by a time that repeats, the number of each session's time, from 0 on.
         other_tests: Other tests that the sessions reached, by name.
+        directions: Which way is better, of outcomes of which it is known.
         switched: Whether units had several variants, so that the order says which was their first.
     """
 
@@ -126,6 +128,7 @@ class TestData:
     moments: npt.NDArray[np.int64] | None = None
     switched: bool = False
     other_tests: Mapping[str, OtherTest] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
 
     def new_monitor(
         self, rule: StopRule, kind: Kind | None, *, limits: OutcomeLimits | None = None, trace: bool = False

@@ -10,6 +10,7 @@ from voicelab.cli.arguments import command, say, weights
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
+    from voicelab.decision.guardrails import Guardrail
 
 
 def add_analyze(commands: "Commands") -> None:
@@ -35,7 +36,12 @@ def add_analyze(commands: "Commands") -> None:
     )
     parser.add_argument("--by", metavar="COLUMN", help="report segments of a column of the sessions")
     parser.add_argument(
-        "--guardrail", metavar="COLUMN", action="append", default=[], help="must not grow; may be repeated"
+        "--guardrail",
+        metavar="NAME[=MARGIN]",
+        action="append",
+        default=[],
+        help="outcome that no variant may harm, and by how much it may be worse (dead_air_s=0.5; booked=-0.01 may fall by that); "
+        "may be repeated",
     )
     parser.add_argument("--unit", metavar="NAME", help="what sessions belong to, such as caller_id, if some call again")
     parser.add_argument("--html", metavar="FILE", help="write the result card there, as a page of its own")
@@ -55,7 +61,12 @@ def _analyze(options: argparse.Namespace) -> None:
     from voicelab.plots.to_file import plot_to_file
 
     log = vl.open_log(options.log)
-    asked = {"outcome": options.outcome, "by": options.by, "guardrails": options.guardrail, "unit": options.unit}
+    asked = {
+        "outcome": options.outcome,
+        "by": options.by,
+        "guardrails": _guardrails(options.guardrail),
+        "unit": options.unit,
+    }
     asked["weights"] = weights(options)
     result = vl.analyze(log, options.test, **asked)
     if options.method != "auto":
@@ -68,3 +79,22 @@ def _analyze(options: argparse.Namespace) -> None:
             raise InputError(f"--plot {given}: must be KIND=FILE, e.g. confidence=confidence.png.")
         plot_to_file(result, kind, path)
     say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
+
+
+def _guardrails(given: list[str]) -> "list[Guardrail]":
+    """Return the guardrails that are asked for: a number after the last = is a margin, anything else part of the name."""
+    from voicelab.decision.guardrails import Guardrail, read_guardrails
+
+    found: list[Guardrail] = []
+    for text in given:
+        name, _, end = text.rpartition("=")
+        margin = _number(end) if name else None
+        found += read_guardrails([text] if margin is None else {name: margin})
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -231,6 +231,7 @@ vertical-align:bottom;padding-bottom:3px;padding-top:5px;height:auto}.vl-card th
 .vl-card .two td{padding-top:5px;padding-bottom:5px}.vl-card .ends{font-size:12.5px;padding-left:4%}
 .vl-card .base svg{color:var(--dim)}.vl-card .harm svg{color:var(--bad)}
 .vl-card .harm .name:not(.rival){color:var(--bad);font-weight:650}
+.vl-card .said{font-weight:650;color:var(--dim)}.vl-card .said.harmed{color:var(--bad)}.vl-card .said.held{color:var(--good)}
 .vl-card .warn{margin-top:8px;border-left:3px solid #e69f00;background:rgba(230,159,0,.13);padding:5px 11px;
 border-radius:0 7px 7px 0;overflow-wrap:anywhere}
 .vl-card .end{margin-top:14px;padding-top:9px;border-top:1px solid var(--line)}

@@ -80,13 +80,69 @@ def _compared(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def guardrails(frame: pd.DataFrame | None) -> str:
-    """Return what each variant does to the guardrails; harmed ones stand out."""
+    """Return what each variant does to the guardrails: the verdict, and the difference beside what is allowed."""
     if frame is None or not len(frame):
         return ""
-    shown = frame.drop(columns=["p_value", "p_value_adjusted"], errors="ignore")
-    shown = shown.rename(columns={"confidence": "confidence_of_harm"})
-    remark = "must not grow; shown beside the target, they don't stop the test. Harm is that one grows"
-    return section("Guardrails", _frame(shown), remark)
+    heads = [
+        Head("guardrail", "txt"),
+        Head("variant", "txt"),
+        Head("verdict", "txt"),
+        Head("difference"),
+        Head("interval valid at every look", "drawn"),
+        Head("from / to"),
+    ]
+    by_outcome: dict[str, list[dict[str, Any]]] = {}
+    for row in frame.to_dict("records")[:MOST_ROWS]:
+        by_outcome.setdefault(row["outcome"], []).append(row)
+    body = [(kind, cells) for own in by_outcome.values() for kind, cells in _guarded(own)]
+    rest = len(frame) - len(body)
+    foot = f"{rest:,} more row{'s' if rest > 1 else ''} in result.guardrails" if rest else ""
+    return section("Guardrails", table(heads, body, foot), GUARDRAILS_REMARK)
+
+
+GUARDRAILS_REMARK = (
+    "they don't stop the test. Harmed: surely worse (Holm over all of them); held: surely worse by less than the margin, if at "
+    "all (each by itself, since a variant is clear only if all of them hold)"
+)
+
+
+def allowed_text(row: Mapping[str, Any]) -> str:
+    """Return what a guardrail allows, in words."""
+    verb = "fall" if row["direction"] == "maximize" else "grow"
+    if not row["margin"]:
+        return f"must not {verb}"
+    return f"may {verb} by {written(row['margin'], styles_of(row['kind'])['difference']).removeprefix('+')}"
+
+
+def _guarded(rows: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return class and cells of the variants of one guardrail; what is allowed is marked on their scale."""
+    kind = rows[0].get("kind")
+    style = styles_of(kind)["difference"]
+    edge = -rows[0]["margin"] if rows[0]["direction"] == "maximize" else rows[0]["margin"]
+    scale = scale_of([[edge, 0.0], *([row.get(f"difference{end}") for end in _ENDS] for row in rows)], edge, kind, 150)
+    found = []
+    for at, row in enumerate(rows):
+        value, low, high = (row.get(f"difference{end}") for end in _ENDS)
+        ends = f"{figure(written(low, style)).removesuffix(' points')}<br>{figure(written(high, style))}"
+        out = f"{row['excluded']:,.0f} left out" if is_known(row["excluded"]) and row["excluded"] else ""
+        cells = [
+            f"{name_html(row['outcome'], 'rival')}<br>{dim(text(allowed_text(row)))}" if at == 0 else "",
+            f"{name_html(row['variant'])}<br>{dim('over ' + name_html(row['baseline'], 'rival'))}",
+            f'<span class="said {row["verdict"]}">{_VERDICTS[row["verdict"]]}</span><br>{dim(_how_sure(row))}',
+            figure(written(value, style)) + (f"<br>{dim(out)}" if out else ""),
+            scale.draw(value, low, high, estimate_in_words(value, low, high, style)),
+            ends if is_known(low) or is_known(high) else dim(MISSING),
+        ]
+        found.append(("two harm" if row["verdict"] == "harmed" else "two", cells))
+    return found
+
+
+def _how_sure(row: Mapping[str, Any]) -> str:
+    harmed, held = (text(written(row[name], "confidence")) for name in ("confidence", "confidence_held"))
+    return {"harmed": harmed, "held": held}.get(row["verdict"], f"harmed {harmed}, held {held}")
+
+
+_VERDICTS = {"harmed": "harmed", "held": "held", "unknown": "not yet known"}
 
 
 def segments_table(result: ResultLike) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from voicelab.analysis.card.formats import styles_of, written
 from voicelab.analysis.card.markup import MOST_ROWS
+from voicelab.analysis.card.other_tables import GUARDRAILS_REMARK, allowed_text
 from voicelab.analysis.how_much_longer import outlook_sentences
 from voicelab.decision.wording import CHANGES_NOTHING
 from voicelab.plots.result_like import ResultLike
@@ -53,7 +54,11 @@ _AT_WORST = (
     Column("difference_worst_upper", "to", "{difference}"),
 )
 _CONFIDENCE = Column("confidence", "confidence", "confidence")
-_OF_HARM = Column("confidence", "confidence of harm", "confidence")
+_GUARDED = (
+    Column("allowed", "allowed", "text"),
+    Column("verdict", "verdict", "text"),
+)
+_OF_GUARDRAILS = (Column("confidence", "harmed", "confidence"), Column("confidence_held", "held", "confidence"))
 _FIXED = Column("p_value_fixed", "fixed-sample p", "p")
 
 
@@ -88,9 +93,9 @@ def text_card(result: ResultLike, facts: Sequence[str]) -> str:
             default=result.rule.default,
         ),
         _beside(
-            "Guardrails, which must not grow",
-            (_OUTCOME, *_PAIR, *_DIFFERENCE, _OF_HARM),
-            getattr(result, "guardrails", None),
+            f"Guardrails: {GUARDRAILS_REMARK}",
+            (_OUTCOME, *_PAIR, *_GUARDED, *_DIFFERENCE, *_OF_GUARDRAILS),
+            _with_what_is_allowed(getattr(result, "guardrails", None)),
         ),
         _beside("Segments", (_SEGMENT, *_PAIR, *_DIFFERENCE), getattr(result, "segments", None), kind=kind),
         _beside(
@@ -104,6 +109,10 @@ def text_card(result: ResultLike, facts: Sequence[str]) -> str:
         result.method,
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _with_what_is_allowed(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+    return None if frame is None else frame.assign(allowed=[allowed_text(row) for row in _rows(frame)])
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
