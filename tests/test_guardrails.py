@@ -138,3 +138,32 @@ def test_a_verdict_is_wrong_in_at_most_five_of_a_hundred_tests_looked_at_after_e
     # 5 of 100, and what chance adds in one of a hundred runs of this test.
     assert found.count(wrong) <= 18
     assert found.count("harmed" if wrong == "held" else "held") > 0
+
+
+@pytest.mark.parametrize(
+    ("baseline", "margin", "sd", "draw"), [(0.3, 0.08, None, rate(0.3, 0.3)), (2.0, 0.4, 1.0, seconds(0.0))]
+)
+def test_the_sessions_that_a_guardrail_needs_are_enough_in_eight_of_ten_tests(baseline, margin, sd, draw):
+    n = vl.required_sessions(baseline, margin=margin, sd=sd)
+    held = 0
+    for seed in range(100):
+        data = from_frame(sessions(n, seed, outcome=draw), "variant", ["bought"], EVEN, RULE, guardrails=["outcome"])
+        settled = settled_guardrails(data, [vl.Guardrail("outcome", margin=margin, direction="minimize")])
+        held += guardrail_frame(data, settled, seen_in(data))["verdict"].eq("held").all()
+    assert 70 <= held <= 90
+    assert vl.required_sessions(baseline, margin=margin / 2, sd=sd) > 3 * n
+    assert vl.required_sessions(baseline, margin=margin, sd=sd, weights=3) > n
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "takes effect=.*or margin="),
+        ({"effect": 0.1, "margin": 0.1}, "give one of them"),
+        ({"margin": 0}, "margin is 0, must be above 0"),
+        ({"margin": 0.1, "max_confidence": 99}, "guardrails are judged at 95"),
+    ],
+)
+def test_a_plan_is_for_an_effect_or_for_a_margin(given, said):
+    with pytest.raises(InputError, match=said):
+        vl.required_sessions(0.3, **given)

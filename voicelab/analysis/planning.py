@@ -10,38 +10,43 @@ import pandas as pd
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError
+from voicelab.decision.guardrails import ALPHA
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule, switched_on, weight_shares
-from voicelab.decision.stats import detectable, fixed
+from voicelab.decision.stats import detectable, eprocess, fixed, forecast
 from voicelab.handlers import HandlerLike
 
 Floats = npt.NDArray[np.float64]
 
 _MOST_SESSIONS = 10**9
 _PERCENT = 100
+_GUARDED = _PERCENT * (1 - ALPHA)
 
 
 def required_sessions(
     baseline: float,
-    effect: float,
+    effect: float | None = None,
     *,
+    margin: float | None = None,
     sd: float | None = None,
     weights: Mapping[Any, float] | int = 2,
     power: float = 0.8,
     max_confidence: float = 95.0,
 ) -> int:
-    """Return the number of sessions, over all variants, to declare as `max_iterations`.
+    """Return the number of sessions, over all variants, to declare as `max_iterations`; or that a guardrail needs.
 
-    For the boundary that is watched after every session; the best variant is better than each of the others, which are
-    equal, by `effect`, and has to beat them all.
+    For an effect: for the boundary that is watched after every session; the best variant is better than each of the others,
+    which are equal, by `effect`, and has to beat them all. For a margin: until a guardrail that the variant doesn't harm is
+    known to be held, looked at after every session.
 
     Args:
         baseline: Rate of the others (binary outcomes), or their mean.
         effect: Difference to be found, absolute: 0.06 for six points.
+        margin: Instead of an effect, by how much a guardrail may be worse, in the outcome's units.
         sd: Standard deviation of a count or float; None for a binary outcome.
         weights: Weights of the variants, of which the first is taken to be the best; or their number, equally weighted.
-        power: Probability with which it is found.
-        max_confidence: Confidence in percent at which the test stops.
+        power: Probability with which it is found, or known.
+        max_confidence: Confidence in percent at which the test stops; guardrails are judged at 95.
 
     Raises:
         InputError: a value is not allowed.
@@ -50,8 +55,17 @@ def required_sessions(
         >>> import voicelab as vl
         >>> 700 < vl.required_sessions(0.30, 0.10) < 900
         True
+        >>> 1200 < vl.required_sessions(2.0, margin=0.3, sd=1.4) < 1500
+        True
     """
     shares = _shares(weights)
+    if (effect is None) == (margin is None):
+        raise InputError(
+            "required_sessions() takes effect=, the difference that is to be found, or margin=, by how much a guardrail may be "
+            "worse: give one of them."
+        )
+    if effect is None:
+        return _until_held(baseline, margin, sd, shares, power, max_confidence)
     _check_plan(baseline, effect, sd, power, max_confidence)
     low, high = 2, 4
     while detectable.chance_to_win(high, baseline, effect, sd, shares, max_confidence) < power:
@@ -68,6 +82,28 @@ def required_sessions(
             else (low, middle)
         )
     return high
+
+
+def _until_held(
+    baseline: float, margin: float | None, sd: float | None, shares: Floats, power: float, max_confidence: float
+) -> int:
+    """Return how many sessions it takes until the first variant's guardrail is known to be held, whichever is the default."""
+    if not checks.is_number(margin) or margin <= 0:
+        raise InputError(
+            f"margin is {margin!r}, must be above 0, in the outcome's units: 0.01 for one point of a rate."
+        )
+    if max_confidence != _GUARDED:
+        raise InputError(
+            f"max_confidence is {max_confidence!r}, and guardrails are judged at {_GUARDED:g}: leave it out."
+        )
+    _check_plan(baseline, 1e-9, sd, power, max_confidence)
+    deviation = math.sqrt(baseline * (1 - baseline)) if sd is None else sd
+    both = float(shares[0] + shares[1:].min())
+    pair = forecast.sessions_until_held(
+        margin, deviation, float(shares[0]) / both, power, eprocess.prior_weight(eprocess.EXPECTED_STOP), ALPHA
+    )
+    least = eprocess.BURN_IN / float(min(shares[0], shares[1:].min()))
+    return math.ceil(max(pair / both, least))
 
 
 def minimum_detectable_effect(

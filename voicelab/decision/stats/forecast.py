@@ -182,3 +182,45 @@ def _dice() -> tuple[Floats, Floats]:
     # Each path with its mirror image, which takes a good part of the chance out of the result.
     both = np.concatenate([half, -half], axis=1)
     return both[1:], both[0]
+
+
+# A guardrail is held when evidence against "worse by the margin" is large, and with it the average of both sides' (see
+# `closed.pairs_by_e`). In the middle of its range, unharmed, either side moves away from its margin at the same pace, and
+# what lifts the one side lowers the other. Paths on a grid fine enough to forget what happens between its points.
+_PACES = (0.02, 40.0)
+_GRID = 600
+_GUARDED_PATHS = 4000
+
+
+def sessions_until_held(margin: float, sd: float, share: float, power: float, g: float, alpha: float) -> float:
+    """Return how many sessions of two arms it takes until a guardrail that isn't harmed is known to be held.
+
+    Args:
+        margin: By how much it may be worse, above 0.
+        sd: Standard deviation of the outcome, above 0.
+        share: Share of the first arm among the two.
+        power: Chance that it is known by then.
+        g: Weight of the evidence's prior in sessions.
+        alpha: Error probability.
+    """
+    from scipy.special import log_ndtr
+
+    pace = margin / sd * math.sqrt(share * (1 - share))
+    # Where the evidence is expected to be about large enough.
+    scale = (2 * math.log(2 / alpha) + math.log1p(2 * math.log(2 / alpha) / pace**2 / g)) / pace**2
+    times = scale * np.geomspace(*_PACES, _GRID)
+    random = np.random.default_rng(_SEED)
+    half = random.standard_normal((_GRID, _GUARDED_PATHS // 2))
+    steps = np.concatenate([half, -half], axis=1) * np.sqrt(np.diff(times, prepend=0.0))[:, np.newaxis]
+    chance = np.cumsum(steps, axis=0)
+    n = times[:, np.newaxis]
+    sides = []
+    for side in (pace * n + chance, pace * n - chance):
+        z = side / np.sqrt(n)
+        sides.append(
+            0.5 * np.log(g / (g + n)) + 0.5 * z**2 * n / (n + g) + math.log(2) + log_ndtr(z * np.sqrt(n / (n + g)))
+        )
+    wanted = -math.log(alpha)
+    enough = np.maximum.accumulate(sides[0], axis=0) >= wanted
+    enough &= np.maximum.accumulate(np.logaddexp(*sides) - math.log(2), axis=0) >= wanted
+    return float(np.interp(power, enough.mean(axis=1), times))
