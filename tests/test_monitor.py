@@ -155,7 +155,10 @@ def test_bad_sessions_are_refused_and_nothing_is_lost(arguments, words):
     [
         (lambda: vl.Monitor("rule", EVEN), "must be vl.StopRule"),
         (lambda: vl.Monitor(OPEN, {}), "weights is empty"),
-        (lambda: vl.Monitor(OPEN, EVEN, kind="text"), "kind is 'text', must be 'binary' or 'count' or 'float'"),
+        (
+            lambda: vl.Monitor(OPEN, EVEN, kind="text"),
+            "kind is 'text', must be 'binary', 'count', 'float', 'ratio', or a quantile",
+        ),
         (lambda: vl.Monitor(OPEN, EVEN, bounds=(1, 1)), "bounds is"),
         (lambda: vl.Monitor(OPEN, EVEN, bounds=(0, 1), cap=3), "both given"),
         (lambda: vl.Monitor(OPEN, EVEN, cap=float("nan")), "cap is"),

@@ -100,7 +100,7 @@ def _columns_of(monitor: Monitor, kind: Kind, arm: Ints, baseline: Ints) -> dict
     if monitor.evidence.by_moments:
         low, high = monitor.evidence.interval(strata, (arm, baseline), alpha)  # type: ignore[arg-type]  # many pairs at once
     else:
-        low, high = np.array([monitor.evidence.interval((), pair, alpha) for pair in pairs]).T
+        low, high = np.array([monitor.evidence.interval((), pair, alpha) for pair in pairs], dtype=np.float64).T
     found |= {"difference_cs_lower": low, "difference_cs_upper": high}
     if monitor.with_probabilities:
         return found

@@ -5,6 +5,7 @@ that outweighs them all (Bahadur & Savage 1956). Rates, and means with declared 
 """
 
 from voicelab.decision.drift import DOUBTFUL
+from voicelab.decision.rules import quantile_of
 from voicelab.decision.state import State
 from voicelab.decision.stats import scores
 from voicelab.decision.stats.moments import Moments
@@ -29,6 +30,8 @@ def nothing_varies_within(monitor: State) -> bool:
 def doubts_of(monitor: State) -> list[str]:
     """Return a sentence for what makes the comparison approximate; none for rates of sessions and bounded outcomes."""
     exact = monitor.limits.ends is not None and not monitor.rule.margin
+    if quantile_of(monitor.kind) is not None:
+        return []  # shares of sessions above a value are compared, whatever the values are
     if monitor.kind == "binary":
         return _doubts_of_rates(monitor)
     if monitor.kind is None or exact or not monitor.varied or nothing_varies_within(monitor):

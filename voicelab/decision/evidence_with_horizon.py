@@ -18,6 +18,7 @@ from voicelab.decision.stats import boundary, closed, compare, criteria, scores,
 from voicelab.decision.stats.compare import Contrast, Stratum
 from voicelab.decision.stats.forecast import Forecast, drift_of, with_horizon
 from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats.ratios import by_own_ratio, by_pooled_ratio
 from voicelab.decision.stats.single_scores import Arm
 from voicelab.decision.stats.stagewise import Estimate
 from voicelab.decision.tally import Sums, Tally
@@ -76,18 +77,23 @@ class Horizon:
 
     def look(self, sums: Sums) -> Path:
         """Judge by the moments."""
-        k, self._singly = len(self._weights), None
+        self._singly = None
         if self._many is not None:
-            return self._of_many(self._many, sums, pair_peaks.at_every_pair(sums.parts.shape[1], k))
+            looks = pair_peaks.at_every_pair(sums.parts.shape[1], len(self._weights))
+            return self._of_many(self._many, sums, looks)
+        return self.risen(self._brownian(sums), sums.parts)
+
+    def risen(self, b: Floats, parts: Floats) -> Path:
+        """Take B of every ordered pair at looks, shape (T, k, k), overwritten, and the moments there, shape (rows, T, k)."""
+        k = len(self._weights)
         # The running maximum, so that confidence never falls: a test that was sure once has been decided, and what B does
         # afterwards is what it does after any stop.
-        b = self._brownian(sums)
         b[0] = np.maximum(b[0], self.peaks)
         peaks = np.maximum.accumulate(b, axis=0, out=b)
         moved = (peaks[1:] != peaks[:-1]).any(axis=(1, 2))
         at = np.concatenate([[0], np.flatnonzero(moved) + 1])
         self.peaks = peaks[-1].copy()
-        self._crossings.note(peaks, sums.parts)
+        self._crossings.note(peaks, parts)
         # The p-value is costly and the maximum moves at few sessions: it is asked for there alone. The two-sided one, though
         # it is of one direction: each pair is looked at from both sides, and whoever leads was chosen by looking.
         pairs = boundary.crossing_p_value(peaks[at])
@@ -107,7 +113,8 @@ class Horizon:
     @property
     def adds_singly(self) -> bool:
         """Whether `add` will do: sessions without units, without margin and epochs, of few variants."""
-        plain = not self._setting.with_units and not self._setting.rule.margin and not self._strata
+        kind = self._setting.kind in {"binary", "count", "float"}
+        plain = kind and not self._setting.with_units and not self._setting.rule.margin and not self._strata
         return plain and self._many is None
 
     def add(self, arm: int, value: float, sums: Tally) -> Path | None:
@@ -208,7 +215,7 @@ class Horizon:
 
     def _score_of_epoch(self, one: Moments, other: Moments, margin: float) -> Floats:
         if not self._setting.plain_rates:
-            return scores.mean_score(one, other, margin)
+            return scores.mean_score(*by_pooled_ratio(one, other), margin)
         if margin:
             return scores.rate_score_beyond(one, other, margin)
         return scores.rate_score(one.n, one.total, other.n, other.total)
@@ -233,7 +240,7 @@ class Horizon:
         contrast = compare.contrast(strata, kind)
         reach = self._reach(contrast, pair, alpha)
         if len(strata) == 1 and not self._setting.plain_rates:
-            low, high = scores.mean_reach(*strata[0], reach)
+            low, high = scores.mean_reach(*map(by_own_ratio, strata[0]), reach)
         else:
             low, high = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
             if len(strata) == 1:
@@ -330,4 +337,4 @@ class Horizon:
 
 def _as_arrays(arm: Moments) -> Moments:
     """Return the moments of one look as arrays of one element."""
-    return Moments(*(None if part is None else np.atleast_1d(part) for part in arm))
+    return type(arm)(*(None if part is None else np.atleast_1d(part) for part in arm))

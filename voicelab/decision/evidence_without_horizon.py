@@ -21,6 +21,7 @@ from voicelab.decision.stats.betting import BoundedPairBets
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.forecast import Forecast, without_horizon
 from voicelab.decision.stats.moments import Moments
+from voicelab.decision.stats.ratios import by_own_ratio, by_pooled_ratio
 from voicelab.decision.stats.stagewise import Estimate
 from voicelab.decision.tally import Bools, Sums, Tally
 
@@ -103,6 +104,7 @@ class EProcess:
 
     def _mean_log_e(self, one: Moments, other: Moments) -> Floats:
         """Return log E of "the first beats the second" and of the reverse, shape (2, ...)."""
+        one, other = by_pooled_ratio(one, other)
         both = eprocess.mean_log_e(one, other, self.g, self._setting.rule.margin, self._setting.kind)
         return np.stack(both if self._setting.sign > 0 else both[::-1])
 
@@ -232,7 +234,7 @@ class EProcess:
         contrast = compare.contrast(strata, self._setting.kind)
         reach, ready = self._reach(strata, alpha), self._is_burnt_in(strata)
         if len(strata) == 1 and not self._setting.plain_rates:
-            low, high = scores.mean_reach(*strata[0], np.where(ready, reach, np.inf))
+            low, high = scores.mean_reach(*map(by_own_ratio, strata[0]), np.where(ready, reach, np.inf))
         else:
             low, high = compare.interval(contrast, reach, ready)
         return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if self._setting.kind == "binary" else (low, high)

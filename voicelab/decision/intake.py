@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +50,38 @@ def checked_value(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         pass
     raise InputError(f"The value is {value!r}, must be a number, a boolean or None.")
+
+
+def checked_parts(value: Any) -> tuple[float, float]:
+    """Return what a session wrote above and below the line of a ratio; NaN for nothing.
+
+    Raises:
+        InputError: it is no pair, or below 0 below the line.
+    """
+    if value is None:
+        return math.nan, math.nan
+    parts = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(parts, tuple | list) or len(parts) != 2:  # noqa: PLR2004 - above and below the line
+        raise InputError(
+            f"The value is {shown(value)}, must be a pair for a ratio: what is above and below the line, e.g. (3, 40)."
+        )
+    above, below = map(checked_value, parts)
+    check_denominators("the value", np.array([below]))
+    return above, below
+
+
+def check_denominators(name: str, below: Floats) -> None:
+    """Check that nothing below the line of a ratio is below 0: ratios of sums mean nothing then.
+
+    Raises:
+        InputError: something is.
+    """
+    negative = below < 0
+    if negative.any():
+        raise InputError(
+            f"The denominator of {name} is below 0 in {int(negative.sum()):,} sessions, e.g. {float(below[negative][0]):g}: "
+            "a ratio is of sums, and what it is counted by must be 0 or more (words, seconds, turns)."
+        )
 
 
 def check_count(value: float) -> None:

@@ -1,7 +1,7 @@
 """The monitor that services use: one session at a time, as JSON between two of them."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +10,18 @@ import numpy as np
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.decision.drift import Drift
-from voicelab.decision.intake import Fed, Ints, check_count, checked_probabilities, checked_unit, checked_value
+from voicelab.decision.evidence_of_quantiles import QuantileEProcess, QuantileHorizon
+from voicelab.decision.intake import (
+    Fed,
+    Ints,
+    check_count,
+    checked_parts,
+    checked_probabilities,
+    checked_unit,
+    checked_value,
+)
 from voicelab.decision.outlook import Outlook, outlook_of
+from voicelab.decision.quantile_tally import QuantileTally
 from voicelab.decision.rules import Kind, StopRule
 from voicelab.decision.tally import Tally
 from voicelab.decision.watching import ChunkedMonitor
@@ -26,12 +36,13 @@ _PLAIN = ("sessions", "stopped", "stopped_index", "recorded", "reassigned", "_p"
 class Monitor(ChunkedMonitor):
     """Decides one test as its sessions end, one by one: for services that stop a test while it runs.
 
-    The state is O(k^2) numbers for k variants; it can be pickled, copied and written as JSON.
+    The state is O(k^2) numbers for k variants, of quantiles every value; it can be pickled, copied and written as JSON.
 
     Args:
         rule: When it stops.
         weights: Its variants and their weights.
-        kind: Kind of the outcome, `binary`, `count` or `float`; None until it is known (`know`).
+        kind: Kind of the outcome, `binary`, `count`, `float`, `ratio`, or a quantile across sessions such as `p95`; None until
+            it is known (`know`). Of quantiles the state holds every value.
         test: The test's name.
         bounds: Lowest and highest value that the outcome can have: means are then judged by bets that are exact for any
             distribution within them.
@@ -76,7 +87,7 @@ class Monitor(ChunkedMonitor):
         rule: StopRule,
         weights: Mapping[Any, Any],
         *,
-        kind: Kind | None = None,
+        kind: Kind | str | None = None,
         test: str = "test",
         bounds: tuple[float, float] | None = None,
         cap: float | tuple[float, float] | None = None,
@@ -106,7 +117,7 @@ class Monitor(ChunkedMonitor):
     def update(
         self,
         variant: Hashable,
-        value: float | bool | None,
+        value: float | bool | Sequence[float | None] | None,
         *,
         unit: Hashable = None,
         probabilities: Mapping[Any, float] | None = None,
@@ -117,7 +128,8 @@ class Monitor(ChunkedMonitor):
 
         Args:
             variant: The variant it got.
-            value: What it wrote as the target outcome, None for nothing.
+            value: What it wrote as the target outcome, None for nothing. Of a ratio what it wrote above and below the line,
+                `(word_errors, words)`.
             unit: Its unit, such as the caller, text or a number; only `with_units`. One that changes its variant counts for
                 the first.
             probabilities: The probability of each variant in this session; only `with_probabilities`.
@@ -138,6 +150,10 @@ class Monitor(ChunkedMonitor):
         if self.stopped:
             return False
         self._check_told(unit=unit, probabilities=probabilities)
+        if self.kind == "ratio":
+            return self._update_ratio(
+                arm, checked_parts(value), crashed, self.sessions if index is None else int(index)
+            )
         number = checked_value(value)
         if self.kind == "count":
             check_count(number)
@@ -159,6 +175,12 @@ class Monitor(ChunkedMonitor):
             units=units,
             probabilities=checked_probabilities(probabilities, self.variants, arm) if self.with_probabilities else None,
         )
+        return self.stopped
+
+    def _update_ratio(self, arm: int, parts: tuple[float, float], crashed: bool, at: int) -> bool:
+        """Take one session of a ratio, unless it stopped before."""
+        values = np.array([parts])
+        self.extend(np.array([arm]), values, ~np.isnan(values), np.array([crashed]), np.array([at]))
         return self.stopped
 
     def _check_told(self, **given: Any) -> None:
@@ -262,9 +284,12 @@ class Monitor(ChunkedMonitor):
         made._assigned = list(state["assigned"])
         made._held = [_fed(parts) for parts in state["held"]]
         made.ratio.restore(state["ratio"])
-        made.tally, made.drift = Tally.from_json(state["tally"]), Drift.from_json(state["drift"])
+        made.drift = Drift.from_json(state["drift"])
+        made.tally = (QuantileTally if "values" in state["tally"] else Tally).from_json(state["tally"])
         if made.evidence is not None:
             made.evidence.restore(state["evidence"])
+        if isinstance(made.evidence, QuantileHorizon | QuantileEProcess):
+            made.evidence.tally = made.tally  # type: ignore[assignment]  # as `know` made both
         return made
 
 

@@ -4,16 +4,20 @@ The rule is the stop dict of the Developer Guide and the SDK; `voicelab.decision
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.asked_outcome import parse_outcome
 
 Conclusion = Literal["continue", "winner", "inconclusive", "invalid_srm"]
 Reason = Literal["iterations", "confidence", "both", "srm", "none"]
-Kind = Literal["binary", "count", "float"]
+QuantileKind = NewType("QuantileKind", str)
+"""A quantile across sessions, such as `p95`."""
+Kind = Literal["binary", "count", "float", "ratio"] | QuantileKind
 
 _STOP_KEYS = (
     "default",
@@ -30,6 +34,14 @@ DECLARATION_NAMES = frozenset({"variants", "stop", "conversion_metrics", *_STOP_
 _STOP_ON = {1: "any", 2: "all", "any": "any", "all": "all"}
 
 
+def quantile_of(kind: str | None) -> float | None:
+    """Return the share of sessions at or below the quantile that a kind asks for, 0.95 of `p95`; None of other kinds."""
+    if kind is None or not re.fullmatch(r"p\d+(\.\d+)?", kind):
+        return None
+    share = round(float(kind[1:]) / _WHOLE, 12)
+    return share if 0 < share < 1 else None
+
+
 @dataclass(frozen=True)
 class StopRule:
     """When a test stops.
@@ -37,7 +49,8 @@ class StopRule:
     Args:
         max_iterations: Number of sessions with a random variant after which it stops: the declared horizon.
         max_confidence: Confidence in percent at which it stops, above 1 and below 100.
-        target_outcome: The outcome that it is decided by.
+        target_outcome: The outcome that it is decided by: a name, a ratio `"word_errors / words"` or a quantile across sessions
+            `"p95(answer_s_median)"`.
         default: The variant that sessions get after the stop, and that the others are compared with.
         stop_on: `any`: whichever comes first; `all`: both.
         criterion: `best`: the leader must beat every rival; `vs_default`: each variant against the default; or
@@ -72,6 +85,8 @@ class StopRule:
     def __post_init__(self) -> None:
         if self.default is not None:
             object.__setattr__(self, "default", str(self.default))  # as variants are named: a number may be one
+        if self.target_outcome is not None:
+            parse_outcome(self.target_outcome, what="target_outcome")
         if self.max_iterations is not None:
             checks.whole("max_iterations", self.max_iterations)
         if self.max_confidence is not None:

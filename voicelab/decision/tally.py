@@ -13,6 +13,8 @@ import numpy.typing as npt
 from voicelab.decision.rules import Kind
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import OF_UNITS, PLAIN, WITH_CUBES, Moments, moments_of, powers
+from voicelab.decision.stats.ratios import OF_RATIO, by_own_ratio, ratio_moments, ratio_rows
+from voicelab.decision.stats.values import are_counted
 from voicelab.decision.units import Units
 
 Floats = npt.NDArray[np.float64]
@@ -24,8 +26,8 @@ class Sums(NamedTuple):
     """Moments of all arms, one look after the other.
 
     Attributes:
-        parts: Rows of moments (see `voicelab.decision.stats.moments`), shape (3, 4 or 10, T, k).
-        centres: What each arm's values are measured from, shape (k,).
+        parts: Rows of moments (see `voicelab.decision.stats.moments` and `.ratios`), shape (3, 4, 10 or 11, T, k).
+        centres: What each arm's values are measured from, shape (k,); of a ratio those above and below the line, (k, 2).
     """
 
     parts: Floats
@@ -33,11 +35,15 @@ class Sums(NamedTuple):
 
     def of(self, arm: int) -> Moments:
         """Return the moments of an arm at every look, each shape (T,)."""
-        return moments_of(self.parts[:, :, arm], self.centres[arm])
+        return _moments(self.parts[:, :, arm], self.centres[arm])
 
     def at(self, looks: Ints, arms: Ints) -> Moments:
         """Return the moments of one arm at each of some looks, each shape (N,)."""
-        return moments_of(self.parts[:, looks, arms], self.centres[arms])
+        return _moments(self.parts[:, looks, arms], self.centres[arms])
+
+
+def _moments(parts: Floats, centre: Any) -> Any:
+    return ratio_moments(parts, centre) if len(parts) == OF_RATIO else moments_of(parts, centre)
 
 
 class Tally:
@@ -57,10 +63,11 @@ class Tally:
 
     def __init__(self, k: int, kind: Kind, *, with_units: bool = False) -> None:
         self.kind = kind
-        self._rows = OF_UNITS if with_units else PLAIN if kind == "binary" else WITH_CUBES
+        plain = {"binary": PLAIN, "ratio": OF_RATIO}.get(kind, WITH_CUBES)
+        self._rows = OF_UNITS if with_units else plain
         self.epoch = np.zeros((self._rows, k))
         self.past: list[Floats] = []
-        self.centres = np.zeros(k)
+        self.centres = np.zeros((k, 2) if kind == "ratio" else k)
         self._centred = np.zeros(k, dtype=np.bool_)
         self.units = Units() if with_units else None
 
@@ -71,7 +78,7 @@ class Tally:
 
     def arms(self) -> list[Moments]:
         """Return the moments of each arm over all epochs: for counting, never for comparing arms."""
-        return [moments_of(self.total[:, arm], centre) for arm, centre in enumerate(self.centres)]
+        return [by_own_ratio(_moments(self.total[:, arm], centre)) for arm, centre in enumerate(self.centres)]
 
     def strata(self, arm: Any, baseline: Any, epoch: Floats | None = None, n_past: int | None = None) -> list[Stratum]:
         """Return the moments of two arms in each epoch.
@@ -85,7 +92,7 @@ class Tally:
         past = self.past if n_past is None else self.past[:n_past]
         last = self.epoch if epoch is None else epoch
         return [
-            (moments_of(parts[..., arm], self.centres[arm]), moments_of(parts[..., baseline], self.centres[baseline]))
+            (_moments(parts[..., arm], self.centres[arm]), _moments(parts[..., baseline], self.centres[baseline]))
             for parts in (*past, last)
         ]
 
@@ -93,7 +100,7 @@ class Tally:
         """Yield the moments of an arm in each epoch that has sessions of it, with the sessions of all arms there."""
         for parts in (*self.past, self.epoch):
             if parts[0, arm]:
-                yield moments_of(parts[:, arm], self.centres[arm]), float(parts[0].sum())
+                yield by_own_ratio(_moments(parts[:, arm], self.centres[arm])), float(parts[0].sum())
 
     def new_epoch(self) -> None:
         """Begin an epoch: its sums stand apart from those before."""
@@ -122,7 +129,7 @@ class Tally:
 
         Args:
             arms: Arm of each session, shape (T,).
-            counted: What it counts as; NaN for one that is left out.
+            counted: What it counts as; NaN for one that is left out. Of a ratio above and below the line, shape (T, 2).
             units: Unit of each session, a whole number from 0 on.
             weights: What each session counts for, by default 1.
 
@@ -130,11 +137,11 @@ class Tally:
             The moments of the present epoch after each session.
         """
         k = self.epoch.shape[1]
-        valid = ~np.isnan(counted)
-        worth = np.where(valid, self._centred_at_first(arms, counted), 0.0)
+        valid = are_counted(counted)
+        worth = self._worth(arms, counted, valid)
         # A session adds to the sums of its own arm: one cumulative sum gives the moments after every session at once.
         steps = np.zeros((self._rows, k, len(arms))).transpose(0, 2, 1)
-        added: Any = powers(worth, self._rows)
+        added: Any = self._added(worth, counted)
         if self.units is not None and units is not None:
             valid, added = self.units.add(units, worth, valid)
         for row, step in enumerate(added):
@@ -148,14 +155,22 @@ class Tally:
     def add_up(self, arms: Ints, counted: Floats, units: Ints | None = None) -> None:
         """Add many sessions at once, for one look at their end."""
         k = self.epoch.shape[1]
-        valid = ~np.isnan(counted)
-        worth = np.where(valid, self._centred_at_first(arms, counted), 0.0)
-        added: Any = powers(worth, self._rows)
+        valid = are_counted(counted)
+        worth = self._worth(arms, counted, valid)
+        added: Any = self._added(worth, counted)
         if self.units is not None and units is not None:
             valid, added = self.units.add(units, worth, valid)
         if not valid.all():
             arms, added = arms[valid], [step[valid] for step in added]
         self.epoch = self.epoch + np.array([np.bincount(arms, step, k) for step in added])
+
+    def _worth(self, arms: Ints, counted: Floats, valid: Bools) -> Floats:
+        """Return the values measured from their arms' centres, 0 for a session that is left out."""
+        kept = valid if counted.ndim == 1 else valid[:, np.newaxis]
+        return np.where(kept, self._centred_at_first(arms, counted), 0.0)
+
+    def _added(self, worth: Floats, counted: Floats) -> list[Floats]:
+        return ratio_rows(worth, counted) if self.kind == "ratio" else powers(worth, self._rows)
 
     def _centred_at_first(self, arms: Ints, counted: Floats) -> Floats:
         """Return the values measured from their arms' centres; an arm's first value is its centre, but for rates."""
@@ -165,7 +180,7 @@ class Tally:
         if not self._centred.all():
             self.centres, self._centred = self.centres.copy(), self._centred.copy()
             for arm in np.flatnonzero(~self._centred):
-                first = np.flatnonzero((arms == arm) & ~np.isnan(counted))[:1]
+                first = np.flatnonzero((arms == arm) & are_counted(counted))[:1]
                 if len(first):
                     self.centres[arm], self._centred[arm] = counted[first[0]], True
         return counted - self.centres[arms]
@@ -173,6 +188,9 @@ class Tally:
     @property
     def varied(self) -> bool:
         """Whether the values differ at all."""
+        if self.kind == "ratio":
+            known = [arm for arm in self.arms() if arm.n]
+            return len({float(arm.centre) for arm in known}) > 1 or any(float(arm.within) > 0 for arm in known)
         n, total, squares = self.total[:PLAIN]
         if self.kind == "binary":
             return bool(0 < total.sum() < n.sum())

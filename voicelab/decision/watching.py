@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from voicelab.base.errors import InputError
+from voicelab.base.masking import shown
 from voicelab.base.records import unwritten_value
 from voicelab.decision import stopping, verdict
 from voicelab.decision.drift import Drift
 from voicelab.decision.evidence import Evidence, Path, Setting
+from voicelab.decision.evidence_of_quantiles import QuantileEProcess, QuantileHorizon
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
 from voicelab.decision.intake import Bools, Fed, Floats, Ints
 from voicelab.decision.limits import OutcomeLimits
-from voicelab.decision.rules import Kind, StopDecision, StopRule, weight_shares
+from voicelab.decision.quantile_tally import QuantileTally
+from voicelab.decision.rules import Kind, StopDecision, StopRule, quantile_of, weight_shares
 from voicelab.decision.stats import criteria
 from voicelab.decision.stats.compare import Stratum
 from voicelab.decision.stats.moments import Moments
@@ -28,7 +31,27 @@ from voicelab.decision.stats.snapshots import Snapshots
 from voicelab.decision.stats.values import session_values
 from voicelab.decision.tally import Sums, Tally
 
-_KINDS = ("binary", "count", "float")
+_KINDS = ("binary", "count", "float", "ratio")
+
+
+def _checked_kind(kind: Any) -> Kind:
+    """Return a kind of outcomes.
+
+    Raises:
+        InputError: it is none.
+    """
+    if isinstance(kind, str) and (kind in _KINDS or quantile_of(kind) is not None):
+        return kind  # type: ignore[return-value]  # as it was just seen
+    raise InputError(f"kind is {shown(kind)}, must be {', '.join(map(repr, _KINDS))}, or a quantile such as 'p95'.")
+
+
+def _level(counted: Floats) -> Floats:
+    """Return what a session says of the level of the outcome: of a ratio its own."""
+    if counted.ndim == 1:
+        return counted
+    above, below = counted.T
+    level: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return level
 
 
 class _Weighed(NamedTuple):
@@ -63,7 +86,7 @@ class ChunkedMonitor:
         rule: StopRule,
         weights: Mapping[Any, Any],
         *,
-        kind: Kind | None = None,
+        kind: Kind | str | None = None,
         test: str = "test",
         bounds: tuple[float, float] | None = None,
         cap: float | tuple[float, float] | None = None,
@@ -116,7 +139,7 @@ class ChunkedMonitor:
         """Return the moments of two arms, or of one of each of many pairs, in each epoch of constant weights."""
         return self.tally.strata(arm, baseline)
 
-    def know(self, kind: Kind) -> None:
+    def know(self, kind: Kind | str) -> None:
         """Learn the kind of the target outcome, before the first session that declares or writes it is fed.
 
         Raises:
@@ -124,25 +147,52 @@ class ChunkedMonitor:
         """
         if self.kind is not None:
             return
-        if kind not in _KINDS:
-            raise InputError(f"kind is {kind!r}, must be {' or '.join(map(repr, _KINDS))}.")
-        self.kind = kind
+        self.kind = checked = _checked_kind(kind)
+        self._check_form(checked)
         bounds = None if kind == "binary" else self.limits.ends
         if self.with_probabilities and ((bounds is None and kind != "binary") or self.rule.margin):
             raise InputError(
                 "Probabilities of each session are for rates, and for means with bounds=(lowest, highest) or cap=..., without "
                 "a margin: other means are only compared under weights that stay, epoch by epoch."
             )
-        setting = Setting(self.rule, kind, self.with_units, bounds, self.default_arm, self.weights_known)
-        weights = np.array(list(self.weights.values()))
+        setting = Setting(self.rule, checked, self.with_units, bounds, self.default_arm, self.weights_known)
+        weights, quantile = np.array(list(self.weights.values())), quantile_of(checked)
         # Bets need no horizon, and hold under any probabilities and any values within the bounds.
-        method = Horizon if self.rule.has_horizon and bounds is None and not self.with_probabilities else EProcess
-        self.evidence = method(weights, setting)
-        self.tally = Tally(len(self.weights), kind, with_units=self.with_units)
+        horizon = self.rule.has_horizon and bounds is None and not self.with_probabilities
+        if quantile is None:
+            self.evidence = (Horizon if horizon else EProcess)(weights, setting)
+            self.tally = Tally(len(self.weights), checked, with_units=self.with_units)
+        else:
+            self.evidence = (QuantileHorizon if horizon else QuantileEProcess)(weights, setting, quantile)
+            self.tally = QuantileTally(len(self.weights), checked, quantile)
         for held in self._held:
-            nothing = np.zeros(len(held.arms))
-            self._weigh(held, session_values(nothing, nothing > 0, held.crashed, kind))
+            nothing = np.zeros((len(held.arms), 2) if checked == "ratio" else len(held.arms))
+            self._weigh(held, session_values(nothing, nothing > 0, held.crashed, checked))
         self._held.clear()
+
+    def _check_form(self, kind: Kind) -> None:
+        """Refuse what a ratio or a quantile can't be asked with.
+
+        Raises:
+            InputError: units, bounds, a cap, or probabilities of each session.
+        """
+        if kind in {"binary", "count", "float"}:
+            return
+        what = "A ratio" if kind == "ratio" else f"A quantile ({kind})"
+        if self.with_units:
+            way_out = (
+                "give one row a caller with the sums of both, whose ratio is the same"
+                if kind == "ratio"
+                else "keep the first session of each caller"
+            )
+            raise InputError(f"{what} can't be judged by units (unit=...): {way_out}.")
+        if self.limits.ends is not None:
+            raise InputError(f"{what} has no use for bounds= and cap=, which are for means: leave them out.")
+        if self.with_probabilities:
+            raise InputError(
+                f"{what} can't be compared where each session has probabilities of its own: judge by a rate, or under weights "
+                "that stay."
+            )
 
     def new_weights(self, weights: Mapping[Any, Any]) -> None:
         """Begin an epoch: from the next session on the variants are drawn with other weights.
@@ -280,7 +330,10 @@ class ChunkedMonitor:
             self.tally.add_up(arms[part], counted[part], None if units is None else units[part])
             looks.append(self.tally.epoch)
         self.sessions += len(counted)
-        self._look(np.stack(looks, axis=1))
+        if isinstance(self.tally, QuantileTally):
+            self._judged(self.evidence.look(self.tally))  # type: ignore[arg-type]  # its values
+        else:
+            self._look(np.stack(looks, axis=1))
         self.recorded = self.recorded or bool(written.any())
 
     def look(self, parts: Floats, centres: Floats, sessions: Floats) -> None:
@@ -339,8 +392,8 @@ class ChunkedMonitor:
         weights = None if fed.probabilities is None else 1 / fed.probabilities[np.arange(len(fed.arms)), fed.arms]
         sums = self.tally.extend(fed.arms, counted, fed.units, weights)
         if self.kind != "binary":
-            self.drift.extend(counted)
-        if self.trace is not None:
+            self.drift.extend(_level(counted))
+        if self.trace is not None and not isinstance(self.tally, QuantileTally):
             self.snapshots.extend(self.sessions + 1, sums.parts, len(self.tally.past))
         if len(self.weights) == 1:
             return np.zeros(1, dtype=np.int64), np.ones(1)

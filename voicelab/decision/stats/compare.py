@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.decision.stats.moments import Moments, difference, means
+from voicelab.decision.stats.ratios import by_own_ratio, by_pooled_ratio
 
 Floats = npt.NDArray[np.float64]
 Stratum = tuple[Moments, Moments]
 """The moments of two arms within one epoch of constant weights."""
 
-BURN_IN = {"binary": 1, "count": 10, "float": 10}
+BURN_IN = {"binary": 1, "count": 10, "float": 10, "ratio": 10}
 """Sessions (with units: units) an arm needs before it is compared."""
 
 
@@ -132,6 +133,7 @@ def stratum(a: Moments, b: Moments, kind: str) -> Floats:
     Within an epoch the base rate may be anything: only differences inside it count. Source: Cochran 1954; Mantel &
     Haenszel 1959.
     """
+    a, b = by_pooled_ratio(a, b)
     share = np.where(_known(a, b, kind), information(a[0], b[0]), 0.0)
     apart = np.where(share > 0, difference(a, b), 0.0)
     return np.stack([share * apart, (share * standard_error(a, b, kind)) ** 2, share])
@@ -190,28 +192,30 @@ def contrast(strata: Sequence[Stratum], kind: str) -> Contrast:
         strata: The moments of both arms in each epoch; each number may be an array over looks.
         kind: Kind of the outcome.
     """
-    pairs = [(Moments(*a), Moments(*b)) for a, b in strata]
+    pairs = [(Moments(*by_own_ratio(a)), Moments(*by_own_ratio(b))) for a, b in strata]
+    tested = [by_pooled_ratio(a, b) for a, b in strata] if kind == "ratio" else pairs
     rates = kind == "binary" and pairs[0][0].units is None
     known = [_known(a, b, kind) for a, b in pairs]
     brought = [np.where(there, information(a.n, b.n), 0.0) for (a, b), there in zip(pairs, known, strict=True)]
     total = np.asarray(sum(brought), dtype=np.float64)
     shares = [np.divide(own, total, out=np.zeros_like(total), where=total > 0) for own in brought]
 
-    def averaged(of: Callable[[Moments, Moments], Any], power: int = 1) -> Floats:
+    def averaged(of: Callable[[Moments, Moments], Any], power: int = 1, moments: Sequence[Stratum] = pairs) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = [
-                np.where(share > 0, share**power * of(a, b), 0.0) for share, (a, b) in zip(shares, pairs, strict=True)
+                np.where(share > 0, share**power * of(a, b), 0.0) for share, (a, b) in zip(shares, moments, strict=True)
             ]
         return np.asarray(sum(parts), dtype=np.float64)
 
-    null_variance = averaged(lambda a, b: standard_error(a, b, kind) ** 2, 2)
+    null_variance = averaged(lambda a, b: standard_error(a, b, kind) ** 2, 2, tested)
+    variance = null_variance if tested is pairs else averaged(lambda a, b: standard_error(a, b, kind) ** 2, 2)
     apart = averaged(difference)
     mean_a, mean_b = averaged(lambda a, _: means(a)), averaged(lambda _, b: means(b))
     variance_a, variance_b = (averaged(lambda *pair, at=at: _variance(pair[at], rates=rates), 2) for at in (0, 1))
     return Contrast(
         apart,
         averaged(lambda a, b: agresti_caffo(a, b)[0]) if rates else apart,
-        np.sqrt(averaged(lambda a, b: agresti_caffo(a, b)[1] ** 2, 2) if rates else null_variance),
+        np.sqrt(averaged(lambda a, b: agresti_caffo(a, b)[1] ** 2, 2) if rates else variance),
         np.sqrt(null_variance),
         mean_a,
         mean_b,

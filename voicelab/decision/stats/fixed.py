@@ -6,6 +6,7 @@ import numpy as np
 
 from voicelab.decision.stats import compare
 from voicelab.decision.stats.moments import Moments, difference
+from voicelab.decision.stats.ratios import by_own_ratio, by_pooled_ratio
 
 _SMALL = 5
 
@@ -55,7 +56,7 @@ def _welch(a: Moments, b: Moments) -> tuple[float, float, float]:
 
 def p_value(a: Moments, b: Moments, kind: str) -> float:
     """Return the two-sided fixed-sample p-value of two arms, for outcomes of a kind."""
-    return two_rates(a, b) if kind == "binary" else two_means(a, b)
+    return two_rates(a, b) if kind == "binary" else two_means(*by_pooled_ratio(a, b))
 
 
 def by_error(
@@ -122,7 +123,7 @@ def difference_interval(a: Moments, b: Moments, kind: str, alpha: float = 0.05) 
         apart, se = compare.agresti_caffo(a, b)
         reach = float(ndtri(1 - alpha / 2))
     else:
-        apart, se, df = _welch(a, b)
+        apart, se, df = _welch(by_own_ratio(a), by_own_ratio(b))
         reach = float(stdtrit(df, 1 - alpha / 2)) if se else math.inf
     half = reach * se if se else math.inf
     return apart - half, apart + half
