@@ -5,9 +5,10 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,25 +189,39 @@ def simulate(
             if finished is None:
                 if is_replaced(folder, run, resume=resume, overwrite=overwrite):
                     clear(folder)
-                _simulate(run, folder, lock, packed, remote, n_workers, progress=progress)
+                run_into(run, folder, lock, packed, remote, n_workers, partial(Progress, shown=progress))
                 finished = open_folder(folder)
-                _tell_of(finished)
+                tell_of(finished)
     options.handler.tell_notes()
     if options.variants:
         warn_of_unknown_tests(options.variants, finished.sql("SELECT DISTINCT test FROM exposures")["test"].tolist())
-    return _with_rerun(finished, run, temporary)
+    return with_rerun(finished, run, temporary)
 
 
-def _simulate(
+def run_into(
     run: SimulationRun,
     folder: Path,
     lock: Lock,
     packed: bytes,
     remote: Remote | None,
     workers: int,
-    *,
-    progress: bool,
+    progress: Callable[[int, int], Progress],
 ) -> None:
+    """Run the sessions of a run that its log doesn't hold yet, and finish the log.
+
+    Args:
+        run: The run.
+        folder: The log's folder.
+        lock: Its lock, held.
+        packed: Of `run.packed()`.
+        remote: An executor of the user's; None for child processes.
+        workers: How many of these.
+        progress: Returns the progress line, given the number of sessions and how many of them are logged already.
+
+    Raises:
+        VoicelabError: as `simulate`.
+    """
+
     def check() -> None:
         lock.check()
         check_run(folder, run.job.run_id)
@@ -220,9 +235,8 @@ def _simulate(
     kept = whole_parts(folder, sys.stderr.write)
     watch = Watch(stopping=run.stopping)
     totals = _Totals(run.options)
-    done = _n_sessions(folder, plan)
     started = time.perf_counter()
-    with staging(folder) as name, Progress(plan.sessions, done, shown=progress) as line:
+    with staging(folder) as name, progress(plan.sessions, n_settled(plan)) as line:
 
         def count(report: ShardReport) -> None:
             totals.add(report)
@@ -237,10 +251,10 @@ def _simulate(
             with lifeline.terminating(), contextlib.closing(suspects), contextlib.closing(pool):
                 Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, check, count).run(kept, facts)
         except (KeyboardInterrupt, lifeline.Terminated):
-            sys.stderr.write(f"\nStopped: {_kept(folder, plan)}\n")
+            sys.stderr.write(f"\nStopped: {_kept(plan)}\n")
             raise
         except LostExecutorError as error:
-            raise SimulationError(f"{error} {_kept(folder, plan)}") from error
+            raise SimulationError(f"{error} {_kept(plan)}") from error
     check()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
@@ -253,7 +267,7 @@ def _simulate(
     write_manifest(folder, manifest)
 
 
-def _tell_of(log: "Log") -> None:
+def tell_of(log: "Log") -> None:
     """Say what a person should know of a run that has just ended."""
     # A run without an error asks the log nothing: to connect to it takes as long as hundreds of sessions.
     failures = log.failures if log.manifest["n_errors"] else None
@@ -263,17 +277,17 @@ def _tell_of(log: "Log") -> None:
     tell([*([failures.sentence] if serious else []), *remarks])  # type: ignore[union-attr]
 
 
-def _kept(folder: Path, plan: Plan) -> str:
+def _kept(plan: Plan) -> str:
     """Return what there is to say of a run that has ended early."""
     return (
-        f"{_n_sessions(folder, plan):,} of {plan.sessions:,} sessions are logged in {folder}. The same call with "
+        f"{n_settled(plan):,} of {plan.sessions:,} sessions are logged in {plan.root}. The same call with "
         "resume=True goes on from there."
     )
 
 
-def _n_sessions(folder: Path, plan: Plan) -> int:
+def n_settled(plan: Plan) -> int:
     """Return how many of a plan's sessions are settled."""
-    shards = settled_shards(folder)
+    shards = settled_shards(plan.root)
     last_is_short = plan.n_shards * plan.shard_size - plan.sessions if plan.n_shards - 1 in shards else 0
     return len(shards) * plan.shard_size - last_is_short
 
@@ -344,7 +358,7 @@ def _telephone(
     return telephone.checked(audio, tts, stt, phrases, language, mishears=world is not None and world.mishears)
 
 
-def _with_rerun(log: "Log", run: SimulationRun, temporary: "tempfile.TemporaryDirectory[str] | None") -> "Log":
+def with_rerun(log: "Log", run: SimulationRun, temporary: "tempfile.TemporaryDirectory[str] | None") -> "Log":
     """Give a log the way to run its sessions again, and its temporary folder to keep."""
 
     def rerun(index: int, stops: Mapping[str, int]) -> SessionRecord:

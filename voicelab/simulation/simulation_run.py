@@ -27,6 +27,7 @@ class SimulationRun:
         options: What its sessions are made of.
         sessions: How many there are.
         stopping: Whether the tests' own stop rules are honoured.
+        shard_size: Sessions a shard; None for as many as a run of this kind usually has.
 
     Attributes:
         fingerprints: Hash of each option, by name.
@@ -34,7 +35,10 @@ class SimulationRun:
         job: Its sessions, each from start to end.
     """
 
-    def __init__(self, options: SessionOptions, sessions: int, *, stopping: bool) -> None:
+    def __init__(
+        self, options: SessionOptions, sessions: int, *, stopping: bool, shard_size: int | None = None
+    ) -> None:
+        self._shard_size = shard_size
         self.options = options
         self.sessions = sessions
         self.stopping = stopping
@@ -59,6 +63,8 @@ class SimulationRun:
     @property
     def shard_size(self) -> int:
         """Sessions a shard: few where each takes a second."""
+        if self._shard_size is not None:
+            return self._shard_size
         return SHARD_SIZE if self.options.telephone is None else AUDIO_SHARD_SIZE
 
     def identity(self) -> dict[str, Any]:

@@ -253,9 +253,19 @@ def mean_score(a: Moments, b: Moments, margin: Any = 0.0) -> Floats:
     parts = _mean_parts(a, b)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # Of whatever size the margin is: a million standard errors say all that there is to say.
-        t = np.clip((parts.difference - margin) / parts.se, -1e6, 1e6)
-        z = _to_normal(_unskewed(t, parts.skewness), parts.df)
+        z = score_of_t((parts.difference - margin) / parts.se, parts.skewness, parts.df)
     return np.where(parts.ready & np.isfinite(z), z, 0.0)
+
+
+def score_of_t(t: Any, skewness: Any, df: Any) -> Any:
+    """Return the normal score of a t statistic, its skewness taken out.
+
+    Args:
+        t: The statistic, any shape.
+        skewness: Skewness of its numerator's sampling distribution.
+        df: Degrees of freedom.
+    """
+    return _to_normal(_unskewed(np.clip(t, -1e6, 1e6), skewness), df)
 
 
 def mean_reach(a: Moments, b: Moments, z: Any) -> tuple[Floats, Floats]:
