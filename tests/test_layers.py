@@ -33,6 +33,7 @@ ONLY = {
     "IPython": {"handlers", "widgets"},
     "anywidget": {"widgets"},
     "ipywidgets": {"widgets"},
+    "pytest": {"testing", "cli"},
 }
 
 

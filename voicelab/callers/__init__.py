@@ -5,6 +5,7 @@ action. What is random in a caller comes from `rng`, so that a session can be re
 
 - `protocol`: what a caller is, and what it is told; begin here for a caller of your own.
 - `actions`: what a caller can do, as data: say, press, stay silent, interrupt, hang up, at a time.
+- `written_input`: these as files write them.
 - `script`: follows a list; `persona`: answers what it hears; `mix`: callers in proportions.
 - `stock`: personas by name, and the six that are there already.
 - `call_conditions`: when somebody picks up, and how often the agent is cut off, whoever calls.

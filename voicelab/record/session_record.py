@@ -266,7 +266,8 @@ class SessionRecord:
         yield from lines_in_order(self.events)
 
     @property
-    def _summary(self) -> dict[str, str]:
+    def summary(self) -> dict[str, str]:
+        """What stands below a conversation, by name: tests, outcomes, output data, and how the session ended."""
         forced = {test: " (forced)" for test, how in self.assignments.items() if how == "forced"}
         specified = {
             event.data.get("outcome"): f", as specified; the handler had set {event.data.get('handler')}"
@@ -289,11 +290,11 @@ class SessionRecord:
 
     def __str__(self) -> str:
         rows = [text_line(line) for line in self.lines()]
-        return "\n".join([*rows, "", *(f"{name:>9}  {text}" for name, text in self._summary.items())])
+        return "\n".join([*rows, "", *(f"{name:>9}  {text}" for name, text in self.summary.items())])
 
     def card_parts(self, *, length_s: float | None = None) -> tuple[Iterator[Line], dict[str, str], str]:
         """Return what the card is made of: conversation, facts and timeline, on an axis of some length in seconds."""
-        return self.lines(), self._summary, svg(self.events, self.duration_s, length_s=length_s)
+        return self.lines(), self.summary, svg(self.events, self.duration_s, length_s=length_s)
 
     def _repr_html_(self) -> str:
         return card(*self.card_parts())

@@ -213,7 +213,7 @@ def run(
         raise InputError(f"clock is {clock!r}, must be 'virtual' or 'wall'.")
     options = SessionOptions.checked(
         handler,
-        _Opening() if isinstance(inputs, list | tuple) and not inputs else inputs,
+        opening_alone(inputs),
         variables=variables,
         environment=environment,
         parameters=parameters,
@@ -316,6 +316,11 @@ async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
+def opening_alone(inputs: CallerLike) -> CallerLike:
+    """Return who calls; where the list of inputs is empty, a caller that listens to the opening and does nothing."""
+    return _Opening() if isinstance(inputs, list | tuple) and not inputs else inputs
+
+
 class _Opening:
     """A caller that listens to the opening and does nothing."""
 
@@ -402,4 +407,4 @@ def _numpy_kept(handler: Handler) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002 - as above
 
 
-__all__ = ["Job", "hosting", "offload", "play", "run"]
+__all__ = ["Job", "hosting", "offload", "opening_alone", "play", "run"]

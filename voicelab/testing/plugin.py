@@ -1,0 +1,127 @@
+"""What pytest is told: files of scenarios are tests, and two fixtures.
+
+It is loaded in every project where voicelab is installed, and so loads nothing else before it is needed.
+"""
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from voicelab.testing.file_endings import ENDINGS
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from voicelab.record.session_record import SessionRecord
+    from voicelab.testing.expecting import Expecting
+    from voicelab.testing.scenario_result import ScenarioResult
+
+RECORDS: "pytest.StashKey[list[SessionRecord]]" = pytest.StashKey()
+"""The sessions that a test has run by the fixture `run_handler`."""
+_MOST_SHOWN = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which a run of a scenario is repeated."""
+    group = parser.getgroup("voicelab", "scenarios of voice agents")
+    group.addoption(
+        "--voicelab-seed",
+        type=int,
+        metavar="SEED",
+        help="run each scenario once, with this seed; it is also the seed of the fixture run_handler",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Take files of scenarios for tests."""
+    if not file_path.name.endswith(ENDINGS):
+        return None
+    from voicelab.testing.scenario_items import ScenarioFile
+
+    made: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+    return made
+
+
+class _RunHandler:
+    """Runs sessions, and keeps their records for the report of a test that fails."""
+
+    def __init__(self, folder: Path, seed: int | None, records: "list[SessionRecord]") -> None:
+        self._folder = folder
+        self._seed = seed
+        self._records = records
+
+    def __call__(self, handler: Any, inputs: Any = (), **options: Any) -> "SessionRecord":
+        """Run one session, as `vl.run` does, and return its record.
+
+        Args:
+            handler: What `vl.run` takes; a path may be one as seen from the test's file.
+            inputs: What the caller does.
+            options: Options of `vl.run`.
+        """
+        from voicelab.runs.jobs import run
+
+        if isinstance(handler, str) and "\n" not in handler and (self._folder / handler).exists():
+            handler = self._folder / handler
+        if self._seed is not None:
+            options["seed"] = self._seed
+        record = run(handler, inputs, **options)
+        self._records += record.values() if isinstance(record, Mapping) else [record]
+        return record  # type: ignore[return-value]  # side by side for variants='each' alone
+
+    def __repr__(self) -> str:
+        return "run_handler"
+
+
+@pytest.fixture(name="run_handler")
+def run_handler_of(request: pytest.FixtureRequest) -> _RunHandler:
+    """Return what runs a session as `vl.run` does; if the test fails, its conversations are shown."""
+    records: list[SessionRecord] = []
+    request.node.stash[RECORDS] = records
+    return _RunHandler(request.path.parent, request.config.getoption("--voicelab-seed"), records)
+
+
+@pytest.fixture(name="expect")
+def expect_of() -> "type[Expecting] | Any":
+    """Return `voicelab.testing.expect`, which asks a record one thing after another."""
+    from voicelab.testing.expecting import expect
+
+    return expect
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the conversations of a test that fails, but for one that its own error shows."""
+    report = yield
+    result: ScenarioResult | None = getattr(item, "scenario_result", None)
+    if call.when == "call" and result is not None:
+        report.voicelab = result.to_dict()  # type: ignore[attr-defined]  # being JSON's types it reaches the driver of xdist
+    if report.failed and RECORDS in item.stash:
+        shown = getattr(call.excinfo.value, "record", None) if call.excinfo else None
+        records = [record for record in item.stash[RECORDS] if record is not shown]
+        for record in records[-_MOST_SHOWN:]:
+            report.sections.append((f"conversation with {record.caller}", str(record)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
+    """Say in a line what came of the scenarios, where there were any."""
+    results = [
+        report.voicelab
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if hasattr(report, "voicelab")
+    ]
+    if results:
+        terminalreporter.line("scenarios: " + summary_of(results))
+
+
+def summary_of(results: list[dict[str, Any]]) -> str:
+    """Return how many scenarios came to which verdict, and of how many sessions that is known."""
+    verdicts = [result["verdict"] for result in results]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
+    sessions = sum(result["n_runs"] for result in results)
+    return f"{counts}, of {sessions:,} session{'' if sessions == 1 else 's'}"
