@@ -41,13 +41,6 @@ def test_notes_are_counted_and_listed_where_that_is_asked_for(capsys):
     assert "portability" not in capsys.readouterr().out  # the sample agents are written as the SDK spells it
 
 
-def test_run_prints_events_as_json(capsys):
-    assert main(["run", CLINIC, "--script", str(ROOT / "data/scripts/booking.json"), "--json"]) == 0
-    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert events[0]["name"] == "start"
-    assert events[-1]["kind"] in {"input", "output", "log"}
-
-
 def test_simulate_then_analyze(tmp_path, capsys):
     log = str(tmp_path / "log")
     assert (

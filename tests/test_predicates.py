@@ -620,8 +620,9 @@ def test_the_command_says_how_many_succeed_and_what_the_others_fail_by(log, temp
     assert "2 of 3 sessions succeed (66.7%), 1 skipped" in out
     assert "1 fail by turn_count, the first of them s001: turn_count is 1, must be at least 2" in out
     assert main(["evaluate", str(log.path), '{"turns": 3}', "--name", "x", "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["success"] for row in rows] == [False] * 4
+    found = json.loads(capsys.readouterr().out)
+    assert [row["success"] for row in found["sessions"]] == [False] * 4
+    assert found["evaluators"] == [{"name": "x", "asked": 4, "succeed": 0}]
     assert main(["evaluate", str(log.path), '{"turn_count": {"$gtt": 3}}']) == 1
     assert "Did you mean '$gt'" in capsys.readouterr().err
     assert main(["evaluate", str(log.path), "{"]) == 1

@@ -1,14 +1,17 @@
 """The `voicelab` command.
 
-In comes a command line; out go text and an exit code.
+In comes a command line; out go text, or with `--json` a document, and an exit code.
 
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import`, `pull` and
   `call`, `evaluate_command` has `evaluate`, `export_command` `export`, `serve_command` `serve`, `doctor_command` `doctor`,
   `log_commands` the group `log`.
-- `arguments` is what they have in common; `doctor_report` shows what the doctor found, `sound_devices` are this machine's.
+- `say_command` has `say`, a conversation of one turn a command; `conversation_file` is the file that keeps it.
+- `arguments` is what they have in common, `output` what is printed: text, or with `--json` one document; `doctor_report`
+  shows what the doctor found, `sound_devices` are this machine's.
 """
 
 import argparse
+import contextlib
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,13 +25,16 @@ from voicelab.cli.doctor_command import add_doctor
 from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.export_command import add_export
 from voicelab.cli.log_commands import add_log
+from voicelab.cli.output import json_alone, say_error
 from voicelab.cli.platform_commands import add_call, add_import, add_pull
+from voicelab.cli.say_command import add_say
 from voicelab.cli.serve_command import add_serve
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
 
 EXAMPLES = """examples:
   voicelab demo
   voicelab run clinic --say "hello" --say "yes please"
+  voicelab say talk.json "hello" --handler clinic
   voicelab run handler.py --script data/scripts/booking.json --variant greeting=formal
   voicelab simulate clinic -n 10000 --seed 7 --log runs/clinic
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
@@ -45,6 +51,8 @@ EXAMPLES = """examples:
 # Exit codes: 0 done, 1 a stated error, 2 the command line is off (argparse), 130 stopped by Ctrl-C.
 _LONGEST = 500
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+# As argparse lets it be shortened: stdout is kept for the document before anything is parsed.
+_JSON = frozenset({"--j", "--js", "--jso", "--json"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,13 +62,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line after the program's name; None for the process's own.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser = _parser()
+    before = given[: given.index("--")] if "--" in given else given
+    as_json = not _JSON.isdisjoint(before)
+    with json_alone() if as_json else contextlib.nullcontext():
+        return _run(given, as_json=as_json)
+
+
+def _run(given: list[str], *, as_json: bool) -> int:
+    parser = parser_of_commands()
     if not given:
         parser.print_help(sys.stderr)
         return MISUSED
-    options, unknown = parser.parse_known_args(given)
-    if unknown:
-        options.parser.error(_unknown(options.parser, unknown))
+    try:
+        options, unknown = parser.parse_known_args(given)
+        if unknown:
+            options.parser.error(_unknown(options.parser, unknown))
+    except MisuseError as error:
+        if as_json:
+            say_error(error, str(error), MISUSED)
+        else:
+            error.parser.print_usage(sys.stderr)
+            sys.stderr.write(f"{error.parser.prog}: error: {error}\n")
+        raise SystemExit(MISUSED) from None
     try:
         with warnings.catch_warnings():
             # The commands count portability notes themselves, and list them where that is asked for.
@@ -68,20 +91,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.command(options)
     except VoicelabError as error:
         message = " ".join(str(error).split())
-        sys.stderr.write(f"voicelab: {message}\n")
+        if as_json:
+            say_error(error, message, FAILED)
+        else:
+            sys.stderr.write(f"voicelab: {message}\n")
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if as_json:
+            say_error(error, "Stopped by Ctrl-C.", INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
     return 0
 
 
+class MisuseError(Exception):
+    """A command line that is off.
+
+    Args:
+        parser: Of the command.
+        message: What is wrong with it.
+    """
+
+    def __init__(self, parser: argparse.ArgumentParser, message: str) -> None:
+        super().__init__(message)
+        self.parser = parser
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that says of an unknown command which is the nearest, whatever it is that was typed."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(shortened(printable(message), _LONGEST))
+        raise MisuseError(self, shortened(printable(message), _LONGEST))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
@@ -90,7 +131,8 @@ class _Parser(argparse.ArgumentParser):
         super()._check_value(action, value)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_commands() -> argparse.ArgumentParser:
+    """Return what reads a command line, with every command in it."""
     parser: argparse.ArgumentParser = _Parser(
         prog="voicelab",
         description="The notebook lab for VoiceRun voice agents.",
@@ -101,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_demo(commands)
     add_run(commands)
+    add_say(commands)
     add_simulate(commands)
     add_analyze(commands)
     add_evaluate(commands)

@@ -1,12 +1,12 @@
-"""What several commands have in common: how a command is added, options that are JSON, who calls, and printing."""
+"""What several commands have in common: how a command is added, options that are JSON, who calls."""
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.cli.output import say
 
 if TYPE_CHECKING:
     from voicelab.callers import CallerLike
@@ -37,10 +37,24 @@ def command(
     return parser
 
 
-def say(text: str) -> None:
-    """Print a text at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`, which every command takes: `cli/output` keeps stdout for that one document."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document and nothing else (docs/agents.md has its fields)"
+    )
+
+
+def add_handler_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a handler and of its sessions."""
+    parser.add_argument("--seed", type=int, help="everything random follows from it (default 0)")
+    parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
+    parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")
+    parser.add_argument("--tenant", metavar="NAME", help="lays the values in .voicerun/tenants/<NAME>/ on top")
+    parser.add_argument("--variables", metavar="FILE", help="a .env file")
+    parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
+    parser.add_argument(
+        "--variant", metavar="TEST=VARIANT", action="append", default=[], help="force a variant; may be repeated"
+    )
 
 
 def weights(options: argparse.Namespace) -> Any:
@@ -115,3 +129,16 @@ def _number(what: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"{what}: {text!r} is no number.") from None
+
+
+__all__ = [
+    "Commands",
+    "add_handler_options",
+    "add_json",
+    "callers",
+    "command",
+    "parameters",
+    "say",
+    "variants",
+    "weights",
+]

@@ -2,11 +2,11 @@
 
 import argparse
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import command, say, weights
+from voicelab.cli.arguments import add_json, command, say, weights
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -53,7 +53,7 @@ def add_analyze(commands: "Commands") -> None:
         help="draw the result (confidence=way.png, difference, variants, shares, ...); may be repeated",
     )
     parser.add_argument("--weights", metavar="JSON", help='where the log doesn\'t say them: \'{"a": 0.5, "b": 0.5}\'')
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_json(parser)
 
 
 def _analyze(options: argparse.Namespace) -> None:
@@ -78,7 +78,10 @@ def _analyze(options: argparse.Namespace) -> None:
         if not equals or not path:
             raise InputError(f"--plot {given}: must be KIND=FILE, e.g. confidence=confidence.png.")
         plot_to_file(result, kind, path)
-    say(json.dumps(result.to_json(), indent=2) if options.json else str(result))
+    if options.json:
+        say_json(result.to_json())
+    else:
+        say(str(result))
 
 
 def _guardrails(given: list[str]) -> "list[Guardrail]":

@@ -6,7 +6,6 @@ Whatever works without a network is tried; `doctor_report` shows what was found.
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import SpeechError, VoicelabError
 from voicelab.base.version import __version__
-from voicelab.cli.arguments import command, say
+from voicelab.cli.arguments import add_json, command, say
 from voicelab.cli.doctor_report import BROKEN, MISSING, OK, Check, report
+from voicelab.cli.output import say_json
 from voicelab.cli.sound_devices import sound_devices
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def add_doctor(commands: "Commands") -> None:
     parser = command(
         commands, "doctor", _doctor, "Say what is installed and works, and how to install the rest.", "voicelab doctor"
     )
-    parser.add_argument("--json", action="store_true", help="print it as one JSON object")
+    add_json(parser)
 
 
 def _doctor(options: argparse.Namespace) -> None:
@@ -77,11 +77,7 @@ def _doctor(options: argparse.Namespace) -> None:
     checks = [*_versions(), *voices, *_ears(sound), *_turns(sound), *_sound(), _cache()]
     broken = [check.name for check in checks if check.required and check.state != OK]
     if options.json:
-        say(
-            json.dumps(
-                {"ok": not broken, "voicelab": __version__, "checks": [asdict(check) for check in checks]}, indent=2
-            )
-        )
+        say_json({"ok": not broken, "voicelab": __version__, "checks": [asdict(check) for check in checks]})
     else:
         say(report(checks, _where()))
     if broken:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import command, say
+from voicelab.cli.arguments import add_json, command, say
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ def add_evaluate(commands: "Commands") -> None:
         "evaluator", metavar="EVALUATOR", help="file of one or more evaluators, folder of them, or a predicate as JSON"
     )
     parser.add_argument("--name", metavar="NAME", help="name of the outcome; a predicate has none of its own")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON a session")
+    add_json(parser)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -42,15 +43,27 @@ def _evaluate(options: argparse.Namespace) -> None:
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         frame = log.evaluate(_evaluator(options.evaluator), options.name)
+    named = dict(tuple(frame.groupby("evaluator", sort=False))) if "evaluator" in frame else {"": frame}
     if options.json:
-        for row in frame.astype(object).to_dict("records"):
-            say(json.dumps(row, ensure_ascii=False))
+        say_json(
+            {
+                "log": options.log,
+                "evaluators": [_counted(str(name or options.name), own) for name, own in named.items()],
+                "sessions": frame.astype(object).to_dict("records"),
+                "notes": [str(remark.message) for remark in remarks],
+            }
+        )
         return
     for remark in remarks:
         say(f"    note  {remark.message}")
-    named = dict(tuple(frame.groupby("evaluator", sort=False))) if "evaluator" in frame else {"": frame}
     for name, own in named.items():
         say("\n".join(_described(str(name), own)))
+
+
+def _counted(name: str, own: "pd.DataFrame") -> dict[str, object]:
+    """Return what an evaluator comes to: how many sessions it was asked of, and how many of them succeed."""
+    asked = own["status"] == "complete"
+    return {"name": name, "asked": int(asked.sum()), "succeed": int((asked & own["success"].eq(True)).sum())}
 
 
 def _evaluator(given: str) -> "EvaluatorLike":

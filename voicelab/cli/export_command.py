@@ -1,10 +1,10 @@
 """The command that hands a session over: `export`."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from voicelab.cli.arguments import command, say
+from voicelab.cli.arguments import add_json, command, say
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -22,6 +22,7 @@ def add_export(commands: "Commands") -> None:
     parser.add_argument("log", metavar="LOG", help="folder of the log")
     parser.add_argument("--session", metavar="ID", required=True, help="id of the session, or its index")
     parser.add_argument("--output", metavar="FILE", help="where to (default: print it)")
+    add_json(parser)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -37,6 +38,11 @@ def _export(options: argparse.Namespace) -> None:
             raise
         record = log.session(int(options.session))
     if options.output:
-        say(str(record.to_debugger(options.output)))
+        path = record.to_debugger(options.output)
+        if options.json:
+            say_json({"session": record.session_id, "file": path})
+        else:
+            say(str(path))
     else:
-        sys.stdout.write(rows_as_json(record.debugger_rows()))
+        # An export is JSON as it stands.
+        say(rows_as_json(record.debugger_rows()).rstrip("\n"))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from voicelab.base.errors import LogError
 from voicelab.base.paths import path_of
-from voicelab.cli.arguments import say
+from voicelab.cli.arguments import add_json, say
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -42,14 +43,19 @@ def _add(
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=description, description=description)
     parser.add_argument("log", metavar="LOG", help="folder of the log")
+    add_json(parser)
     parser.set_defaults(command=function, parser=parser)
     return parser
 
 
 def _info(options: argparse.Namespace) -> None:
-    from voicelab.log.info import describe_log
+    from voicelab.log.info import describe_log, facts_of_log
 
-    say(describe_log(path_of("LOG", options.log, "runs/greeting")))
+    root = path_of("LOG", options.log, "runs/greeting")
+    if options.json:
+        say_json(facts_of_log(root))
+    else:
+        say(describe_log(root))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -58,7 +64,18 @@ def _check(options: argparse.Namespace) -> None:
 
     root = path_of("LOG", options.log, "runs/greeting")
     found = read_through(root, read_manifest(root))
-    say(str(found))
+    if options.json:
+        damage = [
+            {
+                name: getattr(damaged, name)
+                for name in ("file", "problem", "first_session", "last_session", "n_sessions")
+            }
+            for damaged in found.damage
+        ]
+        facts = {"sound": found.sound, "checksums": found.checksums, "files": found.n_files, "bytes": found.n_bytes}
+        say_json({"log": root, **facts, "damage": damage})
+    else:
+        say(str(found))
     if not found.sound:
         raise LogError(f"{root} is damaged.")
 
@@ -67,7 +84,10 @@ def _compact(options: argparse.Namespace) -> None:
     from voicelab.log.compact import compact
 
     before, after = compact(path_of("LOG", options.log, "runs/greeting"))
-    say(f"{options.log}: {after:,} files a table, of {before:,}.")
+    if options.json:
+        say_json({"log": options.log, "files_before": before, "files": after})
+    else:
+        say(f"{options.log}: {after:,} files a table, of {before:,}.")
 
 
 def _redact(options: argparse.Namespace) -> None:
@@ -75,9 +95,13 @@ def _redact(options: argparse.Namespace) -> None:
 
     root, copy = path_of("LOG", options.log, "runs/greeting"), path_of("COPY", options.copy, "runs/greeting")
     counts = redact(root, copy, options.pattern)
+    left_out = any((root / "audio").glob("*.wav"))
+    if options.json:
+        say_json({"log": root, "copy": copy, "masked": dict(sorted(counts.items())), "recordings_left_out": left_out})
+        return
     masked = (
         ", ".join(f"{n:,} in {column}" for column, n in sorted(counts.items())) or "none: the patterns find nothing"
     )
     say(f"{copy}: texts masked: {masked}.")
-    if any((root / "audio").glob("*.wav")):
+    if left_out:
         say("Its recordings are left out: a pattern finds nothing in a voice.")

@@ -3,10 +3,11 @@
 import argparse
 import json
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import command, parameters, say, weights
+from voicelab.cli.arguments import add_json, command, parameters, say, weights
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -24,6 +25,7 @@ def add_import(commands: "Commands") -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a log that is there")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
+    add_json(parser)
 
 
 def add_pull(commands: "Commands") -> None:
@@ -46,6 +48,7 @@ def add_pull(commands: "Commands") -> None:
     parser.add_argument("--to", dest="until", metavar="TIME", help="only those that began then or before")
     parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
+    add_json(parser)
 
 
 def _pull(options: argparse.Namespace) -> None:
@@ -62,15 +65,28 @@ def _pull(options: argparse.Namespace) -> None:
             progress=not options.quiet,
             **{name: getattr(options, name) for name in names},
         )
+    options.files, options.weights = [str(folder)], None
+    if options.json:
+        imported = _imported(options) if options.log else None
+        say_json({"exports": folder, "notes": [str(note) for note in client.notes], "import": imported})
+        return
     for note in client.notes:
         say(f"! {note}")
     say(f"exports in {folder}")
     if options.log:
-        options.files, options.weights = [str(folder)], None
-        _import(options)
+        _say_imported(_imported(options))
 
 
 def _import(options: argparse.Namespace) -> None:
+    imported = _imported(options)
+    if options.json:
+        say_json(imported)
+    else:
+        _say_imported(imported)
+
+
+def _imported(options: argparse.Namespace) -> dict[str, Any]:
+    """Read exports into a log, and return what came of it."""
     from voicelab import voicerun
 
     with warnings.catch_warnings(record=True) as noted:
@@ -82,12 +98,20 @@ def _import(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
             progress=not options.quiet,
         )
-    for warning in noted:
-        say(f"! {warning.message}")
-    counts = ", ".join(f"{n:,} {assignment}" for assignment, n in log.manifest["exposures"].items()) or "no test"
-    say(
-        f"{log.manifest['sessions']:,} sessions from {len(log.manifest['imports']):,} files in {options.log} ({counts})"
-    )
+    return {
+        "log": options.log,
+        "sessions": log.manifest["sessions"],
+        "files": len(log.manifest["imports"]),
+        "exposures": dict(log.manifest["exposures"]),
+        "notes": [str(warning.message) for warning in noted],
+    }
+
+
+def _say_imported(imported: dict[str, Any]) -> None:
+    for note in imported["notes"]:
+        say(f"! {note}")
+    counts = ", ".join(f"{n:,} {assignment}" for assignment, n in imported["exposures"].items()) or "no test"
+    say(f"{imported['sessions']:,} sessions from {imported['files']:,} files in {imported['log']} ({counts})")
 
 
 def add_call(commands: "Commands") -> None:
@@ -121,6 +145,7 @@ def add_call(commands: "Commands") -> None:
     parser.add_argument("--base-url", metavar="URL", help="where the platform is (default: VOICERUN_API_URL)")
     parser.add_argument("--curl", action="store_true", help="print the request as curl, and send nothing")
     parser.add_argument("--yes", action="store_true", help="call without asking")
+    add_json(parser)
 
 
 def _call(options: argparse.Namespace) -> None:
@@ -142,7 +167,16 @@ def _call(options: argparse.Namespace) -> None:
         **named,
     )
     if options.curl:
-        say(call.curl)
+        if options.json:
+            say_json({"curl": call.curl})
+        else:
+            say(call.curl)
+        return
+    if options.json:
+        answer = call.send(confirmed=True) if options.yes else None
+        say_json({"call": str(call), "sent": options.yes, "answer": answer})
+        if not options.yes:
+            raise InputError("Nothing was sent: with --json nobody is asked. Add --yes to call.")
         return
     say(f"{call}\n")
     if options.yes or can_ask():

@@ -1,11 +1,15 @@
 """The command `serve`: a handler, or a log, served to VoiceRun's own command line and debugger until Ctrl-C."""
 
 import argparse
+import contextlib
+import os
 import signal
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from voicelab.cli.arguments import callers, command, parameters, say, variants
+from voicelab.cli.arguments import add_json, callers, command, parameters, say, variants
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -55,6 +59,7 @@ def add_serve(commands: "Commands") -> None:
     parser.add_argument(
         "--keep-audio", action="store_true", help="keep what spoken sessions sounded like beside the log"
     )
+    add_json(parser)
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -75,14 +80,22 @@ def _serve(options: argparse.Namespace) -> None:
         tts=options.tts,
         keep_audio=options.keep_audio,
     )
-    with server:
-        say(f"{server}\n\nCtrl-C ends it.")
-        _wait_for_the_end()
-    say(f"{server!r}")
+    with server, _told_to_end() as end:
+        if options.json:
+            # At once: who starts it has to know where it listens.
+            say_json({"url": server.url, "log": options.log, "pid": os.getpid()})
+        else:
+            say(f"{server}\n\nCtrl-C ends it.")
+        # In short steps: on Windows a signal is looked at between two of them only.
+        while not end.wait(0.5):
+            pass
+    if not options.json:
+        say(f"{server!r}")
 
 
-def _wait_for_the_end() -> None:
-    """Wait until Ctrl-C, or until the process is told to end: whoever talks then is hung up, and logged."""
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[threading.Event]:
+    """Have an event that Ctrl-C sets, or whoever tells the process to end: who talks then is hung up, and logged."""
     end = threading.Event()
 
     def set_end(*_: Any) -> None:
@@ -90,9 +103,7 @@ def _wait_for_the_end() -> None:
 
     before = {number: signal.signal(number, set_end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        # In short steps: on Windows a signal is looked at between two of them only.
-        while not end.wait(0.5):
-            pass
+        yield end
     finally:
         # A second Ctrl-C doesn't wait for a handler's cleanup.
         for number, handler in before.items():

@@ -6,17 +6,21 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import callers, command, parameters, say, variants
+from voicelab.cli.arguments import add_handler_options, add_json, callers, command, parameters, say, variants
+from voicelab.cli.output import say_json
 from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from voicelab.base.accepted_types import LogLike
     from voicelab.base.records import PortabilityNote
     from voicelab.cli.arguments import Commands
     from voicelab.handlers import Handler
     from voicelab.log.read import Log
+    from voicelab.record.session_record import SessionRecord, SideBySide
 
 _DEFAULT_SESSIONS = 10_000
 
@@ -28,6 +32,7 @@ def add_demo(commands: "Commands") -> None:
     )
     parser.add_argument("-n", "--sessions", type=int, default=10_000, help="sessions to simulate (default 10000)")
     parser.add_argument("--log", metavar="FOLDER", help="keep the log there (default: a temporary folder)")
+    add_json(parser)
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -36,10 +41,12 @@ def _demo(options: argparse.Namespace) -> None:
 
     # The sample itself, also where somebody has a folder of that name.
     handler = vl.load_handler(sample("agents/clinic"))
-    say(f"1. A conversation with {handler.name}\n")
-    say(f"{vl.run(handler, ['hello', vl.silence(6), 'I would like an appointment', 'yes please'], seed=1)}\n")
+    record = vl.run(handler, ["hello", vl.silence(6), "I would like an appointment", "yes please"], seed=1)
     callers = vl.mix((vl.personas.cooperative, 0.5), (vl.personas.hesitant, 0.3), (vl.personas.impatient, 0.2))
-    say(f"2. {options.sessions:,} sessions with three kinds of caller: {callers.name}\n")
+    if not options.json:
+        say(f"1. A conversation with {handler.name}\n")
+        say(f"{record}\n")
+        say(f"2. {options.sessions:,} sessions with three kinds of caller: {callers.name}\n")
     log = vl.simulate(
         handler,
         callers,
@@ -49,9 +56,13 @@ def _demo(options: argparse.Namespace) -> None:
         world=vl.World(recognition_errors=0.05, truth={"greeting": {"booked": DEMO_TRUTH}}),
         overwrite=options.log is not None,
     )
+    result = vl.analyze(log, "greeting")
+    if options.json:
+        say_json({"conversation": _of_session(record), "simulation": _of_log(log, []), "result": result.to_json()})
+        return
     say(f"\n{_counts(log)}\n")
     say("3. Its test\n")
-    say(f"{vl.analyze(log, 'greeting')}")
+    say(f"{result}")
 
 
 DEMO_TRUTH = {"formal": 0.30, "casual": 0.36, "friendly": 0.30}
@@ -66,7 +77,7 @@ def add_run(commands: "Commands") -> None:
     parser.add_argument("--say", metavar="TEXT", action="append", default=[], help="a caller's text; may be repeated")
     parser.add_argument("--script", metavar="FILE", help="a JSON array of texts")
     parser.add_argument("--html", metavar="FILE", help="write conversation and timeline there, as a page of its own")
-    parser.add_argument("--json", action="store_true", help="print the events as JSON lines")
+    add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -87,11 +98,10 @@ def _run(options: argparse.Namespace) -> None:
     if options.html:
         record.to_html(options.html)
     if options.json:
-        for event in record.events:  # type: ignore[union-attr]  # one record, since no variants='each' is asked for
-            say(json.dumps(asdict(event), default=str, ensure_ascii=False))
+        say_json(_of_session(record))
     else:
         say(str(record))
-        _say_notes(record.notes, options)  # type: ignore[union-attr]  # as above
+        _say_notes(record.notes, options)  # type: ignore[union-attr]  # one record, since no variants='each' is asked for
 
 
 def add_simulate(commands: "Commands") -> None:
@@ -132,6 +142,7 @@ def add_simulate(commands: "Commands") -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace another log")
     parser.add_argument("--html", metavar="FILE", help="write the log's facts and pictures there, as a page of its own")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
+    add_json(parser)
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -167,10 +178,13 @@ def _simulate(options: argparse.Namespace) -> None:
             evaluators=options.evaluator,
             **how,
         )
-    say(f"{log!r}\n{_counts(log)}")
-    _say_notes(handler.note_list, options)
     if options.html:
         log.to_html(options.html)
+    if options.json:
+        say_json(_of_log(log, handler.note_list))
+        return
+    say(f"{log!r}\n{_counts(log)}")
+    _say_notes(handler.note_list, options)
 
 
 def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mapping[str, Any]") -> "Log":
@@ -196,28 +210,51 @@ def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mappin
 
 def _add_handler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("handler", metavar="HANDLER", help="a handler.py or a project folder")
-    parser.add_argument("--seed", type=int, help="everything random follows from it (default 0)")
-    parser.add_argument("--strict", action="store_true", help="refuse what only the lab tolerates")
+    add_handler_options(parser)
     parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
-    parser.add_argument("--environment", metavar="NAME", help="picks values.<NAME>.yaml (default development)")
-    parser.add_argument("--tenant", metavar="NAME", help="lays the values in .voicerun/tenants/<NAME>/ on top")
-    parser.add_argument("--variables", metavar="FILE", help="a .env file")
-    parser.add_argument("--parameters", metavar="JSON", help='what get_data reads, e.g. \'{"customerName": "Alice"}\'')
-    parser.add_argument(
-        "--variant", metavar="TEST=VARIANT", action="append", default=[], help="force a variant; may be repeated"
+
+
+def _of_session(record: "SessionRecord | SideBySide") -> dict[str, Any]:
+    """Return the document of a session: its rows, and the conversation as it is read."""
+    from voicelab.record.session_record import SessionRecord
+
+    assert isinstance(record, SessionRecord)  # noqa: S101 - no variants='each' is asked for
+    return {**json.loads(record.to_json()), "conversation": [asdict(line) for line in record.lines()]}
+
+
+def _of_log(log: "Log", notes: "Sequence[PortabilityNote]") -> dict[str, Any]:
+    """Return the document of a simulation: where its log is, and what it comes to."""
+    manifest, by_caller = log.manifest, _by_caller(log)
+    return {
+        "log": log.path,
+        "sessions": manifest["sessions"],
+        "seed": manifest["seed"],
+        "handler": manifest["handler"],
+        "statuses": manifest["statuses"],
+        "n_errors": manifest["n_errors"],
+        "callers": by_caller.reset_index().astype(object).to_dict("records"),
+        "tests": manifest.get("decisions", {}),
+        "remarks": manifest["remarks"],
+        "notes": [asdict(note) for note in notes],
+    }
+
+
+def _by_caller(log: "LogLike") -> "pd.DataFrame":
+    return (
+        log.sessions()
+        .groupby("caller", observed=True)
+        .agg(
+            sessions=("session_id", "size"),
+            turns=("n_turns", "mean"),
+            seconds=("duration_s", "mean"),
+            errors=("n_errors", "sum"),
+        )
     )
 
 
 def _counts(log: "LogLike") -> str:
-    sessions = log.sessions()
-    by_caller = sessions.groupby("caller", observed=True).agg(
-        sessions=("session_id", "size"),
-        turns=("n_turns", "mean"),
-        seconds=("duration_s", "mean"),
-        errors=("n_errors", "sum"),
-    )
-    statuses = ", ".join(f"{n:,} {status}" for status, n in sessions["status"].value_counts().items())
-    return f"{by_caller.round(1).to_string()}\n{statuses}"
+    statuses = ", ".join(f"{n:,} {status}" for status, n in log.sessions()["status"].value_counts().items())
+    return f"{_by_caller(log).round(1).to_string()}\n{statuses}"
 
 
 def _say_notes(notes: "Sequence[PortabilityNote]", options: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
-"""What stands in a log, in words: for `voicelab log info`."""
+"""What stands in a log, in words and as data: for `voicelab log info`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -21,54 +22,86 @@ def describe_log(root: Path) -> str:
     Raises:
         LogError: the folder is no log, or is damaged.
     """
-    log = open_log(root)
-    lines = [("log", str(root)), *_facts(log), *_tables(root), *_tests(log)]
+    lines = list(_lines(facts_of_log(root)))
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in lines)
 
 
-def _facts(log: Log) -> Iterator[tuple[str, str]]:
+def facts_of_log(root: Path) -> dict[str, Any]:
+    """Return the same as data.
+
+    Args:
+        root: The log's folder.
+
+    Raises:
+        LogError: the folder is no log, or is damaged.
+    """
+    log = open_log(root)
     manifest = log.manifest
-    n_sessions = int(log.sql("SELECT count(*) AS n FROM sessions")["n"][0])
-    planned = manifest.get("sessions")
-    state = "" if log.finished else f" of {planned:,} so far: the run is unfinished" if isinstance(planned, int) else ""
-    yield "sessions", f"{n_sessions:,}{state}"
-    for name in ("source", "handler", "callers", "world", "audio", "seed", "run_id", "created_at"):
-        if manifest.get(name) is not None:
-            yield name.replace("_", " "), str(manifest[name])
-    yield (
-        "version",
-        f"voicelab {manifest.get('versions', {}).get('voicelab', 'unknown')}, schema {manifest['schema_version']}",
-    )
-    yield "checksums", manifest.get("checksums") or "none: an earlier version wrote it"
-    if manifest.get("redacted"):
-        yield "redacted", "yes"
     statuses = log.sql("SELECT status, count(*) AS n FROM sessions GROUP BY status ORDER BY n DESC, status")
-    yield "statuses", ", ".join(f"{n:,} {status}" for status, n in statuses.itertuples(index=False)) or "none"
+    return {
+        "log": str(root),
+        "sessions": int(log.sql("SELECT count(*) AS n FROM sessions")["n"][0]),
+        "finished": log.finished,
+        "planned": manifest.get("sessions"),
+        **{name: manifest[name] for name in _OF_THE_RUN if manifest.get(name) is not None},
+        "version": manifest.get("versions", {}).get("voicelab"),
+        "schema": manifest["schema_version"],
+        "checksums": manifest.get("checksums") or None,
+        "redacted": bool(manifest.get("redacted")),
+        "statuses": {status: int(n) for status, n in statuses.itertuples(index=False)},
+        "tables": dict(_tables(root)),
+        "tests": dict(_tests(log)),
+    }
 
 
-def _tables(root: Path) -> Iterator[tuple[str, str]]:
+_OF_THE_RUN = ("source", "handler", "callers", "world", "audio", "seed", "run_id", "created_at")
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    planned = facts["planned"]
+    state = f" of {planned:,} so far: the run is unfinished" if isinstance(planned, int) else ""
+    yield "log", facts["log"]
+    yield "sessions", f"{facts['sessions']:,}{'' if facts['finished'] else state}"
+    for name in _OF_THE_RUN:
+        if name in facts:
+            yield name.replace("_", " "), str(facts[name])
+    yield "version", f"voicelab {facts['version'] or 'unknown'}, schema {facts['schema']}"
+    yield "checksums", facts["checksums"] or "none: an earlier version wrote it"
+    if facts["redacted"]:
+        yield "redacted", "yes"
+    yield "statuses", ", ".join(f"{n:,} {status}" for status, n in facts["statuses"].items()) or "none"
+    for table, sizes in facts["tables"].items():
+        n_files = sizes["files"]
+        what = _LATER.get(table) or f"{sizes['rows']:,} rows"
+        yield table, f"{what}, {n_files:,} file{'' if n_files == 1 else 's'}, {sizes['bytes'] / 1e6:,.1f} MB"
+    for test, known in facts["tests"].items():
+        shares = ", ".join(f"{n:,} {variant}" for variant, n in known["sessions"].items())
+        yield f"test {test}", shares + (f". {known['decision']}" if known["decision"] else "")
+
+
+_LATER = {"late": "outcomes that were added afterwards", "audio": "recordings"}
+
+
+def _tables(root: Path) -> Iterator[tuple[str, dict[str, int]]]:
     parts = settled_parts(root)
     for table in STORED_SCHEMAS:
         files = [path for part in parts if (path := part.file(root, table)).exists()]
         if not files and table in DERIVED:
             continue
-        n_rows = sum(pq.read_metadata(path).num_rows for path in files)
-        yield table, _sized(f"{n_rows:,} rows", files)
+        yield table, {"rows": sum(pq.read_metadata(path).num_rows for path in files), **_sizes(files)}
     for name, pattern in (("late", "part-*.parquet"), ("audio", "*.wav")):
         if files := sorted((root / name).glob(pattern)):
-            yield name, _sized({"late": "outcomes that were added afterwards", "audio": "recordings"}[name], files)
+            yield name, _sizes(files)
 
 
-def _tests(log: Log) -> Iterator[tuple[str, str]]:
+def _tests(log: Log) -> Iterator[tuple[str, dict[str, Any]]]:
     counts = log.sql("SELECT test, variant, count(*) AS n FROM exposures GROUP BY test, variant ORDER BY test, variant")
     decisions = read_manifest(log.path).get("decisions", {})
     for test, rows in counts.groupby("test", observed=True):
-        shares = ", ".join(f"{n:,} {variant}" for variant, n in zip(rows["variant"], rows["n"], strict=True))
-        sentence = decisions.get(test, {}).get("sentence")
-        yield f"test {test}", shares + (f". {sentence}" if sentence else "")
+        sessions = dict(zip(rows["variant"].astype(str), map(int, rows["n"]), strict=True))
+        yield str(test), {"sessions": sessions, "decision": decisions.get(test, {}).get("sentence")}
 
 
-def _sized(what: str, files: list[Path]) -> str:
-    n_bytes = sum(path.stat().st_size for path in files)
-    return f"{what}, {len(files):,} file{'' if len(files) == 1 else 's'}, {n_bytes / 1e6:,.1f} MB"
+def _sizes(files: list[Path]) -> dict[str, int]:
+    return {"files": len(files), "bytes": sum(path.stat().st_size for path in files)}

@@ -326,15 +326,18 @@ class _Opening:
 
     name = "script"
 
-    def begin(self, rng: random.Random) -> "_Opening":
+    def begin(self, rng: random.Random) -> "Opening":
+        """Return itself: there is nothing to begin."""
         del rng
         return self
 
     def reply(self, heard: Heard) -> None:
+        """Do nothing."""
         del heard
 
     def interrupts_after(self) -> None:
-        return None
+        """Interrupt nothing."""
+        return
 
 
 # --- each variant ----------------------------------------------------------------------------------------------------
