@@ -326,7 +326,7 @@ class _Opening:
 
     name = "script"
 
-    def begin(self, rng: random.Random) -> "Opening":
+    def begin(self, rng: random.Random) -> "_Opening":
         """Return itself: there is nothing to begin."""
         del rng
         return self
