@@ -6,9 +6,9 @@ import pandas as pd
 from voicelab.analysis.planning import minimum_detectable_effect
 from voicelab.analysis.row_order import about_first, about_order
 from voicelab.analysis.sessions import TestData
-from voicelab.decision.doubts import nothing_varies_within
+from voicelab.decision.doubts import not_known_yet, nothing_varies_within
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import StopDecision, switched_on
+from voicelab.decision.rules import StopDecision, quantile_of, switched_on
 from voicelab.decision.stats import fixed, sample_ratio
 
 _UNEVEN = 0.001
@@ -48,6 +48,8 @@ def warnings_of(monitor: Monitor, data: TestData, decision: StopDecision, compar
             else ""
         )
         found.append(f"The target outcome {data.outcome!r} was never recorded: there is no confidence.{fit}")
+    elif (unknown := not_known_yet(monitor)) is not None:
+        found.append(unknown)
     elif not monitor.varied and any(float(arm.n) for arm in monitor.moments):  # without any value that is what is said
         found.append("The outcome never varies: nothing can be compared.")
     elif nothing_varies_within(monitor):
@@ -120,6 +122,8 @@ def _flattered(monitor: Monitor, data: TestData, compared: pd.DataFrame) -> str:
     why = (
         "a margin"
         if monitor.rule.margin
+        else f"a quantile ({data.kind})"
+        if quantile_of(data.kind) is not None
         else "bets on bounded values"
         if monitor.limits.ends is not None and data.kind != "binary"
         else "a stop that no declared number of sessions bounds"

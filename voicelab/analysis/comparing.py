@@ -13,7 +13,8 @@ from voicelab.analysis.missing import Missing
 from voicelab.analysis.sessions import TestData
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import deciding_pair
-from voicelab.decision.rules import Kind
+from voicelab.decision.quantile_tally import QuantileTally
+from voicelab.decision.rules import Kind, quantile_of
 from voicelab.decision.stats import closed, compare, fixed
 from voicelab.decision.stats.boundary import thresholds
 from voicelab.decision.stats.compare import Contrast, Stratum
@@ -174,7 +175,8 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     decides (`attrs["pair"]`: variant, baseline) difference, difference_cs_lower, difference_cs_upper.
     """
     columns = ["sessions", "confidence", "statistic", "difference", "difference_cs_lower", "difference_cs_upper"]
-    if not monitor.trace or not monitor.snapshots.kept or monitor.evidence is None or kind is None:
+    of_quantile = isinstance(monitor.tally, QuantileTally)
+    if not monitor.trace or not (monitor.snapshots.kept or of_quantile) or monitor.evidence is None or kind is None:
         return pd.DataFrame(columns=columns, dtype=np.float64)
     changes = np.concatenate([at for at, _ in monitor.trace])
     p = np.concatenate([values for _, values in monitor.trace])
@@ -184,7 +186,11 @@ def path_frame(monitor: Monitor, kind: Kind | None) -> pd.DataFrame:
     frame["statistic"] = thresholds(np.maximum(1 - confidence / 100, 1e-12))
     arm, baseline = deciding_pair(monitor)
     alpha = 1 - (monitor.rule.max_confidence or 95.0) / 100
-    for name, values in _differences(monitor, kind, (arm, baseline), alpha).items():
+    if isinstance(monitor.tally, QuantileTally):
+        differences = _quantile_differences(monitor.tally, kept, (arm, baseline))
+    else:
+        differences = _differences(monitor, kind, (arm, baseline), alpha)
+    for name, values in differences.items():
         frame[name] = frame["sessions"].map(values)
     frame.attrs["pair"] = (monitor.variants[arm], monitor.variants[baseline])
     return frame
@@ -195,6 +201,16 @@ def _thinned(snapshots: list[int], changes: npt.NDArray[np.int64]) -> npt.NDArra
     picked = changes[np.unique(np.linspace(0, len(changes) - 1, min(len(changes), _PATH_POINTS)).astype(int))]
     kept = np.unique(np.concatenate([np.array(snapshots, dtype=np.int64), picked, [last]]))
     return kept[kept > 0]
+
+
+def _quantile_differences(tally: QuantileTally, kept: Ints, pair: tuple[int, int]) -> dict[str, dict[int, float]]:
+    """Return the difference of two quantiles by number of sessions, where both are known."""
+    found: dict[int, float] = {}
+    for n in kept.tolist():
+        a, b = tally.strata_after(n, *pair)
+        if float(a.n) and float(b.n):
+            found[n] = float(a.centre - b.centre)
+    return {"difference": found, "difference_cs_lower": {}, "difference_cs_upper": {}}
 
 
 def _differences(monitor: Monitor, kind: Kind, pair: tuple[int, int], alpha: float) -> dict[str, dict[int, float]]:
@@ -251,6 +267,15 @@ def method_sentence(monitor: Monitor, data: TestData) -> str:
             else "no number of sessions is declared"
         )
         name = f"e-process, because {why}"
+    if monitor.kind == "ratio":
+        name += ", delta method linearised with the pooled ratio"
+    elif quantile_of(monitor.kind) is not None:
+        how = (
+            "by exceedance of the pooled quantile at 200 looks"
+            if monitor.evidence.method == "horizon"
+            else "by confidence sequences for quantiles, each look at a twentieth more sessions"
+        )
+        name += f", {monitor.kind} {how}"
     units = "" if data.unit is None else f", sessions of one {data.unit} together"
     # A monitor that keeps no trace has seen the sums alone.
     looks = (

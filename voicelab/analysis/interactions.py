@@ -60,8 +60,8 @@ def interaction_frame(data: TestData, others: Mapping[str, OtherTest]) -> pd.Dat
         data: The sessions that count.
         others: Their other tests.
     """
-    if not others or data.kind is None:
-        return None
+    if not others or data.kind not in {"binary", "count", "float"}:
+        return None  # interactions are of rates and means
     values, counts = _values(data)
     variants = list(data.weights)
     baseline = variants.index(data.rule.default) if data.rule.default in variants else 0

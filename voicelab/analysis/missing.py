@@ -15,7 +15,7 @@ from voicelab.analysis.sessions import TestData, Values, chunk_of, everywhere
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
 from voicelab.decision.stats.compare import information
-from voicelab.decision.stats.values import session_values
+from voicelab.decision.stats.values import are_counted, session_values
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -57,6 +57,8 @@ class Missing:
         """
         if not self.missing[:, [arm, baseline]].any():
             return None
+        if not np.isfinite(self.ends).all():
+            return None
         sessions = self.missing + self.known
         weights = information(sessions[:, arm], sessions[:, baseline])
         if not weights.any():
@@ -78,7 +80,7 @@ def missing_in(data: TestData) -> Missing | None:
     if data.kind is None or not len(data.arms):
         return None
     counted = session_values(data.values.astype(np.float64, copy=False), data.written, data.crashed, data.kind)
-    unknown = np.isnan(counted)
+    unknown = ~are_counted(counted)
     if not unknown.any() or unknown.all():
         return None
     k = len(data.weights)
@@ -91,6 +93,9 @@ def missing_in(data: TestData) -> Missing | None:
         return counted.reshape(len(starts), k)
 
     limits = data.limits.ends
+    if data.kind not in {"binary", "count", "float"}:
+        # What the missing ones could change of a ratio or a quantile, nothing bounds.
+        counted, limits = np.zeros(len(unknown)), (np.nan, np.nan)
     return Missing(
         missing=by_cell(unknown),
         known=by_cell(~unknown),
@@ -152,6 +157,9 @@ def _uneven(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -
     shares = ", ".join(
         f"{name} {m / (m + n):.1%}" for name, m, n in zip(monitor.variants, lost, known, strict=True) if m + n
     )
+    said = f"Outcomes are missing unevenly ({shares}; p {missing.p_value:.2g}, valid at every look): the sessions that are left may "
+    if compared["difference_worst_lower"].isna().all():
+        return f"{said}not be alike. Find out why they are missing before you decide."
     # A pair of which nothing is missing has no worst case.
     ends = compared[["difference_worst_lower", "difference_worst_upper"]].astype(float)
     row = compared.loc[(ends["difference_worst_upper"] - ends["difference_worst_lower"]).idxmax()]
@@ -161,7 +169,6 @@ def _uneven(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -
     )
     range_ = "" if missing.declared else " (if they lie between the lowest and the highest value that was seen)"
     return (
-        f"Outcomes are missing unevenly ({shares}; p {missing.p_value:.2g}, valid at every look): the sessions that are left may "
-        f"not be alike. Whatever the missing values are{range_}, the difference of {row['variant']} and {row['baseline']} "
+        f"{said}not be alike. Whatever the missing values are{range_}, the difference of {row['variant']} and {row['baseline']} "
         f"lies between {between}. Find out why they are missing before you decide."
     )

@@ -17,7 +17,7 @@ from voicelab.base.errors import InputError
 from voicelab.decision.guardrails import Direction
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.rules import Kind, StopRule, word_of
 from voicelab.decision.stats import closed
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
@@ -55,8 +55,9 @@ class Values(NamedTuple):
     """One outcome of the counted sessions.
 
     Attributes:
-        values: What was written, shape (T,), numbers or booleans as they came: millions take no more than they need.
-        written: Whether it was written; what was not counts as 0.
+        values: What was written, shape (T,), numbers or booleans as they came: millions take no more than they need. Of a
+            ratio above and below the line, shape (T, 2).
+        written: Whether it was written, of the same shape; what was not counts as 0.
         kind: Its kind, None if no session declared or wrote it.
     """
 
@@ -180,7 +181,8 @@ class TestData:
         for reason in [reason for reason in self.excluded if reason == UNWRITTEN or reason.startswith(CRASHED)]:
             del self.excluded[reason]
         if unwritten.any():
-            self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = int(unwritten.sum())
+            n = int(unwritten.reshape(len(unwritten), -1).any(axis=1).sum())
+            self.excluded["didn't write the outcome: left out, because of missing='exclude'"] = n
 
     def limit(self, limits: OutcomeLimits) -> None:
         """Have the outcome it is judged by lie within declared bounds, or cut it at a cap.
@@ -190,6 +192,10 @@ class TestData:
         """
         if limits.ends is None or self.kind is None:
             return
+        if self.kind not in {"binary", "count", "float"}:
+            raise InputError(
+                f"bounds= and cap= are for means, and {self.outcome!r} is a {word_of(self.kind)}: leave them out."
+            )
         if self.kind == "binary":
             self.warnings.append(f"{self.outcome!r} is a rate, which has its bounds: bounds= and cap= change nothing.")
             return
@@ -265,6 +271,8 @@ class TestData:
         """
         step = max(1, len(self.arms) // _HISTOGRAM_VALUES)
         value = np.where(self.written[::step], self.values[::step], 0.0)
+        if value.ndim > 1:  # of a ratio what each session has
+            value = np.divide(*value.T, out=np.full(len(value), np.nan), where=value[:, 1] > 0)
         frame = pd.DataFrame({"variant": np.array(list(self.weights))[self.arms[::step]], "value": value})
         frame = frame[np.isfinite(frame["value"])]
         return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

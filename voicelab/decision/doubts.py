@@ -7,7 +7,7 @@ that outweighs them all (Bahadur & Savage 1956). Rates, and means with declared 
 from voicelab.decision.drift import DOUBTFUL
 from voicelab.decision.rules import quantile_of
 from voicelab.decision.state import State
-from voicelab.decision.stats import scores
+from voicelab.decision.stats import quantiles, scores
 from voicelab.decision.stats.moments import Moments
 
 _REMEDY = "declare what a value can be at most (cap=..., or bounds=(lowest, highest)), or judge by a rate"
@@ -25,6 +25,21 @@ def nothing_varies_within(monitor: State) -> bool:
     if monitor.kind in {None, "binary"} or by_bets or not monitor.varied:
         return False
     return not any(float(arm.n) and float(arm.within) for arm in monitor.moments)
+
+
+def not_known_yet(monitor: State) -> str | None:
+    """Return why a ratio or a quantile can't be told yet, as a sentence; None where it can be, and of other outcomes."""
+    if not monitor.recorded or monitor.kind in {None, "binary", "count", "float"}:
+        return None
+    empty = [name for name, own in zip(monitor.variants, monitor.moments, strict=True) if not float(own.n)]
+    with_sessions = [name for name, n in zip(monitor.variants, monitor.counts, strict=True) if n and name in empty]
+    if not with_sessions:
+        return None
+    named = ", ".join(with_sessions)
+    if monitor.kind == "ratio":
+        return f"Not known yet: nothing is below the line of the ratio in any session of {named}."
+    fewest = quantiles.fewest(quantile_of(monitor.kind) or 0.5)
+    return f"Not known yet: {monitor.kind} takes at least {fewest:,} values in each variant, and there are fewer of {named}."
 
 
 def doubts_of(monitor: State) -> list[str]:

@@ -100,7 +100,7 @@ class QuantileHorizon(_AtLooks, Horizon):
 
     def _both(self, a: Floats, b: Floats, i: int, j: int) -> tuple[float, float]:
         """Return B of "the first beats the second" and of the reverse."""
-        if not len(a) or not len(b):
+        if min(len(a), len(b)) < quantiles.fewest(self.quantile):
             return 0.0, 0.0
         information = compare.information(np.float64(len(a)), np.float64(len(b)))
         root = float(np.sqrt(self._share_of(information, (i, j))))
@@ -111,7 +111,7 @@ class QuantileHorizon(_AtLooks, Horizon):
 
     def _quantile_score(self, a: Floats, b: Floats, margin: float) -> float:
         shifted = b + margin if margin else b
-        return quantiles.quantile_score(np.sort(a), np.sort(shifted), self.quantile)
+        return quantiles.quantile_score(a, shifted, self.quantile)
 
     def interval(self, strata: Sequence[Stratum], pair: tuple[int, int], alpha: float) -> tuple[Any, Any]:
         """Return the repeated interval."""
@@ -195,6 +195,8 @@ class QuantileEProcess(_AtLooks, EProcess):
     def _both_log_e(self, a: Floats, b: Floats) -> tuple[float, float]:
         """Return log E of "the first beats the second" and of the reverse."""
         margin, q, g = self.margin, self.quantile, self._g_of_arm
+        if min(len(a), len(b)) < quantiles.fewest(q):
+            return 0.0, 0.0
         if self._setting.sign > 0:
             return quantiles.log_e_above(a, b + margin, q, g), quantiles.log_e_above(b, a + margin, q, g)
         return quantiles.log_e_above(b - margin, a, q, g), quantiles.log_e_above(a - margin, b, q, g)

@@ -42,6 +42,13 @@ def quantile_of(kind: str | None) -> float | None:
     return share if 0 < share < 1 else None
 
 
+def word_of(kind: str | None) -> str:
+    """Return what an arm is shown with, in a word: its rate, mean, ratio, or a quantile such as p95."""
+    if quantile_of(kind) is not None:
+        return str(kind)
+    return {"binary": "rate", "ratio": "ratio"}.get(kind or "", "mean")
+
+
 @dataclass(frozen=True)
 class StopRule:
     """When a test stops.

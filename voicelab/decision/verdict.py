@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from voicelab.decision import stopping
-from voicelab.decision.doubts import doubts_of, nothing_varies_within
+from voicelab.decision.doubts import doubts_of, not_known_yet, nothing_varies_within
 from voicelab.decision.rules import Conclusion, Reason, StopDecision
 from voicelab.decision.state import State
 from voicelab.decision.stats import compare, criteria, fixed
@@ -17,6 +17,8 @@ from voicelab.decision.wording import sentence
 def leader_of(monitor: State) -> str | None:
     """Return the variant that is ahead of every other, None before there are values that differ and can be compared."""
     if not monitor.recorded or not monitor.varied:
+        return None
+    if not any(float(own.n) for own in monitor.moments):
         return None
     arm = _leading(monitor, range(len(monitor.weights)))
     # Over epochs: no two variants ever had sessions under the same weights.
@@ -74,7 +76,7 @@ def decision_of(monitor: State) -> StopDecision:
         winner=winner,
         leader=leader_of(monitor),
         confidence=fixed.confidence_of(monitor.p_value)
-        if monitor.recorded and not nothing_varies_within(monitor)
+        if monitor.recorded and not nothing_varies_within(monitor) and not_known_yet(monitor) is None
         else None,
         stopped_at=monitor.sessions if stopped else None,
         stopped_session_index=monitor.stopped_index,

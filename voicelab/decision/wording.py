@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from voicelab.decision.doubts import nothing_varies_within
+from voicelab.decision.doubts import not_known_yet, nothing_varies_within
 from voicelab.decision.outlook import Outlook
 from voicelab.decision.rules import Conclusion, Kind, StopRule
 from voicelab.decision.state import State
@@ -75,6 +75,9 @@ def _beats(monitor: State, winner: str) -> str:
 def _found(monitor: State) -> str:
     if not monitor.recorded:
         return f"the target outcome {monitor.rule.target_outcome!r} was never recorded, so nothing can be said"
+    unknown = not_known_yet(monitor)
+    if unknown is not None:
+        return _within(unknown)
     if monitor.leader is None:
         if monitor.varied:
             return "no two variants had sessions under the same weights, so nothing can be said"
@@ -84,6 +87,11 @@ def _found(monitor: State) -> str:
             f"{monitor.leader} leads, but without variation within the variants nothing can be said of other sessions"
         )
     return f"{monitor.leader} leads, but not clearly enough"
+
+
+def _within(sentence: str) -> str:
+    """Return a sentence as the end of another."""
+    return f"{sentence[0].lower()}{sentence[1:]}".rstrip(".")
 
 
 def _on_the_way(monitor: State, winner: str | None) -> str:
@@ -105,7 +113,10 @@ def _so_far(monitor: State, winner: str | None) -> str:
         if rule.criterion == "vs_default"
         else "no variant beats every other yet"
     )
-    if nothing_varies_within(monitor):
+    unknown = not_known_yet(monitor)
+    if unknown is not None:
+        yet = _within(unknown)
+    elif nothing_varies_within(monitor):
         yet = "without variation within the variants nothing can be said of other sessions"
     if rule.max_iterations is None:
         if rule.max_confidence is None:

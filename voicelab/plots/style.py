@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError
+from voicelab.decision.rules import quantile_of
 from voicelab.plots.result_like import ResultLike, Source
 
 if TYPE_CHECKING:
@@ -185,6 +186,10 @@ def outcome_label(outcome: str | None, kind: str | None, what: str = "mean of") 
     name = short(outcome or "outcome", 40)
     if kind == "binary":
         return f"{name}, % of sessions"
+    if kind == "ratio":
+        return name
+    if quantile_of(kind) is not None:
+        return f"{name}, of sessions"
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "per session")
     return f"{what} {name}, {unit}".strip()
 

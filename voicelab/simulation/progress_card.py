@@ -10,7 +10,7 @@ from typing import Any
 
 from voicelab.base.notebook import in_notebook
 from voicelab.decision.outlook import Outlook
-from voicelab.decision.rules import Kind, StopDecision, StopRule
+from voicelab.decision.rules import Kind, StopDecision, StopRule, word_of
 from voicelab.decision.wording import CHANGES_NOTHING, how_much_longer
 
 _PERIOD_S = 0.25
@@ -99,7 +99,7 @@ def _test(standing: Standing) -> str:
         words += f" ({rule.max_confidence:g} % stops it)"
     if not standing.stopped:
         words += "".join(f". The rule's {remark}" for remark in rule.remarks)
-    head = "share" if standing.kind == "binary" else "mean"
+    head = "share" if standing.kind == "binary" else word_of(standing.kind)
     rows = "".join(_variant(standing, *variant) for variant in standing.variants)
     return (
         f'<div class="vl-standing" role="group" aria-label="{_text(decision.test)}"><b>{_text(decision.test)}</b> '

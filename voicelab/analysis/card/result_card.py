@@ -25,6 +25,7 @@ from voicelab.analysis.card.markup import (
 )
 from voicelab.analysis.card.pairs import against, deciding, negative, pairs_table
 from voicelab.analysis.how_much_longer import outlook_sentences
+from voicelab.decision.rules import word_of
 from voicelab.decision.wording import CHANGES_NOTHING, holds, marks
 from voicelab.plots.result_like import ResultLike
 
@@ -139,7 +140,7 @@ def _leader(result: ResultLike) -> str:
     over_default = against(result, leader).get(default or "") if default != leader else None
     label = _is_winner(result) if result.decision.winner == leader else "leader"
     label += "" if result.decision.should_stop else " so far"
-    mean = f"{'rate' if result.kind == 'binary' else 'mean'}: {value}"
+    mean = f"{word_of(result.kind)}: {value}"
     ended = _at_the_stop(result)
     if ended:
         return _tile(label, leader, f"<div>{text(ended[0])}</div>", *ended[1:], mean)
@@ -202,7 +203,7 @@ def _variants(result: ResultLike) -> str:
     base = frame.loc[frame["is_default"].astype(bool), "mean"]
     mark = float(base.iloc[0]) if len(base) and is_known(base.iloc[0]) else None
     scale = scale_of([frame[column] for column in ("mean", *ends)], mark, result.kind, 190)
-    unit = "rate in %" if result.kind == "binary" else "mean"
+    unit = "rate in %" if result.kind == "binary" else word_of(result.kind)
     asked = (result.rule.max_confidence if always else None) or 95.0
     known = always or bool(frame["mean_ci_lower"].notna().any())
     when = f", {asked:g} % interval {holds(result.decision.doubts) if always else 'for one look'}" if known else ""
@@ -210,7 +211,7 @@ def _variants(result: ResultLike) -> str:
         Head("variant", "txt"),
         Head("sessions"),
         Head("share / weight"),
-        Head("rate" if result.kind == "binary" else "mean"),
+        Head(word_of(result.kind)),
         Head(f"{unit}{when.replace('interval ', 'interval<br>')}{scale.head()}", "drawn"),
     ]
     differences = _against_default(result)

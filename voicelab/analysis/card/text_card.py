@@ -10,6 +10,7 @@ from voicelab.analysis.card.formats import styles_of, written
 from voicelab.analysis.card.markup import MOST_ROWS
 from voicelab.analysis.card.other_tables import GUARDRAILS_REMARK, allowed_text
 from voicelab.analysis.how_much_longer import outlook_sentences
+from voicelab.decision.rules import word_of
 from voicelab.decision.wording import CHANGES_NOTHING
 from voicelab.plots.result_like import ResultLike
 
@@ -163,7 +164,7 @@ def _platform(numbers: Mapping[str, Any] | None) -> str:
 
 
 def _table(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], kind: str | None) -> str:
-    heads = [column.head.format(mean="rate" if kind == "binary" else "mean") for column in columns]
+    heads = [column.head.format(mean=word_of(kind)) for column in columns]
     cells = []
     for row in rows:
         styles = styles_of(row.get("kind", kind))
