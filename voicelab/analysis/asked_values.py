@@ -11,7 +11,6 @@ from voicelab.base.errors import InputError
 from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
 from voicelab.decision.intake import check_denominators
 from voicelab.decision.rules import Kind, QuantileKind
-from voicelab.decision.stats.values import are_counted
 
 Read = tuple[npt.NDArray[Any], Kind]
 """Values and kind of an outcome."""
@@ -93,14 +92,6 @@ def read_asked(name: str, known: Container[str], read: Callable[[str], Read], wa
     return values, kind
 
 
-def n_unwritten(values: npt.NDArray[np.float64]) -> int:
-    """Return how many sessions have no value: of a ratio those without one of its parts."""
-    return int((~are_counted(values)).sum())
-
-
-def session_level(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return one number a session, of a ratio its own, NaN where nothing is below the line."""
-    if values.ndim == 1:
-        return values
-    above, below = values.T
-    return np.divide(above, below, out=np.full(len(values), np.nan), where=below > 0)
+def n_sessions(are: npt.NDArray[np.bool_]) -> int:
+    """Return how many sessions are so, of a ratio those of which one of its parts is."""
+    return int(are.reshape(len(are), -1).any(axis=1).sum())

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.asked_values import n_sessions, parts_of, read_asked
 from voicelab.analysis.callers_again import as_first_assigned, looks_like_callers, units_of
 from voicelab.analysis.drawing import Weights, check_drawn, checked_epochs, probabilities_in, read_drawing
 from voicelab.analysis.frame_columns import (
@@ -38,6 +39,7 @@ from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
 from voicelab.base.paths import path_of
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import StopRule, switched_on, weight_shares
 from voicelab.log.queries import quoted
 
@@ -76,7 +78,7 @@ def from_frame(
         InputError: a column is missing, or holds something else; a variant without a weight.
     """
     outcome, kinds = outcomes[0], kinds or {}
-    columns = checked_columns(frame, variant, [*outcomes, *guardrails], by, unit)
+    columns = checked_columns(frame, variant, parts_of([*outcomes, *guardrails], frame.columns), by, unit)
     drawing = read_drawing(weights)
     warnings: list[str] = []
     codes, names = variants_in(column_of(frame, variant))
@@ -87,15 +89,22 @@ def from_frame(
     configured_weights = drawing.any_weights(found)
     weighed = as_weighed(found, configured_weights)
     shares, off = configured(configured_weights, list(weighed.values()), warnings)
-    values, kind = read_one(column_of(kept, columns[outcome]), outcome, kinds, warnings)
+
+    def read(name: str) -> Read:
+        return read_one(column_of(kept, columns[name]), name, kinds, warnings)
+
+    values, kind = read_asked(outcome, frame.columns, read, warnings)
     arm_of = {name: arm for arm, name in enumerate(shares)}
     # A category may have no session, and no weight then.
     arms = np.array([arm_of.get(weighed.get(name, name), 0) for name in names], dtype=np.min_scalar_type(-len(arm_of)))
     others: dict[str, Read] = {}
     for name in outcomes[1:]:
-        others |= read_all(column_of(kept, columns[name]), name, kinds, warnings)
+        if parse_outcome(name, frame.columns).form == "plain":
+            others |= read_all(column_of(kept, columns[name]), name, kinds, warnings)
+        else:
+            others[name] = read_asked(name, frame.columns, read, warnings)
     for name in guardrails:
-        others[name] = read_one(column_of(kept, columns[name]), name, kinds, warnings)
+        others[name] = read_asked(name, frame.columns, read, warnings)
     arms = arms[codes]
     probabilities = None
     if drawing.columns:
@@ -118,7 +127,7 @@ def from_frame(
         arms=arms,
         values=values,
         # A missing value in a frame is unknown, not a session that wrote nothing.
-        written=everywhere(True, len(kept)),
+        written=all_written(values, kind).written,
         crashed=everywhere(False, len(kept)),
         indexes=np.flatnonzero(assigned) if len(kept) < len(frame) else np.arange(len(kept), dtype=np.uint32),
         others={name: all_written(*read) for name, read in others.items()},
@@ -167,7 +176,7 @@ def _groups(
 
 def _left_out(values: npt.NDArray[Any], without_variant: int) -> dict[str, int]:
     """Return how many sessions are not counted, by reason."""
-    missing, infinite = (int(test(values).sum()) if values.dtype.kind == "f" else 0 for test in (np.isnan, np.isinf))
+    missing, infinite = (n_sessions(test(values)) if values.dtype.kind == "f" else 0 for test in (np.isnan, np.isinf))
     reasons = {
         "no variant found": without_variant,
         "the outcome is missing": missing,
@@ -239,6 +248,8 @@ def read_columns(data: FrameLike, columns: Sequence[str | None]) -> tuple[pd.Dat
     variant = checks.name("variant", columns[0])
     named = [checks.name("The name of a column", column) for column in columns if column is not None]
     with duckdb.connect() as connection:
+        if any(parse_outcome(name).form != "plain" for name in named):
+            named = parts_of(named, opened(connection, data, []).columns)
         source = opened(connection, data, named)
         types = types_of(source)
         wanted = dict.fromkeys(split(column, source.columns)[0] for column in named)

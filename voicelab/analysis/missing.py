@@ -157,9 +157,9 @@ def _uneven(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -
     shares = ", ".join(
         f"{name} {m / (m + n):.1%}" for name, m, n in zip(monitor.variants, lost, known, strict=True) if m + n
     )
-    said = f"Outcomes are missing unevenly ({shares}; p {missing.p_value:.2g}, valid at every look): the sessions that are left may "
+    said = f"Outcomes are missing unevenly ({shares}; p {missing.p_value:.2g}, valid at every look): the sessions that are left"
     if compared["difference_worst_lower"].isna().all():
-        return f"{said}not be alike. Find out why they are missing before you decide."
+        return f"{said} may not be alike. Find out why they are missing before you decide."
     # A pair of which nothing is missing has no worst case.
     ends = compared[["difference_worst_lower", "difference_worst_upper"]].astype(float)
     row = compared.loc[(ends["difference_worst_upper"] - ends["difference_worst_lower"]).idxmax()]
@@ -169,6 +169,6 @@ def _uneven(monitor: Monitor, missing: Missing | None, compared: pd.DataFrame) -
     )
     range_ = "" if missing.declared else " (if they lie between the lowest and the highest value that was seen)"
     return (
-        f"{said}not be alike. Whatever the missing values are{range_}, the difference of {row['variant']} and {row['baseline']} "
-        f"lies between {between}. Find out why they are missing before you decide."
+        f"{said} may not be alike. Whatever the missing values are{range_}, the difference of {row['variant']} and "
+        f"{row['baseline']} lies between {between}. Find out why they are missing before you decide."
     )

@@ -14,7 +14,7 @@ from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import StopRule
 from voicelab.decision.stats import closed
-from voicelab.decision.stats.values import session_values
+from voicelab.decision.stats.values import are_counted, session_values
 
 INTERVAL = ["difference", "difference_cs_lower", "difference_cs_upper"]
 _MANY = 100_000
@@ -102,4 +102,4 @@ def left_out(data: TestData, values: Values, monitor: Monitor, arms: Sequence[in
     if not len(data.arms):  # the sums alone are there
         return round(sum(float(monitor.counts[arm]) - float(monitor.moments[arm].n) for arm in arms))
     counted = session_values(values.values.astype(np.float64), values.written, data.crashed, values.kind)
-    return int((~np.isfinite(counted) & np.isin(data.arms, arms)).sum())
+    return int((~are_counted(counted) & np.isin(data.arms, arms)).sum())

@@ -280,7 +280,7 @@ class TestData:
 
 def all_written(values: npt.NDArray[Any], kind: Kind | None) -> Values:
     """Return values of which a missing one is unknown, not a session that wrote nothing."""
-    return Values(values, everywhere(True, len(values)), kind)
+    return Values(values, np.broadcast_to(np.bool_(True), values.shape), kind)
 
 
 def everywhere(value: bool, n: int) -> npt.NDArray[np.bool_]:
