@@ -120,7 +120,7 @@ def test_frame_of_sessions_agrees_with_the_analysis(planted):  # G25
         ({}, "has 2 tests: t, u. Name the one"),
         (
             {"test": "t", "outcome": "book"},
-            "no outcome 'book'. It has the outcomes booked, mixed, .*duration_s. Did you mean 'booked'",
+            "no outcome 'book'. It has the outcomes booked, mixed, .*duration_s.*Did you mean 'booked'",
         ),
         ({"test": "u"}, "Choose one: outcome='booked' or 'mixed'"),
         ({"test": "t", "missing": "drop"}, "missing is 'drop'"),

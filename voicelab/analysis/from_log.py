@@ -18,10 +18,11 @@ from voicelab.analysis.drawing import Weights
 from voicelab.analysis.interactions import other_tests
 from voicelab.analysis.kinds import AskedKind, asked_kinds, split
 from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReader, Outcomes
-from voicelab.analysis.sessions import CRASHED, NO_NUMBER, UNWRITTEN, TestData
+from voicelab.analysis.sessions import CRASHED, NO_NUMBER, NOT_APPLICABLE, UNWRITTEN, TestData
 from voicelab.analysis.unknown_weights import settled
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
+from voicelab.base.named_numbers import MEASURED
 from voicelab.base.records import SESSIONS, unwritten_value
 from voicelab.decision.guardrails import Direction
 from voicelab.decision.rules import StopRule, switched_on
@@ -86,7 +87,13 @@ def from_log(
     random = exposures.filter(pa.array(drawn))
     indexes = random.column("session_index").to_numpy()
     reading = OutcomeReader(
-        log, recorded, sessions, indexes, declaration["conversion_metrics"], asked_kinds(kind, outcome)
+        log,
+        recorded,
+        sessions,
+        indexes,
+        declaration["conversion_metrics"],
+        asked_kinds(kind, outcome),
+        None if outcomes else rule.target_outcome,
     )
     values, written, found = reading.outcome(outcome, warnings)
     declared, off = _weights_in(declarations, random, declaration)
@@ -119,7 +126,7 @@ def from_log(
         directions=_directions(rule, outcome, declaration["conversion_metrics"]),
         other_tests={} if exposures is every_exposure else other_tests(every_exposure, test),
     )
-    _count_values(data)
+    _count_values(data, measured=outcome in MEASURED and outcome not in recorded.names)
     return data
 
 
@@ -280,8 +287,13 @@ def _only_outcome(recorded: Outcomes, conversions: Sequence[str]) -> str | None:
     return names[0] if names else None
 
 
-def _count_values(data: TestData) -> None:
-    """Note how many sessions count with a value that they didn't write, or don't count at all."""
+def _count_values(data: TestData, *, measured: bool) -> None:
+    """Note how many sessions count with a value that they didn't write, or don't count at all.
+
+    Args:
+        data: The sessions.
+        measured: Whether the outcome is a measure, which has no value where there was no chance for it.
+    """
     unwritten = ~data.written
     if data.kind is not None and data.written.any():
         completed = int((unwritten & ~data.crashed).sum())
@@ -293,4 +305,4 @@ def _count_values(data: TestData) -> None:
             data.excluded[f"{CRASHED} without the outcome: {how}"] = crashed
     odd = int((data.written & ~np.isfinite(data.values)).sum())
     if odd:
-        data.excluded[NO_NUMBER] = odd
+        data.excluded[NOT_APPLICABLE if measured else NO_NUMBER] = odd

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,11 @@ import pyarrow as pa
 from voicelab.analysis.kinds import MOST_LEVELS, AskedKind, as_asked, kind_of, read_all, read_one, split
 from voicelab.analysis.sessions import Values, all_written
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.named_numbers import COLUMNS, MEASURED, NUMBERS
 from voicelab.base.records import SESSIONS
 from voicelab.decision.rules import Target
 from voicelab.log import Log
+from voicelab.log.measured import measures_table
 
 UNITS_IN = ["data", "parameters"]
 """Columns of the table of sessions in whose keys a unit is looked for."""
@@ -109,6 +112,7 @@ class OutcomeReader:
         indexes: Index of each counted session, in order.
         conversions: The test's conversion metrics.
         asked: Kinds that are asked for.
+        own_target: The target that the test's rule names: if no session has written anything, it has not been written yet.
     """
 
     log: Log
@@ -117,6 +121,7 @@ class OutcomeReader:
     indexes: Ints
     conversions: list[str]
     asked: Mapping[str, AskedKind]
+    own_target: str | None = None
 
     def outcome(self, name: str | None, warnings: list[str]) -> Values:
         """Return an outcome, or a level of one."""
@@ -125,7 +130,7 @@ class OutcomeReader:
         base, level = split(name, self.recorded.names)
         own = self.recorded.of(base)
         if not len(own.index):
-            return self._session_column(name)
+            return self._number(name)
         if level is not None or self._is_text(own, base):
             return all_written(*read_one(self._column(own, base), name, {base: "string"}, warnings))
         return self._numbers(own, name, warnings)
@@ -228,16 +233,36 @@ class OutcomeReader:
         names: npt.NDArray[np.object_] = column.astype("string").fillna("(missing)").to_numpy(dtype=object)
         return names
 
-    def _session_column(self, name: str) -> Values:
-        numeric = [column for column, type_ in SESSIONS.items() if type_ in {"int32", "int64", "float64"}]
-        base, level = split(name, SESSIONS)
-        if base in (numeric if level is None else SESSIONS):
+    def _number(self, name: str) -> Values:
+        """Return what sessions have without writing it: a measure, a number of the table of sessions, or a level of its text."""
+        base, level = split(name, [*SESSIONS, *MEASURED])
+        if level is None and base in NUMBERS:
+            column = self._measured(base) if base in MEASURED else self.session_column(base)
+            values = column.to_numpy().astype(np.float64, copy=False)  # null becomes NaN: there was no chance for it
+            found = kind_of(values, name)  # which refuses numbers that have no variance
+            asked = self.asked.get(name)
+            return all_written(values, NUMBERS[base] if asked is None else as_asked(found, name, asked))
+        if level is not None and base in SESSIONS:
             column = self.session_column(base).to_pandas().rename(base)
             return all_written(*read_one(column, name, self.asked, []))
-        if known := self.recorded.names:
-            near = did_you_mean(name, [*known, *numeric])
-            raise InputError(
-                f"The log has no outcome {name!r}. It has the outcomes {', '.join(known)}, and of each session the numbers "
-                f"{', '.join(column for column in numeric if column != 'session_index')}.{near}"
-            )
+        if self.recorded.names or name != self.own_target:
+            raise self._no_outcome(name)
         return self._nothing
+
+    def _measured(self, name: str) -> pa.ChunkedArray:
+        """Return a measure of the counted sessions."""
+        index = self._measures.column("session_index").to_numpy()
+        return self._measures.column(name).take(np.searchsorted(index, self.indexes))
+
+    @cached_property
+    def _measures(self) -> pa.Table:
+        return measures_table(self.log)
+
+    def _no_outcome(self, name: str) -> InputError:
+        written = self.recorded.names
+        near = did_you_mean(name, [*written, *NUMBERS])
+        wrote = f"It has the outcomes {', '.join(written)}" if written else "Its sessions wrote none"
+        return InputError(
+            f"The log has no outcome {name!r}. {wrote}, of each session the numbers {', '.join(COLUMNS)}, and the measures "
+            f"{', '.join(MEASURED)}.{near}"
+        )

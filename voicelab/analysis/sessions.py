@@ -22,6 +22,7 @@ from voicelab.decision.stats import closed
 
 UNWRITTEN = "completed without writing the outcome: counted as 0"
 NO_NUMBER = "the outcome is missing, or no finite number: left out"
+NOT_APPLICABLE = "the outcome is a measure for which there was no chance: left out"
 CRASHED = "crashed (status error)"
 _HISTOGRAM_VALUES = 5000
 

@@ -14,6 +14,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `seeds`: one stream of chance for each thing that chance decides in a session.
 - `weighted`: choices by weight, and which of them a text calls for.
 - `records`: the log's tables and columns, and the rows that a finished session hands over.
+- `named_numbers`: the numbers that each session has by name, beside the outcomes that it wrote.
 - `masking`: hides the values of variables, however a text has encoded them.
 - `secret_names`: hides what goes by the name of a secret in traffic over HTTP.
 - `template_documents`: documents of a project's templates, in YAML or JSON; what of them is for Helm alone.

@@ -1,6 +1,6 @@
 """Asks evaluators of all sessions of a log, and keeps what they come to as outcomes that were added late."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ EVALUATED = "evaluated"
 """What a manifest calls the outcomes that evaluators added afterwards."""
 
 
-def evaluations(root: Path, parts: Sequence[Part], asked: Evaluators) -> "pd.DataFrame":
+def evaluations(
+    root: Path, parts: Sequence[Part], asked: Evaluators, measured: Callable[[Part], pa.Table]
+) -> "pd.DataFrame":
     """Return what evaluators come to: a row a session, in order of `session_index`, of several evaluators one after another.
 
     session_index, session_id, status, success (True, False or None), failed_path, reason; of several evaluators their name
@@ -36,7 +38,7 @@ def evaluations(root: Path, parts: Sequence[Part], asked: Evaluators) -> "pd.Dat
     index: list[int] = []
     ids: list[str] = []
     found: list[list[Evaluation]] = []
-    for session_index, session_id, view in session_views(root, parts, asked.looked):
+    for session_index, session_id, view in session_views(root, parts, asked.looked, measured):
         index.append(session_index)
         ids.append(session_id)
         found.append(asked.of(view))

@@ -31,6 +31,7 @@ from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.session_rows import check_rows
 from voicelab.log.verify import Verification
 from voicelab.predicates import EvaluatorLike, as_evaluators
+from voicelab.predicates.session_view import BY_NAME
 from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -221,10 +222,10 @@ class Log(Frames):
                 warnings.warn(remark, stacklevel=2)
         with lock.hold(self.path, "evaluators", lock.BRIEFLY_S) if keeps(asked) else nullcontext():
             check_names(read_manifest(self.path), asked, [*self._outcomes, *self._late_names])
-            for table in ("sessions", "events"):
+            for table in ("sessions", "events", *(["outcomes"] if BY_NAME in asked.looked.fields else [])):
                 self._checked.table(table)
             try:
-                found = evaluations(self.path, self._parts, asked)
+                found = evaluations(self.path, self._parts, asked, self._measured.part)
             except UNREADABLE as error:
                 raise LogError(f"{self.path} can't be read: {error}.") from None
             if keeps(asked):

@@ -5,7 +5,7 @@ their names, first the raw text of their data is searched for what must stand in
 different text; and of a session only the first event that matches is handed on, since one is all that is asked for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from voicelab.log.named_outcomes import NamedOutcomes
 from voicelab.log.parts import Part
 from voicelab.predicates import Looked, View
 from voicelab.predicates.predicate import AskedOfEvents
@@ -24,16 +25,20 @@ from voicelab.predicates.session_view import TURN_END, seen_event, view_of
 Ints = npt.NDArray[np.int64]
 
 
-def session_views(root: Path, parts: Sequence[Part], looked: Looked) -> Iterator[tuple[int, str, View]]:
+def session_views(
+    root: Path, parts: Sequence[Part], looked: Looked, measured: Callable[[Part], pa.Table]
+) -> Iterator[tuple[int, str, View]]:
     """Yield index, id and view of each session.
 
     Args:
         root: The log's folder.
         parts: Its parts.
         looked: What is looked at.
+        measured: Returns the table of measures of a part.
     """
     reads_events = not looked.fields.isdisjoint({"events", "turn_count"})
     for part in parts:
+        named = NamedOutcomes(root, part, looked, measured)
         with (
             pq.ParquetFile(part.file(root, "sessions")) as sessions,
             pq.ParquetFile(part.file(root, "events")) as events,
@@ -43,14 +48,17 @@ def session_views(root: Path, parts: Sequence[Part], looked: Looked) -> Iterator
             for group in groups:
                 own = _read(sessions, group, ["session_index", "session_id", *looked.columns])
                 seen = _Events(events, group, own.column("session_id"), looked) if reads_events else None
-                yield from _of_group(own, seen, looked)
+                yield from _of_group(own, seen, looked, named)
 
 
-def _of_group(sessions: pa.Table, seen: "_Events | None", looked: Looked) -> Iterator[tuple[int, str, View]]:
+def _of_group(
+    sessions: pa.Table, seen: "_Events | None", looked: Looked, named: NamedOutcomes
+) -> Iterator[tuple[int, str, View]]:
     names = sessions.column_names
     for at, cells in enumerate(zip(*map(_listed, sessions.columns), strict=True)):
         turn_count, events = (0, []) if seen is None else seen.of(at)
-        yield cells[0], cells[1], view_of(looked, dict(zip(names, cells, strict=True)), turn_count, events)
+        facts = dict(zip(names, cells, strict=True))
+        yield cells[0], cells[1], view_of(looked, facts, turn_count, events, named.of(facts))
 
 
 class _Events:

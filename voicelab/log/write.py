@@ -270,7 +270,9 @@ def _arrow(table: str, sessions: Sequence[SessionRows]) -> pa.Table:
     if table == "sessions":
         return _from_rows([rows.session for rows in sessions], schema)
     if table == "measures":
-        per_session: list[list[Any]] = [[measures_of(rows)] for rows in sessions]
+        for rows in sessions:
+            rows.measures = rows.measures or measures_of(rows)  # kept for who decides by them
+        per_session: list[list[Any]] = [[rows.measures] for rows in sessions]
     else:
         per_session = [getattr(rows, table) for rows in sessions]
     counts = np.fromiter(map(len, per_session), np.int64, len(per_session))

@@ -9,7 +9,7 @@ from voicelab.base.accepted_types import Cell
 from voicelab.base.errors import InputError
 from voicelab.base.records import Row, SessionRows, column, table_row
 from voicelab.predicates.predicate import Predicate
-from voicelab.predicates.session_view import FIELDS, Looked, View, view_of_rows
+from voicelab.predicates.session_view import BY_NAME, FIELDS, Looked, View, view_of_rows
 
 EvaluationStatus = Literal["complete", "skipped", "not run"]
 DETERMINISTIC = "deterministic"
@@ -118,7 +118,7 @@ class Evaluator:
         paths = [
             f"{_named('predicate', self.name)}: {sentence}"
             for predicate in self.predicates
-            for sentence in predicate.unknown_paths(FIELDS)
+            for sentence in predicate.unknown_paths(FIELDS, BY_NAME)
         ]
         return paths if self.runs else [*paths, f"The evaluator {self.why_not_run}."]
 

@@ -191,6 +191,13 @@ class Predicate:
         """Fields of a session that it looks at, by their first name; empty among them for the session as a whole."""
         return {path.partition(".")[0] for path in self._condition.paths()}
 
+    def names_in(self, field: str) -> frozenset[str] | None:
+        """Return the names below a field that holds values by name; None where it is looked at as a whole."""
+        paths = self._condition.paths()
+        if "" in paths or field in paths:
+            return None
+        return frozenset(path.removeprefix(f"{field}.") for path in paths if path.startswith(f"{field}."))
+
     def asks_of_events(self) -> "list[AskedOfEvents] | None":
         """Return what it asks of single events; None where it looks at the list of events as a whole."""
         asked = []
@@ -205,16 +212,17 @@ class Predicate:
             asked.append(AskedOfEvents(inner, _names(inner), inner.paths(), _needles(inner)))
         return asked
 
-    def unknown_paths(self, known: Mapping[str, Iterable[str] | None]) -> list[str]:
+    def unknown_paths(self, known: Mapping[str, Iterable[str] | None], by_name: str = "") -> list[str]:
         """Return the paths that no session has, each with the nearest that it has.
 
         Args:
             known: A session's fields; of those that are arrays of objects, the fields of the elements.
+            by_name: The field that holds values by names, which may be any.
         """
         found = []
         for path, condition in _split(self._condition, ""):
             first, _, rest = path.partition(".")
-            if path and (first not in known or rest):
+            if path and (first not in known or (rest and first != by_name)):
                 found.append(f"No session has {path!r}.{_hint(first, rest, known)}")
             elif isinstance(condition, _AnyElement) and (inner := known.get(first)):
                 own = sorted({p.partition(".")[0] for p in condition.condition.paths()} - {"", *inner})

@@ -205,7 +205,8 @@ class SessionRecord:
             )
         for remark in asked[0].remarks:
             warnings.warn(remark, stacklevel=2)
-        return asked.of(view_of_events(asked.looked, self._facts, self.events))[0]
+        measures = self.measures if asked.looked.names_any(MEASURES) else {}
+        return asked.of(view_of_events(asked.looked, self._facts, self.events, self.outcomes, measures))[0]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the events as a DataFrame: seq, time_s, turn, kind, name, data (a dict), background, task_name."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import did_you_mean
+from voicelab.base.named_numbers import NUMBERS
 from voicelab.base.records import Row, SessionRows, column
 from voicelab.handlers import Handler, declared_tests, set_outcomes, stored_keys
 from voicelab.runs.options import SessionOptions
@@ -169,11 +170,13 @@ class Findings:
         found = []
         for test, texts in self.declarations.items():
             targets = {target for text in texts if (target := _target(json.loads(text)))}
-            for target in sorted(targets - self.reached):
+            # A measure, or a number that each session has, is nothing to be reached.
+            for target in sorted(targets - self.reached - NUMBERS.keys()):
                 what = (
                     advice
                     if target in own or not handler.sources
                     else f"The handler sets it nowhere: write context.set_outcome({target!r}, ...), or specify it, World(truth=)."
+                    f"{did_you_mean(target, [*sorted(own | self.outcomes), *NUMBERS])}"
                 )
                 found.append(
                     f"No session reached {target!r}, the target of the test {test!r}: nothing can be decided by it. {what}"
@@ -315,7 +318,7 @@ def _target(declaration: Mapping[str, Any]) -> str | None:
 def targets_of(findings: Findings) -> tuple[str, ...]:
     """Return what sessions are to reach: the targets of the tests; without tests what the handler sets."""
     texts = [text for texts in findings.declarations.values() for text in sorted(texts)]
-    targets = dict.fromkeys(target for text in texts if (target := _target(json.loads(text))))
+    targets = dict.fromkeys(target for text in texts if (target := _target(json.loads(text))) and target not in NUMBERS)
     return tuple(targets or sorted(findings.outcomes))
 
 

@@ -15,9 +15,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from voicelab.base.errors import HandlerError
+from voicelab.base.named_numbers import MEASURED
 from voicelab.base.plain_json import repr_of
 from voicelab.base.records import EventRow, Row, SessionRows
 from voicelab.base.session_limits import LimitReached
+from voicelab.measures import measures_of
 from voicelab.runtime import sdk
 from voicelab.runtime.cpu_limit import begin_session
 from voicelab.runtime.driving import CLEANUP_S, STOPPED, Work, finished, listen
@@ -322,5 +324,7 @@ def _rows(s: Session) -> SessionRows:
         look_into(s, None)
     made = all_rows(s, data, output_data, outcomes)
     if s.settings.evaluators:
+        if s.settings.evaluators.looked.names_any(MEASURED):
+            made.measures = measures_of(made)
         made.outcomes = s.settings.evaluators.outcomes(made)
     return made

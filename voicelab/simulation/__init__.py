@@ -5,7 +5,8 @@ door is `vl.simulate`.
 
 - `simulating`: `vl.simulate` from its arguments to the log; open it first.
 - `simulation_run`: what makes a run this run: `fingerprint`, shards, manifest; `log_folder`: what lies there already.
-- `driver`: the waves: shards run ahead, each is settled when every test before it is decided; `stops` decides them.
+- `driver`: the waves: shards run ahead, each is settled when every test before it is decided; `stops` decides them,
+  and `numbers_asked` says which measures their rules ask for.
 - `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets there;
   `lifeline`: how it ends with its driver; `left_programs`: how what its sessions have started ends with it.
 - `suspects`: which session a worker died of, or was stuck in: `note` says where it was, `oversight` that it comes to no end,

@@ -4,7 +4,7 @@ import copy
 import functools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import EXPOSURES, OUTCOMES, column
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
-from voicelab.decision.rules import StopRule, Target, switched_on
+from voicelab.decision.rules import Kind, StopRule, Target, switched_on
 from voicelab.decision.stats.moments import means
 from voicelab.log.parts import Part
-from voicelab.log.schema import SCHEMAS, without_categories
+from voicelab.log.schema import STORED_SCHEMAS, without_categories
+from voicelab.simulation.numbers_asked import number_asked
 from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
 
@@ -38,6 +40,8 @@ class _Watched:
 
     monitor: Monitor
     target: Target
+    # What each session has of it without writing it; None where the target is an outcome that sessions write.
+    number: Kind | None = None
     # Index after the last session that the monitor has seen.
     seen: int = 0
 
@@ -100,7 +104,11 @@ class Watch:
             if test not in self._tests and declaration["stop"]:
                 rule = StopRule.from_stop(declaration["stop"])
                 target = Target(rule.target_outcome, declaration["conversion_metrics"])
-                self._tests[test] = _Watched(Monitor(rule, switched_on(declaration["variants"]), test=test), target)
+                # An outcome that sessions write themselves comes before a measure of its name.
+                writes = any(row[_OUTCOME] == target.outcome for row in report.outcomes)
+                number = None if writes else NUMBERS.get(target.outcome or "")
+                monitor = Monitor(rule, switched_on(declaration["variants"]), test=test)
+                self._tests[test] = _Watched(monitor, target, number)
             if test in self._tests and test not in self.stops:
                 data[test] = self._arrays(test, exposures, report)
         return data
@@ -114,20 +122,29 @@ class Watch:
             for row in exposures
             if row[_ASSIGNMENT] == "random" and row[_INDEX] >= watched.seen and row[_VARIANT] in arm_of
         ]
+        crashed = set(report.crashed)
+        indexes = [row[_INDEX] for row in drawn]
+        values, written = self._values(watched, report)
+        return {
+            "arms": np.array([arm_of[row[_VARIANT]] for row in drawn], dtype=np.int64),
+            "values": np.array([values.get(index) for index in indexes], dtype=np.float64),  # None becomes NaN
+            "written": np.array([written is None or index in written for index in indexes], dtype=np.bool_),
+            "crashed": np.array([index in crashed for index in indexes], dtype=np.bool_),
+            "indexes": np.array(indexes, dtype=np.int64),
+        }
+
+    @staticmethod
+    def _values(watched: _Watched, report: ShardReport) -> tuple[Mapping[int, float | None], Container[int] | None]:
+        """Return the target's values by index, and which sessions wrote it; None if it is none that they write."""
+        if watched.number is not None:
+            watched.monitor.know(watched.number)
+            return report.numbers.get(watched.target.outcome or "", {}), None
         outcomes = [row for row in report.outcomes if row[_OUTCOME] == watched.target.outcome]
         kind = watched.target.kind_in(row[_TYPE] for row in outcomes)
         if kind is not None:
             watched.monitor.know(kind)
         written = {row[_OF]: row[_VALUE] for row in outcomes if row[_WRITTEN]}
-        crashed = set(report.crashed)
-        indexes = [row[_INDEX] for row in drawn]
-        return {
-            "arms": np.array([arm_of[row[_VARIANT]] for row in drawn], dtype=np.int64),
-            "values": np.array([written.get(index) for index in indexes], dtype=np.float64),  # None becomes NaN
-            "written": np.array([index in written for index in indexes], dtype=np.bool_),
-            "crashed": np.array([index in crashed for index in indexes], dtype=np.bool_),
-            "indexes": np.array(indexes, dtype=np.int64),
-        }
+        return written, written
 
     def _trial(self, test: str, rows: dict[str, Any]) -> int | None:
         monitor = copy.deepcopy(self._tests[test].monitor)
@@ -162,7 +179,7 @@ def settled_facts(root: Path, part: Part) -> ShardReport:
     def rows(table: str, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         # By columns, and as plain text: a resumed million would else take a minute for this alone.
         found = pq.read_table(part.file(root, table), columns=list(names)).cast(
-            without_categories(SCHEMAS[table], names)
+            without_categories(STORED_SCHEMAS[table], names)
         )
         return zip(*(column.to_pylist() for column in found.columns), strict=True)
 
@@ -170,6 +187,8 @@ def settled_facts(root: Path, part: Part) -> ShardReport:
     report.exposures = list(rows("exposures", EXPOSURES))
     report.outcomes = list(rows("outcomes", OUTCOMES))
     report.findings.add_rows(report.exposures, report.outcomes)
+    for name in {asked for row in report.exposures if (asked := number_asked(row[_DECLARATION])) is not None}:
+        report.numbers[name] = dict(rows("measures" if name in MEASURED else "sessions", ("session_index", name)))
     # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
     report.findings.speaks = True
     for index, status, caller, *counts in rows("sessions", _OF_SESSION):

@@ -67,7 +67,7 @@ def with_error(rows: SessionRows, status: str, data: Mapping[str, Any], masker: 
     session[_DURATION] = max(time_s, session[_DURATION] or 0.0)
     session[_N_TURNS] = max(session[_N_TURNS], turn + 1)
     error = (time_s, turn, _ERROR_ROW, masker.json(encode(data)))
-    return replace(rows, session=tuple(session), events=[*rows.events, error])
+    return replace(rows, session=tuple(session), events=[*rows.events, error], measures=None)
 
 
 def _error_at(place: Place | None, message: str) -> dict[str, Any]:

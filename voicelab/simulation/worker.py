@@ -40,10 +40,12 @@ from voicelab.session.session_state import Session
 from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
 from voicelab.simulation.left_programs import any_left
 from voicelab.simulation.note import Note, note_path, noting
+from voicelab.simulation.numbers_asked import number_asked, session_number
 from voicelab.simulation.pickling import unpack
 from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
 
 _STATUS, _INDEX = column("sessions", "status"), column("sessions", "session_index")
+_DECLARATION = column("exposures", "declaration")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class ShardReport:
         findings: What is to be told after the run.
         exposures: Rows of the table `exposures`.
         outcomes: Rows of the table `outcomes`.
+        numbers: What stop rules ask for beside the outcomes: values by name and index, None where there was no chance.
         crashed: Indexes of sessions with status error.
         notes: Portability notes that are new in this process.
         hash_seed: The process's PYTHONHASHSEED.
@@ -110,6 +113,7 @@ class ShardReport:
     findings: Findings = field(default_factory=Findings)
     exposures: list[tuple[Any, ...]] = field(default_factory=list)
     outcomes: list[tuple[Any, ...]] = field(default_factory=list)
+    numbers: dict[str, dict[int, float | None]] = field(default_factory=dict)
     crashed: list[int] = field(default_factory=list)
     notes: list[PortabilityNote] = field(default_factory=list)
     hash_seed: str | None = None
@@ -406,5 +410,7 @@ def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:
         if rows.exposures:
             report.exposures.extend(rows.exposures)
             report.outcomes.extend(rows.outcomes)
+            for name in {asked for row in rows.exposures if (asked := number_asked(row[_DECLARATION])) is not None}:
+                report.numbers.setdefault(name, {})[session[_INDEX]] = session_number(name, rows)
             if session[_STATUS] == "error":
                 report.crashed.append(session[_INDEX])

@@ -1,0 +1,29 @@
+"""What stop rules ask for beside the outcomes: a measure, or a number of the table of sessions. No more of it travels."""
+
+import json
+from functools import lru_cache
+
+from voicelab.base.named_numbers import MEASURED, NUMBERS
+from voicelab.base.records import MEASURES, SESSIONS, SessionRows
+from voicelab.decision.rules import StopRule
+from voicelab.measures import measures_of
+
+_AT = {name: at for at, name in enumerate(SESSIONS)}
+_AT_MEASURED = {name: at for at, name in enumerate(MEASURES)}
+
+
+@lru_cache(maxsize=256)
+def number_asked(declaration: str) -> str | None:
+    """Return the number that a test's stop rule has as its target, by its declaration; None if it has another or none."""
+    stop = json.loads(declaration)["stop"]
+    target = StopRule.from_stop(stop).target_outcome if stop else None
+    return target if target in NUMBERS else None
+
+
+def session_number(name: str, rows: SessionRows) -> float | None:
+    """Return a number of a session that has ended; None where there was no chance for it."""
+    if name in MEASURED:
+        value = (rows.measures or measures_of(rows))[_AT_MEASURED[name]]
+    else:
+        value = rows.session[_AT[name]]
+    return None if value is None else float(value)
