@@ -4,6 +4,7 @@ In comes a command line; out go text, or with `--json` a document, and an exit c
 
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import`, `pull` and
   `call`, `evaluate_command` has `evaluate`, `export_command` `export`, `serve_command` `serve`, `doctor_command` `doctor`,
+  `test_command` `test`,
   `log_commands` the group `log`.
 - `say_command` has `say`, a conversation of one turn a command; `conversation_file` is the file that keeps it.
 - `arguments` is what they have in common, `output` what is printed: text, or with `--json` one document; `doctor_report`
@@ -30,6 +31,7 @@ from voicelab.cli.platform_commands import add_call, add_import, add_pull
 from voicelab.cli.say_command import add_say
 from voicelab.cli.serve_command import add_serve
 from voicelab.cli.session_commands import add_demo, add_run, add_simulate
+from voicelab.cli.test_command import add_test
 
 EXAMPLES = """examples:
   voicelab demo
@@ -40,6 +42,7 @@ EXAMPLES = """examples:
   voicelab analyze runs/clinic --outcome booked --outcome duration_s --html result.html
   voicelab analyze runs/clinic greeting
   voicelab simulate my-agent --spec rendered.json --caller cooperative --log runs/spec
+  voicelab test scenarios/ --junit report.xml
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
   voicelab pull AGENT_ID exports/ --log runs/live
@@ -145,6 +148,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
     add_run(commands)
     add_say(commands)
     add_simulate(commands)
+    add_test(commands)
     add_analyze(commands)
     add_evaluate(commands)
     add_export(commands)

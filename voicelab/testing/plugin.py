@@ -3,7 +3,7 @@
 It is loaded in every project where voicelab is installed, and so loads nothing else before it is needed.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,19 +109,27 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
     """Say in a line what came of the scenarios, where there were any."""
-    results = [
-        report.voicelab
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if hasattr(report, "voicelab")
+    found = [
+        report.voicelab for each in terminalreporter.stats.values() for report in each if hasattr(report, "voicelab")
     ]
-    if results:
-        terminalreporter.line("scenarios: " + summary_of(results))
+    if found and terminalreporter.verbosity >= -1:
+        terminalreporter.line(summary_of(found))
 
 
-def summary_of(results: list[dict[str, Any]]) -> str:
-    """Return how many scenarios came to which verdict, and of how many sessions that is known."""
-    verdicts = [result["verdict"] for result in results]
-    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
-    sessions = sum(result["n_runs"] for result in results)
-    return f"{counts}, of {sessions:,} session{'' if sessions == 1 else 's'}"
+def summary_of(scenarios: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many scenarios came to which verdict, and of how many sessions that is known.
+
+    Args:
+        scenarios: What `ScenarioResult.to_dict` says of each.
+    """
+    verdicts = [scenario["verdict"] for scenario in scenarios]
+    if len(verdicts) == 1:
+        what = f"1 scenario: {verdicts[0]}"
+    else:
+        names = {"passes": "pass", "fails": "fail"}
+        counts = [
+            f"{verdicts.count(v)} {names.get(v, v)}" for v in ("passes", "flaky", "broken", "fails") if v in verdicts
+        ]
+        what = f"{len(verdicts)} scenarios: {', '.join(counts)}"
+    sessions = sum(scenario["n_runs"] for scenario in scenarios)
+    return f"{what} ({sessions:,} session{'' if sessions == 1 else 's'})"

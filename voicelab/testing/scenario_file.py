@@ -28,6 +28,7 @@ from voicelab.base.template_documents import read_template
 from voicelab.testing.expectations import Expectation
 from voicelab.testing.file_endings import ENDINGS
 from voicelab.testing.scenario import OPTIONS, Scenario, checked_pass_rate
+from voicelab.testing.scenario_result import as_seen_from_here
 from voicelab.testing.who_calls import WHO_CALLS, caller_by
 from voicelab.world.http import Http
 from voicelab.world.world import World
@@ -171,7 +172,7 @@ class _Reading:
         return next((self._lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in self._lines), 1)
 
     def _refuse(self, at: At, message: str) -> NoReturn:
-        raise InputError(f"{self._file}:{self._line(at)}: {message}")
+        raise InputError(f"{as_seen_from_here(self._file)}:{self._line(at)}: {message}")
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from voicelab.base.errors import VoicelabError
 from voicelab.testing.marked_conversation import MARK
 from voicelab.testing.scenario import Scenario
 from voicelab.testing.scenario_file import read_scenarios
-from voicelab.testing.scenario_result import ScenarioResult
+from voicelab.testing.scenario_result import ScenarioResult, as_seen_from_here
 
 if TYPE_CHECKING:
     import os
@@ -64,7 +64,8 @@ class ScenarioItem(pytest.Item):
         if isinstance(error, _NotPassedError):
             return _Report(error.result)
         if isinstance(error, VoicelabError):
-            return f"{self.scenario.place}: {error}"
+            file, _, line = self.scenario.place.rpartition(":")
+            return f"{as_seen_from_here(file)}:{line}: {error}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> "tuple[os.PathLike[str] | str, int | None, str]":

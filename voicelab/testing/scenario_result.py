@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from voicelab.predicates.operators import quoted_json
 from voicelab.record.session_record import SessionRecord
 from voicelab.testing.expectations import Unmet
 from voicelab.testing.expecting import explained_failure
@@ -94,7 +95,7 @@ class ScenarioResult:
         """The command that runs the first one that failed again; empty where none did, or nothing is in a file."""
         if not self.failed or not self.place:
             return ""
-        file = _from_here(self.place.rpartition(":")[0])
+        file = as_seen_from_here(self.place.rpartition(":")[0])
         return f"voicelab test {shlex.quote(f'{file}::{self.name}')} --seed {self.seeds[0]}"
 
     @property
@@ -149,9 +150,8 @@ class ScenarioResult:
         causes: dict[str, list[int]] = {}
         for run in self.failed:
             for one in run.unmet:
-                causes.setdefault(" ".join(f"{key}: {value}" for key, value in one.expected.items()), []).append(
-                    run.seed
-                )
+                cause = ", ".join(f"{key}: {quoted_json(value)}" for key, value in one.expected.items())
+                causes.setdefault(cause, []).append(run.seed)
         ordered = sorted(causes.items(), key=lambda cause: -len(cause[1]))
         return [f"  {len(seeds):>4} fail by  {cause}  (seeds {_listed(seeds)})" for cause, seeds in ordered]
 
@@ -169,11 +169,12 @@ def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds[:_MOST_SEEDS])) + (f" and {more} more" if more > 0 else "")
 
 
-def _from_here(file: str) -> str:
+def as_seen_from_here(file: str | Path) -> str:
+    """Return a path as it is written from the working folder, where it lies below that."""
     try:
-        return str(Path(file).relative_to(Path.cwd()))
+        return str(Path(file).absolute().relative_to(Path.cwd()))
     except ValueError:
-        return file
+        return str(file)
 
 
-__all__ = ["FailedRun", "ScenarioResult", "Verdict"]
+__all__ = ["FailedRun", "ScenarioResult", "Verdict", "as_seen_from_here"]

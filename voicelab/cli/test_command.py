@@ -1,0 +1,158 @@
+"""The command that runs scenarios and tests: `test`, which asks pytest to."""
+
+import argparse
+import contextlib
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.cli.arguments import command, say
+
+if TYPE_CHECKING:
+    import pytest
+
+    from voicelab.cli.arguments import Commands
+
+_PLUGIN = "voicelab.testing.plugin"
+_NOT_REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+"""Of modules that the command has loaded before pytest: no test asserts anything in them."""
+_NONE_FOUND, _MISUSED = 5, 2
+_EXIT_CODES = {0: 0, 1: 1}
+"""Exit codes of pytest's that are ours too; by every other the tests couldn't be asked."""
+
+
+def add_test(commands: "Commands") -> None:
+    """Add `test`."""
+    parser = command(
+        commands,
+        "test",
+        _test,
+        "Run scenarios, and tests that pytest runs, and say which are flaky and which are broken.",
+        "voicelab test scenarios/ --junit report.xml\n  voicelab test 'booking.scenario.yaml::books the slot' --seed 12",
+    )
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="files of scenarios (*.scenario.yaml), tests, folders, or FILE::NAME (default: the scenarios here and below, and "
+        "the tests that import voicelab)",
+    )
+    parser.add_argument("-k", dest="matching", metavar="TEXT", help="those alone whose names hold TEXT, as pytest's -k")
+    parser.add_argument("--seed", type=int, help="run each scenario once, with this seed")
+    parser.add_argument("--junit", metavar="FILE", help="write a report of JUnit's there")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def _test(options: argparse.Namespace) -> None:
+    try:
+        import pytest
+    except ImportError:
+        raise InputError("voicelab test asks pytest, which isn't installed: pip install pytest") from None
+    for path in options.paths:
+        _refuse_missing(Path(path.partition("::")[0]))
+    arguments = [*(options.paths or ["."]), "-p", _PLUGIN, "-qq", "--no-header", "-W", _NOT_REWRITTEN]
+    if options.matching:
+        arguments += ["-k", _expression(options.matching)]
+    if options.seed is not None:
+        arguments.append(f"--voicelab-seed={options.seed}")
+    if options.junit:
+        arguments.append(f"--junitxml={options.junit}")
+    told = _Told(everything=bool(options.paths))
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        code = int(pytest.main(arguments, plugins=[told]))
+    if code == _NONE_FOUND and not told.n_left:
+        raise InputError(
+            f"There is no test in {' '.join(options.paths) or 'this folder and below'}: none is *.scenario.yaml."
+        )
+    if code == _NONE_FOUND:
+        raise InputError(f"No test of {told.n_left} matches -k {options.matching!r}.")
+    if options.json:
+        say(json.dumps(told.document(passed=code == 0), ensure_ascii=False, indent=2))
+    else:
+        say(told.sentence)
+    if code:
+        raise SystemExit(_EXIT_CODES.get(code, _MISUSED))
+
+
+def _refuse_missing(file: Path) -> None:
+    if not file.exists():
+        near = did_you_mean(file.name, [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else [])
+        raise InputError(f"There is no file or folder {str(file)!r}.{near}")
+
+
+def _expression(text: str) -> str:
+    """Return what pytest's -k takes: of words that are no expression each has to be there."""
+    if re.search(r"\b(and|or|not)\b|[()\[\]]", text):
+        return text
+    return " and ".join(re.findall(r"\w+", text)) or text
+
+
+class _Told:
+    """What pytest tells of its tests, as they end.
+
+    Args:
+        everything: Take all tests; otherwise scenarios, and the tests that import voicelab.
+    """
+
+    def __init__(self, *, everything: bool) -> None:
+        self._everything = everything
+        self._scenarios: list[dict[str, Any]] = []
+        self._tests: dict[str, dict[str, Any]] = {}
+        self._errors: list[dict[str, Any]] = []
+        self.n_left = 0
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave alone the tests of others that lie here."""
+        if self._everything or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
+            return None
+        try:
+            return None if "voicelab" in collection_path.read_text(encoding="utf-8", errors="replace") else True
+        except OSError:
+            return None
+
+    def pytest_deselected(self, items: "list[pytest.Item]") -> None:
+        """Count those that -k leaves out."""
+        self.n_left += len(items)
+
+    def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
+        """Take note of a file that can't be read."""
+        if report.failed:
+            self._errors.append({"id": report.nodeid, "message": report.longreprtext})
+
+    def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
+        """Take note of a scenario or a test."""
+        if found := getattr(report, "voicelab", None):
+            self._scenarios.append({"id": report.nodeid, **found})
+        elif report.when == "call" or report.outcome != "passed":
+            message = None if report.passed else report.longreprtext
+            known = self._tests.get(report.nodeid)
+            if known is None or report.failed:
+                self._tests[report.nodeid] = {"id": report.nodeid, "outcome": report.outcome, "message": message}
+
+    @property
+    def sentence(self) -> str:
+        """What came of them, in a line."""
+        from voicelab.testing.plugin import summary_of
+
+        outcomes = Counter(test["outcome"] for test in self._tests.values())
+        parts = [summary_of(self._scenarios)] if self._scenarios else []
+        if self._tests:
+            counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items(), reverse=True))
+            parts.append(f"{len(self._tests)} test{'' if len(self._tests) == 1 else 's'}: {counts}")
+        if self._errors:
+            parts.append(f"{len(self._errors)} file{'' if len(self._errors) == 1 else 's'} can't be read")
+        return "; ".join(parts) or "nothing was run"
+
+    def document(self, *, passed: bool) -> dict[str, Any]:
+        """Return all of it as JSON's types."""
+        return {
+            "passed": passed,
+            "summary": self.sentence,
+            "scenarios": self._scenarios,
+            "tests": list(self._tests.values()),
+            "errors": self._errors,
+        }
