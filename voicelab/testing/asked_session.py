@@ -64,10 +64,14 @@ class AskedSession:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Every value that the session has, by name: its outcomes, then the numbers of its row."""
+        """Every value that the session has, by name: what the handler and evaluators wrote, measures, numbers of its row.
+
+        None stands for a measure that there was no chance for.
+        """
         crashed = self.record.status == "error"
         return {
             **{name: getattr(self.record, name) for name in NUMBERS},
+            **self.record.measures,
             **{name: unwritten_value("boolean", crashed=crashed) for name in self._known},
             **self.record.outcomes,
         }

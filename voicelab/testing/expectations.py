@@ -10,7 +10,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.base.records import STATUSES
 from voicelab.predicates import as_evaluators
-from voicelab.predicates.operators import equal
+from voicelab.predicates.operators import equal, quoted_json
 from voicelab.predicates.predicate import Predicate
 from voicelab.testing.asked_session import NUMBERS, AgentWords, AskedSession
 
@@ -42,6 +42,7 @@ class Unmet:
         seqs: The rows concerned; none where something never happened.
         remark: What is said at these rows, or at the end of the conversation; the message where it is empty.
         part: The line below the conversation that is concerned instead, such as `outcomes`.
+        applies: Whether it could be asked: a measure may have had no chance.
     """
 
     expected: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Unmet:
     seqs: tuple[int, ...] = ()
     remark: str = ""
     part: str = ""
+    applies: bool = True
 
 
 class Wrong(NamedTuple):
@@ -58,6 +60,7 @@ class Wrong(NamedTuple):
     seqs: tuple[int, ...] = ()
     remark: str = ""
     part: str = ""
+    applies: bool = True
 
 
 Answer = Met | Wrong
@@ -191,7 +194,9 @@ def _transferred(session: AskedSession, wanted: bool | str, after: int) -> Answe
         return Met() if event is None else Wrong("The agent transfers the call, and must not.", (event.seq,))
     if event is None:
         return Wrong(f"The agent never transfers the call: the session ended as {session.record.status}.", part=ENDED)
-    targets = [value for value in event.data.values() if isinstance(value, str) and value]
+    given = event.data.get("destination")
+    typed = [value for key, value in given.items() if key != "type"] if isinstance(given, Mapping) else []
+    targets = [str(to) for to in (event.data.get("phone_number"), event.data.get("agent_id"), *typed) if to]
     if wanted is True or wanted in targets:
         return Met()
     to = ", ".join(targets) or "nowhere"
@@ -233,26 +238,30 @@ def _is(value: Any, wanted: Any) -> bool:
     return equal(value, wanted)
 
 
-def _part_of(name: str) -> str:
-    return ENDED if name in NUMBERS else OUTCOMES
-
-
 def _outcome(session: AskedSession, wanted: Mapping[str, Any], after: int) -> Answer:
     del after
+    values = session.values
     for name, value in wanted.items():
-        if name not in session.values:
-            there = ", ".join(session.values)
+        if name not in values:
+            there = ", ".join([*session.record.outcomes, *NUMBERS])
             return Wrong(
-                f"The session has no outcome {name!r}.{did_you_mean(name, session.values)} It has: {there}.",
+                f"The session has no outcome {name!r}.{did_you_mean(name, values)} It has {there}, and measures.",
                 part=OUTCOMES,
             )
-        actual = session.values[name]
+        actual = values[name]
+        part = ENDED if name in NUMBERS else name if name in session.record.measures else OUTCOMES
+        if actual is None:
+            return Wrong(
+                f"{name} is not applicable: there was no chance for it.", (), "not applicable", part, applies=False
+            )
         if isinstance(value, Predicate):
             wrong = value.mismatch({name: actual})
             if wrong is not None:
-                return Wrong(f"{wrong.reason}.", part=_part_of(name))
+                return Wrong(f"{wrong.reason}.", (), quoted_json(actual), part)
         elif not _is(actual, value):
-            return Wrong(f"{name} is {shown(actual)}, must be {shown(value)}.", part=_part_of(name))
+            return Wrong(
+                f"{name} is {quoted_json(actual)}, must be {quoted_json(value)}.", (), quoted_json(actual), part
+            )
     return Met()
 
 

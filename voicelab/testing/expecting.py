@@ -19,7 +19,7 @@ def explained_failure(record: SessionRecord, unmet: Sequence[Unmet]) -> str:
         for seq in one.seqs:
             remarks.setdefault(seq, []).append(one.remark or one.message)
     at_end = [one.remark or one.message for one in unmet if not one.seqs and not one.part]
-    parts = {one.part for one in unmet if one.part}
+    parts = {one.part: one.remark for one in unmet if one.part}
     return "\n".join([*(one.message for one in unmet), "", conversation_with_marks(record, remarks, at_end, parts)])
 
 
@@ -76,7 +76,8 @@ class Expecting:
     def outcome(self, name: str, value: Any = True) -> Self:
         """Expect an outcome: a value, or what operators ask, `outcome("duration_s", {"$lte": 60})`.
 
-        An outcome is whatever the session has a value of: written by the handler, an evaluator's, or a number of its row.
+        An outcome is whatever the session has a value of: written by the handler, an evaluator's, a measure such as
+        `dead_air_s`, or a number of its row.
         """
         __tracebackhide__ = True
         return self._ask("outcome", {name: value})

@@ -1,7 +1,8 @@
 """A conversation as plain text, with a mark at the rows that something is said of: what a failing test prints."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from voicelab.record.lines import Line, lines_in_order, lines_of, text_line
 from voicelab.record.session_record import SessionRecord
@@ -24,7 +25,7 @@ def conversation_with_marks(
     record: SessionRecord,
     remarks: Mapping[int, Sequence[str]],
     at_end: Iterable[str] = (),
-    parts: Collection[str] = (),
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return a session's conversation with remarks below the rows that they are about.
 
@@ -32,7 +33,7 @@ def conversation_with_marks(
         record: The session.
         remarks: Remarks by the row's seq.
         at_end: Remarks on what never happened.
-        parts: Names of lines below the conversation that are concerned.
+        parts: Names of lines below the conversation that are concerned, and what stands in those that it hasn't.
     """
     lines = [_Shown(line) for line in lines_in_order(record.events)]
     for seq, said in sorted(remarks.items()):
@@ -40,7 +41,7 @@ def conversation_with_marks(
     shown = [text for part in _cut(lines) for text in (_texts(part) if isinstance(part, _Shown) else [part])]
     shown += [f"{MARK} {'':>8}  {_BELOW} {remark}" for remark in at_end]
     below = record.summary
-    below |= {part: below.get(part, "none") for part in parts}
+    below |= {part: below.get(part, text or "none") for part, text in parts.items()}
     shown += ["", *(f"{MARK if name in parts else ' '} {name:>9}  {text}" for name, text in below.items())]
     return "\n".join(shown)
 

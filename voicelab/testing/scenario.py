@@ -115,16 +115,21 @@ class Scenario:
         options = self.prepared()
         seeds = range(self.seed, self.seed + self.runs) if seed is None else [checks.seed(seed)]
         known = set_outcomes(options.handler.sources)
-        findings, failed, outcomes, first = Findings(), [], set(known), None
+        findings, failed, outcomes, first, applied = Findings(), [], set(known), None, [0] * len(self.expect)
         for each in seeds:
             record = play(Job(replace(options, seed=each)), findings=findings)
             session = AskedSession(record, known)
             outcomes.update(session.values)
             answers = [expectation.asked_of(session) for expectation in self.expect]
-            if unmet := [answer for answer in answers if isinstance(answer, Unmet)]:
+            applied = [n + (not isinstance(a, Unmet) or a.applies) for n, a in zip(applied, answers, strict=True)]
+            if unmet := [answer for answer in answers if isinstance(answer, Unmet) and answer.applies]:
                 failed.append(FailedRun(each, tuple(unmet)))
                 first = first or record
         self._refuse_unknown(outcomes)
+        if seed is None and 0 in applied:
+            raise InputError(
+                f"{_names(self.expect[applied.index(0)])} is not applicable in any run: nothing was asked."
+            )
         remarks = findings.remarks(options) if failed else []
         return ScenarioResult(
             self.name, self.place, len(seeds), tuple(failed), self.least_pass_rate, first, tuple(remarks)
@@ -150,6 +155,10 @@ class Scenario:
     def __repr__(self) -> str:
         times = "" if self.runs == 1 else f", {self.runs} runs"
         return f"Scenario({self.name!r}{times})"
+
+
+def _names(expectation: Expectation) -> str:
+    return " and ".join(expectation.operand)
 
 
 def checked_pass_rate(given: Given) -> float:
