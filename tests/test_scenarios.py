@@ -12,6 +12,7 @@ from voicelab.base.errors import InputError
 from voicelab.callers.actions import At, Custom, HangUp, Interrupt, Press, Say, Silence
 from voicelab.callers.written_input import written_input
 from voicelab.testing import Scenario, UnmetExpectationError, expect, read_scenarios
+from voicelab.testing.scenario_result import FailedRun, ScenarioResult
 
 SAMPLE = Path(__file__).parent.parent / "data" / "scenarios" / "clinic.scenario.yaml"
 DESK = agent(
@@ -25,6 +26,7 @@ DESK = agent(
         raise ValueError("no such day")
     elif event.name == "text":
         await asyncio.sleep(2)
+        context.add_outcome("booked", "boolean")
         context.set_outcome("booked", random.random() < 0.5 or "surely" in event.data["text"])
         yield TextToSpeechEvent("You are booked")
         yield TextToSpeechEvent("for Monday. Anything else?")
@@ -151,11 +153,15 @@ def test_many_runs_tell_flaky_from_broken(desk, inputs, least, verdict):
         assert all(Scenario(desk, inputs, [{"outcome": "booked"}]).run(seed=seed).passed for seed in list(passing)[:2])
 
 
-def test_the_interval_is_wilsons(desk):
-    from statsmodels.stats.proportion import proportion_confint
-
-    result = Scenario(desk, ["Monday"], [{"outcome": "booked"}], runs=20).run()
-    assert result.interval == pytest.approx(proportion_confint(result.n_passed, 20, method="wilson"))
+@pytest.mark.parametrize(
+    ("n_passed", "n_runs", "interval"),
+    # As statsmodels' proportion_confint(method="wilson") has them.
+    [(7, 20, (0.181192, 0.567146)), (0, 20, (0.0, 0.161125)), (50, 50, (0.928653, 1.0)), (0, 1, (0.0, 0.793451))],
+)
+def test_the_interval_is_wilsons(n_passed, n_runs, interval):
+    failed = tuple(FailedRun(seed, ()) for seed in range(n_runs - n_passed))
+    result = ScenarioResult("", "", n_runs, failed, 1.0, None)
+    assert result.interval == pytest.approx(interval, abs=1e-6)
 
 
 def test_a_report_says_how_often_which_seeds_and_shows_the_first(desk):

@@ -48,7 +48,10 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         """Load the handler: one that can't be is an error, and no failure."""
-        self.scenario.prepared()
+        try:
+            self.scenario.prepared()
+        except VoicelabError as error:
+            pytest.fail(self._placed(error), pytrace=False)
 
     def runtest(self) -> None:
         """Run it as often as it says."""
@@ -64,9 +67,12 @@ class ScenarioItem(pytest.Item):
         if isinstance(error, _NotPassedError):
             return _Report(error.result)
         if isinstance(error, VoicelabError):
-            file, _, line = self.scenario.place.rpartition(":")
-            return f"{as_seen_from_here(file)}:{line}: {error}"
+            return self._placed(error)
         return super().repr_failure(excinfo, style)
+
+    def _placed(self, error: VoicelabError) -> str:
+        file, _, line = self.scenario.place.rpartition(":")
+        return f"{as_seen_from_here(file)}:{line}: {error}"
 
     def reportinfo(self) -> "tuple[os.PathLike[str] | str, int | None, str]":
         """Return where it is written."""
