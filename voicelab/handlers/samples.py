@@ -14,6 +14,7 @@ _ABOUT = {
     "agents/reminder": 'a whole project, vl.load_handler("reminder"): it calls people about their appointments',
     "logs/greeting": "a log, vl.open_log(path): 2,000 sessions of the agent greeting, ready to be decided",
     "scripts/booking.json": "a caller, vl.Script.load(path): what somebody says who books at the clinic",
+    "scenarios/clinic.scenario.yaml": "tests, `voicelab test PATH`: what must be so when somebody calls the clinic",
 }
 
 

@@ -138,7 +138,7 @@ def expect(record: SessionRecord) -> Expecting:
         >>> from voicelab.testing import expect
         >>> record = vl.run("clinic", ["hello", "yes please"], seed=1, variants={"greeting": "formal"})
         >>> expect(record).asked("would you like it").within_s(3).then.said("booked").outcome("booked").no_errors()
-        expect(SessionRecord(completed, 3 turns, 11.5 s, greeting=formal))
+        expect(SessionRecord(completed, 3 turns, 11.0 s, greeting=formal))
     """
     if not isinstance(record, SessionRecord):
         raise InputError(f"record is {shown(record)}, must be one session: vl.run(handler, [...]), or log.session(id).")
