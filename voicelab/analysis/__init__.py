@@ -5,7 +5,8 @@
   and `kinds` read outcomes; `frame_columns` checks a DataFrame's columns and hands them to DuckDB, `row_order` says
   whether its rows stand in the order of time, `numerals` reads numbers in text. For `from_sums` `added_up` adds sessions
   up in DuckDB, by variant, epoch and unit, `summed_columns` has the outcomes as expressions, `summed_moments` what
-  they come to and `order_of_sums` what is known of their order.
+  they come to and `order_of_sums` what is known of their order, `summed_ratios` the products that ratios take.
+- `asked_values` makes ratios and quantiles of the outcomes in them.
 - `comparing` has the pairs of variants and how they went; `other_outcomes`, `guarding` (guardrails), `segments` and
   `interactions` (with other tests) what never decides.
 - `drawing` reads how variants were drawn (weights, epochs, probabilities), `unknown_weights` does without,

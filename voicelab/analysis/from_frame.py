@@ -273,6 +273,8 @@ def columns_in(data: FrameLike) -> list[str]:
     """
     import duckdb
 
+    if isinstance(data, pd.DataFrame):
+        return list(map(str, data.columns))
     with duckdb.connect() as connection:
         return list(opened(connection, data, []).columns)
 

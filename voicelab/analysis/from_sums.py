@@ -25,6 +25,7 @@ from voicelab.analysis.added_up import (
     look_again,
     sessions_at_times,
 )
+from voicelab.analysis.asked_values import parts_of
 from voicelab.analysis.callers_again import (
     RETURNING,
     about_changes,
@@ -35,7 +36,7 @@ from voicelab.analysis.callers_again import (
 )
 from voicelab.analysis.drawing import Drawing, Weights, checked_epochs, read_drawing
 from voicelab.analysis.frame_columns import UNIT, as_weighed, column_of, handed_over
-from voicelab.analysis.from_frame import configured, no_value, opened, types_of, variant_sql
+from voicelab.analysis.from_frame import columns_in, configured, no_value, opened, types_of, variant_sql
 from voicelab.analysis.kinds import as_asked, check_size, split
 from voicelab.analysis.missing import Missing, rule_of_missing
 from voicelab.analysis.order_of_sums import Order, order_of
@@ -51,9 +52,11 @@ from voicelab.analysis.summed_moments import (
     session_counts,
     sums_of_units,
 )
+from voicelab.analysis.summed_ratios import AskedColumns, ratio_sums, ratios_added_up
 from voicelab.base import checks
 from voicelab.base.accepted_types import FrameLike
 from voicelab.base.errors import InputError
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.drift import Drift
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule
@@ -145,8 +148,10 @@ def read_totals(
             sessions have probabilities of their own.
     """
     rule, warnings = rule or StopRule(), list[str]()
-    names = [*outcomes, *guardrails]
     checks.name("variant", variant)
+    asked_for = [*outcomes, *guardrails]
+    known = columns_in(data) if any(parse_outcome(name).form != "plain" for name in asked_for) else asked_for
+    names = parts_of(asked_for, known)
     if unit is not None:
         check_unit(checks.name("unit", unit))
     drawing = read_drawing(weights)
@@ -172,20 +177,15 @@ def read_totals(
             source, advice, by = asked
         types = types_of(source)
         relation = Relation(source, types, kinds or {}, warnings)
-        target, *rest = outcomes
-        columns = [
-            relation.one(target),
-            *(c for name in rest for c in relation.all_of(name)),
-            *map(relation.one, guardrails),
-        ]
+        asked_columns = AskedColumns.of(relation, outcomes, guardrails, known)
         sessions = Sessions(
             source,
             variant_sql(variant, types[variant]),
-            measured(source, columns),
+            measured(source, asked_columns.columns),
             [0, *(row for row, _ in drawing.epochs)],
             None if ids is None else _ids_sql(ids, types[ids], unit or ids),
         )
-        found = _added_up(sessions, drawing, rule, unit, warnings, advice, by)
+        found = _added_up(sessions, asked_columns, drawing, rule, unit, warnings, advice, by)
     warnings += [callers] if callers else []
     return _of(found, variant, rule, unit, warnings)
 
@@ -212,6 +212,7 @@ def _ids_sql(column: str, type_: str, unit: str) -> str:
 
 def _added_up(
     sessions: Sessions,
+    asked: AskedColumns,
     drawing: Drawing,
     rule: StopRule,
     unit: str | None,
@@ -243,12 +244,11 @@ def _added_up(
         units = added_up_by_unit(sessions, arm_of)[0] if units is not None else None
         if order.looks is not None and at_times is not None:
             order = order._replace(looks=in_looks(at_times(sessions)))
-    target = cells.outcome(0)
-    if (
-        kinds[0] != "binary"
-        and sum(own.n for own in target) < cells.sessions
-        and any(own.lowest is None for own in target)
-    ):
+    target, first = cells.outcome(0), next(iter(asked.at))
+    ratios = ratios_added_up(sessions, asked.ratios, warnings)
+    n_known = sum(int(own[0]) for own in ratios[first].values()) if first in ratios else sum(own.n for own in target)
+    plain = first not in ratios and kinds[0] != "binary"
+    if plain and sum(own.n for own in target) < cells.sessions and any(own.lowest is None for own in target):
         # What is missing could be as low and as high as what is there.
         look_again(sessions.values(), 0, sessions.columns[0], cells)
     return Found(
@@ -261,16 +261,18 @@ def _added_up(
         off=off,
         excluded={
             "no variant found": unassigned,
-            NO_NUMBER: cells.sessions - sum(own.n for own in target),
+            NO_NUMBER: cells.sessions - n_known,
             "after the declared number of sessions": everything - cells.sessions,
         },
         ends=(0.0, 1.0) if kinds[0] == "binary" else _ends_of(cells.outcome(0)),
         # A rate's errors hang on its level alone: nothing is asked of the order of its sessions. Rows in groups have none.
         drift=None
-        if kinds[0] == "binary" or order.groups is not None
+        if not plain or order.groups is not None
         else Drift.of_blocks(in_blocks(sessions, Drift.length_of(cells.sessions))),
         order=order,
         switched=switched,
+        asked=asked.at,
+        ratios=ratios,
     )
 
 
@@ -306,18 +308,15 @@ def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: 
     """Return the sums of what the database says."""
     counts = session_counts(found)
     assigned = counts if found.units is None else by_cell(found, found.units.first * 1.0, found.units.first)
-    outcomes = {
-        column.name: plain_sums(found, at) if found.units is None else sums_of_units(found, at, found.units)
-        for at, column in enumerate(found.columns)
-    }
-    target = found.columns[0].name
+    outcomes = {name: _sums_of(found, name, at) for name, at in found.asked.items()}
+    target = next(iter(found.asked))
     begins = np.concatenate([[0.0], np.cumsum(counts.sum(axis=1))])
     data = TestData(
         test=variant,
         weights=found.shares[0],
         rule=rule,
         outcome=target,
-        kind=found.kinds[0],
+        kind=outcomes[target].kind,
         arms=_NO_ARMS,
         values=_NOTHING,
         written=_NOWHERE,
@@ -325,10 +324,7 @@ def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: 
         crashed=_NOWHERE,
         indexes=_NO_ARMS,
         epochs=[(int(begins[at]), found.shares[at]) for at in range(1, len(found.shares)) if counts[at].any()],
-        others={
-            column.name: Values(_NOTHING, _NOWHERE, kind)
-            for column, kind in zip(found.columns[1:], found.kinds[1:], strict=True)
-        },
+        others={name: Values(_NOTHING, _NOWHERE, sums.kind) for name, sums in outcomes.items() if name != target},
         warnings=warnings,
         source="your data",
         unit=unit,
@@ -347,11 +343,21 @@ def _of(found: Found, variant: str, rule: StopRule, unit: str | None, warnings: 
     return replace(totals, missing=_missing(found, totals, rule))
 
 
+def _sums_of(found: Found, name: str, at: tuple[int, ...]) -> OutcomeSums:
+    if name in found.ratios:
+        shape = len(found.shares), len(found.shares[0])
+        return ratio_sums(found.ratios[name], found.columns, (at[0], at[1]), found.arm_of, shape)
+    return plain_sums(found, at[0]) if found.units is None else sums_of_units(found, at[0], found.units)
+
+
 def _missing(found: Found, totals: Totals, rule: StopRule) -> Missing | None:
     """Return what is missing of the target, or None if nothing is, or nothing is there."""
-    counts, kind = totals.counts, found.kinds[0]
+    counts, kind = totals.counts, totals.data.kind
     known, values = np.zeros_like(counts), np.zeros_like(counts)
-    if found.units is not None:
+    of_ratio = totals.data.outcome in found.ratios
+    if of_ratio:
+        known = totals.outcomes[totals.data.outcome or ""].parts[:, 0]
+    elif found.units is not None:
         known = by_cell(found, found.units.n[0])
         values = by_cell(found, found.units.total[0]) + known * found.columns[0].centre
     else:
@@ -373,7 +379,7 @@ def _missing(found: Found, totals: Totals, rule: StopRule) -> Missing | None:
         missing=missing[reached],
         known=known[reached],
         totals=values[reached],
-        ends=found.ends,
+        ends=(np.nan, np.nan) if of_ratio else found.ends,
         p_value=monitor.p_value,
         declared=kind == "binary",
     )

@@ -17,6 +17,7 @@ import pandas as pd
 from voicelab.analysis.numerals import label_of, number_in, number_of
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import Kind
 
 AskedKind = Literal["binary", "count", "float", "string"]
@@ -46,13 +47,18 @@ def asked_kinds(kind: AskedKind | Mapping[str, AskedKind] | None, target: str | 
     """
     if kind is None:
         return {}
-    asked = dict(kind) if isinstance(kind, Mapping) else {} if target is None else {base_of(target): kind}
+    asked = dict(kind) if isinstance(kind, Mapping) else _of_target(kind, target)
     for given in asked.values() if isinstance(kind, Mapping) else [kind]:
         if not isinstance(given, str) or given not in {"binary", "count", "float", "string"}:
             raise InputError(
                 f"kind is {shown(given)}, must be 'binary', 'count', 'float' or 'string', or kinds by outcome."
             )
     return asked
+
+
+def _of_target(kind: AskedKind, target: str | None) -> dict[str, AskedKind]:
+    """Return a kind for the target; of a ratio or a quantile for what stands in it."""
+    return {} if target is None else {base_of(part): kind for part in parse_outcome(target).names}
 
 
 def base_of(name: str) -> str:

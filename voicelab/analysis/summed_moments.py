@@ -48,6 +48,8 @@ class Found(NamedTuple):
         drift: Whether the level of the target drifts; None for a rate.
         order: What is known of the order of the rows.
         switched: Whether units had several variants.
+        asked: By outcome, the target first, where its column stands; of a ratio those above and below the line.
+        ratios: What the sessions come to by each ratio: see `voicelab.analysis.summed_ratios`.
     """
 
     columns: Sequence[SumColumn]
@@ -62,6 +64,8 @@ class Found(NamedTuple):
     drift: Drift | None
     order: Order
     switched: bool
+    asked: dict[str, tuple[int, ...]]
+    ratios: dict[str, dict[tuple[Any, int], tuple[float, ...]]]
 
 
 def session_counts(found: Found) -> Floats:
