@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.analysis.sessions import Values, all_written
-from voicelab.base.errors import InputError
 from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
 from voicelab.decision.intake import check_denominators
-from voicelab.decision.rules import Kind, QuantileKind
+from voicelab.decision.rules import Kind, asked_kind
 
 Read = tuple[npt.NDArray[Any], Kind]
 """Values and kind of an outcome."""
@@ -66,12 +65,7 @@ def _ratio(asked: AskedOutcome, parts: Sequence[Values], warnings: list[str]) ->
 def _quantile(asked: AskedOutcome, part: Values) -> Values:
     if part.kind is None:
         return part
-    if part.kind == "binary":
-        raise InputError(
-            f"{asked.text!r} is a quantile of an outcome of yes and no, which is one of the two: judge by its rate, "
-            f"{asked.name!r}. If it holds numbers that happen to be 0 and 1, give kind={{{asked.name!r}: 'float'}}."
-        )
-    return Values(part.values, part.written, QuantileKind(asked.text.partition("(")[0]))
+    return Values(part.values, part.written, asked_kind(asked, part.kind))
 
 
 def read_asked(name: str, known: Container[str], read: Callable[[str], Read], warnings: list[str]) -> Read:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from voicelab.analysis.asked_values import n_sessions, parts_of
 from voicelab.analysis.callers_again import as_first_assigned, units_of
 from voicelab.analysis.drawing import Weights
 from voicelab.analysis.interactions import other_tests
@@ -24,6 +25,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.base.named_numbers import MEASURED
 from voicelab.base.records import SESSIONS, unwritten_value
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.guardrails import Direction
 from voicelab.decision.rules import StopRule, switched_on
 from voicelab.log import Log
@@ -126,7 +128,8 @@ def from_log(
         directions=_directions(rule, outcome, declaration["conversion_metrics"]),
         other_tests={} if exposures is every_exposure else other_tests(every_exposure, test),
     )
-    _count_values(data, measured=outcome in MEASURED and outcome not in recorded.names)
+    parts = () if outcome is None else parse_outcome(outcome, recorded.names).names
+    _count_values(data, measured=any(part in MEASURED and part not in recorded.names for part in parts))
     return data
 
 
@@ -172,7 +175,9 @@ def _stored(
     by: str | None, guardrails: Sequence[str], outcomes: Sequence[str], target: str | None, unit: str | None
 ) -> list[str]:
     """Return which columns of the table of sessions are asked for."""
-    asked = [name for name in (by, *guardrails, *outcomes, target) if name is not None]
+    named = [name for name in (*guardrails, *outcomes, target) if name is not None]
+    # A ratio and a quantile by what stands in them; should there be such a name, nothing is read in vain but a column.
+    asked = [*([] if by is None else [by]), *named, *parts_of(named)]
     if unit is not None:
         asked += [unit] if unit in SESSIONS else UNITS_IN
     stored = dict.fromkeys(split(name, SESSIONS)[0] for name in asked)
@@ -294,7 +299,7 @@ def _count_values(data: TestData, *, measured: bool) -> None:
         data: The sessions.
         measured: Whether the outcome is a measure, which has no value where there was no chance for it.
     """
-    unwritten = ~data.written
+    unwritten = (~data.written).reshape(len(data.arms), -1).any(axis=1)
     if data.kind is not None and data.written.any():
         completed = int((unwritten & ~data.crashed).sum())
         crashed = int((unwritten & data.crashed).sum())
@@ -303,6 +308,6 @@ def _count_values(data: TestData, *, measured: bool) -> None:
         if crashed:
             how = "left out" if unwritten_value(data.kind, crashed=True) is None else "counted as a failure"
             data.excluded[f"{CRASHED} without the outcome: {how}"] = crashed
-    odd = int((data.written & ~np.isfinite(data.values)).sum())
+    odd = n_sessions(data.written & ~np.isfinite(data.values))
     if odd:
         data.excluded[NOT_APPLICABLE if measured else NO_NUMBER] = odd

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from voicelab.analysis.asked_values import combined, parts_of
 from voicelab.analysis.kinds import MOST_LEVELS, AskedKind, as_asked, kind_of, read_all, read_one, split
 from voicelab.analysis.sessions import Values, all_written
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.named_numbers import COLUMNS, MEASURED, NUMBERS
 from voicelab.base.records import SESSIONS
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import Target
 from voicelab.log import Log
 from voicelab.log.measured import measures_table
@@ -127,6 +129,9 @@ class OutcomeReader:
         """Return an outcome, or a level of one."""
         if name is None:
             return self._nothing
+        asked = parse_outcome(name, self.recorded.names)
+        if asked.form != "plain":
+            return combined(asked, [self.outcome(part, warnings) for part in asked.names], warnings)
         base, level = split(name, self.recorded.names)
         own = self.recorded.of(base)
         if not len(own.index):
@@ -245,7 +250,7 @@ class OutcomeReader:
         if level is not None and base in SESSIONS:
             column = self.session_column(base).to_pandas().rename(base)
             return all_written(*read_one(column, name, self.asked, []))
-        if self.recorded.names or name != self.own_target:
+        if self.recorded.names or self.own_target is None or name not in parts_of([self.own_target]):
             raise self._no_outcome(name)
         return self._nothing
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
+from voicelab.decision.limits import OutcomeLimits
+from voicelab.decision.rules import Kind, quantile_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -36,6 +38,54 @@ class Fed(NamedTuple):
     def first(self, n: int) -> "Fed":
         """Return the first n of them."""
         return Fed(*(None if part is None else part[:n] for part in self))  # type: ignore[arg-type]  # as they were
+
+
+_KINDS = ("binary", "count", "float", "ratio")
+
+
+def checked_kind(kind: Any) -> Kind:
+    """Return a kind of outcomes.
+
+    Raises:
+        InputError: it is none.
+    """
+    if isinstance(kind, str) and (kind in _KINDS or quantile_of(kind) is not None):
+        return kind  # type: ignore[return-value]  # as it was just seen
+    raise InputError(f"kind is {shown(kind)}, must be {', '.join(map(repr, _KINDS))}, or a quantile such as 'p95'.")
+
+
+def check_form(kind: Kind, limits: OutcomeLimits, *, with_units: bool, with_probabilities: bool) -> None:
+    """Refuse what a ratio or a quantile can't be asked with.
+
+    Raises:
+        InputError: units, bounds, a cap, or probabilities of each session.
+    """
+    if kind in {"binary", "count", "float"}:
+        return
+    what = "A ratio" if kind == "ratio" else f"A quantile ({kind})"
+    if with_units:
+        way_out = (
+            "give one row a caller with the sums of both, whose ratio is the same"
+            if kind == "ratio"
+            else "keep the first session of each caller"
+        )
+        raise InputError(f"{what} can't be judged by units (unit=...): {way_out}.")
+    if limits.ends is not None:
+        raise InputError(f"{what} has no use for bounds= and cap=, which are for means: leave them out.")
+    if with_probabilities:
+        raise InputError(
+            f"{what} can't be compared where each session has probabilities of its own: judge by a rate, or under weights "
+            "that stay."
+        )
+
+
+def level_of(counted: Floats) -> Floats:
+    """Return what each session says of the level of the outcome: of a ratio its own, NaN where nothing is below the line."""
+    if counted.ndim == 1:
+        return counted
+    above, below = counted.T
+    level: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return level
 
 
 def checked_value(value: Any) -> float:

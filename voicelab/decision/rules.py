@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.decision.asked_outcome import parse_outcome
+from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
 
 Conclusion = Literal["continue", "winner", "inconclusive", "invalid_srm"]
 Reason = Literal["iterations", "confidence", "both", "srm", "none"]
@@ -40,6 +40,25 @@ def quantile_of(kind: str | None) -> float | None:
         return None
     share = round(float(kind[1:]) / _WHOLE, 12)
     return share if 0 < share < 1 else None
+
+
+def asked_kind(asked: AskedOutcome, kind: Kind) -> Kind:
+    """Return the kind of what is asked for, given that of the outcome in it.
+
+    Raises:
+        InputError: it is a quantile of yes and no.
+    """
+    if asked.form == "plain":
+        return kind
+    if asked.form == "ratio":
+        return "ratio"
+    if kind == "binary":
+        raise InputError(
+            f"{asked.text!r} is a quantile of an outcome of yes and no, which is one of the two: judge by its rate, "
+            f"{asked.name!r}. If it holds numbers that happen to be 0 and 1, say so: kind={{{asked.name!r}: 'float'}} for "
+            "vl.analyze, a float such as 1.0 in the handler."
+        )
+    return QuantileKind(asked.text.partition("(")[0])
 
 
 def word_of(kind: str | None) -> str:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from voicelab.base.errors import InputError
-from voicelab.base.masking import shown
 from voicelab.base.records import unwritten_value
 from voicelab.decision import stopping, verdict
 from voicelab.decision.drift import Drift
@@ -19,7 +18,7 @@ from voicelab.decision.evidence import Evidence, Path, Setting
 from voicelab.decision.evidence_of_quantiles import QuantileEProcess, QuantileHorizon
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.evidence_without_horizon import EProcess
-from voicelab.decision.intake import Bools, Fed, Floats, Ints
+from voicelab.decision.intake import Bools, Fed, Floats, Ints, check_form, checked_kind, level_of
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.quantile_tally import QuantileTally
 from voicelab.decision.rules import Kind, StopDecision, StopRule, quantile_of, weight_shares
@@ -30,28 +29,6 @@ from voicelab.decision.stats.sample_ratio import SampleRatio, UncheckedRatio
 from voicelab.decision.stats.snapshots import Snapshots
 from voicelab.decision.stats.values import session_values
 from voicelab.decision.tally import Sums, Tally
-
-_KINDS = ("binary", "count", "float", "ratio")
-
-
-def _checked_kind(kind: Any) -> Kind:
-    """Return a kind of outcomes.
-
-    Raises:
-        InputError: it is none.
-    """
-    if isinstance(kind, str) and (kind in _KINDS or quantile_of(kind) is not None):
-        return kind  # type: ignore[return-value]  # as it was just seen
-    raise InputError(f"kind is {shown(kind)}, must be {', '.join(map(repr, _KINDS))}, or a quantile such as 'p95'.")
-
-
-def _level(counted: Floats) -> Floats:
-    """Return what a session says of the level of the outcome: of a ratio its own."""
-    if counted.ndim == 1:
-        return counted
-    above, below = counted.T
-    level: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-    return level
 
 
 class _Weighed(NamedTuple):
@@ -147,8 +124,8 @@ class ChunkedMonitor:
         """
         if self.kind is not None:
             return
-        self.kind = checked = _checked_kind(kind)
-        self._check_form(checked)
+        self.kind = checked = checked_kind(kind)
+        check_form(checked, self.limits, with_units=self.with_units, with_probabilities=self.with_probabilities)
         bounds = None if kind == "binary" else self.limits.ends
         if self.with_probabilities and ((bounds is None and kind != "binary") or self.rule.margin):
             raise InputError(
@@ -169,30 +146,6 @@ class ChunkedMonitor:
             nothing = np.zeros((len(held.arms), 2) if checked == "ratio" else len(held.arms))
             self._weigh(held, session_values(nothing, nothing > 0, held.crashed, checked))
         self._held.clear()
-
-    def _check_form(self, kind: Kind) -> None:
-        """Refuse what a ratio or a quantile can't be asked with.
-
-        Raises:
-            InputError: units, bounds, a cap, or probabilities of each session.
-        """
-        if kind in {"binary", "count", "float"}:
-            return
-        what = "A ratio" if kind == "ratio" else f"A quantile ({kind})"
-        if self.with_units:
-            way_out = (
-                "give one row a caller with the sums of both, whose ratio is the same"
-                if kind == "ratio"
-                else "keep the first session of each caller"
-            )
-            raise InputError(f"{what} can't be judged by units (unit=...): {way_out}.")
-        if self.limits.ends is not None:
-            raise InputError(f"{what} has no use for bounds= and cap=, which are for means: leave them out.")
-        if self.with_probabilities:
-            raise InputError(
-                f"{what} can't be compared where each session has probabilities of its own: judge by a rate, or under weights "
-                "that stay."
-            )
 
     def new_weights(self, weights: Mapping[Any, Any]) -> None:
         """Begin an epoch: from the next session on the variants are drawn with other weights.
@@ -392,7 +345,7 @@ class ChunkedMonitor:
         weights = None if fed.probabilities is None else 1 / fed.probabilities[np.arange(len(fed.arms)), fed.arms]
         sums = self.tally.extend(fed.arms, counted, fed.units, weights)
         if self.kind != "binary":
-            self.drift.extend(_level(counted))
+            self.drift.extend(level_of(counted))
         if self.trace is not None and not isinstance(self.tally, QuantileTally):
             self.snapshots.extend(self.sessions + 1, sums.parts, len(self.tally.past))
         if len(self.weights) == 1:

@@ -8,6 +8,7 @@ from voicelab.base.accepted_types import Json
 from voicelab.base.errors import InputError
 from voicelab.base.plain_json import encode
 from voicelab.base.records import SessionRows, column, table_row
+from voicelab.decision.asked_outcome import parse_outcome
 
 _TEST, _DECLARATION = (column("exposures", name) for name in ("test", "declaration"))
 _NAME, _TYPE = (column("outcomes", name) for name in ("outcome", "type"))
@@ -76,6 +77,9 @@ def rating_of(rows: SessionRows) -> Rating | None:
         stop = declaration.get("stop") or {}
         target = stop.get("target_outcome") or stop.get("target_metric")
         target = target or next(iter([*declaration.get("conversion_metrics", []), *declared]), None)
+        # Of a quantile it is what it is of; a ratio of two is nothing that a person rates.
+        asked = parse_outcome(target) if target else None
+        target = None if asked is None or asked.form == "ratio" else asked.name
         if target:
             return Rating(row[_TEST], target, _KINDS.get(declared.get(target, "boolean"), "boolean"))
     return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base.errors import did_you_mean
 from voicelab.base.named_numbers import NUMBERS
 from voicelab.base.records import Row, SessionRows, column
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.handlers import Handler, declared_tests, set_outcomes, stored_keys
 from voicelab.runs.options import SessionOptions
 
@@ -315,10 +316,16 @@ def _target(declaration: Mapping[str, Any]) -> str | None:
     return target if isinstance(target, str) else next(iter(declaration["conversion_metrics"]), None)
 
 
+def _parts(declaration: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the outcomes that a test's target is made of: of a ratio or a quantile those in it."""
+    target = _target(declaration)
+    return parse_outcome(target, what="target_outcome").names if target else ()
+
+
 def targets_of(findings: Findings) -> tuple[str, ...]:
     """Return what sessions are to reach: the targets of the tests; without tests what the handler sets."""
     texts = [text for texts in findings.declarations.values() for text in sorted(texts)]
-    targets = dict.fromkeys(target for text in texts if (target := _target(json.loads(text))) and target not in NUMBERS)
+    targets = dict.fromkeys(part for text in texts for part in _parts(json.loads(text)) if part not in NUMBERS)
     return tuple(targets or sorted(findings.outcomes))
 
 
@@ -332,7 +339,7 @@ def known_to(findings: Findings) -> tuple[dict[str, list[str]], set[str]]:
     for test, texts in findings.declarations.items():
         for declaration in map(json.loads, texts):
             variants.setdefault(test, []).extend(map(str, declaration["variants"]))
-            outcomes |= {*declaration["conversion_metrics"], *filter(None, [_target(declaration)])}
+            outcomes |= {*declaration["conversion_metrics"], *_parts(declaration)}
     return variants, outcomes
 
 

@@ -1,10 +1,11 @@
-"""What stop rules ask for beside the outcomes: a measure, or a number of the table of sessions. No more of it travels."""
+"""What stop rules ask for beside the outcomes: measures, and numbers of the table of sessions. No more of them travels."""
 
 import json
 from functools import lru_cache
 
 from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import MEASURES, SESSIONS, SessionRows
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import StopRule
 from voicelab.measures import measures_of
 
@@ -13,11 +14,11 @@ _AT_MEASURED = {name: at for at, name in enumerate(MEASURES)}
 
 
 @lru_cache(maxsize=256)
-def number_asked(declaration: str) -> str | None:
-    """Return the number that a test's stop rule has as its target, by its declaration; None if it has another or none."""
+def numbers_asked(declaration: str) -> tuple[str, ...]:
+    """Return the numbers that the target of a test's stop rule is made of, by its declaration; of a ratio it may be two."""
     stop = json.loads(declaration)["stop"]
     target = StopRule.from_stop(stop).target_outcome if stop else None
-    return target if target in NUMBERS else None
+    return tuple(name for name in parse_outcome(target).names if name in NUMBERS) if target else ()
 
 
 def session_number(name: str, rows: SessionRows) -> float | None:

@@ -4,23 +4,25 @@ import copy
 import functools
 import json
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import EXPOSURES, OUTCOMES, column
+from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
+from voicelab.decision.intake import Bools, Floats, check_denominators
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
-from voicelab.decision.rules import Kind, StopRule, Target, switched_on
+from voicelab.decision.rules import Kind, StopRule, Target, asked_kind, switched_on
 from voicelab.decision.stats.moments import means
 from voicelab.log.parts import Part
 from voicelab.log.schema import STORED_SCHEMAS, without_categories
-from voicelab.simulation.numbers_asked import number_asked
+from voicelab.simulation.numbers_asked import numbers_asked
 from voicelab.simulation.progress_card import Standing
 from voicelab.simulation.worker import ShardReport
 
@@ -34,14 +36,21 @@ _OF, _OUTCOME, _TYPE, _VALUE, _WRITTEN = (
 _OF_SESSION = ("session_index", "status", "caller", "n_errors", "n_replies", "n_otherwise")
 
 
+class _Part(NamedTuple):
+    """What a test's target is made of: the target itself, or one of those in a ratio or a quantile."""
+
+    target: Target
+    # What each session has of it without writing it; None where it is an outcome that sessions write.
+    number: Kind | None = None
+
+
 @dataclass
 class _Watched:
     """A test under watch."""
 
     monitor: Monitor
-    target: Target
-    # What each session has of it without writing it; None where the target is an outcome that sessions write.
-    number: Kind | None = None
+    asked: AskedOutcome | None
+    parts: list[_Part]
     # Index after the last session that the monitor has seen.
     seen: int = 0
 
@@ -103,12 +112,18 @@ class Watch:
             declaration = json.loads(exposures[0][_DECLARATION])
             if test not in self._tests and declaration["stop"]:
                 rule = StopRule.from_stop(declaration["stop"])
-                target = Target(rule.target_outcome, declaration["conversion_metrics"])
                 # An outcome that sessions write themselves comes before a measure of its name.
-                writes = any(row[_OUTCOME] == target.outcome for row in report.outcomes)
-                number = None if writes else NUMBERS.get(target.outcome or "")
+                written = {row[_OUTCOME] for row in report.outcomes}
+                asked = parse_outcome(rule.target_outcome, written) if rule.target_outcome else None
+                parts = [
+                    _Part(
+                        Target(name, declaration["conversion_metrics"]),
+                        None if name in written else NUMBERS.get(name or ""),
+                    )
+                    for name in (asked.names if asked else (None,))
+                ]
                 monitor = Monitor(rule, switched_on(declaration["variants"]), test=test)
-                self._tests[test] = _Watched(monitor, target, number)
+                self._tests[test] = _Watched(monitor, asked, parts)
             if test in self._tests and test not in self.stops:
                 data[test] = self._arrays(test, exposures, report)
         return data
@@ -124,27 +139,14 @@ class Watch:
         ]
         crashed = set(report.crashed)
         indexes = [row[_INDEX] for row in drawn]
-        values, written = self._values(watched, report)
+        values, written = _read(watched, report, indexes)
         return {
             "arms": np.array([arm_of[row[_VARIANT]] for row in drawn], dtype=np.int64),
-            "values": np.array([values.get(index) for index in indexes], dtype=np.float64),  # None becomes NaN
-            "written": np.array([written is None or index in written for index in indexes], dtype=np.bool_),
+            "values": values,
+            "written": written,
             "crashed": np.array([index in crashed for index in indexes], dtype=np.bool_),
             "indexes": np.array(indexes, dtype=np.int64),
         }
-
-    @staticmethod
-    def _values(watched: _Watched, report: ShardReport) -> tuple[Mapping[int, float | None], Container[int] | None]:
-        """Return the target's values by index, and which sessions wrote it; None if it is none that they write."""
-        if watched.number is not None:
-            watched.monitor.know(watched.number)
-            return report.numbers.get(watched.target.outcome or "", {}), None
-        outcomes = [row for row in report.outcomes if row[_OUTCOME] == watched.target.outcome]
-        kind = watched.target.kind_in(row[_TYPE] for row in outcomes)
-        if kind is not None:
-            watched.monitor.know(kind)
-        written = {row[_OF]: row[_VALUE] for row in outcomes if row[_WRITTEN]}
-        return written, written
 
     def _trial(self, test: str, rows: dict[str, Any]) -> int | None:
         monitor = copy.deepcopy(self._tests[test].monitor)
@@ -159,6 +161,35 @@ class Watch:
         watched.monitor.extend(**{name: values[:n_taken] for name, values in rows.items()})
         if n_taken:
             watched.seen = int(indexes[n_taken - 1]) + 1
+
+
+def _read(watched: _Watched, report: ShardReport, indexes: Sequence[int]) -> tuple[Floats, Bools]:
+    """Return the target's values of some sessions, and whether they wrote them; of a ratio those of both parts, (T, 2)."""
+    found = [_values(part, report) for part in watched.parts]
+    values = [
+        np.array([own.get(index) for index in indexes], dtype=np.float64) for own, _, _ in found
+    ]  # None becomes NaN
+    written = [
+        np.array([those is None or index in those for index in indexes], dtype=np.bool_) for _, those, _ in found
+    ]
+    kinds = [kind for *_, kind in found if kind is not None]
+    asked = watched.asked
+    if kinds and not watched.monitor.stopped:
+        watched.monitor.know(kinds[0] if asked is None else asked_kind(asked, kinds[0]))
+    if asked is None or asked.form != "ratio":
+        return values[0], written[0]
+    check_denominators(repr(asked.text), values[1][written[1]])
+    return np.stack(values, axis=1), np.stack(written, axis=1)
+
+
+def _values(part: _Part, report: ShardReport) -> tuple[Mapping[int, float | None], Container[int] | None, Kind | None]:
+    """Return values by index, which sessions wrote it (None if it is none that they write), and its kind, if it is known."""
+    target = part.target
+    if part.number is not None:
+        return report.numbers.get(target.outcome or "", {}), None, part.number
+    outcomes = [row for row in report.outcomes if row[_OUTCOME] == target.outcome]
+    written = {row[_OF]: row[_VALUE] for row in outcomes if row[_WRITTEN]}
+    return written, written, target.kind_in(row[_TYPE] for row in outcomes)
 
 
 def _standing(monitor: Monitor) -> Standing:
@@ -187,7 +218,7 @@ def settled_facts(root: Path, part: Part) -> ShardReport:
     report.exposures = list(rows("exposures", EXPOSURES))
     report.outcomes = list(rows("outcomes", OUTCOMES))
     report.findings.add_rows(report.exposures, report.outcomes)
-    for name in {asked for row in report.exposures if (asked := number_asked(row[_DECLARATION])) is not None}:
+    for name in {name for row in report.exposures for name in numbers_asked(row[_DECLARATION])}:
         report.numbers[name] = dict(rows("measures" if name in MEASURED else "sessions", ("session_index", name)))
     # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
     report.findings.speaks = True

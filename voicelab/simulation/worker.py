@@ -40,7 +40,7 @@ from voicelab.session.session_state import Session
 from voicelab.simulation.fitness import Fitness, Stopped, begin_run, no_core
 from voicelab.simulation.left_programs import any_left
 from voicelab.simulation.note import Note, note_path, noting
-from voicelab.simulation.numbers_asked import number_asked, session_number
+from voicelab.simulation.numbers_asked import numbers_asked, session_number
 from voicelab.simulation.pickling import unpack
 from voicelab.simulation.same_versions import process_here, refuse_others, versions_here
 
@@ -410,7 +410,7 @@ def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:
         if rows.exposures:
             report.exposures.extend(rows.exposures)
             report.outcomes.extend(rows.outcomes)
-            for name in {asked for row in rows.exposures if (asked := number_asked(row[_DECLARATION])) is not None}:
+            for name in {name for row in rows.exposures for name in numbers_asked(row[_DECLARATION])}:
                 report.numbers.setdefault(name, {})[session[_INDEX]] = session_number(name, rows)
             if session[_STATUS] == "error":
                 report.crashed.append(session[_INDEX])
