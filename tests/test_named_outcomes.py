@@ -1,5 +1,6 @@
 """Whatever a session has a value of is an outcome by its name: written, evaluated, added late, measured, or counted."""
 
+import json
 import warnings
 
 import pandas as pd
@@ -8,7 +9,7 @@ from harness import agent
 
 import voicelab as vl
 from voicelab.base.errors import InputError
-from voicelab.simulation.stops import settled_facts
+from voicelab.simulation.stops import Watch, settled_facts
 
 CALLERS = vl.mix((vl.Script(["hello", "bye"]), 0.5), (vl.Script(["hello there, are you listening", "so", "bye"]), 0.5))
 
@@ -68,16 +69,22 @@ def test_a_stop_by_a_measure_is_the_same_for_any_number_of_workers_and_after_a_r
     # What a resumed run reads back of a settled part says what its worker had said.
     [part, *_] = one._parts
     facts = settled_facts(one.path, part)
+    watch = Watch(stopping=True)
+    for settled in one._parts:
+        watch.replay(settled_facts(one.path, settled))
+    assert json.loads(json.dumps(watch.decisions())) == one.manifest["decisions"]
     assert facts.numbers["dead_air_s"][0] == one.measures()["dead_air_s"].iloc[0]
 
 
 def test_a_number_that_a_rule_is_judged_by_is_no_target_that_no_session_reached(tmp_path, capsys):
     simulated(tmp_path / "log", "duration_s", 40)
     assert "No session reached" not in capsys.readouterr().err
-    simulated(tmp_path / "other", "duratoin_s", 40)
-    said = capsys.readouterr().err
-    assert "No session reached 'duratoin_s'" in said
-    assert "Did you mean 'duration_s'" in said
+    with pytest.raises(
+        InputError, match=r"The target 'duratoin_s' of a stop rule \(handler.py:\d+\).*Did you mean 'duration_s'"
+    ):
+        simulated(tmp_path / "other", "duratoin_s", 40)
+    simulated(tmp_path / "third", "paid", 40)  # what is never written is what it has been
+    assert "No session reached 'paid'" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")

@@ -264,7 +264,7 @@ def test_weights_are_asked_for_where_the_method_bets_with_them(exports, tmp_path
     assert vl.analyze(log, "greeting", rule=horizon).decision.confidence is not None
     assert vl.analyze(log, "greeting", rule=vl.StopRule(max_confidence=90, method="fixed")).decision.winner == "formal"
     seconds = vl.analyze(log, "greeting", outcome="duration_s", guardrails=["n_errors"])  # means need none either
-    assert seconds.kind == "count"
+    assert seconds.kind == "float"
     with pytest.raises(InputError, match="bounds= or cap="):
         vl.analyze(log, "greeting", outcome="duration_s", cap=100)
     for wrong, message in [

@@ -77,6 +77,9 @@ def outcome_frame(data: TestData, guardrails: Sequence[str], seen: Seen) -> pd.D
             frame = comparisons(monitor, values.kind)
             frame.insert(0, "outcome", name)
             frame.insert(1, "kind", values.kind)
+            arm_of = {name: arm for arm, name in enumerate(monitor.variants)}
+            pairs = [[arm_of[a], arm_of[b]] for a, b in zip(frame["variant"], frame["baseline"], strict=True)]
+            frame["excluded"] = [left_out(data, values, monitor, pair) for pair in pairs]
             frames.append(frame)
     if not frames:
         return pd.DataFrame(columns=["outcome"])

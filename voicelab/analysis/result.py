@@ -52,15 +52,17 @@ class Result:
         source: Where the sessions are from.
         rule: The stop rule.
         method: Which method was used, and why.
-        guardrails: What each variant does to each guardrail, in its units, and whether it is harmed: its kind, the difference
-            as above, and the confidence in percent that it grows; None without guardrails.
+        guardrails: What each variant does to each guardrail, in its units: kind, direction (`minimize`: less is better), margin,
+            verdict (`harmed`: surely worse; `held`: surely worse by less than the margin, if at all; `unknown`), difference as
+            above, excluded (sessions of the two that have no value of it), confidence in percent that it is worse (adjusted by
+            Holm's method) and confidence_held; None without guardrails.
         segments: Each variant against the default within each segment, as in `comparisons`; None unless `by` asked for it.
         interactions: Of a log with several tests: how much a variant's difference from the default changes with a variant of
             another test against that one's default, a row each: other_test, variant, baseline, other_variant,
             other_baseline, kind, sessions, that difference of differences with its interval that holds at every look
             (95 %), p-values and confidence as above, adjusted by Holm's method over all of them. None where there is one test.
         outcomes: The other outcomes and the levels of those that hold text, each pair a row as in `comparisons`, with the
-            outcome and its kind; adjusted by Holm's method over all of them.
+            outcome, its kind and excluded (sessions without a value); adjusted by Holm's method over all of them.
         outlook: How much longer the test may take, a row each for the estimate `so far` and for the smallest difference
             that `matters` (the rule's `smallest`): supposed, difference, sessions still to come (median, and low and high
             in 8 of 10 cases; None beyond the end) and undecided, the chance that the test ends without a decision. None

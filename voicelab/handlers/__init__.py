@@ -26,7 +26,7 @@ from voicelab.handlers.project import Variables, VariablesLike, project_name, pr
 from voicelab.handlers.recipes import FunctionRecipe, TextRecipe, path_recipe
 from voicelab.handlers.samples import sample_agents
 from voicelab.handlers.source import ROOT
-from voicelab.handlers.source_text import SourceText, declared_tests, set_outcomes, stored_keys
+from voicelab.handlers.source_text import SourceText, declared_tests, lone_targets, set_outcomes, stored_keys
 
 __all__ = [
     "ROOT",
@@ -38,6 +38,7 @@ __all__ = [
     "declared_tests",
     "load_cell",
     "load_handler",
+    "lone_targets",
     "set_outcomes",
     "stored_keys",
 ]

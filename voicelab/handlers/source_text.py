@@ -42,6 +42,32 @@ def set_outcomes(sources: Iterable[SourceText]) -> set[str]:
     return {name for _, _, method, name in _named_calls(sources) if method in _SETS}
 
 
+def lone_targets(sources: Iterable[SourceText]) -> dict[str, str]:
+    """Return the targets of stop rules whose names stand nowhere else in the source, with file and line of each.
+
+    None where a name that is set is made while the handler runs: then it may be any.
+    """
+    sources, found, elsewhere = list(sources), dict[str, str](), set[str]()
+    for source in sources:
+        values: set[ast.expr] = set()
+        for node in _nodes([source]):
+            if isinstance(node, ast.Dict):
+                values |= {value for key, value in zip(node.keys, node.values, strict=True) if _names_a_target(key)}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SETS:
+                if not node.args or not isinstance(node.args[0], ast.Constant):
+                    return {}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if node in values:
+                    found.setdefault(node.value, f"{source.file}:{node.lineno}")
+                else:
+                    elsewhere.add(node.value)
+    return {name: where for name, where in found.items() if name not in elsewhere}
+
+
+def _names_a_target(key: ast.expr | None) -> bool:
+    return isinstance(key, ast.Constant) and key.value in {"target_outcome", "target_metric"}
+
+
 def stored_keys(sources: Iterable[SourceText]) -> set[str]:
     """Return the keys that the handler stores itself, whenever it comes to that."""
     sources = list(sources)

@@ -1,14 +1,20 @@
 """What stop rules ask for beside the outcomes: measures, and numbers of the table of sessions. No more of them travels."""
 
+import difflib
 import json
 from functools import lru_cache
 
+from voicelab.base.errors import InputError
 from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import MEASURES, SESSIONS, SessionRows
 from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import StopRule
+from voicelab.handlers import lone_targets
 from voicelab.measures import measures_of
+from voicelab.runs.options import SessionOptions
 
+_NEARLY = 0.8
+"""How alike two names are of which one is taken for the other, misspelt."""
 _AT = {name: at for at, name in enumerate(SESSIONS)}
 _AT_MEASURED = {name: at for at, name in enumerate(MEASURES)}
 
@@ -28,3 +34,20 @@ def session_number(name: str, rows: SessionRows) -> float | None:
     else:
         value = rows.session[_AT[name]]
     return None if value is None else float(value)
+
+
+def refuse_misspelt_target(options: SessionOptions) -> None:
+    """Refuse a handler whose stop rule has a target that nothing sets, and that is nearly the name of a measure.
+
+    Raises:
+        InputError: it has one.
+    """
+    truth = {} if options.world is None else options.world.truth
+    known = {*(evaluator.name for evaluator in options.evaluators), *(name for own in truth.values() for name in own)}
+    for target, where in lone_targets(options.handler.sources).items():
+        near = difflib.get_close_matches(target, NUMBERS, n=1, cutoff=_NEARLY)
+        if target not in known and target not in NUMBERS and near:
+            raise InputError(
+                f"The target {target!r} of a stop rule ({where}) is set nowhere, and is no measure. Did you mean {near[0]!r}? "
+                f"Without being set there are: {', '.join(NUMBERS)}."
+            )

@@ -33,6 +33,7 @@ from voicelab.simulation import lifeline
 from voicelab.simulation.driver import Driver, Plan
 from voicelab.simulation.executors import Executor, LostExecutorError, Remote, accepted, default_workers
 from voicelab.simulation.log_folder import existing_log, is_replaced, kept_facts, log_folder, open_folder, whole_parts
+from voicelab.simulation.numbers_asked import refuse_misspelt_target
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.simulation_run import SimulationRun
@@ -174,6 +175,7 @@ def simulate(
     refuse_recording(
         options.http, "Record with vl.Console or vl.run(..., clock='wall'), then http=vl.Http.replay(path)."
     )
+    refuse_misspelt_target(options)
     _warn_of_mocks()
     run = SimulationRun(options, sessions, stopping=stopping)
     folder, temporary = log_folder(log)
