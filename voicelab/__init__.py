@@ -27,6 +27,7 @@ _NAMES = {
     "at": "voicelab.callers.actions",
     "Script": "voicelab.callers",
     "Persona": "voicelab.callers",
+    "Replay": "voicelab.change.replay",
     "personas": "voicelab.fitting",
     "mix": "voicelab.callers",
     "World": "voicelab.world.world",
@@ -68,6 +69,7 @@ __all__ = [
     "Monitor",
     "Persona",
     "PhoneLine",
+    "Replay",
     "Script",
     "Speaker",
     "StopRule",
@@ -109,6 +111,7 @@ if TYPE_CHECKING:
     from voicelab.base.session_limits import Limits
     from voicelab.callers import Persona, Script, mix
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
+    from voicelab.change.replay import Replay
     from voicelab.decision.guardrails import Guardrail
     from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule

@@ -18,7 +18,7 @@ from voicelab.callers.call_conditions import BargeIn, BeforePickup, CallConditio
 from voicelab.callers.mix import Mix, mix
 from voicelab.callers.own import as_caller
 from voicelab.callers.persona import Persona
-from voicelab.callers.protocol import CallerLike, Heard, KnownCaller
+from voicelab.callers.protocol import CallerLike, Heard, KnownCaller, LoggedFacts
 from voicelab.callers.script import Script
 from voicelab.callers.stock import Personas, personas
 
@@ -29,6 +29,7 @@ __all__ = [
     "CallerLike",
     "Heard",
     "KnownCaller",
+    "LoggedFacts",
     "Mix",
     "Persona",
     "Personas",

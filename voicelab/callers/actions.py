@@ -5,7 +5,7 @@ The session engine turns them into the SDK's events.
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -128,6 +128,19 @@ class Unheard:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a caller of a log did, done again: it knows how, since more reached the agent than words.
+
+    Attributes:
+        do: Does it, given the time.
+        after_s: As of `Say`.
+    """
+
+    do: Callable[[float], None]
+    after_s: float = 0.0
+
+
 BEGINS = None
 """The first sound of words that are not known yet."""
 Sound = tuple[float, Recognised | Unheard | None]
@@ -147,7 +160,7 @@ class At:
     input: "Input"
 
 
-Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom
+Action = Say | Press | Silence | Interrupt | HangUp | Send | Custom | Again
 Input = Action | At
 InputLike: TypeAlias = str | SdkEvent | Input
 """An input as people write it: text, an input event of the SDK, or what `vl.silence()` and its like return."""

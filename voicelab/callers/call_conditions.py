@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicelab.base.errors import InputError
 from voicelab.base.pace import speech_seconds
 from voicelab.callers.actions import At, Input, Say, Silence, in_order
 from voicelab.callers.mix import Mix, mix
@@ -90,6 +91,8 @@ def under_conditions(caller: KnownCaller, conditions: CallConditions) -> KnownCa
     """Return a caller, or a mixture of them, under conditions."""
     if not conditions:
         return caller
+    if caller.n_callers is not None:
+        raise InputError(f"{caller!r} does what it did in its log: no conditions of a call can be laid on it.")
     if isinstance(caller, Mix):
         return mix(*((under_conditions(one, conditions), weight) for one, weight in caller.weights))
     return _UnderConditions(caller, conditions)

@@ -1,9 +1,7 @@
 """Callers in given proportions: `vl.mix`."""
 
-import random
-from typing import Any
-
 from voicelab.base.errors import InputError
+from voicelab.base.seeds import Seeds
 from voicelab.base.weighted import Choice
 from voicelab.callers.own import as_caller
 from voicelab.callers.protocol import CallerLike, KnownCaller
@@ -26,9 +24,11 @@ class Mix(KnownCaller):
         """Each caller and its weight."""
         return self._choice.weights
 
-    def draw(self, rng: random.Random) -> Any:
-        """Return the caller of a session."""
-        return self._choice.pick(rng)
+    def of_session(self, index: int, seeds: Seeds) -> KnownCaller:
+        """Return the caller of a session, drawn by weight."""
+        del index
+        drawn: KnownCaller = self._choice.pick(seeds.random("mix"))
+        return drawn
 
     def __repr__(self) -> str:
         return f"mix of {self.name}"
@@ -53,5 +53,8 @@ def mix(*weighted: tuple[CallerLike, float]) -> Mix:
             raise InputError(
                 "vl.mix() takes callers, not mixtures: give the callers of the inner one with their own weights."
             )
-        pairs.append((as_caller(pair[0]), pair[1]))
+        caller = as_caller(pair[0])
+        if caller.n_callers is not None:
+            raise InputError(f"vl.mix() was given {caller!r}, whose callers are those of a log: simulate it by itself.")
+        pairs.append((caller, pair[1]))
     return Mix(Choice(pairs, "vl.mix()"))

@@ -11,7 +11,7 @@ import orjson
 
 from voicelab.base.records import PortabilityNote, Row, SessionRows
 from voicelab.callers.actions import Action, Say, Silence
-from voicelab.callers.protocol import Heard
+from voicelab.callers.protocol import Heard, KnownCaller
 from voicelab.live.answer_times import AnswerTimes
 from voicelab.live.engines import OFF
 from voicelab.live.listening import Listening
@@ -32,7 +32,7 @@ from voicelab.speech import Endpointer, SpeechToText, TextToSpeech
 AddNote = Callable[[PortabilityNote], None]
 
 
-class Person:
+class Person(KnownCaller):
     """The caller of a live session: somebody else acts for it, and it says what they have typed ahead.
 
     Args:

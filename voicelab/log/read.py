@@ -150,7 +150,7 @@ class Log(Frames):
         Raises:
             InputError: there is no such session.
         """
-        part, index = self._find(session)
+        part, index = self.find(session)
         try:
             rows = self._rows(part, index)
         except UNREADABLE as error:
@@ -170,7 +170,7 @@ class Log(Frames):
             InputError: there is no such session.
             LogError: the log was opened from its folder, which doesn't hold the handler.
         """
-        _, index = self._find(session)
+        _, index = self.find(session)
         if self._rerun is None:
             raise LogError(
                 f"{self.path} doesn't hold the handler and the callers. Call vl.simulate() with the same arguments: a "
@@ -281,7 +281,7 @@ class Log(Frames):
         """Names of the outcomes that were added afterwards."""
         return late.outcome_names(late.parts(self.path))
 
-    def _find(self, session: str | int) -> tuple[Part, int]:
+    def find(self, session: str | int) -> tuple[Part, int]:
         """Return a session's part, and its index."""
         if isinstance(session, str):
             found = self._with_id(session)
@@ -293,6 +293,14 @@ class Log(Frames):
             if at < len(self._parts) and self._parts[at].first <= shard:
                 return self._parts[at], session
         raise self._no_session(session)
+
+    def check_part(self, part: Part, table: str) -> None:
+        """Make sure that a file is as it was written, before it is used for the first time.
+
+        Raises:
+            LogError: it isn't.
+        """
+        self._checked.part(part, table)
 
     def _with_id(self, session_id: str) -> tuple[Part, int] | None:
         """Return where the session with an id is."""

@@ -91,7 +91,7 @@ class Lanes:
     def end(self, time_s: float) -> None:
         """Take the end of the session: nothing goes on any more."""
         if self._live:
-            unknown = [event for event in self._events.values() if _is_played(event) and self.end_s(event) is None]
+            unknown = [event for event in self._events.values() if is_played(event) and self.end_s(event) is None]
             self._live = False
             for event in unknown:
                 self.take(event)
@@ -137,7 +137,7 @@ class Lanes:
         return None if known_s is None else start_s + known_s
 
     def _of_event(self, event: Event) -> Iterator[Span]:
-        played = _is_played(event)
+        played = is_played(event)
         if event.task_name:
             yield from self._of_task(event)
             if not played:
@@ -183,7 +183,8 @@ def spans_of(events: Iterable[Event], duration_s: float) -> list[Span]:
     return list(lanes)
 
 
-def _is_played(event: Event) -> bool:
+def is_played(event: Event) -> bool:
+    """Return whether an event is an output that takes time, and was played."""
     return event.kind == "output" and event.name in _PLAYED and event.data.get("spoken") is not False
 
 

@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from voicelab.base.records import (
     SESSIONS,
     Event,
     EventKind,
+    EventRow,
     PortabilityNote,
     SessionRows,
     event_rows,
@@ -83,10 +84,9 @@ class SessionRecord:
     @classmethod
     def from_rows(cls, rows: SessionRows, notes: Sequence[PortabilityNote] = ()) -> "SessionRecord":
         """Return the record of a session's rows."""
-        events = [_event(*row) for row in event_rows(rows.events)]
         return cls(
             dict(zip(SESSIONS, rows.session, strict=True)),
-            events,
+            events_from(rows.events),
             [dict(zip(EXPOSURES, row, strict=True)) for row in rows.exposures],
             [dict(zip(OUTCOMES, row, strict=True)) for row in rows.outcomes],
             [dict(zip(METRICS, row, strict=True)) for row in rows.metrics],
@@ -336,6 +336,11 @@ class SideBySide(Mapping[str, SessionRecord]):
         return cards_side_by_side(
             {variant: record.card_parts(length_s=longest_s) for variant, record in self._records.items()}
         )
+
+
+def events_from(rows: Iterable[EventRow]) -> list[Event]:
+    """Return events of their rows, as a person reads them."""
+    return [_event(*row) for row in event_rows(rows)]
 
 
 def _event(

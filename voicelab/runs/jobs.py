@@ -14,7 +14,7 @@ from voicelab.base.masking import Masker
 from voicelab.base.records import EventRow, PortabilityNote, SessionRows
 from voicelab.base.seeds import Seeds, session_id
 from voicelab.base.session_limits import Limits
-from voicelab.callers import CallerLike, Heard, Mix
+from voicelab.callers import CallerLike, Heard, KnownCaller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike
 from voicelab.predicates import EvaluatorsLike
 from voicelab.record.session_record import SessionRecord, SideBySide
@@ -29,7 +29,7 @@ from voicelab.runtime.portability import make_note
 from voicelab.runtime.process_state import ProcessState
 from voicelab.runtime.watchdog import watching
 from voicelab.session.engine import let_go, run_session
-from voicelab.session.run_settings import RunSettings
+from voicelab.session.run_settings import RunSettings, as_logged
 from voicelab.session.session_state import Session
 from voicelab.session.surroundings import Voice
 from voicelab.world.http import Http, HttpLike, refuse_recording
@@ -104,17 +104,19 @@ class Job:
         """
         options = self.options
         own, tests = options.parameters_of(index) if parameters is None else options.split(parameters)
-        seeds = Seeds(options.seed, index)
-        caller = options.callers
-        if isinstance(caller, Mix):
-            caller = caller.draw(seeds.random("mix"))
+        callers = options.callers
+        seeds = Seeds(options.seed, callers.stream_index(index))
+        caller = callers.of_session(index, seeds)
+        if caller.logged is not None:
+            settings, own = as_logged(settings, caller.logged, own)
         if options.handler.binds_numpy_random:
             _seed_numpy(seeds.seed("numpy"))
-        return Session(
+        conversation = caller.begin(seeds.lazy_random("caller"))
+        session = Session(
             settings,
             clock,
             seeds,
-            caller.begin(seeds.lazy_random("caller")),
+            conversation,
             index=index,
             session_id=session_id(self.run_id, index),
             caller=caller.name,
@@ -126,6 +128,9 @@ class Job:
             voice=voice,
             events=events,
         )
+        if caller.logged is not None:
+            conversation.attend(session)
+        return session
 
     def _services(self, seeds: Seeds, masker: Masker) -> Services | None:
         options, http = self.options, self.options.http
@@ -321,7 +326,7 @@ def opening_alone(inputs: CallerLike) -> CallerLike:
     return _Opening() if isinstance(inputs, list | tuple) and not inputs else inputs
 
 
-class _Opening:
+class _Opening(KnownCaller):
     """A caller that listens to the opening and does nothing."""
 
     name = "script"

@@ -5,7 +5,7 @@ fingerprint, the manifest and what goes to worker processes follow from the fiel
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import hiding, shown, without_hidden
 from voicelab.base.session_limits import Limits, checked_limits
-from voicelab.callers import CallerLike, as_caller
+from voicelab.callers import CallerLike, KnownCaller, as_caller
 from voicelab.handlers import Handler, HandlerLike, VariablesLike, load_handler, set_outcomes
 from voicelab.predicates import Evaluators, checked_evaluators
 from voicelab.runs.drawn_rows import DrawnRows, rows_of
@@ -223,9 +223,12 @@ class SessionOptions:
             shared, run_test = _checked_parameters(parameters, run_test, sessions)
             if telephone is not None and given.get("limits") is None:
                 given["limits"] = Limits(cpu_s=_SPOKEN_CPU_S)
+            caller = None if callers is None else as_caller(callers)
+            if caller is not None and caller.n_callers is not None:
+                _check_logged(caller, sessions, set_outcomes(loaded.sources))
             options = cls(
                 handler=loaded,
-                callers=None if callers is None else as_caller(callers),
+                callers=caller,
                 parameters=shared,
                 run_test=run_test,
                 telephone=telephone,
@@ -253,6 +256,23 @@ class SessionOptions:
         """Return a session's own parameters without the SDK's `runTest`, and that on top of the run's."""
         own, tests = _split(parameters, None)
         return own, {**self.run_test, **tests}
+
+
+def _check_logged(caller: KnownCaller, sessions: int | None, outcomes: Collection[str]) -> None:
+    """Refuse more sessions than callers were logged, and outcomes that the handler sets as well."""
+    n = caller.n_callers or 0
+    if sessions is None and n != 1:
+        raise InputError(
+            f"{caller!r} has {n:,} callers, and this is one session: name it, e.g. vl.Replay(log, sessions=0)."
+        )
+    if sessions is not None and sessions > n:
+        raise InputError(
+            f"sessions is {sessions:,}, and {caller!r} has {n:,} callers: give at most as many, or leave it out."
+        )
+    if taken := sorted({*caller.outcome_names} & {*outcomes}):
+        raise InputError(
+            f"The handler sets the outcome {taken[0]!r}, which every session of a replay gets: call its own by another name."
+        )
 
 
 def with_variables(handler: HandlerLike, variables: VariablesLike | None, environment: str | None) -> Handler:

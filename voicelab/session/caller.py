@@ -13,6 +13,7 @@ from voicelab.base.pace import speech_seconds
 from voicelab.callers.actions import (
     BEGINS,
     Action,
+    Again,
     At,
     Custom,
     HangUp,
@@ -37,13 +38,14 @@ from voicelab.session.turns import end_conversation, first_sound, is_idle, no_wo
 from voicelab.session.utterance import NEVER, joined
 
 _WORDS = (Say, Interrupt)
+_Words = Say | Interrupt | Recognised | Unheard
 _Reaches = Action | Recognised | Unheard | None
 
 
 def caller_moves(s: Session, now: float) -> bool:
     """Do the next thing that the caller does at this time; return whether there was any."""
     if s.saying and s.saying[0][0] <= now:
-        _arrives(s, now, s.saying.pop(0)[1])
+        arrives(s, now, s.saying.pop(0)[1])
         return True
     if s.cut_in_at <= now:
         return _cut_in(s, now)
@@ -135,6 +137,8 @@ def _act(s: Session, now: float, action: Action) -> bool:
     elif isinstance(action, Press):
         s.heard.clear()
         offer(s, now, action, speech=True)
+    elif isinstance(action, Again):
+        action.do(now)
     else:
         offer(s, now, action, speech=False)
     return True
@@ -155,16 +159,21 @@ def _say(s: Session, now: float, words: Say | Interrupt) -> None:
         return
     what = words if s.surroundings is None else _heard_in(s.surroundings, words)
     if words.source == "speech":
-        seconds = speech_seconds(words.text)
-        if listens := _sign_of_listening(s, now, what, seconds):
-            s.saying.append((now + seconds, listens))
-            return
-        s.heard.clear()
-        s.saying.append((now + seconds, what))
-        first_sound(s, now)
+        speak(s, now, now + speech_seconds(words.text), what)
     else:
         s.heard.clear()
-        _arrives(s, now, what)
+        arrives(s, now, what)
+
+
+def speak(s: Session, now: float, arrives_s: float, what: _Words) -> None:
+    """Begin to say what reaches the agent at a time."""
+    seconds = arrives_s - now - float(getattr(what, "facts", {}).get("end_of_turn_s", 0.0))
+    if listens := _sign_of_listening(s, now, what, seconds):
+        s.saying.append((arrives_s, listens))
+        return
+    s.heard.clear()
+    s.saying.append((arrives_s, what))
+    first_sound(s, now)
 
 
 def _heard_in(surroundings: Surroundings, said: Say | Interrupt) -> Say | Interrupt | Recognised | Unheard:
@@ -180,7 +189,8 @@ def _heard_in(surroundings: Surroundings, said: Say | Interrupt) -> Say | Interr
 # --- what was said reaches the agent ---------------------------------------------------------------------------------
 
 
-def _arrives(s: Session, now: float, what: _Reaches) -> None:
+def arrives(s: Session, now: float, what: _Reaches) -> None:
+    """Take what reaches the agent of what the caller does."""
     if what is BEGINS:
         _begins(s, now)
     elif isinstance(what, Unheard):

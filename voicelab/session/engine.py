@@ -322,6 +322,8 @@ def _rows(s: Session) -> SessionRows:
     outcomes = _whatever_is_there(s, lambda: outcome_rows(s, context), none)
     if s.trouble:
         look_into(s, None)
+    if (logged := getattr(s.conversation, "replay_outcomes", None)) is not None:
+        outcomes = [*outcomes, *logged()]
     made = all_rows(s, data, output_data, outcomes)
     if s.settings.evaluators:
         if s.settings.evaluators.looked.names_any(MEASURED):

@@ -1,5 +1,6 @@
 """What all sessions of a run have in common."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from voicelab.base.masking import Masker
 from voicelab.base.records import PortabilityNote
 from voicelab.base.session_limits import Limits
+from voicelab.callers import LoggedFacts
 from voicelab.predicates import Evaluators
 from voicelab.runtime.context import Contexts
 from voicelab.runtime.isolation import binds_shared_random, mask_outside, shared_generators
@@ -14,6 +16,10 @@ from voicelab.runtime.portability import make_note
 
 SILENCE_S = 5.0
 """Silence after which the handler gets a timeout, where the SDK's `Configuration` gives no `timeout`, in seconds."""
+
+
+ENVIRONMENT, DIRECTION = "development", "inbound"
+"""What a run has that says nothing else: a caller that was logged brings its own then."""
 
 
 @dataclass
@@ -62,14 +68,7 @@ class RunSettings:
         self.masker = Masker([*self.variables.values(), *self.secrets])
         mask_outside(self.masker.values)
         self.timeout_s = float(self.configuration.get("timeout", SILENCE_S))
-        self.contexts = Contexts(
-            strict=self.strict,
-            variables=self.variables,
-            environment=self.environment,
-            configuration=self.configuration,
-            input_data=self.input_data,
-            agent_id=self.agent,
-        )
+        self.contexts = self._contexts()
         # What was found before: a test is declared in every session and checked once, a note is made once.
         self.checked: set[str] = set()
         self.noted: set[tuple[Any, ...]] = set()
@@ -77,3 +76,37 @@ class RunSettings:
             self.add_note(make_note("random_import", None))
         for name in shared_generators(self.function):
             self.add_note(make_note("shared_generator", None, name=name))
+
+    def _contexts(self) -> Contexts:
+        return Contexts(
+            strict=self.strict,
+            variables=self.variables,
+            environment=self.environment,
+            configuration=self.configuration,
+            input_data=self.input_data,
+            agent_id=self.agent,
+        )
+
+    def with_changes(self, changes: Mapping[str, Any]) -> "RunSettings":
+        """Return settings of which some are others; what was found before is known to both."""
+        changed = copy.copy(self)
+        vars(changed).update(changes)
+        changed.contexts = changed._contexts()
+        return changed
+
+
+def as_logged(
+    settings: RunSettings, logged: LoggedFacts, parameters: Mapping[str, Any] | None
+) -> tuple[RunSettings, Mapping[str, Any] | None]:
+    """Return the settings and the parameters of a session whose caller was logged: its own, where the run gives no others."""
+    changes: dict[str, Any] = {}
+    if settings.environment == ENVIRONMENT and logged.environment:
+        changes["environment"] = logged.environment
+    if settings.direction == DIRECTION and logged.direction:
+        changes["direction"] = logged.direction
+    if settings.input_data is None and logged.input_data:
+        changes["input_data"] = logged.input_data
+    changes = {name: value for name, value in changes.items() if getattr(settings, name) != value}
+    if changes:
+        settings = settings.with_changes(changes)
+    return settings, {**logged.parameters, **(parameters or {})} or None

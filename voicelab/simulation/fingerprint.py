@@ -32,6 +32,7 @@ def of_options(options: SessionOptions) -> dict[str, str]:
     parts = {field.name: getattr(options, field.name) for field in fields(options) if field.name not in _NO_PARTS}
     parts["handler"] = _of_handler(options.handler)
     parts["limits"] = _of_limits(options.limits)
+    parts["callers"] = options.callers.identity
     return {name: fingerprint(part) for name, part in parts.items()}
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base import checks
 from voicelab.base.errors import InputError, SimulationError
 from voicelab.base.session_limits import Limits
-from voicelab.callers import CallerLike
+from voicelab.callers import CallerLike, as_caller
 from voicelab.handlers import HandlerLike, VariablesLike
 from voicelab.log import lock as locks
 from voicelab.log.clear import clear
@@ -55,10 +55,14 @@ if TYPE_CHECKING:
     from voicelab.world.telephone import Telephone
 
 
+_SESSIONS = 10_000
+"""Sessions of a simulation that says nothing else."""
+
+
 def simulate(
     handler: HandlerLike,
     callers: CallerLike,
-    sessions: int = 10_000,
+    sessions: int | None = None,
     seed: int = 0,
     log: str | Path | None = None,
     parameters: ParametersLike = None,
@@ -95,7 +99,7 @@ def simulate(
     Args:
         handler: A handler, or what `vl.load_handler` takes.
         callers: A caller, a mixture of them, or a list of inputs.
-        sessions: How many.
+        sessions: How many; None for 10,000, or for all callers of a `vl.Replay`.
         seed: Everything random follows from it.
         log: Folder of the log; None for a temporary one that lives as long as the returned log.
         parameters: What the handler reads with `context.get_data`: a dict for all sessions, a DataFrame with one row a
@@ -141,7 +145,8 @@ def simulate(
         LogError: `log` holds something else; the message names `resume=True` or `overwrite=True`.
         SimulationError: the run can't go on; what was logged stays, and `resume=True` goes on from there.
     """
-    checks.whole("sessions", sessions)
+    callers = as_caller(callers)
+    sessions = (callers.n_callers or _SESSIONS) if sessions is None else checks.whole("sessions", sessions)
     switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite}
     for name, value in switches.items():
         checks.switch(name, value)
@@ -179,6 +184,7 @@ def simulate(
     _warn_of_mocks()
     run = SimulationRun(options, sessions, stopping=stopping)
     folder, temporary = log_folder(log)
+    options.callers.refuse_folder(folder)
     finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
     if finished is None:
         packed = run.packed()

@@ -45,7 +45,15 @@ class SimulationRun:
         self.fingerprints = of_options(options)
         self.fingerprint = fingerprint(self.fingerprints)
         identity = f"{self.fingerprint}:{options.seed}:{stopping}"
-        self.job = Job(options, run_id=blake2b(identity.encode(), digest_size=8).hexdigest())
+        run_id = blake2b(identity.encode(), digest_size=8).hexdigest()
+        if (again := options.callers.repeats(self._again())) is not None:
+            self.options = options = replace(options, callers=again[0])
+            run_id = again[1]
+        self.job = Job(options, run_id=run_id)
+
+    def _again(self) -> dict[str, Any]:
+        same = {"seed": self.options.seed, "stopping": self.stopping, "sessions": self.sessions}
+        return same | {"fingerprint_version": VERSION, "options": self.fingerprints}
 
     def plan(self, folder: Path) -> Plan:
         """Return how the sessions are cut into shards."""
@@ -91,6 +99,7 @@ class SimulationRun:
             "source": self.job.source,
             "handler": self.options.handler.name,
             "callers": self.options.callers.name,
+            **self.options.callers.told(self.fingerprints),
             "world": None if world is None else repr(world),
             "audio": None if self.options.telephone is None else repr(self.options.telephone),
             "evaluators": [evaluator.name for evaluator in self.options.evaluators if evaluator.runs],

@@ -1,0 +1,218 @@
+"""What a session's caller did, and when: each of its acts read off the rows, with what it had heard by then.
+
+The log has the moment at which words reached the agent. When they began, what the agent was at just then, and what the caller
+had heard since it last did something, is what tells the same caller's part in another conversation.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from voicelab.base.records import Event
+from voicelab.callers.actions import Custom, HangUp, Interrupt, Press, Recognised, Say, Unheard
+from voicelab.callers.pace import speech_seconds
+from voicelab.record.agent_activity import AgentActivity
+from voicelab.record.caller_speech import CallerSpeech
+from voicelab.record.readable import readable
+
+Reached = Say | Interrupt | Recognised | Unheard | Press | Custom | HangUp
+"""What reaches the agent of an act; of the caller's leaving, that."""
+During = Literal["silence", "speech", "work"]
+"""What the agent is at: nothing, speaking, or working without a sound."""
+
+OF_AN_INTERRUPTION = frozenset(
+    {
+        "previous_turn_interrupted",
+        "previous_turn_agent_transcript",
+        "transcript_prev_assistant",
+        "transcript_prev_interrupted",
+    }
+)
+"""What an input's row says of the turn that it interrupted: that is no part of the input."""
+_OF_A_TIMEOUT = frozenset({"count", "ms_since_input"})
+_HELD = {"Say": Say, "Interrupt": Interrupt, "Recognised": Recognised, "Press": Press, "Custom": Custom}
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAct:
+    """Something that a caller did.
+
+    Attributes:
+        reached: What reached the agent of it; None: the caller had nothing more to do, and the session ended.
+        begins_s: When it began: the first sound, the key.
+        arrives_s: When it reached the agent.
+        during: What the agent was at as it began.
+        since_s: Since when: the end of its last words or work, the beginning of its speech, or of its work.
+        rests: How often the agent had finished since the act before.
+        timeouts: How many silences the agent was told of since then.
+        heard: What the caller heard of the agent since then.
+        seq: The row that tells of it.
+    """
+
+    reached: Reached | None
+    begins_s: float
+    arrives_s: float
+    during: During = "silence"
+    since_s: float = 0.0
+    rests: int = 0
+    timeouts: int = 0
+    heard: str = ""
+    seq: int = 0
+
+
+def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[CallerAct], CallerAct]:
+    """Return what a caller did, in order, and an act that never came: what it heard, and how often, after its last.
+
+    Args:
+        events: The session's events.
+        status: How it ended.
+        ended_s: When, in seconds.
+    """
+    events = [readable(event) for event in events]
+    found = sorted(_found(events, status, ended_s), key=lambda act: (act.begins_s, act.seq))
+    activity = AgentActivity(events)
+    acts: list[CallerAct] = []
+    before = CallerAct(None, 0.0, 0.0, seq=-1)
+    for act in [*found, CallerAct(None, float("inf"), float("inf"), seq=len(events))]:
+        interrupts = any(
+            event.name == "turn_interrupted" and event.time_s == act.begins_s
+            for event in events[max(before.seq, 0) : act.seq]
+        )
+        leaves = isinstance(act.reached, HangUp)
+        during, since_s = activity.at(act.begins_s, act.seq, interrupts=interrupts or leaves)
+        if act.reached is None:
+            during = "silence"
+        if during == "work" and since_s <= before.begins_s:
+            since_s = before.begins_s
+        rests, timeouts, heard = activity.between(before.begins_s, before.seq, act.begins_s, act.seq)
+        acts.append(replace(act, during=during, since_s=since_s, rests=rests, timeouts=timeouts, heard=heard))
+        before = act
+    return acts[:-1], acts[-1]
+
+
+def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[CallerAct]:
+    speech = CallerSpeech()
+    for event in events:
+        speech.take(event)
+    typed = {str(e.data.get("source")) for e in events if e.kind == "input" and e.name == "text"} == {"text"}
+    waiting: list[tuple[str, Reached]] = []
+    cut_in_s: float | None = None
+    for event in events:
+        data = event.data
+        if event.name == "turn_interrupted":
+            cut_in_s = event.time_s
+        elif event.name in {"input_held", "input_dropped"} and event.kind == "system":
+            told = str(data.get("input", ""))
+            if event.name == "input_dropped" and waiting and waiting[0][0] == told:
+                waiting.pop(0)
+            elif (held := _told(told)) is not None:
+                if event.name == "input_held":
+                    waiting.append((told, held))
+                yield _act(event, held, cut_in_s, None, typed=typed)
+        elif event.name in {"unheard", "backchannel"} and event.kind == "system":
+            yield _act(event, _unheard(event), cut_in_s, None, typed=typed)
+            cut_in_s = None
+        elif event.kind == "input" and event.name not in {"start", "stop"}:
+            if event.name == "timeout" and data.keys() <= _OF_A_TIMEOUT:
+                continue
+            if waiting and _says(waiting[0][1], event):
+                waiting.pop(0)
+                continue
+            yield _act(event, reached_by(event), cut_in_s, speech.heard(event.seq), typed=typed)
+            cut_in_s = None
+    if status == "hangup":
+        yield CallerAct(HangUp(), ended_s, ended_s, seq=_end_of(events))
+    elif status == "completed" and not any(e.kind == "output" and e.name == "stop" for e in events):
+        yield CallerAct(None, ended_s, ended_s, seq=_end_of(events))
+
+
+def _end_of(events: Sequence[Event]) -> int:
+    stops = [event.seq for event in events if event.kind == "input" and event.name == "stop"]
+    return stops[-1] if stops else len(events)
+
+
+def _act(
+    event: Event, reached: Reached, cut_in_s: float | None, heard: tuple[float, float] | None, *, typed: bool
+) -> CallerAct:
+    """Return the act that a row tells of; words have begun some time before they arrived."""
+    arrived_s = event.time_s
+    text = said_of(reached)
+    if text is None or getattr(reached, "source", "speech") == "text" or (isinstance(reached, Unheard) and typed):
+        return CallerAct(reached, arrived_s, arrived_s, seq=event.seq)
+    facts = getattr(reached, "facts", {})
+    seconds = speech_seconds(text)
+    if facts.get("audio_s") and heard is not None:
+        begins_s = heard[0]
+    elif facts.get("audio_s"):
+        begins_s = arrived_s - float(facts["audio_s"])
+    elif cut_in_s is not None and (cut_in_s + seconds == arrived_s or facts.get("engine")):
+        begins_s = cut_in_s
+    else:
+        begins_s = arrived_s - seconds
+    if cut_in_s is not None and facts.get("audio_s"):
+        begins_s = cut_in_s
+    return CallerAct(reached, max(0.0, begins_s), arrived_s, seq=event.seq)
+
+
+def said_of(reached: Reached | None) -> str | None:
+    """Return the caller's words in what reached the agent; None of what isn't said."""
+    if isinstance(reached, Say | Interrupt):
+        return reached.text
+    if isinstance(reached, Recognised):
+        return reached.said
+    if isinstance(reached, Unheard):
+        return str(reached.facts.get("said", reached.facts.get("text", "")))
+    return None
+
+
+def reached_by(event: Event) -> Reached:
+    """Return what an input's row says that has reached the agent."""
+    data = {key: value for key, value in event.data.items() if key not in OF_AN_INTERRUPTION}
+    if event.name == "dtmf":
+        return Press(str(data.get("digits", "")))
+    if event.name != "text" or data.get("language"):
+        return Custom(event.name, data)
+    source: Literal["text", "speech"] = "text" if data.get("source") == "text" else "speech"
+    text = str(data.get("text", ""))
+    facts = {key: value for key, value in data.items() if key not in {"text", "source", "said", "language"}}
+    said = str(data.get("said", text))
+    return Say(text, source) if said == text and not facts else Recognised(text, said, facts, source)
+
+
+def _unheard(event: Event) -> Reached:
+    data = event.data
+    if event.name == "unheard":
+        return Unheard(dict(data))
+    text = str(data.get("text", ""))
+    facts = {key: value for key, value in data.items() if key not in {"text", "said"}}
+    said = str(data.get("said", text))
+    if not text:
+        return Unheard(dict(data))
+    return Say(text, "speech") if said == text and not facts else Recognised(text, said, facts, "speech")
+
+
+def _says(held: Reached, event: Event) -> bool:
+    """Return whether an input's row tells of words, or keys, that have waited until then."""
+    if isinstance(held, Press):
+        return event.name == "dtmf" and event.data.get("digits") == held.digits
+    return event.name == "text" and event.data.get("text") == getattr(held, "text", None)
+
+
+def _told(text: str) -> Reached | None:
+    """Return what a row of held or dropped input tells of; None where it can't be read."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            return None
+        if call.func.id == "Send" and isinstance(call.args[0], ast.Call):
+            name, data = map(ast.literal_eval, call.args[0].args)
+            return Custom(name, _with_text(data))
+        values: Mapping[str, Any] = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        return HangUp() if call.func.id == "HangUp" else _HELD[call.func.id](**values)  # type: ignore[no-any-return]
+    except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError, MemoryError):
+        return None
+
+
+def _with_text(data: Any) -> dict[str, Any]:
+    return {str(key): value for key, value in data.items()} if isinstance(data, dict) else {}
