@@ -17,7 +17,7 @@ ROOMS = {
     "runs": 5,
     "simulation": 6, "live": 6, "analysis": 6, "voicerun": 7, "fitting": 6,
     "widgets": 7, "worlds": 7,
-    "serving": 8,
+    "serving": 8, "change": 8,
     "testing": 9,
 }  # fmt: skip
 # The doors: what people and the command line import first. They import from any room.

@@ -69,7 +69,7 @@ def test_the_log_its_card_and_the_analysis_repeat_it(failing):
     assert "40 sessions, 8 with errors (20 %): ValueError: no order 1 (handler.py:" in str(failing)
     assert "e.g. log.session(1)" in str(failing)
     assert failing.session(1).n_errors
-    sentence = failing.failures.sentence
+    sentence = failing.error_summary.sentence
     assert sentence.startswith("8 of 40 sessions (20 %) had an error, ValueError: no order 1 (handler.py:")
     assert f"color:#d1403a;font-weight:600'>{sentence}" in failing._repr_html_()
     assert sentence in vl.analyze(failing).warnings
@@ -89,7 +89,7 @@ def test_the_line_of_a_function_is_named_as_it_is_in_its_file():
         yield
 
     log = simulate(handler, ["a"], sessions=3)
-    assert log.failures.place.startswith("test_findings.py:")
+    assert log.error_summary.place.startswith("test_findings.py:")
     assert log.rerun(0).errors[0].data["line"] == log.errors()["line"][0]
 
 

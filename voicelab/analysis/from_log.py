@@ -256,7 +256,7 @@ def _source(manifest: Mapping[str, Any], test: str, outcome: str | None) -> str:
 
 def _failed(log: Log) -> list[str]:
     """Return a sentence if many of the sessions had an error."""
-    failures = log.failures
+    failures = log.error_summary
     return [failures.sentence] if failures is not None and failures.serious else []
 
 

@@ -19,6 +19,7 @@ In comes nothing of voicelab's; out go a few small modules that any other may im
 - `secret_names`: hides what goes by the name of a secret in traffic over HTTP.
 - `template_documents`: documents of a project's templates, in YAML or JSON; what of them is for Helm alone.
 - `plain_json`: any value as JSON, in the one way that rows hold it.
+- `upper_rooms`: what a method of a lower room is the door of, by name.
 - `notebook`: whether somebody looks at a notebook; `progress_line`: how far something is that takes a while.
 - `html_page`: a card as a page of its own, in which no script runs.
 - `version`: the version of the package.

@@ -10,6 +10,7 @@ VoicelabError
 ├── OwnProcessError     a session would have ended, stopped or split the process that it shares with others
 ├── NoReplyError        a request over HTTP that the session's stand-in has no reply to
 ├── SimulationError     a simulation that can't go on
+├── NotRepeatedError    a session that went another way when it was run again
 ├── SpeechError         an engine could not speak or recognise
 │   └── MissingEngineError  it isn't installed: the message is the install line
 ├── LogError            a session log that can't be read or written
@@ -80,6 +81,10 @@ class NoReplyError(VoicelabError):
 
 class SimulationError(VoicelabError):
     """A simulation can't go on; what is already logged stays readable."""
+
+
+class NotRepeatedError(VoicelabError):
+    """A session went another way when it was run again; the message says what differed first, and how to find out why."""
 
 
 class SpeechError(VoicelabError):

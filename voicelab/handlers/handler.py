@@ -11,7 +11,7 @@ from voicelab.base.records import PortabilityNote
 from voicelab.handlers.notes import count_of, notes_html, show_notes
 from voicelab.handlers.placeholders import RULE, unfilled
 from voicelab.handlers.project import Variables
-from voicelab.handlers.recipes import Loaded, Recipe
+from voicelab.handlers.recipes import Loaded, PathRecipe, Recipe, TextRecipe
 from voicelab.handlers.source_text import SourceText
 from voicelab.runtime import environment as os_environment
 from voicelab.runtime import environment_reads, isolation
@@ -98,6 +98,22 @@ class Handler:
     def sources(self) -> list[SourceText]:
         """Its source as far as it can be read: of a function also the functions beside it that it calls."""
         return self._loaded.sources()
+
+    @property
+    def path(self) -> Path | None:
+        """The file or the project's folder that it was loaded from; None where it was loaded from neither."""
+        recipe = self._recipe
+        return (recipe.folder or recipe.file) if isinstance(recipe, PathRecipe) else None
+
+    @property
+    def text(self) -> str | None:
+        """The text that it was loaded from; None where it was loaded from none."""
+        return self._recipe.text if isinstance(self._recipe, TextRecipe) else None
+
+    @property
+    def from_notebook(self) -> dict[str, Any]:
+        """The names that it takes from the notebook, with their values."""
+        return self._loaded.from_notebook()
 
     @property
     def secrets(self) -> list[str]:

@@ -14,7 +14,8 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 - `evaluating` asks evaluators of all sessions, and keeps what they come to; `session_views` reads for it what they look at,
   `named_outcomes` the outcomes among that.
-- `failures` finds which sessions had errors, and the commonest of these; `pictures` says what `Log.plot` draws.
+- `failures` groups sessions by what they failed by; `error_summary` is what is said of their errors wherever a log is shown;
+  `pictures` says what `Log.plot` draws.
 - `info` describes a log, `compact` joins its files, `redact` writes a copy in which what a pattern finds is masked.
 """
 

@@ -1,91 +1,218 @@
-"""Which sessions of a log had errors, and the commonest of these: what is said of it after a run, and wherever it is shown."""
+"""How sessions of a log failed, by cause: the frame of `Log.failures`.
 
-from collections.abc import Callable
+Which sessions fail is a query; by what, and who they are, is asked of those alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-SERIOUS = 0.01
-"""Share of sessions with an error above which it is said wherever the log is shown."""
-_MOST_CHARACTERS = 200
+from voicelab.base.errors import InputError
+from voicelab.base.named_numbers import COLUMNS
+from voicelab.log.queries import quoted
+from voicelab.predicates import Evaluators
+from voicelab.record.failure import Cause, Failure, FailureLike, cause_of_error, last_words
 
-_SESSIONS = "SELECT count(*), count(*) FILTER (n_errors > 0) FROM sessions"
-# By line of code, since messages hold what was different each time; by message where no line is known.
-_COMMONEST = """
-SELECT arg_min(message, session_index) AS message, any_value(place) AS place, count(DISTINCT session_index) AS n,
-    min(session_index)
-FROM (
-    SELECT session_index, data ->> '$.message' AS message,
-        (data ->> '$.file') || ':' || (data ->> '$.line') AS place
-    FROM events JOIN (SELECT session_id, session_index FROM sessions WHERE n_errors > 0) USING (session_id)
-    WHERE name = 'error'
-) GROUP BY coalesce(place, message) ORDER BY n DESC, min(session_index) LIMIT 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = (
+    *(
+        "failure",
+        "cause",
+        "n_sessions",
+        "share",
+        "by_variant",
+        "by_caller",
+        "session_id",
+        "session_index",
+        "seq",
+        "message",
+    ),
+)
+_ERRORS = """
+SELECT s.session_index, e.seq, data ->> '$.message' AS message, data ->> '$.file' AS file,
+    TRY_CAST(data ->> '$.line' AS INTEGER) AS line
+FROM events e JOIN (SELECT session_id, session_index FROM sessions WHERE n_errors > 0) s USING (session_id)
+WHERE name = 'error' ORDER BY s.session_index, e.seq
+"""
+# The last turn of which something was heard; what else a session said needn't be read.
+_LAST_WORDS = """
+SELECT s.session_index, e.data ->> '$.content' AS heard FROM (
+    SELECT session_id, max(seq) AS seq FROM events
+    WHERE name = 'transcript_part' AND contains(data, '"agent"') AND data ->> '$.role' = 'agent' AND data ->> '$.content' <> ''
+        AND session_id IN (SELECT session_id FROM sessions WHERE session_index IN (SELECT unnest($failed)))
+    GROUP BY session_id
+) JOIN events e USING (session_id, seq) JOIN sessions s USING (session_id)
+"""
+_WHO = """
+SELECT session_index, session_id, caller, n_turns FROM sessions WHERE session_index IN (SELECT unnest($failed))
+"""
+_VARIANTS = """
+SELECT session_index, test || '=' || variant AS variant FROM exposures
+WHERE session_index IN (SELECT unnest($failed)) ORDER BY session_index, test
+"""
+_ENDS = """
+SELECT session_index, max(seq) AS seq FROM events JOIN sessions USING (session_id)
+WHERE session_index IN (SELECT unnest($failed)) GROUP BY session_index
 """
 
 
 @dataclass(frozen=True)
-class Failures:
-    """The sessions of a log that had an error of the handler, of a task, or of the session itself.
+class FailureSource:
+    """What is asked of a log.
 
     Attributes:
-        sessions: How many had one.
-        of: Sessions in all.
-        message: The commonest error: what the first such session says of it, shortened.
-        place: Its file and line; empty where none is known.
-        n_commonest: Sessions that had it.
-        session_index: The first of these.
+        ask: Runs a query over its tables.
+        sessions: Returns columns of its frame of sessions.
+        evaluate: Returns what evaluators come to, one row a session.
+        n_sessions: Sessions in all.
     """
 
-    sessions: int
-    of: int
-    message: str
-    place: str
-    n_commonest: int
-    session_index: int
+    ask: Callable[[str, Mapping[str, Any]], Any]
+    sessions: Callable[..., "pd.DataFrame"]
+    evaluate: Callable[[Evaluators], "pd.DataFrame"]
+    n_sessions: int
 
-    @property
-    def serious(self) -> bool:
-        """Whether more than 1 % of the sessions had an error."""
-        return self.sessions > SERIOUS * self.of
+    def query(self, sql: str, values: Mapping[str, Any] | None = None) -> "pd.DataFrame":
+        """Return what a query finds."""
+        found: pd.DataFrame = self.ask(sql, values or {}).df()
+        return found
 
-    @property
-    def sentence(self) -> str:
-        """What there is to say, with what to do."""
-        often = "" if self.n_commonest == self.sessions else f"most often ({self.n_commonest:,}) "
-        return (
-            f"{self.sessions:,} of {self.of:,} sessions ({self._share}) had an error, {often}{self._error}. "
-            f"Look at one: log.session({self.session_index})."
-        )
-
-    @property
-    def in_short(self) -> str:
-        """The same in a few words."""
-        if not self.serious:
-            return f"{self.sessions:,} with errors"
-        return f"{self.sessions:,} with errors ({self._share}): {self._error}, e.g. log.session({self.session_index})"
-
-    @property
-    def _error(self) -> str:
-        told = not self.place or self.place in self.message
-        return self.message if told else f"{self.message} ({self.place})"
-
-    @property
-    def _share(self) -> str:
-        share = 100 * self.sessions / self.of
-        return f"{share:.0f} %" if share >= 10 or share == round(share) else f"{share:.1f} %"  # noqa: PLR2004 - two digits do
+    def values_of(self, name: str) -> "pd.DataFrame":
+        """Return session_index and value of an outcome, or of a number that each session has."""
+        table = "sessions" if name in COLUMNS else "measures"
+        column = f"outcome.{name}"
+        try:
+            return self.sessions(columns=["session_index", column]).rename(columns={column: "value"})
+        except InputError:  # nobody has written it: it is a number of every session's
+            return self.query(f"SELECT session_index, {quoted(name)} AS value FROM {table}")  # noqa: S608 - a name of our own
 
 
-def find_failures(query: Callable[[str], Any]) -> Failures | None:
-    """Return what failed in the sessions of a log, or None if nothing did.
+def asked_failures(given: Sequence[FailureLike], outcomes: Sequence[str], evaluators: Sequence[str]) -> list[Failure]:
+    """Return what is a failure: what was given, or what is one by itself.
 
     Args:
-        query: Runs a query over the log's tables.
+        given: What was given.
+        outcomes: Names of the outcomes that sessions have.
+        evaluators: Names of those that are evaluators'.
+
+    Raises:
+        InputError: one is none, or no session has such an outcome.
     """
-    of, failed = query(_SESSIONS).fetchone()
-    if not failed:
+    asked = [Failure.parse(failure) for failure in given]
+    for failure in asked:
+        failure.check_name(outcomes)
+    statuses = [Failure("status", bound=status) for status in ("error", "timeout")]
+    by_name = [Failure("outcome", name) for name in dict.fromkeys(evaluators) if name in outcomes]
+    return asked or [Failure("errors"), *statuses, *by_name]
+
+
+def failures_frame(failures: Sequence[Failure], source: FailureSource) -> "pd.DataFrame":
+    """Return one row a cause, the commonest first.
+
+    Args:
+        failures: What makes a session a failed one. A session that fails by errors isn't counted again by its status.
+        source: The log.
+    """
+    import pandas as pd
+
+    rows = pd.concat([_of_failure(failure, source) for failure in failures], ignore_index=True)
+    by_errors = set(rows.loc[rows["kind"].eq("errors"), "session_index"])
+    again = rows["kind"].eq("status") & rows["session_index"].isin(by_errors)
+    rows = rows[~again].drop_duplicates(["failure", "cause", "session_index"])
+    return pd.DataFrame(columns=list(SHOWN)) if rows.empty else _grouped(rows, source)
+
+
+def _of_failure(failure: Failure, source: FailureSource) -> "pd.DataFrame":
+    """Return session_index, seq, cause and message of the sessions that fail, with the failure and its kind."""
+    rows = _by_error(failure, source) if failure.kind == "errors" else _at_their_end(failure, source)
+    return rows.assign(failure=str(failure), kind=failure.kind)
+
+
+def _by_error(failure: Failure, source: FailureSource) -> "pd.DataFrame":
+    rows = source.query(_ERRORS)
+    known = lru_cache(maxsize=None)(cause_of_error)
+    texts = zip(rows["message"].fillna(""), rows["file"], rows["line"], strict=True)
+    causes = [known(message, file if isinstance(file, str) else None, _whole(line)) for message, file, line in texts]
+    wanted = [failure.names(cause) for cause in causes]
+    rows = rows.assign(cause=list(map(str, causes)))
+    return rows.loc[wanted, ["session_index", "seq", "cause", "message"]]
+
+
+def _whole(line: Any) -> int | None:
+    return int(line) if line == line and line is not None else None  # noqa: PLR0124 - what is missing isn't itself
+
+
+def _at_their_end(failure: Failure, source: FailureSource) -> "pd.DataFrame":
+    """Return the sessions that fail by what is known of them at their end, by the agent's last words."""
+    rows = _failing(failure, source)
+    if rows.empty:
+        return rows.assign(seq=-1, cause="")
+    failed = rows["session_index"].tolist()
+    heard = source.query(_LAST_WORDS, {"failed": failed}).set_index("session_index")["heard"]
+    said = [last_words(text) if isinstance(text, str) else "" for text in rows["session_index"].map(heard)]
+    causes = [str(Cause(path=path, last_words=words)) for words, path in zip(said, rows["path"], strict=True)]
+    return rows.assign(seq=-1, cause=causes)[["session_index", "seq", "cause", "message"]]
+
+
+def _failing(failure: Failure, source: FailureSource) -> "pd.DataFrame":
+    """Return session_index, path and message."""
+    if failure.kind == "status":
+        sql = "SELECT session_index, status FROM sessions WHERE (status = $status) = $is"
+        found = source.query(sql, {"status": failure.bound, "is": failure.operator == "=="})
+        return found.assign(path="", message="its status is " + found["status"].astype(str)).drop(columns="status")
+    if failure.kind == "evaluator":
+        found = source.evaluate(Evaluators([failure.evaluator] if failure.evaluator else []))
+        found = found[found["success"].eq(False)]
+        return found.assign(path=found["failed_path"].fillna(""), message=found["reason"].fillna(""))[
+            ["session_index", "path", "message"]
+        ]
+    found = source.values_of(failure.name)
+    found = found[[failure.fails_by(_cell(value)) for value in found["value"]]]
+    texts = [f"{failure.name} is {_said(_cell(value))}" for value in found["value"]]
+    return found.assign(path="", message=texts)[["session_index", "path", "message"]]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or value != value:  # noqa: PLR0124 - as above
         return None
-    row = query(_COMMONEST).fetchone() or ("an error that no row tells of", "", failed, 0)
-    message, place, n, first = row
-    message = " ".join(str(message or "").split()).rstrip(".")
-    if len(message) > _MOST_CHARACTERS:
-        message = f"{message[: _MOST_CHARACTERS - 1]}…"
-    return Failures(failed, of, message, place or "", n, first)
+    return value if isinstance(value, str) else float(value)
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _grouped(rows: "pd.DataFrame", source: FailureSource) -> "pd.DataFrame":
+    import pandas as pd
+
+    failed = {"failed": rows["session_index"].drop_duplicates().tolist()}
+    rows = rows.merge(source.query(_WHO, failed), on="session_index")
+    rows["caller"] = rows["caller"].astype(str)
+    variants = rows[["failure", "cause", "session_index"]].merge(source.query(_VARIANTS, failed), on="session_index")
+    by_variant, by_caller = _counted(variants, "variant"), _counted(rows, "caller")
+    # The shortest of them, the first of these: one is to be looked at.
+    groups = rows.sort_values(["n_turns", "session_index"]).groupby(["failure", "cause"], sort=False)
+    one = groups.first().reset_index()
+    one["n_sessions"] = groups.size().to_numpy()
+    one["share"] = one["n_sessions"] / source.n_sessions
+    keys = list(zip(one["failure"], one["cause"], strict=True))
+    one["by_variant"] = pd.Series([by_variant.get(key, {}) for key in keys], dtype=object)
+    one["by_caller"] = pd.Series([by_caller.get(key, {}) for key in keys], dtype=object)
+    one = one.sort_values(["n_sessions", "failure", "cause"], ascending=[False, True, True], kind="stable")
+    unknown = one.loc[one["seq"] < 0, "session_index"].tolist()
+    if unknown:
+        ends = source.query(_ENDS, {"failed": unknown}).set_index("session_index")["seq"]
+        one["seq"] = one["seq"].where(one["seq"] >= 0, one["session_index"].map(ends)).astype(int)
+    return one[list(SHOWN)].reset_index(drop=True)
+
+
+def _counted(rows: "pd.DataFrame", column: str) -> dict[tuple[str, str], dict[str, int]]:
+    """Return sessions by what stands in a column, the commonest first, for each failure and cause."""
+    counts = rows.groupby(["failure", "cause", column], sort=True, observed=True).size()
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for (failure, cause, name), n in counts.sort_values(ascending=False, kind="stable").items():
+        found.setdefault((failure, cause), {})[str(name)] = int(n)
+    return found

@@ -5,7 +5,7 @@ import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,9 @@ from voicelab.base.paths import path_of
 from voicelab.base.records import TABLES, SessionRows, from_event_rows
 from voicelab.log import late, lock, verify
 from voicelab.log.checksums import is_as_sealed
-from voicelab.log.evaluating import check_names, evaluations, keep, keeps, named
-from voicelab.log.failures import Failures, find_failures
+from voicelab.log.error_summary import ErrorSummary, summarize_errors
+from voicelab.log.evaluating import EVALUATED, check_names, evaluations, keep, keeps, named
+from voicelab.log.failures import FailureSource, asked_failures, failures_frame
 from voicelab.log.frames import Frames
 from voicelab.log.manifest import read_manifest
 from voicelab.log.marks import rows_with
@@ -30,8 +31,9 @@ from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS, UNREADABLE
 from voicelab.log.session_rows import check_rows
 from voicelab.log.verify import Verification
-from voicelab.predicates import EvaluatorLike, as_evaluators
+from voicelab.predicates import EvaluatorLike, Evaluators, as_evaluators
 from voicelab.predicates.session_view import BY_NAME
+from voicelab.record.failure import FailureLike
 from voicelab.record.session_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -134,10 +136,36 @@ class Log(Frames):
         return pd.DataFrame(list(self.manifest.get("decisions", {}).values()), columns=columns)
 
     @cached_property
-    def failures(self) -> Failures | None:
+    def error_summary(self) -> ErrorSummary | None:
         """The sessions that had an error, and the commonest of these; None if no session had one."""
         # What the run itself has counted costs no query; exports count nothing.
-        return None if self.manifest.get("n_errors") == 0 else find_failures(self._query)
+        return None if self.manifest.get("n_errors") == 0 else summarize_errors(self._query)
+
+    def failures(self, *failures: FailureLike) -> "pd.DataFrame":
+        """Return how sessions failed, one row a cause, the commonest first, each with a session to open and to shrink.
+
+        failure, cause (of errors the exception and the line; of all else the agent's last sentence, its numbers as `#`, after the
+        path of a predicate that isn't met), n_sessions, share (of all sessions), by_variant and by_caller (sessions by name, as
+        dicts), session_id and session_index of the shortest of them, the row `seq` at which it failed, and its message.
+
+        Args:
+            failures: What is a failure: `"errors"`, an exception's name, `"status == hangup"`, `"booked < 1"` (an outcome, a
+                measure, or duration_s, n_turns, n_errors), the name of an outcome or an evaluator, which fails where it is
+                False, an evaluator, or a predicate that must be met. None given: errors, the statuses `error` and `timeout`
+                of sessions without one, and the evaluators that the log has.
+
+        Raises:
+            InputError: it is none of these, or no session has such an outcome.
+
+        Example:
+            >>> import voicelab as vl
+            >>> log = vl.simulate("clinic", vl.personas.impatient, sessions=20, progress=False)
+            >>> log.failures("status == hangup").columns[:3].tolist()
+            ['failure', 'cause', 'n_sessions']
+        """
+        evaluators = [*self.manifest.get("evaluators", ()), *self.manifest.get(EVALUATED, ())]
+        asked = asked_failures(failures, self._outcome_names, evaluators)
+        return failures_frame(asked, FailureSource(self._query, self.sessions, self._evaluated, self._count()))
 
     # --- one session ---
 
@@ -158,7 +186,11 @@ class Log(Frames):
         check_rows(rows, f"Session {index} of {self.path}")
         (own,) = rows.pop("sessions")
         events = from_event_rows(rows.pop("events"))
-        return SessionRecord.from_rows(SessionRows(own, events, **rows))
+        record = SessionRecord.from_rows(SessionRows(own, events, **rows))
+        record.manifest = self.manifest
+        if self._rerun is not None:
+            record.origin = partial(_origin_of, self.rerun, index)
+        return record
 
     def rerun(self, session: str | int) -> SessionRecord:
         """Run a session again in this process, the same to the event, to be stepped through.
@@ -192,7 +224,7 @@ class Log(Frames):
             LogError: somebody else writes the log, or it can't be written.
         """
         with lock.hold(self.path, "late outcomes", lock.BRIEFLY_S):
-            taken = [*self._outcomes, *self._late_names]
+            taken = self._outcome_names
             known = self._query("SELECT session_id, session_index FROM sessions").df()
             late.add(self.path, frame, known=known, taken=taken)
 
@@ -221,13 +253,8 @@ class Log(Frames):
             for remark in one.remarks:
                 warnings.warn(remark, stacklevel=2)
         with lock.hold(self.path, "evaluators", lock.BRIEFLY_S) if keeps(asked) else nullcontext():
-            check_names(read_manifest(self.path), asked, [*self._outcomes, *self._late_names])
-            for table in ("sessions", "events", *(["outcomes"] if BY_NAME in asked.looked.fields else [])):
-                self._checked.table(table)
-            try:
-                found = evaluations(self.path, self._parts, asked, self._measured.part)
-            except UNREADABLE as error:
-                raise LogError(f"{self.path} can't be read: {error}.") from None
+            check_names(read_manifest(self.path), asked, self._outcome_names)
+            found = self._evaluated(asked)
             if keeps(asked):
                 names = ("session_index", "outcome", "value")
                 keep(self.path, asked, found, pa.concat_tables([self.columns(t, names) for t in ("outcomes", "late")]))
@@ -275,6 +302,19 @@ class Log(Frames):
     def with_rerun(self, rerun: Rerun, keep: TemporaryDirectory[str] | None) -> "Log":
         """Return the log with a way to run its sessions again."""
         return Log(self.path, self.manifest, self._found, rerun, keep)
+
+    def _evaluated(self, asked: Evaluators) -> "pd.DataFrame":
+        """Return what evaluators come to in each session."""
+        for table in ("sessions", "events", *(["outcomes"] if BY_NAME in asked.looked.fields else [])):
+            self._checked.table(table)
+        try:
+            return evaluations(self.path, self._parts, asked, self._measured.part)
+        except UNREADABLE as error:
+            raise LogError(f"{self.path} can't be read: {error}.") from None
+
+    @property
+    def _outcome_names(self) -> list[str]:
+        return [*self._outcomes, *self._late_names]
 
     @property
     def _late_names(self) -> list[str]:
@@ -362,7 +402,7 @@ class Log(Frames):
         state = "" if self.finished else ", unfinished"
         unknown = self.manifest.get("weights_unknown")
         state += f", weights unknown: {', '.join(unknown)}" if unknown else ""
-        failed = "" if self.failures is None else f", {self.failures.in_short}"
+        failed = "" if self.error_summary is None else f", {self.error_summary.in_short}"
         return f"Log({str(self.path)!r}, {self._count():,} sessions{state}{failed})"
 
     def _count(self) -> int:
@@ -390,7 +430,7 @@ class Log(Frames):
         for test, decision in self.manifest.get("decisions", {}).items():
             facts[f"test {test}"] = decision["sentence"]
         facts |= {"": " ".join(self.manifest.get("remarks", ()))}
-        cells = _failed_row(self.failures) + "".join(
+        cells = _failed_row(self.error_summary) + "".join(
             f"<tr><th style='text-align:left;font-weight:400;opacity:.7'>{html.escape(name)}</th>"
             f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
             for name, value in facts.items()
@@ -399,7 +439,13 @@ class Log(Frames):
         return f"<b>Session log</b> {html.escape(str(self.path))}<table>{cells}</table>"
 
 
-def _failed_row(failures: Failures | None) -> str:
+def _origin_of(rerun: Callable[[int], SessionRecord], index: int) -> Any:
+    """Return what a session was played from: of a session that is run again that is known."""
+    origin = rerun(index).origin
+    return None if origin is None else origin()
+
+
+def _failed_row(failures: ErrorSummary | None) -> str:
     """Return the card's row of errors, in red where they are many."""
     if failures is None:
         return ""

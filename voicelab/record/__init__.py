@@ -11,6 +11,7 @@ timeline.
 - `why`: why each row came when it did, in words, read off the rows.
 - `readable`: events as all of them count on them, whoever wrote these.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
+- `failure`: what makes a session a failed one, and where it failed by what.
 - `debugger_rows`: the session as VoiceRun's debugger exports one.
 - `caller_as_script`: the session's caller, as a script to be played again;
   `script_text`: such a script as text to be copied.

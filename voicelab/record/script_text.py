@@ -3,10 +3,22 @@
 import json
 from collections.abc import Iterable
 
-from voicelab.callers.actions import Action, Custom, HangUp, Interrupt, Press, Say, Silence, texts_of
+from voicelab.callers.actions import (
+    Action,
+    At,
+    Custom,
+    HangUp,
+    Input,
+    Interrupt,
+    Press,
+    Say,
+    SdkEvent,
+    Silence,
+    texts_of,
+)
 
 
-def python_of(script: Iterable[Action]) -> str:
+def python_of(script: Iterable[Input]) -> str:
     """Return a script as the Python list that `vl.run(handler, [...])` takes."""
     inputs = [_expression(action) for action in script]
     return "[" + "".join(f"\n    {each}," for each in inputs) + ("\n]" if inputs else "]")
@@ -20,7 +32,7 @@ def messages_of(script: Iterable[Action]) -> str:
     return json.dumps(texts_of(script), ensure_ascii=False, indent=2)
 
 
-def _expression(action: Action) -> str:
+def _expression(action: Input) -> str:
     if isinstance(action, Say):
         text = _quoted(action.text)
         return text if action.source == "text" else f'vl.sdk.TextEvent(source="speech", text={text})'
@@ -34,7 +46,18 @@ def _expression(action: Action) -> str:
         return f"vl.sdk.CustomEvent(name={_quoted(action.name)}, data={dict(action.data)!r})"
     if isinstance(action, HangUp):
         return "vl.hang_up()"
-    return repr(action)
+    if isinstance(action, At):
+        return f"vl.at({action.time_s:g}, {_expression(action.input)})"
+    return _of_sdk(action.event)
+
+
+def _of_sdk(event: SdkEvent) -> str:
+    """Return an input event of the SDK as what makes it."""
+    if event.name == "timeout":
+        return f"vl.sdk.TimeoutEvent({event.data.get('count', 1)!r}, {event.data.get('ms_since_input', 0)!r})"
+    if event.name == "text":
+        return f"vl.sdk.TextEvent(**{event.data!r})"
+    return f"vl.sdk.CustomEvent(name={_quoted(event.name)}, data={event.data!r})"
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -26,11 +26,13 @@ from voicelab.base.records import (
     SessionRows,
     event_rows,
 )
+from voicelab.base.upper_rooms import of_an_upper_room
 from voicelab.measures import MEASURES, measures_of
 from voicelab.predicates import Evaluation, EvaluatorLike, as_evaluators
 from voicelab.predicates.session_view import view_of_events
 from voicelab.record.caller_as_script import script_of
 from voicelab.record.debugger_rows import debugger_rows, write_rows
+from voicelab.record.failure import FailureLike
 from voicelab.record.html import card, cards_side_by_side
 from voicelab.record.lines import Line, lines_in_order, text_line
 from voicelab.record.readable import readable
@@ -68,6 +70,10 @@ class SessionRecord:
         self._outcomes = outcomes
         self._metrics = metrics
         self.notes = list(notes)
+        self.origin: Callable[[], Any] | None = None
+        """Returns what the session can be played from again (`voicelab.runs.origin`); None where nobody here knows that."""
+        self.manifest: Mapping[str, Any] = {}
+        """Of a session of a log: the log's manifest."""
         self.session_id: str = facts["session_id"]
         self.session_index: int = facts["session_index"]
         self.status: str = facts["status"]
@@ -104,6 +110,11 @@ class SessionRecord:
         )
 
     # --- data ---
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The session's row, by column of the table `sessions`."""
+        return self._facts
 
     @property
     def variants(self) -> dict[str, str]:
@@ -207,6 +218,48 @@ class SessionRecord:
             warnings.warn(remark, stacklevel=2)
         measures = self.measures if asked.looked.names_any(MEASURES) else {}
         return asked.of(view_of_events(asked.looked, self._facts, self.events, self.outcomes, measures))[0]
+
+    def shrink(
+        self,
+        failure: FailureLike | None = None,
+        *,
+        handler: Any = None,
+        max_runs: int = 2_000,
+        **options: Any,
+    ) -> Any:
+        """Find the shortest conversation that still fails the same way, by running it again and again.
+
+        What the caller did, what the world did to it, parameters and whatever else the session was given is left out as far as
+        the failure stays, and what stays is made simpler: fewer words, round times, plain text in place of an interruption. The
+        failure stays the same one: the same exception at the same line, the same path of a predicate; where a session without
+        any input would fail as well, the same last words of the agent. The same call gives the same conversation.
+
+        Args:
+            failure: As of `log.failures`; None for the session's first error, or the status or evaluator that it failed by.
+            handler: The handler, for a session whose log was opened from its folder: what `vl.load_handler` takes.
+            max_runs: The most sessions to run.
+            options: With `handler`: other arguments of `vl.run` that the session was run with, such as `model=`.
+
+        Returns:
+            A `Shrunk`: `.inputs`, `.arguments` (of `vl.run`), `.record`, `.failure`, `.n_runs`, `.to_script()`, `.to_test()`
+            (a pytest), `.to_frame()`.
+
+        Raises:
+            InputError: the session doesn't fail so, or can't be run here; the message names what is needed.
+            NotRepeatedError: run again, it doesn't fail; the message says what differed.
+
+        Example:
+            >>> import voicelab as vl
+            >>> async def handler(event, context):
+            ...     if event.name == "text" and "refund" in event.data["text"]:
+            ...         raise KeyError("refund")
+            ...     yield vl.sdk.TextToSpeechEvent(text="Yes?")
+            >>> vl.run(handler, ["hello", "I want a refund please", "bye"]).shrink().inputs
+            ['refund']
+        """
+        return of_an_upper_room("voicelab.change.shrinking", "shrink")(
+            self, failure, handler=handler, max_runs=max_runs, options=options
+        )
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the events as a DataFrame: seq, time_s, turn, kind, name, data (a dict), background, task_name."""

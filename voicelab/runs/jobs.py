@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from voicelab.base.errors import InputError, did_you_mean
@@ -21,6 +22,7 @@ from voicelab.record.session_record import SessionRecord, SideBySide
 from voicelab.runs.drawn_rows import DrawnRows
 from voicelab.runs.findings import Findings, known_to, tell, warn
 from voicelab.runs.options import SessionOptions
+from voicelab.runs.origin import Origin
 from voicelab.runtime import patching, sdk
 from voicelab.runtime.clock import Clock, VirtualClock, VirtualLoop, WallClock
 from voicelab.runtime.context import Services
@@ -301,9 +303,14 @@ def play(
     let_go(sessions[0])
     if findings is not None:
         findings.add(rows)
-    return SessionRecord.from_rows(
-        rows, notes=[*job.options.handler.note_list, *(n for n in notes if n not in job.options.handler.note_list)]
-    )
+    known = job.options.handler.note_list
+    record = SessionRecord.from_rows(rows, notes=[*known, *(note for note in notes if note not in known)])
+    options = job.options
+    if parameters is not None:
+        own, tests = options.split(parameters)
+        options = replace(options, parameters=own, run_test=tests)
+    record.origin = partial(Origin, options, job.run_id, index, run_tests or {})
+    return record
 
 
 async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -278,7 +278,7 @@ def run_into(
 def tell_of(log: "Log") -> None:
     """Say what a person should know of a run that has just ended."""
     # A run without an error asks the log nothing: to connect to it takes as long as hundreds of sessions.
-    failures = log.failures if log.manifest["n_errors"] else None
+    failures = log.error_summary if log.manifest["n_errors"] else None
     serious = failures is not None and failures.serious
     # What `truth` misspells was warned of after the first shard.
     remarks = [remark for remark in log.manifest["remarks"] if not remark.startswith(MISNAMED)]

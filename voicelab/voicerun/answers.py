@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from voicelab.base.errors import CallError, CallOutcome
 from voicelab.voicerun.api_key import WHERE, ApiKey
-from voicelab.voicerun.call_exchange import Failure, Reply
+from voicelab.voicerun.call_exchange import NoReply, Reply
 from voicelab.voicerun.call_request import CallRequest
 
 _LONGEST = 300
@@ -43,7 +43,7 @@ class Refusal:
         return CallError(self.sentence, self.outcome, self.wait_s)
 
 
-def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict[str, Any] | Refusal:
+def read_answer(got: Reply | NoReply, request: CallRequest, key: ApiKey) -> dict[str, Any] | Refusal:
     """Return the platform's JSON, or why there is none; the key is masked in both.
 
     Args:
@@ -52,7 +52,7 @@ def read_answer(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict
         key: The API key, which the platform may repeat.
     """
     unknown = _UNKNOWN.format(number=request.phone_number)
-    if isinstance(got, Failure):
+    if isinstance(got, NoReply):
         if got.sent:
             return Refusal("unknown", f"{got.reason}. {unknown}")
         return Refusal("not sent", f"{got.reason}. Nothing was sent.")
@@ -98,9 +98,9 @@ class NoRecord:
     is_final: bool
 
 
-def read_record(got: Reply | Failure, request: CallRequest, key: ApiKey) -> dict[str, Any] | NoRecord:
+def read_record(got: Reply | NoReply, request: CallRequest, key: ApiKey) -> dict[str, Any] | NoRecord:
     """Return the record of a session that was asked for, the key masked; or why there is none."""
-    if isinstance(got, Failure):
+    if isinstance(got, NoReply):
         return NoRecord(got.reason, is_final=False)
     document = parsed(got.body)
     if got.status >= 300 or not isinstance(document, dict):  # noqa: PLR2004 - HTTP's ranges

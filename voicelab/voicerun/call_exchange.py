@@ -44,7 +44,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Failure:
+class NoReply:
     """Why there is no answer.
 
     Attributes:
@@ -65,7 +65,7 @@ class _Progress:
     connection: http.client.HTTPConnection | None = None
     given_up: bool = False
     sending: bool = False
-    outcome: Reply | Failure | None = None
+    outcome: Reply | NoReply | None = None
 
     def may_send(self) -> bool:
         """Return whether to send; from here on the request counts as sent."""
@@ -89,7 +89,7 @@ def exchange(
     body: bytes | None,
     deadline_s: float,
     most_bytes: int = _MOST_BYTES,
-) -> Reply | Failure:
+) -> Reply | NoReply:
     """Send a request and return the answer, or why there is none; nothing is raised but an interrupt from outside.
 
     Args:
@@ -109,7 +109,7 @@ def exchange(
         try:
             progress.outcome = _exchanged(progress, method, base_url, path, headers, key, body, deadline_s, most_bytes)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it must not leave this thread (see above)
-            progress.outcome = Failure(progress.sending, f"{host} could not be asked ({type(error).__name__})")
+            progress.outcome = NoReply(progress.sending, f"{host} could not be asked ({type(error).__name__})")
         finally:
             progress.done.set()
 
@@ -122,7 +122,7 @@ def exchange(
         raise
     sent = progress.give_up()
     _shut(progress.connection)
-    return Failure(sent, f"{host} did not answer within {deadline_s:g} s")
+    return NoReply(sent, f"{host} did not answer within {deadline_s:g} s")
 
 
 def in_time(done: threading.Event, deadline_s: float) -> bool:
@@ -140,7 +140,7 @@ def _exchanged(
     body: bytes | None,
     deadline_s: float,
     most_bytes: int,
-) -> Reply | Failure:
+) -> Reply | NoReply:
     host = urlsplit(base_url).netloc
     try:
         connection = progress.connection = _connection(base_url, deadline_s)
@@ -148,10 +148,10 @@ def _exchanged(
         connection.set_debuglevel(0)  # where somebody has switched it on for all, it would print the key
         connection.connect()
     except Exception as error:  # noqa: BLE001 - each kind has its sentence
-        return Failure(False, _not_connected(error, host))
+        return NoReply(False, _not_connected(error, host))
     try:
         if not progress.may_send():
-            return Failure(False, f"{host} did not answer within {deadline_s:g} s")
+            return NoReply(False, f"{host} did not answer within {deadline_s:g} s")
         # Without the header Accept-Encoding that the library adds: the guide's request has two headers.
         connection.putrequest(method, urlsplit(base_url).path + path, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -164,18 +164,18 @@ def _exchanged(
         content = response.read(most_bytes)
         # With a limit the library doesn't say that there was less than announced.
         if response.length and len(content) < most_bytes:
-            return Failure(True, f"The answer of {host} was cut in the middle")
+            return NoReply(True, f"The answer of {host} was cut in the middle")
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
     except http.client.IncompleteRead:
-        return Failure(True, f"The answer of {host} was cut in the middle")
+        return NoReply(True, f"The answer of {host} was cut in the middle")
     except TimeoutError:
-        return Failure(True, f"{host} did not answer within {deadline_s:g} s")
+        return NoReply(True, f"{host} did not answer within {deadline_s:g} s")
     except http.client.RemoteDisconnected:
-        return Failure(True, f"{host} closed the connection without an answer")
+        return NoReply(True, f"{host} closed the connection without an answer")
     except http.client.HTTPException:
-        return Failure(True, f"{host} answered something that is no HTTP")
+        return NoReply(True, f"{host} answered something that is no HTTP")
     except OSError as error:
-        return Failure(True, f"The connection to {host} broke ({_short(error)})")
+        return NoReply(True, f"The connection to {host} broke ({_short(error)})")
     finally:
         connection.close()
 

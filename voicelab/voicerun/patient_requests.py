@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from voicelab.base.errors import PullError
 from voicelab.voicerun.answers import elsewhere, looks_like, parsed, said_in, wait_of
 from voicelab.voicerun.api_key import WHERE, ApiKey
-from voicelab.voicerun.call_exchange import Failure, Reply, exchange
+from voicelab.voicerun.call_exchange import NoReply, Reply, exchange
 
 TRIES = 6
 """How often something is asked, in all."""
@@ -91,10 +91,10 @@ class PatientRequests:
             return None
         return found if isinstance(found, dict) else None
 
-    def _wait_s(self, got: Reply | Failure, tried: int) -> float | None:
+    def _wait_s(self, got: Reply | NoReply, tried: int) -> float | None:
         """Return how long to wait before asking again; None if that is of no use."""
         grown_s = min(2.0**tried, _LONGEST_WAIT_S)
-        if isinstance(got, Failure):
+        if isinstance(got, NoReply):
             return grown_s
         # What is no JSON may have been cut on the way; a web page comes again and again.
         if got.status == 200:  # noqa: PLR2004 - HTTP's number
@@ -106,8 +106,8 @@ class PatientRequests:
             return grown_s
         return max(said_s, 0.1) if said_s <= _MOST_PATIENCE_S else None
 
-    def _why(self, got: Reply | Failure) -> str:
-        if isinstance(got, Failure):
+    def _why(self, got: Reply | NoReply) -> str:
+        if isinstance(got, NoReply):
             return f"{got.reason}."
         status, said = got.status, said_in(parsed(got.body), self._key)
         if 200 < status < 300:  # noqa: PLR2004 - HTTP's range

@@ -60,7 +60,7 @@ class World:
         handler_delay_s: Time that passes before the handler gets an input, drawn evenly: (shortest, longest) or one
             number, in seconds.
         handler_faults: Probability that a call of the handler, or a background task, raises at its first output, or, without
-            outputs, at its first `await` or its end.
+            outputs, at its first `await` or its end. Or which calls do, counted from 0 in each session: `[2]` for the third.
         confusions: `{what was said: {what was recognised: weight}}`, as `World.fit` finds them in a log; an empty text
             stands for words that were not heard at all. Other words err by `recognition_errors`.
         truth: `{test: {outcome: {variant: p}}}`: at its end each session gets the outcome True with the probability of
@@ -75,21 +75,21 @@ class World:
         self,
         recognition_errors: "float | WordErrors" = 0.0,
         handler_delay_s: float | tuple[float, float] = 0.0,
-        handler_faults: float = 0.0,
+        handler_faults: float | Sequence[int] = 0.0,
         truth: Truth | None = None,
         confusions: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         vars(self).update(
             recognition_errors=_checked_errors(recognition_errors),
             handler_delay_s=span("handler_delay_s", handler_delay_s),
-            handler_faults=probability("handler_faults", handler_faults),
+            handler_faults=_checked_faults(handler_faults),
             truth=_checked_truth(truth or {}),
             confusions=_checked_confusions(confusions or {}),
         )
 
     recognition_errors: "float | WordErrors"
     handler_delay_s: tuple[float, float]
-    handler_faults: float
+    handler_faults: float | tuple[int, ...]
     truth: dict[str, dict[str, dict[str, Effect]]]
     confusions: dict[str, dict[str, float]]
 
@@ -233,13 +233,14 @@ class _WorldInSession:
         seeds: The session's streams of chance.
     """
 
-    __slots__ = ("_caller", "_seeds", "_streams", "_world")
+    __slots__ = ("_caller", "_n_calls", "_seeds", "_streams", "_world")
 
     def __init__(self, world: World, seeds: Seeds) -> None:
         self._world = world
         self._seeds = seeds
         self._caller: float | None = None  # how many times as often as others this caller is misheard
         self._streams: dict[str, random.Random] = {}
+        self._n_calls = 0
 
     @property
     def mishears(self) -> bool:
@@ -278,9 +279,15 @@ class _WorldInSession:
     def fault(self, where: str) -> BaseException | None:
         """Return an exception to raise in the handler or a task, or None."""
         rate = self._world.handler_faults
-        if rate and self._stream("faults").random() < rate:
+        if rate and self._is_hit(rate):
             return SimulatedFault(f"a fault of the simulated world in {where}")
         return None
+
+    def _is_hit(self, rate: float | tuple[int, ...]) -> bool:
+        if not isinstance(rate, tuple):
+            return self._stream("faults").random() < rate
+        self._n_calls += 1
+        return self._n_calls - 1 in rate
 
     def outcomes(self, variants: Mapping[str, str]) -> list[tuple[str, Any]]:
         """Return the true outcomes of a session with these variants."""
@@ -321,6 +328,16 @@ def _checked_errors(given: "float | WordErrors") -> "float | WordErrors":
         if isinstance(given, WordErrors):
             return given
     return probability("recognition_errors", given)
+
+
+def _checked_faults(given: float | Sequence[int]) -> float | tuple[int, ...]:
+    if not isinstance(given, list | tuple):
+        return probability("handler_faults", given)
+    if all(isinstance(at, int) and not isinstance(at, bool) and at >= 0 for at in given):
+        return tuple(sorted(set(given)))
+    raise InputError(
+        f"handler_faults is {shown(given)}, must be a probability from 0 to 1, or the calls that raise, counted from 0, e.g. [2]."
+    )
 
 
 def _checked_truth(truth: Truth) -> dict[str, dict[str, dict[str, Effect]]]:
