@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from voicelab.base.pace import speech_seconds
 from voicelab.base.records import Event
 from voicelab.callers.actions import Custom, HangUp, Interrupt, Press, Recognised, Say, Unheard
-from voicelab.callers.pace import speech_seconds
 from voicelab.record.agent_activity import AgentActivity
 from voicelab.record.caller_speech import CallerSpeech
 from voicelab.record.readable import readable
