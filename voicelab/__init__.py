@@ -37,6 +37,7 @@ _NAMES = {
     "Http": "voicelab.world.http",
     "HttpReply": "voicelab.world.http_replies",
     "simulate": "voicelab.simulation.simulating",
+    "compare": "voicelab.change.two_versions",
     "open_log": "voicelab.log",
     "serve": "voicelab.serving.server",
     "analyze": "voicelab.analysis",
@@ -80,6 +81,7 @@ __all__ = [
     "at",
     "calibrate",
     "check_srm",
+    "compare",
     "draw_rows",
     "hang_up",
     "interrupt",
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
     from voicelab.callers import Persona, Script, mix
     from voicelab.callers.actions import at, hang_up, interrupt, press, silence
     from voicelab.change.replay import Replay
+    from voicelab.change.two_versions import compare
     from voicelab.decision.guardrails import Guardrail
     from voicelab.decision.monitor import Monitor
     from voicelab.decision.rules import StopRule

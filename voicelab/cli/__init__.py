@@ -2,10 +2,9 @@
 
 In comes a command line; out go text, or with `--json` a document, and an exit code.
 
-- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `platform_commands` `import`, `pull` and
-  `call`, `evaluate_command` has `evaluate`, `export_command` `export`, `serve_command` `serve`, `doctor_command` `doctor`,
-  `test_command` `test`,
-  `log_commands` the group `log`.
+- `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `compare_command` `compare`,
+  `platform_commands` `import`, `pull` and `call`, `evaluate_command` has `evaluate`, `export_command` `export`,
+  `serve_command` `serve`, `test_command` `test`, `doctor_command` `doctor`, `log_commands` the group `log`.
 - `say_command` has `say`, a conversation of one turn a command; `conversation_file` is the file that keeps it.
 - `arguments` is what they have in common, `output` what is printed: text, or with `--json` one document; `doctor_report`
   shows what the doctor found, `sound_devices` are this machine's.
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 from voicelab.base.errors import GuideCompatWarning, VoicelabError, did_you_mean
 from voicelab.base.printable import printable, shortened
 from voicelab.base.version import __version__
+from voicelab.cli.compare_command import add_compare
 from voicelab.cli.decision_commands import add_analyze
 from voicelab.cli.doctor_command import add_doctor
 from voicelab.cli.evaluate_command import add_evaluate
@@ -43,6 +43,7 @@ EXAMPLES = """examples:
   voicelab analyze runs/clinic greeting
   voicelab simulate my-agent --spec rendered.json --caller cooperative --log runs/spec
   voicelab test scenarios/ --junit report.xml
+  voicelab compare HEAD~1:agents/clinic agents/clinic --max-drop booked=0.01
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
   voicelab log check runs/clinic
   voicelab pull AGENT_ID exports/ --log runs/live
@@ -150,6 +151,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
     add_simulate(commands)
     add_test(commands)
     add_analyze(commands)
+    add_compare(commands)
     add_evaluate(commands)
     add_export(commands)
     add_import(commands)

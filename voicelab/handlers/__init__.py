@@ -9,7 +9,7 @@
 - `project` reads a project folder of the platform and the variables; `placeholders` fills its organization's secrets in.
 - `notes` shows portability notes: a folded table, or one line.
 - `recipes` holds it together for each kind of source; `handler` is what the rest of the lab works with.
-- `samples` finds the samples that come with voicelab.
+- `samples` finds the samples that come with voicelab; `revisions` takes a handler out of git's history.
 - `magic` is the notebook's `%%handler NAME`.
 """
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _ABOUT = {
     "agents/clinic": 'an agent, vl.load_handler("clinic"): a booking line whose greeting is under test',
+    "agents/clinic_next": 'the clinic, changed and made a little worse: vl.compare("clinic", "clinic_next", ...) finds it',
     "agents/greeting": 'an agent, vl.load_handler("greeting"): three greetings, and whether the caller was satisfied',
     "agents/reminder": 'a whole project, vl.load_handler("reminder"): it calls people about their appointments',
     "logs/greeting": "a log, vl.open_log(path): 2,000 sessions of the agent greeting, ready to be decided",

@@ -7,6 +7,7 @@ door is `vl.simulate`.
 - `simulation_run`: what makes a run this run: `fingerprint`, shards, manifest; `log_folder`: what lies there already.
 - `driver`: the waves: shards run ahead, each is settled when every test before it is decided; `stops` decides them,
   and `numbers_asked` says which measures their rules ask for.
+- `growing`: a log that more sessions of the same run are added to, for whoever looks at it meanwhile.
 - `pool`: where shards run, and what happens when a worker dies; `worker`: what runs there; `pickling`: how it gets there;
   `lifeline`: how it ends with its driver; `left_programs`: how what its sessions have started ends with it.
 - `suspects`: which session a worker died of, or was stuck in: `note` says where it was, `oversight` that it comes to no end,

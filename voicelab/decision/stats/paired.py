@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicelab.decision.stats.boundary import crossing_p_value, threshold
-from voicelab.decision.stats.eprocess import mean_of_e, prior_weight, reach
+from voicelab.decision.stats.eprocess import mean_of_e, prior_weight, rate_sequence, reach
 from voicelab.decision.stats.scores import score_of_t
 
 Floats = npt.NDArray[np.float64]
@@ -42,10 +42,15 @@ class PairedDifferences:
         differences: New minus old, in order of sessions, shape (T,); of rates -1, 0 or 1.
         kind: `binary` for rates, `float` for numbers.
         horizon: Declared number of pairs; None without one.
+        widest: The largest difference that there could be between two values of these versions; None where nothing says it.
+            Numbers that hardly ever differ can't move their mean by more than its share of the pairs.
     """
 
-    def __init__(self, differences: Floats, kind: PairedKind, horizon: int | None = None) -> None:
+    def __init__(
+        self, differences: Floats, kind: PairedKind, horizon: int | None = None, widest: float | None = None
+    ) -> None:
         self._d = np.asarray(differences, dtype=np.float64)
+        self._widest = widest
         self._kind = kind
         self._horizon = horizon
         self.n = len(self._d)
@@ -83,9 +88,26 @@ class PairedDifferences:
             return np.empty(0)
         if self._horizon is not None:
             brownian = sign * self._scores(d) * np.sqrt(np.minimum(1.0, self._at / self._horizon))
-            return crossing_p_value(np.maximum.accumulate(np.maximum(brownian, 0.0)))
-        log_e = np.maximum.accumulate(self._log_bets(d, sign))
-        return np.minimum(1.0, 2 * np.exp(-np.maximum(log_e, 0.0)))
+            p = crossing_p_value(np.maximum.accumulate(np.maximum(brownian, 0.0)))
+        else:
+            p = _p_of(self._log_bets(d, sign))
+        if self._kind == "float" and self._widest and sign * d < 0:
+            p = np.minimum(p, self._hardly_any(-sign * d / self._widest))
+        return p
+
+    def _hardly_any(self, share: float) -> Floats:
+        """Return the p-value of "fewer pairs than a share differ" after each pair; 1 from where the mean itself is judged."""
+        if share >= 1:
+            return np.zeros(self.n)
+        _, new_only, old_only = self._counts(last=False)
+        differing = new_only + old_only
+        lam = share / (1 - share)
+        paths = [(self._at - differing) * math.log1p(stake * lam) + differing * math.log1p(-stake) for stake in STAKES]
+        return _p_of(np.where(differing < self._least, mean_of_e(paths), 0.0))
+
+    @property
+    def _least(self) -> int:
+        return BURN_IN if self._horizon is None else BURN_IN_WITH_HORIZON
 
     # --- an interval ---
 
@@ -101,7 +123,12 @@ class PairedDifferences:
             return self._rate_end(alpha, 1.0), self._rate_end(alpha, -1.0)
         mean, se, skewness, df, ready = (part[-1] for part in self._parts())
         if not ready:
-            return -math.inf, math.inf
+            most = (
+                math.inf
+                if self._widest is None
+                else self._widest * rate_sequence(self.n_new_more + self.n_old_more, self.n, alpha)[1]
+            )
+            return -most, most
         if self._horizon is not None:
             z = threshold(alpha) / math.sqrt(min(1.0, self.n / self._horizon))
         else:
@@ -169,7 +196,6 @@ class PairedDifferences:
         d = self._d / unit
         total, squares, cubes = (np.cumsum(d**power) for power in (1, 2, 3))
         mean = total / n
-        least = BURN_IN if self._horizon is None else BURN_IN_WITH_HORIZON
         df = np.maximum(differing - 1, 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             # The variance's divisor is that of the pairs that differ: they are what it is known from.
@@ -177,7 +203,7 @@ class PairedDifferences:
             se = np.sqrt(within) / n
             third = cubes - 3 * mean * squares + 2 * n * mean**3
             skewness = third / n**3 / se**3
-        ready = (differing >= least) & (within > 0) & np.isfinite(skewness)
+        ready = (differing >= self._least) & (within > 0) & np.isfinite(skewness)
         return mean * unit, se * unit, np.where(ready, skewness, 0.0), df, ready
 
     # --- without one ---
@@ -211,6 +237,11 @@ class PairedDifferences:
         by_score = 0.5 * score**2 * n / (n + g)
         log_e: Floats = np.where(ready, 0.5 * np.log(shrink) + np.minimum(by_t, by_score) + one_side, 0.0)
         return log_e
+
+
+def _p_of(log_e: Floats) -> Floats:
+    p: Floats = np.minimum(1.0, 2 * np.exp(-np.maximum(np.maximum.accumulate(log_e), 0.0)))
+    return p
 
 
 def _score(apart: Floats, se: Floats, skewness: Floats, df: Floats, ready: npt.NDArray[np.bool_]) -> Floats:

@@ -1,0 +1,178 @@
+"""Outcomes of two logs of the same sessions, as pairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voicelab.analysis.logged_outcomes import Categories, OutcomeReader, Outcomes
+from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.records import SESSIONS
+from voicelab.decision.stats.paired import PairedDifferences, PairedKind
+from voicelab.decision.stats.values import session_values
+from voicelab.log import Log
+
+Floats = npt.NDArray[np.float64]
+
+SESSION_NUMBERS = ("n_errors", "n_turns", "duration_s")
+"""Numbers of a session that are reported beside what a handler wrote."""
+_STORED = ("session_index", "outcome", "type", "value", "text", "written")
+_NUMERIC = [
+    name for name, kind in SESSIONS.items() if kind in {"int32", "int64", "float64"} and name != "session_index"
+]
+
+
+@dataclass(frozen=True)
+class PairedValues:
+    """One outcome of all pairs, in order of sessions.
+
+    Attributes:
+        name: The outcome.
+        kind: `binary` for a rate, else `float`.
+        old: Value of the old version in each session, NaN where it has none, shape (T,).
+        new: That of the new one.
+    """
+
+    name: str
+    kind: PairedKind
+    old: Floats
+    new: Floats
+
+    @property
+    def counted(self) -> npt.NDArray[np.bool_]:
+        """Which pairs have a value on both sides."""
+        return ~(np.isnan(self.old) | np.isnan(self.new))
+
+    @property
+    def n_excluded(self) -> int:
+        """Pairs in which a side lacks the value."""
+        return int((~self.counted).sum())
+
+    def differences(self, horizon: int | None) -> PairedDifferences:
+        """Return what the counted pairs say of the mean difference."""
+        old, new = self.old[self.counted], self.new[self.counted]
+        both = np.concatenate([old, new])
+        widest = float(np.ptp(both)) if len(both) else None
+        return PairedDifferences(new - old, self.kind, horizon, widest=widest)
+
+
+class PairedLogs:
+    """Two logs of the same sessions, by two versions.
+
+    Args:
+        old: The old version's log.
+        new: The new one's.
+        conversions: What the tests in them call conversions: yes or no, whatever is written.
+    """
+
+    def __init__(self, old: Log, new: Log, conversions: Sequence[str] = ()) -> None:
+        self._sides = {"old": _Side(old, conversions), "new": _Side(new, conversions)}
+
+    @property
+    def n_pairs(self) -> int:
+        """Sessions that both logs hold."""
+        return min(len(side.indexes) for side in self._sides.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Outcomes that either version wrote, and that are no text."""
+        found = dict.fromkeys(name for side in self._sides.values() for name in side.numeric)
+        return list(found)
+
+    def wrote(self, side: str) -> list[str]:
+        """Return the outcomes that a version wrote or declared."""
+        return self._sides[side].recorded.names
+
+    def pairs(self, name: str, warnings: list[str]) -> PairedValues:
+        """Return an outcome as pairs.
+
+        Args:
+            name: The outcome; `ending=booked` for a level of one that holds text, or a number of each session.
+            warnings: Gets what needs care.
+
+        Raises:
+            InputError: neither version has it, or it is text without a level.
+        """
+        base = name.partition("=")[0]
+        knows = {of: side.knows(name) for of, side in self._sides.items()}
+        if not any(knows.values()):
+            raise self._unknown(name)
+        kinds, values = {}, {}
+        for of, side in self._sides.items():
+            if knows[of]:
+                values[of], kinds[of] = side.values(name)
+        for of in self._sides:
+            if of not in values:
+                other = next(iter(kinds.values()))
+                values[of], kinds[of] = self._sides[of].unwritten(other), other
+                warnings.append(
+                    f"The {of} version never wrote {base!r}: its sessions count as 0, as sessions without an outcome do."
+                )
+        kind: PairedKind = "binary" if set(kinds.values()) == {"binary"} else "float"
+        if len(set(kinds.values())) > 1 and kind == "float" and "binary" in kinds.values():
+            warnings.append(
+                f"{name!r} is {kinds['old']} in the old version and {kinds['new']} in the new one: compared as numbers."
+            )
+        n = self.n_pairs
+        return PairedValues(name, kind, values["old"][:n], values["new"][:n])
+
+    def _unknown(self, name: str) -> InputError:
+        names = self.names
+        has = f"They have the outcomes {', '.join(names)}, and" if names else "They wrote no outcome; they have"
+        return InputError(
+            f"Neither version has an outcome {name!r}. {has} of each session the numbers {', '.join(_NUMERIC)}."
+            f"{did_you_mean(name, [*names, *_NUMERIC])}"
+        )
+
+
+class _Side:
+    """One of the two logs."""
+
+    def __init__(self, log: Log, conversions: Sequence[str]) -> None:
+        self.recorded = Outcomes(log.columns("outcomes", _STORED), log.columns("late", _STORED))
+        sessions = log.columns("sessions", ["session_index", "status", *_NUMERIC])
+        self.indexes = sessions.column("session_index").to_numpy()
+        self._crashed = Categories(sessions.column("status")).are("error")
+        self._reader = OutcomeReader(log, self.recorded, sessions, self.indexes, list(conversions), {})
+
+    @property
+    def numeric(self) -> list[str]:
+        """Outcomes that are numbers or yes and no."""
+        return [name for name in self.recorded.names if self.recorded.of(name).types.in_use[0] != "string"]
+
+    def knows(self, name: str) -> bool:
+        """Return whether there is such an outcome, or such a number of each session."""
+        return bool({name, name.partition("=")[0]} & {*self.recorded.names, *_NUMERIC})
+
+    def values(self, name: str) -> tuple[Floats, str]:
+        """Return what each session counts as, NaN where it has no value, and the outcome's kind."""
+        found = self._reader.outcome(name, [])
+        # A number of errors that is 0 so far is a number all the same.
+        kind = found.kind or "float" if name in self.recorded.names or "=" in name else "float"
+        values = np.asarray(found.values, dtype=np.float64)
+        return session_values(values, np.asarray(found.written), self._crashed, kind), kind
+
+    def unwritten(self, kind: str) -> Floats:
+        """Return what each session counts as where none wrote the outcome."""
+        nothing = np.zeros(len(self.indexes), dtype=np.bool_)
+        return session_values(np.zeros(len(self.indexes)), nothing, self._crashed, kind)
+
+
+def target_of(logs: PairedLogs, declared: Sequence[str]) -> str:
+    """Return the outcome to judge by where none is named: the one that the tests are judged by, else the only one.
+
+    Raises:
+        InputError: there is none, or several.
+    """
+    targets = list(dict.fromkeys(declared))
+    names = targets if len(targets) == 1 else logs.names
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise InputError(
+            "The sessions wrote no outcome: name what to compare, outcome='duration_s' or another number of the sessions."
+        )
+    raise InputError(
+        f"There are several outcomes. Choose the one that decides: outcome={' or '.join(map(repr, names))}."
+    )
