@@ -10,6 +10,12 @@ Kind = Literal["seconds", "count", "share", "per_minute"]
 DEAD_AIR_S = 1.0
 """So long a silence is taken for trouble, in seconds: people tolerate about one (Jefferson 1989, "standard maximum")."""
 
+SAME_WORDS = 3
+"""From so many words on a caller who says the same again repeats himself; "yes please" is an answer each time."""
+
+EPSILON_S = 1e-6
+"""Times that are closer are the same: sums of seconds differ in the last bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:

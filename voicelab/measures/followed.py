@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from voicelab.measures.row_facts import words_of
 from voicelab.measures.timeline import AgentSound, FromCaller, Timeline
 
 Followed = Literal["went_on", "repeated", "started_over", "ignored"]
+FOLLOWED: tuple[Followed, ...] = ("went_on", "repeated", "started_over", "ignored")
 _ALIKE = 4
 """So many words in a row are no chance."""
 
@@ -25,11 +27,11 @@ def followed(timeline: Timeline, interruption: FromCaller, stopped: AgentSound, 
     any_sound = False
     for sound in timeline.agent:
         if sound.seq > interruption.seq and (next_seq is None or sound.seq < next_seq):
-            answer += sound.speech.words
+            answer += words_of(sound.speech.key)
             any_sound = any_sound or not sound.pause
         elif sound.turn == stopped.turn and sound.seq <= stopped.seq:
-            begun = begun or sound.speech.words
-            heard += sound.speech.heard
+            begun = begun or words_of(sound.speech.key)
+            heard += words_of(sound.speech.heard)
     if not any_sound:
         ends = timeline.ended_seq
         ended = ends is not None and ends > interruption.seq and (next_seq is None or ends < next_seq)

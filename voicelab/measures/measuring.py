@@ -1,24 +1,19 @@
-"""The measures of one session, off its timeline."""
+"""The measures of one session: off its timeline, or where it is a plain conversation while its rows are read."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
 from voicelab.base.records import EventRow, Row, SessionRows, column
-from voicelab.callers.backchannels import interrupts
-from voicelab.measures.definitions import DEAD_AIR_S
-from voicelab.measures.followed import followed
-from voicelab.measures.timeline import AgentSound, FromCaller, Timeline, timeline_of
+from voicelab.measures.definitions import DEAD_AIR_S, EPSILON_S, SAME_WORDS
+from voicelab.measures.followed import FOLLOWED, followed
+from voicelab.measures.plain import plain_measures
+from voicelab.measures.quantiles import spread
+from voicelab.measures.timeline import WORDS, AgentSound, FromCaller, Timeline, timeline_of
 
 PAUSE_S = 0.2
 """Sounds no further apart than this are one stretch of speech; and nobody reacts faster, in seconds."""
-_SAME_WORDS = 3
-"""From so many words on a caller who says the same again repeats himself; "yes" is an answer each time."""
-_EPSILON_S = 1e-6
-_AGAIN = re.compile(
-    r"\b(pardon|come again|say (that|it) again|repeat (that|it)|once more|what did you say|what was that|didn.?t (hear|catch))\b"
-    r"|^\W*(sorry|what|excuse me)\W*$",
-    re.IGNORECASE,
-)
+_BY_START = attrgetter("start_s")
 _SOURCE, _INDEX, _DURATION = (column("sessions", name) for name in ("source", "session_index", "duration_s"))
 
 
@@ -30,7 +25,7 @@ def measures_of(rows: SessionRows) -> Row:
     return rows.measures
 
 
-def measures_from_events(events: Iterable[EventRow], session_index: int, duration_s: float, source: str) -> Row:
+def measures_from_events(events: Sequence[EventRow], session_index: int, duration_s: float, source: str) -> Row:
     """Return the measures of a session in the order of `voicelab.base.records.MEASURES`.
 
     Args:
@@ -39,146 +34,169 @@ def measures_from_events(events: Iterable[EventRow], session_index: int, duratio
         duration_s: Its length in seconds.
         source: Where it is from, such as `simulated`.
     """
-    timeline = timeline_of(events, exact=source != "imported")
-    words = [heard for heard in timeline.caller if heard.kind in {"text", "dtmf"}]
+    # What was recognised elsewhere is known; what was said there is not.
+    exact = source != "imported"
+    plain = plain_measures(events, session_index, duration_s, exact=exact)
+    return measures_of_timeline(timeline_of(events), session_index, duration_s, exact=exact) if plain is None else plain
+
+
+def measures_of_timeline(timeline: Timeline, session_index: int, duration_s: float, *, exact: bool) -> Row:
+    """Return the measures of a session in the order of `voicelab.base.records.MEASURES`.
+
+    Args:
+        timeline: Who was heard when.
+        session_index: The session's index.
+        duration_s: Its length in seconds.
+        exact: Whether words of which nothing else is said were recognised as they were said.
+    """
+    words = [heard for heard in timeline.caller if heard.kind in WORDS]
     sounds = [sound for sound in timeline.agent if not sound.pause]
-    answers = answer_times(sounds, words)
-    silences = [after - before for before, after in silences_of(timeline, duration_s)]
-    aloud = [h for h in timeline.caller if h.said is not None and (h.said.aloud or h.kind != "text")]
-    yields, false, cut_offs, then = _interruptions(timeline, sounds, words, aloud)
-    texts = [sound for sound in sounds if sound.speech.words]
-    spoken_s = sum(h.end_s - h.start_s for h in aloud)
-    typed_s = sum(
-        h.said.assumed_s for h in timeline.caller if h.said is not None and h.kind == "text" and not h.said.aloud
-    )
-    agent_s = sum(sound.end_s - sound.start_s for sound in sounds)
-    text_s = sum(sound.end_s - sound.start_s for sound in texts)
-    n_agent_words = sum(len(sound.speech.heard) for sound in texts)
-    n_words, n_errors = _words(timeline)
-    first = sounds[0].start_s if sounds and (not words or sounds[0].start_s <= words[0].start_s) else None
+    aloud = [heard for heard in timeline.caller if heard.aloud]
+    answers = _answer_times(sounds, words)
+    dead = [after_s - before_s for before_s, after_s in dead_air_of(timeline, duration_s)] if duration_s > 0 else None
+    found = _interruptions(timeline, sounds, words, aloud)
+    agent, caller = _of_agent(sounds), _of_caller(timeline, exact=exact)
+    talk_s = agent.talk_s + caller.talk_s
+    heard_first = sounds and (not words or sounds[0].start_s <= words[0].start_s)
     both = bool(sounds and aloud)
-    counted = {
-        kind: then.count(kind) if yields else None for kind in ("went_on", "repeated", "started_over", "ignored")
-    }
-    talk_s = agent_s + spoken_s + typed_s
-    aloud_words = sum(len(h.said.words) for h in aloud if h.said is not None)
     return (
         session_index,
-        quantile(answers, 0.5),
-        quantile(answers, 0.95),
+        *spread(answers),
         len(answers),
-        first,
-        sum(silences) if duration_s > 0 else None,
-        max(silences, default=0.0) if duration_s > 0 else None,
+        sounds[0].start_s if heard_first else None,
+        None if dead is None else sum(dead),
+        None if dead is None else max(dead, default=0.0),
         overlap_s(sounds, aloud) if both else None,
-        quantile(yields, 0.5),
-        len(yields) if sounds else None,
-        cut_offs if both else None,
-        false if sounds else None,
-        counted["went_on"],
-        counted["repeated"],
-        counted["started_over"],
-        counted["ignored"],
-        _agent_repeats(texts) if texts else None,
-        _caller_repeats(timeline) if timeline.caller else None,
-        n_words,
-        n_errors,
-        agent_s / talk_s if talk_s else None,
-        agent_s,
-        spoken_s + typed_s,
-        n_agent_words,
-        60 * n_agent_words / text_s if text_s else None,
-        60 * aloud_words / spoken_s if spoken_s else None,
+        spread(found.yields)[0],
+        len(found.yields) if sounds else None,
+        found.n_cut_offs if both else None,
+        found.n_false if sounds else None,
+        *([found.then.count(kind) for kind in FOLLOWED] if found.then else [None] * len(FOLLOWED)),
+        agent.n_repeats if agent.text_s is not None else None,
+        caller.n_repeats if words else None,
+        caller.n_words,
+        caller.n_errors if caller.n_words else None,
+        agent.talk_s / talk_s if talk_s else None,
+        agent.talk_s,
+        caller.talk_s,
+        agent.n_words,
+        60 * agent.n_words / agent.text_s if agent.text_s else None,
+        60 * caller.n_aloud / caller.aloud_s if caller.aloud_s else None,
     )
 
 
-def answer_times(sounds: Sequence[AgentSound], words: Sequence[FromCaller]) -> list[float]:
-    """Return how long each answer took: from the end of the words to the first sound that begins before the next ones."""
-    found = []
-    for at, heard in enumerate(words):
-        next_seq = words[at + 1].seq if at + 1 < len(words) else None
-        for sound in sounds:
-            if sound.seq > heard.seq:
-                if next_seq is None or sound.seq < next_seq:
-                    found.append(max(0.0, sound.start_s - heard.end_s))
-                break
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def _answer_times(sounds: Sequence[AgentSound], words: Sequence[FromCaller]) -> list[float]:
+    """Return how long each answer took: from the end of the words to the first sound of a row before the next ones."""
+    found, at = [], 0
+    for heard, later in zip(words, [*words[1:], None], strict=True):
+        while at < len(sounds) and sounds[at].seq < heard.seq:
+            at += 1
+        if at < len(sounds) and (later is None or sounds[at].seq < later.seq):
+            found.append(max(0.0, sounds[at].start_s - heard.end_s))
     return found
 
 
-def silences_of(timeline: Timeline, duration_s: float) -> list[tuple[float, float]]:
-    """Return the silences that are dead air: from and to. A pause that the agent plays is none."""
-    heard = [(one.start_s, one.end_s) for one in (*timeline.agent, *timeline.caller)]
+def dead_air_of(timeline: Timeline, duration_s: float) -> list[tuple[float, float]]:
+    """Return the silences that are dead air: from and to. A pause that the agent plays is none.
+
+    Args:
+        timeline: Who was heard when.
+        duration_s: The session's length in seconds.
+    """
+    heard = sorted((one.start_s, one.end_s) for one in (*timeline.agent, *timeline.caller))
     found, until_s = [], 0.0
-    for start_s, end_s in (*sorted(heard), (duration_s, duration_s)):
+    for start_s, end_s in (*heard, (duration_s, duration_s)):
         if start_s - until_s > DEAD_AIR_S:
             found.append((until_s, start_s))
         until_s = max(until_s, end_s)
     return found
 
 
+# --- speaking at once ------------------------------------------------------------------------------------------------
+
+
 def overlap_s(sounds: Sequence[AgentSound], aloud: Sequence[FromCaller]) -> float:
-    """Return how long both spoke."""
-    return sum(
-        max(0.0, min(sound.end_s, heard.end_s) - max(sound.start_s, heard.start_s))
-        for heard in aloud
-        for sound in sounds
-    )
+    """Return for how many seconds both spoke."""
+    overlaps_s, first = 0.0, 0
+    for heard in sorted(aloud, key=_BY_START):
+        while first < len(sounds) and sounds[first].end_s <= heard.start_s:
+            first += 1  # no two sounds of the agent's at a time: this one is over
+        for sound in sounds[first:]:
+            if sound.start_s >= heard.end_s:
+                break
+            seconds = min(sound.end_s, heard.end_s) - max(sound.start_s, heard.start_s)
+            if seconds > EPSILON_S:
+                overlaps_s += seconds
+    return overlaps_s
 
 
-def quantile(values: Sequence[float], q: float) -> float | None:
-    """Return a quantile, between two values in proportion; None of no values."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    at = q * (len(ordered) - 1)
-    below = int(at)
-    return ordered[below] + (at - below) * (ordered[min(below + 1, len(ordered) - 1)] - ordered[below])
+class _Interruptions(NamedTuple):
+    """What came of interruptions.
+
+    Attributes:
+        yields: Of the caller's: how long the agent went on, in seconds.
+        then: What followed each of them.
+        n_false: How often the agent was stopped by what was none.
+        n_cut_offs: How often the agent interrupted the caller.
+    """
+
+    yields: list[float]
+    then: list[str]
+    n_false: int
+    n_cut_offs: int
 
 
 def _interruptions(
     timeline: Timeline, sounds: Sequence[AgentSound], words: Sequence[FromCaller], aloud: Sequence[FromCaller]
-) -> tuple[list[float], int, int, list[str]]:
-    """Return yield times, the count of false interruptions and of the agent's, and what followed each true one."""
+) -> _Interruptions:
     yields: list[float] = []
     then: list[str] = []
-    n_false = sum(heard.kind == "unheard" and heard.cut is not None for heard in timeline.caller)
-    n_cut_offs = sum(_begins_in_words(sounds, at, aloud) for at in range(len(sounds)))
-    for at, heard in enumerate(words):
+    n_false = len([1 for heard in timeline.caller if heard.cut is not None and heard.kind == "unheard"])
+    begun = _begun_in_words(sounds, aloud)
+    for heard, later in zip(words, [*words[1:], None], strict=True):
         stopped = heard.cut or (_sound_at(sounds, heard) if heard.held else None)
         if stopped is None:
             continue
-        if _cut_off(stopped, heard):
-            n_cut_offs += not stopped.start_s > heard.start_s
+        if stopped.seq in begun:
+            continue  # the caller went on
+        if _goes_on(stopped, heard):
+            begun.add(stopped.seq)
         elif heard.cut is not None and _listens(heard, stopped):
             n_false += 1
         else:
             yields.append(max(0.0, _silent_from(sounds, stopped, heard) - heard.start_s))
-            next_seq = words[at + 1].seq if at + 1 < len(words) else None
-            then.append(followed(timeline, heard, stopped, next_seq))
-    return yields, n_false, n_cut_offs, then
+            then.append(followed(timeline, heard, stopped, None if later is None else later.seq))
+    return _Interruptions(yields, then, n_false, len(begun))
 
 
-def _begins_in_words(sounds: Sequence[AgentSound], at: int, aloud: Sequence[FromCaller]) -> bool:
-    start_s = sounds[at].start_s
-    if at and start_s - sounds[at - 1].end_s <= PAUSE_S:
-        return False
-    return any(h.start_s + _EPSILON_S < start_s < h.end_s - _EPSILON_S for h in aloud if h.kind == "text")
+def _begun_in_words(sounds: Sequence[AgentSound], aloud: Sequence[FromCaller]) -> set[int]:
+    """Return the rows of sounds with which the agent began to speak while the caller did."""
+    found, until_s = set(), -PAUSE_S
+    said = [heard for heard in aloud if heard.kind == "text"]
+    for sound in sounds if said else ():
+        begins = sound.start_s - until_s > PAUSE_S
+        until_s = sound.end_s
+        if begins and any(h.start_s + EPSILON_S < sound.start_s < h.end_s - EPSILON_S for h in said):
+            found.add(sound.seq)
+    return found
 
 
-def _cut_off(stopped: AgentSound, heard: FromCaller) -> bool:
-    """Return whether it is the agent that interrupted: nobody reacts as fast as the caller then went on."""
+def _goes_on(stopped: AgentSound, heard: FromCaller) -> bool:
+    """Return whether the caller had only paused: nobody reacts so fast to what the agent says."""
     return heard.recognised and stopped.turn > 0 and heard.start_s - stopped.start_s <= PAUSE_S
 
 
 def _listens(heard: FromCaller, stopped: AgentSound) -> bool:
-    if heard.said is None:
-        return False
+    """Return whether words that stopped the agent say no more than that the caller listens."""
     left_s = stopped.speech.whole_s - (stopped.end_s - stopped.start_s)
-    return interrupts(0.0, heard.said.text, left_s) is False
+    return heard.said is not None and left_s > heard.said.listens_above_s
 
 
 def _sound_at(sounds: Sequence[AgentSound], heard: FromCaller) -> AgentSound | None:
-    return next((s for s in sounds if s.seq < heard.seq and s.start_s <= heard.start_s < s.end_s - _EPSILON_S), None)
+    return next((s for s in sounds if s.seq < heard.seq and s.start_s <= heard.start_s < s.end_s - EPSILON_S), None)
 
 
 def _silent_from(sounds: Sequence[AgentSound], stopped: AgentSound, heard: FromCaller) -> float:
@@ -190,33 +208,61 @@ def _silent_from(sounds: Sequence[AgentSound], stopped: AgentSound, heard: FromC
     return until_s
 
 
-def _agent_repeats(texts: Sequence[AgentSound]) -> int:
-    before: set[tuple[str, ...]] = set()
-    n = 0
-    for sound in texts:
-        words = sound.speech.words
-        n += words in before and len(words) > 1
-        before.add(words)
-    return n
+# --- talking ---------------------------------------------------------------------------------------------------------
 
 
-def _caller_repeats(timeline: Timeline) -> int:
-    before: set[tuple[str, ...]] = set()
-    n = 0
+class _Agent(NamedTuple):
+    """What the agent said: how long, how long of it words, how many of these, and how often the same again."""
+
+    talk_s: float
+    text_s: float | None
+    n_words: int
+    n_repeats: int
+
+
+def _of_agent(sounds: Sequence[AgentSound]) -> _Agent:
+    before: set[str] = set()
+    talk_s, text_s, n_words, n_repeats = 0.0, None, 0, 0
+    for sound in sounds:
+        speech, seconds = sound.speech, sound.end_s - sound.start_s
+        talk_s += seconds
+        if speech.n_words:
+            text_s = seconds if text_s is None else text_s + seconds
+            n_words += speech.n_heard
+            n_repeats += speech.key in before and speech.n_words > 1
+            before.add(speech.key)
+    return _Agent(talk_s, text_s, n_words, n_repeats)
+
+
+class _Caller(NamedTuple):
+    """What the caller said: how long, how long of it aloud, words, those aloud, errors (None if unknown), repeats."""
+
+    talk_s: float
+    aloud_s: float
+    n_words: int
+    n_aloud: int
+    n_errors: int | None
+    n_repeats: int
+
+
+def _of_caller(timeline: Timeline, *, exact: bool) -> _Caller:
+    before: set[str] = set()
+    typed_s, aloud_s, n_words, n_aloud, n_errors, n_repeats, known = 0.0, 0.0, 0, 0, 0, 0, True
     for heard in timeline.caller:
-        if heard.said is not None and heard.kind == "text":
-            words = heard.said.words
-            n += (len(words) >= _SAME_WORDS and words in before) or bool(_AGAIN.search(heard.said.text))
-            before.add(words)
-    return n
-
-
-def _words(timeline: Timeline) -> tuple[int, int | None]:
-    """Return how many words the caller said, and how many were recognised wrongly, where that is known of all."""
-    n_words, n_errors, known = 0, 0, True
-    for heard in timeline.caller:
-        if heard.said is not None and heard.said.n_words is not None:
-            n_words += heard.said.n_words
-            n_errors += heard.said.n_errors or 0
-            known = known and heard.said.n_errors is not None
-    return n_words, n_errors if known and n_words else None
+        said = heard.said
+        if said is None:
+            continue
+        if heard.aloud:
+            aloud_s += heard.end_s - heard.start_s
+            n_aloud += said.n_words or 0
+        else:
+            typed_s += said.assumed_s
+        if heard.kind == "text":
+            n_repeats += said.asks_again or (said.key.count(" ") + 1 >= SAME_WORDS and said.key in before)
+            before.add(said.key)
+        n_words += said.n_words or 0
+        if said.n_errors is not None:
+            n_errors += said.n_errors
+        elif said.n_words is not None and (said.unheard_of or (heard.aloud and not exact)):
+            known = False
+    return _Caller(aloud_s + typed_s, aloud_s, n_words, n_aloud, n_errors if known else None, n_repeats)

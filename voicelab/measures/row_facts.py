@@ -1,16 +1,24 @@
 """What the measures need of the data of a row. The same texts come in many sessions: what is read of one is kept."""
 
+import re
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import orjson
 
 from voicelab.base.pace import speech_seconds
+from voicelab.callers.backchannels import ANSWER_S, interrupts
 from voicelab.speech.words import normalized, words_and_errors
 
 _KEPT = 4_096
 _LARGEST_S = 1e9
+_AGAIN = re.compile(
+    r"\b(pardon|come again|say (that|it) again|repeat (that|it)|once more|what did you say|what was that|didn.?t (hear|catch))\b"
+    r"|^\W*(sorry|what|excuse me)\W*$",
+    re.IGNORECASE,
+)
+"""Asks in English to hear something again."""
 
 
 class Speech(NamedTuple):
@@ -18,107 +26,125 @@ class Speech(NamedTuple):
 
     Attributes:
         seconds: How long it was heard.
+        n_heard: How many of its words were heard.
+        key: Its words in one form; empty for a sound without.
+        n_words: How many there are.
         whole_s: How long all of it takes.
         cut: Whether it was cut.
-        words: Its words, in lower case; empty for a sound without.
-        heard: Those of them that were heard.
+        heard: What was heard of its words.
     """
 
     seconds: float
+    n_heard: int
+    key: str
+    n_words: int
     whole_s: float
     cut: bool
-    words: tuple[str, ...]
-    heard: tuple[str, ...]
+    heard: str
 
 
 class Said(NamedTuple):
     """What is known of something that the caller says.
 
     Attributes:
-        text: What was said, where that is known, else what was recognised.
         aloud: Whether it was spoken.
         assumed_s: How long saying it takes by its length.
+        n_words: Words that were said; None for a part of something whose words are counted at its end.
+        n_errors: How many of them were recognised wrongly; None where the row doesn't say.
+        unheard_of: Whether a recogniser heard them of which nobody knows what it should have heard.
+        key: The words in one form.
+        asks_again: Whether it asks to hear something again.
+        interrupts: Whether the row itself says that it interrupts the agent.
+        listens_above_s: From how many seconds on that the agent would have gone on it is a sign of listening.
         audio_s: How long its sound is; None where nobody measured it.
         silence_s: How much silence ends that sound.
-        n_words: Words that were said; None for a part of something whose words are counted at its end.
-        n_errors: How many of them were recognised wrongly; None where nobody knows.
-        words: The words in lower case.
-        interrupts: Whether the row itself says that it interrupts the agent.
     """
 
-    text: str
     aloud: bool
     assumed_s: float
-    audio_s: float | None
-    silence_s: float
     n_words: int | None
     n_errors: int | None
-    words: tuple[str, ...]
+    unheard_of: bool
+    key: str
+    asks_again: bool
     interrupts: bool
+    listens_above_s: float
+    audio_s: float | None
+    silence_s: float
 
 
 @lru_cache(maxsize=_KEPT)
-def speech_of(name: str, data: str) -> Speech | None:
-    """Return what is known of an output that is played; None if it wasn't.
-
-    Args:
-        name: `text_to_speech`, `audio` or `silence`.
-        data: The row's data as JSON text.
-    """
+def read_speech(data: str) -> Speech | None:
+    """Return what is known of speech, from its row's data as JSON text; None if it wasn't played."""
     facts = data_of(data)
+    text = _text(facts, "text")
+    return _played(facts, speech_seconds(text, facts.get("speed")), text)
+
+
+@lru_cache(maxsize=_KEPT)
+def read_file(data: str) -> Speech | None:
+    """Return what is known of a file that is played, as `read_speech`."""
+    return _played(data_of(data), 0.0, "")
+
+
+@lru_cache(maxsize=_KEPT)
+def read_pause(data: str) -> Speech | None:
+    """Return what is known of a silence that is played, as `read_speech`."""
+    facts = data_of(data)
+    return _played(facts, (row_number(facts, "duration") or 0.0) / 1000, "")
+
+
+def _played(facts: dict[str, Any], assumed_s: float, text: str) -> Speech | None:
     if facts.get("spoken") is False:
         return None
-    text = _text(facts, "text") if name == "text_to_speech" else ""
     whole_s, played_s = row_number(facts, "duration_s"), row_number(facts, "played_s")
-    if whole_s is None:
-        if name == "silence":
-            whole_s = (row_number(facts, "duration") or 0.0) / 1000
-        else:
-            whole_s = speech_seconds(text, facts.get("speed"))
+    whole_s = max(0.0, assumed_s if whole_s is None else whole_s)
+    seconds = whole_s if played_s is None else max(0.0, played_s)
     cut = facts.get("interrupted") is True
+    heard = _text(facts, "heard") if cut and "heard" in facts else text
     words = words_of(text)
-    heard = words_of(_text(facts, "heard")) if cut and "heard" in facts else words
-    seconds = whole_s if played_s is None else played_s
-    return Speech(max(0.0, seconds), max(whole_s, seconds), cut, words, heard)
+    return Speech(seconds, len(words_of(heard)), " ".join(words), len(words), max(whole_s, seconds), cut, heard)
 
 
 @lru_cache(maxsize=_KEPT)
-def read_said(data: str, exact: bool) -> Said:
-    """Return what is known of words that reached the agent, or a sound that it took for none.
-
-    Args:
-        data: The row's data as JSON text.
-        exact: Whether words of which nothing else is said were recognised as they were said.
-    """
+def read_said(data: str) -> Said:
+    """Return what is known of words that reached the agent, or a sound that it took for none, from its row's data."""
     facts = data_of(data)
     heard = _text(facts, "text")
     text = _text(facts, "said") if "said" in facts else heard
-    audio_s = row_number(facts, "audio_s")
-    n_words, n_errors = _counts(facts, text, heard, exact)
+    n_words, n_errors = _counts(facts, text, heard)
     return Said(
-        text,
         facts.get("source", "speech") == "speech",
         speech_seconds(text),
-        audio_s or None,
-        row_number(facts, "end_of_turn_s") or 0.0,
         n_words,
         n_errors,
-        words_of(text),
+        n_errors is None and n_words is not None and "engine" in facts,
+        " ".join(words_of(text)),
+        bool(_AGAIN.search(text)),
         facts.get("previous_turn_interrupted") is True,
+        _listens_above_s(text),
+        row_number(facts, "audio_s") or None,
+        row_number(facts, "end_of_turn_s") or 0.0,
     )
 
 
-def _counts(facts: dict[str, Any], text: str, heard: str, exact: bool) -> tuple[int | None, int | None]:
+def _listens_above_s(text: str) -> float:
+    if interrupts(0.0, text, inf):
+        return inf
+    return ANSWER_S if interrupts(0.0, text, 0.0) else -inf
+
+
+def _counts(facts: dict[str, Any], text: str, heard: str) -> tuple[int | None, int | None]:
     words, errors = row_number(facts, "words"), row_number(facts, "word_errors")
     if words is not None and errors is not None:
         return int(words), int(errors)
-    language = facts.get("language") if isinstance(facts.get("language"), str) else None
+    given = facts.get("language")
+    language = given if isinstance(given, str) else None
     if "said" in facts:
         return words_and_errors(text, heard, language)
     if "engine" in facts and "audio_s" in facts:
         return None, None
-    n_words, _ = words_and_errors(text, text, language)
-    return n_words, 0 if exact and "engine" not in facts else None
+    return words_and_errors(text, "", language)[0], None
 
 
 @lru_cache(maxsize=_KEPT)

@@ -4,19 +4,14 @@ Typed words take no time. Spoken ones end where the recogniser says, or where th
 their sound takes, or where they interrupted the agent. Words that waited at the closed gate ended when they came to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from voicelab.base.records import EventRow
-from voicelab.measures.row_facts import Said, Speech, data_of, read_said, row_number, speech_of
+from voicelab.measures.row_facts import Said, Speech, data_of, read_file, read_pause, read_said, read_speech, row_number
 
-NAMES = frozenset(
-    {
-        *("text_to_speech", "audio", "silence", "stop", "transfer_session", "text", "dtmf", "turn_interrupted"),
-        *("input_held", "recognition", "latency", "unheard", "backchannel"),
-    }
-)
-"""The events that are looked at."""
+WORDS = frozenset({"text", "dtmf"})
+"""What the handler hears of the caller: words and keys."""
 CUT_S = 0.5
 """So much later than the agent's silence the row may stand that says that it was cut, in seconds."""
 
@@ -56,6 +51,7 @@ class FromCaller:
         cut: The sound of the agent's that it stopped; None if it stopped none.
         held: Whether it waited at the closed gate.
         recognised: Whether a recogniser at the console heard it.
+        aloud: Whether it is a sound: no keys, and no typed words.
     """
 
     kind: str
@@ -67,6 +63,7 @@ class FromCaller:
     cut: AgentSound | None
     held: bool = False
     recognised: bool = False
+    aloud: bool = False
 
 
 @dataclass(slots=True)
@@ -85,29 +82,21 @@ class Timeline:
 
 
 class _Reader:
-    """Reads rows one after the other.
+    """Reads rows one after the other."""
 
-    Args:
-        exact: As of `read_said`.
-    """
-
-    def __init__(self, exact: bool) -> None:
+    def __init__(self) -> None:
         self.found = Timeline()
-        self._exact = exact
-        self._recognition: tuple[float, float, bool] | None = (
-            None  # sound and recognition in seconds, whether any words
-        )
+        self._recognition: tuple[float, float, bool] | None = None
         self._cut: tuple[float, AgentSound | None] | None = None
         self._held: list[float] = []
         self._of_turn: dict[int, tuple[FromCaller, float, float]] = {}
 
-    def played(self, seq: int, time_s: float, turn: int, name: str, data: str) -> None:
-        speech = speech_of(name, data)
+    def played(self, seq: int, time_s: float, turn: int, speech: Speech | None, *, pause: bool) -> None:
         if speech is None:
             return
         agent = self.found.agent
         start_s = max(time_s, agent[-1].end_s) if agent else time_s
-        agent.append(AgentSound(start_s, start_s + speech.seconds, seq, turn, speech, name == "silence"))
+        agent.append(AgentSound(start_s, start_s + speech.seconds, seq, turn, speech, pause))
 
     def interrupted(self, time_s: float) -> None:
         """Take the row that says that the caller has the floor: what was to be played from then on is not."""
@@ -124,12 +113,14 @@ class _Reader:
         self._cut = (time_s, last)
 
     def text(self, seq: int, time_s: float, turn: int, data: str) -> None:
-        said = read_said(data, self._exact)
+        said = read_said(data)
         if said.interrupts and self._cut is None:
             self.interrupted(time_s)
         held = bool(self._held)
         arrived_s = self._held.pop(0) if held else time_s
-        heard = FromCaller("text", arrived_s, arrived_s, seq, turn, said, None, held, self._recognition is not None)
+        heard = FromCaller(
+            "text", arrived_s, arrived_s, seq, turn, said, None, held, self._recognition is not None, said.aloud
+        )
         self._place(heard, arrived_s)
         if self._cut is not None:
             heard.cut, self._cut = self._cut[1], None
@@ -146,9 +137,9 @@ class _Reader:
         """Take a sound that the handler hears nothing of."""
         caller = self.found.caller
         if self._recognition is None and caller and caller[-1].kind == "unheard" and caller[-1].recognised:
-            return  # said already, by the recogniser's own row
-        heard = FromCaller(kind, time_s, time_s, seq, turn, read_said(data, self._exact), None)
-        heard.recognised = self._recognition is not None
+            return
+        heard = FromCaller(kind, time_s, time_s, seq, turn, read_said(data), None)
+        heard.recognised, heard.aloud = self._recognition is not None, True
         self._place(heard, time_s)
         if kind == "unheard" and self._cut is not None:
             heard.cut, self._cut = self._cut[1], None
@@ -183,7 +174,7 @@ class _Reader:
     def _place(self, heard: FromCaller, arrived_s: float) -> None:
         """Say when something was spoken that reached the agent at a time."""
         said = heard.said
-        assert said is not None  # noqa: S101 - keys are placed where they stand
+        assert said is not None
         recognition, self._recognition = self._recognition, None
         if heard.kind == "text" and not said.aloud:
             return
@@ -201,34 +192,37 @@ class _Reader:
             heard.start_s = max(0.0, arrived_s - said.assumed_s)
 
 
-def timeline_of(events: Iterable[EventRow], *, exact: bool) -> Timeline:  # noqa: C901 - a table of cases, and quick
+_Act = Callable[[_Reader, int, float, int, str], None]
+_ACTS: dict[str, tuple[str | None, _Act]] = {
+    "text_to_speech": ("output", lambda r, seq, s, turn, data: r.played(seq, s, turn, read_speech(data), pause=False)),
+    "audio": ("output", lambda r, seq, s, turn, data: r.played(seq, s, turn, read_file(data), pause=False)),
+    "silence": ("output", lambda r, seq, s, turn, data: r.played(seq, s, turn, read_pause(data), pause=True)),
+    "stop": ("output", lambda r, seq, _s, _turn, _data: r.ended(seq)),
+    "transfer_session": ("output", lambda r, seq, _s, _turn, _data: r.ended(seq)),
+    "text": ("input", _Reader.text),
+    "dtmf": ("input", lambda r, seq, s, turn, _data: r.keys(seq, s, turn)),
+    "turn_interrupted": ("system", lambda r, _seq, s, _turn, _data: r.interrupted(s)),
+    "input_held": ("system", lambda r, _seq, s, _turn, _data: r.held(s)),
+    "recognition": ("system", _Reader.recognition),
+    "latency": ("system", lambda r, _seq, _s, turn, data: r.latency(turn, data)),
+    "unheard": ("system", lambda r, seq, s, turn, data: r.sound(seq, s, turn, "unheard", data)),
+    "backchannel": ("system", lambda r, seq, s, turn, data: r.sound(seq, s, turn, "backchannel", data)),
+}
+"""What each event says, and of which kind it is: a custom event of the handler's may bear any name."""
+NAMES = frozenset(_ACTS)
+"""The events that are looked at."""
+
+
+def timeline_of(events: Iterable[EventRow]) -> Timeline:
     """Return who was heard when.
 
     Args:
         events: The rows of a session, in order.
-        exact: Whether words of which nothing else is said were recognised as they were said: not where the session was
-            recorded elsewhere.
     """
-    reader = _Reader(exact)
+    reader = _Reader()
     for seq, (time_s, turn, (kind, name, _background, _task), data) in enumerate(events):
-        if kind == "output":
-            if name in {"text_to_speech", "audio", "silence"}:
-                reader.played(seq, time_s, turn, name, data)
-            elif name in {"stop", "transfer_session"}:
-                reader.ended(seq)
-        elif kind == "input":
-            if name == "text":
-                reader.text(seq, time_s, turn, data)
-            elif name == "dtmf":
-                reader.keys(seq, time_s, turn)
-        elif name == "turn_interrupted":
-            reader.interrupted(time_s)
-        elif name == "input_held":
-            reader.held(time_s)
-        elif name == "recognition":
-            reader.recognition(seq, time_s, turn, data)
-        elif name == "latency":
-            reader.latency(turn, data)
-        elif name in {"unheard", "backchannel"}:
-            reader.sound(seq, time_s, turn, name, data)
+        if name in _ACTS:
+            own, act = _ACTS[name]
+            if own == kind:
+                act(reader, seq, time_s, turn, data)
     return reader.found

@@ -77,8 +77,11 @@ def stored(root: Path, run_id: str) -> list[Verdict]:
                 continue
             rows = facts["rows"]
             events = [(time_s, turn, tuple(label), data) for time_s, turn, label, data in rows["events"]]
-            tables = {table: list(map(tuple, rows[table])) for table in _TABLES if table != "events"}
-            whole = SessionRows(tuple(rows["sessions"]), events, **tables, aside=tuple(map(tuple, rows["aside"])))
+            exposures, outcomes, metrics = (
+                list(map(tuple, rows[table])) for table in ("exposures", "outcomes", "metrics")
+            )
+            aside = tuple(map(tuple, rows["aside"]))
+            whole = SessionRows(tuple(rows["sessions"]), events, exposures, outcomes, metrics, aside)
             found.append(Verdict(facts["session"], facts["kind"], facts["stops"], whole))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
