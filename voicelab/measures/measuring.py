@@ -106,7 +106,7 @@ def dead_air_of(timeline: Timeline, duration_s: float) -> list[tuple[float, floa
         timeline: Who was heard when.
         duration_s: The session's length in seconds.
     """
-    heard = sorted((one.start_s, one.end_s) for one in (*timeline.agent, *timeline.caller))
+    heard = sorted([(s.start_s, s.end_s) for s in timeline.agent] + [(h.start_s, h.end_s) for h in timeline.caller])
     found, until_s = [], 0.0
     for start_s, end_s in (*heard, (duration_s, duration_s)):
         if start_s - until_s > DEAD_AIR_S:

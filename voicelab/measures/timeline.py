@@ -121,7 +121,7 @@ class _Reader:
         heard = FromCaller(
             "text", arrived_s, arrived_s, seq, turn, said, None, held, self._recognition is not None, said.aloud
         )
-        self._place(heard, arrived_s)
+        self._place(heard, said, arrived_s)
         if self._cut is not None:
             heard.cut, self._cut = self._cut[1], None
         self.found.caller.append(heard)
@@ -138,9 +138,10 @@ class _Reader:
         caller = self.found.caller
         if self._recognition is None and caller and caller[-1].kind == "unheard" and caller[-1].recognised:
             return
-        heard = FromCaller(kind, time_s, time_s, seq, turn, read_said(data), None)
+        said = read_said(data)
+        heard = FromCaller(kind, time_s, time_s, seq, turn, said, None)
         heard.recognised, heard.aloud = self._recognition is not None, True
-        self._place(heard, time_s)
+        self._place(heard, said, time_s)
         if kind == "unheard" and self._cut is not None:
             heard.cut, self._cut = self._cut[1], None
         caller.append(heard)
@@ -171,10 +172,8 @@ class _Reader:
         if self.found.ended_seq is None:
             self.found.ended_seq = seq
 
-    def _place(self, heard: FromCaller, arrived_s: float) -> None:
+    def _place(self, heard: FromCaller, said: Said, arrived_s: float) -> None:
         """Say when something was spoken that reached the agent at a time."""
-        said = heard.said
-        assert said is not None
         recognition, self._recognition = self._recognition, None
         if heard.kind == "text" and not said.aloud:
             return
