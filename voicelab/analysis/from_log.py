@@ -16,14 +16,15 @@ import pyarrow as pa
 from voicelab.analysis.asked_values import n_sessions, parts_of
 from voicelab.analysis.callers_again import as_first_assigned, units_of
 from voicelab.analysis.drawing import Weights
+from voicelab.analysis.from_frame import no_value
 from voicelab.analysis.interactions import other_tests
 from voicelab.analysis.kinds import AskedKind, asked_kinds, split
 from voicelab.analysis.logged_outcomes import UNITS_IN, Categories, OutcomeReader, Outcomes
-from voicelab.analysis.sessions import CRASHED, NO_NUMBER, NOT_APPLICABLE, UNWRITTEN, TestData
+from voicelab.analysis.sessions import CRASHED, NO_NUMBER, NOT_APPLICABLE, UNWRITTEN, TestData, Values
 from voicelab.analysis.unknown_weights import settled
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
-from voicelab.base.named_numbers import MEASURED
+from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import SESSIONS, unwritten_value
 from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.guardrails import Direction
@@ -130,7 +131,15 @@ def from_log(
     )
     parts = () if outcome is None else parse_outcome(outcome, recorded.names).names
     _count_values(data, measured=any(part in MEASURED and part not in recorded.names for part in parts))
+    numbers = {
+        name: own for name, own in {str(outcome): data.values, **_values_of(data.others)}.items() if name in NUMBERS
+    }
+    data.warnings += [no_value(name) for name, own in numbers.items() if len(own) and not np.isfinite(own).any()]
     return data
+
+
+def _values_of(others: Mapping[str, Values]) -> dict[str, npt.NDArray[Any]]:
+    return {name: values.values for name, values in others.items()}
 
 
 def _directions(rule: StopRule, outcome: str | None, conversions: Sequence[str]) -> dict[str, Direction]:

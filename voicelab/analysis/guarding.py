@@ -106,7 +106,10 @@ def guardrail_warnings(guardrails: pd.DataFrame | None, decision: StopDecision) 
         f"Guardrail not yet known: with {row['variant']}, which is the winner, {row['outcome']} may still be worse by "
         f"more than {_size(row, row['margin'])}."
         for row in rows
-        if row["verdict"] == "unknown" and row["margin"] and row["variant"] == decision.winner
+        if row["verdict"] == "unknown"
+        and row["margin"]
+        and row["variant"] == decision.winner
+        and pd.notna(row["difference"])
     ]
     return [*unclear, *harmed, *open_still]
 
