@@ -138,6 +138,9 @@ def add_simulate(commands: "Commands") -> None:
     )
     parser.add_argument("--workers", type=int, help="child processes (default: one a processor)")
     parser.add_argument("--no-stopping", action="store_true", help="let tests run on past their own stop")
+    parser.add_argument(
+        "--check", action="store_true", help="run one session in a hundred again, and say what differs and why"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished log")
     parser.add_argument("--overwrite", action="store_true", help="replace another log")
     parser.add_argument("--html", metavar="FILE", help="write the log's facts and pictures there, as a page of its own")
@@ -161,6 +164,7 @@ def _simulate(options: argparse.Namespace) -> None:
         "variants": variants(options),
         "stopping": not options.no_stopping,
         "workers": options.workers,
+        "check": options.check,
         "resume": options.resume,
         "overwrite": options.overwrite,
         "progress": not options.quiet,

@@ -186,9 +186,7 @@ class Log(Frames):
         check_rows(rows, f"Session {index} of {self.path}")
         (own,) = rows.pop("sessions")
         events = from_event_rows(rows.pop("events"))
-        record = SessionRecord.from_rows(
-            SessionRows(own, events, rows["exposures"], rows["outcomes"], rows["metrics"])
-        )
+        record = SessionRecord.from_rows(SessionRows(own, events, rows["exposures"], rows["outcomes"], rows["metrics"]))
         record.manifest = self.manifest
         if self._rerun is not None:
             record.origin = partial(_origin_of, self.rerun, index)

@@ -6,6 +6,7 @@ workers. Shards run ahead with the stops known so far. When the scan finds that 
 is run again with the stop known, and the shards beyond it are thrown away. The sessions up to the stop come out the same.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from voicelab.runs.options import Rows
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
 from voicelab.simulation.stops import Watch
-from voicelab.simulation.worker import ShardReport, ShardTask
+from voicelab.simulation.worker import ShardReport, ShardTask, only
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Plan:
         shard_size: Sessions a shard.
         parameters: One dict a session, where they come from a table.
         staging: Where the run's shards are staged, of `log.write.staging`.
+        checked: Indexes of the sessions that are run again after the run, in order.
     """
 
     root: Path
@@ -37,6 +39,7 @@ class Plan:
     shard_size: int
     parameters: Rows | None = None
     staging: str = ""
+    checked: Sequence[int] = ()
 
     @property
     def n_shards(self) -> int:
@@ -50,7 +53,14 @@ class Plan:
         tag = "-".join(str(at) for at in sorted(stops.values())) or "all"
         own = None if self.parameters is None else self.parameters[first:stop]
         # A worker may stand in another folder than this process, and a handler may go to yet another.
-        return ShardTask(self.root.absolute(), number, tag, first, stop, dict(stops), own, self.staging)
+        digested = tuple(self.checked[bisect_left(self.checked, first) : bisect_left(self.checked, stop)])
+        return ShardTask(
+            self.root.absolute(), number, tag, first, stop, dict(stops), own, self.staging, digested=digested
+        )
+
+    def one(self, index: int, stops: dict[str, int]) -> ShardTask:
+        """Return the work of one session, as it is run alone."""
+        return only(self.task(index // self.shard_size, stops), index)
 
 
 class Driver:

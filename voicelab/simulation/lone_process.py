@@ -25,7 +25,7 @@ from voicelab.simulation.executors import HASH_SEED
 _FORKS = sys.platform == "linux"
 _SIGKILL = 9
 _LENGTH = struct.Struct("<q")
-_CODE = "import sys; sys.path[:] = {path!r}; from voicelab.simulation.alone import {main}; {main}()"
+_CODE = "import sys; sys.path[:] = {path!r}; from voicelab.simulation.{module} import {main}; {main}()"
 
 
 class Process(Protocol):
@@ -44,9 +44,16 @@ class Process(Protocol):
 
 
 class LoneProcesses:
-    """Starts processes of one session each; to be closed."""
+    """Starts processes of one session each; to be closed.
 
-    def __init__(self) -> None:
+    Args:
+        module: Of this room: its `main` takes what a new process is sent, its `serve_sessions` forks for each.
+        hash_seed: PYTHONHASHSEED of the processes: the order of their sets.
+    """
+
+    def __init__(self, module: str = "alone", hash_seed: str = HASH_SEED) -> None:
+        self._module = module
+        self._hash_seed = hash_seed
         self._server: subprocess.Popen[bytes] | None = None
 
     def close(self) -> None:
@@ -62,10 +69,10 @@ class LoneProcesses:
         Args:
             payload: What it is to take, beside the environment that is the driver's now.
         """
-        surroundings = (sys.path[:], dict(os.environ) | {"PYTHONHASHSEED": HASH_SEED}, Path.cwd())
+        surroundings = (sys.path[:], dict(os.environ) | {"PYTHONHASHSEED": self._hash_seed}, Path.cwd())
         packed = pickle.dumps((surroundings, payload), protocol=5)
         if not _FORKS:
-            process = _new_process("main")
+            process = self._new("main")
             try:
                 _send(process.stdin, packed)
                 yield process
@@ -82,7 +89,7 @@ class LoneProcesses:
     def _forked(self, packed: bytes) -> "_Forked":
         if self._server is None or self._server.poll() is not None:
             self.close()
-            self._server = _new_process("serve_sessions")
+            self._server = self._new("serve_sessions")
         _send(self._server.stdin, packed)
         try:
             return _Forked(self._server)
@@ -91,6 +98,16 @@ class LoneProcesses:
                 "A process to run a session alone in could not be started: the machine may be short of memory or of "
                 "processes. What was logged before stays; go on with resume=True."
             ) from error
+
+    def _new(self, main: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
+            [sys.executable, "-c", _CODE.format(path=sys.path, module=self._module, main=main)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if main == "serve_sessions" else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONHASHSEED": self._hash_seed},
+            bufsize=0,
+        )
 
 
 class _Forked:
@@ -128,17 +145,6 @@ class _Forked:
 
     def _answer(self) -> int:
         return int(_LENGTH.unpack(_exactly(self._answers, _LENGTH.size))[0])
-
-
-def _new_process(main: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
-        [sys.executable, "-c", _CODE.format(path=sys.path, main=main)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if main == "serve_sessions" else subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONHASHSEED": HASH_SEED},
-        bufsize=0,
-    )
 
 
 def _send(stream: IO[bytes] | None, packed: bytes) -> None:

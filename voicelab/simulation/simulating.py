@@ -36,6 +36,7 @@ from voicelab.simulation.log_folder import existing_log, is_replaced, kept_facts
 from voicelab.simulation.numbers_asked import refuse_misspelt_target
 from voicelab.simulation.pool import Pool
 from voicelab.simulation.progress import Progress
+from voicelab.simulation.recheck import Recheck
 from voicelab.simulation.simulation_run import SimulationRun
 from voicelab.simulation.stops import Watch, settled_facts
 from voicelab.simulation.suspects import Suspects
@@ -91,6 +92,7 @@ def simulate(
     patches: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
     evaluators: EvaluatorsLike = None,
+    check: bool = False,
 ) -> "Log":
     """Simulate sessions and return their log.
 
@@ -135,6 +137,8 @@ def simulate(
         limits: How much one session may take: `vl.Limits(cpu_s=60)`; None for the usual limits.
         evaluators: What is asked of each session when it has ended: paths of the platform's evaluators, or predicates by
             name. What they come to are outcomes by the evaluators' names, which a test may be stopped by.
+        check: Run one session in a hundred again when all have ended, in another process, and say where the first event
+            differs and why, if one does: the wall clock, chance without a seed, the order of a set, a global that survives.
 
     Returns:
         The log.
@@ -147,7 +151,7 @@ def simulate(
     """
     callers = as_caller(callers)
     sessions = (callers.n_callers or _SESSIONS) if sessions is None else checks.whole("sessions", sessions)
-    switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite}
+    switches = {"stopping": stopping, "progress": progress, "resume": resume, "overwrite": overwrite, "check": check}
     for name, value in switches.items():
         checks.switch(name, value)
     if workers is not None:
@@ -185,7 +189,7 @@ def simulate(
     run = SimulationRun(options, sessions, stopping=stopping)
     folder, temporary = log_folder(log)
     options.callers.refuse_folder(folder)
-    finished = existing_log(folder, run, resume=resume, overwrite=overwrite)
+    finished, packed = existing_log(folder, run, resume=resume, overwrite=overwrite), None
     if finished is None:
         packed = run.packed()
         n_workers = min(workers or default_workers(), run.plan(folder).n_shards)
@@ -197,9 +201,11 @@ def simulate(
             if finished is None:
                 if is_replaced(folder, run, resume=resume, overwrite=overwrite):
                     clear(folder)
-                run_into(run, folder, lock, packed, remote, n_workers, partial(Progress, shown=progress))
+                run_into(run, folder, lock, packed, remote, n_workers, partial(Progress, shown=progress), check=check)
                 finished = open_folder(folder)
                 tell_of(finished)
+    if check and packed is None:
+        tell(["check=True has run nothing again: the log was finished already."])
     options.handler.tell_notes()
     if options.variants:
         warn_of_unknown_tests(options.variants, finished.sql("SELECT DISTINCT test FROM exposures")["test"].tolist())
@@ -214,6 +220,8 @@ def run_into(
     remote: Remote | None,
     workers: int,
     progress: Callable[[int, int], Progress],
+    *,
+    check: bool = False,
 ) -> None:
     """Run the sessions of a run that its log doesn't hold yet, and finish the log.
 
@@ -225,16 +233,18 @@ def run_into(
         remote: An executor of the user's; None for child processes.
         workers: How many of these.
         progress: Returns the progress line, given the number of sessions and how many of them are logged already.
+        check: Whether one session in a hundred is run again.
 
     Raises:
         VoicelabError: as `simulate`.
     """
 
-    def check() -> None:
+    def look_at_folder() -> None:
         lock.check()
         check_run(folder, run.job.run_id)
 
-    plan = run.plan(folder)
+    plan = run.plan(folder, check=check)
+    recheck = Recheck(plan, packed, run.options.limits.cpu_s) if check else None
     suspects = Suspects(run.job, packed, folder.absolute())
     pool = Pool(packed, remote, workers, suspects)
     manifest = run.manifest(pool.at_a_time()) | kept_facts(folder)
@@ -248,6 +258,8 @@ def run_into(
 
         def count(report: ShardReport) -> None:
             totals.add(report)
+            if recheck is not None:
+                recheck.add(report)
             for note in report.notes:
                 run.options.handler.add_note(note)
 
@@ -257,20 +269,23 @@ def run_into(
         try:
             staged = replace(plan, staging=name)
             with lifeline.terminating(), contextlib.closing(suspects), contextlib.closing(pool):
-                Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, check, count).run(kept, facts)
+                Driver(staged, pool, watch, line, lambda: 2 * pool.at_a_time() + 2, look_at_folder, count).run(
+                    kept, facts
+                )
         except (KeyboardInterrupt, lifeline.Terminated):
             sys.stderr.write(f"\nStopped: {_kept(plan)}\n")
             raise
         except LostExecutorError as error:
             raise SimulationError(f"{error} {_kept(plan)}") from error
-    check()
+    look_at_folder()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
+    found = [] if recheck is None else recheck.remarks(folder, watch.stops)
     manifest |= {
         "status": "finished",
         "seconds": seconds,
         "decisions": watch.decisions(),
-        **totals.manifest(suspects.remarks()),
+        **totals.manifest([*suspects.remarks(), *found]),
     }
     write_manifest(folder, manifest)
 

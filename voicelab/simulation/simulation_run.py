@@ -15,6 +15,7 @@ from voicelab.runs.options import Rows, SessionOptions
 from voicelab.simulation.driver import Plan
 from voicelab.simulation.fingerprint import VERSION, fingerprint, of_options
 from voicelab.simulation.pickling import pack
+from voicelab.simulation.recheck import checked_indexes
 
 AUDIO_SHARD_SIZE = 20
 """Sessions a shard where callers really speak, which takes a thousand times as long as text."""
@@ -55,9 +56,10 @@ class SimulationRun:
         same = {"seed": self.options.seed, "stopping": self.stopping, "sessions": self.sessions}
         return same | {"fingerprint_version": VERSION, "options": self.fingerprints}
 
-    def plan(self, folder: Path) -> Plan:
-        """Return how the sessions are cut into shards."""
-        return Plan(folder, self.sessions, self.shard_size, self._rows)
+    def plan(self, folder: Path, *, check: bool = False) -> Plan:
+        """Return how the sessions are cut into shards, and which of them are run again where that is asked for."""
+        checked = checked_indexes(self.options.seed, self.sessions) if check else ()
+        return Plan(folder, self.sessions, self.shard_size, self._rows, checked=checked)
 
     def packed(self) -> bytes:
         """Return what worker processes get, all alike: rows of parameters go with the shards that they belong to."""

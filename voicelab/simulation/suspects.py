@@ -26,7 +26,7 @@ from voicelab.simulation.note import Noted, drop_note, read_note
 from voicelab.simulation.oversight import Oversight
 from voicelab.simulation.verdict_rows import of_death, with_error
 from voicelab.simulation.verdicts import Verdict, stops_before, store, stored
-from voicelab.simulation.worker import ShardReport, ShardTask
+from voicelab.simulation.worker import ShardReport, ShardTask, only
 
 _ERROR = column("sessions", "error")
 _MOST_NAMED = 5
@@ -214,7 +214,7 @@ class Suspects:
         key = self._key(task, index)
         if key in self._verdicts:
             return False
-        one = _only(task, index)
+        one = only(task, index)
         cpu_s = self._job.options.limits.cpu_s
         outcome = run_alone(self._packed_job, one, self._processes, cpu_s, traced=False)
         if not outcome.lived and outcome.kind != "cpu":
@@ -299,9 +299,3 @@ def _key(stops: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
 
 def _range(task: ShardTask) -> range:
     return range(task.first, task.stop)
-
-
-def _only(task: ShardTask, index: int) -> ShardTask:
-    """Return the task of one session of a shard."""
-    own = None if task.parameters is None else task.parameters[index - task.first : index - task.first + 1]
-    return replace(task, first=index, stop=index + 1, parameters=own, before=b"", given={}, alone=True)

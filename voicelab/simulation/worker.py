@@ -15,7 +15,8 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ class ShardTask:
         careful: Index up to which the process is looked at after every session.
         alone: Whether it is one session, in a process that ends with it.
         most: Sessions after which the worker stops, to find the one that makes it fail; None for no such number.
+        digested: Indexes of sessions that are run again after the run, to be compared.
     """
 
     root: Path
@@ -81,11 +83,19 @@ class ShardTask:
     careful: int = 0
     alone: bool = False
     most: int | None = None
+    digested: tuple[int, ...] = ()
 
     @property
     def note_path(self) -> Path:
         """Where its worker notes which session it is at."""
         return note_path(self.root, self.staging, self.number, self.tag)
+
+
+def only(task: ShardTask, index: int) -> ShardTask:
+    """Return the task of one session of a shard, which runs alone."""
+    own = None if task.parameters is None else task.parameters[index - task.first : index - task.first + 1]
+    one = replace(task, first=index, stop=index + 1, parameters=own, before=b"", given={}, digested=())
+    return replace(one, alone=True)
 
 
 @dataclass
@@ -106,6 +116,7 @@ class ShardReport:
         before: Then the pickled rows of its sessions as far as they are good.
         staged: The tag under which it is staged.
         left_programs: Whether programs go on that its process has started; of a worker of our own.
+        digests: What the rows of sessions come to that are run again after the run, by index.
     """
 
     number: int
@@ -121,6 +132,7 @@ class ShardReport:
     before: bytes = b""
     staged: str = ""
     left_programs: bool = False
+    digests: dict[int, bytes] = field(default_factory=dict)
 
 
 # The jobs of the runs that this process works for, by name of the run: a job is the same for all shards of a run.
@@ -267,6 +279,9 @@ def _report_of(job: Job, task: ShardTask, *, own: bool, apart: bool) -> ShardRep
         report.stopped, report.before = Stopped(task.stop, "full"), pickle.dumps(ran.rows, protocol=5)
     else:
         _summarise(ran.rows, report)
+        report.digests = {
+            index: digest_of(ran.rows[index - task.first]) for index in task.digested if index not in task.given
+        }
     return report
 
 
@@ -400,6 +415,12 @@ def _good(ran: Ran, task: ShardTask) -> Ran:
     if ran.stopped is not None and not task.alone:
         del ran.rows[ran.stopped.at - task.first :]
     return ran
+
+
+def digest_of(rows: SessionRows) -> bytes:
+    """Return what all rows of a session come to: the same where the session went the same way."""
+    parts = (rows.session, rows.events, rows.exposures, rows.outcomes, rows.metrics)
+    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _summarise(sessions: Sequence[SessionRows], report: ShardReport) -> None:
