@@ -5,7 +5,7 @@ stands where there was no chance for it. Nobody judges; `docs/measures.md` has e
 
 - `definitions`: the measures by name: unit, kind and meaning.
 - `timeline`: who was heard when, read off the rows in one pass; `row_facts` is what it reads of one row's data.
-- `measuring`: the measures of such a timeline; `followed`: what came after an interruption; `quantiles` of few values.
+- `measuring`: the measures of such a timeline; `followed`: what came after an interruption; `percentiles` of few values.
 - `plain`: the same of a plain conversation, quicker.
 """
 

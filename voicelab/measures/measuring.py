@@ -7,8 +7,8 @@ from typing import NamedTuple
 from voicelab.base.records import EventRow, Row, SessionRows, column
 from voicelab.measures.definitions import DEAD_AIR_S, EPSILON_S, SAME_WORDS
 from voicelab.measures.followed import FOLLOWED, followed
+from voicelab.measures.percentiles import spread
 from voicelab.measures.plain import plain_measures
-from voicelab.measures.quantiles import spread
 from voicelab.measures.timeline import WORDS, AgentSound, FromCaller, Timeline, timeline_of
 
 PAUSE_S = 0.2

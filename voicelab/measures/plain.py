@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from voicelab.base.records import EventRow, Row
 from voicelab.measures.definitions import DEAD_AIR_S, EPSILON_S, SAME_WORDS
-from voicelab.measures.quantiles import spread
+from voicelab.measures.percentiles import spread
 from voicelab.measures.row_facts import read_file, read_pause, read_said, read_speech
 from voicelab.measures.timeline import NAMES
 
