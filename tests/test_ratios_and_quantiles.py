@@ -429,3 +429,32 @@ def test_without_a_difference_tests_hardly_ever_stop(kind, rule):
     # 30 tests at 5 %, of seeds that stay; bounds of whole runs are in docs/calibration.md.
     assert stopped <= 5
     assert comparisons(fed(kind, parts if kind == "ratio" else answers, arms, rule), kind)["difference"].notna().all()
+
+
+# --- planning ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "effect", "change"),
+    [("word_errors / words", 0.02, {"lift": 0.02}), ("p90(answer_s)", 0.7, {"slower": math.log(1 + 0.7 / math.exp(0.8 * 1.2816))})],
+    ids=["ratio", "quantile"],
+)  # fmt: skip
+def test_a_pilot_says_how_many_sessions_find_an_effect(outcome, effect, change):
+    pilot = vl.analyze(frame_of(*sessions(4000, seed=5)), outcome=outcome, weights=HALVES, rule=PATIENT)
+    needed = vl.required_sessions(pilot, effect)
+    assert vl.minimum_detectable_effect(pilot, needed) == pytest.approx(effect, rel=0.01)
+    assert needed == vl.required_sessions(pilot.variants["mean"][0], effect, sd=pilot.variants["sd"][0])
+    rule = vl.StopRule(max_iterations=needed, max_confidence=95, default="a")
+    kind = pilot.kind
+    found = 0
+    for seed in range(40):
+        arms, parts, answers = sessions(needed, 100 + seed, **change)
+        found += fed(kind, parts if kind == "ratio" else answers, arms, rule).winner == "b"
+    # 32 of 40 are to be expected; 24 is three standard deviations of that.
+    assert 24 <= found <= 40
+
+
+def test_a_pilot_that_says_too_little_is_refused():
+    pilot = vl.analyze(frame_of(*sessions(30)), outcome="p99(answer_s)", weights=HALVES, rule=PATIENT)
+    with pytest.raises(InputError, match="The pilot says too little of 'p99"):
+        vl.required_sessions(pilot, 0.5)

@@ -147,8 +147,8 @@ def from_frame(
     )
     data.groups, data.moments = _groups(data, drawn, None if moments is None else moments[assigned])
     data.excluded |= _left_out(values, int((~assigned).sum()))
-    read = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
-    warnings += [no_value(name) for name, numbers in read.items() if not np.isfinite(numbers).any()]
+    numbers_of = {outcome: values} | {name: numbers for name, (numbers, _) in others.items()}
+    warnings += [no_value(name) for name, numbers in numbers_of.items() if not np.isfinite(numbers).any()]
     return data
 
 

@@ -88,7 +88,7 @@ def interaction_frame(data: TestData, others: Mapping[str, OtherTest]) -> pd.Dat
                 )
                 pairs = (name, variant, variants[baseline], other.variants[other_arm], other.variants[0])
                 rows.append(
-                    dict(zip(_COLUMNS, (*pairs, data.kind, found.sessions), strict=True))
+                    dict(zip(_COLUMNS, (*pairs, str(data.kind), found.sessions), strict=True))
                     | {
                         "difference": found.difference,
                         "difference_cs_lower": found.lower,

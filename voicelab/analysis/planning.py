@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from voicelab.analysis.result import Result
 from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.decision.guardrails import ALPHA
 from voicelab.decision.monitor import Monitor
-from voicelab.decision.rules import StopRule, switched_on, weight_shares
+from voicelab.decision.rules import StopRule, switched_on, weight_shares, word_of
 from voicelab.decision.stats import detectable, eprocess, fixed, forecast
 from voicelab.handlers import HandlerLike
 
@@ -24,7 +25,7 @@ _GUARDED = _PERCENT * (1 - ALPHA)
 
 
 def required_sessions(
-    baseline: float,
+    baseline: float | Result,
     effect: float | None = None,
     *,
     margin: float | None = None,
@@ -40,10 +41,12 @@ def required_sessions(
     known to be held, looked at after every session.
 
     Args:
-        baseline: Rate of the others (binary outcomes), or their mean.
+        baseline: Rate of the others (binary outcomes), or their mean, ratio or quantile; or the result of an earlier test,
+            a pilot, of which the default variant's is taken, with its sd.
         effect: Difference to be found, absolute: 0.06 for six points.
         margin: Instead of an effect, by how much a guardrail may be worse, in the outcome's units.
-        sd: Standard deviation of a count or float; None for a binary outcome.
+        sd: Standard deviation of a count or float; None for a binary outcome. Of a ratio that of (x - R y) / (mean of y), of
+            a quantile sqrt(q (1 - q)) over the density there: `sd` of a pilot's `variants`.
         weights: Weights of the variants, of which the first is taken to be the best; or their number, equally weighted.
         power: Probability with which it is found, or known.
         max_confidence: Confidence in percent at which the test stops; guardrails are judged at 95.
@@ -58,6 +61,7 @@ def required_sessions(
         >>> 1200 < vl.required_sessions(2.0, margin=0.3, sd=1.4) < 1500
         True
     """
+    baseline, sd = _of_pilot(baseline, sd)
     shares = _shares(weights)
     if (effect is None) == (margin is None):
         raise InputError(
@@ -107,7 +111,7 @@ def _until_held(
 
 
 def minimum_detectable_effect(
-    baseline: float,
+    baseline: float | Result,
     sessions: int,
     *,
     sd: float | None = None,
@@ -118,7 +122,7 @@ def minimum_detectable_effect(
     """Return the smallest difference that a test of so many sessions finds with a given probability.
 
     Args:
-        baseline: Rate of the other variants (binary outcomes), or their mean.
+        baseline: As for `required_sessions`: a number, or the result of a pilot.
         sessions: Declared number of sessions, over all variants.
         sd: Standard deviation of a count or float; None for a binary outcome.
         weights: Weights of the variants, of which the first is taken to be the best; or their number.
@@ -131,6 +135,7 @@ def minimum_detectable_effect(
     Raises:
         InputError: a value is not allowed.
     """
+    baseline, sd = _of_pilot(baseline, sd)
     shares = _shares(weights)
     checks.whole("sessions", sessions)
     _check_plan(baseline, 1e-9, sd, power, max_confidence)
@@ -143,6 +148,25 @@ def sample_sizes(baseline: float, *, sd: float | None = None, points: int = 24, 
     effects = np.geomspace(largest / 12, largest, points)
     needed = [required_sessions(baseline, float(effect), sd=sd, **plan) for effect in effects]
     return pd.DataFrame({"effect": effects, "sessions": needed})
+
+
+def _of_pilot(baseline: float | Result, sd: float | None) -> tuple[float, float | None]:
+    """Return what a plan starts from: as given, or the default variant's of a pilot, the first one's without a default.
+
+    Raises:
+        InputError: the pilot says too little.
+    """
+    if not isinstance(baseline, Result):
+        return baseline, sd
+    rows = baseline.variants
+    row = (rows[rows["is_default"].astype(bool)] if rows["is_default"].any() else rows).iloc[0]
+    mean, own = row["mean"], row["sd"] if sd is None else sd
+    if pd.isna(mean) or (baseline.kind != "binary" and (pd.isna(own) or not own)):
+        raise InputError(
+            f"The pilot says too little of {baseline.outcome!r} with {row['variant']}: its {word_of(baseline.kind)} or how "
+            "much it varies is not known. Give a longer one, or baseline and sd= as numbers."
+        )
+    return float(mean), None if baseline.kind == "binary" else float(own)
 
 
 def _shares(weights: Mapping[Any, float] | int) -> Floats:
@@ -165,7 +189,8 @@ def _check_plan(baseline: float, effect: float, sd: float | None, power: float, 
         share = baseline / _PERCENT
         meant = f" Did you mean {share:g}, which is {baseline:g} %?" if 1 < baseline < _PERCENT else ""
         raise InputError(
-            f"baseline is {baseline!r}, must be a rate between 0 and 1.{meant} Of a count or float give sd= too."
+            f"baseline is {baseline!r}, must be a rate between 0 and 1.{meant} Of a count or float, a ratio or a "
+            "quantile give sd= too, or a pilot's result."
         )
     if sd is None and baseline + effect >= 1:
         raise InputError(

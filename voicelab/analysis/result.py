@@ -34,7 +34,8 @@ class Result:
         variants: One row a variant: sessions, weight (where it changed, the share that all of them promised; None where it
             is unknown), share, n (sessions with a value), conversions, mean (of a rate a share), its interval that holds at
             every look (`_cs_`, at the rule's confidence or 95 %; for the means of rare values only after hundreds of
-            sessions, over epochs none is known) and for one look (`_ci_`, 95 %), is_default.
+            sessions, over epochs none is known) and for one look (`_ci_`, 95 %), sd (of what sessions say of the mean, for
+            planning: of a ratio that of its linearised values), is_default. Of a ratio or a quantile `mean` is that.
         comparisons: One row a pair: difference (variant minus baseline), its interval that holds at every look
             (`_cs_`), that in the worst case of what is missing (`_worst_`; None where nothing is), and for a test with a
             horizon and up to six variants that has stopped the median-unbiased estimate with its interval

@@ -15,6 +15,7 @@ import pandas as pd
 from voicelab.analysis.row_order import by_moment, in_looks
 from voicelab.base.errors import InputError
 from voicelab.decision.guardrails import Direction
+from voicelab.decision.intake import level_of
 from voicelab.decision.limits import OutcomeLimits
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.rules import Kind, StopRule, word_of
@@ -273,7 +274,7 @@ class TestData:
         step = max(1, len(self.arms) // _HISTOGRAM_VALUES)
         value = np.where(self.written[::step], self.values[::step], 0.0)
         if value.ndim > 1:  # of a ratio what each session has
-            value = np.divide(*value.T, out=np.full(len(value), np.nan), where=value[:, 1] > 0)
+            value = level_of(value)
         frame = pd.DataFrame({"variant": np.array(list(self.weights))[self.arms[::step]], "value": value})
         frame = frame[np.isfinite(frame["value"])]
         return frame.groupby(["variant", "value"], sort=False).size().rename("sessions").reset_index()

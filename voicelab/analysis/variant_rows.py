@@ -40,10 +40,22 @@ def variant_frame(monitor: Monitor, data: TestData) -> pd.DataFrame:
                 "mean_cs_upper": every_look[1],
                 "mean_ci_lower": one_look[0],
                 "mean_ci_upper": one_look[1],
+                "sd": _sd(moments, data.kind),
                 "is_default": name == data.rule.default,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _sd(moments: Moments, kind: str | None) -> float | None:
+    """Return the standard deviation of what sessions say of the mean, by which tests are planned; None of rates and units.
+
+    Of a ratio it is that of the linearised values, of a quantile what as many sessions would have whose mean it were.
+    """
+    n = float(moments.n)
+    if kind in {None, "binary"} or moments.units is not None or n < 2:  # noqa: PLR2004 - a variance needs two values
+        return None
+    return finite(math.sqrt(float(moments.within) / (n - 1)))
 
 
 _Ends = tuple[float | None, float | None]

@@ -102,7 +102,7 @@ class QuantileHorizon(_AtLooks, Horizon):
         """Return B of "the first beats the second" and of the reverse."""
         if min(len(a), len(b)) < quantiles.fewest(self.quantile):
             return 0.0, 0.0
-        information = compare.information(np.float64(len(a)), np.float64(len(b)))
+        information = compare.information(np.array(len(a)), np.array(len(b)))
         root = float(np.sqrt(self._share_of(information, (i, j))))
         ahead = self._setting.sign * self._quantile_score(a, b, self.margin * self._setting.sign) * root
         if not self.margin:
@@ -121,7 +121,7 @@ class QuantileHorizon(_AtLooks, Horizon):
         a, b = (self.tally.sorted_values(arm) for arm in pair)
         if min(len(a), len(b)) < quantiles.fewest(self.quantile):
             return -np.inf, np.inf
-        share = float(self._share_of(compare.information(np.float64(len(a)), np.float64(len(b))), pair))
+        share = float(self._share_of(compare.information(np.array(len(a)), np.array(len(b))), pair))
         return quantiles.difference_reach(a, b, self.quantile, boundary.threshold(alpha) / np.sqrt(share))
 
     def lift_interval(self, strata: Sequence[Stratum], pair: Any, alpha: float) -> tuple[Any, Any]:

@@ -240,7 +240,7 @@ class Horizon:
         contrast = compare.contrast(strata, kind)
         reach = self._reach(contrast, pair, alpha)
         if len(strata) == 1 and not self._setting.plain_rates:
-            low, high = scores.mean_reach(*map(by_own_ratio, strata[0]), reach)
+            low, high = scores.mean_reach(by_own_ratio(strata[0][0]), by_own_ratio(strata[0][1]), reach)
         else:
             low, high = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
             if len(strata) == 1:

@@ -234,7 +234,9 @@ class EProcess:
         contrast = compare.contrast(strata, self._setting.kind)
         reach, ready = self._reach(strata, alpha), self._is_burnt_in(strata)
         if len(strata) == 1 and not self._setting.plain_rates:
-            low, high = scores.mean_reach(*map(by_own_ratio, strata[0]), np.where(ready, reach, np.inf))
+            low, high = scores.mean_reach(
+                by_own_ratio(strata[0][0]), by_own_ratio(strata[0][1]), np.where(ready, reach, np.inf)
+            )
         else:
             low, high = compare.interval(contrast, reach, ready)
         return (np.maximum(low, -1.0), np.minimum(high, 1.0)) if self._setting.kind == "binary" else (low, high)

@@ -35,14 +35,17 @@ class Sums(NamedTuple):
 
     def of(self, arm: int) -> Moments:
         """Return the moments of an arm at every look, each shape (T,)."""
-        return _moments(self.parts[:, :, arm], self.centres[arm])
+        moments: Moments = _moments(self.parts[:, :, arm], self.centres[arm])
+        return moments
 
     def at(self, looks: Ints, arms: Ints) -> Moments:
         """Return the moments of one arm at each of some looks, each shape (N,)."""
-        return _moments(self.parts[:, looks, arms], self.centres[arms])
+        moments: Moments = _moments(self.parts[:, looks, arms], self.centres[arms])
+        return moments
 
 
 def _moments(parts: Floats, centre: Any) -> Any:
+    """Return the moments of an arm; of a ratio those that whoever compares arms linearises first."""
     return ratio_moments(parts, centre) if len(parts) == OF_RATIO else moments_of(parts, centre)
 
 

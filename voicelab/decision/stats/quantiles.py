@@ -47,7 +47,8 @@ def looks_within(before: int, after: int, horizon: int | None) -> list[int]:
     """
     if horizon is not None:
         return [look for look in _looks_until(horizon) if before < look <= after]
-    found, at = [], max(0, int(math.log(max(before, _FIRST) / _FIRST, _GROWTH)) - 1)
+    found: list[int] = []
+    at = max(0, int(math.log(max(before, _FIRST) / _FIRST, _GROWTH)) - 1)
     while (look := math.ceil(_FIRST * _GROWTH**at)) <= after:
         if look > before and (not found or look > found[-1]):
             found.append(look)

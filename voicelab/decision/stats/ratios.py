@@ -91,7 +91,8 @@ def ratio_rows(worth: Floats, values: Floats) -> list[Floats]:
 def ratio_moments(parts: Floats, centres: Any) -> RatioMoments:
     """Return the moments of an arm from their rows, shape (11, ...), and the centres of both, shape (..., 2)."""
     centres = np.asarray(centres)
-    return RatioMoments(*parts, centres[..., 0], centres[..., 1])
+    rows: tuple[Any, ...] = tuple(parts)
+    return RatioMoments._make((*rows, centres[..., 0], centres[..., 1]))
 
 
 def by_pooled_ratio(a: Any, b: Any) -> tuple[Moments, Moments]:
@@ -113,7 +114,8 @@ def by_own_ratio(arm: Any) -> Moments:
 def _over(above: Any, below: Any) -> Floats:
     """Return a ratio, NaN where there is nothing below the line."""
     above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+    ratio: Floats = np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+    return ratio
 
 
 def _linearised(arm: RatioMoments, ratio: Floats, enough: int = 1) -> Moments:

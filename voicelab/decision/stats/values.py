@@ -39,4 +39,4 @@ def session_values(values: Floats, written: Bools, crashed: Bools, kind: str) ->
 def are_counted(values: Floats) -> Bools:
     """Return which sessions count, given what `session_values` returned: of a ratio those with both of its parts."""
     known: Bools = ~np.isnan(values)
-    return known if known.ndim == 1 else known.all(axis=1)
+    return known if known.ndim == 1 else np.asarray(known.all(axis=1))
