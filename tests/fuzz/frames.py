@@ -48,7 +48,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
         {"a": -1, "b": 1},
     ],
     "by": [None, "g", "session_id", "y", "vlx"],
-    "guardrails": [[], ["g"], ["vlx"], "g", ["y"]],
+    "guardrails": [[], ["g"], ["vlx"], "g", ["y"], {"g": 0.5}, {"y": -0.1}, {"g": "vlx"}, {"g": 1e308}],
     "kind": [None, "binary", "count", "float", "string", "vlx"],
     "unit": [None, "session_id", "g"],
     "bounds": [None, [0, 1], [1, 0], [0, "x"], [-1e308, 1e308]],
