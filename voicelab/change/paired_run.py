@@ -5,9 +5,7 @@ session 17 has the same caller with the same whims in both, the same world, and 
 """
 
 import contextlib
-import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -75,24 +73,19 @@ def run_pairs(
         }
         for side, log in growing.items():
             log.begin(held, f"vl.compare, the {side} version", resume=how.resume, overwrite=how.overwrite)
-        n = min(log.n_sessions for log in growing.values())
+        # An unfinished log is first finished as it was begun.
+        n = max(log.begun for log in growing.values())
         line = held.enter_context(PairLine(how.most, n, shown=how.progress))
         step = 2 * growing["old"].shard_size
-        try:
-            while True:
-                if n:
-                    said = look(*(log.opened() for log in growing.values()))
-                    if said is None or n >= how.most:
-                        break
-                    line.says(said)
-                n = min(how.most, max(n + step, -(-int(n * _GROWTH) // step) * step))
-                for log in growing.values():
-                    log.grow(n, partial(line.of_version))
-        except KeyboardInterrupt:
-            sys.stderr.write(
-                f"\nStopped: the same call with resume=True goes on from what is logged in {how.folder}.\n"
-            )
-            raise
+        while True:
+            for log in growing.values():
+                log.grow(n, line.of_version)
+            if n:
+                said = look(*(log.opened() for log in growing.values()))
+                if said is None or n >= how.most:
+                    break
+                line.says(said)
+            n = min(how.most, max(n + step, -(-int(n * _GROWTH) // step) * step))
         old, new = (log.opened(temporary) for log in growing.values())
         return old, new
 

@@ -53,7 +53,8 @@ class PairedValues:
         """Return what the counted pairs say of the mean difference."""
         old, new = self.old[self.counted], self.new[self.counted]
         both = np.concatenate([old, new])
-        widest = float(np.ptp(both)) if len(both) else None
+        # Of what has never varied, such as errors that never came, the next number would be the first that differs.
+        widest = float(np.ptp(both) or max(1.0, np.abs(both).max())) if len(both) else None
         return PairedDifferences(new - old, self.kind, horizon, widest=widest)
 
 
@@ -64,15 +65,17 @@ class PairedLogs:
         old: The old version's log.
         new: The new one's.
         conversions: What the tests in them call conversions: yes or no, whatever is written.
+        most: Pairs that are looked at, at most, where the logs hold more.
     """
 
-    def __init__(self, old: Log, new: Log, conversions: Sequence[str] = ()) -> None:
+    def __init__(self, old: Log, new: Log, conversions: Sequence[str], most: int) -> None:
+        self._most = most
         self._sides = {"old": _Side(old, conversions), "new": _Side(new, conversions)}
 
     @property
     def n_pairs(self) -> int:
         """Sessions that both logs hold."""
-        return min(len(side.indexes) for side in self._sides.values())
+        return min(self._most, *(len(side.indexes) for side in self._sides.values()))
 
     @property
     def names(self) -> list[str]:

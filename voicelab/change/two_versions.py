@@ -135,8 +135,8 @@ def compare(
         checks.switch(name, value)
     if workers is not None:
         checks.whole("workers", workers)
-    asked = _asked(sessions, outcome, guardrails, margin, direction)
     most = sessions or (len(parameters) if hasattr(parameters, "columns") else MOST_PAIRS)  # type: ignore[arg-type]
+    asked = _asked(sessions, most, outcome, guardrails, margin, direction)
     remote = None if executor is None else accepted(executor, workers)
     with contextlib.ExitStack() as kept:
         options = {
@@ -182,6 +182,7 @@ def compare(
 
 def _asked(
     sessions: int | None,
+    most: int,
     outcome: str | None,
     guardrails: Sequence[str | Guardrail] | Mapping[str, float],
     margin: float,
@@ -198,7 +199,7 @@ def _asked(
     found = read_guardrails(guardrails)
     if outcome in {guardrail.outcome for guardrail in found}:
         raise InputError(f"{outcome!r} is the outcome that decides: it needs no guardrail, give margin= for it.")
-    return AskedComparison(outcome, direction, float(margin), tuple(found), sessions)
+    return AskedComparison(outcome, direction, float(margin), tuple(found), sessions, most)
 
 
 __all__ = ["MOST_PAIRS", "compare"]

@@ -49,6 +49,7 @@ class AskedComparison:
         margin: By how much the new version may be worse.
         guardrails: What must not be harmed.
         horizon: Pairs that were declared; None where none were.
+        most: Pairs that are looked at, at most.
     """
 
     outcome: str | None
@@ -56,6 +57,7 @@ class AskedComparison:
     margin: float
     guardrails: tuple[Guardrail, ...]
     horizon: int | None
+    most: int
 
 
 class VersionComparison:
@@ -248,7 +250,7 @@ def compared_versions(old: Log, new: Log, asked: AskedComparison, kept: ExitStac
         InputError: neither version has an outcome that is asked for.
     """
     declared = {"old": declarations_in(old), "new": declarations_in(new)}
-    logs = PairedLogs(old, new, [name for own in declared.values() for name in conversions_in(own)])
+    logs = PairedLogs(old, new, [name for own in declared.values() for name in conversions_in(own)], asked.most)
     warnings = unlike_versions(declared, logs)
     name = asked.outcome or target_of(logs, [*targets_in(declared["old"]), *targets_in(declared["new"])])
     target = VersionTarget(name, asked.direction, asked.margin)

@@ -39,6 +39,9 @@ class GrowingLog:
         most: The most sessions that it may come to hold.
         remote: An executor of the user's; None for child processes.
         workers: How many of these.
+
+    Attributes:
+        begun: Sessions of the log as it was found, run or to be run; 0 of none.
     """
 
     def __init__(self, options: SessionOptions, folder: Path, most: int, remote: Remote | None, workers: int) -> None:
@@ -49,6 +52,7 @@ class GrowingLog:
         self._packed = self._run(most).packed()
         self._lock: locks.Lock | None = None
         self._n_before = 0
+        self.begun = 0
 
     @property
     def shard_size(self) -> int:
@@ -80,15 +84,12 @@ class GrowingLog:
         there = self._run(sessions if isinstance(sessions, int) and sessions > 0 else 1)
         if is_replaced(self._folder, there, resume=resume, overwrite=overwrite):
             clear(self._folder)
-        elif manifest.get("status") != "finished" or any(manifest.get(k) != v for k, v in there.identity().items()):
+            return
+        self.begun = there.sessions
+        if manifest.get("status") != "finished" or any(manifest.get(k) != v for k, v in there.identity().items()):
             existing_log(self._folder, there, resume=resume, overwrite=overwrite)
         else:
             self._n_before = there.sessions
-
-    @property
-    def n_sessions(self) -> int:
-        """Sessions of the log as it is now, once it is finished."""
-        return self._n_before
 
     def grow(self, sessions: int, progress: Callable[[int, int], Progress]) -> None:
         """Run sessions until the log holds so many.

@@ -199,7 +199,8 @@ class PairedDifferences:
         df = np.maximum(differing - 1, 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             # The variance's divisor is that of the pairs that differ: they are what it is known from.
-            within = np.maximum(squares - total * mean, 0.0) * (differing / df)
+            # Differences that are all one number have none: it is that of one more pair without a difference then.
+            within = np.maximum(squares - total * mean, squares / n) * (differing / df)
             se = np.sqrt(within) / n
             third = cubes - 3 * mean * squares + 2 * n * mean**3
             skewness = third / n**3 / se**3
@@ -272,4 +273,6 @@ def unpaired_factor(old: Any, new: Any) -> float | None:
     if len(old) < 2:  # noqa: PLR2004 - one value has no variance
         return None
     of_pairs = float(np.var(new - old))
-    return float((np.var(old) + np.var(new)) / of_pairs) if of_pairs > 0 else None
+    of_arms = float(np.var(old) + np.var(new))
+    # What is left of a constant difference is rounding.
+    return of_arms / of_pairs if of_pairs > 1e-15 * of_arms else None
