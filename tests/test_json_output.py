@@ -85,6 +85,23 @@ DOCUMENTS = {
     "log check": (["{log}"], {"log", "sound", "checksums", "files", "bytes", "damage"}),
     "log compact": (["{log}"], {"log", "files_before", "files"}),
     "log redact": (["{log}", "{new}", "--pattern", "Tuesday"], {"log", "copy", "masked", "recordings_left_out"}),
+    "failures": (["{log}", "--failure", "booked < 1"], {"log", "failures"}),
+    "shrink": (
+        [CLINIC, "{log}", "3", "--failure", "n_turns > 1"],
+        {
+            "session_id",
+            "failure",
+            "cause",
+            "seq",
+            "script",
+            "call",
+            "n_inputs",
+            "n_runs",
+            "finished",
+            "conversation",
+            "test",
+        },
+    ),
     "call": (["a1", "+14155550123", "--curl"], {"curl"}),
 }
 """Of each command arguments that need no network, and what its document has among others."""

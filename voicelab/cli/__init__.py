@@ -5,6 +5,7 @@ In comes a command line; out go text, or with `--json` a document, and an exit c
 - `session_commands` has `demo`, `run` and `simulate`, `decision_commands` `analyze`, `compare_command` `compare`,
   `platform_commands` `import`, `pull` and `call`, `evaluate_command` has `evaluate`, `export_command` `export`,
   `serve_command` `serve`, `test_command` `test`, `doctor_command` `doctor`, `log_commands` the group `log`.
+- `failure_commands` has `failures` and `shrink`.
 - `say_command` has `say`, a conversation of one turn a command; `conversation_file` is the file that keeps it.
 - `arguments` is what they have in common, `output` what is printed: text, or with `--json` one document; `doctor_report`
   shows what the doctor found, `sound_devices` are this machine's.
@@ -25,6 +26,7 @@ from voicelab.cli.decision_commands import add_analyze
 from voicelab.cli.doctor_command import add_doctor
 from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.export_command import add_export
+from voicelab.cli.failure_commands import add_failures, add_shrink
 from voicelab.cli.log_commands import add_log
 from voicelab.cli.output import json_alone, say_error
 from voicelab.cli.platform_commands import add_call, add_import, add_pull
@@ -45,6 +47,8 @@ EXAMPLES = """examples:
   voicelab test scenarios/ --junit report.xml
   voicelab compare HEAD~1:agents/clinic agents/clinic --max-drop booked=0.01
   voicelab evaluate runs/clinic my-agent/.voicerun/templates/evaluator.yaml
+  voicelab failures runs/clinic --failure 'booked < 1'
+  voicelab shrink clinic runs/clinic 12 --failure 'booked < 1' --test tests/test_booking.py
   voicelab log check runs/clinic
   voicelab pull AGENT_ID exports/ --log runs/live
   voicelab call AGENT_ID +14155550123
@@ -158,6 +162,8 @@ def parser_of_commands() -> argparse.ArgumentParser:
     add_pull(commands)
     add_call(commands)
     add_serve(commands)
+    add_failures(commands)
+    add_shrink(commands)
     add_log(commands)
     add_doctor(commands)
     return parser

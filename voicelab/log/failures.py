@@ -33,7 +33,7 @@ SHOWN = (
 )
 _ERRORS = """
 SELECT s.session_index, e.seq, data ->> '$.message' AS message, data ->> '$.file' AS file,
-    TRY_CAST(data ->> '$.line' AS INTEGER) AS line
+    data ->> '$.line' AS line
 FROM events e JOIN (SELECT session_id, session_index FROM sessions WHERE n_errors > 0) s USING (session_id)
 WHERE name = 'error' ORDER BY s.session_index, e.seq
 """
@@ -134,15 +134,15 @@ def _of_failure(failure: Failure, source: FailureSource) -> "pd.DataFrame":
 def _by_error(failure: Failure, source: FailureSource) -> "pd.DataFrame":
     rows = source.query(_ERRORS)
     known = lru_cache(maxsize=None)(cause_of_error)
-    texts = zip(rows["message"].fillna(""), rows["file"], rows["line"], strict=True)
-    causes = [known(message, file if isinstance(file, str) else None, _whole(line)) for message, file, line in texts]
+    texts = zip(*(map(_text, rows[name]) for name in ("message", "file", "line")), strict=True)
+    causes = [known(message or "", file, line) for message, file, line in texts]
     wanted = [failure.names(cause) for cause in causes]
     rows = rows.assign(cause=list(map(str, causes)))
     return rows.loc[wanted, ["session_index", "seq", "cause", "message"]]
 
 
-def _whole(line: Any) -> int | None:
-    return int(line) if line == line and line is not None else None  # noqa: PLR0124 - what is missing isn't itself
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _at_their_end(failure: Failure, source: FailureSource) -> "pd.DataFrame":
