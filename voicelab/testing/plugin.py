@@ -3,6 +3,7 @@
 It is loaded in every project where voicelab is installed, and so loads nothing else before it is needed.
 """
 
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,21 @@ def pytest_runtest_makereport(
     result: ScenarioResult | None = getattr(item, "scenario_result", None)
     if call.when == "call" and result is not None:
         report.voicelab = result.to_dict()  # type: ignore[attr-defined]  # being JSON's types it reaches the driver of xdist
-    if report.failed and RECORDS in item.stash:
-        shown = getattr(call.excinfo.value, "record", None) if call.excinfo else None
-        records = [record for record in item.stash[RECORDS] if record is not shown]
-        for record in records[-_MOST_SHOWN:]:
-            report.sections.append((f"conversation with {record.caller}", str(record)))
+    if report.failed and call.excinfo is not None and "voicelab.record.session_record" in sys.modules:
+        shown = getattr(call.excinfo.value, "record", None)
+        for record in _records(item, call.excinfo)[-_MOST_SHOWN:]:
+            if record is not shown:
+                report.sections.append((f"conversation with {record.caller}", str(record)))
     return report
+
+
+def _records(item: pytest.Item, excinfo: "pytest.ExceptionInfo[BaseException]") -> "list[SessionRecord]":
+    """Return the sessions of a test: those that it has run by the fixture, and those that it had in its hands."""
+    from voicelab.record.session_record import SessionRecord
+
+    own = [entry.frame.f_locals for entry in excinfo.traceback if Path(str(entry.path)) == item.path]
+    held = [value for found in own for value in found.values() if isinstance(value, SessionRecord)]
+    return list({id(record): record for record in [*item.stash.get(RECORDS, []), *held]}.values())
 
 
 def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
