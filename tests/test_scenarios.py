@@ -295,3 +295,36 @@ def test_who_calls_comes_from_each_of_its_keys(tmp_path):
     )
     verdicts = {scenario.name: scenario.run().verdict for scenario in read_scenarios(file)}
     assert verdicts == dict.fromkeys(("script", "python", "shares", "inputs"), "passes") | {"of the file": "fails"}
+
+
+def test_logged_callers_are_played_again_against_what_the_handler_is_now(tmp_path):
+    before = tmp_path / "before.py"
+    before.write_text(DESK)
+    log = vl.simulate(
+        before, vl.mix((TALK, 0.5), (["a person"], 0.5)), sessions=6, seed=3, log=tmp_path / "log", progress=False
+    )
+    persons = [index for index in range(6) if log.session(index).status == "transferred"]
+    assert 0 < len(persons) < 6
+    (tmp_path / "now.py").write_text(DESK.replace('"person" in', '"anybody" in'))
+    file = tmp_path / "again.scenario.yaml"
+    file.write_text(
+        "handler: now.py\nreplay: log\nleast_pass_rate: 0.1\nexpect: [not_said: booked, no_failure: n_errors > 0]\n"
+    )
+    (again,) = read_scenarios(file)
+    result = again.run()
+    assert (result.n_runs, result.seeds, result.kind) == (6, list(range(6)), "session")
+    file.write_text(
+        "handler: before.py\nreplay: {log: log, on_difference: stop}\nexpect: [outcome: {diverged_turn: 1}]\n"
+    )
+    with pytest.raises(InputError, match="diverged_turn is not applicable in any run"):
+        read_scenarios(file)[0].run()  # nothing differs, and so no session has one
+    file.write_text(
+        "handler: now.py\nreplay: {log: log, sessions: [0, 1, 2, 3, 4, 5]}\nexpect: [outcome: {divergence: {$lte: 0}}]\n"
+    )
+    (again,) = read_scenarios(file)
+    assert again.run().seeds == persons
+    assert again.run(seed=persons[0]).verdict == "fails"
+    with pytest.raises(InputError, match="There is no session 6 among those"):
+        again.run(seed=6)
+    assert "(sessions 0, 1, 2, 3, 4, 5)" in str(result)
+    assert "Session 0, the first that fails:" in str(result)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from voicelab.base.named_numbers import COLUMNS
 from voicelab.base.records import unwritten_value
 from voicelab.record.lines import lines_of
 from voicelab.record.session_record import SessionRecord
 
 _SENTENCE = re.compile(r"[^.!?]*[.!?]+")
-NUMBERS = ("duration_s", "n_turns", "n_errors")
-"""Numbers of a session's row, which are outcomes too."""
 _OWN_INPUTS = frozenset({"stop", "start", "timeout"})
 """Inputs that nobody has given: the session itself sends them."""
 
@@ -70,7 +69,7 @@ class AskedSession:
         """
         crashed = self.record.status == "error"
         return {
-            **{name: getattr(self.record, name) for name in NUMBERS},
+            **{name: self.record.facts[name] for name in COLUMNS},
             **self.record.measures,
             **{name: unwritten_value("boolean", crashed=crashed) for name in self._known},
             **self.record.outcomes,

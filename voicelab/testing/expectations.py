@@ -8,13 +8,16 @@ from voicelab.base import checks
 from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
+from voicelab.base.named_numbers import COLUMNS, NUMBERS
 from voicelab.base.records import STATUSES
 from voicelab.predicates import as_evaluators
 from voicelab.predicates.operators import equal, quoted_json
 from voicelab.predicates.predicate import Predicate
-from voicelab.testing.asked_session import NUMBERS, AgentWords, AskedSession
+from voicelab.record.failure import Failure
+from voicelab.testing.asked_session import AgentWords, AskedSession
 
 WITHIN = "within_s"
+_SHOWN_AT_END = frozenset({"duration_s", "n_turns", "n_errors"})
 OUTCOMES, ENDED = "outcomes", "ended"
 """The lines below a conversation on which what concerns no row is marked."""
 _ALIKE = 0.6
@@ -238,18 +241,25 @@ def _is(value: Any, wanted: Any) -> bool:
     return equal(value, wanted)
 
 
+def _part_of(session: AskedSession, name: str) -> str:
+    """Return below the conversation which line shows an outcome: one of its own, if it isn't among the others."""
+    if name in session.record.outcomes or name not in NUMBERS:
+        return OUTCOMES
+    return ENDED if name in _SHOWN_AT_END else name
+
+
 def _outcome(session: AskedSession, wanted: Mapping[str, Any], after: int) -> Answer:
     del after
     values = session.values
     for name, value in wanted.items():
         if name not in values:
-            there = ", ".join([*session.record.outcomes, *NUMBERS])
+            there = ", ".join([*session.record.outcomes, *COLUMNS])
             return Wrong(
                 f"The session has no outcome {name!r}.{did_you_mean(name, values)} It has {there}, and measures.",
                 part=OUTCOMES,
             )
         actual = values[name]
-        part = ENDED if name in NUMBERS else name if name in session.record.measures else OUTCOMES
+        part = _part_of(session, name)
         if actual is None:
             return Wrong(
                 f"{name} is not applicable: there was no chance for it.", (), "not applicable", part, applies=False
@@ -283,6 +293,19 @@ def _checked_predicate(what: str, given: Given) -> Any:
         names = ", ".join(one.name for one in (evaluator, *more))
         raise InputError(f"{what}: {given} holds {1 + len(more)} evaluators: {names}. Give the path of one.")
     return evaluator
+
+
+def _no_failure(session: AskedSession, wanted: Failure, after: int) -> Answer:
+    del after
+    failed = wanted.of(session.record)
+    if failed is None:
+        return Met()
+    return Wrong(f"The session fails by {wanted}: {failed.message}.", (failed.seq,), failed.message)
+
+
+def _checked_failure(what: str, given: Given) -> Failure:
+    del what
+    return Failure.parse(given)  # type: ignore[arg-type]  # which says what is allowed
 
 
 # --- how soon --------------------------------------------------------------------------------------------------------
@@ -320,6 +343,7 @@ KINDS: dict[str, Kind] = {
     "status": Kind(f"one of {', '.join(STATUSES)}", _checked_status, _status),
     "no_errors": Kind("true", _checked_no_errors, _no_errors),
     "predicate": Kind("a predicate, or the path of an evaluator", _checked_predicate, _predicate),
+    "no_failure": Kind("what log.failures takes, e.g. dead_air_s > 5", _checked_failure, _no_failure),
     WITHIN: Kind("seconds within which the agent answers", checks.seconds, _within_s),
 }
 """Every kind of expectation, by its name."""

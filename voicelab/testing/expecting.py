@@ -97,6 +97,11 @@ class Expecting:
         __tracebackhide__ = True
         return self._ask("predicate", predicate)
 
+    def no_failure(self, failure: Given) -> Self:
+        """Expect that the session is none that fails so, as `log.failures` and `record.shrink` take it: `"dead_air_s > 5"`."""
+        __tracebackhide__ = True
+        return self._ask("no_failure", failure)
+
     def within_s(self, seconds: float) -> Self:
         """Expect what was said or asked last within some seconds of the input before it; first of all, each answer."""
         __tracebackhide__ = True

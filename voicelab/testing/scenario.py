@@ -11,13 +11,14 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import GuideCompatWarning, InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.callers import CallerLike
+from voicelab.change.replay import Replay
 from voicelab.handlers import HandlerLike, load_handler, set_outcomes
 from voicelab.runs.findings import Findings
 from voicelab.runs.jobs import Job, opening_alone, play, run
 from voicelab.runs.options import SessionOptions
 from voicelab.testing.asked_session import AskedSession
 from voicelab.testing.expectations import Expectation, Unmet
-from voicelab.testing.scenario_result import FailedRun, ScenarioResult
+from voicelab.testing.scenario_result import FailedRun, RunKind, ScenarioResult
 
 _OF_HANDLER = ("strict", "variables", "environment", "tenant")
 OPTIONS = tuple(
@@ -36,9 +37,9 @@ class Scenario:
         callers: A list of inputs, or any caller; the opening alone without one.
         expect: What is expected, one map each, such as `{"said": "booked", "within_s": 3}`.
         name: Its name.
-        runs: How often it is run.
+        runs: How often it is run; None for once, and where the callers of a log are played again for each of them.
         least_pass_rate: The share of runs that must be as expected, from 0 to 1.
-        seed: Of the first run; each further one has the next.
+        seed: Of the first run, 0 for None; each further one has the next. Callers of a log keep the seed of their run.
         place: The file and the line where it is written; empty for one in Python.
         options: Options of `vl.run` by name, and `strict` and `tenant` of `vl.load_handler`.
 
@@ -58,9 +59,9 @@ class Scenario:
         expect: Sequence[Mapping[str, Any] | Expectation] = (),
         *,
         name: str = "scenario",
-        runs: int = 1,
+        runs: int | None = None,
         least_pass_rate: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
         place: str = "",
         **options: Any,
     ) -> None:
@@ -75,9 +76,11 @@ class Scenario:
         self.callers = callers
         self.expect = tuple(one if isinstance(one, Expectation) else Expectation.read(one) for one in expect)
         self.name = checks.name("name", name)
-        self.runs = checks.whole("runs", runs)
+        self.replay = callers if isinstance(callers, Replay) else None
+        own_runs, own_seed = (1, 0) if self.replay is None else (self.replay.n_callers, self.replay.seed)
+        self.runs = own_runs if runs is None else checks.whole("runs", runs)
         self.least_pass_rate = checked_pass_rate(least_pass_rate)
-        self.seed = checks.seed(seed)
+        self.seed = own_seed if seed is None else checks.seed(seed)
         self.place = place
         self.options = options
         self._prepared: SessionOptions | None = None
@@ -98,6 +101,7 @@ class Scenario:
                     opening_alone(self.callers),
                     environment=own.get("environment"),
                     seed=self.seed,
+                    sessions=None if self.replay is None else self.runs,
                     **{key: value for key, value in self.options.items() if key not in _OF_HANDLER},
                 )
         return self._prepared
@@ -106,24 +110,24 @@ class Scenario:
         """Run it as often as it says, and return what came of it.
 
         Args:
-            seed: Run it once, with this seed.
+            seed: Run it once, with this seed; of callers of a log the one of the session with this index.
 
         Raises:
             InputError: an option is not allowed, or there is no such outcome.
             HandlerError: the handler can't be loaded.
         """
         options = self.prepared()
-        seeds = range(self.seed, self.seed + self.runs) if seed is None else [checks.seed(seed)]
         known = set_outcomes(options.handler.sources)
         findings, failed, outcomes, first, applied = Findings(), [], set(known), None, [0] * len(self.expect)
-        for each in seeds:
-            record = play(Job(replace(options, seed=each)), findings=findings)
+        plays = self._plays(options, seed)
+        for number, job, index in plays:
+            record = play(job, index, findings=findings)
             session = AskedSession(record, known)
             outcomes.update(session.values)
             answers = [expectation.asked_of(session) for expectation in self.expect]
             applied = [n + (not isinstance(a, Unmet) or a.applies) for n, a in zip(applied, answers, strict=True)]
             if unmet := [answer for answer in answers if isinstance(answer, Unmet) and answer.applies]:
-                failed.append(FailedRun(each, tuple(unmet)))
+                failed.append(FailedRun(number, tuple(unmet)))
                 first = first or record
         self._refuse_unknown(outcomes)
         if seed is None and 0 in applied:
@@ -131,9 +135,21 @@ class Scenario:
                 f"{_names(self.expect[applied.index(0)])} is not applicable in any run: nothing was asked."
             )
         remarks = findings.remarks(options) if failed else []
+        kind: RunKind = "seed" if self.replay is None else "session"
         return ScenarioResult(
-            self.name, self.place, len(seeds), tuple(failed), self.least_pass_rate, first, tuple(remarks)
+            self.name, self.place, len(plays), tuple(failed), self.least_pass_rate, first, tuple(remarks), kind
         )
+
+    def _plays(self, options: SessionOptions, only: int | None) -> list[tuple[int, Job, int]]:
+        """Return of each run its number, the job and the session's index in it."""
+        if self.replay is None:
+            seeds = range(self.seed, self.seed + self.runs) if only is None else [checks.seed(only)]
+            return [(seed, Job(replace(options, seed=seed)), 0) for seed in seeds]
+        job = Job(options)
+        logged = {self.replay.stream_index(index): index for index in range(self.runs)}
+        if only is not None and only not in logged:
+            raise InputError(f"There is no session {only} among those that are played again: {self.replay!r}.")
+        return [(number, job, index) for number, index in logged.items() if only in {None, number}]
 
     def check(self) -> None:
         """Run it, and raise an AssertionError with the conversation if it doesn't pass."""
@@ -145,6 +161,8 @@ class Scenario:
     def _refuse_unknown(self, outcomes: set[str]) -> None:
         """Refuse an outcome that no session has and the handler sets nowhere."""
         for expectation in self.expect:
+            if expectation.kind == "no_failure":
+                expectation.operand.check_name(outcomes)
             for name in expectation.operand if expectation.kind == "outcome" else ():
                 if name not in outcomes:
                     raise InputError(

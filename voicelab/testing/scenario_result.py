@@ -14,6 +14,8 @@ from voicelab.testing.expectations import Unmet
 from voicelab.testing.expecting import explained_failure
 
 Verdict = Literal["passes", "fails", "flaky", "broken"]
+RunKind = Literal["seed", "session"]
+"""What the number of a run is: its seed, or the index of the logged session that is played again."""
 _REACH = 1.959963984540054
 """Standard errors to each side of an interval of 95 %."""
 _MOST_SEEDS = 8
@@ -24,11 +26,11 @@ class FailedRun:
     """A run that isn't as expected.
 
     Attributes:
-        seed: Its seed.
+        number: Its seed; of a session that is played again its index in the log.
         unmet: What isn't.
     """
 
-    seed: int
+    number: int
     unmet: tuple[Unmet, ...]
 
 
@@ -44,6 +46,7 @@ class ScenarioResult:
         least_pass_rate: The share that must be.
         record: The first session that wasn't; None where all were.
         remarks: What else should be known of the runs, a sentence each.
+        kind: What the numbers of its runs are.
     """
 
     name: str
@@ -53,6 +56,7 @@ class ScenarioResult:
     least_pass_rate: float
     record: SessionRecord | None
     remarks: tuple[str, ...] = ()
+    kind: RunKind = "seed"
 
     @property
     def n_passed(self) -> int:
@@ -87,8 +91,8 @@ class ScenarioResult:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the runs that failed."""
-        return [run.seed for run in self.failed]
+        """The seeds of the runs that failed; of sessions that were played again their indices in the log."""
+        return [run.number for run in self.failed]
 
     @property
     def again(self) -> str:
@@ -125,7 +129,7 @@ class ScenarioResult:
             "pass_rate_lower": self.interval[0],
             "pass_rate_upper": self.interval[1],
             "least_pass_rate": self.least_pass_rate,
-            "failed_seeds": self.seeds,
+            f"failed_{self.kind}s": self.seeds,
             "unmet": [
                 {"expected": dict(one.expected), "message": one.message, "seqs": list(one.seqs)} for one in first
             ],
@@ -139,7 +143,7 @@ class ScenarioResult:
             return head
         parts = [head] if self.n_runs > 1 else []
         if self.n_runs > 1:
-            parts += [*self._causes(), "", f"Seed {self.seeds[0]}, the first that fails:"]
+            parts += [*self._causes(), "", f"{self.kind.capitalize()} {self.seeds[0]}, the first that fails:"]
         parts += [explained_failure(self.record, self.failed[0].unmet)]
         parts += [f"     note  {remark}" for remark in self.remarks]
         parts += ["", f"Again: {self.again}"] if self.again else []
@@ -151,9 +155,9 @@ class ScenarioResult:
         for run in self.failed:
             for one in run.unmet:
                 cause = ", ".join(f"{key}: {quoted_json(value)}" for key, value in one.expected.items())
-                causes.setdefault(cause, []).append(run.seed)
+                causes.setdefault(cause, []).append(run.number)
         ordered = sorted(causes.items(), key=lambda cause: -len(cause[1]))
-        return [f"  {len(seeds):>4} fail by  {cause}  (seeds {_listed(seeds)})" for cause, seeds in ordered]
+        return [f"  {len(seeds):>4} fail by  {cause}  ({self.kind}s {_listed(seeds)})" for cause, seeds in ordered]
 
     def __repr__(self) -> str:
         return f"ScenarioResult({self.verdict}, {self.n_passed} of {self.n_runs} runs pass)"
@@ -177,4 +181,4 @@ def as_seen_from_here(file: str | Path) -> str:
         return str(file)
 
 
-__all__ = ["FailedRun", "ScenarioResult", "Verdict", "as_seen_from_here"]
+__all__ = ["FailedRun", "RunKind", "ScenarioResult", "Verdict", "as_seen_from_here"]

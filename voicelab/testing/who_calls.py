@@ -12,6 +12,7 @@ from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.callers import CallerLike, Script, as_caller, mix, personas
 from voicelab.callers.written_input import written_input
+from voicelab.change.replay import Replay
 
 Beside = Callable[[str], Path]
 """Returns a path as seen from the file that names it."""
@@ -77,6 +78,24 @@ def _persona(name: Given, beside: Beside) -> CallerLike:
     return next(persona for persona in personas if persona.name == name)
 
 
+def _replay(given: Given, beside: Beside) -> CallerLike:
+    arguments = {"log": given} if isinstance(given, str) else given
+    if not isinstance(arguments, Mapping) or not isinstance(arguments.get("log"), str):
+        raise InputError(f"replay is {shown(given)}, must be the folder of a log, or a map with log and on_difference.")
+    known = ("log", "on_difference", "sessions")
+    for key in arguments:
+        if key not in known:
+            raise InputError(
+                f"replay has no key {shown(key)}.{did_you_mean(str(key), known)} It has: {', '.join(known)}."
+            )
+    then = arguments.get("on_difference", "keep")
+    return Replay(
+        beside(arguments["log"]),
+        then if then in {"keep", "stop"} else _callers(then, beside),
+        arguments.get("sessions"),
+    )
+
+
 def _in_python(file: Path, name: str) -> CallerLike:
     """Return a caller that a Python file defines."""
     if not file.is_file():
@@ -104,7 +123,12 @@ def _loaded(file: Path) -> ModuleType:
     return module
 
 
-_KINDS: dict[str, Callable[[Any, Beside], Any]] = {"inputs": _inputs, "script": _script, "callers": _callers}
+_KINDS: dict[str, Callable[[Any, Beside], Any]] = {
+    "inputs": _inputs,
+    "script": _script,
+    "callers": _callers,
+    "replay": _replay,
+}
 WHO_CALLS = tuple(_KINDS)
 """The keys of a scenario that say who calls, of which it has one."""
 
