@@ -91,7 +91,7 @@ def measures_of_timeline(timeline: Timeline, session_index: int, duration_s: flo
 def _answer_times(sounds: Sequence[AgentSound], words: Sequence[FromCaller]) -> list[float]:
     """Return how long each answer took: from the end of the words to the first sound of a row before the next ones."""
     found, at = [], 0
-    for heard, later in zip(words, [*words[1:], None], strict=True):
+    for heard, later in zip(words, [*words, None][1:], strict=True):
         while at < len(sounds) and sounds[at].seq < heard.seq:
             at += 1
         if at < len(sounds) and (later is None or sounds[at].seq < later.seq):
@@ -156,7 +156,7 @@ def _interruptions(
     then: list[str] = []
     n_false = len([1 for heard in timeline.caller if heard.cut is not None and heard.kind == "unheard"])
     begun = _begun_in_words(sounds, aloud)
-    for heard, later in zip(words, [*words[1:], None], strict=True):
+    for heard, later in zip(words, [*words, None][1:], strict=True):
         stopped = heard.cut or (_sound_at(sounds, heard) if heard.held else None)
         if stopped is None:
             continue

@@ -34,6 +34,8 @@ class CallerSpeech:
             self._recognition = event
         elif event.name == "turn_interrupted":
             self._cut_in_s = event.time_s
+        elif event.kind == "input" and event.name == "dtmf":
+            self._cut_in_s = None  # it was keys that interrupted
         elif event.name == "latency" and event.turn in self._turns:
             seq = self._turns[event.turn]
             self._words[seq].latency = event.data
@@ -53,8 +55,10 @@ class CallerSpeech:
         if recognition is not None and recognition.data.get("audio_s"):
             return _recognised(event.time_s, recognition.data, words.latency)
         if event.data.get("audio_s"):
-            spoken_s = float(event.data["audio_s"])
-        elif words.cut_in_s is not None and words.cut_in_s < event.time_s:
+            began_s = max(0.0, event.time_s - float(event.data["audio_s"]))
+            # The sound ends with the silence that ended the turn: that is no speech.
+            return began_s, max(began_s, event.time_s - float(event.data.get("end_of_turn_s") or 0.0))
+        if words.cut_in_s is not None and words.cut_in_s < event.time_s:
             spoken_s = event.time_s - words.cut_in_s
         else:
             spoken_s = speech_seconds(str(event.data.get("said", event.data.get("text", ""))))

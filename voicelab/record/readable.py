@@ -19,6 +19,7 @@ _NUMBERS = frozenset(
         "recognition_s",
         "recognition_ms",
         "end_of_turn_ms",
+        "end_of_turn_s",
         "played_s",
         "duration_s",
         "duration",
