@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from calibration_draws import (
     Draw,
     best_of,
@@ -18,8 +19,13 @@ from calibration_draws import (
     poisson,
     rates,
     rates_of_callers,
+    rounded_up,
     satisfaction,
     steady_or_rare,
+    talk_over,
+    two_bumps,
+    with_quantiles,
+    word_errors,
 )
 
 from voicelab.decision.rules import StopRule
@@ -397,9 +403,65 @@ def _no_horizon() -> Iterator[Cell]:
         )
 
 
+def _ratios() -> Iterator[Cell]:
+    group = "Ratios"
+
+    def cell(name, null, effect, weights, m=1_000, **more):
+        name = f"{name}, {percent(*weights)}, {'M =' if more.get('horizon', True) else 'no horizon,'} {m:,}"
+        return Cell(name, group, null, best_of(effect), weights, m, kind="ratio", **more)
+
+    words = word_errors(0.1, 0.1)
+    yield cell("word errors over words .10 (.125)", words, word_errors(0.1, 0.125), EVEN)
+    yield cell("word errors over words .10 (.14)", words, word_errors(0.1, 0.14), NINE)
+    own = word_errors(0.1, 0.1, own=0.1)
+    yield cell("words of callers' own rates .10 (.13)", own, word_errors(0.1, 0.13, own=0.1), SEVEN)
+    silent = word_errors(0.1, 0.1, silent=0.1)
+    yield cell("one in ten without a word .10 (.13)", silent, word_errors(0.1, 0.13, silent=0.1), SEVEN)
+    for alike in (0.5, -0.5):
+        null, effect = talk_over(0.05, 0.05, alike=alike), talk_over(0.05, 0.068, alike=alike)
+        yield cell(f"talk-over over duration, correlated {alike:+g}, .05 (.068)", null, effect, EVEN)
+    null, effect = talk_over(0.05, 0.05, alike=0.5), talk_over(0.05, 0.1, alike=0.5)
+    yield cell("talk-over over duration, correlated +0.5, .05 (.1)", null, effect, NINE)
+    yield cell("word errors over words .10 (.17)", words, word_errors(0.1, 0.17), NINE, horizon=False)
+
+
+def _quantiles() -> Iterator[Cell]:
+    group = "Quantiles across sessions"
+
+    def cell(name, kind, draws, weights, m=1_000, **more):
+        null, effect = draws
+        name = f"{kind}, {name}, {percent(*weights)}, {'M =' if more.get('horizon', True) else 'no horizon,'} {m:,}"
+        effect = None if effect is None else best_of(effect)
+        return Cell(name, group, null, effect, weights, m, kind=kind, exact=True, **more)
+
+    z = 1.6448536269514722
+    bell = with_quantiles(normal(0, 0), z, z), with_quantiles(normal(0, 0.5), z, 0.5 + z)
+    yield cell("normal (+.5)", "p95", bell, EVEN)
+    times = [
+        with_quantiles(lognormal(1, more, log_sd=(0.8, 0.8)), *np.array([1, more]) * math.exp(0.8 * at - 0.32))
+        for at in (z, 0.0)
+        for more in (1.0, 1.5, 2.5)
+    ]
+    yield cell("lognormal (+50 %)", "p95", (times[0], times[1]), EVEN)
+    yield cell("lognormal (+50 %)", "p95", (times[0], times[1]), NINE)
+    yield cell("lognormal (+50 %)", "p50", (times[3], times[4]), SEVEN, 300)
+    yield cell(
+        "counts of mean 4 (5)", "p95", (with_quantiles(poisson(4, 4), 8, 8), with_quantiles(poisson(4, 5), 8, 9)), EVEN
+    )
+    whole = [rounded_up(with_quantiles(lognormal(9, more, log_sd=(0.8, 0.8)), *[math.ceil(own * math.exp(0.8 * z - 0.32)) for own in (9, more)])) for more in (9, 13.5)]  # fmt: skip
+    yield cell("whole seconds, lognormal (+50 %)", "p95", (whole[0], whole[1]), SEVEN)
+    yield cell("one in ten of another kind (+1)", "p95", (two_bumps(0, 0), two_bumps(0, 1)), EVEN)
+    unlike = [with_quantiles(normal(0, more, sd=(1, 3)), 0, more) for more in (0, 1)]
+    yield cell("normal, sd 1 and 3, equal (+1)", "p50", (unlike[0], unlike[1]), EVEN, 300)
+    unlike = [with_quantiles(normal(2 * z, more, sd=(1, 3)), 3 * z, 3 * z + more) for more in (0, 2)]
+    yield cell("normal, sd 1 and 3, equal (+2)", "p95", (unlike[0], unlike[1]), SEVEN)
+    yield cell("lognormal (+150 %)", "p95", (times[0], times[2]), EVEN, horizon=False)
+    yield cell("lognormal (+150 %)", "p50", (times[3], times[5]), NINE, horizon=False)
+
+
 CELLS: tuple[Cell, ...] = (
     *_rates(), *_several(), *_margins(), *_changed_weights(), *_bounded_means(), *_means(), *_callers(), *_missing(),
-    *_no_horizon(),
+    *_no_horizon(), *_ratios(), *_quantiles(),
 )  # fmt: skip
 
 

@@ -123,6 +123,68 @@ def steady_or_rare(*means: float) -> Draw:
     return Draw(means, values)
 
 
+# --- ratios: what is above and below the line, shape (T, 2) ----------------------------------------------------------
+
+
+def word_errors(*rates: float, own: float = 0.0, silent: float = 0.0) -> Draw:
+    """Word errors over words: sessions of 20 words on average, lognormal; a share of them without any.
+
+    Args:
+        rates: Errors a word, of each arm.
+        own: How much the callers' own rates differ: 0 for not at all, an intraclass correlation.
+        silent: Share of sessions without a word.
+    """
+
+    def values(rng, arms, units):
+        n = len(arms)
+        words = rng.poisson(rng.lognormal(np.log(20) - 0.5, 1.0, n)) * (rng.random(n) >= silent)
+        rate = np.array(rates)[arms]
+        if own:
+            strength = 1 / own - 1
+            rate = rng.beta(rate * strength, (1 - rate) * strength)
+        return np.stack([rng.binomial(words, rate), words], axis=1).astype(float)
+
+    return Draw(rates, values)
+
+
+def talk_over(*shares: float, alike: float) -> Draw:
+    """Seconds of talking over each other over those of the call: lognormal both, their logarithms correlated."""
+    sd_x, sd_y = 1.0, 0.7
+    # E[x] / E[y] of two lognormals is what is asked for.
+    level = np.log(100) + sd_y**2 / 2 - sd_x**2 / 2
+
+    def values(rng, arms, units):
+        one, two = rng.normal(size=(2, len(arms)))
+        above = level + np.log(np.array(shares)[arms]) + sd_x * (alike * one + np.sqrt(1 - alike**2) * two)
+        return np.exp(np.stack([above, np.log(100) + sd_y * one], axis=1))
+
+    return Draw(shares, values)
+
+
+# --- quantiles: `means` are the true ones -----------------------------------------------------------------------------
+
+
+def with_quantiles(draw: Draw, *true: float) -> Draw:
+    """Return the draw with the true quantile of each arm in place of its means."""
+    return Draw(true, draw.values)
+
+
+def two_bumps(*slow: float) -> Draw:
+    """Answer times of about a second, and one in ten of about 10 + `slow` seconds; their 95 % quantile is in the middle of those."""
+
+    def values(rng, arms, units):
+        n = len(arms)
+        late = rng.normal(10 + np.array(slow)[arms], 2.0)
+        return np.where(rng.random(n) < 0.1, late, rng.normal(1, 0.3, n))
+
+    return Draw(tuple(10 + own for own in slow), values)
+
+
+def rounded_up(draw: Draw) -> Draw:
+    """Return the draw in whole seconds."""
+    return Draw(draw.means, lambda rng, arms, units: np.ceil(draw.values(rng, arms, units)))
+
+
 # --- callers who call again: values of one caller are alike, with an intraclass correlation --------------------------
 
 ALIKE = 0.4

@@ -15,10 +15,12 @@ from voicelab.analysis.sessions import TestData
 from voicelab.decision.doubts import doubts_of
 from voicelab.decision.evidence_with_horizon import Horizon
 from voicelab.decision.monitor import Monitor
+from voicelab.decision.quantile_tally import QuantileTally
+from voicelab.decision.rules import quantile_of
 from voicelab.decision.stats import boundary, closed, compare, criteria, fixed, scores, stagewise
 from voicelab.decision.stats.compare import Stratum
-from voicelab.decision.stats.moments import difference, moments_of
-from voicelab.decision.tally import Tally
+from voicelab.decision.stats.moments import difference
+from voicelab.decision.tally import Tally, arm_moments
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -28,7 +30,8 @@ MOST_LOOKS = 500
 ROUNDING = 1e-9
 """How far a truth may lie outside of an interval for the digits of floats alone."""
 FEW_LOOKS, OF_BOUNDED = 5, 4
-"""Of bounded means, whose intervals are told one by one: looks in a test, and every how many tests there are any."""
+"""Of bounded means and quantiles, whose intervals are told one by one: looks in a test, and every how many tests there are
+any."""
 
 
 class Sessions(NamedTuple):
@@ -83,13 +86,13 @@ def played(cell: Cell, sessions: Sessions) -> Monitor:
         with_units=sessions.units is not None,
         **dict(cell.limits),
     )
-    everywhere = np.ones(len(sessions.arms), dtype=np.bool_)
+    everywhere, nowhere = np.ones(sessions.values.shape, dtype=np.bool_), np.zeros(len(sessions.arms), dtype=np.bool_)
     for part, weights in sessions.epochs:
         if weights is not None:
             monitor.new_weights(dict(zip(cell.names, weights, strict=True)))
         units = None if sessions.units is None else sessions.units[part]
         monitor.extend(
-            sessions.arms[part], sessions.values[part], everywhere[part], ~everywhere[part],
+            sessions.arms[part], sessions.values[part], everywhere[part], nowhere[part],
             np.arange(part.start, part.stop), units=units,
         )  # fmt: skip
         if monitor.stopped:
@@ -113,6 +116,11 @@ class Epoch(NamedTuple):
 
 def tallied(cell: Cell, monitor: Monitor, sessions: Sessions) -> tuple[Tally, list[Epoch]]:
     """Return the sums of all sessions, beyond the stop as well, and what they were on the way."""
+    quantile = quantile_of(cell.kind)
+    if quantile is not None:
+        values = QuantileTally(len(cell.weights), cell.kind, quantile)
+        values.extend(sessions.arms, sessions.values)
+        return values, []
     tally = Tally(len(cell.weights), cell.kind, with_units=sessions.units is not None)
     counted = monitor.limits.applied(sessions.values)
     step = max(1, cell.m // MOST_LOOKS)
@@ -138,7 +146,7 @@ def held_in_each(cell: Cell, monitor: Monitor, pair: tuple[int, int], truth: flo
         centres = np.repeat([epoch.centres for epoch in epochs], n, axis=0)
         parts = [np.repeat(np.stack(past, axis=1), n, axis=1) for past in zip(*(e.past for e in epochs), strict=True)]
         parts.append(np.concatenate([epoch.looks for epoch in epochs], axis=1))
-        strata = [tuple(moments_of(of_epoch[:, :, arm], centres[:, arm]) for arm in pair) for of_epoch in parts]
+        strata = [tuple(arm_moments(of_epoch[:, :, arm], centres[:, arm]) for arm in pair) for of_epoch in parts]
         low, high = monitor.evidence.interval(strata, pair, cell.alpha)
         inside = (low <= truth + ROUNDING) & (high >= truth - ROUNDING)
         held &= inside.reshape(len(tests), n).all(axis=1)
@@ -146,7 +154,7 @@ def held_in_each(cell: Cell, monitor: Monitor, pair: tuple[int, int], truth: flo
 
 
 def covers_bounded(cell: Cell, sessions: Sessions, pair: tuple[int, int], truth: float) -> bool:
-    """Return the same of bounded means, whose intervals hang on the bets: by a monitor that never stops."""
+    """Return the same of bounded means and of quantiles, whose intervals hang on more than sums: by a monitor that never stops."""
     rule = cell.rule.__class__(max_iterations=cell.m) if cell.horizon else cell.rule.__class__()
     monitor = Monitor(rule, dict(zip(cell.names, cell.weights, strict=True)), kind=cell.kind, **dict(cell.limits))
     everywhere = np.ones(len(sessions.arms), dtype=np.bool_)
@@ -200,7 +208,8 @@ def found_by_one_look(cell: Cell, draw: Draw, tally: Tally) -> bool:
 def apart(strata: list[Stratum], kind: str) -> float:
     """Return the difference that one look sees."""
     (a, b), *more = strata
-    return float(compare.contrast(strata, kind).difference) if more or a.units is not None else float(difference(a, b))
+    plain = not more and a.units is None and kind != "ratio"
+    return float(difference(a, b)) if plain else float(compare.contrast(strata, kind).difference)
 
 
 # --- what a test claims ----------------------------------------------------------------------------------------------
@@ -282,7 +291,7 @@ def counts_of(cell: Cell, with_effect: bool, replications: int, chunk: int) -> "
         if end is not None:
             ends.append(end)
             last = monitor, pair
-        if monitor.limits.ends is None:
+        if monitor.limits.ends is None and went:
             epochs.append(went)
         elif not number % OF_BOUNDED:
             counts.update({"intervals": 1, "held": covers_bounded(cell, sessions, pair, truth)})
@@ -322,7 +331,7 @@ class End(NamedTuple):
 def end_of(cell: Cell, monitor: Monitor, pair: tuple[int, int]) -> End | None:
     """Return how a test has ended, as `Horizon.estimate` sees it; None where it makes no estimate."""
     evidence = monitor.evidence
-    if not isinstance(evidence, Horizon) or not monitor.stopped or cell.rule.margin:
+    if not isinstance(evidence, Horizon) or not evidence.by_moments or not monitor.stopped or cell.rule.margin:
         return None
     strata = when_sure(monitor, pair)
     if len(cell.weights) > closed.MOST_ENUMERATED:

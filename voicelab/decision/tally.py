@@ -35,17 +35,17 @@ class Sums(NamedTuple):
 
     def of(self, arm: int) -> Moments:
         """Return the moments of an arm at every look, each shape (T,)."""
-        moments: Moments = _moments(self.parts[:, :, arm], self.centres[arm])
+        moments: Moments = arm_moments(self.parts[:, :, arm], self.centres[arm])
         return moments
 
     def at(self, looks: Ints, arms: Ints) -> Moments:
         """Return the moments of one arm at each of some looks, each shape (N,)."""
-        moments: Moments = _moments(self.parts[:, looks, arms], self.centres[arms])
+        moments: Moments = arm_moments(self.parts[:, looks, arms], self.centres[arms])
         return moments
 
 
-def _moments(parts: Floats, centre: Any) -> Any:
-    """Return the moments of an arm; of a ratio those that whoever compares arms linearises first."""
+def arm_moments(parts: Floats, centre: Any) -> Any:
+    """Return the moments of an arm from their rows; of a ratio `RatioMoments`, which whoever compares arms linearises."""
     return ratio_moments(parts, centre) if len(parts) == OF_RATIO else moments_of(parts, centre)
 
 
@@ -81,7 +81,7 @@ class Tally:
 
     def arms(self) -> list[Moments]:
         """Return the moments of each arm over all epochs: for counting, never for comparing arms."""
-        return [by_own_ratio(_moments(self.total[:, arm], centre)) for arm, centre in enumerate(self.centres)]
+        return [by_own_ratio(arm_moments(self.total[:, arm], centre)) for arm, centre in enumerate(self.centres)]
 
     def strata(self, arm: Any, baseline: Any, epoch: Floats | None = None, n_past: int | None = None) -> list[Stratum]:
         """Return the moments of two arms in each epoch.
@@ -95,7 +95,7 @@ class Tally:
         past = self.past if n_past is None else self.past[:n_past]
         last = self.epoch if epoch is None else epoch
         return [
-            (_moments(parts[..., arm], self.centres[arm]), _moments(parts[..., baseline], self.centres[baseline]))
+            (arm_moments(parts[..., arm], self.centres[arm]), arm_moments(parts[..., baseline], self.centres[baseline]))
             for parts in (*past, last)
         ]
 
@@ -103,7 +103,7 @@ class Tally:
         """Yield the moments of an arm in each epoch that has sessions of it, with the sessions of all arms there."""
         for parts in (*self.past, self.epoch):
             if parts[0, arm]:
-                yield by_own_ratio(_moments(parts[:, arm], self.centres[arm])), float(parts[0].sum())
+                yield by_own_ratio(arm_moments(parts[:, arm], self.centres[arm])), float(parts[0].sum())
 
     def new_epoch(self) -> None:
         """Begin an epoch: its sums stand apart from those before."""
