@@ -73,7 +73,7 @@ def reference(tmp_path_factory):
 def test_the_number_of_workers_changes_no_byte(reference, tmp_path):
     simulate(tmp_path / "log", workers=3, world=vl.World(0.1, (0, 0.2), 0.02))
     assert hashes(tmp_path / "log") == hashes(reference.path)
-    assert len(hashes(reference.path)) == 5 * 5
+    assert len(hashes(reference.path)) == 5 * 6
 
 
 def test_two_tests_stop_at_their_own_sessions_for_any_number_of_workers(reference):
@@ -227,7 +227,7 @@ def test_what_cannot_be_shipped_is_named(tmp_path):
 def test_any_object_with_submit_runs_the_shards(reference, tmp_path):
     with ThreadPoolExecutor(1) as executor:
         simulate(tmp_path / "log", executor=executor, world=vl.World(0.1, (0, 0.2), 0.02))
-    assert len(hashes(tmp_path / "log")) == 25
+    assert len(hashes(tmp_path / "log")) == 30
 
 
 def test_a_module_that_workers_lack_is_said(tmp_path, monkeypatch):

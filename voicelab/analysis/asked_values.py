@@ -88,4 +88,4 @@ def read_asked(name: str, known: Container[str], read: Callable[[str], Read], wa
 
 def n_sessions(are: npt.NDArray[np.bool_]) -> int:
     """Return how many sessions are so, of a ratio those of which one of its parts is."""
-    return int(are.reshape(len(are), -1).any(axis=1).sum())
+    return int((are if are.ndim == 1 else are.any(axis=1)).sum())
