@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import re
 import sys
 from collections import Counter
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.cli.arguments import command, say
+from voicelab.cli.arguments import add_json, command, say
+from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
     import pytest
@@ -44,7 +44,7 @@ def add_test(commands: "Commands") -> None:
     parser.add_argument("-k", dest="matching", metavar="TEXT", help="those alone whose names hold TEXT, as pytest's -k")
     parser.add_argument("--seed", type=int, help="run each scenario once, with this seed")
     parser.add_argument("--junit", metavar="FILE", help="write a report of JUnit's there")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    add_json(parser)
 
 
 def _test(options: argparse.Namespace) -> None:
@@ -71,7 +71,7 @@ def _test(options: argparse.Namespace) -> None:
     if code == _NONE_FOUND:
         raise InputError(f"No test of {told.n_left} matches -k {options.matching!r}.")
     if options.json:
-        say(json.dumps(told.document(passed=code == 0), ensure_ascii=False, indent=2))
+        say_json(told.document(passed=code == 0))
     else:
         say(told.sentence)
     if code:

@@ -77,7 +77,7 @@ class Scenario:
         self.expect = tuple(one if isinstance(one, Expectation) else Expectation.read(one) for one in expect)
         self.name = checks.name("name", name)
         self.replay = callers if isinstance(callers, Replay) else None
-        own_runs, own_seed = (1, 0) if self.replay is None else (self.replay.n_callers, self.replay.seed)
+        own_runs, own_seed = (1, 0) if self.replay is None else (len(self.replay.indexes), self.replay.seed)
         self.runs = own_runs if runs is None else checks.whole("runs", runs)
         self.least_pass_rate = checked_pass_rate(least_pass_rate)
         self.seed = own_seed if seed is None else checks.seed(seed)
