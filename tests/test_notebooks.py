@@ -17,6 +17,7 @@ FEWER = {
         "sessions=20,": "sessions=6,",
         "sessions=2_000": "sessions=200",
     },
+    "06_change.ipynb": {"sessions=1_000": "sessions=200", "sessions=2_000": "sessions=600"},
 }
 """Numbers of a notebook, and what stands for them here: the same cells of fewer sessions, which fail by the same defects."""
 

@@ -96,8 +96,10 @@ class Replay(KnownCaller):
 
     def of_session(self, index: int, seeds: Seeds) -> KnownCaller:
         """Return the logged caller of a session."""
-        del seeds
-        return self._logged(self.stream_index(index))
+        then = self.on_difference
+        # Drawn here where it is a mixture: whoever takes over is one caller.
+        then = then if isinstance(then, str) else then.of_session(index, seeds)
+        return self._logged(self.stream_index(index), then)
 
     def stream_index(self, index: int) -> int:
         """Return the logged index: chance is that of the session which is played again.
@@ -117,12 +119,12 @@ class Replay(KnownCaller):
         """
         raise InputError(f"{self!r} is asked by session: vl.run(handler, vl.Replay(log, sessions=0)).")
 
-    def _logged(self, index: int) -> "_LoggedCaller":
+    def _logged(self, index: int, then: OnDifference) -> "_LoggedCaller":
         if self._reader is None:
             self._reader = OneByOne(self.log)
         own, events = self._reader.session(index)
         again = events if self._source == "simulated" else ()
-        return _LoggedCaller(own, events, again, self.on_difference, same_run=self._is_same_run)
+        return _LoggedCaller(own, events, again, then, same_run=self._is_same_run)
 
     # --- a run of it ---
 

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property, partial
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -327,7 +328,8 @@ class Log(Frames):
             found = self._with_id(session)
             if found is not None:
                 return found
-        elif isinstance(session, int) and not isinstance(session, bool) and session >= 0:
+        elif isinstance(session, Integral) and not isinstance(session, bool) and session >= 0:  # of a frame: numpy's
+            session = int(session)
             shard = session // int(self.manifest.get("shard_size", 1))
             at = bisect_left(self._parts, shard, key=lambda part: part.last)
             if at < len(self._parts) and self._parts[at].first <= shard:
