@@ -286,3 +286,20 @@ def test_outside_of_a_repository_there_are_no_revisions(tmp_path, monkeypatch):
 def test_a_margin_is_a_number_by_name(capsys, given):
     assert main(["compare", "clinic", "clinic", "--max-drop", given]) == 1
     assert "write NAME=MARGIN" in capsys.readouterr().err
+
+
+def test_measures_and_ratios_are_compared_and_quantiles_refused():
+    slow = AGENT.replace("booked = event", "import asyncio; await asyncio.sleep(1); booked = event")
+    guardrails = {"n_turns / duration_s": 0.2}
+    compared = vl.compare(
+        AGENT, slow, CALLERS, 60, outcome="answer_s_median", direction="minimize", guardrails=guardrails, **QUIET
+    )
+    frame = compared.differences.set_index("outcome")
+    assert compared.decision.conclusion == "worse"
+    assert frame.loc["answer_s_median", "difference"] == pytest.approx(1, abs=0.01)
+    old, new = (log.sessions() for log in (compared.old, compared.new))
+    ratios = [own["n_turns"].sum() / own["duration_s"].sum() for own in (old, new)]
+    assert list(frame.loc["n_turns / duration_s", ["old", "new"]]) == pytest.approx(ratios)
+    assert frame.loc["n_turns / duration_s", "difference"] == pytest.approx(ratios[1] - ratios[0], rel=0.2)
+    with pytest.raises(InputError, match="is a quantile, which has no difference in a pair"):
+        vl.compare(AGENT, AGENT, CALLERS, 10, outcome="p95(duration_s)", **QUIET)

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from voicelab.analysis.logged_outcomes import Categories, OutcomeReader, Outcomes
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.base.records import SESSIONS
+from voicelab.base.named_numbers import COLUMNS, NUMBERS
+from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
 from voicelab.decision.stats.paired import PairedDifferences, PairedKind
 from voicelab.decision.stats.values import session_values
 from voicelab.log import Log
@@ -18,9 +19,6 @@ Floats = npt.NDArray[np.float64]
 SESSION_NUMBERS = ("n_errors", "n_turns", "duration_s")
 """Numbers of a session that are reported beside what a handler wrote."""
 _STORED = ("session_index", "outcome", "type", "value", "text", "written")
-_NUMERIC = [
-    name for name, kind in SESSIONS.items() if kind in {"int32", "int64", "float64"} and name != "session_index"
-]
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,14 @@ class PairedValues:
         kind: `binary` for a rate, else `float`.
         old: Value of the old version in each session, NaN where it has none, shape (T,).
         new: That of the new one.
+        ratio: Of a ratio, what it is in either version.
     """
 
     name: str
     kind: PairedKind
     old: Floats
     new: Floats
+    ratio: tuple[float, float] | None = None
 
     @property
     def counted(self) -> npt.NDArray[np.bool_]:
@@ -95,8 +95,16 @@ class PairedLogs:
             warnings: Gets what needs care.
 
         Raises:
-            InputError: neither version has it, or it is text without a level.
+            InputError: neither version has it, it is text without a level, or a quantile.
         """
+        asked = parse_outcome(name, self.names)
+        if asked.form == "ratio":
+            return self._ratio(asked, warnings)
+        if asked.form == "quantile":
+            raise InputError(
+                f"{name!r} is a quantile, which has no difference in a pair: compare the mean of {asked.name!r}, or the rate of "
+                "sessions beyond a bound, as an evaluator's outcome."
+            )
         base = name.partition("=")[0]
         knows = {of: side.knows(name) for of, side in self._sides.items()}
         if not any(knows.values()):
@@ -120,12 +128,35 @@ class PairedLogs:
         n = self.n_pairs
         return PairedValues(name, kind, values["old"][:n], values["new"][:n])
 
+    def _ratio(self, asked: AskedOutcome, warnings: list[str]) -> PairedValues:
+        """Return a ratio of two outcomes, linearised: what each session adds to it, around the ratio of both versions together.
+
+        Source: Budylin et al. 2018, "Consistent transformation of ratio metrics".
+        """
+        above, below = (self.pairs(part, warnings) for part in asked.names)
+        counted = above.counted & below.counted
+        if not counted.any():
+            nothing = np.full(len(counted), np.nan)
+            return PairedValues(asked.text, "float", nothing, nothing)
+        sums = [float(values[counted].sum()) for values in (above.old, above.new, below.old, below.new)]
+        if not (sums[2] > 0 and sums[3] > 0):
+            side = "old" if not sums[2] > 0 else "new"
+            raise InputError(
+                f"{asked.text!r} has no value: {asked.divided_by!r} comes to 0 in the sessions of the {side} version."
+            )
+        ratio, mean_below = (sums[0] + sums[1]) / (sums[2] + sums[3]), (sums[2] + sums[3]) / 2 / counted.sum()
+        old, new = (
+            np.where(counted, ratio + (one - ratio * other) / mean_below, np.nan)
+            for one, other in ((above.old, below.old), (above.new, below.new))
+        )
+        return PairedValues(asked.text, "float", old, new, (sums[0] / sums[2], sums[1] / sums[3]))
+
     def _unknown(self, name: str) -> InputError:
         names = self.names
         has = f"They have the outcomes {', '.join(names)}, and" if names else "They wrote no outcome; they have"
         return InputError(
-            f"Neither version has an outcome {name!r}. {has} of each session the numbers {', '.join(_NUMERIC)}."
-            f"{did_you_mean(name, [*names, *_NUMERIC])}"
+            f"Neither version has an outcome {name!r}. {has} of each session the numbers {', '.join(NUMBERS)}."
+            f"{did_you_mean(name, [*names, *NUMBERS])}"
         )
 
 
@@ -134,7 +165,7 @@ class _Side:
 
     def __init__(self, log: Log, conversions: Sequence[str]) -> None:
         self.recorded = Outcomes(log.columns("outcomes", _STORED), log.columns("late", _STORED))
-        sessions = log.columns("sessions", ["session_index", "status", *_NUMERIC])
+        sessions = log.columns("sessions", ["session_index", "status", *COLUMNS])
         self.indexes = sessions.column("session_index").to_numpy()
         self._crashed = Categories(sessions.column("status")).are("error")
         self._reader = OutcomeReader(log, self.recorded, sessions, self.indexes, list(conversions), {})
@@ -146,7 +177,7 @@ class _Side:
 
     def knows(self, name: str) -> bool:
         """Return whether there is such an outcome, or such a number of each session."""
-        return bool({name, name.partition("=")[0]} & {*self.recorded.names, *_NUMERIC})
+        return bool({name, name.partition("=")[0]} & {*self.recorded.names, *NUMBERS})
 
     def values(self, name: str) -> tuple[Floats, str]:
         """Return what each session counts as, NaN where it has no value, and the outcome's kind."""

@@ -290,6 +290,7 @@ def _row(
     factor = unpaired_factor(old, new)
     p = min((float(path[-1]) for path in (found.above(), found.below()) if len(path)), default=1.0)
     rate = values.kind == "binary"
+    means = values.ratio or ((float(old.mean()), float(new.mean())) if len(old) else (None, None))
     return {
         "outcome": values.name,
         "role": role,
@@ -298,8 +299,8 @@ def _row(
         "margin": margin,
         "pairs": len(old),
         "excluded": values.n_excluded,
-        "old": float(old.mean()) if len(old) else None,
-        "new": float(new.mean()) if len(new) else None,
+        "old": means[0],
+        "new": means[1],
         "difference": found.mean if len(old) else None,
         "difference_cs_lower": low,
         "difference_cs_upper": high,

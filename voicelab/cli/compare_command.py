@@ -1,11 +1,11 @@
 """The command that compares two versions of a handler: `compare`."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.cli.arguments import callers, command, parameters, say, variants
+from voicelab.cli.arguments import add_json, callers, command, parameters, variants
+from voicelab.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
@@ -60,7 +60,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace other logs")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit XML there")
     parser.add_argument("--html", metavar="FILE", help="write the card there, as a page of its own")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    add_json(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress line, and of the result the verdict alone")
 
 
@@ -91,7 +91,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.html:
         compared.to_html(options.html)
     if options.json:
-        say(json.dumps(compared.to_json(), indent=2, ensure_ascii=False))
+        say_json(compared.to_json())
     else:
         if not options.quiet:
             say(f"{compared}\n")

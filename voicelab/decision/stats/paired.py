@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from voicelab.decision.stats.boundary import crossing_p_value, threshold
 from voicelab.decision.stats.eprocess import mean_of_e, prior_weight, rate_sequence, reach
-from voicelab.decision.stats.scores import score_of_t
+from voicelab.decision.stats.scores import SKEWED, score_of_t
 
 Floats = npt.NDArray[np.float64]
 PairedKind = Literal["binary", "float"]
@@ -175,7 +175,9 @@ class PairedDifferences:
         """Return the score of "above d" after each pair, or after the last."""
         if self._kind == "float":
             mean, se, skewness, df, ready = self._parts()
-            return _score(mean - d, se, skewness, df, ready)
+            # Cochran's rule for the pairs that differ: 25 of them for each unit of squared skewness, by that of their mean.
+            enough = SKEWED * skewness**2 <= 1
+            return _score(mean - d, se, skewness, df, ready & enough)
         n, b, c = self._counts(last)
         # The rates that fit best while their difference is d: the variance that the difference has if d is true.
         half, rest = (2 * n - b + c) * d - b - c, -c * d * (1 - d)
