@@ -134,7 +134,7 @@ def _of_failure(failure: Failure, source: FailureSource) -> "pd.DataFrame":
 def _by_error(failure: Failure, source: FailureSource) -> "pd.DataFrame":
     rows = source.query(_ERRORS)
     known = lru_cache(maxsize=None)(cause_of_error)
-    texts = zip(*(map(_text, rows[name]) for name in ("message", "file", "line")), strict=True)
+    texts = zip(*(map(_text, rows[name].astype(object)) for name in ("message", "file", "line")), strict=True)
     causes = [known(message or "", file, line) for message, file, line in texts]
     wanted = [failure.names(cause) for cause in causes]
     rows = rows.assign(cause=list(map(str, causes)))
@@ -152,8 +152,9 @@ def _at_their_end(failure: Failure, source: FailureSource) -> "pd.DataFrame":
         return rows.assign(seq=-1, cause="")
     failed = rows["session_index"].tolist()
     heard = source.query(_LAST_WORDS, {"failed": failed}).set_index("session_index")["heard"]
-    said = [last_words(text) if isinstance(text, str) else "" for text in rows["session_index"].map(heard)]
-    causes = [str(Cause(path=path, last_words=words)) for words, path in zip(said, rows["path"], strict=True)]
+    known = lru_cache(maxsize=None)(last_words)
+    said = [known(text) if isinstance(text, str) else "" for text in rows["session_index"].map(heard).astype(object)]
+    causes = [str(Cause(path=path, last_words=words)) for words, path in zip(said, rows["path"].tolist(), strict=True)]
     return rows.assign(seq=-1, cause=causes)[["session_index", "seq", "cause", "message"]]
 
 

@@ -39,7 +39,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*?(?:Error|Exception|Fault|Exit|Interrup
 _FILES = (".yaml", ".yml", ".json")
 _RAISED = re.compile(r"([A-Za-z_][\w.]*)(?:: |$)")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*", re.ASCII)
-_SENTENCE = re.compile(r"[^.!?]+[.!?]*\s*$")
+_ENDS = ".!?"
 _LONGEST = 120
 
 
@@ -257,8 +257,9 @@ def heard_last(events: Sequence[Event]) -> str:
 
 def last_words(heard: str) -> str:
     """Return the last sentence of what was heard of the agent, its numbers as `#`: they differ from caller to caller."""
-    found = _SENTENCE.search(_NUMBER.sub("#", " ".join(heard.split())))
-    return found.group().strip()[-_LONGEST:] if found else ""
+    text = _NUMBER.sub("#", " ".join(heard.split()))
+    before = text.rstrip(_ENDS)
+    return text[1 + max(before.rfind(mark) for mark in _ENDS) :].strip()[-_LONGEST:]
 
 
 def _at_end(record: Recorded, message: str, path: str = "", seq: int | None = None) -> Failed:
