@@ -151,7 +151,7 @@ def test_a_mistake_is_one_sentence_with_its_line_and_no_traceback(project):
 
 
 def test_voicelab_test_takes_scenarios_and_tests_of_its_own_and_ends_with_a_line(project):
-    done = by_voicelab(project, "--junit", "out.xml", OTHERS="1")
+    done = by_voicelab(project, "--junit", "out.xml", OTHERS="1", PYTEST_ADDOPTS="-p xdist -n 1")
     assert done.returncode == 1
     last = done.stdout.strip().splitlines()[-1]
     assert last == "3 scenarios: 1 pass, 1 flaky, 1 broken (40 sessions); 5 tests: 2 passed, 3 failed"
@@ -179,7 +179,7 @@ def test_where_nothing_is_to_be_run_that_is_said(project, monkeypatch, capsys):
     assert "Did you mean 'desk.scenario.yaml'" in capsys.readouterr().err
     done = by_voicelab(project, "tests", "-k", "nothing of it")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert "No test of 9 matches -k 'nothing of it'" in done.stderr
+    assert "There is no test in tests whose name matches 'nothing of it'" in done.stderr
 
 
 def test_without_pytest_its_install_line_is_said(project, tmp_path):

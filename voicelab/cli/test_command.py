@@ -54,22 +54,28 @@ def _test(options: argparse.Namespace) -> None:
         raise InputError("voicelab test asks pytest, which isn't installed: pip install pytest") from None
     for path in options.paths:
         _refuse_missing(Path(path.partition("::")[0]))
-    arguments = [*(options.paths or ["."]), "-p", _PLUGIN, "-qq", "--no-header", "-W", _NOT_REWRITTEN]
+    arguments = [
+        *(options.paths or [".", "--voicelab-alone"]),
+        "-p",
+        _PLUGIN,
+        "-qq",
+        "--no-header",
+        "-W",
+        _NOT_REWRITTEN,
+    ]
     if options.matching:
         arguments += ["-k", _expression(options.matching)]
     if options.seed is not None:
         arguments.append(f"--voicelab-seed={options.seed}")
     if options.junit:
         arguments.append(f"--junitxml={options.junit}")
-    told = _Told(everything=bool(options.paths))
+    told = _Told()
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         code = int(pytest.main(arguments, plugins=[told]))
-    if code == _NONE_FOUND and not told.n_left:
-        raise InputError(
-            f"There is no test in {' '.join(options.paths) or 'this folder and below'}: none is *.scenario.yaml."
-        )
     if code == _NONE_FOUND:
-        raise InputError(f"No test of {told.n_left} matches -k {options.matching!r}.")
+        there = " ".join(options.paths) or "this folder and below"
+        matching = f" whose name matches {options.matching!r}" if options.matching else ""
+        raise InputError(f"There is no test in {there}{matching}: scenarios stand in files *.scenario.yaml.")
     if options.json:
         say_json(told.document(passed=code == 0))
     else:
@@ -92,31 +98,12 @@ def _expression(text: str) -> str:
 
 
 class _Told:
-    """What pytest tells of its tests, as they end.
+    """What pytest tells of its tests, as they end."""
 
-    Args:
-        everything: Take all tests; otherwise scenarios, and the tests that import voicelab.
-    """
-
-    def __init__(self, *, everything: bool) -> None:
-        self._everything = everything
+    def __init__(self) -> None:
         self._scenarios: list[dict[str, Any]] = []
         self._tests: dict[str, dict[str, Any]] = {}
         self._errors: list[dict[str, Any]] = []
-        self.n_left = 0
-
-    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave alone the tests of others that lie here."""
-        if self._everything or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
-            return None
-        try:
-            return None if "voicelab" in collection_path.read_text(encoding="utf-8", errors="replace") else True
-        except OSError:
-            return None
-
-    def pytest_deselected(self, items: "list[pytest.Item]") -> None:
-        """Count those that -k leaves out."""
-        self.n_left += len(items)
 
     def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
         """Take note of a file that can't be read."""

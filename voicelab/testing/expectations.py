@@ -300,7 +300,7 @@ def _no_failure(session: AskedSession, wanted: Failure, after: int) -> Answer:
     failed = wanted.of(session.record)
     if failed is None:
         return Met()
-    return Wrong(f"The session fails by {wanted}: {failed.message}.", (failed.seq,), failed.message)
+    return Wrong(f"The session fails by {wanted}: {failed.message}.", (failed.seq,), f"fails by {wanted}")
 
 
 def _checked_failure(what: str, given: Given) -> Failure:
