@@ -122,7 +122,7 @@ class Shrunk(Shortest):
         return "\n".join([self.sentence, *(lines or ["nothing is said"]), f"          {MARK}{self.failed.message}"])
 
     def _repr_html_(self) -> str:
-        script = f"<pre style='margin:8px 0 0;white-space:pre-wrap'>{html.escape(self.to_call())}</pre>"
+        script = f"<pre style='margin:8px 0 0;white-space:pre-wrap;font-family:monospace'>{html.escape(self.to_call())}</pre>"
         _, summary, drawing = self.record.card_parts()
         head = f"<b>Shortest failing conversation</b> {html.escape(self.sentence)}"
         message = f"<div>{MARK}{html.escape(self.failed.message)}</div>"
