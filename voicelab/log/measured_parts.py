@@ -5,8 +5,9 @@ Logs of earlier versions have no such table, and a later version may measure oth
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -109,22 +110,45 @@ def _of_group(sessions: pq.ParquetFile, events: pq.ParquetFile, group: int | Non
 
 def _events_of(events: pa.Table, ids: pa.Array) -> Iterator[Sequence[EventRow]]:
     """Yield the events of each session that a measure looks at, in order."""
-    names = events.column("name").unify_dictionaries().combine_chunks()
+    names = _encoded(events.column("name"))
     wanted = pc.is_in(names.dictionary, pa.array(sorted(NAMES)))
     events = events.filter(wanted.take(names.indices))
-    at = pc.index_in(events.column("session_id").cast(pa.string()), ids.cast(pa.string())).to_numpy()
+    own = _encoded(events.column("session_id"))
+    at = pc.index_in(own.dictionary, ids.cast(pa.string())).to_numpy(zero_copy_only=False)[own.indices.to_numpy()]
     if (np.diff(at) < 0).any():
         order = np.argsort(at, kind="stable")
         at, events = at[order], events.take(pa.array(order))
-    labels: dict[tuple[str, str], Label] = {}
-    rows = [
-        (time_s, turn, labels.get((kind, name)) or labels.setdefault((kind, name), (kind, name, False, None)), data)
-        for time_s, turn, kind, name, data in zip(
-            *(events.column(name).to_pylist() for name in ("time_s", "turn", "kind", "name", "data")), strict=True
-        )
-    ]
+    rows = list(zip(_numbers(events, "time_s"), _numbers(events, "turn"), _labels(events), _texts(events), strict=True))
     first = np.searchsorted(at, np.arange(len(ids) + 1)).tolist()
     return (rows[begin:end] for begin, end in pairwise(first))
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return encoded.unify_dictionaries().combine_chunks()
+
+
+def _numbers(events: pa.Table, name: str) -> list[Any]:
+    numbers: list[Any] = events.column(name).to_numpy().tolist()
+    return numbers
+
+
+def _labels(events: pa.Table) -> list[Label]:
+    """Return the label of each event: one object for all that have the same."""
+    kinds, names = _encoded(events.column("kind")), _encoded(events.column("name"))
+    all_kinds, all_names = kinds.dictionary.to_pylist(), names.dictionary.to_pylist()
+    labels = np.empty(len(all_kinds) * len(all_names), dtype=object)
+    for place, (kind, name) in enumerate(product(all_kinds, all_names)):
+        labels[place] = (kind, name, False, None)
+    found: list[Label] = labels[kinds.indices.to_numpy() * len(all_names) + names.indices.to_numpy()].tolist()
+    return found
+
+
+def _texts(events: pa.Table) -> list[str]:
+    """Return the data of each event: the same texts come again and again, and each is made once."""
+    data = _encoded(events.column("data"))
+    texts: list[str] = data.dictionary.to_numpy(zero_copy_only=False)[data.indices.to_numpy()].tolist()
+    return texts
 
 
 def _as_table(ids: pa.Array, rows: Sequence[Row]) -> pa.Table:
