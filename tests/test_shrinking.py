@@ -283,7 +283,7 @@ def test_a_failure_that_does_not_repeat_says_what_differed_and_where_to_look():
     record = vl.run(handler, ["hello"])
     with pytest.raises(
         NotRepeatedError,
-        match=r"failed by ValueError at .*it didn't fail: event \d+ was error.*then text_to_speech.*check=True",
+        match=r"failed by ValueError at .*it didn't fail: event \d+ \(error at .* became text_to_speech.*check=True",
     ):
         record.shrink()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from voicelab.base.errors import InputError
 from voicelab.base.masking import Masker
 from voicelab.handlers import Handler
 from voicelab.handlers.check import plain_function
@@ -37,6 +38,9 @@ def handler_text(handler: Handler, folder: Path | None) -> HandlerText:
     Args:
         handler: The handler.
         folder: Folder of the program, from which a handler in a file is found; None for its whole path.
+
+    Raises:
+        InputError: it has no source that can be read.
     """
     path = handler.path or _file_of(plain_function(handler.function))
     if path is not None:
@@ -47,13 +51,19 @@ def handler_text(handler: Handler, folder: Path | None) -> HandlerText:
         imports, lines = _definitions(handler.from_notebook, "__main__")
         text = masker.text("\n".join([*imports, *lines, handler.text.strip("\n"), ""]))
         return HandlerText((), f"HANDLER = {_literal(text)}\n", "HANDLER")
-    if not isinstance(function, FunctionType):
-        return HandlerText((), f"# {handler.name} is no function with a source: give it here.\n", handler.name)
-    functions = functions_of(function)
+    functions = functions_of(function) if isinstance(function, FunctionType) else []
+    try:
+        sources = [textwrap.dedent(inspect.getsource(one)) for one in reversed(functions)]
+    except (OSError, TypeError):
+        sources = []
+    if not sources:
+        raise InputError(
+            f"The source of {handler.name!r} can't be read, so that no test can hold it. Load it from a file or a text: "
+            "vl.load_handler('handler.py')."
+        )
     named = {name: value for one in functions for name, value in references(one).items()}
     own = {one.__name__: one for one in functions}
     imports, lines = _definitions({k: v for k, v in named.items() if k not in own}, function.__module__)
-    sources = [textwrap.dedent(inspect.getsource(one)) for one in reversed(functions)]
     return HandlerText(
         tuple(imports), masker.text("\n\n".join(["\n".join(lines), *sources]).lstrip()), function.__name__
     )

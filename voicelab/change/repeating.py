@@ -4,13 +4,12 @@ from functools import cache
 from typing import Any
 
 from voicelab.base.errors import NotRepeatedError
-from voicelab.base.records import Event
 from voicelab.record.failure import Failed
-from voicelab.record.lines import clock_text
 from voicelab.record.session_record import SessionRecord
 from voicelab.runs.jobs import Job, play
 from voicelab.runs.origin import Origin
 from voicelab.simulation.fingerprint import fingerprint, of_options
+from voicelab.simulation.recheck import first_difference
 
 _WHY = (
     "A session repeats itself unless something comes from outside it: the computer's own clock, a generator that nobody seeds "
@@ -18,7 +17,6 @@ _WHY = (
     "behind, a service that is really called. vl.simulate(..., check=True) runs sessions twice and names the first event that "
     "differs, and its cause."
 )
-_MOST_CHARACTERS = 120
 
 
 def played_again(origin: Origin) -> SessionRecord:
@@ -80,17 +78,3 @@ def _usual() -> dict[str, str]:
     usual: dict[str, Any] = dict.fromkeys(("world", "model", "http", "shared_data", "input_data", "telephone"))
     usual |= {name: {} for name in ("configuration", "patches")}
     return {name: fingerprint(value) for name, value in usual.items()}
-
-
-def first_difference(record: SessionRecord, again: SessionRecord) -> str:
-    """Return, in words, the first event by which two runs of a session differ."""
-    for one, other in zip(record.events, again.events, strict=False):
-        if one != other:
-            return f"event {one.seq} was {_said(one)}, then {_said(other)}"
-    n, m = len(record.events), len(again.events)
-    return f"{n} events, then {m}" if n != m else "every event was the same"
-
-
-def _said(event: Event) -> str:
-    text = f"{event.name} at {clock_text(event.time_s)} {event.data}"
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"

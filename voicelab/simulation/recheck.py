@@ -106,7 +106,7 @@ class Recheck:
                 return []
             index, rows = next(iter(differing.items()))
             cause = _Diagnosis(self, like_here, elsewhere).cause_of(index)
-        where = _first_difference(open_log(folder).session(index), SessionRecord.from_rows(rows))
+        where = first_difference(open_log(folder).session(index), SessionRecord.from_rows(rows))
         which = f"{len(differing):,} of the {len(self._digests):,} sessions that were run again"
         return [
             f"{which} came to other rows: in session {index} {where}. The cause is {cause}. Look at it: log.session({index})."
@@ -203,7 +203,7 @@ def _named(names: Sequence[str]) -> str:
 # --- where it shows ----------------------------------------------------------------------------------------------------
 
 
-def _first_difference(before: SessionRecord, now: SessionRecord) -> str:
+def first_difference(before: SessionRecord, now: SessionRecord) -> str:
     """Return the first event that differs, in words, or what else does."""
     for event, other in zip_longest(before.events, now.events):
         if event != other:
@@ -256,4 +256,4 @@ def _differing_texts(event: Event, other: Event) -> Iterator[str]:
             yield from (str(event.data.get(key)), str(other.data.get(key)))
 
 
-__all__ = ["EVERY", "Recheck", "checked_indexes"]
+__all__ = ["EVERY", "Recheck", "checked_indexes", "first_difference"]
