@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import voicelab as vl
 from voicelab.base.errors import InputError, LogError
 from voicelab.base.printable import printable, shortened
-from voicelab.callers.actions import Input, as_input
+from voicelab.callers.actions import Input
+from voicelab.callers.written_input import written_input
 from voicelab.log import disk
 from voicelab.log.lock import BRIEFLY_S, hold
 
 FORMAT = 1
 _FORMAT, _HANDLER, _OPTIONS, _INPUTS, _HEARD = "voicelab_conversation", "handler", "options", "inputs", "agent"
-_KINDS = ("say", "press", "silence", "interrupt", "hang_up")
 _NOT_ONE = "holds no conversation of `voicelab say`"
 _BEGIN = "Begin one in another file: voicelab say STATE --handler HANDLER."
 
@@ -47,7 +46,7 @@ class Conversation:
         Raises:
             InputError: an entry is none.
         """
-        return [_action(entry) for entry in self.inputs]
+        return [written_input(entry) for entry in self.inputs]
 
 
 @contextlib.contextmanager
@@ -117,24 +116,3 @@ def write_conversation(path: Path, conversation: Conversation) -> None:
         disk.write_whole(path, text.encode("utf-8", "surrogatepass"), f"{path.name}.tmp")
     except OSError as error:
         raise InputError(f"{str(path)!r} can't be written: {error.strerror}.") from None
-
-
-def _action(entry: dict[str, Any]) -> Input:
-    """Return an input as a script has it.
-
-    Raises:
-        InputError: it is none.
-    """
-    kinds = [kind for kind in _KINDS if isinstance(entry, dict) and kind in entry]
-    if len(kinds) != 1:
-        raise InputError(f"{shortened(printable(repr(entry)), 100)} is no input.")
-    value = entry[kinds[0]]
-    if kinds[0] == "say":
-        return as_input(value)
-    if kinds[0] == "press":
-        return vl.press(value)
-    if kinds[0] == "silence":
-        return vl.silence(value)
-    if kinds[0] == "interrupt":
-        return vl.interrupt(value, entry.get("after_s", 1.0))
-    return vl.hang_up()
