@@ -13,6 +13,7 @@ door is `vl.simulate`.
 - `suspects`: which session a worker died of, or was stuck in: `note` says where it was, `oversight` that it comes to no end,
   `fitness` what a session has left in its process. `alone` runs it in a `lone_process`, `journal` keeps what it wrote
   there, `verdict_rows` ends that with an error, `verdicts` stores it.
+- `recheck`: sessions run again after the run, and what makes the difference where they come to other rows; `again` runs them.
 - `executors`: somebody else's processes, such as a cluster of Dask; `same_versions`: what is the same in all of them.
 - `progress` and `progress_card`: the line, and in a notebook the card below it, while it runs.
 """

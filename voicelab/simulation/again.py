@@ -100,14 +100,14 @@ def run_again(
 # --- in the process ----------------------------------------------------------------------------------------------------
 
 
-def main() -> None:
+def rerun_main() -> None:
     """Run what standard input names, in a process that was started for it."""
     payload = payload_here()
     prepare_process()
     _run_here(payload)
 
 
-def serve_sessions() -> None:
+def serve_reruns() -> None:
     """Fork for each request that standard input names."""
     prepare_process()
     gc.freeze()

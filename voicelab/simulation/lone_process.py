@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from voicelab.base.errors import SimulationError
 from voicelab.simulation import left_programs, lifeline
@@ -43,16 +43,34 @@ class Process(Protocol):
         """
 
 
+class Entries(NamedTuple):
+    """What runs in processes of one session each.
+
+    Attributes:
+        module: A module of this room.
+        main: Its function that takes what a new process is sent.
+        server: Its function that forks for each request.
+    """
+
+    module: str
+    main: str
+    server: str
+
+
+SESSIONS = Entries("alone", "main", "serve_sessions")
+RERUNS = Entries("again", "rerun_main", "serve_reruns")
+
+
 class LoneProcesses:
     """Starts processes of one session each; to be closed.
 
     Args:
-        module: Of this room: its `main` takes what a new process is sent, its `serve_sessions` forks for each.
+        entries: What runs in them.
         hash_seed: PYTHONHASHSEED of the processes: the order of their sets.
     """
 
-    def __init__(self, module: str = "alone", hash_seed: str = HASH_SEED) -> None:
-        self._module = module
+    def __init__(self, entries: Entries = SESSIONS, hash_seed: str = HASH_SEED) -> None:
+        self._entries = entries
         self._hash_seed = hash_seed
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -72,7 +90,7 @@ class LoneProcesses:
         surroundings = (sys.path[:], dict(os.environ) | {"PYTHONHASHSEED": self._hash_seed}, Path.cwd())
         packed = pickle.dumps((surroundings, payload), protocol=5)
         if not _FORKS:
-            process = self._new("main")
+            process = self._new(self._entries.main)
             try:
                 _send(process.stdin, packed)
                 yield process
@@ -89,7 +107,7 @@ class LoneProcesses:
     def _forked(self, packed: bytes) -> "_Forked":
         if self._server is None or self._server.poll() is not None:
             self.close()
-            self._server = self._new("serve_sessions")
+            self._server = self._new(self._entries.server)
         _send(self._server.stdin, packed)
         try:
             return _Forked(self._server)
@@ -101,9 +119,9 @@ class LoneProcesses:
 
     def _new(self, main: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - Python itself, with code of our own
-            [sys.executable, "-c", _CODE.format(path=sys.path, module=self._module, main=main)],
+            [sys.executable, "-c", _CODE.format(path=sys.path, module=self._entries.module, main=main)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if main == "serve_sessions" else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if main == self._entries.server else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONHASHSEED": self._hash_seed},
             bufsize=0,

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from voicelab.base.printable import printable, shortened
@@ -23,7 +22,7 @@ from voicelab.record.lines import clock_text
 from voicelab.record.session_record import SessionRecord
 from voicelab.simulation.again import Conditions, Rerun, run_again
 from voicelab.simulation.driver import Plan
-from voicelab.simulation.lone_process import LoneProcesses
+from voicelab.simulation.lone_process import RERUNS, LoneProcesses
 from voicelab.simulation.worker import ShardReport, digest_of
 
 EVERY = 100
@@ -83,19 +82,18 @@ class Recheck:
         """Take what the rows of a settled shard's checked sessions come to."""
         self._digests |= report.digests
 
-    def remarks(self, folder: Path, stops: Mapping[str, int]) -> list[str]:
+    def remarks(self, stops: Mapping[str, int]) -> list[str]:
         """Run the sessions again, and return what is to be said of it: nothing where they are the same.
 
         Args:
-            folder: The log.
             stops: The tests that have stopped: `{test: index of the session after which}`.
         """
         self._stops = dict(stops)
         if not self._digests:
             return ["check=True has nothing to compare: all sessions were in the log already."]
         with (
-            contextlib.closing(LoneProcesses("again", _OTHER_HASH_SEED)) as elsewhere,
-            contextlib.closing(LoneProcesses("again")) as like_here,
+            contextlib.closing(LoneProcesses(RERUNS, _OTHER_HASH_SEED)) as elsewhere,
+            contextlib.closing(LoneProcesses(RERUNS)) as like_here,
         ):
             differing, ended = self._compared(elsewhere)
             if ended is not None and not differing:
@@ -105,8 +103,9 @@ class Recheck:
             if not differing:
                 return []
             index, rows = next(iter(differing.items()))
-            cause = _Diagnosis(self, like_here, elsewhere).cause_of(index)
-        where = first_difference(open_log(folder).session(index), SessionRecord.from_rows(rows))
+            logged = open_log(self._plan.root).session(index)
+            cause = _Diagnosis(self, like_here, elsewhere).cause_of(index, logged)
+        where = first_difference(logged, SessionRecord.from_rows(rows))
         which = f"{len(differing):,} of the {len(self._digests):,} sessions that were run again"
         return [
             f"{which} came to other rows: in session {index} {where}. The cause is {cause}. Look at it: log.session({index})."
@@ -159,8 +158,13 @@ class _Diagnosis:
         self._like_here = like_here
         self._elsewhere = elsewhere
 
-    def cause_of(self, index: int) -> str:
-        """Return what makes the difference, in words."""
+    def cause_of(self, index: int, logged: SessionRecord) -> str:
+        """Return what makes the difference, in words.
+
+        Args:
+            index: The session.
+            logged: What the log has of it.
+        """
         first, second = (self._recheck.rerun([index], self._like_here) for _ in range(2))
         if _last(first) != _last(second):
             return self._between_processes(index, first, second)
@@ -168,11 +172,13 @@ class _Diagnosis:
             after = self._recheck.rerun([*before, index], self._like_here)
             if before and _last(after) != _last(first):
                 # Two processes may have run within one second, or have been forked with the same addresses.
-                told = "" if after.survivors else _told_by_values(first, after)
+                told = "" if after.survivors else _told_by_values(_record(first), _record(after))
                 return _CAUSES[told or "global"].format(_named(after.survivors))
         if _last(self._recheck.rerun([index], self._elsewhere)) != _last(first):
             return _CAUSES["order"]
-        return _CAUSES["unknown" if self._recheck.same(index, first.rows[-1] if first.rows else None) else "changed"]
+        if self._recheck.same(index, first.rows[-1] if first.rows else None):
+            return _CAUSES["unknown"]
+        return _CAUSES[_told_by_values(logged, _record(first)) or "changed"]
 
     def _between_processes(self, index: int, first: Rerun, second: Rerun) -> str:
         """Return what differs between two new processes that run the same session."""
@@ -185,7 +191,7 @@ class _Diagnosis:
             one, other = (self._recheck.rerun([index], self._like_here, conditions) for _ in range(2))
             if _last(one) is not None and _last(one) == _last(other):
                 return _CAUSES[kind]
-        told = _told_by_values(first, second)
+        told = _told_by_values(_record(first), _record(second))
         if told or not first.files:
             return _CAUSES[told or "unknown"]
         return _CAUSES["file"].format(_named(first.files))
@@ -193,6 +199,10 @@ class _Diagnosis:
 
 def _last(rerun: Rerun) -> bytes | None:
     return digest_of(rerun.rows[-1]) if rerun.rows else None
+
+
+def _record(rerun: Rerun) -> SessionRecord | None:
+    return SessionRecord.from_rows(rerun.rows[-1]) if rerun.rows else None
 
 
 def _named(names: Sequence[str]) -> str:
@@ -234,12 +244,11 @@ def _quoted(value: Any) -> str:
     return shortened(printable(repr(value)), _LONGEST)
 
 
-def _told_by_values(first: Rerun, second: Rerun) -> str:
+def _told_by_values(one: SessionRecord | None, other: SessionRecord | None) -> str:
     """Return the cause that values which differ between two runs of a session tell: the time of now, or an address."""
-    if not (first.rows and second.rows):
+    if one is None or other is None:
         return ""
     now, today = time.time(), datetime.now(UTC).date().isoformat()
-    one, other = (SessionRecord.from_rows(rerun.rows[-1]) for rerun in (first, second))
     for event, again in zip(one.events, other.events, strict=False):
         for text in _differing_texts(event, again):
             numbers = [float(n) for n in _NUMBER.findall(text)]

@@ -280,7 +280,7 @@ def run_into(
     look_at_folder()
     drop_speculative(folder)
     seconds = round(time.perf_counter() - started, 3)
-    found = [] if recheck is None else recheck.remarks(folder, watch.stops)
+    found = [] if recheck is None else recheck.remarks(watch.stops)
     manifest |= {
         "status": "finished",
         "seconds": seconds,
