@@ -223,3 +223,12 @@ def test_ids_that_share_a_mark_are_told_apart(tmp_path):
         settle_shard(tmp_path, number, "all")
     parts, found = looked_into(vl.open_log(tmp_path), "buckeroo")
     assert (parts, found.session_index) == (["part-000000", "part-000001"], 1)
+
+
+def test_a_session_is_opened_by_a_number_out_of_a_frame(log):
+    write_log(log, [session(i) for i in range(3)])
+    opened = vl.open_log(log)
+    index = opened.sessions()["session_index"].iloc[1]
+    assert opened.session(index).session_id == opened.session(int(index)).session_id
+    with pytest.raises(InputError, match="There is no session True"):
+        opened.session(True)

@@ -1,12 +1,12 @@
 """Reads a session log: frames by DuckDB, single sessions as records."""
 
 import html
+import operator
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property, partial
-from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -328,12 +328,14 @@ class Log(Frames):
             found = self._with_id(session)
             if found is not None:
                 return found
-        elif isinstance(session, Integral) and not isinstance(session, bool) and session >= 0:  # of a frame: numpy's
-            session = int(session)
-            shard = session // int(self.manifest.get("shard_size", 1))
+        elif (
+            not isinstance(session, bool) and hasattr(session, "__index__") and (index := operator.index(session)) >= 0
+        ):
+            # Also numpy's numbers, of a frame.
+            shard = index // int(self.manifest.get("shard_size", 1))
             at = bisect_left(self._parts, shard, key=lambda part: part.last)
             if at < len(self._parts) and self._parts[at].first <= shard:
-                return self._parts[at], session
+                return self._parts[at], index
         raise self._no_session(session)
 
     def check_part(self, part: Part, table: str) -> None:
