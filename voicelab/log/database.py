@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from voicelab.base.errors import InputError, LogError
 from voicelab.log.checked import Checked
-from voicelab.log.measured_parts import TABLE, Measured
+from voicelab.log.measured_parts import TABLE, TURNS, Measured
 from voicelab.log.parts import Part
 from voicelab.log.schema import SCHEMAS, STORED_SCHEMAS, without_categories
 
@@ -40,7 +42,7 @@ class Database:
         self._lock = threading.Lock()
         self._connection: Any = None
         self._late: list[str] = []
-        self._measured = False
+        self._measured: set[str] = set()
         _open.add(self)
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
@@ -90,16 +92,16 @@ class Database:
 
     def _run(self, sql: str, values: Mapping[str, Any] | None) -> Any:
         # A table is compared with its checksums when it is first named, be it as a word that means something else.
-        for table in (*STORED_SCHEMAS, "late"):
+        for table in (*STORED_SCHEMAS, TURNS, "late"):
             if re.search(rf"\b{table}\b", sql, re.IGNORECASE):
                 self._prepare(table)
         return self._cursor().execute(sql, values or {})
 
     def _prepare(self, table: str) -> None:
-        if table != TABLE:
+        if table not in {TABLE, TURNS}:
             self._checked.table(table)
-        elif not self._measured:
-            self._show_measures()
+        elif table not in self._measured:
+            self._show_measures() if table == TABLE else self._show_computed(TURNS, self._measures.turns())
 
     def _cursor(self) -> Any:
         with self._lock:
@@ -122,7 +124,7 @@ class Database:
 
         if self._connection is None:
             self._connection = duckdb.connect()
-            self._late, self._measured = [], False
+            self._late, self._measured = [], set()
             for table in SCHEMAS:
                 self._show(table, [self._absolute(part.file(self._root, table)) for part in self._parts])
             self._show("late", [])
@@ -145,19 +147,22 @@ class Database:
 
     def _show_measures(self) -> None:
         stored = [part for part in self._parts if part in self._measures.stored]
-        if stored and len(stored) == len(self._parts):
-            self._checked.table(TABLE)
-            table = None
-        else:
-            table = self._measures.whole()
-            table = table.cast(without_categories(table.schema, table.schema.names))
+        if not stored or len(stored) < len(self._parts):
+            self._show_computed(TABLE, self._measures.whole())
+            return
+        self._checked.table(TABLE)
+        with self._lock:
+            self._connected()
+            self._show(TABLE, [self._absolute(part.file(self._root, TABLE)) for part in stored])
+            self._measured.add(TABLE)
+
+    def _show_computed(self, name: str, table: pa.Table) -> None:
+        """Show a table that isn't stored."""
         with self._lock:
             connection = self._connected()
-            if table is None:
-                self._show(TABLE, [self._absolute(part.file(self._root, TABLE)) for part in stored])
-            else:
-                connection.from_arrow(table).create(TABLE)
-            self._measured = True
+            if name not in self._measured:
+                connection.from_arrow(table.cast(without_categories(table.schema, table.schema.names))).create(name)
+                self._measured.add(name)
 
     def _confine(self) -> None:
         """Let queries read the log alone: no other file, no network, no variable of the notebook, for good."""

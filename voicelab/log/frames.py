@@ -113,7 +113,9 @@ class Frames:
         said, if the recogniser changed it the words before), agent (what was heard of the agent), interrupted, time_s
         (when the input was delivered), duration_s, modelled_first_output_s (from the input to the handler's first
         output; modelled where the session ran in virtual time), words and word_errors (of what was said, where the caller
-        really spoke). What no words were found in makes no turn: `utterances` has that too.
+        really spoke), answer_s (from the end of the caller's words to the agent's first sound), yield_s and followed (of words
+        that interrupted the agent: how long it went on, and whether it then went_on, repeated, started_over or ignored them;
+        docs/measures.md). What no words were found in makes no turn: `utterances` has that too.
         """
         return self._frame(queries.TURNS, columns, where, limit)
 

@@ -19,11 +19,21 @@ from voicelab.log.checked import Checked
 from voicelab.log.checksums import Checksums
 from voicelab.log.parts import Part
 from voicelab.log.schema import DERIVED_SCHEMAS, UNREADABLE
-from voicelab.measures.measuring import measures_from_events
-from voicelab.measures.timeline import NAMES
+from voicelab.measures.measuring import measures_from_events, turns_of_timeline
+from voicelab.measures.timeline import NAMES, timeline_of
 
 TABLE = "measures"
+TURNS = "turn_measures"
 _SCHEMA = DERIVED_SCHEMAS[TABLE]
+_TURNS = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("turn", pa.int32()),
+        ("answer_s", pa.float64()),
+        ("yield_s", pa.float64()),
+        ("followed", pa.string()),
+    ]
+)
 
 
 def stores_measures(root: Path, part: Part, checksums: Checksums | None) -> bool:
@@ -81,6 +91,13 @@ class Measured:
         """Return the table of all parts, one after another."""
         return pa.concat_tables([_SCHEMA.empty_table(), *map(self.part, self._parts)]).unify_dictionaries()
 
+    def turns(self) -> pa.Table:
+        """Return the measures of all turns that the caller's words or keys began, computed from the events."""
+        for part, table in product(self._parts, ("sessions", "events")):
+            self._checked.part(part, table)
+        tables = [_turns_of_group(*group) for part in self._parts for group in _groups(self._root, part)]
+        return pa.concat_tables([_TURNS.empty_table(), *tables])
+
 
 def computed_measures(root: Path, part: Part) -> pa.Table:
     """Return the measures of the sessions of a part, computed from their events.
@@ -89,20 +106,34 @@ def computed_measures(root: Path, part: Part) -> pa.Table:
         root: The log's folder.
         part: The part.
     """
+    tables = [_of_group(*group) for group in _groups(root, part)]
+    return pa.concat_tables(tables).unify_dictionaries() if tables else _SCHEMA.empty_table()
+
+
+def _groups(root: Path, part: Part) -> Iterator[tuple[pa.Table, Iterator[Sequence[EventRow]]]]:
+    """Yield groups of sessions, and the events of each of them."""
     with (
         pq.ParquetFile(part.file(root, "sessions")) as sessions,
         pq.ParquetFile(part.file(root, "events")) as events,
     ):
         # In a part of several shards each group of rows holds the same sessions in every table.
-        groups = range(sessions.num_row_groups) if part.last > part.first else [None]
-        tables = [_of_group(sessions, events, group) for group in groups]
-    return pa.concat_tables(tables).unify_dictionaries() if tables else _SCHEMA.empty_table()
+        for group in range(sessions.num_row_groups) if part.last > part.first else [None]:
+            own = _read(sessions, group, ["session_id", "session_index", "duration_s", "source"])
+            rows = _read(events, group, ["session_id", "time_s", "turn", "kind", "name", "data"])
+            yield own, _events_of(rows, own.column("session_id").combine_chunks())
 
 
-def _of_group(sessions: pq.ParquetFile, events: pq.ParquetFile, group: int | None) -> pa.Table:
-    own = _read(sessions, group, ["session_id", "session_index", "duration_s", "source"])
+def _turns_of_group(own: pa.Table, rows_of: Iterator[Sequence[EventRow]]) -> pa.Table:
+    ids, turns = own.column("session_id").to_pylist(), map(turns_of_timeline, map(timeline_of, rows_of))
+    rows = [(session_id, *turn) for session_id, found in zip(ids, turns, strict=True) for turn in found]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_TURNS.names)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, _TURNS, strict=True)], schema=_TURNS
+    )
+
+
+def _of_group(own: pa.Table, rows_of: Iterator[Sequence[EventRow]]) -> pa.Table:
     ids = own.column("session_id").combine_chunks()
-    rows_of = _events_of(_read(events, group, ["session_id", "time_s", "turn", "kind", "name", "data"]), ids)
     facts = zip(*(own.column(name).to_pylist() for name in ("session_index", "duration_s", "source")), strict=True)
     rows = [measures_from_events(next(rows_of), index, duration_s, source) for index, duration_s, source in facts]
     return _as_table(ids, rows)

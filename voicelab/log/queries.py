@@ -106,12 +106,14 @@ WITH inputs AS (
 )
 SELECT s.session_index AS _index,
     i.session_id, i.turn, i.input, i.heard, i.said, p.agent, coalesce(e.interrupted, false) AS interrupted,
-    i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s, i.words, i.word_errors
+    i.time_s, e.duration_s, f.time_s - i.time_s AS modelled_first_output_s, i.words, i.word_errors,
+    m.answer_s, m.yield_s, m.followed
 FROM inputs i
 JOIN (SELECT session_id, session_index FROM sessions) s USING (session_id)
 LEFT JOIN parts p USING (session_id, turn)
 LEFT JOIN ends e USING (session_id, turn)
 LEFT JOIN firsts f USING (session_id, turn)
+LEFT JOIN turn_measures m USING (session_id, turn)
 """,
     "_index, turn",
 )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from voicelab.base.records import EventRow, Row, SessionRows, column
 from voicelab.measures.definitions import DEAD_AIR_S, EPSILON_S, SAME_WORDS
-from voicelab.measures.followed import FOLLOWED, followed
+from voicelab.measures.followed import FOLLOWED, Followed, followed
 from voicelab.measures.percentiles import spread
 from voicelab.measures.plain import plain_measures
 from voicelab.measures.timeline import WORDS, AgentSound, FromCaller, Timeline, timeline_of
@@ -52,7 +52,7 @@ def measures_of_timeline(timeline: Timeline, session_index: int, duration_s: flo
     words = [heard for heard in timeline.caller if heard.kind in WORDS]
     sounds = [sound for sound in timeline.agent if not sound.pause]
     aloud = [heard for heard in timeline.caller if heard.aloud]
-    answers = _answer_times(sounds, words)
+    answers = [seconds for seconds in _answer_times(sounds, words) if seconds is not None]
     dead = [after_s - before_s for before_s, after_s in dead_air_of(timeline, duration_s)] if duration_s > 0 else None
     found = _interruptions(timeline, sounds, words, aloud)
     agent, caller = _of_agent(sounds), _of_caller(timeline, exact=exact)
@@ -85,17 +85,28 @@ def measures_of_timeline(timeline: Timeline, session_index: int, duration_s: flo
     )
 
 
+def turns_of_timeline(timeline: Timeline) -> list[tuple[int, float | None, float | None, Followed | None]]:
+    """Return the measures of each turn that the caller's words or keys began: turn, answer_s, yield_s, followed."""
+    words = [heard for heard in timeline.caller if heard.kind in WORDS]
+    sounds = [sound for sound in timeline.agent if not sound.pause]
+    found = _interruptions(timeline, sounds, words, [heard for heard in timeline.caller if heard.aloud])
+    interrupted = {turn: own for turn, *own in zip(found.turns, found.yields, found.then, strict=True)}
+    answers = zip(words, _answer_times(sounds, words), strict=True)
+    return [(heard.turn, answer_s, *interrupted.get(heard.turn, (None, None))) for heard, answer_s in answers]
+
+
 # --- waiting ---------------------------------------------------------------------------------------------------------
 
 
-def _answer_times(sounds: Sequence[AgentSound], words: Sequence[FromCaller]) -> list[float]:
-    """Return how long each answer took: from the end of the words to the first sound of a row before the next ones."""
-    found, at = [], 0
+def _answer_times(sounds: Sequence[AgentSound], words: Sequence[FromCaller]) -> list[float | None]:
+    """Return how long each answer took, from the end of the words to the first sound before the next ones; None for none."""
+    found: list[float | None] = []
+    at = 0
     for heard, later in zip(words, [*words, None][1:], strict=True):
         while at < len(sounds) and sounds[at].seq < heard.seq:
             at += 1
-        if at < len(sounds) and (later is None or sounds[at].seq < later.seq):
-            found.append(max(0.0, sounds[at].start_s - heard.end_s))
+        answered = at < len(sounds) and (later is None or sounds[at].seq < later.seq)
+        found.append(max(0.0, sounds[at].start_s - heard.end_s) if answered else None)
     return found
 
 
@@ -139,12 +150,14 @@ class _Interruptions(NamedTuple):
     Attributes:
         yields: Of the caller's: how long the agent went on, in seconds.
         then: What followed each of them.
+        turns: The turn that each began.
         n_false: How often the agent was stopped by what was none.
         n_cut_offs: How often the agent interrupted the caller.
     """
 
     yields: list[float]
-    then: list[str]
+    then: list[Followed]
+    turns: list[int]
     n_false: int
     n_cut_offs: int
 
@@ -153,7 +166,8 @@ def _interruptions(
     timeline: Timeline, sounds: Sequence[AgentSound], words: Sequence[FromCaller], aloud: Sequence[FromCaller]
 ) -> _Interruptions:
     yields: list[float] = []
-    then: list[str] = []
+    then: list[Followed] = []
+    turns: list[int] = []
     n_false = len([1 for heard in timeline.caller if heard.cut is not None and heard.kind == "unheard"])
     begun = _begun_in_words(sounds, aloud)
     for heard, later in zip(words, [*words, None][1:], strict=True):
@@ -169,18 +183,23 @@ def _interruptions(
         else:
             yields.append(max(0.0, _silent_from(sounds, stopped, heard) - heard.start_s))
             then.append(followed(timeline, heard, stopped, None if later is None else later.seq))
-    return _Interruptions(yields, then, n_false, len(begun))
+            turns.append(heard.turn)
+    return _Interruptions(yields, then, turns, n_false, len(begun))
 
 
 def _begun_in_words(sounds: Sequence[AgentSound], aloud: Sequence[FromCaller]) -> set[int]:
     """Return the rows of sounds with which the agent began to speak while the caller did."""
-    found, until_s = set(), -PAUSE_S
-    said = [heard for heard in aloud if heard.kind == "text"]
+    found: set[int] = set()
+    said = [(h.start_s + EPSILON_S, h.end_s - EPSILON_S) for h in aloud if h.kind == "text"]
+    until_s = -PAUSE_S
     for sound in sounds if said else ():
-        begins = sound.start_s - until_s > PAUSE_S
+        start_s = sound.start_s
+        if start_s - until_s > PAUSE_S:
+            for from_s, to_s in said:
+                if from_s < start_s < to_s:
+                    found.add(sound.seq)
+                    break
         until_s = sound.end_s
-        if begins and any(h.start_s + EPSILON_S < sound.start_s < h.end_s - EPSILON_S for h in said):
-            found.add(sound.seq)
     return found
 
 
