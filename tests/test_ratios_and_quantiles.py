@@ -153,7 +153,7 @@ def test_exceedance_is_the_median_test_and_takes_ties_to_the_nearer_side():
     above = quantiles.exceedance(a, b, 0.5)
     _, _, _, table = stats.median_test(a, b, ties="below")
     assert above == (table[0][0], table[0][1])
-    assert quantiles.exceedance(np.array([1.0, 5, 5]), np.array([5.0, 5, 5, 5]), 0.95) == (0, 0)
+    assert quantiles.exceedance(np.array([1.0, 5, 5]), np.array([5.0, 5, 5, 5]), 0.95) == (2, 4)
     assert quantiles.exceedance(np.array([0.0, 0, 1]), np.array([0.0, 1, 1]), 0.5) == (1, 2)
 
 
@@ -410,6 +410,17 @@ def test_what_is_not_known_yet_is_said_and_never_a_number(rule):
     assert isinstance(fed("ratio", parts, arms, rule).strata(0, 1)[0][0], RatioMoments)
 
 
+@pytest.mark.parametrize("rule", [HORIZON, OPEN], ids=["horizon", "open"])
+def test_one_conversation_many_times_over_decides_nothing_by_its_quantile(rule):
+    arms, *_ = sessions(300)
+    frame = pd.DataFrame({"variant": np.array(["a", "b"])[arms], "answer_s": np.where(arms == 1, 1.5, 2.5)})
+    result = vl.analyze(frame, outcome="p90(answer_s)", weights=HALVES, rule=rule)
+    assert (result.decision.winner, result.decision.confidence) == (None, None)
+    assert "without variation" in result.decision.sentence
+    varied = frame.assign(answer_s=np.where(np.arange(300) % 4, frame.answer_s, 0.5))
+    assert vl.analyze(varied, outcome="p90(answer_s)", weights=HALVES, rule=rule).decision.winner == "a"
+
+
 def test_guardrails_hold_and_are_harmed_by_ratios_and_quantiles():
     frame = frame_of(*sessions(3000, lift=0.06, slower=0.0)).assign(booked=np.arange(3000) % 3 == 0)
     found = vl.analyze(
@@ -458,3 +469,9 @@ def test_a_pilot_that_says_too_little_is_refused():
     pilot = vl.analyze(frame_of(*sessions(30)), outcome="p99(answer_s)", weights=HALVES, rule=PATIENT)
     with pytest.raises(InputError, match="The pilot says too little of 'p99"):
         vl.required_sessions(pilot, 0.5)
+
+
+def test_a_misspelt_part_of_a_target_is_named_before_a_session_runs():
+    for target, said in (("p90(answer_s_medain)", "'answer_s_median'"), ("talk_over / duration_s", "'talk_over_s'")):
+        with pytest.raises(InputError, match=f"Did you mean {said}"):
+            vl.simulate(judged_by(target), CALLERS, sessions=10, progress=False)

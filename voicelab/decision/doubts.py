@@ -21,10 +21,10 @@ def nothing_varies_within(monitor: State) -> bool:
 
     Sessions of a deterministic agent whose callers all say the same are such: one session, many times over.
     """
-    by_bets = monitor.evidence is None or not monitor.evidence.by_moments
+    by_bets = monitor.evidence is None or not (monitor.evidence.by_moments or quantile_of(monitor.kind) is not None)
     if monitor.kind in {None, "binary"} or by_bets or not monitor.varied:
         return False
-    return not any(float(arm.n) and float(arm.within) for arm in monitor.moments)
+    return not monitor.tally.varies_within
 
 
 def not_known_yet(monitor: State) -> str | None:

@@ -60,6 +60,13 @@ def _on_the_way(found: Floats, looks: Ints, before: int, start: Floats) -> tuple
     return np.concatenate([start[np.newaxis], found]), np.concatenate([np.zeros(1, dtype=np.int64), at])
 
 
+def _say_nothing(a: Floats, b: Floats, quantile: float) -> bool:
+    """Return whether two arms can't be compared: too few values, or each of one value that never varies."""
+    if min(len(a), len(b)) < quantiles.fewest(quantile):
+        return True
+    return bool(a.min() == a.max() and b.min() == b.max())
+
+
 class QuantileHorizon(_AtLooks, Horizon):
     """A declared horizon; arguments as for `Horizon`."""
 
@@ -100,7 +107,7 @@ class QuantileHorizon(_AtLooks, Horizon):
 
     def _both(self, a: Floats, b: Floats, i: int, j: int) -> tuple[float, float]:
         """Return B of "the first beats the second" and of the reverse."""
-        if min(len(a), len(b)) < quantiles.fewest(self.quantile):
+        if _say_nothing(a, b, self.quantile):
             return 0.0, 0.0
         information = compare.information(np.array(len(a)), np.array(len(b)))
         root = float(np.sqrt(self._share_of(information, (i, j))))
@@ -195,7 +202,7 @@ class QuantileEProcess(_AtLooks, EProcess):
     def _both_log_e(self, a: Floats, b: Floats) -> tuple[float, float]:
         """Return log E of "the first beats the second" and of the reverse."""
         margin, q, g = self.margin, self.quantile, self._g_of_arm
-        if min(len(a), len(b)) < quantiles.fewest(q):
+        if _say_nothing(a, b, q):
             return 0.0, 0.0
         if self._setting.sign > 0:
             return quantiles.log_e_above(a, b + margin, q, g), quantiles.log_e_above(b, a + margin, q, g)

@@ -113,6 +113,12 @@ class QuantileTally(Tally):
         known = self._values[: self._n][~np.isnan(self._values[: self._n])]
         return bool(len(known) and known.min() < known.max())
 
+    @property
+    def varies_within(self) -> bool:
+        """Whether the values of any arm differ."""
+        every = map(self.sorted_values, range(self.epoch.shape[1]))
+        return any(len(own) > 0 and own[0] < own[-1] for own in every)
+
     def copy(self) -> "QuantileTally":
         """Return a copy that goes its own way."""
         made = object.__new__(QuantileTally)

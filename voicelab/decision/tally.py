@@ -200,6 +200,11 @@ class Tally:
         # Measured from an arm's first value, values that never vary have no squares.
         return bool((squares > 0).any() or len(np.unique(self.centres[n > 0])) > 1)
 
+    @property
+    def varies_within(self) -> bool:
+        """Whether the values of any arm differ."""
+        return any(float(arm.n) and float(arm.within) for arm in self.arms())
+
     def copy(self) -> "Tally":
         """Return a copy that goes its own way; units are shared, which `Units.add` can take back."""
         made = object.__new__(Tally)

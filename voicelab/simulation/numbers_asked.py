@@ -9,7 +9,7 @@ from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import MEASURES, SESSIONS, SessionRows
 from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.rules import StopRule
-from voicelab.handlers import lone_targets
+from voicelab.handlers import lone_targets, set_outcomes
 from voicelab.measures import measures_of
 from voicelab.runs.options import SessionOptions
 
@@ -44,10 +44,12 @@ def refuse_misspelt_target(options: SessionOptions) -> None:
     """
     truth = {} if options.world is None else options.world.truth
     known = {*(evaluator.name for evaluator in options.evaluators), *(name for own in truth.values() for name in own)}
-    for target, where in lone_targets(options.handler.sources).items():
-        near = difflib.get_close_matches(target, NUMBERS, n=1, cutoff=_NEARLY)
-        if target not in known and target not in NUMBERS and near:
+    known |= set_outcomes(options.handler.sources)
+    lone = lone_targets(options.handler.sources)
+    for name, where in ((name, where) for target, where in lone.items() for name in parse_outcome(target).names):
+        near = difflib.get_close_matches(name, NUMBERS, n=1, cutoff=_NEARLY)
+        if name not in known and name not in NUMBERS and near:
             raise InputError(
-                f"The target {target!r} of a stop rule ({where}) is set nowhere, and is no measure. Did you mean {near[0]!r}? "
+                f"The target {name!r} of a stop rule ({where}) is set nowhere, and is no measure. Did you mean {near[0]!r}? "
                 f"Without being set there are: {', '.join(NUMBERS)}."
             )

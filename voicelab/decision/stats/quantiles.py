@@ -32,7 +32,7 @@ _WINDOW, _AROUND = 0.2, 10
 """How many values to each side of the quantile tell the densities there: a share of those beyond it, and at least so many."""
 _WIDE, _ROOM = 12.0, 60
 """How far from the quantile values are asked for evidence: what lies beyond is refuted by more than anybody asks for."""
-_HALVINGS = 60
+_HALVINGS, _DIGITS = 60, 13
 
 
 def fewest(quantile: float) -> int:
@@ -73,8 +73,8 @@ def rank_of(n: int, quantile: float) -> int:
 def exceedance(a: Floats, b: Floats, quantile: float) -> tuple[int, int]:
     """Return how many values of each arm lie above the quantile of both together.
 
-    Values at the quantile itself count as above where that comes nearer to the share that should: it is settled by both
-    arms together, which says nothing of either.
+    Values at the quantile itself count as above where that comes nearer to the share that should, or none is above: it is
+    settled by both arms together, which says nothing of either.
 
     Args:
         a: Values of the first arm, at least one in both together.
@@ -85,8 +85,10 @@ def exceedance(a: Floats, b: Floats, quantile: float) -> tuple[int, int]:
     rank = rank_of(len(both), quantile)
     at = np.partition(both, rank)[rank]
     above, from_there = int((both > at).sum()), int((both >= at).sum())
-    wanted = (1 - quantile) * len(both)
-    if wanted - above <= from_there - wanted:
+    wanted, every = (1 - quantile) * len(both), len(both)
+    # Of none, and of all of them, nothing can be said.
+    nearer = wanted - above <= from_there - wanted
+    if from_there == every or (above and nearer):
         return int((a > at).sum()), int((b > at).sum())
     return int((a >= at).sum()), int((b >= at).sum())
 
@@ -271,6 +273,7 @@ def difference_sequence(a: Floats, b: Floats, quantile: float, g: float, alpha: 
 
 def _last(refuted: Any, out: float, within: float) -> float:
     """Return where "refuted" ends between one difference and another; an infinity where it never begins."""
+    scale = abs(out) + abs(within)
     if not refuted(out):
         return -math.inf if out < within else math.inf
     for _ in range(_HALVINGS):
@@ -278,4 +281,5 @@ def _last(refuted: Any, out: float, within: float) -> float:
         if middle in {out, within}:
             break
         out, within = (middle, within) if refuted(middle) else (out, middle)
-    return out
+    # The digits that are left of differences as large as the first are rounding: 0 is to be 0.
+    return round(out / scale, _DIGITS) * scale
