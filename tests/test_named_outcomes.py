@@ -59,8 +59,8 @@ def test_a_test_is_decided_by_any_outcome_on_the_run_as_afterwards(tmp_path, tar
 
 
 def test_a_stop_by_a_measure_is_the_same_for_any_number_of_workers_and_after_a_resume(tmp_path):
-    one = simulated(tmp_path / "one", "dead_air_s", 2500)
-    two = simulated(tmp_path / "two", "dead_air_s", 2500, workers=2)
+    one = simulated(tmp_path / "one", "dead_air_s", 1200)
+    two = simulated(tmp_path / "two", "dead_air_s", 1200, workers=2)
     assert one.manifest["decisions"] == two.manifest["decisions"]
     assert one.manifest["decisions"]["pace"]["winner"] == "slow"
     pd.testing.assert_frame_equal(
