@@ -40,6 +40,12 @@ def offline(log, **asked):
     return vl.analyze(log, "pace", **asked)
 
 
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch):
+    """Have tests go over several shards."""
+    monkeypatch.setattr("voicelab.simulation.simulation_run.SHARD_SIZE", 60)
+
+
 TARGETS = ["duration_s", "n_turns", "dead_air_s", "answer_s_median", "yield_s_median", "long_call"]
 LONG = {"long_call": {"duration_seconds": {"$gte": 11}}}
 
@@ -59,8 +65,8 @@ def test_a_test_is_decided_by_any_outcome_on_the_run_as_afterwards(tmp_path, tar
 
 
 def test_a_stop_by_a_measure_is_the_same_for_any_number_of_workers_and_after_a_resume(tmp_path):
-    one = simulated(tmp_path / "one", "dead_air_s", 1200)
-    two = simulated(tmp_path / "two", "dead_air_s", 1200, workers=2)
+    one = simulated(tmp_path / "one", "dead_air_s")
+    two = simulated(tmp_path / "two", "dead_air_s", workers=2)
     assert one.manifest["decisions"] == two.manifest["decisions"]
     assert one.manifest["decisions"]["pace"]["winner"] == "slow"
     pd.testing.assert_frame_equal(
