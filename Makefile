@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := engine guards services imports scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates shrink measures
+BENCHMARKS := engine guards services imports scale cluster calibration analysis speech worlds spoken_sessions echo console talk serve two_tests predicates shrink measures compare
 
 # Containers often say that compiled modules are not to be kept: then each of the hundred processes that the tests start
 # would compile the lab anew.

@@ -136,7 +136,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path, monkeypatch):
     from voicelab.change import two_versions
 
     with monkeypatch.context() as patch:
-        patch.setattr(two_versions, "compared_versions", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(two_versions, "compared_versions", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             vl.compare(AGENT, FAULTY, CALLERS, outcome="booked", sessions=60, log=tmp_path / "r", **QUIET)
     compared = vl.compare(

@@ -15,7 +15,7 @@ _LONGEST = 90
 # What callers and agents do, and errors. Log lines, metrics and times are left out: a conversation that says the same a
 # little later is the same conversation, and is counted apart.
 _SAID = """
-SELECT s.session_index, e.seq, e.time_s, e.turn, e.name,
+SELECT s.session_index, e.turn, e.name,
     coalesce(CASE
         WHEN e.name IN ('text', 'text_to_speech') THEN e.data ->> '$.text'
         WHEN e.name = 'dtmf' THEN e.data ->> '$.digits'
@@ -25,7 +25,7 @@ SELECT s.session_index, e.seq, e.time_s, e.turn, e.name,
     END, '') AS said,
     e.kind
 FROM events e JOIN (
-    SELECT session_id, session_index FROM sessions WHERE session_index >= $first AND session_index < $stop
+    SELECT session_id, session_index FROM sessions WHERE session_index >= {first:d} AND session_index < {stop:d}
 ) s USING (session_id)
 WHERE e.kind IN ('input', 'output') OR e.name = 'error'
 ORDER BY s.session_index, e.seq
@@ -95,8 +95,7 @@ def _first_differing(old: Log, new: Log, first: int, stop: int, ends: dict[str, 
     """Return the first event that differs in each of some pairs."""
     sides = []
     for side, log in (("old", old), ("new", new)):
-        rows = log.rows(_SAID, {"first": first, "stop": stop})
-        events = pd.DataFrame(rows, columns=["session_index", "seq", "time_s", "turn", "name", "said", "kind"])
+        events = log.sql(_SAID.format(first=first, stop=stop))
         events["at"] = events.groupby("session_index").cumcount()
         events["event"] = _labels(events)
         sides.append(events[["session_index", "at", "event", "turn"]].rename(columns={"event": f"{side}_event"}))

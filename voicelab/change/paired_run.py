@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from voicelab.log import Log
 
 SIDES = ("old", "new")
-_GROWTH = 1.5
-"""Sessions of a block's end over those of its beginning: half as many at most are run beyond what was needed."""
+_GROWTH = 2
+"""Sessions of a block's end over those of its beginning: as many again at most are run beyond what was needed."""
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,9 @@ def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(name): one(value) for name, value in row.items()}
 
 
-def compared_versions(old: Log, new: Log, asked: AskedComparison, kept: ExitStack | None = None) -> VersionComparison:
+def compared_versions(
+    old: Log, new: Log, asked: AskedComparison, kept: ExitStack | None = None, *, checks: bool = True
+) -> VersionComparison:
     """Return what two logs of the same sessions come to.
 
     Args:
@@ -245,6 +247,7 @@ def compared_versions(old: Log, new: Log, asked: AskedComparison, kept: ExitStac
         new: The new one's.
         asked: What was asked for.
         kept: What lives as long as the result.
+        checks: Report what decides nothing too.
 
     Raises:
         InputError: neither version has an outcome that is asked for.
@@ -266,8 +269,8 @@ def compared_versions(old: Log, new: Log, asked: AskedComparison, kept: ExitStac
     for found, (_, pairs) in zip(guarded(guards, asked.horizon), guards, strict=True):
         rows.append(_guardrail_row(found, pairs, asked))
     taken = {row["outcome"] for row in rows}
-    checks = [logs.pairs(one, []) for one in (*logs.names, *SESSION_NUMBERS) if one not in taken]
-    rows += [_row(pairs, "check", asked, _KNOWN.get(pairs.name), 0.0, None) for pairs in checks]
+    others = [logs.pairs(one, []) for one in (*logs.names, *SESSION_NUMBERS) if checks and one not in taken]
+    rows += [_row(pairs, "check", asked, _KNOWN.get(pairs.name), 0.0, None) for pairs in others]
     return VersionComparison((old, new), decision, _frame(rows), values, list(dict.fromkeys(warnings)), asked, kept)
 
 

@@ -9,8 +9,9 @@ from voicelab.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from voicelab.cli.arguments import Commands
+    from voicelab.decision.guardrails import Direction
 
-_DIRECTIONS = {"max_drop": "maximize", "max_rise": "minimize"}
+_DIRECTIONS: "dict[str, Direction]" = {"max_drop": "maximize", "max_rise": "minimize"}
 
 
 def add_compare(commands: "Commands") -> None:

@@ -4,6 +4,7 @@ After each step the log is a finished one of so many sessions, as `vl.simulate` 
 hangs on nothing but seed and index is what lets a run be continued: the first thousand are those of any longer run.
 """
 
+import copy
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,8 +49,9 @@ class GrowingLog:
         self._options = options
         self._folder = folder
         self._remote = remote
-        self._workers = min(workers, self._run(most).plan(folder).n_shards)
-        self._packed = self._run(most).packed()
+        self._longest = SimulationRun(options, most, stopping=False, shard_size=self.shard_size)
+        self._workers = min(workers, self._longest.plan(folder).n_shards)
+        self._packed = self._longest.packed()
         self._lock: locks.Lock | None = None
         self._n_before = 0
         self.begun = 0
@@ -60,7 +62,10 @@ class GrowingLog:
         return SHARD_SIZE if self._options.telephone is None else AUDIO_SHARD_SIZE
 
     def _run(self, sessions: int) -> SimulationRun:
-        return SimulationRun(self._options, sessions, stopping=False, shard_size=self.shard_size)
+        # All but the number is the same, and to hash the options anew takes as long as ten sessions.
+        run = copy.copy(self._longest)
+        run.sessions = sessions
+        return run
 
     def begin(self, held: ExitStack, what: str, *, resume: bool, overwrite: bool) -> None:
         """Look at what lies in the folder, and keep others from writing there.
