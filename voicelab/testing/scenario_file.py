@@ -13,6 +13,7 @@ A file is one scenario, or holds several under `scenarios`; what stands beside t
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -228,6 +229,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "runs": _runs,
     "least_pass_rate": checked_pass_rate,
     "seed": checks.seed,
+    "strict": partial(checks.switch, "strict"),
+    "tenant": partial(checks.name, "tenant"),
+    "environment": partial(checks.name, "environment"),
     "world": _world,
     "http": _http,
     "limits": lambda given: _arguments("limits", Limits, given),
