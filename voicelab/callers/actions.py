@@ -134,11 +134,11 @@ class Again:
 
     Attributes:
         do: Does it, given the time.
-        after_s: As of `Say`.
+        at_s: When, in seconds since the session began: not before the agent has finished.
     """
 
     do: Callable[[float], None]
-    after_s: float = 0.0
+    at_s: float = 0.0
 
 
 BEGINS = None

@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 **In step.** As long as every row of the session is the logged one, at the logged time, each act comes at its logged instant, to
-the last bit: so a replay with the same handler, world and seed writes the same rows. What the caller does in the agent's
-silence is a plan, as a persona's is; what it does while the agent speaks or works has a fixed time.
+the last bit: so a replay with the same handler, world and seed writes the same rows. What it does at the very moment at which the
+agent has finished it does when it is asked; all else has a fixed time.
 
 **Out of step.** From the first row that differs on, an act comes as long after what it followed as it did: after the end of the
 agent's last words, or work; or after the beginning of the speech into which it cut. It waits until the agent has finished as often
@@ -14,7 +14,6 @@ as it had before (`CallerAct.rests`), unless the agent is told of a silence that
 and `on_difference` decides what the caller does from then on.
 """
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,7 +90,7 @@ class ReplayedCall:
         self._in_step = bool(self.logged.rows)
         self._last_s = 0.0
         if self._in_step:
-            self._plan_logged()
+            self._plan_logged(0.0)
         else:
             self._plan_work(0.0)
 
@@ -115,9 +114,12 @@ class ReplayedCall:
         self._look(heard.time_s)
         act = self._act
         if self._in_step:
-            if act is None or act.during != "silence":
+            if act is None or self._waits:
                 return Silence()
-            return self._planned(act, act.begins_s, heard.time_s)
+            if act.begins_s <= heard.time_s:
+                return self._planned(act, heard.time_s)
+            self._at(act, act.begins_s)
+            return Silence()
         return self._reply_out_of_step(heard)
 
     def interrupts_after(self) -> float | None:
@@ -192,7 +194,7 @@ class ReplayedCall:
                 self._fall_out(now)
         self._read = len(events)
         act = self._act
-        if self._in_step and act is not None and act.begins_s < now:
+        if self._in_step and act is not None and act.begins_s < now - _ROUNDING_S:
             self._fall_out(now)
 
     def _fall_out(self, now: float) -> None:
@@ -210,10 +212,10 @@ class ReplayedCall:
 
     # --- what comes next ---
 
-    def _plan_logged(self) -> None:
-        """In step: give an act that comes while the agent speaks or works its logged time."""
+    def _plan_logged(self, now: float) -> None:
+        """In step: give an act its logged time; what the caller does as soon as the agent has finished, it does when asked."""
         act = self._act
-        if act is not None and act.during != "silence":
+        if act is not None and (act.during != "silence" or act.begins_s > now):
             self._at(act, act.begins_s)
 
     def _plan_work(self, now: float) -> None:
@@ -225,23 +227,14 @@ class ReplayedCall:
 
     def _at(self, act: CallerAct, time_s: float) -> None:
         s = self._s
-        s.timed = sorted([*s.timed, (time_s, Again(self._doing(act)))], key=_due_at)
+        s.timed = sorted([*s.timed, (time_s, Again(self._doing(act), time_s))], key=_due_at)
 
     def _doing(self, act: CallerAct) -> Any:
         return lambda now: self._do(act, now)
 
-    def _planned(self, act: CallerAct, at_s: float, now: float) -> Input | None:
+    def _planned(self, act: CallerAct, at_s: float) -> Input:
         """Return an act of the agent's silence as the engine waits for its moment."""
-        after_s = seconds_to(now, at_s)
-        if act.reached is not None:
-            return Again(self._doing(act), after_s)
-        if after_s and not self._is_over:
-            self._is_over = not self._in_step
-            return Silence(after_s)
-        if not self._in_step:
-            self._done(act, now)
-        self._is_over = True
-        return None
+        return Again(self._doing(act), at_s)
 
     def _reply_out_of_step(self, heard: Heard) -> Input | None:
         if self._is_over:
@@ -260,8 +253,8 @@ class ReplayedCall:
         if not self._fits(act) and (taken := self._differs(heard)) is not _GO_ON:
             return taken  # type: ignore[return-value]
         if act.during == "work":
-            return self._planned(act, heard.time_s, heard.time_s)
-        return self._planned(act, heard.time_s + max(0.0, act.begins_s - act.since_s), heard.time_s)
+            return self._planned(act, heard.time_s)
+        return self._planned(act, heard.time_s + max(0.0, act.begins_s - act.since_s))
 
     def _after_last(self, heard: Heard, more_silence: bool) -> Input | None:
         """Listen on as the logged caller did, who was left by the agent; end when there is nothing more to hear."""
@@ -286,10 +279,10 @@ class ReplayedCall:
                     _take_over(s, now, taken)
                     return
         self._done(act, now)
-        _reach(s, now, act)
+        _reach(s, now, act, act.arrives_s if self._in_step else now + act.arrives_s - act.begins_s)
         self._done_seq = len(s.events)
         if self._in_step:
-            self._plan_logged()
+            self._plan_logged(now)
         elif (after := self._act) is not None and after.during == "speech" and after.since_s == act.since_s:
             self._at(after, now + after.begins_s - act.begins_s)
         else:
@@ -342,13 +335,15 @@ class ReplayedCall:
 
 
 _GO_ON = object()
+_ROUNDING_S = 1e-9
+"""So near to each other two times are one, in seconds: when words began is known as a difference of floats."""
 
 
-def _reach(s: Session, now: float, act: CallerAct) -> None:
+def _reach(s: Session, now: float, act: CallerAct, arrives_s: float) -> None:
     """Do again what a caller did, with what reached the agent of it."""
     reached = act.reached
-    if isinstance(reached, HangUp):
-        end_conversation(s, now, "hangup")
+    if reached is None or isinstance(reached, HangUp):
+        end_conversation(s, now, "completed" if reached is None else "hangup")
     elif isinstance(reached, Custom):
         given = (
             reached
@@ -360,8 +355,7 @@ def _reach(s: Session, now: float, act: CallerAct) -> None:
         s.heard.clear()
         offer(s, now, reached, speech=True)
     elif act.arrives_s > act.begins_s:
-        in_step = now == act.begins_s
-        speak(s, now, act.arrives_s if in_step else now + act.arrives_s - act.begins_s, reached)  # type: ignore[arg-type]
+        speak(s, now, arrives_s, reached)  # type: ignore[arg-type]
     else:
         s.heard.clear()
         arrives(s, now, reached)
@@ -383,15 +377,6 @@ def _same(row: EventRow, logged: EventRow) -> bool:
         return True
     one, other = orjson.loads(row[3]), orjson.loads(logged[3])
     return bool(one.get("text") == other.get("text") and one.get("content") == other.get("content"))
-
-
-def seconds_to(now: float, then: float) -> float:
-    """Return how long to wait so that, as floats are added, it is exactly then; 0 for what is past."""
-    after_s = max(0.0, then - now)
-    for tried in (after_s, math.nextafter(after_s, math.inf), math.nextafter(after_s, 0.0)):
-        if now + tried == then:
-            return tried
-    return after_s
 
 
 def _due_at(timed: tuple[float, Any]) -> float:

@@ -26,18 +26,23 @@ class AgentActivity:
         played = [(e.time_s, lanes.end_s(e) or e.time_s, e.seq) for e in events if is_played(e)]
         self._played = sorted((start, end, seq) for start, end, seq in played if end > start)
         self._starts = [start for start, _, _ in self._played]
+        self._unplayed = [e.time_s for e in events if e.data.get("interrupted") and e.data.get("played_s") == 0]
         self._has_turns = any(event.name == "turn_end" for event in events)
         self._has_parts = any(_is_part(event) for event in events)
 
-    def at(self, time_s: float, seq: int, *, interrupts: bool) -> tuple[Literal["silence", "speech", "work"], float]:
+    def at(
+        self, time_s: float, seq: int, *, interrupts: bool, leaves: bool
+    ) -> tuple[Literal["silence", "speech", "work"], float]:
         """Return what the agent is at, and since when.
 
         Args:
             time_s: The time, in seconds.
             seq: The row before which it is asked.
-            interrupts: Whether what happens just then ends the agent's turn.
+            interrupts: Whether what happens just then interrupts the agent.
+            leaves: Whether the caller leaves just then, in the middle of the agent's turn or not.
         """
-        run = self._speech_at(time_s, ends_now=interrupts)
+        ends_now = interrupts or leaves
+        run = self._speech_at(time_s, ends_now=ends_now)
         if run is not None:
             return "speech", run
         n_open, since_s = 0, 0.0
@@ -46,12 +51,12 @@ class AgentActivity:
                 continue
             if event.kind == "input":
                 n_open, since_s = n_open + self._has_turns, event.time_s
-            elif event.name == "turn_end" and not (interrupts and event.time_s == time_s):
+            elif event.name == "turn_end" and not (ends_now and event.time_s == time_s):
                 n_open, since_s = max(0, n_open - 1), event.time_s
-        if interrupts and n_open and (since_s == time_s or self._ended_at(time_s)):
+        if leaves and n_open and (since_s == time_s or self._ended_at(time_s)):
             n_open, since_s = 0, time_s  # it ended by itself just then
         ended_s = max((end for _, end, of in self._played if end <= time_s and of < seq), default=0.0)
-        return ("work", since_s) if n_open else ("silence", max(since_s, ended_s))
+        return ("work", since_s) if n_open or interrupts else ("silence", max(since_s, ended_s))
 
     def between(self, from_s: float, from_seq: int, to_s: float, to_seq: int) -> tuple[int, int, str]:
         """Return how often the agent finished between two acts of the caller, the silences it was told of, and what was heard."""
@@ -68,6 +73,8 @@ class AgentActivity:
 
     def _speech_at(self, time_s: float, *, ends_now: bool) -> float | None:
         """Return when the speech that plays at a time has begun; None where nothing plays."""
+        if ends_now and any(start >= time_s for start in self._unplayed):
+            return time_s
         at = bisect_right(self._starts, time_s) - 1
         if at < 0:
             return None

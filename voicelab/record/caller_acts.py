@@ -5,6 +5,7 @@ had heard since it last did something, is what tells the same caller's part in a
 """
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -30,6 +31,7 @@ OF_AN_INTERRUPTION = frozenset(
     }
 )
 """What an input's row says of the turn that it interrupted: that is no part of the input."""
+_ROUNDING_S = 1e-9
 _OF_A_TIMEOUT = frozenset({"count", "ms_since_input"})
 _HELD = {"Say": Say, "Interrupt": Interrupt, "Recognised": Recognised, "Press": Press, "Custom": Custom}
 
@@ -70,7 +72,9 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
         ended_s: When, in seconds.
     """
     events = [readable(event) for event in events]
-    found = sorted(_found(events, status, ended_s), key=lambda act: (act.begins_s, act.seq))
+    times = sorted({event.time_s for event in events})
+    found = [_at_once_with_a_row(act, times) for act in _found(events, status, ended_s)]
+    found.sort(key=lambda act: (act.begins_s, act.seq))
     activity = AgentActivity(events)
     acts: list[CallerAct] = []
     before = CallerAct(None, 0.0, 0.0, seq=-1)
@@ -80,15 +84,21 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
             for event in events[max(before.seq, 0) : act.seq]
         )
         leaves = isinstance(act.reached, HangUp)
-        during, since_s = activity.at(act.begins_s, act.seq, interrupts=interrupts or leaves)
+        during, since_s = activity.at(act.begins_s, act.seq, interrupts=interrupts, leaves=leaves)
         if act.reached is None:
             during = "silence"
+        elif during == "silence" and act.begins_s == act.arrives_s and _is_held(events, act.seq):
+            during = "work"  # or speaks on without a turn of its own: it was no moment to answer in
         if during == "work" and since_s <= before.begins_s:
             since_s = before.begins_s
         rests, timeouts, heard = activity.between(before.begins_s, before.seq, act.begins_s, act.seq)
         acts.append(replace(act, during=during, since_s=since_s, rests=rests, timeouts=timeouts, heard=heard))
         before = act
     return acts[:-1], acts[-1]
+
+
+def _is_held(events: Sequence[Event], seq: int) -> bool:
+    return seq < len(events) and events[seq].name == "input_held"
 
 
 def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[CallerAct]:
@@ -121,10 +131,18 @@ def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[Cal
                 continue
             yield _act(event, reached_by(event), cut_in_s, speech.heard(event.seq), typed=typed)
             cut_in_s = None
+    end = _end_of(events)
     if status == "hangup":
-        yield CallerAct(HangUp(), ended_s, ended_s, seq=_end_of(events))
-    elif status == "completed" and not any(e.kind == "output" and e.name == "stop" for e in events):
-        yield CallerAct(None, ended_s, ended_s, seq=_end_of(events))
+        yield CallerAct(HangUp(), ended_s, ended_s, seq=end)
+    elif status != "transferred" and not any(_ends(event, status, ended_s) for event in events[:end]):
+        yield CallerAct(None, ended_s, ended_s, seq=end)
+
+
+def _ends(event: Event, status: str, ended_s: float) -> bool:
+    """Return whether an event ends its session: the agent's own end, or an error of the last moment."""
+    if event.kind != "output" or event.data.get("spoken") is False:
+        return False
+    return event.name == "stop" or (status != "completed" and event.name == "error" and event.time_s == ended_s)
 
 
 def _end_of(events: Sequence[Event]) -> int:
@@ -146,13 +164,21 @@ def _act(
         begins_s = heard[0]
     elif facts.get("audio_s"):
         begins_s = arrived_s - float(facts["audio_s"])
-    elif cut_in_s is not None and (cut_in_s + seconds == arrived_s or facts.get("engine")):
+    elif cut_in_s is not None and facts.get("engine"):
         begins_s = cut_in_s
     else:
         begins_s = arrived_s - seconds
     if cut_in_s is not None and facts.get("audio_s"):
         begins_s = cut_in_s
     return CallerAct(reached, max(0.0, begins_s), arrived_s, seq=event.seq)
+
+
+def _at_once_with_a_row(act: CallerAct, times: Sequence[float]) -> CallerAct:
+    """Return words as beginning at the very time of a row, where they may: a difference of floats is off by the last bit."""
+    near = bisect_left(times, act.begins_s - _ROUNDING_S)
+    if act.begins_s < act.arrives_s and near < len(times) and times[near] <= act.begins_s + _ROUNDING_S:
+        return replace(act, begins_s=times[near])
+    return act
 
 
 def said_of(reached: Reached | None) -> str | None:

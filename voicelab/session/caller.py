@@ -107,6 +107,9 @@ def _ask(s: Session, now: float) -> bool:
     if isinstance(action, Silence):
         s.plan_at = NEVER if action.seconds is None else now + action.seconds
         return False
+    if isinstance(action, Again):
+        s.plan, s.plan_at = action, action.at_s
+        return now >= action.at_s and caller_moves(s, now)
     after_s = 0.0 if isinstance(action, Interrupt) else action.after_s
     if not after_s:
         return _act(s, now, action)

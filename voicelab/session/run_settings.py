@@ -109,4 +109,5 @@ def as_logged(
     changes = {name: value for name, value in changes.items() if getattr(settings, name) != value}
     if changes:
         settings = settings.with_changes(changes)
-    return settings, {**logged.parameters, **(parameters or {})} or None
+    own = parameters or {}
+    return settings, {**own, **{key: value for key, value in logged.parameters.items() if key not in own}} or None
