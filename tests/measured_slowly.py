@@ -61,7 +61,12 @@ class Slowly:
             return (event, end_s, end_s)
         data = event.data
         if data.get("audio_s"):
-            return (event, max(0.0, end_s - data["audio_s"]), end_s - data.get("end_of_turn_s", 0.0))
+            over_s = end_s - data.get("end_of_turn_s", 0.0)
+            return (
+                event,
+                max(0.0, over_s - data["speech_s"] if "speech_s" in data else end_s - data["audio_s"]),
+                over_s,
+            )
         if event.kind == "input" and event.seq not in self._held:
             begin_s, end_s = lanes_heard(lanes, event)
             return (event, begin_s, end_s)

@@ -94,6 +94,7 @@ class Listening:
         # An engine may say what finds the beginning and end of what it understands: tones are no voice to a detector.
         self._detector: str = getattr(engine, "detector", "auto")
         self._endpointer = endpointer.anew(self._detector)
+        self._began_s = 0.0
         self._fed_s = 0.0
         self._held: list[Samples] | None = None
         self._release: asyncio.TimerHandle | None = None
@@ -226,14 +227,16 @@ class Listening:
             over, self._over = self._over, None
             seconds = 0.0 if over is None else event.time_s - over[0]
             ended_s = self._session.now() - (self._fed_s - event.time_s) * self._pace
+            began_s = max(0.0, ended_s - (event.time_s - self._began_s) * self._pace)
             words = self._early_words(event.time_s, event.audio)
-            self._recognise(event.audio, ended_s, None if over is None else (seconds, over[1]), words)
+            self._recognise(event.audio, (began_s, ended_s), None if over is None else (seconds, over[1]), words)
 
     def _agent_goes_on_for(self) -> float | None:
         return self._session.goes_on_for_s
 
     def _detected(self, time_s: float) -> None:
         """Begin a turn; over the agent's words it lowers its voice until it is known whether they are interrupted."""
+        self._began_s = time_s
         left_s = self._agent_goes_on_for()
         if left_s is None:
             self._begin()
@@ -269,7 +272,8 @@ class Listening:
             self._release.cancel()
             self._release = None
         if held:
-            self._recognise(Audio(np.concatenate(held), RATE), released_s)
+            audio = Audio(np.concatenate(held), RATE)
+            self._recognise(audio, (max(0.0, released_s - audio.duration_s * self._pace), released_s))
         else:
             self._speaking = False
             self._session.hush()
@@ -318,12 +322,12 @@ class Listening:
     def _recognise(
         self,
         audio: Audio,
-        ended_s: float,
+        spoken_s: tuple[float, float],
         over: tuple[float, float] | None = None,
         words: asyncio.Future[Any] | None = None,
     ) -> None:
         self._speaking = False
-        self._answer_times.speech_ended(ended_s, self._session.now())
+        self._answer_times.speech_ended(spoken_s[1], self._session.now())
         if self._engine is None:
             self._duck(False)
             self._session.hush()
@@ -331,14 +335,21 @@ class Listening:
             return
         self._show_partial("…")
         words = words or self._words_in(audio, self._engine)
-        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio, over, words))
+        task = asyncio.get_running_loop().create_task(self._transcribe(self._engine, audio, spoken_s, over, words))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
     async def _transcribe(
-        self, engine: SpeechToText, audio: Audio, over: tuple[float, float] | None, words: asyncio.Future[Any]
+        self,
+        engine: SpeechToText,
+        audio: Audio,
+        spoken_s: tuple[float, float],
+        over: tuple[float, float] | None,
+        words: asyncio.Future[Any],
     ) -> None:
+        began_s, ended_s = (round(time_s, 3) for time_s in spoken_s)
         facts: dict[str, Any] = {"engine": engine.name, "audio_s": round(audio.duration_s, 3)}
+        facts |= {"began_s": began_s, "ended_s": ended_s}
         try:
             transcript = checked_transcript(engine, await words)
             # Which of several it was, where the engine chooses among them.

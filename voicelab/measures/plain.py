@@ -88,8 +88,8 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
             continue
         start_s = time_s
         if what == _TEXT:
-            aloud, assumed_s, n_said, n_own_errors, unheard_of, key, asks_again, interrupts, _, audio_s, _ = read_said(
-                data
+            aloud, assumed_s, n_said, n_own_errors, unheard_of, key, asks_again, interrupts, _, _, audio_s, _ = (
+                read_said(data)
             )
             if interrupts or audio_s is not None or n_said is None:
                 return None

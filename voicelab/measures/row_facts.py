@@ -56,6 +56,7 @@ class Said(NamedTuple):
         asks_again: Whether it asks to hear something again.
         interrupts: Whether the row itself says that it interrupts the agent.
         listens_above_s: From how many seconds on that the agent would have gone on it is a sign of listening.
+        speech_s: How long speaking it took, without what is around it in its sound; None where nobody measured it.
         audio_s: How long its sound is; None where nobody measured it.
         silence_s: How much silence ends that sound.
     """
@@ -69,6 +70,7 @@ class Said(NamedTuple):
     asks_again: bool
     interrupts: bool
     listens_above_s: float
+    speech_s: float | None
     audio_s: float | None
     silence_s: float
 
@@ -123,6 +125,7 @@ def read_said(data: str) -> Said:
         bool(_AGAIN.search(text)),
         facts.get("previous_turn_interrupted") is True,
         _listens_above_s(text),
+        row_number(facts, "speech_s"),
         row_number(facts, "audio_s") or None,
         row_number(facts, "end_of_turn_s") or 0.0,
     )

@@ -6,6 +6,7 @@ their sound takes, or where they interrupted the agent. Words that waited at the
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from voicelab.base.records import EventRow
 from voicelab.measures.row_facts import Said, Speech, data_of, read_file, read_pause, read_said, read_speech, row_number
@@ -81,12 +82,21 @@ class Timeline:
     ended_seq: int | None = None
 
 
+class _Recognition(NamedTuple):
+    """What a recogniser at the console says: how long its sound is and it took, and when the speech began and ended."""
+
+    audio_s: float | None
+    took_s: float | None
+    began_s: float | None
+    ended_s: float | None
+
+
 class _Reader:
     """Reads rows one after the other."""
 
     def __init__(self) -> None:
         self.found = Timeline()
-        self._recognition: tuple[float, float, bool] | None = None
+        self._recognition: _Recognition | None = None
         self._cut: tuple[float, AgentSound | None] | None = None
         self._held: list[float] = []
         self._of_turn: dict[int, tuple[FromCaller, float, float]] = {}
@@ -148,9 +158,9 @@ class _Reader:
 
     def recognition(self, seq: int, time_s: float, turn: int, data: str) -> None:
         facts = data_of(data)
-        audio_s = row_number(facts, "audio_s") or 0.0
-        self._recognition = (audio_s, row_number(facts, "recognition_s") or 0.0, bool(facts.get("text")))
-        if not self._recognition[2] and "error" not in facts:
+        times = (row_number(facts, name) for name in ("audio_s", "recognition_s", "began_s", "ended_s"))
+        self._recognition = _Recognition(*times)
+        if not facts.get("text") and "error" not in facts:
             self.sound(seq, time_s, turn, "unheard", data)
 
     def latency(self, turn: int, data: str) -> None:
@@ -177,14 +187,17 @@ class _Reader:
         recognition, self._recognition = self._recognition, None
         if heard.kind == "text" and not said.aloud:
             return
-        if recognition is not None and recognition[0]:
-            sound_ended_s = arrived_s - recognition[1]
-            heard.start_s, heard.end_s = max(0.0, sound_ended_s - recognition[0]), sound_ended_s
+        if recognition is not None and recognition.began_s is not None and recognition.ended_s is not None:
+            heard.start_s, heard.end_s = recognition.began_s, max(recognition.began_s, recognition.ended_s)
+        elif recognition is not None and recognition.audio_s:
+            sound_ended_s = arrived_s - (recognition.took_s or 0.0)
+            heard.start_s, heard.end_s = max(0.0, sound_ended_s - recognition.audio_s), sound_ended_s
             if heard.kind == "text":
-                self._of_turn[heard.turn] = (heard, arrived_s, recognition[0])
+                self._of_turn[heard.turn] = (heard, arrived_s, recognition.audio_s)
         elif said.audio_s is not None:
-            heard.start_s = max(0.0, arrived_s - said.audio_s)
-            heard.end_s = max(heard.start_s, arrived_s - said.silence_s)
+            heard.end_s = max(0.0, arrived_s - said.silence_s)
+            began_s = arrived_s - said.audio_s if said.speech_s is None else heard.end_s - said.speech_s
+            heard.start_s = min(max(0.0, began_s), heard.end_s)
         elif heard.kind == "text" and self._cut is not None and self._cut[0] < arrived_s:
             heard.start_s = self._cut[0]
         else:

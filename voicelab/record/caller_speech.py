@@ -55,9 +55,12 @@ class CallerSpeech:
         if recognition is not None and recognition.data.get("audio_s"):
             return _recognised(event.time_s, recognition.data, words.latency)
         if event.data.get("audio_s"):
-            began_s = max(0.0, event.time_s - float(event.data["audio_s"]))
-            # The sound ends with the silence that ended the turn: that is no speech.
-            return began_s, max(began_s, event.time_s - float(event.data.get("end_of_turn_s") or 0.0))
+            # The silence that ended the turn is no speech.
+            ended_s = max(0.0, event.time_s - float(event.data.get("end_of_turn_s") or 0.0))
+            took_s = event.data.get("speech_s")
+            return max(
+                0.0, (event.time_s - float(event.data["audio_s"])) if took_s is None else ended_s - took_s
+            ), ended_s
         if words.cut_in_s is not None and words.cut_in_s < event.time_s:
             spoken_s = event.time_s - words.cut_in_s
         else:
@@ -66,7 +69,10 @@ class CallerSpeech:
 
 
 def _recognised(arrived_s: float, recognition: dict[str, Any], latency: dict[str, Any] | None) -> tuple[float, float]:
-    # The sound that was recognised ends with the silence that ended the turn: that is no speech.
+    began_s, ended_s = recognition.get("began_s"), recognition.get("ended_s")
+    if began_s is not None and ended_s is not None:
+        return began_s, max(began_s, ended_s)
+    # In a log of an earlier version: the sound that was recognised ends with the silence that ended the turn: that is no speech.
     latency = latency or {}
     took_ms = latency.get("recognition_ms")
     took_s = took_ms / 1000 if took_ms is not None else recognition.get("recognition_s") or 0.0

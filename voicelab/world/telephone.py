@@ -13,7 +13,7 @@ from voicelab.base.pace import pace, speech_seconds
 from voicelab.base.seeds import Seeds
 from voicelab.callers.actions import BEGINS, Recognised, Sound, Unheard
 from voicelab.speech import Audio, Endpointer, PhoneLine, SpeechToText, TextToSpeech, speech_to_text, text_to_speech
-from voicelab.speech.endpointer import RATE, SMART
+from voicelab.speech.endpointer import RATE, SMART, SpeechEvent
 from voicelab.speech.line import endpointer_of
 from voicelab.speech.protocols import SpeechToTextLike, TextToSpeechLike, checked_sound, checked_transcript
 from voicelab.speech.voices import caller_voice
@@ -154,12 +154,14 @@ class PhoneCall:
         if (rest := ear.finish()) is not None:
             found.append(rest)
         sounds: list[Sound] = []
+        began_s = 0.0
         for event in found:
             if event.audio is None:
+                began_s = event.time_s
                 sounds.append((max(0.0, event.time_s - _BEFORE_S), BEGINS))
             else:
                 known_s = max(0.0, event.known_s - _BEFORE_S)
-                sounds.append((known_s, self._recognised(event.audio, text, event.known_s - event.time_s)))
+                sounds.append((known_s, self._recognised(event, event.audio, text, began_s)))
         if not sounds:
             # The detector missed all of it: the agent hears nothing.
             sounds = [
@@ -174,7 +176,7 @@ class PhoneCall:
         counts = word_counts(said, "", self._language)
         return {"engine": self._studio.stt.name, "voice": self._voice, **counts, "said": said}
 
-    def _recognised(self, audio: Audio, said: str, waited_s: float) -> Recognised | Unheard:
+    def _recognised(self, event: SpeechEvent, audio: Audio, said: str, began_s: float) -> Recognised | Unheard:
         stt = self._studio.stt
         heard = stt.transcribe(audio, phrases=self._phrases or None, language=self._language)
         transcript = checked_transcript(stt, heard)
@@ -182,7 +184,8 @@ class PhoneCall:
             "engine": transcript.engine or stt.name,  # which of several it was, where the engine chooses among them
             "voice": self._voice,
             "audio_s": round(audio.duration_s, 3),
-            "end_of_turn_s": round(waited_s, 3),
+            "speech_s": round(event.time_s - began_s, 3),
+            "end_of_turn_s": round(event.known_s - event.time_s, 3),
         }
         if self._endpointer.detector == SMART:
             facts["endpointing"] = _FLATTERED
