@@ -4,15 +4,18 @@ import contextlib
 import io
 import json
 import shutil
+import statistics
 import warnings
 
 import harness
 import pytest
 from measured_slowly import Slowly
+from page import Page
 from same_rows import draws, settings
 
 import voicelab as vl
 from voicelab.base.errors import LogError
+from voicelab.base.pace import speech_seconds
 from voicelab.base.records import MEASURES as COLUMNS
 from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.log.checksums import sealed
@@ -22,6 +25,7 @@ from voicelab.measures import MEASURES, measures_of
 from voicelab.measures.measuring import measures_from_events, measures_of_timeline
 from voicelab.measures.plain import plain_measures
 from voicelab.measures.timeline import NAMES, timeline_of
+from voicelab.speech import FakeTextToSpeech
 
 # --- rows of a session, by hand ---
 
@@ -282,6 +286,53 @@ def _records(case):
             return []
 
 
+# --- a person at the console ---
+
+RESOLUTION_S = 0.1
+"""The microphone's sound comes in pieces of so many seconds."""
+
+
+async def echo(event, context):
+    del context
+    if event.name == "start":
+        yield vl.sdk.TextToSpeechEvent(text="Hello there.")
+    elif event.name == "text":
+        yield vl.sdk.TextToSpeechEvent(text=f"You said {event.data['text']}.")
+
+
+def test_a_spoken_session_is_measured_as_it_was_heard():
+    page = Page(echo)
+    with contextlib.closing(page):
+        page.give(k="set", name="mode", value="hands_free")
+        page.connect(0)
+        began_s = page.manual.loop.time()
+        page.run(3)
+        page.speak("buy it")
+        page.run(4)
+        page.say("a very long sentence to say back, and then some more of it", 1.0)
+        interrupted_s = page.manual.loop.time() - began_s
+        page.speak("no stop it please now")
+        page.run(4)
+        page.hang_up()
+        record = page.talk.record
+    found = record.measures
+    latencies = [event.data["total_ms"] / 1000 for event in record.events if event.name == "latency" and event.turn]
+    speech = [event for event in record.events if event.name == "text_to_speech"]
+    stopped_s = speech[2].time_s + speech[2].data["played_s"]
+    said_s = sum(FakeTextToSpeech().synthesize(text).duration_s for text in ("buy it", "no stop it please now"))
+    typed_s = speech_seconds("a very long sentence to say back, and then some more of it")
+    expected = {
+        "answer_s_median": statistics.median(latencies),
+        "yield_s_median": stopped_s - interrupted_s,
+        "talk_over_s": FakeTextToSpeech().synthesize("no stop it please now").duration_s,
+        "caller_talk_s": said_s + typed_s,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=RESOLUTION_S)
+    counts = {"n_caller_interruptions": 1, "n_agent_interruptions": 0, "n_interruptions_went_on": 1, "n_answers": 3}
+    assert {name: found[name] for name in counts} == counts
+    assert found["word_errors"] is None
+
+
 # --- where they stand ---
 
 
@@ -303,6 +354,9 @@ def test_a_log_has_them_as_a_frame_and_a_table_and_a_record_by_name(log):
     assert list(frame) == ["session_id", *MEASURES]
     assert frame["session_id"].tolist() == log.sessions()["session_id"].tolist()
     assert frame["n_caller_interruptions"].sum() > 0
+    turns = log.turns(where="followed IS NOT NULL")
+    assert len(turns) == frame["n_caller_interruptions"].sum()
+    assert turns["answer_s"].count() <= frame["n_answers"].sum() == log.turns()["answer_s"].count()
     stored = measures_table(log)
     assert stored.equals(computed_measures(log.path, log._parts[0]))
     assert log.sql("SELECT sum(words) AS n FROM measures")["n"].item() == frame["words"].sum()
