@@ -16,7 +16,7 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.stats import quantiles
 from voicelab.decision.stats.moments import Moments, difference
 from voicelab.decision.stats.ratios import RatioMoments, by_own_ratio, by_pooled_ratio, ratio_moments, ratio_rows
-from voicelab.decision.stats.scores import mean_score
+from voicelab.decision.stats.scores import cautious_mean_score, mean_score
 
 HALVES = {"a": 0.5, "b": 0.5}
 HORIZON = vl.StopRule(max_iterations=1500, max_confidence=95, default="a")
@@ -190,7 +190,7 @@ def test_a_ratio_is_looked_at_after_every_session_with_the_ratio_of_that_moment(
     for n in range(1, 401):
         a, b = (moments_of_ratio(parts[:n][arms[:n] == arm]) for arm in (1, 0))
         if min(a.n, b.n):
-            z = float(mean_score(*by_pooled_ratio(a, b)))
+            z = float(cautious_mean_score(*by_pooled_ratio(a, b)))
             share = min(1.0, a.n * b.n / (a.n + b.n) / (3000 / 4))
             best = max(best, z * math.sqrt(share))
     assert float(whole.evidence.peaks[1, 0]) == pytest.approx(best, rel=1e-9)

@@ -215,7 +215,9 @@ class Horizon:
 
     def _score_of_epoch(self, one: Moments, other: Moments, margin: float) -> Floats:
         if not self._setting.plain_rates:
-            return scores.mean_score(*by_pooled_ratio(one, other), margin)
+            if self._setting.kind == "ratio":
+                return scores.cautious_mean_score(*by_pooled_ratio(one, other), margin)
+            return scores.mean_score(one, other, margin)
         if margin:
             return scores.rate_score_beyond(one, other, margin)
         return scores.rate_score(one.n, one.total, other.n, other.total)
@@ -241,6 +243,9 @@ class Horizon:
         reach = self._reach(contrast, pair, alpha)
         if len(strata) == 1 and not self._setting.plain_rates:
             low, high = scores.mean_reach(by_own_ratio(strata[0][0]), by_own_ratio(strata[0][1]), reach)
+            if kind == "ratio":
+                plain = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
+                low, high = np.fmin(low, plain[0]), np.fmax(high, plain[1])
         else:
             low, high = compare.interval(contrast, reach, compare.is_burnt_in(strata, compare.BURN_IN[kind]))
             if len(strata) == 1:

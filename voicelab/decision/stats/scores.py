@@ -268,6 +268,22 @@ def score_of_t(t: Any, skewness: Any, df: Any) -> Any:
     return _to_normal(_unskewed(np.clip(t, -1e6, 1e6), skewness), df)
 
 
+def cautious_mean_score(a: Moments, b: Moments, margin: Any = 0.0) -> Floats:
+    """Return `mean_score`, or the difference over the larger of pooled and Welch's error where that says less.
+
+    For ratios, whose sessions weigh as much as they hold below the line: few of them may outweigh all others (word errors
+    of callers with rates of their own, words lognormal, weights .7/.3: 7.0 -> 3.4 % false stops).
+
+    Args:
+        a: Moments of the first arm, arrays of one shape.
+        b: Moments of the second arm.
+        margin: What the difference is compared with.
+    """
+    z, se = mean_score(a, b, margin), compare.standard_error(a, b, "float")
+    plain = np.divide(difference(a, b) - margin, se, out=np.zeros_like(z), where=se > 0)
+    return np.where(np.sign(z) == np.sign(plain), np.sign(z) * np.minimum(np.abs(z), np.abs(plain)), 0.0)
+
+
 def mean_reach(a: Moments, b: Moments, z: Any) -> tuple[Floats, Floats]:
     """Return the lowest and the highest difference whose score lies within +-z: what `mean_score` doesn't rule out.
 
