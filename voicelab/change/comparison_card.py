@@ -61,7 +61,7 @@ def comparison_card(shown: ComparisonShown) -> str:
     parts = [
         f'<div><span class="pill">{_STATUS[decision.conclusion]}</span><span class="chip">simulated callers, the same in both '
         "versions</span></div>",
-        f'<div class="verdict">{text(verdict)}.</div><div class="next">{figure(rest)}</div>',
+        f'<div class="verdict">{text(verdict)}.</div><div class="next">{text(rest).replace("-&gt;", "→")}</div>',
         f'<div class="tiles">{_tiles(shown)}</div>',
         *(f'<div class="warn">{text(warning)}</div>' for warning in shown.warnings),
         _outcomes(shown),
@@ -82,20 +82,19 @@ def _tiles(shown: ComparisonShown) -> str:
     style = styles_of(row["kind"])["difference"]
     interval = from_to(row["difference_cs_lower"], row["difference_cs_upper"], style)
     unpaired = row["unpaired_sessions"]
+    more = (
+        f"; without pairs as narrow after {unpaired:,} sessions, not {2 * row['pairs']:,}" if is_known(unpaired) else ""
+    )
     tiles = [
         ("pairs of sessions", of, bar(n / shown.horizon) if shown.horizon else "", stood),
         ("confidence", as_confidence(decision.confidence), bar(decision.confidence / 100), "valid after every pair"),
-        (f"difference of {row['outcome']}", written(row["difference"], style), "", f"95 %, at every look: {interval}"),
+        (
+            f"difference of {row['outcome']}",
+            written(row["difference"], style),
+            "",
+            f"95 %, at every look: {interval}{more}",
+        ),
     ]
-    if is_known(unpaired):
-        tiles.append(
-            (
-                "without pairs",
-                f"{unpaired:,} sessions",
-                "",
-                f"for an interval as narrow; these took {2 * row['pairs']:,}",
-            )
-        )
     return "".join(
         f'<div class="tile"><span class="small dim">{text(label)}</span><b title="{attribute(value)}">{figure(value)}</b>{drawn}'
         f'<div class="small dim">{figure(remark)}</div></div>'
@@ -112,7 +111,7 @@ def _outcomes(shown: ComparisonShown) -> str:
         Head("interval valid at every look", "drawn"),
         Head("from / to"),
         Head("one alone<br>old / new"),
-        Head("verdict", "txt"),
+        Head("verdict,<br>sure that they differ", "txt"),
     ]
     body = []
     for row in shown.differences.to_dict("records"):
@@ -152,9 +151,18 @@ def _role(row: dict[str, Any]) -> str:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    sure = f"<span class='dim small'>{as_confidence(row['confidence'])} that they differ</span>"
-    word = _STATUS.get(row["verdict"], _VERDICTS.get(row["verdict"], "")).lower() if row["verdict"] else ""
-    return f'<span class="said {attribute(row["verdict"])}">{text(word)}</span><br>{sure}' if word else sure
+    sure = f"<span class='dim small'>{as_confidence(row['confidence'])}</span>"
+    word = _word(row)
+    # The colours of the guardrails' verdicts.
+    tone = {"worse": "harmed", "better": "held"}.get(str(row["verdict"]), str(row["verdict"]))
+    return f'<span class="said {attribute(tone)}">{text(word)}</span><br>{sure}' if word else sure
+
+
+def _word(row: dict[str, Any]) -> str:
+    """Return the verdict on an outcome in words; nothing of a check."""
+    if row["role"] == "check":
+        return ""
+    return _STATUS[row["verdict"]].lower() if row["role"] == "target" else _VERDICTS[row["verdict"]]
 
 
 def _conversations(shown: ComparisonShown) -> str:
@@ -216,7 +224,7 @@ def comparison_text(shown: ComparisonShown) -> str:
                 written(row["difference"], style),
                 from_to(row["difference_cs_lower"], row["difference_cs_upper"], style),
                 f"{row['old_only']:,} / {row['new_only']:,}" if is_known(row["old_only"]) else "",
-                _STATUS.get(row["verdict"], _VERDICTS.get(row["verdict"], "")).lower() if row["verdict"] else "",
+                _word(row),
             )
         )
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
