@@ -111,7 +111,7 @@ def _outcomes(shown: ComparisonShown) -> str:
         Head("interval valid at every look", "drawn"),
         Head("from / to"),
         Head("one alone<br>old / new"),
-        Head("verdict,<br>sure that they differ", "txt"),
+        Head("verdict,<br>they differ", "txt"),
     ]
     body = []
     for row in shown.differences.to_dict("records"):
