@@ -2,14 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.cli.output import say
 
 if TYPE_CHECKING:
-    from voicelab.callers import CallerLike
+    from voicelab.callers import CallerLike, Persona
+    from voicelab.change.replay import Replay
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -101,14 +102,34 @@ def callers(options: argparse.Namespace) -> "CallerLike":
     pairs = []
     for given in options.caller or ["cooperative"]:
         name, _, weight = given.partition("=")
-        persona = next((persona for persona in vl.personas if persona.name == name), None)
-        if persona is None:
-            names = [persona.name for persona in vl.personas]
-            raise InputError(
-                f"--caller {name}: there is no such persona. There are: {', '.join(names)}.{did_you_mean(name, names)}"
-            )
-        pairs.append((persona, _number(f"--caller {given}", weight) if weight else 1.0))
+        pairs.append((_persona("--caller", name), _number(f"--caller {given}", weight) if weight else 1.0))
     return vl.mix(*pairs)
+
+
+def _persona(option: str, name: str, *, besides: Sequence[str] = ()) -> "Persona":
+    import voicelab as vl
+
+    persona = next((persona for persona in vl.personas if persona.name == name), None)
+    if persona is None:
+        names = [*besides, *(persona.name for persona in vl.personas)]
+        what = "no such persona" if not besides else "no such way"
+        raise InputError(f"{option} {name}: there is {what}. There are: {', '.join(names)}.{did_you_mean(name, names)}")
+    return persona
+
+
+def replayed(options: argparse.Namespace) -> "Replay":
+    """Return the callers of the log that `--replay` names.
+
+    Raises:
+        InputError: other callers are given as well, or `--on-difference` is none.
+    """
+    import voicelab as vl
+
+    if options.caller or options.script or options.spec or options.name or options.audio:
+        raise InputError("Give --replay LOG, or --caller, --script or --spec, not both.")
+    then = options.on_difference or "keep"
+    ways = ("keep", "stop")
+    return vl.Replay(options.replay, then if then in ways else _persona("--on-difference", then, besides=ways))
 
 
 def variants(options: argparse.Namespace) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import add_handler_options, add_json, callers, command, parameters, say, variants
+from voicelab.cli.arguments import add_handler_options, add_json, callers, command, parameters, replayed, say, variants
 from voicelab.cli.output import say_json
 from voicelab.handlers.notes import count_of
 
@@ -114,7 +114,7 @@ def add_simulate(commands: "Commands") -> None:
         "voicelab simulate handler.py -n 10000 --seed 7 --log runs/first",
     )
     _add_handler(parser)
-    parser.add_argument("-n", "--sessions", type=int, help="how many (default 10000, or as the spec says)")
+    parser.add_argument("-n", "--sessions", type=int, help="how many (default 10000, as the spec says, or all of the log)")
     parser.add_argument(
         "--spec", metavar="FILE", help="a simulation of VoiceRun's: a template, or what `vr render -q -o json` prints"
     )
@@ -129,6 +129,12 @@ def add_simulate(commands: "Commands") -> None:
         help="a stock persona; may be repeated (default: cooperative)",
     )
     parser.add_argument("--script", metavar="FILE", help="a JSON array of texts that each caller goes through")
+    parser.add_argument("--replay", metavar="LOG", help="the callers of a log, one a session, in place of --caller")
+    parser.add_argument(
+        "--on-difference",
+        metavar="keep|stop|NAME",
+        help="with --replay, where the agent's words differ: go on (default), stop, or let a stock persona take over",
+    )
     parser.add_argument(
         "--evaluator",
         metavar="FILE",
@@ -169,7 +175,19 @@ def _simulate(options: argparse.Namespace) -> None:
         "overwrite": options.overwrite,
         "progress": not options.quiet,
     }
-    if options.spec is not None:
+    if options.replay is None and options.on_difference:
+        raise InputError("--on-difference is for the callers of a log: give --replay LOG.")
+    if options.replay is not None:
+        replay = replayed(options)
+        log = vl.simulate(
+            handler,
+            replay,
+            sessions=options.sessions,
+            seed=replay.seed if options.seed is None else options.seed,
+            evaluators=options.evaluator,
+            **how,
+        )
+    elif options.spec is not None:
         log = _simulate_spec(handler, options, how)
     elif options.name or options.audio:
         raise InputError("--name and --audio are for a simulation of VoiceRun's: give --spec FILE.")

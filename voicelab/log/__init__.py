@@ -9,7 +9,8 @@ In come the rows of finished sessions; out go frames, columns and single session
 - `checksums` say what was written, `marks` where an id is; `verify` finds what isn't so any more, `checked` before it is
   used.
 - `read` is `Log`, with single sessions from the files, whose rows `session_rows` and `declarations` check; its `frames`
-  come by the SQL of `queries` over `database`'s connection, `whole_sessions` straight from the files.
+  come by the SQL of `queries` over `database`'s connection, `whole_sessions` straight from the files; `one_by_one` reads
+  sessions one after another.
 - `measured` is the table of measures; `measured_parts` computes it from events where it wasn't stored.
 - `lock` lets one run at a time write a folder; `clear` removes what a log consists of, and nothing else.
 - `evaluating` asks evaluators of all sessions, and keeps what they come to; `session_views` reads for it what they look at,

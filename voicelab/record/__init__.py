@@ -13,6 +13,7 @@ timeline.
 - `svg`: the timeline as a picture that needs no script; `html`: the card around it.
 - `failure`: what makes a session a failed one, and where it failed by what.
 - `debugger_rows`: the session as VoiceRun's debugger exports one.
+- `caller_acts`: what the caller did, when, and what it had heard by then; `agent_activity`: what the agent was at meanwhile.
 - `caller_as_script`: the session's caller, as a script to be played again;
   `script_text`: such a script as text to be copied.
 """
