@@ -122,6 +122,9 @@ class KnownCaller:
         del index, seeds
         return self
 
+    def prepare(self, indexes: range) -> None:
+        """Be told which sessions come next, while nothing limits what may be read for them."""
+
     def stream_index(self, index: int) -> int:
         """Return which session's streams of chance a session has: its own, unless it repeats another."""
         return index

@@ -91,6 +91,7 @@ class Replay(KnownCaller):
         self._source = str(manifest.get("source", ""))
         self._is_same_run = False
         self._reader: OneByOne | None = None
+        self._ready: dict[int, Any] = {}
 
     # --- a population ---
 
@@ -119,10 +120,16 @@ class Replay(KnownCaller):
         """
         raise InputError(f"{self!r} is asked by session: vl.run(handler, vl.Replay(log, sessions=0)).")
 
+    def prepare(self, indexes: range) -> None:
+        """Read the logged sessions of a shard."""
+        if self._reader is None:
+            self._reader = OneByOne(self.log)
+        self._ready = {at: self._reader.session(at) for at in map(self.stream_index, indexes)}
+
     def _logged(self, index: int, then: OnDifference) -> "_LoggedCaller":
         if self._reader is None:
             self._reader = OneByOne(self.log)
-        own, events = self._reader.session(index)
+        own, events = self._ready.get(index) or self._reader.session(index)
         again = events if self._source == "simulated" else ()
         return _LoggedCaller(own, events, again, then, same_run=self._is_same_run)
 
@@ -164,12 +171,12 @@ class Replay(KnownCaller):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in {"log", "_reader"}}
+        return {name: value for name, value in vars(self).items() if name not in {"log", "_reader", "_ready"}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.log = _opened(self.path, whole=self._whole)
-        self._reader = None
+        self._reader, self._ready = None, {}
         if self.log.run_id != self.run_id:
             raise InputError(
                 f"{self.path} is another log than it was: its run is {self.log.run_id}, was {self.run_id}."

@@ -78,6 +78,7 @@ class ReplayedCall:
     _rests: int = 0
     _read: int = 0
     _done_seq: int = 0
+    _speech_s: float = 0.0
     _said: list[str] = field(default_factory=list)
     _pairs: list[tuple[str, str]] = field(default_factory=list)
     _turn: int | None = None
@@ -127,7 +128,7 @@ class ReplayedCall:
         if self._other is not None:
             after: float | None = self._other.interrupts_after()
             return after
-        now = self._s.now()
+        now = self._speech_s = self._s.now()
         self._look(now)
         act = self._act
         if not self._in_step and act is not None and act.during == "speech" and not self._waits:
@@ -270,7 +271,11 @@ class ReplayedCall:
 
     def _do(self, act: CallerAct, now: float) -> None:
         s = self._s
+        was_in_step = self._in_step
         self._look(now)
+        if was_in_step and not self._in_step:
+            self._plan_anew(act, now)
+            return
         if not self._in_step:
             heard = self._heard_so_far(now)
             if self._turn is None and act.during != "silence" and not may_become(heard, act.heard):
@@ -287,6 +292,14 @@ class ReplayedCall:
             self._at(after, now + after.begins_s - act.begins_s)
         else:
             self._plan_work(now)
+
+    def _plan_anew(self, act: CallerAct, now: float) -> None:
+        """Wait again with an act whose logged time has come while something is no longer as it was logged."""
+        s = self._s
+        if act.during == "speech" and s.queue:
+            self._at(act, max(now, self._speech_s + act.begins_s - act.since_s))
+        elif act.during != "work":
+            s.answered = True  # asked as soon as the agent has finished
 
     def _done(self, act: CallerAct, now: float) -> None:
         self._pairs.append((act.heard, self._heard_so_far(now)))

@@ -114,7 +114,9 @@ def add_simulate(commands: "Commands") -> None:
         "voicelab simulate handler.py -n 10000 --seed 7 --log runs/first",
     )
     _add_handler(parser)
-    parser.add_argument("-n", "--sessions", type=int, help="how many (default 10000, as the spec says, or all of the log)")
+    parser.add_argument(
+        "-n", "--sessions", type=int, help="how many (default 10000, as the spec says, or all of the log)"
+    )
     parser.add_argument(
         "--spec", metavar="FILE", help="a simulation of VoiceRun's: a template, or what `vr render -q -o json` prints"
     )

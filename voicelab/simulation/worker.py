@@ -349,6 +349,7 @@ def run_sessions(
         on_session: Takes each session before it runs.
         events: Takes the events of a session that runs alone, as they come; None for a plain list.
     """
+    job.options.callers.prepare(range(task.first, task.stop))
     settings = job.settings(notes.append)
     ran = Ran(pickle.loads(task.before) if task.before else [])  # noqa: S301 - it comes from the driver
     fitness = Fitness(job.options.limits, note, task.stop - 1, task.careful, own=own, apart=apart, alone=task.alone)
