@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from harness import agent
 
 import voicelab as vl
-from tests.harness import agent
 from voicelab.base.errors import InputError
 from voicelab.cli import main
 from voicelab.record.failure import Cause, Failure, last_words

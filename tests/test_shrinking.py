@@ -6,9 +6,9 @@ import sys
 import textwrap
 
 import pytest
+from harness import agent
 
 import voicelab as vl
-from tests.harness import agent
 from voicelab.base.errors import InputError, NotRepeatedError
 from voicelab.record.failure import Failure
 
@@ -195,6 +195,23 @@ def test_of_a_predicate_the_same_path_stays():
     shrunk = run(body, with_inputs(_7="you are late today")).shrink(short)
     assert shrunk.inputs == ["late"]
     assert shrunk.failed.cause.path == "duration_seconds"
+
+
+def test_of_a_measure_the_bound_stays_with_the_time_that_is_needed():
+    body = 'if event.name == "text":\n    await asyncio.sleep(7.3 if "look" in event.data["text"] else 0.2)\n    yield TextToSpeechEvent("Well.")'
+    shrunk = run(body, with_inputs(_4="please look for me")).shrink("dead_air_s > 6")
+    assert shrunk.inputs == ["look"]
+    assert "value is None or value <= 6.0" in shrunk.to_test()
+
+
+def test_a_session_whose_chance_no_seed_of_a_run_has_is_called_as_the_session_of_its_index():
+    body = 'if event.name == "text" and random.random() < 0.0004:\n    raise OSError("luck")\nyield TextToSpeechEvent("Go on.")'
+    log = vl.simulate(agent(body), ["a", "b"], sessions=1500, seed=2, workers=1, progress=False)
+    index = log.failures("OSError")["session_index"].max()
+    shrunk = log.session(int(index)).shrink("OSError")
+    assert shrunk.index == index
+    assert f"sessions={index + 1}," in shrunk.to_call()
+    assert eval(shrunk.to_call(), {"vl": vl, "handler": shrunk.bench.options.handler}).errors
 
 
 def test_what_a_silent_session_lacks_too_is_told_by_the_agents_last_words():

@@ -321,3 +321,16 @@ def test_words_are_confused_as_often_as_they_were_seen_to_be():
 def test_confusions_of_another_shape_are_refused(confusions):
     with pytest.raises(InputError, match="confusions"):
         World(confusions=confusions)
+
+
+def test_faults_may_be_told_by_their_calls():
+    body = 'if event.name == "text":\n    yield TextToSpeechEvent("Yes.")'
+    record = vl.run(agent(body), ["a", "b", "c"], world=vl.World(handler_faults=[1, 3]))
+    assert [error.turn for error in record.errors] == [1, 3]
+    assert vl.run(agent(body), ["a", "b", "c"], world=vl.World(handler_faults=[])).errors == []
+
+
+@pytest.mark.parametrize("faults", [[-1], ["a"], [True], [0.5], "ab", {1}])
+def test_calls_that_none_can_be_are_refused(faults):
+    with pytest.raises(InputError, match="handler_faults"):
+        vl.World(handler_faults=faults)

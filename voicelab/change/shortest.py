@@ -65,6 +65,11 @@ class Shortest:
         return {name: value for name, value in found.items() if value is not None}
 
     @property
+    def over_a_line(self) -> bool:
+        """Whether it fails only where its caller really speaks, over the line of its simulation."""
+        return any(part.name == "telephone" for part in self.parts if part.kind == "option")
+
+    @property
     def index(self) -> int:
         """Index of the session whose streams of chance it needs; 0, as `vl.run` plays it, but where no seed would do."""
         return next((part.value[1] for part in self.parts if part.kind == CHANCE), 0)

@@ -107,6 +107,8 @@ class Shrunk(Shortest):
 
     def _also(self) -> Iterator[str]:
         """Yield what it needs besides its inputs."""
+        if self.over_a_line:
+            yield "its caller really speaking"
         for name, value in self.arguments.items():
             if isinstance(value, Mapping):
                 yield f"{name} {', '.join(map(str, value))}"

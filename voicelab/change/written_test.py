@@ -28,15 +28,16 @@ def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str
     """
     handler = shrunk.bench.options.handler
     text = handler_text(handler, folder)
-    fixtures = [given for given, value in shrunk.arguments.items() if _expression(value) is None]
+    fixtures = {given: repr(value) for given, value in shrunk.arguments.items() if _expression(value) is None}
+    fixtures |= {"audio": "the line that its caller spoke over"} if shrunk.over_a_line else {}
     imports = sorted({"import voicelab as vl", *text.imports, *(["import os"] if _variables(shrunk) else [])})
     standard = [line for line in imports if line.split()[1] in {"os", "pathlib"}]
     others = [line for line in imports if line not in standard]
     loaded = [line for line in [_loading(shrunk, text.expression)] if line]
     body = [
         *(
-            f"# The fixture {given} has to give what the session was run with: {shrunk.arguments[given]!r}"
-            for given in fixtures
+            f"# The fixture {given} has to give what the session was run with: {what}"
+            for given, what in fixtures.items()
         ),
         *loaded,
         f"record = {run_call(shrunk, 'handler' if loaded else text.expression)}",
@@ -63,14 +64,15 @@ def run_call(shrunk: Shortest, handler: str) -> str:
     if given.get("seed") == "0":
         del given["seed"]
     arguments = [handler, shrunk.to_script(), *(f"{name}={text}" for name, text in given.items())]
-    if not shrunk.index:
+    if not shrunk.index and not shrunk.over_a_line:
         return _call("vl.run", arguments)
-    # No seed of `vl.run` does it: the session's own streams of chance are those of its index.
+    # No seed of `vl.run` does it, whose streams of chance are those of index 0; or the caller really has to speak.
     if "run_test" in given:
-        raise_in_parameters = {**shrunk.arguments.get("parameters", {}), "runTest": shrunk.arguments["run_test"]}
+        in_parameters = {**shrunk.arguments.get("parameters", {}), "runTest": shrunk.arguments["run_test"]}
         arguments = [a for a in arguments if not a.startswith(("run_test=", "parameters="))]
-        arguments.append(f"parameters={raise_in_parameters!r}")
+        arguments.append(f"parameters={in_parameters!r}")
     more = [f"sessions={shrunk.index + 1}", "stopping=False", "progress=False"]
+    more += ["audio=audio"] if shrunk.over_a_line else []
     return f"{_call('vl.simulate', [*arguments, *more])}.rerun({shrunk.index})"
 
 
