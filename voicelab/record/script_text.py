@@ -48,7 +48,7 @@ def _expression(action: Input) -> str:
         return "vl.hang_up()"
     if isinstance(action, At):
         return f"vl.at({action.time_s:g}, {_expression(action.input)})"
-    return _of_sdk(action.event)
+    return _of_sdk(action.event) if isinstance(action, Send) else repr(action)
 
 
 def _of_sdk(event: SdkEvent) -> str:
