@@ -13,6 +13,7 @@ from voicelab.callers.actions import (
     Press,
     Say,
     SdkEvent,
+    Send,
     Silence,
     texts_of,
 )
