@@ -392,8 +392,20 @@ def test_each_kind_of_failure_has_its_assertion(failure, assertion):
 
 def test_values_of_variables_are_in_no_test():
     handler = vl.load_handler(agent(TWO_FAULTS), variables={"API_KEY": "sk-very-secret-1"})
+    body = 'if context.get_data("key") and "sk-very" in context.get_data("key"):\n    raise ValueError("no")\nyield'
+    keyed = vl.load_handler(agent(body), variables={"API_KEY": "sk-very-secret-1"})
+    shown = vl.run(keyed, [], parameters={"key": "sk-very-secret-1"}).shrink()
     text = vl.run(handler, ["help with sk-very-secret-1"]).shrink().to_test()
-    assert "sk-very-secret-1" not in text
+    shown_texts = [
+        text,
+        shown.to_call(),
+        shown.to_test(),
+        str(shown),
+        repr(shown),
+        shown._repr_html_(),
+        str(shown.to_json()),
+    ]
+    assert "sk-very-secret-1" not in "".join(shown_texts)
     assert "os.environ['API_KEY']" in text
 
 

@@ -54,18 +54,19 @@ def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str
 
 
 def run_call(shrunk: Shortest, handler: str) -> str:
-    """Return the call that fails, as text.
+    """Return the call that fails, as text without the values of variables.
 
     Args:
         shrunk: What was found.
         handler: What stands for the handler.
     """
+    masker = Masker(shrunk.bench.options.handler.secrets)
     given = {name: _expression(value) or name for name, value in shrunk.arguments.items() if name != "inputs"}
     if given.get("seed") == "0":
         del given["seed"]
     arguments = [handler, shrunk.to_script(), *(f"{name}={text}" for name, text in given.items())]
     if not shrunk.index and not shrunk.over_a_line:
-        return _call("vl.run", arguments)
+        return masker.text(_call("vl.run", arguments))
     # No seed of `vl.run` does it, whose streams of chance are those of index 0; or the caller really has to speak.
     if "run_test" in given:
         in_parameters = {**shrunk.arguments.get("parameters", {}), "runTest": shrunk.arguments["run_test"]}
@@ -73,7 +74,7 @@ def run_call(shrunk: Shortest, handler: str) -> str:
         arguments.append(f"parameters={in_parameters!r}")
     more = [f"sessions={shrunk.index + 1}", "stopping=False", "progress=False"]
     more += ["audio=audio"] if shrunk.over_a_line else []
-    return f"{_call('vl.simulate', [*arguments, *more])}.rerun({shrunk.index})"
+    return masker.text(f"{_call('vl.simulate', [*arguments, *more])}.rerun({shrunk.index})")
 
 
 def _call(function: str, arguments: list[str]) -> str:
