@@ -102,6 +102,10 @@ DOCUMENTS = {
             "test",
         },
     ),
+    "compare": (
+        [CLINIC, CLINIC, "-n", "30", "--max-drop", "booked=0.5", "--workers", "1", "--quiet"],
+        {"conclusion", "passed", "sentence", "confidence", "pairs", "differences"},
+    ),
     "call": (["a1", "+14155550123", "--curl"], {"curl"}),
 }
 """Of each command arguments that need no network, and what its document has among others."""
