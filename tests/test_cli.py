@@ -123,6 +123,39 @@ def test_a_command_line_that_is_off_is_exit_code_2(arguments, capsys):
     assert error.value.code == 2
 
 
+MEETS = """import datetime, urllib.request, json
+from primfunctions import shared_data
+
+async def handler(event, context):
+    if event.name == "start":
+        orders = json.loads(urllib.request.urlopen("https://shop.test/orders").read())
+        said = [datetime.datetime.now().date(), context.input_data["order"], orders["n"]]
+        yield TextToSpeechEvent(text=" ".join(map(str, said)), voice="nova")
+"""
+
+
+def test_what_sessions_meet_is_json_or_a_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("handler.py").write_text(MEETS)
+    Path("http.json").write_text('{"GET .*/orders": {"n": 3}}')
+    meets = ["--start", "2026-03-02T09:30", "--input-data", '{"order": 17}', "--http", "http.json", "--world", "mobile"]
+    assert main(["run", "handler.py", *meets, "--limits", '{"cpu_s": 30}']) == 0
+    assert "agent  2026-03-02 17 3" in capsys.readouterr().out
+    assert main(["simulate", "handler.py", *meets, "-n", "2", "--workers", "1", "--quiet", "--log", "log"]) == 0
+    assert "2 hangup" in capsys.readouterr().out
+    for given, message in (
+        (["--world", "mobil"], "Did you mean 'mobile'"),
+        (["--world", '{"recogniton_errors": 1}'], "Did you mean 'recognition_errors'"),
+        (["--http", "htp.json"], "there is no such file"),
+        (["--input-data", "{"], "--input-data is no JSON"),
+        (["--limits", '{"cpu": 1}'], "limits has no key 'cpu'"),
+        (["--start", "soon"], "start is 'soon'"),
+        (["--shared-data", "[1]"], "shared_data"),
+    ):
+        assert main(["run", "handler.py", *given]) == 1
+        assert message in capsys.readouterr().err
+
+
 def test_an_unknown_command_gets_the_nearest_and_none_at_all_the_help(capsys):
     with pytest.raises(SystemExit):
         main(["anlyze", "x"])

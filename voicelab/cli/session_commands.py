@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base.errors import InputError
 from voicelab.cli.arguments import add_handler_options, add_json, callers, command, parameters, replayed, say, variants
 from voicelab.cli.output import say_json
+from voicelab.cli.surroundings import add_surroundings, surroundings
 from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _run(options: argparse.Namespace) -> None:
         variables=options.variables,
         environment=options.environment,
         variants=variants(options),
+        **surroundings(options),
     )
     if options.html:
         record.to_html(options.html)
@@ -176,6 +178,7 @@ def _simulate(options: argparse.Namespace) -> None:
         "resume": options.resume,
         "overwrite": options.overwrite,
         "progress": not options.quiet,
+        **surroundings(options),
     }
     if options.replay is None and options.on_difference:
         raise InputError("--on-difference is for the callers of a log: give --replay LOG.")
@@ -235,6 +238,7 @@ def _simulate_spec(handler: "Handler", options: argparse.Namespace, how: "Mappin
 def _add_handler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("handler", metavar="HANDLER", help="a handler.py or a project folder")
     add_handler_options(parser)
+    add_surroundings(parser)
     parser.add_argument("--notes", action="store_true", help="list what the SDK spells differently, line by line")
 
 

@@ -238,6 +238,19 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def checked_option(name: str, given: Given) -> Any:
+    """Return an option of a run as it is made of what a file, or a command line, can hold.
+
+    Args:
+        name: Its name: `world`, `http`, `limits`; others stay as they are.
+        given: Its value, of JSON's types.
+
+    Raises:
+        InputError: it isn't allowed.
+    """
+    return _CHECKS[name](given) if name in _CHECKS else given
+
+
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
