@@ -401,6 +401,8 @@ def test_what_is_not_known_yet_is_said_and_never_a_number(rule):
     frame = frame_of(arms, parts, answers).assign(words=0)
     nothing = vl.analyze(frame, outcome="word_errors / words", weights=HALVES, rule=rule)
     few = vl.analyze(frame[:30], outcome="p95(answer_s)", weights=HALVES, rule=rule)
+    empty = frame.assign(answer_s=frame.answer_s.where(frame.variant == "a"))
+    assert vl.analyze(empty, outcome="p95(answer_s)", weights=HALVES, rule=rule).decision.winner is None
     for result, why in ((nothing, "nothing is below the line"), (few, "takes at least 20 values")):
         assert (result.decision.confidence, result.decision.leader, result.decision.winner) == (None, None, None)
         assert why in result.decision.sentence

@@ -74,10 +74,10 @@ class QuantileTally(Tally):
     def _moments_of(self, values: Floats) -> Moments:
         n = len(values)
         if n < quantiles.fewest(self.quantile):
-            return Moments(0.0, np.float64(0.0), np.float64(0.0), 0.0, np.float64(0.0))
+            return Moments(*map(np.float64, (0.0, 0.0, 0.0, 0.0, 0.0)))
         at = values[quantiles.rank_of(n, self.quantile)]
         error = quantiles.quantile_error(values, self.quantile)
-        return Moments(float(n), np.float64(0.0), np.float64(error**2 * n * (n - 1)), at, np.float64(0.0))
+        return Moments(*map(np.float64, (n, 0.0, error**2 * n * (n - 1), at, 0.0)))
 
     def strata(self, arm: Any, baseline: Any, epoch: Floats | None = None, n_past: int | None = None) -> list[Stratum]:
         """Return the moments of two arms, or of one of each of many pairs."""
