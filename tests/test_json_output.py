@@ -113,6 +113,7 @@ ELSEWHERE = {
     "doctor": "test_the_doctors_document_stands_alone_where_it_fails",
     "serve": "test_a_server_says_at_once_where_it_listens",
     "pull": "test_what_was_pulled_is_one_document",
+    "compare": "test_versions.py::test_json_is_one_document",
     # It asks pytest, in a process of its own.
     "test": "test_plugin.py::test_its_json_is_one_document_and_its_commands_repeat_what_failed",
 }

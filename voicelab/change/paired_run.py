@@ -76,7 +76,7 @@ def run_pairs(
         # An unfinished log is first finished as it was begun.
         n = max(log.begun for log in growing.values())
         line = held.enter_context(PairLine(how.most, n, shown=how.progress))
-        step = 2 * growing["old"].shard_size
+        step = growing["old"].shard_size
         while True:
             for log in growing.values():
                 log.grow(n, line.of_version)

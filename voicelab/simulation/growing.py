@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from voicelab.log.read import Log
 
-SHARD_SIZE = 250
+SHARD_SIZE = 500
 """Sessions a shard of a log that grows: small, so that little is run beyond what is needed."""
 
 
