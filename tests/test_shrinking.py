@@ -9,6 +9,7 @@ import pytest
 from harness import agent
 
 import voicelab as vl
+from voicelab import voicerun
 from voicelab.base.errors import InputError, NotRepeatedError
 from voicelab.record.failure import Failure
 
@@ -282,6 +283,17 @@ def test_an_opened_log_says_what_is_needed_and_takes_a_handler(tmp_path):
         opened.shrink(handler=mended)
     with pytest.raises(InputError, match="belongs to a session that is run by a handler"):
         opened.shrink(world=world)
+
+
+def test_an_exported_session_is_shrunk_with_its_handler(tmp_path):
+    body, inputs, _ = PLANTED["two inputs in order"]
+    vl.run(vl.load_handler(agent(body)), inputs).to_debugger(tmp_path / "session.json")
+    session = voicerun.read(tmp_path / "session.json", tmp_path / "log").session(0)
+    with pytest.raises(
+        InputError, match=r"\(imported\) can't be run here: .* Give handler=, what vl.load_handler takes\.$"
+    ):
+        session.shrink()
+    assert session.shrink(handler=agent(body)).inputs == ["refund", "now"]
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -51,10 +51,13 @@ def what_is_needed(record: SessionRecord) -> str:
     needed = [f"{name}=" for name in usual if then.get(name, usual[name]) != usual[name]]
     world = f" (then it was {manifest['world']})" if manifest.get("world") else ""
     also = f" It was also run with {', '.join(needed)}{world}: give them too." if needed else ""
+    simulated = (
+        " Or call vl.simulate() with the same arguments as then: a finished log is opened, not run again, and its sessions can "
+        "then be shrunk."
+    )
     return (
         f"Session {record.session_id} ({record.source}) can't be run here: its record doesn't hold the {handler}. Give handler=, "
-        f"what vl.load_handler takes.{also} Or call vl.simulate() with the same arguments as then: a finished log is opened, not "
-        "run again, and its sessions can then be shrunk."
+        f"what vl.load_handler takes.{also}{simulated if record.source == 'simulated' else ''}"
     )
 
 
