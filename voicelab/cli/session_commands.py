@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from voicelab.base.errors import InputError
 from voicelab.cli.arguments import add_handler_options, add_json, callers, command, parameters, replayed, say, variants
 from voicelab.cli.output import say_json
-from voicelab.cli.surroundings import add_surroundings, surroundings
+from voicelab.cli.what_sessions_meet import add_surroundings, surroundings
 from voicelab.handlers.notes import count_of
 
 if TYPE_CHECKING:
