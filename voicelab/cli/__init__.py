@@ -7,8 +7,8 @@ In comes a command line; out go text, or with `--json` a document, and an exit c
   `serve_command` `serve`, `test_command` `test`, `doctor_command` `doctor`, `log_commands` the group `log`.
 - `failure_commands` has `failures` and `shrink`.
 - `say_command` has `say`, a conversation of one turn a command; `conversation_file` is the file that keeps it.
-- `arguments` is what they have in common, `what_sessions_meet` has the options of that; `output` prints text, or with `--json` one
-  document; `doctor_report` shows what the doctor found, `sound_devices` are this machine's.
+- `arguments` is what they have in common, `what_sessions_meet` has options of theirs; `output` prints text, or with `--json`
+  one document; `doctor_report` shows what the doctor found, `sound_devices` are this machine's.
 """
 
 import argparse
