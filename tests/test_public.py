@@ -10,7 +10,7 @@ import voicelab as vl
 PUBLIC = {
     "Console", "Guardrail", "Limits", "Microphone", "Model", "Monitor", "PhoneLine", "Speaker", "speech", "voicerun",
     "calibrate", "minimum_detectable_effect", "plots", "required_sessions",
-    "Persona", "Script", "StopRule", "VoicelabError", "World", "__version__", "analyze", "at", "check_srm", "compare", "draw_rows", "hang_up",
+    "Persona", "Replay", "Script", "StopRule", "VoicelabError", "World", "__version__", "analyze", "at", "check_srm", "compare", "draw_rows", "hang_up",
     "Http", "HttpReply", "interrupt", "load_handler", "mix", "offload", "open_log", "personas", "press", "run", "samples", "sdk", "serve", "silence", "simulate", "tool_call", "worlds",
 }  # fmt: skip
 

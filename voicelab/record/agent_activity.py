@@ -1,6 +1,5 @@
 """What the agent was at, at any time of a session: speaking, working without a sound, or neither; and what was heard of it."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Literal
 
@@ -25,7 +24,6 @@ class AgentActivity:
         lanes = Lanes()
         played = [(e.time_s, lanes.end_s(e) or e.time_s, e.seq) for e in events if is_played(e)]
         self._played = sorted((start, end, seq) for start, end, seq in played if end > start)
-        self._starts = [start for start, _, _ in self._played]
         self._unplayed = [e.time_s for e in events if e.data.get("interrupted") and e.data.get("played_s") == 0]
         self._has_turns = any(event.name == "turn_end" for event in events)
         self._has_parts = any(_is_part(event) for event in events)
@@ -42,7 +40,7 @@ class AgentActivity:
             leaves: Whether the caller leaves just then, in the middle of the agent's turn or not.
         """
         ends_now = interrupts or leaves
-        run = self._speech_at(time_s, ends_now=ends_now)
+        run = self._speech_at(time_s, seq, ends_now=ends_now)
         if run is not None:
             return "speech", run
         n_open, since_s = 0, 0.0
@@ -71,20 +69,22 @@ class AgentActivity:
         }
         return len(finished), n_timeouts, " ".join(heard)
 
-    def _speech_at(self, time_s: float, *, ends_now: bool) -> float | None:
+    def _speech_at(self, time_s: float, seq: int, *, ends_now: bool) -> float | None:
         """Return when the speech that plays at a time has begun; None where nothing plays."""
         if ends_now and any(start >= time_s for start in self._unplayed):
             return time_s
-        at = bisect_right(self._starts, time_s) - 1
-        if at < 0:
+        begun = [(start, end) for start, end, of in self._played if start <= time_s and of < seq]
+        if not begun:
             return None
-        playing = any(time_s < end - _ROUNDING_S for _, end, _ in self._played[max(0, at - 2) : at + 1])
+        playing = any(time_s < end - _ROUNDING_S for _, end in begun)
         if not playing and not (ends_now and self._cut_at(time_s)):
             return None
-        begin_s = self._played[at][0]
-        while at > 0 and self._played[at - 1][1] >= begin_s - _GAP_S:
+        at = len(begun) - 1
+        begin_s = begun[at][0]
+        said_s = max((e.time_s for e in self._events[:seq] if e.kind == "input" and e.time_s <= begin_s), default=0.0)
+        while at > 0 and begun[at - 1][0] >= said_s and begun[at - 1][1] >= begin_s - _GAP_S:
             at -= 1
-            begin_s = self._played[at][0]
+            begin_s = begun[at][0]
         return begin_s
 
     def _ended_at(self, time_s: float) -> bool:
