@@ -9,6 +9,7 @@ from harness import agent, play, play_many, says
 
 from voicelab import sdk
 from voicelab.base.errors import InputError
+from voicelab.base.seeds import Seeds
 from voicelab.base.weighted import Choice
 from voicelab.callers import Mix, Persona, Script, as_caller, mix, personas
 from voicelab.callers.actions import (
@@ -417,7 +418,7 @@ def test_a_mixture_that_cant_be_meant_is_refused(pairs, message):
 def test_the_same_caller_twice_in_a_mixture_has_both_shares():
     one, other = Script(["a"], name="a"), Script(["b"], name="b")
     callers = mix((one, 1), (other, 1), (one, 1))
-    drawn = Counter(callers.draw(random.Random(seed)).name for seed in range(3000))
+    drawn = Counter(callers.of_session(index, Seeds(1, index)).name for index in range(3000))
     assert drawn["a"] / 3000 == pytest.approx(2 / 3, abs=0.04)
 
 

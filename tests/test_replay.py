@@ -6,11 +6,11 @@ import warnings
 
 import pandas as pd
 import pytest
-
-import voicelab as vl
 from same_rows import settings
 from same_rows.draws import case_of
 from same_rows.player import Here
+
+import voicelab as vl
 from tests import test_voicerun
 from voicelab import voicerun
 from voicelab.base.errors import InputError
@@ -109,7 +109,7 @@ def test_any_number_of_workers_writes_the_same_rows(logged):
 
 def test_a_single_logged_caller_runs_by_itself_and_keeps_its_streams_of_chance(logged):
     record = vl.run(agent("Which day?"), vl.Replay(logged, sessions=5), seed=3)
-    assert [e for e in record.events] == [e for e in logged.session(5).events]
+    assert list(record.events) == list(logged.session(5).events)
     assert record.outcomes == {"booked": True, "divergence": 0.0, "diverged_turn": None}
 
 

@@ -55,7 +55,7 @@ def _unfit(log: "Log") -> dict[int, str]:
     found = dict.fromkeys((int(index) for index in empty["session_index"]), "no event of its conversation")
     if log.manifest.get("redacted"):
         masked = log.sql(
-            "SELECT session_index FROM sessions WHERE session_id IN (SELECT session_id FROM events WHERE "
+            "SELECT session_index FROM sessions WHERE session_id IN (SELECT session_id FROM events WHERE "  # noqa: S608 - of ours
             f"(kind = 'input' OR name IN ('unheard', 'backchannel')) AND data LIKE '%{_MARK}%')"
         )
         found |= dict.fromkeys((int(index) for index in masked["session_index"]), "redacted words of its caller's")

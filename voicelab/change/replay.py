@@ -7,7 +7,7 @@ import random
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -76,7 +76,7 @@ class Replay(KnownCaller):
         on_difference: "str | CallerLike" = "keep",
         sessions: "Sequence[str | int] | pd.DataFrame | str | int | None" = None,
     ) -> None:
-        self.log = log if isinstance(log, Log) else open_log(cast("str | Path", log))
+        self.log = log if isinstance(log, Log) else open_log(log)
         self.on_difference = _checked_difference(on_difference)
         self.path = self.log.path.absolute()
         self.indexes, left_out = chosen(self.log, sessions)
@@ -118,6 +118,7 @@ class Replay(KnownCaller):
         Raises:
             InputError: there are several.
         """
+        del rng
         raise InputError(f"{self!r} is asked by session: vl.run(handler, vl.Replay(log, sessions=0)).")
 
     def prepare(self, indexes: range) -> None:

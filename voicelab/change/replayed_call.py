@@ -3,21 +3,22 @@
 Theory of operation
 -------------------
 **In step.** As long as every row of the session is the logged one, at the logged time, each act comes at its logged instant, to
-the last bit: so a replay with the same handler, world and seed writes the same rows. What it does at the very moment at which the
-agent has finished it does when it is asked; all else has a fixed time.
+the last bit: so a replay with the same handler, world and seed writes the same rows. What it does at the very moment at which
+the agent has finished it does when it is asked; all else has a fixed time.
 
 **Out of step.** From the first row that differs on, an act comes as long after what it followed as it did: after the end of the
-agent's last words, or work; or after the beginning of the speech into which it cut. It waits until the agent has finished as often
-as it had before (`CallerAct.rests`), unless the agent is told of a silence that it wasn't told of then.
+agent's last words, or work; or after the beginning of the speech into which it cut. It waits until the agent has finished as
+often as it had before (`CallerAct.rests`), unless the agent is told of a silence that it wasn't told of then.
 
-**Difference.** Words are compared as they are heard, from one act to the next. Where they differ for the first time a row says so,
-and `on_difference` decides what the caller does from then on.
+**Difference.** Words are compared as they are heard, from one act to the next. Where they differ for the first time a row says
+so, and `on_difference` decides what the caller does from then on.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
@@ -33,6 +34,14 @@ from voicelab.session.rows import add_row
 from voicelab.session.session_state import Session
 from voicelab.session.turns import end_conversation, offer
 from voicelab.session.utterance import NEVER
+
+
+class _Going(Enum):
+    ON = "on"
+
+
+_GO_ON: Final = _Going.ON
+"""In place of an input: the caller does what it would have done."""
 
 OnDifference: TypeAlias = Literal["keep", "stop"] | KnownCaller
 DIVERGED: Label = ("system", "replay_diverged", False, None)
@@ -131,9 +140,9 @@ class ReplayedCall:
         now = self._speech_s = self._s.now()
         self._look(now)
         act = self._act
-        if not self._in_step and act is not None and act.during == "speech" and not self._waits:
-            if self._rests >= act.rests or self._s.timeouts > act.timeouts:
-                self._at(act, now + max(0.0, act.begins_s - act.since_s))
+        cuts_in = not self._in_step and act is not None and act.during == "speech" and not self._waits
+        if cuts_in and act is not None and (self._rests >= act.rests or self._s.timeouts > act.timeouts):
+            self._at(act, now + max(0.0, act.begins_s - act.since_s))
         return None
 
     def replay_outcomes(self) -> list[Row]:
@@ -247,12 +256,12 @@ class ReplayedCall:
         more_silence = heard.timeouts > act.timeouts
         if self._rests < act.rests and not more_silence:
             if not may_become(self._heard, act.heard) and (taken := self._differs(heard)) is not _GO_ON:
-                return taken  # type: ignore[return-value]
+                return taken
             return Silence()
         if self._act is None:
             return self._after_last(heard, more_silence)
         if not self._fits(act) and (taken := self._differs(heard)) is not _GO_ON:
-            return taken  # type: ignore[return-value]
+            return taken
         if act.during == "work":
             return self._planned(act, heard.time_s)
         return self._planned(act, heard.time_s + max(0.0, act.begins_s - act.since_s))
@@ -260,7 +269,7 @@ class ReplayedCall:
     def _after_last(self, heard: Heard, more_silence: bool) -> Input | None:
         """Listen on as the logged caller did, who was left by the agent; end when there is nothing more to hear."""
         if not may_become(self._heard, self._expected.heard) and (taken := self._differs(heard)) is not _GO_ON:
-            return taken  # type: ignore[return-value]
+            return taken
         return None if more_silence or self._turn is not None else Silence()
 
     def _fits(self, act: CallerAct) -> bool:
@@ -316,7 +325,7 @@ class ReplayedCall:
 
     # --- a difference ---
 
-    def _differs(self, heard: Heard) -> Any:
+    def _differs(self, heard: Heard) -> Input | _Going | None:
         """Note that the agent's words differ, and return what the caller does about it; `_GO_ON` where it does nothing."""
         if self._turn is not None:
             return _GO_ON
@@ -328,11 +337,12 @@ class ReplayedCall:
         self._is_over = True
         if other == "stop":
             return HangUp()
-        self._other = other.begin(self.rng)  # type: ignore[union-attr]
+        self._other = other.begin(self.rng)  # type: ignore[attr-defined]  # every caller has it
         s = self._s
         own = [(at.time_s, at.input) for at in getattr(self._other, "timed", ())]
         s.timed = sorted([*s.timed, *own], key=_due_at)
-        return self._other.reply(heard)
+        answer: Input | None = self._other.reply(heard)
+        return answer
 
     def _note(self, now: float, then: str) -> None:
         s = self._s
@@ -342,12 +352,11 @@ class ReplayedCall:
 
     def _compare_end(self) -> None:
         """See at the end whether the agent's last words were the logged ones, and whether it left anything unsaid."""
-        if not (self._act is None and same_words(self._heard, self._expected.heard)):
-            if not self._is_over:
-                self._note(self._s.ended_s, "end")
+        as_logged = self._act is None and same_words(self._heard, self._expected.heard)
+        if not as_logged and not self._is_over:
+            self._note(self._s.ended_s, "end")
 
 
-_GO_ON = object()
 _ROUNDING_S = 1e-9
 """So near to each other two times are one, in seconds: when words began is known as a difference of floats."""
 
@@ -368,7 +377,7 @@ def _reach(s: Session, now: float, act: CallerAct, arrives_s: float) -> None:
         s.heard.clear()
         offer(s, now, reached, speech=True)
     elif act.arrives_s > act.begins_s:
-        speak(s, now, arrives_s, reached)  # type: ignore[arg-type]
+        speak(s, now, arrives_s, reached)
     else:
         s.heard.clear()
         arrives(s, now, reached)

@@ -1,6 +1,5 @@
 """Sessions of a log, one after another: a group of them is read once, and each taken out of it when it is asked for."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from voicelab.log.schema import UNREADABLE
 from voicelab.log.session_rows import check_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voicelab.log.read import Log
 
 

@@ -113,12 +113,7 @@ def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[Cal
         if event.name == "turn_interrupted":
             cut_in_s = event.time_s
         elif event.name in {"input_held", "input_dropped"} and event.kind == "system":
-            told = str(data.get("input", ""))
-            if event.name == "input_dropped" and waiting and waiting[0][0] == told:
-                waiting.pop(0)
-            elif (held := _told(told)) is not None:
-                if event.name == "input_held":
-                    waiting.append((told, held))
+            if (held := _held(event, waiting)) is not None:
                 yield _act(event, held, cut_in_s, None, typed=typed)
         elif event.name in {"unheard", "backchannel"} and event.kind == "system":
             yield _act(event, _unheard(event), cut_in_s, None, typed=typed)
@@ -136,6 +131,18 @@ def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[Cal
         yield CallerAct(HangUp(), ended_s, ended_s, seq=end)
     elif status != "transferred" and not any(_ends(event, status, ended_s) for event in events[:end]):
         yield CallerAct(None, ended_s, ended_s, seq=end)
+
+
+def _held(event: Event, waiting: list[tuple[str, Reached]]) -> Reached | None:
+    """Return what was done that had to wait, or came to nobody; None where it is known from when it began to wait."""
+    told = str(event.data.get("input", ""))
+    if event.name == "input_dropped" and waiting and waiting[0][0] == told:
+        waiting.pop(0)
+        return None
+    held = _told(told)
+    if held is not None and event.name == "input_held":
+        waiting.append((told, held))
+    return held
 
 
 def _ends(event: Event, status: str, ended_s: float) -> bool:
@@ -235,7 +242,7 @@ def _told(text: str) -> Reached | None:
             name, data = map(ast.literal_eval, call.args[0].args)
             return Custom(name, _with_text(data))
         values: Mapping[str, Any] = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        return HangUp() if call.func.id == "HangUp" else _HELD[call.func.id](**values)  # type: ignore[no-any-return]
+        return HangUp() if call.func.id == "HangUp" else _HELD[call.func.id](**values)
     except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError, MemoryError):
         return None
 
