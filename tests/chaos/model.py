@@ -10,7 +10,7 @@ from typing import Any
 from chaos.runs import Size, late_outcomes
 from chaos.schedule import require
 from voicelab.base.errors import LogError
-from voicelab.base.records import TABLES
+from voicelab.base.records import STORED
 from voicelab.log import Log
 from voicelab.log.checksums import is_as_sealed
 from voicelab.log.compact import compact
@@ -137,7 +137,7 @@ def files_of(log: Path) -> dict[str, str]:
     """Return a log's files with their SHA-256, but for its manifest and what is unfinished."""
     return {
         str(path.relative_to(log)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in (*TABLES, CHECKSUMS, "late")
+        for folder in (*STORED, CHECKSUMS, "late")
         for path in (log / folder).glob("*")
         if not path.name.startswith("_")
     }
@@ -145,7 +145,7 @@ def files_of(log: Path) -> dict[str, str]:
 
 def leftovers(log: Path) -> list[str]:
     """Return what is there that is unfinished, or nobody's."""
-    known = {*TABLES, CHECKSUMS, "late", "verdicts", MANIFEST}
+    known = {*STORED, CHECKSUMS, "late", "verdicts", MANIFEST}
     return sorted(
         str(path.relative_to(log))
         for path in log.rglob("*")
@@ -248,7 +248,7 @@ def _check_verification(log: Path, manifest: Mapping[str, Any], parts: list[Part
 
 def _names(part: Part) -> list[str]:
     """Return the files of a part from the log's folder on, its checksums last."""
-    return [f"{table}/{part.name}.parquet" for table in TABLES] + [f"{CHECKSUMS}/{part.name}.json"]
+    return [f"{table}/{part.name}.parquet" for table in STORED] + [f"{CHECKSUMS}/{part.name}.json"]
 
 
 def _shards(file: str) -> range:

@@ -56,9 +56,13 @@ def walk(it: Walk, case: dict[str, Any]) -> None:
         code = error.code if isinstance(error.code, int) else 1
     it.check(code in {0, 1, 2}, f"exit code {code}")
     it.check("Traceback" not in err.getvalue(), "a traceback")
+    message = err.getvalue()
+    if "--json" in line and code == 1 and not message.strip():
+        # The error is the document; a command that has judged says there what it found.
+        message = it.json(out.getvalue()).get("error", {}).get("message", "no error, a verdict")
     if (page := it.folder / "out.html").is_file():
         it.html(page.read_text(encoding="utf-8"))
     if code == 1:
-        check_message(err.getvalue().strip().splitlines()[-1])
+        check_message(message.strip().splitlines()[-1])
     if code:
-        raise Refused(err.getvalue()[-200:])
+        raise Refused(message[-200:])

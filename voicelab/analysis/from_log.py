@@ -308,7 +308,7 @@ def _count_values(data: TestData, *, measured: bool) -> None:
         data: The sessions.
         measured: Whether the outcome is a measure, which has no value where there was no chance for it.
     """
-    unwritten = (~data.written).reshape(len(data.arms), -1).any(axis=1)
+    unwritten = ~data.written if data.written.ndim == 1 else (~data.written).any(axis=1)  # of a ratio either part
     if data.kind is not None and data.written.any():
         completed = int((unwritten & ~data.crashed).sum())
         crashed = int((unwritten & data.crashed).sum())

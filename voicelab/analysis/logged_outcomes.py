@@ -269,5 +269,5 @@ class OutcomeReader:
         wrote = f"It has the outcomes {', '.join(written)}" if written else "Its sessions wrote none"
         return InputError(
             f"The log has no outcome {name!r}. {wrote}, of each session the numbers {', '.join(COLUMNS)}, and the measures "
-            f"{', '.join(MEASURED)}.{near}"
+            f"of log.measures(), such as dead_air_s.{near}"
         )
