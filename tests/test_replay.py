@@ -108,7 +108,9 @@ def test_any_number_of_workers_writes_the_same_rows(logged):
 
 
 def test_a_single_logged_caller_runs_by_itself_and_keeps_its_streams_of_chance(logged):
-    record = vl.run(agent("Which day?"), vl.Replay(logged, sessions=5), seed=3)
+    replay = vl.Replay(logged, sessions=logged.sessions()["session_index"].iloc[5])  # as a frame has it
+    assert repr(replay).endswith(", 1 caller)")
+    record = vl.run(agent("Which day?"), replay, seed=3)
     assert list(record.events) == list(logged.session(5).events)
     assert record.outcomes == {"booked": True, "divergence": 0.0, "diverged_turn": None}
 

@@ -101,7 +101,7 @@ def _whole(given: Any) -> int | None:
 
 
 def _listed(given: Any) -> list[Any]:
-    if isinstance(given, str | int):
+    if isinstance(given, str) or _whole(given) is not None:
         return [given]
     if hasattr(given, "columns"):
         if "session_id" not in given.columns:

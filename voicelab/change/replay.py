@@ -185,7 +185,8 @@ class Replay(KnownCaller):
 
     def __repr__(self) -> str:
         then = "" if self.on_difference == "keep" else f", on_difference={self.on_difference!r}"
-        return f"Replay({str(self.path)!r}, {self.n_callers:,} callers{then})"
+        callers = "1 caller" if self.n_callers == 1 else f"{self.n_callers:,} callers"
+        return f"Replay({str(self.path)!r}, {callers}{then})"
 
 
 class _LoggedCaller(KnownCaller):
