@@ -137,7 +137,7 @@ class OutcomeReader:
         if not len(own.index):
             return self._number(name)
         if level is not None or self._is_text(own, base):
-            return all_written(*read_one(self._column(own, base), name, {base: "string"}, warnings))
+            return all_written(*read_one(self.column(own, base), name, {base: "string"}, warnings))
         return self._numbers(own, name, warnings)
 
     def _numbers(self, own: _Rows, name: str, warnings: list[str]) -> Values:
@@ -166,7 +166,7 @@ class OutcomeReader:
             base, level = split(name, self.recorded.names)
             own = self.recorded.of(base)
             if len(own.index) and level is None and self._is_text(own, name):
-                column = self._column(own, name)
+                column = self.column(own, name)
                 # A note or a transcript is no outcome with levels, unless it is asked for.
                 if named or column.nunique() <= MOST_LEVELS:
                     levels = read_all(column, name, {name: "string"}, warnings)
@@ -188,7 +188,7 @@ class OutcomeReader:
         asked = self.asked.get(name)
         return asked == "string" if asked else own.types.in_use[0] == "string" and name not in self.conversions
 
-    def _column(self, own: _Rows, base: str) -> pd.Series:
+    def column(self, own: _Rows, base: str) -> pd.Series:
         """Return what was written as text, or as numbers; nothing where nothing was: such a session has no level."""
         at = own.at(self.indexes)
         column = own.rows.column("text" if own.types.in_use[0] == "string" else "value").take(at).to_pandas()

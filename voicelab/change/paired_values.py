@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from voicelab.analysis.kinds import labels_of, split
 from voicelab.analysis.logged_outcomes import Categories, OutcomeReader, Outcomes
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.named_numbers import COLUMNS, NUMBERS
@@ -13,6 +15,9 @@ from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
 from voicelab.decision.stats.paired import PairedDifferences, PairedKind
 from voicelab.decision.stats.values import session_values
 from voicelab.log import Log
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
@@ -110,9 +115,11 @@ class PairedLogs:
         if not any(knows.values()):
             raise self._unknown(name)
         kinds, values = {}, {}
+        levels = {of: side.has_level(name) for of, side in self._sides.items() if knows[of]}
         for of, side in self._sides.items():
             if knows[of]:
-                values[of], kinds[of] = side.values(name)
+                lacks_it = any(levels.values()) and not levels[of]
+                values[of], kinds[of] = side.without_level(name) if lacks_it else side.values(name)
         for of in self._sides:
             if of not in values:
                 other = next(iter(kinds.values()))
@@ -178,6 +185,19 @@ class _Side:
     def knows(self, name: str) -> bool:
         """Return whether there is such an outcome, or such a number of each session."""
         return bool({name, name.partition("=")[0]} & {*self.recorded.names, *NUMBERS})
+
+    def has_level(self, name: str) -> bool:
+        """Return whether a session wrote the level that is named; of an outcome without one yes."""
+        base, level = split(name, self.recorded.names)
+        return level is None or bool((self._labels(base) == level).any())
+
+    def without_level(self, name: str) -> tuple[Floats, str]:
+        """Return what each session counts as where none wrote the level: no, if it wrote another."""
+        labels = self._labels(split(name, self.recorded.names)[0])
+        return np.where(labels.isna().to_numpy(), np.nan, 0.0), "binary"
+
+    def _labels(self, base: str) -> "pd.Series":
+        return labels_of(self._reader.column(self.recorded.of(base), base))
 
     def values(self, name: str) -> tuple[Floats, str]:
         """Return what each session counts as, NaN where it has no value, and the outcome's kind."""
