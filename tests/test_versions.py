@@ -182,6 +182,7 @@ def test_pairs_in_which_a_side_has_no_value_are_left_out_and_counted():
     ("arguments", "said"),
     [
         ({"sessions": 0}, "sessions is 0"),
+        ({"callers": None}, "None is no caller"),
         ({"margin": -0.1}, "margin is -0.1, must be a number from 0 on"),
         ({"direction": "up"}, "direction is 'up', must be"),
         ({"outcome": "bookd"}, "Neither version has an outcome 'bookd'.*Did you mean 'booked'"),
@@ -191,7 +192,7 @@ def test_pairs_in_which_a_side_has_no_value_are_left_out_and_counted():
 )
 def test_what_is_not_allowed_is_said(arguments, said):
     with pytest.raises(InputError, match=said):
-        vl.compare(AGENT, AGENT, CALLERS, **{"sessions": 10, **QUIET, **arguments})
+        vl.compare(AGENT, AGENT, **{"callers": CALLERS, "sessions": 10, **QUIET, **arguments})
 
 
 # --- revisions and the command ---------------------------------------------------------------------------------------
@@ -303,3 +304,43 @@ def test_measures_and_ratios_are_compared_and_quantiles_refused():
     assert frame.loc["n_turns / duration_s", "difference"] == pytest.approx(ratios[1] - ratios[0], rel=0.2)
     with pytest.raises(InputError, match="is a quantile, which has no difference in a pair"):
         vl.compare(AGENT, AGENT, CALLERS, 10, outcome="p95(duration_s)", **QUIET)
+
+
+ENDING = """
+from primfunctions.events import TextEvent
+
+async def handler(event, context):
+    if isinstance(event, TextEvent):
+        context.set_outcome("ending", WORDS)
+    if False:
+        yield
+"""
+
+
+def test_a_level_that_one_version_never_writes_is_no_session_of_its():
+    versions = [ENDING.replace("WORDS", words) for words in ('"calls back"', 'event.data["text"]')]
+    for old, new, means in ((*versions, (1, 0)), (*versions[::-1], (0, 1))):
+        compared = vl.compare(old, new, CALLERS, sessions=20, outcome="ending=calls back", **QUIET)
+        row = compared.differences.iloc[0]
+        assert (row["kind"], row["pairs"], (row["old"], row["new"])) == ("binary", 20, means)
+    with pytest.raises(InputError, match="has no level 'maybe'. It has: "):
+        vl.compare(*versions, CALLERS, sessions=20, outcome="ending=maybe", **QUIET)
+
+
+def test_errors_are_said_of_the_version_that_had_them(capsys):
+    vl.compare(AGENT, AGENT.replace("event.data", "event.dat"), CALLERS, sessions=5, outcome="n_turns", **QUIET)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "had an error" in line]
+    assert said.startswith("The new version: 5 of 5 sessions (100 %) had an error, AttributeError: ")
+    assert said.endswith("Look at one: comparison.new.session(0).")
+
+
+def test_a_replay_is_compared_over_the_callers_that_it_has():
+    log = vl.simulate(AGENT, CALLERS, sessions=3, seed=5, progress=False)
+    compared = vl.compare(AGENT, AGENT, vl.Replay(log), outcome="booked", **QUIET)
+    assert (compared.n_pairs, compared.horizon, compared.divergence.n_same) == (3, None, 3)
+
+
+def test_a_single_pair_is_told_of_in_the_singular():
+    said = str(vl.compare(AGENT, AGENT, CALLERS, sessions=1, outcome="booked", **QUIET))
+    assert "1 of 1 conversation is the same, " in said
+    assert " a declared horizon of 1 pair, " in said

@@ -167,7 +167,7 @@ def _word(row: dict[str, Any]) -> str:
 
 def _conversations(shown: ComparisonShown) -> str:
     found = shown.divergence
-    same = f"{found.n_same:,} of {shown.n_pairs:,} conversations are the same, to the last word and its time"
+    same = same_conversations(shown)
     if not len(found.groups):
         return section("Conversations", "", same)
     kind = shown.differences.iloc[0]["kind"]
@@ -197,9 +197,16 @@ def _conversations(shown: ComparisonShown) -> str:
     return section("First event that differs", table(heads, rows, foot), f"{same}; .session(17) shows one side by side")
 
 
+def same_conversations(shown: ComparisonShown) -> str:
+    """Return how many conversations are alike."""
+    n = shown.n_pairs
+    these = "conversation is" if n == 1 else "conversations are"
+    return f"{shown.divergence.n_same:,} of {n:,} {these} the same, to the last word and its time"
+
+
 def _method(shown: ComparisonShown) -> str:
     watched = (
-        f"a declared horizon of {shown.horizon:,} pairs, watched after each (O'Brien-Fleming)"
+        f"a declared horizon of {shown.horizon:,} pair{'s' if shown.horizon != 1 else ''}, watched after each (O'Brien-Fleming)"
         if shown.horizon is not None
         else "e-processes, which hold for as long as one likes"
     )
@@ -237,7 +244,7 @@ def divergence_lines(shown: ComparisonShown) -> list[str]:
     """Return a line for each of the most frequent first events that differ."""
     found, kind = shown.divergence, shown.differences.iloc[0]["kind"]
     value = styles_of(kind)["value"]
-    lines = [f"{found.n_same:,} of {shown.n_pairs:,} conversations are the same, to the last word and its time."]
+    lines = [f"{same_conversations(shown)}."]
     for row in found.groups.head(_MOST_GROUPS).to_dict("records"):
         what = (
             f"{SAME}, {LATER}"

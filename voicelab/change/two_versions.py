@@ -10,7 +10,7 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.masking import shown
 from voicelab.base.session_limits import Limits
-from voicelab.callers import CallerLike
+from voicelab.callers import CallerLike, KnownCaller, as_caller
 from voicelab.change.paired_run import HowToRun, run_pairs
 from voicelab.change.version_comparison import AskedComparison, VersionComparison, compared_versions
 from voicelab.decision.guardrails import Guardrail, read_guardrails
@@ -135,14 +135,15 @@ def compare(
         checks.switch(name, value)
     if workers is not None:
         checks.whole("workers", workers)
-    most = sessions or (len(parameters) if hasattr(parameters, "columns") else MOST_PAIRS)  # type: ignore[arg-type]
+    caller = as_caller(callers)
+    most = sessions or _most(caller, parameters)
     asked = _asked(sessions, most, outcome, guardrails, margin, direction)
     remote = None if executor is None else accepted(executor, workers)
     with contextlib.ExitStack() as kept:
         options = {
             side: SessionOptions.checked(
                 at_revision(handler, side, kept),
-                callers,
+                caller,
                 sessions=most,
                 seed=seed,
                 world=world,
@@ -175,9 +176,16 @@ def compare(
         logs = run_pairs(options, how, temporary, look)
         for side, own_log in zip(options, logs, strict=True):
             options[side].handler.tell_notes()
-            tell_of(own_log)
+            tell_of(own_log, side)
         # Sessions may be run again from the result: what a revision was taken out to goes with it.
         return compared_versions(*logs, asked, kept.pop_all())
+
+
+def _most(caller: KnownCaller, parameters: ParametersLike) -> int:
+    """Return how many pairs are run at most where no number is declared."""
+    if hasattr(parameters, "columns"):
+        return len(parameters)  # type: ignore[arg-type]
+    return min(MOST_PAIRS, caller.n_callers or MOST_PAIRS)
 
 
 def _asked(

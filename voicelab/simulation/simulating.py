@@ -290,14 +290,22 @@ def run_into(
     write_manifest(folder, manifest)
 
 
-def tell_of(log: "Log") -> None:
-    """Say what a person should know of a run that has just ended."""
+def tell_of(log: "Log", side: str = "") -> None:
+    """Say what a person should know of a run that has just ended.
+
+    Args:
+        log: Its log.
+        side: Of a comparison which version's it is, `old` or `new`.
+    """
     # A run without an error asks the log nothing: to connect to it takes as long as hundreds of sessions.
     failures = log.error_summary if log.manifest["n_errors"] else None
     serious = failures is not None and failures.serious
     # What `truth` misspells was warned of after the first shard.
     remarks = [remark for remark in log.manifest["remarks"] if not remark.startswith(MISNAMED)]
-    tell([*([failures.sentence] if serious else []), *remarks])  # type: ignore[union-attr]
+    found = [*([failures.sentence] if serious else []), *remarks]  # type: ignore[union-attr]
+    if side:  # the remarks of a manifest are those of a run by itself
+        found = [f"The {side} version: {said}".replace("log.session(", f"comparison.{side}.session(") for said in found]
+    tell(found)
 
 
 def _kept(plan: Plan) -> str:
