@@ -28,7 +28,7 @@ def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str
     """
     handler = shrunk.bench.options.handler
     text = handler_text(handler, folder)
-    fixtures = {given: repr(value) for given, value in shrunk.arguments.items() if _expression(value) is None}
+    fixtures = {given: repr(value) for given, value in shrunk.arguments.items() if _unmasked(shrunk, value) is None}
     fixtures |= {"audio": "the line that its caller spoke over"} if shrunk.over_a_line else {}
     imports = sorted({"import voicelab as vl", *text.imports, *(["import os"] if _variables(shrunk) else [])})
     standard = [line for line in imports if line.split()[1] in {"os", "pathlib"}]
@@ -45,8 +45,9 @@ def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str
     ]
     indented = "\n".join(f"    {line}" if line else "" for part in body for line in part.split("\n"))
     before = len(shrunk.before.to_script())
+    inputs = "1 input" if before == 1 else f"{before} inputs"
     said = " ".join(f"{shrunk.failed.cause}: {shrunk.failed.message}".split()).replace("\\", "").replace('"', "'")
-    head = f'"""{said}\n\nThe shortest of a session with {before} inputs that failed so.\n"""'
+    head = f'"""{said}\n\nThe shortest of a session with {inputs} that failed so.\n"""'
     parts = [head, "\n".join([*standard, *([""] if standard else []), *others]), text.lines.rstrip()]
     test = f"def {_name(shrunk, name)}({', '.join(fixtures)}):\n{indented}\n"
     above = "\n\n".join(part for part in parts if part)
@@ -61,7 +62,7 @@ def run_call(shrunk: Shortest, handler: str) -> str:
         handler: What stands for the handler.
     """
     masker = Masker(shrunk.bench.options.handler.secrets)
-    given = {name: _expression(value) or name for name, value in shrunk.arguments.items() if name != "inputs"}
+    given = {name: _unmasked(shrunk, value) or name for name, value in shrunk.arguments.items() if name != "inputs"}
     if given.get("seed") == "0":
         del given["seed"]
     arguments = [handler, shrunk.to_script(), *(f"{name}={text}" for name, text in given.items())]
@@ -101,6 +102,12 @@ def _variables(shrunk: Shortest) -> list[str]:
     """Return names of variables that were given beside the project's own: their values may be secrets, and aren't written."""
     handler = shrunk.bench.options.handler
     return [] if handler.project is not None else list(handler.variables)
+
+
+def _unmasked(shrunk: Shortest, value: Any) -> str | None:
+    """Return a value as the text that makes it; None where there is none, or it would show the value of a variable."""
+    text = _expression(value)
+    return None if text is None or Masker(shrunk.bench.options.handler.secrets).text(text) != text else text
 
 
 def _expression(value: Any) -> str | None:
