@@ -430,3 +430,46 @@ def test_what_was_found_shows_itself_with_a_mark_at_the_row_that_fails():
     frame = shrunk.to_frame()
     assert frame.loc[frame["fails"], "who"].tolist() == ["error"]
     assert repr(shrunk).startswith("Shrunk(KeyError at handler.py:")
+
+
+CHECKED = """
+from primfunctions.events import TextEvent, TextToSpeechEvent
+
+async def handler(event, context):
+    if isinstance(event, TextEvent):
+        if context.variables.get("KEY") in (context.get_data("key", ""), event.data["text"]):
+            raise ValueError("it is the key")
+        yield TextToSpeechEvent(text="Go on.")
+"""
+
+
+def test_a_parameter_that_is_the_value_of_a_variable_is_a_fixture_of_the_test():
+    handler = vl.load_handler(CHECKED, variables={"KEY": "sk-3141592653"})
+    shrunk = vl.run(handler, ["hello"], parameters={"key": "sk-3141592653", "other": 1}).shrink()
+    assert "parameters=parameters," in shrunk.to_call()
+    test = shrunk.to_test()
+    assert "def test_valueerror_at_handler_py_7(parameters):" in test
+    assert "The shortest of a session with 1 input that failed so." in test
+    assert not any("sk-3141592653" in text for text in (test, str(shrunk), repr(shrunk), str(shrunk.to_json())))
+
+
+def test_a_masked_word_of_the_caller_is_named_where_it_keeps_a_failure_from_coming_again():
+    handler = vl.load_handler(CHECKED, variables={"KEY": "sk-3141592653"})
+    with pytest.raises(
+        NotRepeatedError, match="it holds the value of a variable, which is masked in the record. Step "
+    ):
+        vl.run(handler, ["hello", "sk-3141592653"]).shrink()
+
+
+def test_an_unknown_option_or_a_name_that_is_no_text_is_refused():
+    record = vl.run(CHECKED, ["hello"], variables={"KEY": "hello"})
+    with pytest.raises(InputError, match="shrink has no option 'word'. Did you mean 'world'"):
+        record.shrink(handler=CHECKED, word=vl.World())
+    with pytest.raises(InputError, match="name is 5, must be some text"):
+        record.shrink().to_test(name=5)
+
+
+def test_of_a_predicate_it_is_said_once_that_nobody_has_what_it_asks_for():
+    with pytest.warns(UserWarning, match="No session has 'nope'") as said:
+        vl.run("clinic", ["hello", "well"]).shrink({"nope": 1})
+    assert len([one for one in said if "nope" in str(one.message)]) == 1

@@ -5,12 +5,14 @@ the same way, the simplest first, is what `minimizing` begins with. Each candida
 same as the session's.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from voicelab.base import checks
-from voicelab.base.errors import InputError, NotRepeatedError
+from voicelab.base.errors import InputError, NotRepeatedError, did_you_mean
+from voicelab.base.masking import MASK
 from voicelab.base.pace import speech_seconds
 from voicelab.base.records import Event
 from voicelab.callers.actions import Action, At, HangUp, Interrupt, Say, Silence
@@ -38,6 +40,13 @@ from voicelab.runs.jobs import opening_alone
 from voicelab.runs.options import SessionOptions
 from voicelab.runs.origin import Origin
 
+OPTIONS = (
+    "variables",
+    "environment",
+    *(f.name for f in fields(SessionOptions) if f.name not in {"handler", "callers"}),
+)
+"""What a session may be given beside its handler."""
+
 
 @dataclass(frozen=True)
 class SameFailure:
@@ -57,7 +66,9 @@ class SameFailure:
         """Return how a session fails the same way, or None."""
         if record is None:
             return None
-        return next((failed for failed in self.failure.all_of(record) if self._is_same(failed.cause)), None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a predicate: it was said of the session itself
+            return next((failed for failed in self.failure.all_of(record) if self._is_same(failed.cause)), None)
 
     def _is_same(self, cause: Cause) -> bool:
         if self.failure.kind == "errors" or self.by_last_words:
@@ -93,8 +104,7 @@ def shrink(
     if parts is None:
         raise NotRepeatedError(
             f"Session {record.session_id} fails again when it is run again, but not when its caller's inputs are given as a "
-            f"script: {record.caller!r} does something that no list of inputs says. Step through "
-            f"log.rerun({record.session_index}) instead."
+            f"script: {_unsaid(record)}. Step through log.rerun({record.session_index}) instead."
         )
     minimizer = Minimizer(lambda some: same.of(bench.play(some)) is not None, max_runs)
     smallest = minimizer.smallest(parts)
@@ -121,6 +131,13 @@ def _wanted(record: SessionRecord, failure: FailureLike | None, origin: Origin) 
     return wanted
 
 
+def _unsaid(record: SessionRecord) -> str:
+    """Return what a list of inputs doesn't hold of a session's caller."""
+    if any(MASK in str(e.data) for e in record.events if e.kind == "input"):
+        return "it holds the value of a variable, which is masked in the record"
+    return f"{record.caller!r} does something that no list of inputs says"
+
+
 def _by_itself(record: SessionRecord, options: SessionOptions) -> Failure:
     """Return what a session fails by where nobody says what a failure is."""
     if record.errors:
@@ -137,7 +154,8 @@ def _by_itself(record: SessionRecord, options: SessionOptions) -> Failure:
 
 def _ended(record: SessionRecord) -> str:
     outcomes = ", ".join(f"{name} = {value}" for name, value in record.outcomes.items())
-    return f"ended as {record.status}, with {record.n_errors or 'no'} errors{f' and {outcomes}' if outcomes else ''}"
+    errors = f"{record.n_errors or 'no'} error{'s' if record.n_errors != 1 else ''}"
+    return f"ended as {record.status}, with {errors}{f' and {outcomes}' if outcomes else ''}"
 
 
 def _is_absence(bench: Bench, options: Removables, same: SameFailure) -> bool:
@@ -161,6 +179,10 @@ def _origin(record: SessionRecord, handler: Any, options: Mapping[str, Any]) -> 
             raise InputError(what_is_needed(record))
         origin: Origin = record.origin()
         return origin
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise InputError(
+            f"shrink has no option {unknown[0]!r}.{did_you_mean(unknown[0], OPTIONS)} There are: {', '.join(OPTIONS)}."
+        )
     given = dict(options)
     given.setdefault("seed", record.manifest.get("seed", 0))
     given.setdefault("environment", record.environment or None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.paths import path_of
 from voicelab.change.shortest import Shortest
@@ -55,6 +56,8 @@ class Shrunk(Shortest):
         Raises:
             InputError: it can't be written there.
         """
+        if name is not None:
+            checks.name("name", name)
         if path is None:
             return written_test(self, None, name)
         file = path_of("path", path, "tests/test_refund.py")
