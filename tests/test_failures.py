@@ -152,6 +152,8 @@ def test_the_commands_show_causes_and_shrink_a_session(tmp_path, capsys):
     assert "def test_keyerror_at_handler_py_" in test.read_text()
     assert main([*line[:3], row["session_id"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_inputs"] == 1
+    assert main([*line[:-1], str(tmp_path / "nowhere" / "test_refund.py")]) == 1
+    assert "nowhere/test_refund.py: there is no folder" in capsys.readouterr().err
     assert main([*line[:3], "999"]) == 1
     assert "There is no session 999" in capsys.readouterr().err
     assert main([*line[:4], "--failure", "booked > 5"]) == 1

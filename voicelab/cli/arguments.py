@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import InputError, did_you_mean
@@ -152,6 +153,13 @@ def _number(what: str, text: str) -> float:
         raise InputError(f"{what}: {text!r} is no number.") from None
 
 
+def refuse_nowhere(option: str, file: str | None) -> None:
+    """Refuse a file whose folder isn't there before anything is run, which may take long."""
+    folder = None if file is None else Path(file).absolute().parent
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{option} {file}: there is no folder {str(folder)!r}. Make it first.")
+
+
 __all__ = [
     "Commands",
     "add_handler_options",
@@ -159,6 +167,7 @@ __all__ = [
     "callers",
     "command",
     "parameters",
+    "refuse_nowhere",
     "say",
     "variants",
     "weights",

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.cli.arguments import add_json, callers, command, parameters, variants
+from voicelab.cli.arguments import add_json, callers, command, parameters, refuse_nowhere, variants
 from voicelab.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ def _compare(options: argparse.Namespace) -> None:
     import voicelab as vl
     from voicelab.change.junit import write_junit
 
+    for option, file in (("--junit", options.junit), ("--html", options.html)):
+        refuse_nowhere(option, file)
+
     compared = vl.compare(
         options.old,
         options.new,
@@ -110,9 +113,12 @@ def _judged_by(options: argparse.Namespace) -> dict[str, Any]:
         for option, direction in _DIRECTIONS.items()
         for given in getattr(options, option)
     ]
+    names = [name for name, _, _ in allowed]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{twice[0]} is named twice: one of --max-drop and --max-rise, once, for each outcome.")
     # The one that decides: as named, else the first.
     outcome = options.outcome or (allowed[0][0] if allowed else None)
-    own = next(((margin, direction) for name, margin, direction in allowed if name == outcome), (0.0, "maximize"))
+    own = next(((margin, direction) for name, margin, direction in allowed if name == outcome), (0.0, None))
     return {
         "outcome": outcome,
         "margin": own[0],

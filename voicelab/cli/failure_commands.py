@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError
-from voicelab.cli.arguments import add_json, command
+from voicelab.cli.arguments import add_json, command, refuse_nowhere
 from voicelab.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def add_shrink(commands: "Commands") -> None:
 def _shrink(options: argparse.Namespace) -> None:
     import voicelab as vl
 
+    refuse_nowhere("--test", options.test)
     session = vl.open_log(options.log).session(_session(options.session))
     handler = vl.load_handler(
         options.handler,
