@@ -344,3 +344,27 @@ def test_a_single_pair_is_told_of_in_the_singular():
     said = str(vl.compare(AGENT, AGENT, CALLERS, sessions=1, outcome="booked", **QUIET))
     assert "1 of 1 conversation is the same, " in said
     assert " a declared horizon of 1 pair, " in said
+
+
+def test_less_is_better_of_what_every_session_has_a_number_of():
+    longer = AGENT.replace("shall I book?", "shall I book a table for you this evening, or another day?")
+    given = {"sessions": 60, "outcome": "duration_s", **QUIET}
+    assert vl.compare(AGENT, longer, CALLERS, **given).decision.conclusion == "worse"
+    assert vl.compare(AGENT, longer, CALLERS, direction="maximize", **given).decision.conclusion == "better"
+    rows = vl.compare(AGENT, longer, CALLERS, **given | {"outcome": "words / agent_words"}).differences
+    assert rows["direction"].iloc[0] == "minimize"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--junit", "nowhere/out.xml"], "--junit nowhere/out.xml: there is no folder "),
+        (["--html", "nowhere/out.html"], "--html nowhere/out.html: there is no folder "),
+        (["--max-drop", "booked=0.1", "--max-rise", "booked=0.2"], "booked is named twice"),
+    ],
+)
+def test_what_the_command_cant_do_is_said_before_anything_is_run(tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "clinic", "clinic_next", "-n", "4", "--log", "runs", *options]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

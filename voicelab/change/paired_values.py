@@ -12,6 +12,7 @@ from voicelab.analysis.logged_outcomes import Categories, OutcomeReader, Outcome
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.named_numbers import COLUMNS, NUMBERS
 from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
+from voicelab.decision.guardrails import Direction
 from voicelab.decision.stats.paired import PairedDifferences, PairedKind
 from voicelab.decision.stats.values import session_values
 from voicelab.log import Log
@@ -91,6 +92,11 @@ class PairedLogs:
     def wrote(self, side: str) -> list[str]:
         """Return the outcomes that a version wrote or declared."""
         return self._sides[side].recorded.names
+
+    def direction_of(self, name: str) -> Direction:
+        """Return which way is better where nobody says it: less of what every session has a number of, else more."""
+        first = parse_outcome(name, self.names).names[0]
+        return "minimize" if first in NUMBERS and first not in self.names else "maximize"
 
     def pairs(self, name: str, warnings: list[str]) -> PairedValues:
         """Return an outcome as pairs.

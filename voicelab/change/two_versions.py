@@ -44,7 +44,7 @@ def compare(
     margin: float = 0.0,
     world: World | None = None,
     log: str | Path | None = None,
-    direction: Literal["maximize", "minimize"] = "maximize",
+    direction: Literal["maximize", "minimize"] | None = None,
     parameters: ParametersLike = None,
     variables: VariablesLike | None = None,
     environment: str | None = None,
@@ -86,7 +86,8 @@ def compare(
             more than that.
         world: What lies between caller and agent.
         log: Folder of both logs, `old/` and `new/` in it; None for a temporary one that lives as long as the result.
-        direction: `maximize` where more of the outcome is better, `minimize` where less is.
+        direction: `maximize` where more of the outcome is better, `minimize` where less is. None for less of a number that
+            every session has (`duration_s`, `n_errors`, measures), and more of what handlers write or evaluators come to.
         parameters: What the handler reads with `context.get_data`, as `vl.simulate` takes it.
         variables: What it reads with `context.variables`; a dict or a .env file. Masked wherever they would show.
         environment: What it reads as `context.environment`.
@@ -194,7 +195,7 @@ def _asked(
     outcome: str | None,
     guardrails: Sequence[str | Guardrail] | Mapping[str, float],
     margin: float,
-    direction: Literal["maximize", "minimize"],
+    direction: Literal["maximize", "minimize"] | None,
 ) -> AskedComparison:
     if outcome is not None:
         checks.name("outcome", outcome)
@@ -202,8 +203,8 @@ def _asked(
         raise InputError(
             f"margin is {shown(margin)}, must be a number from 0 on, in the outcome's own units: 0.01 of a rate is one point."
         )
-    if direction not in {"maximize", "minimize"}:
-        raise InputError(f"direction is {shown(direction)}, must be 'maximize' or 'minimize'.")
+    if direction not in {None, "maximize", "minimize"}:
+        raise InputError(f"direction is {shown(direction)}, must be 'maximize', 'minimize' or None.")
     found = read_guardrails(guardrails)
     if outcome in {guardrail.outcome for guardrail in found}:
         raise InputError(f"{outcome!r} is the outcome that decides: it needs no guardrail, give margin= for it.")

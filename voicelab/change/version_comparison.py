@@ -45,7 +45,7 @@ class AskedComparison:
 
     Attributes:
         outcome: What decides; None for what the tests are judged by.
-        direction: `maximize` where more of it is better.
+        direction: `maximize` where more of it is better; None for what its kind of outcome says.
         margin: By how much the new version may be worse.
         guardrails: What must not be harmed.
         horizon: Pairs that were declared; None where none were.
@@ -53,7 +53,7 @@ class AskedComparison:
     """
 
     outcome: str | None
-    direction: Direction
+    direction: Direction | None
     margin: float
     guardrails: tuple[Guardrail, ...]
     horizon: int | None
@@ -256,16 +256,17 @@ def compared_versions(
     logs = PairedLogs(old, new, [name for own in declared.values() for name in conversions_in(own)], asked.most)
     warnings = unlike_versions(declared, logs)
     name = asked.outcome or target_of(logs, [*targets_in(declared["old"]), *targets_in(declared["new"])])
-    target = VersionTarget(name, asked.direction, asked.margin)
+    direction = asked.direction or logs.direction_of(name)
+    target = VersionTarget(name, direction, asked.margin)
     values = logs.pairs(name, warnings)
-    paths = paths_of(values.differences(asked.horizon), asked.direction, asked.margin)
+    paths = paths_of(values.differences(asked.horizon), direction, asked.margin)
     decision = _decision(values, paths, target)
     guards = []
     for given in asked.guardrails:
         pairs = logs.pairs(given.outcome, warnings)
         known = _KNOWN.get(given.outcome) or ("maximize" if pairs.name in _targets(declared) else None)
         guards.append((replace(given, direction=given.resolved(known, pairs.kind)), pairs))
-    rows = [_row(values, "target", asked, asked.direction, asked.margin, decision.conclusion)]
+    rows = [_row(values, "target", asked, direction, asked.margin, decision.conclusion)]
     for found, (_, pairs) in zip(guarded(guards, asked.horizon), guards, strict=True):
         rows.append(_guardrail_row(found, pairs, asked))
     taken = {row["outcome"] for row in rows}
