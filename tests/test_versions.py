@@ -368,3 +368,17 @@ def test_what_the_command_cant_do_is_said_before_anything_is_run(tmp_path, monke
     assert main(["compare", "clinic", "clinic_next", "-n", "4", "--log", "runs", *options]) == 1
     assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_differs_after_many_words_differs_and_is_shown_where_it_does():
+    ending = AGENT.replace("yield StopEvent()", 'yield StopEvent(closing_speech="Goodbye.", voice="nova")')
+    long = AGENT.replace(
+        "Which day?", "Which day would suit you best of all those that we have " + "still " * 20 + "free?"
+    )
+    given = {"sessions": 20, "outcome": "booked", **QUIET}
+    compared = vl.compare(long, long.replace("free?", "open?"), CALLERS, **given)
+    (row,) = compared.diverging.to_dict("records")
+    assert (row["old_event"], row["new_event"]) == ("…" + "still " * 5 + "free?", "…" + "still " * 5 + "open?")
+    assert compared.divergence.n_same == 20 - row["sessions"] > 0
+    said = vl.compare(ending, ending.replace("Goodbye.", "Good day."), CALLERS, **given).diverging.iloc[0]
+    assert (said["old_event"], said["new_event"]) == ("stop: Goodbye.", "stop: Good day.")

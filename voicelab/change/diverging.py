@@ -12,6 +12,7 @@ from voicelab.log import Log
 _AT_ONCE = 20_000
 """Pairs whose events are held in memory at a time."""
 _LONGEST = 90
+_AROUND = 30
 # What callers and agents do, and errors. Log lines, metrics and times are left out: a conversation that says the same a
 # little later is the same conversation, and is counted apart.
 _SAID = """
@@ -20,6 +21,7 @@ SELECT s.session_index, e.turn, e.name,
         WHEN e.name IN ('text', 'text_to_speech') THEN e.data ->> '$.text'
         WHEN e.name = 'dtmf' THEN e.data ->> '$.digits'
         WHEN e.name = 'timeout' THEN NULL
+        WHEN e.name = 'stop' THEN e.data ->> '$.closing_speech'
         WHEN e.name = 'error' THEN e.data ->> '$.message'
         WHEN e.kind = 'output' THEN e.data
     END, '') AS said,
@@ -106,6 +108,10 @@ def _first_differing(old: Log, new: Log, first: int, stop: int, ends: dict[str, 
         status = ends[side].set_index("session_index")["status"].reindex(both["session_index"])
         gone = both[f"{side}_event"].isna()
         both.loc[gone, f"{side}_event"] = ("the end (" + status.astype(str).to_numpy() + ")")[gone.to_numpy()]
+    events = zip(both["old_event"], both["new_event"], strict=True)
+    both[["old_event", "new_event"]] = pd.DataFrame(
+        [_cut(*pair) for pair in events], both.index, ["old_event", "new_event"]
+    )
     return both[["session_index", "old_event", "new_event", "turn"]]
 
 
@@ -115,8 +121,21 @@ def _labels(events: pd.DataFrame) -> pd.Series:
     said = events["said"].str.replace(r"\s+", " ", regex=True)
     named = (events["name"] + ": " + said).where(said != "", events["name"])
     named = named.where(events["kind"] != "input", "caller: " + said.where(said != "", events["name"]))
-    words = said.where(events["name"] == "text_to_speech", named)
-    return words.str.slice(0, _LONGEST)
+    return said.where(events["name"] == "text_to_speech", named)
+
+
+def _cut(old: str, new: str) -> tuple[str, str]:
+    """Return two different texts as far as there is room for them, so that it shows where they differ."""
+    alike = next(
+        (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new))
+    )
+    begins = 0 if alike < _LONGEST - _AROUND else alike - _AROUND
+    return _from(old, begins), _from(new, begins)
+
+
+def _from(text: str, begins: int) -> str:
+    ends = begins + _LONGEST
+    return f"{'…' if begins else ''}{text[begins:ends]}{'…' if len(text) > ends else ''}"
 
 
 def _grouped(found: pd.DataFrame, target: PairedValues, n_pairs: int, ends: pd.DataFrame) -> pd.DataFrame:
