@@ -477,3 +477,17 @@ def test_a_misspelt_part_of_a_target_is_named_before_a_session_runs():
     for target, said in (("p90(answer_s_medain)", "'answer_s_median'"), ("talk_over / duration_s", "'talk_over_s'")):
         with pytest.raises(InputError, match=f"Did you mean {said}"):
             vl.simulate(judged_by(target), CALLERS, sessions=10, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
+def test_a_target_is_reached_by_what_it_is_made_of(tmp_path, capsys):
+    for target, unreached in (
+        ("dead_air_s / duration_s", None),
+        ("word_errors / words", None),
+        ("p95(waited_s)", None),
+        ("paid / words", "No session reached 'paid', of which 'paid / words' is made, the target of the test 'pace'"),
+    ):
+        vl.simulate(judged_by(target), CALLERS, sessions=20, seed=3, log=tmp_path / target[:4], progress=False)
+        said = capsys.readouterr().err
+        assert (unreached or "") in said, target
+        assert ("No session reached" in said) is (unreached is not None), target

@@ -170,17 +170,21 @@ class Findings:
         advice = "Let something answer the requests first." if self.unanswered else fit
         found = []
         for test, texts in self.declarations.items():
-            targets = {target for text in texts if (target := _target(json.loads(text)))}
-            # A measure, or a number that each session has, is nothing to be reached.
-            for target in sorted(targets - self.reached - NUMBERS.keys()):
+            targets = {target for text in texts if (target := _target(json.loads(text)))} - self.reached
+            # A measure, or a number that each session has, is nothing to be reached; of a ratio its parts are.
+            parts = {part: target for target in sorted(targets) for part in _named_in(target)}
+            for part, target in sorted(parts.items()):
+                if part in self.reached or part in NUMBERS:
+                    continue
                 what = (
                     advice
-                    if target in own or not handler.sources
-                    else f"The handler sets it nowhere: write context.set_outcome({target!r}, ...), or specify it, World(truth=)."
-                    f"{did_you_mean(target, [*sorted(own | self.outcomes), *NUMBERS])}"
+                    if part in own or not handler.sources
+                    else f"The handler sets it nowhere: write context.set_outcome({part!r}, ...), or specify it, World(truth=)."
+                    f"{did_you_mean(part, [*sorted(own | self.outcomes), *NUMBERS])}"
                 )
+                role = "the target" if part == target else f"of which {target!r} is made, the target"
                 found.append(
-                    f"No session reached {target!r}, the target of the test {test!r}: nothing can be decided by it. {what}"
+                    f"No session reached {part!r}, {role} of the test {test!r}: nothing can be decided by it. {what}"
                 )
         return found
 
@@ -319,7 +323,11 @@ def _target(declaration: Mapping[str, Any]) -> str | None:
 def _parts(declaration: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the outcomes that a test's target is made of: of a ratio or a quantile those in it."""
     target = _target(declaration)
-    return parse_outcome(target, what="target_outcome").names if target else ()
+    return _named_in(target) if target else ()
+
+
+def _named_in(target: str) -> tuple[str, ...]:
+    return parse_outcome(target, what="target_outcome").names
 
 
 def targets_of(findings: Findings) -> tuple[str, ...]:
