@@ -100,6 +100,21 @@ def test_what_the_handler_writes_comes_before_a_measure_of_its_name(tmp_path):
     assert log.manifest["decisions"]["pace"]["winner"] is None
 
 
+@pytest.mark.filterwarnings("ignore::voicelab.base.errors.GuideCompatWarning")
+@pytest.mark.parametrize(("target", "name"), [("words", "words"), ("words / duration_s", "words / duration_s")])
+def test_a_name_that_sessions_write_first_after_a_test_was_judged_by_it_is_refused(tmp_path, target, name):
+    with pytest.raises(
+        InputError, match=f"Session [0-9]+ is the first to set the outcome '{name}', and the test 'pace'"
+    ):
+        simulated(
+            tmp_path / "log",
+            target,
+            200,
+            more=f'context.get_data("late") and context.set_outcome({name!r}, 3)',
+            parameters=lambda index: {"late": index >= 150},
+        )
+
+
 def test_a_measure_without_a_chance_is_left_out_and_counted(tmp_path):
     log = simulated(tmp_path / "log", "duration_s", 60)
     result = offline(log, outcome="yield_s_median", guardrails={"dead_air_s": 0.5, "n_errors": 0})

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
+from voicelab.base.errors import InputError
 from voicelab.base.named_numbers import MEASURED, NUMBERS
 from voicelab.base.records import EXPOSURES, OUTCOMES, column
 from voicelab.decision.asked_outcome import AskedOutcome, parse_outcome
@@ -126,6 +127,8 @@ class Watch:
                 self._tests[test] = _Watched(monitor, asked, parts)
             if test in self._tests and test not in self.stops:
                 data[test] = self._arrays(test, exposures, report)
+        for test, watched in self._tests.items():
+            _refuse_late_names(test, watched, report)
         return data
 
     def _arrays(self, test: str, exposures: list[Any], report: ShardReport) -> dict[str, Any]:
@@ -161,6 +164,23 @@ class Watch:
         watched.monitor.extend(**{name: values[:n_taken] for name, values in rows.items()})
         if n_taken:
             watched.seen = int(indexes[n_taken - 1]) + 1
+
+
+def _refuse_late_names(test: str, watched: _Watched, report: ShardReport) -> None:
+    """Refuse an outcome whose name stood for something else in the sessions before: it would be read for them too.
+
+    Raises:
+        InputError: there is one.
+    """
+    names = {part.target.outcome for part in watched.parts if part.number is not None}
+    if watched.asked is not None and watched.asked.form != "plain":
+        names.add(watched.asked.text)
+    late = next((row for row in report.outcomes if row[_OUTCOME] in names), None)
+    if late is not None:
+        raise InputError(
+            f"Session {late[_OF]} is the first to set the outcome {late[_OUTCOME]!r}, and the test {test!r} has been judged by "
+            "what each session has under this name without setting it. Give the outcome another name, or set it in every session."
+        )
 
 
 def _read(watched: _Watched, report: ShardReport, indexes: Sequence[int]) -> tuple[Floats, Bools]:
