@@ -9,6 +9,7 @@ from harness import agent
 
 import voicelab as vl
 from voicelab.base.errors import InputError
+from voicelab.log.checksums import sealed
 from voicelab.simulation.stops import Watch, settled_facts
 
 CALLERS = vl.mix((vl.Script(["hello", "bye"]), 0.5), (vl.Script(["hello there, are you listening", "so", "bye"]), 0.5))
@@ -80,6 +81,18 @@ def test_a_stop_by_a_measure_is_the_same_for_any_number_of_workers_and_after_a_r
         watch.replay(settled_facts(one.path, settled))
     assert json.loads(json.dumps(watch.decisions())) == one.manifest["decisions"]
     assert facts.numbers["dead_air_s"][0] == one.measures()["dead_air_s"].iloc[0]
+
+
+def test_a_run_that_an_earlier_version_began_is_decided_by_measures_of_its_events(tmp_path):
+    log = simulated(tmp_path / "log", "dead_air_s", 120)
+    [part, *_] = log._parts
+    stored = settled_facts(log.path, part)
+    facts = json.loads(part.checksums(log.path).read_text())
+    del facts["tables"]["measures"], facts["sha256"]
+    part.checksums(log.path).write_text(json.dumps(sealed(facts)))
+    part.file(log.path, "measures").unlink()
+    assert settled_facts(log.path, part).numbers == stored.numbers
+    assert len(stored.numbers["dead_air_s"]) == 60
 
 
 def test_a_number_that_a_rule_is_judged_by_is_no_target_that_no_session_reached(tmp_path, capsys):

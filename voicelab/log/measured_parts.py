@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from voicelab.base.records import MEASURES, EventRow, Label, Row
 from voicelab.log.checked import Checked
-from voicelab.log.checksums import Checksums
+from voicelab.log.checksums import Checksums, read_checksums
 from voicelab.log.parts import Part
 from voicelab.log.schema import DERIVED_SCHEMAS, UNREADABLE
 from voicelab.measures.measuring import measures_from_events, turns_of_timeline
@@ -97,6 +97,18 @@ class Measured:
             self._checked.part(part, table)
         tables = [_turns_of_group(*group) for part in self._parts for group in _groups(self._root, part)]
         return pa.concat_tables([_TURNS.empty_table(), *tables])
+
+
+def settled_measures(root: Path, part: Part) -> pa.Table:
+    """Return the measures of the sessions of a part: stored, or computed where an earlier version wrote it.
+
+    Args:
+        root: The log's folder.
+        part: The part, whose files are sound.
+    """
+    if stores_measures(root, part, read_checksums(part.checksums(root))):
+        return pq.read_table(part.file(root, TABLE), partitioning=None)
+    return computed_measures(root, part)
 
 
 def computed_measures(root: Path, part: Part) -> pa.Table:

@@ -21,6 +21,7 @@ from voicelab.decision.monitor import Monitor
 from voicelab.decision.outlook import Outlook, outlook_of, smallest_that_matters
 from voicelab.decision.rules import Kind, StopRule, Target, asked_kind, switched_on
 from voicelab.decision.stats.moments import means
+from voicelab.log.measured_parts import settled_measures
 from voicelab.log.parts import Part
 from voicelab.log.schema import STORED_SCHEMAS, without_categories
 from voicelab.simulation.numbers_asked import numbers_asked
@@ -238,8 +239,14 @@ def settled_facts(root: Path, part: Part) -> ShardReport:
     report.exposures = list(rows("exposures", EXPOSURES))
     report.outcomes = list(rows("outcomes", OUTCOMES))
     report.findings.add_rows(report.exposures, report.outcomes)
-    for name in {name for row in report.exposures for name in numbers_asked(row[_DECLARATION])}:
-        report.numbers[name] = dict(rows("measures" if name in MEASURED else "sessions", ("session_index", name)))
+    asked = {name for row in report.exposures for name in numbers_asked(row[_DECLARATION])}
+    measures = settled_measures(root, part) if asked & MEASURED.keys() else None
+    for name in asked:
+        if measures is not None and name in MEASURED:
+            columns = (measures.column(of).to_pylist() for of in ("session_index", name))
+            report.numbers[name] = dict(zip(*columns, strict=True))
+        else:
+            report.numbers[name] = dict(rows("sessions", ("session_index", name)))
     # What the sessions said beside their rows is gone; of a log that has some, nothing is wrong that needs saying twice.
     report.findings.speaks = True
     for index, status, caller, *counts in rows("sessions", _OF_SESSION):
