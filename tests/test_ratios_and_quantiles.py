@@ -12,6 +12,7 @@ from scipy import stats
 import voicelab as vl
 from voicelab.analysis.comparing import comparisons
 from voicelab.base.errors import InputError
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.monitor import Monitor
 from voicelab.decision.stats import quantiles
 from voicelab.decision.stats.moments import Moments, difference
@@ -393,6 +394,32 @@ def test_a_stop_rule_refuses_a_target_that_is_none():
         Monitor(OPEN, HALVES, kind="ratio").update("a", (3, -1))
     with pytest.raises(InputError, match="such as 'p95'"):
         Monitor(OPEN, HALVES, kind="p100")
+    with pytest.raises(InputError, match="below 0 in 1 session, e.g. -1"):
+        Monitor(OPEN, HALVES, kind="ratio").update("a", (3, -1))
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "kind"),
+    [("word_errors / words", (3, 40), "ratio"), ("p95(answer_s)", 1.5, "p95"), ("booked", True, "binary")],
+)
+def test_a_monitor_whose_kind_is_not_known_asks_for_the_one_of_its_target(target, value, kind):
+    with pytest.raises(InputError, match=f"give kind='{kind}'"):
+        Monitor(vl.StopRule(max_confidence=95, target_outcome=target), HALVES).update("a", value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "n"), [("p95(x)", 20), ("p99(x)", 100), ("p99.9(x)", 1_000), ("p99.99(x)", 10_000)]
+)
+def test_so_many_values_as_a_share_is_rare_are_enough_for_a_quantile(outcome, n):
+    share = parse_outcome(outcome).quantile
+    assert quantiles.fewest(share) == n
+
+
+def test_a_target_without_a_value_is_not_said_to_be_always_the_same():
+    frame = frame_of(*sessions(50)).assign(nothing=np.nan)
+    result = vl.analyze(frame, outcome="nothing", weights=HALVES, rule=vl.StopRule(max_iterations=50))
+    assert "no session has a value of the outcome" in result.decision.sentence
+    assert "never varied" not in str(result)
 
 
 @pytest.mark.parametrize("rule", [HORIZON, OPEN], ids=["horizon", "open"])

@@ -128,8 +128,9 @@ def check_denominators(name: str, below: Floats) -> None:
     """
     negative = below < 0
     if negative.any():
+        n = int(negative.sum())
         raise InputError(
-            f"The denominator of {name} is below 0 in {int(negative.sum()):,} sessions, e.g. {float(below[negative][0]):g}: "
+            f"The denominator of {name} is below 0 in {n:,} session{'' if n == 1 else 's'}, e.g. {float(below[negative][0]):g}: "
             "a ratio is of sums, and what it is counted by must be 0 or more (words, seconds, turns)."
         )
 

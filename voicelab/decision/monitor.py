@@ -9,6 +9,7 @@ import numpy as np
 
 from voicelab.base import checks
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.decision.asked_outcome import parse_outcome
 from voicelab.decision.drift import Drift
 from voicelab.decision.evidence_of_quantiles import QuantileEProcess, QuantileHorizon
 from voicelab.decision.intake import (
@@ -22,10 +23,11 @@ from voicelab.decision.intake import (
 )
 from voicelab.decision.outlook import Outlook, outlook_of
 from voicelab.decision.quantile_tally import QuantileTally
-from voicelab.decision.rules import Kind, StopRule
+from voicelab.decision.rules import Kind, StopRule, asked_kind
 from voicelab.decision.tally import Tally
 from voicelab.decision.watching import ChunkedMonitor
 
+_KINDS = "kind='binary', 'count' or 'float'"
 _VERSION = 1
 """Format of `to_json`."""
 _NO_MONITOR = "This is no monitor: give the text that monitor.to_json() returned, whole and unchanged."
@@ -150,6 +152,8 @@ class Monitor(ChunkedMonitor):
         if self.stopped:
             return False
         self._check_told(unit=unit, probabilities=probabilities)
+        if self.kind is None and value is not None:
+            raise InputError(f"The kind of the outcome is not known: give {_kinds_for(self.rule.target_outcome)}.")
         if self.kind == "ratio":
             return self._update_ratio(
                 arm, checked_parts(value), crashed, self.sessions if index is None else int(index)
@@ -161,8 +165,6 @@ class Monitor(ChunkedMonitor):
         if self.adds_singly and (value is None or isinstance(value, int | float)):
             self.add(arm, None if value is None else number, crashed, at)
             return self.stopped
-        if self.kind is None and value is not None:
-            raise InputError("The kind of the outcome is not known: give kind='binary', 'count' or 'float'.")
         units = None
         if self.with_units:
             arm, units = self._as_assigned(checked_unit(unit), arm)
@@ -314,3 +316,12 @@ def _tuples(value: Any) -> Any:
 def _fed(parts: list[Any]) -> Fed:
     types = (np.int64, np.bool_, np.int64, np.float64)
     return Fed(*(None if part is None else np.array(part, dtype=of) for part, of in zip(parts, types, strict=True)))  # type: ignore[arg-type]
+
+
+def _kinds_for(target: str | None) -> str:
+    """Return which kinds a monitor may be given whose rule has a target."""
+    asked = None if target is None else parse_outcome(target)
+    if asked is None or asked.form == "plain":
+        return _KINDS
+    kind = asked_kind(asked, "float")
+    return f"kind={str(kind)!r}, as the rule's target {asked.text!r} asks"

@@ -81,7 +81,9 @@ def _found(monitor: State) -> str:
     if monitor.leader is None:
         if monitor.varied:
             return "no two variants had sessions under the same weights, so nothing can be said"
-        return "the outcome never varied, so nothing can be said"
+        if any(float(moments.n) for moments in monitor.moments):
+            return "the outcome never varied, so nothing can be said"
+        return "no session has a value of the outcome, so nothing can be said"
     if nothing_varies_within(monitor):
         return (
             f"{monitor.leader} leads, but without variation within the variants nothing can be said of other sessions"

@@ -37,7 +37,7 @@ _HALVINGS, _DIGITS = 60, 13
 
 def fewest(quantile: float) -> int:
     """Return how many values it takes that a quantile is more than the largest or the smallest of them."""
-    return math.ceil(round(1 / min(quantile, 1 - quantile), 9))
+    return math.ceil(round(1 / min(quantile, 1 - quantile), 6))
 
 
 def looks_within(before: int, after: int, horizon: int | None) -> list[int]:
