@@ -422,6 +422,14 @@ def test_a_target_without_a_value_is_not_said_to_be_always_the_same():
     assert "never varied" not in str(result)
 
 
+def test_a_ratio_of_which_a_part_is_missing_everywhere_is_not_said_to_have_nothing_below_the_line():
+    frame = frame_of(*sessions(50)).assign(nothing=np.nan, zero=0.0)
+    missing = vl.analyze(frame, outcome="nothing / words", weights=HALVES, rule=vl.StopRule(max_iterations=50))
+    assert "no session of a, b has a value both above and below the line" in missing.decision.sentence
+    empty = vl.analyze(frame, outcome="words / zero", weights=HALVES, rule=vl.StopRule(max_iterations=50))
+    assert "nothing is below the line of the ratio in any session of a, b" in empty.decision.sentence
+
+
 @pytest.mark.parametrize("rule", [HORIZON, OPEN], ids=["horizon", "open"])
 def test_what_is_not_known_yet_is_said_and_never_a_number(rule):
     arms, parts, answers = sessions(200)

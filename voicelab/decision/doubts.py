@@ -37,6 +37,9 @@ def not_known_yet(monitor: State) -> str | None:
         return None
     named = ", ".join(with_sessions)
     if monitor.kind == "ratio":
+        told = dict(zip(monitor.variants, monitor.tally.total[0], strict=True))
+        if not any(float(told[name]) for name in with_sessions):
+            return f"Not known yet: no session of {named} has a value both above and below the line of the ratio."
         return f"Not known yet: nothing is below the line of the ratio in any session of {named}."
     fewest = quantiles.fewest(quantile_of(monitor.kind) or 0.5)
     return f"Not known yet: {monitor.kind} takes at least {fewest:,} values in each variant, and there are fewer of {named}."
