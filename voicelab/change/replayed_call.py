@@ -29,7 +29,7 @@ from voicelab.change.heard_words import may_become, same_words, share_that_diffe
 from voicelab.record.caller_acts import CallerAct
 from voicelab.runtime import sdk
 from voicelab.session import rows
-from voicelab.session.caller import arrives, speak
+from voicelab.session.caller import arrives, begin_words, speak
 from voicelab.session.rows import add_row
 from voicelab.session.session_state import Session
 from voicelab.session.turns import end_conversation, offer
@@ -225,7 +225,10 @@ class ReplayedCall:
     def _plan_logged(self, now: float) -> None:
         """In step: give an act its logged time; what the caller does as soon as the agent has finished, it does when asked."""
         act = self._act
-        if act is not None and (act.during != "silence" or act.begins_s > now):
+        if act is None:
+            return
+        is_answer = act.during == "silence" and act.begins_s <= max(now, act.since_s)
+        if not is_answer or self._s.saying or (isinstance(act.reached, HangUp) and act.begins_s <= now):
             self._at(act, act.begins_s)
 
     def _plan_work(self, now: float) -> None:
@@ -293,7 +296,10 @@ class ReplayedCall:
                     _take_over(s, now, taken)
                     return
         self._done(act, now)
-        _reach(s, now, act, act.arrives_s if self._in_step else now + act.arrives_s - act.begins_s)
+        if self._in_step:
+            _reach(s, now, act, act.arrives_s, self._row_of(act))
+        else:
+            _reach(s, now, act, now + act.arrives_s - act.begins_s)
         self._done_seq = len(s.events)
         if self._in_step:
             self._plan_logged(now)
@@ -301,6 +307,10 @@ class ReplayedCall:
             self._at(after, now + after.begins_s - act.begins_s)
         else:
             self._plan_work(now)
+
+    def _row_of(self, act: CallerAct) -> EventRow | None:
+        rows_there = self.logged.rows
+        return rows_there[act.seq] if act.seq < len(rows_there) else None
 
     def _plan_anew(self, act: CallerAct, now: float) -> None:
         """Wait again with an act whose logged time has come while something is no longer as it was logged."""
@@ -361,26 +371,36 @@ _ROUNDING_S = 1e-9
 """So near to each other two times are one, in seconds: when words began is known as a difference of floats."""
 
 
-def _reach(s: Session, now: float, act: CallerAct, arrives_s: float) -> None:
-    """Do again what a caller did, with what reached the agent of it."""
+def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: EventRow | None = None) -> None:
+    """Do again what a caller did, with what reached the agent of it; in step, as the logged row tells."""
     reached = act.reached
     if reached is None or isinstance(reached, HangUp):
         end_conversation(s, now, "completed" if reached is None else "hangup")
     elif isinstance(reached, Custom):
-        given = (
-            reached
-            if "custom" in reached.data or not reached.data
-            else Send(sdk.Event(reached.name, dict(reached.data)))
-        )
-        offer(s, now, given, speech=False)
+        offer(s, now, _signal(reached, logged), speech=False)
     elif isinstance(reached, Press):
         s.heard.clear()
         offer(s, now, reached, speech=True)
+    elif act.arrives_s > act.begins_s and logged is not None and logged[2] in {rows.TEXT, rows.INPUT_HELD}:
+        begin_words(s, now, arrives_s, reached)  # known to be no sign of listening
     elif act.arrives_s > act.begins_s:
         speak(s, now, arrives_s, reached)
     else:
         s.heard.clear()
         arrives(s, now, reached)
+
+
+def _signal(reached: Custom, logged: EventRow | None) -> Custom | Send:
+    """Return what sends a signal again; one that came to nobody is the one that its row names."""
+    if logged is not None and logged[2] == rows.INPUT_DROPPED:
+        told = str(orjson.loads(logged[3])["input"])
+        if not told.startswith("Send("):
+            return reached
+        kind = told.removeprefix("Send(").partition("(")[0]
+        return Send(type(kind, (sdk.Event,), {})(reached.name, dict(reached.data)))
+    if "custom" in reached.data or not reached.data:
+        return reached
+    return Send(sdk.Event(reached.name, dict(reached.data)))
 
 
 def _take_over(s: Session, now: float, taken: Any) -> None:

@@ -74,6 +74,7 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
     events = [readable(event) for event in events]
     times = sorted({event.time_s for event in events})
     found = [_at_once_with_a_row(act, times) for act in _found(events, status, ended_s)]
+    found = _as_they_began(found, events)
     found.sort(key=lambda act: (act.begins_s, act.seq))
     activity = AgentActivity(events)
     acts: list[CallerAct] = []
@@ -186,6 +187,24 @@ def _at_once_with_a_row(act: CallerAct, times: Sequence[float]) -> CallerAct:
     if act.begins_s < act.arrives_s and near < len(times) and times[near] <= act.begins_s + _ROUNDING_S:
         return replace(act, begins_s=times[near])
     return act
+
+
+def _as_they_began(acts: Sequence[CallerAct], events: Sequence[Event]) -> list[CallerAct]:
+    """Return acts with the beginnings of what had to wait for what was said, or done, before."""
+    found: list[CallerAct] = []
+    spoken: CallerAct | None = None
+    for act in sorted(acts, key=lambda act: act.seq):
+        if act.arrives_s > act.begins_s:
+            if spoken is not None and spoken.arrives_s == act.arrives_s:
+                act = replace(act, begins_s=spoken.begins_s)  # it was said while the words before were
+            elif found and isinstance(found[-1].reached, Custom) and found[-1].arrives_s == act.arrives_s:
+                # Words that are complete come before a signal of the same time: it had waited for the handler.
+                before = found[-1]
+                given_s = max((e.time_s for e in events[: before.seq] if e.kind == "input"), default=before.begins_s)
+                found[-1] = replace(before, begins_s=given_s)
+            spoken = act
+        found.append(act)
+    return found
 
 
 def said_of(reached: Reached | None) -> str | None:

@@ -174,6 +174,11 @@ def speak(s: Session, now: float, arrives_s: float, what: _Words) -> None:
     if listens := _sign_of_listening(s, now, what, seconds):
         s.saying.append((arrives_s, listens))
         return
+    begin_words(s, now, arrives_s, what)
+
+
+def begin_words(s: Session, now: float, arrives_s: float, what: _Words) -> None:
+    """Take the floor with words that reach the agent at a time."""
     s.heard.clear()
     s.saying.append((arrives_s, what))
     first_sound(s, now)
