@@ -128,7 +128,8 @@ class ReplayedCall:
                 return Silence()
             if act.begins_s <= heard.time_s:
                 return self._planned(act, heard.time_s)
-            self._at(act, act.begins_s)
+            if not _answers(act):  # else it will be asked again
+                self._at(act, act.begins_s)
             return Silence()
         return self._reply_out_of_step(heard)
 
@@ -227,8 +228,9 @@ class ReplayedCall:
         act = self._act
         if act is None:
             return
-        is_answer = act.during == "silence" and act.begins_s <= max(now, act.since_s)
-        if not is_answer or self._s.saying or (isinstance(act.reached, HangUp) and act.begins_s <= now):
+        at_once = act.begins_s <= now
+        is_asked = at_once and act.during == "silence" and not self._s.saying and not isinstance(act.reached, HangUp)
+        if not is_asked and (at_once or not _answers(act)):
             self._at(act, act.begins_s)
 
     def _plan_work(self, now: float) -> None:
@@ -371,13 +373,18 @@ _ROUNDING_S = 1e-9
 """So near to each other two times are one, in seconds: when words began is known as a difference of floats."""
 
 
+def _answers(act: CallerAct) -> bool:
+    """Return whether the caller did something at the very moment at which the agent had finished."""
+    return act.during == "silence" and act.begins_s <= act.since_s
+
+
 def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: EventRow | None = None) -> None:
     """Do again what a caller did, with what reached the agent of it; in step, as the logged row tells."""
     reached = act.reached
     if reached is None or isinstance(reached, HangUp):
         end_conversation(s, now, "completed" if reached is None else "hangup")
     elif isinstance(reached, Custom):
-        offer(s, now, _signal(reached, logged), speech=False)
+        offer(s, now, _signal(act, reached, is_logged=logged is not None), speech=False)
     elif isinstance(reached, Press):
         s.heard.clear()
         offer(s, now, reached, speech=True)
@@ -390,17 +397,16 @@ def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: Eve
         arrives(s, now, reached)
 
 
-def _signal(reached: Custom, logged: EventRow | None) -> Custom | Send:
+def _signal(act: CallerAct, reached: Custom, *, is_logged: bool) -> Custom | Send:
     """Return what sends a signal again; one that came to nobody is the one that its row names."""
-    if logged is not None and logged[2] == rows.INPUT_DROPPED:
-        told = str(orjson.loads(logged[3])["input"])
-        if not told.startswith("Send("):
+    if is_logged and act.dropped_as:
+        if not act.dropped_as.startswith("Send("):
             return reached
-        kind = told.removeprefix("Send(").partition("(")[0]
+        kind = act.dropped_as.removeprefix("Send(").partition("(")[0]
         return Send(type(kind, (sdk.Event,), {})(reached.name, dict(reached.data)))
     if "custom" in reached.data or not reached.data:
         return reached
-    return Send(sdk.Event(reached.name, dict(reached.data)))
+    return Send(sdk.Event(reached.name, dict(reached.data), background=act.background))
 
 
 def _take_over(s: Session, now: float, taken: Any) -> None:

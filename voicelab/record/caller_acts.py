@@ -49,6 +49,8 @@ class CallerAct:
         rests: How often the agent had finished since the act before.
         timeouts: How many silences the agent was told of since then.
         heard: What the caller heard of the agent since then.
+        background: Whether what reached the agent is an event of the background.
+        dropped_as: How the row of what came to nobody names it.
         seq: The row that tells of it.
     """
 
@@ -60,6 +62,8 @@ class CallerAct:
     rests: int = 0
     timeouts: int = 0
     heard: str = ""
+    background: bool = False
+    dropped_as: str = ""
     seq: int = 0
 
 
@@ -74,7 +78,7 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
     events = [readable(event) for event in events]
     times = sorted({event.time_s for event in events})
     found = [_at_once_with_a_row(act, times) for act in _found(events, status, ended_s)]
-    found = _as_they_began(found, events)
+    found = _as_they_began(found, events, ended_s)
     found.sort(key=lambda act: (act.begins_s, act.seq))
     activity = AgentActivity(events)
     acts: list[CallerAct] = []
@@ -115,7 +119,8 @@ def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[Cal
             cut_in_s = event.time_s
         elif event.name in {"input_held", "input_dropped"} and event.kind == "system":
             if (held := _held(event, waiting)) is not None:
-                yield _act(event, held, cut_in_s, None, typed=typed)
+                dropped_as = str(event.data.get("input", "")) if event.name == "input_dropped" else ""
+                yield replace(_act(event, held, cut_in_s, None, typed=typed), dropped_as=dropped_as)
         elif event.name in {"unheard", "backchannel"} and event.kind == "system":
             yield _act(event, _unheard(event), cut_in_s, None, typed=typed)
             cut_in_s = None
@@ -125,7 +130,8 @@ def _found(events: Sequence[Event], status: str, ended_s: float) -> Iterator[Cal
             if waiting and _says(waiting[0][1], event):
                 waiting.pop(0)
                 continue
-            yield _act(event, reached_by(event), cut_in_s, speech.heard(event.seq), typed=typed)
+            act = _act(event, reached_by(event), cut_in_s, speech.heard(event.seq), typed=typed)
+            yield replace(act, background=True) if event.background else act
             cut_in_s = None
     end = _end_of(events)
     if status == "hangup":
@@ -189,8 +195,8 @@ def _at_once_with_a_row(act: CallerAct, times: Sequence[float]) -> CallerAct:
     return act
 
 
-def _as_they_began(acts: Sequence[CallerAct], events: Sequence[Event]) -> list[CallerAct]:
-    """Return acts with the beginnings of what had to wait for what was said, or done, before."""
+def _as_they_began(acts: Sequence[CallerAct], events: Sequence[Event], ended_s: float) -> list[CallerAct]:
+    """Return acts with the beginnings of what had to wait: for the words before, or, a signal, for the handler."""
     found: list[CallerAct] = []
     spoken: CallerAct | None = None
     for act in sorted(acts, key=lambda act: act.seq):
@@ -198,13 +204,26 @@ def _as_they_began(acts: Sequence[CallerAct], events: Sequence[Event]) -> list[C
             if spoken is not None and spoken.arrives_s == act.arrives_s:
                 act = replace(act, begins_s=spoken.begins_s)  # it was said while the words before were
             elif found and isinstance(found[-1].reached, Custom) and found[-1].arrives_s == act.arrives_s:
-                # Words that are complete come before a signal of the same time: it had waited for the handler.
-                before = found[-1]
-                given_s = max((e.time_s for e in events[: before.seq] if e.kind == "input"), default=before.begins_s)
-                found[-1] = replace(before, begins_s=given_s)
+                # Words that are complete come before a signal of the same time.
+                found[-1] = _since_the_last_input(found[-1], events)
             spoken = act
+        elif isinstance(act.reached, Custom) and _is_left_over(events, act.seq, ended_s):
+            act = _since_the_last_input(act, events)
         found.append(act)
     return found
+
+
+def _since_the_last_input(act: CallerAct, events: Sequence[Event]) -> CallerAct:
+    inputs = [event for event in events[: act.seq] if event.kind == "input"]
+    return replace(act, begins_s=inputs[-1].time_s, seq=inputs[-1].seq + 1) if inputs else act
+
+
+def _is_left_over(events: Sequence[Event], seq: int, ended_s: float) -> bool:
+    """Return whether a row tells of an input that still waited when the session had ended."""
+    first = seq
+    while first >= 0 and events[first].name == "input_dropped" and events[first].time_s == ended_s:
+        first -= 1
+    return first not in {seq, -1} and events[first].name == "turn_end" and events[first].time_s == ended_s
 
 
 def said_of(reached: Reached | None) -> str | None:
