@@ -169,7 +169,7 @@ class Slowly:
                 found[-1] = (found[-1][0], b)
             else:
                 found.append((a, b))
-        return [(a, b) for a, b in found if b - a > 1.0]
+        return [(a, b) for a, b in found if b - a > 1.0 + 1e-6]
 
     def talk_over(self):
         total = 0.0

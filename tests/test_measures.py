@@ -85,6 +85,16 @@ CASES = {
         11.0,
         {"dead_air_s": 1.5 + 4.0 + 2.6, "dead_air_s_longest": 4.0},
     ),
+    "a silence of a second is none of more than a second, whatever the last bits of its ends are": (
+        [speech(0.0, 0, "Hello.", duration_s=2.28), typed(3.2800000000000002, 1, "hi"), speech(4.28 + 1e-12, 1, "Yes?")],
+        4.52,
+        {"dead_air_s": 0.0, "dead_air_s_longest": 0.0},
+    ),
+    "a sound of which no word was recognised is heard all the same": (
+        [speech(0.0, 0, "Hello.", duration_s=1.0), spoken(2.0, 1, ""), speech(2.0, 1, "Pardon?", duration_s=1.0)],
+        3.0,
+        {"talk_over_s": 0.0, "n_agent_interruptions": 0, "words": 0, "word_errors": None},
+    ),
     "a pause that the agent plays is no dead air": (
         [row(0.0, 0, "output", "silence", duration=3000), speech(3.0, 0, "Hello.", duration_s=1.0)],
         4.0,

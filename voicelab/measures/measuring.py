@@ -64,7 +64,7 @@ def measures_of_timeline(timeline: Timeline, session_index: int, duration_s: flo
         *spread(answers),
         len(answers),
         sounds[0].start_s if heard_first else None,
-        None if dead is None else sum(dead),
+        None if dead is None else sum(dead, 0.0),
         None if dead is None else max(dead, default=0.0),
         overlap_s(sounds, aloud) if both else None,
         spread(found.yields)[0],
@@ -120,7 +120,7 @@ def dead_air_of(timeline: Timeline, duration_s: float) -> list[tuple[float, floa
     heard = sorted([(s.start_s, s.end_s) for s in timeline.agent] + [(h.start_s, h.end_s) for h in timeline.caller])
     found, until_s = [], 0.0
     for start_s, end_s in (*heard, (duration_s, duration_s)):
-        if start_s - until_s > DEAD_AIR_S:
+        if start_s - until_s > DEAD_AIR_S + EPSILON_S:
             found.append((until_s, start_s))
         until_s = max(until_s, end_s)
     return found

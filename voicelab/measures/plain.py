@@ -13,6 +13,7 @@ from voicelab.measures.row_facts import read_file, read_pause, read_said, read_s
 from voicelab.measures.timeline import NAMES
 
 _SPEECH, _FILE, _PAUSE, _TEXT, _KEYS, _OTHER = range(1, 7)
+_LONG_S = DEAD_AIR_S + EPSILON_S
 _OF = dict.fromkeys(NAMES, _OTHER) | {
     "text_to_speech": _SPEECH,
     "audio": _FILE,
@@ -45,7 +46,7 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
     waits_from: float | None = None
     until_s = dead_s = longest_s = typed_s = aloud_s = agent_s = 0.0
     n_agent_words = n_agent_repeats = n_caller_repeats = n_words = n_aloud = n_errors = 0
-    known = True
+    known, any_aloud = True, False
     for time_s, _turn, label, data in events:
         what = kind_of(label[1])
         if not what:
@@ -60,7 +61,7 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
             start_s = time_s
             if start_s < until_s:
                 start_s = until_s
-            elif start_s - until_s > DEAD_AIR_S:
+            elif start_s - until_s > _LONG_S:
                 silence_s = start_s - until_s
                 dead_s += silence_s
                 if silence_s > longest_s:  # noqa: PLR1730 - `max` would take longer
@@ -97,6 +98,7 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
                 start_s = max(0.0, time_s - assumed_s)
                 if start_s < until_s - EPSILON_S:
                     return None
+                any_aloud = True
                 aloud_s += time_s - start_s
                 n_aloud += n_said
             else:
@@ -109,7 +111,7 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
             if asks_again or (key in caller_said and key.count(" ") + 1 >= SAME_WORDS):
                 n_caller_repeats += 1
             caller_said.add(key)
-        if start_s - until_s > DEAD_AIR_S:
+        if start_s - until_s > _LONG_S:
             silence_s = start_s - until_s
             dead_s += silence_s
             if silence_s > longest_s:  # noqa: PLR1730 - as above
@@ -117,12 +119,12 @@ def plain_measures(  # noqa: C901, PLR0912, PLR0915 - one pass, which every sess
         until_s = waits_from = time_s
         if caller_s is None:
             caller_s = start_s
-    if duration_s - until_s > DEAD_AIR_S:
+    if duration_s - until_s > _LONG_S:
         silence_s = duration_s - until_s
         dead_s += silence_s
         longest_s = max(longest_s, silence_s)
     said_s = aloud_s + typed_s
-    both = n_aloud > 0 and first_s is not None
+    both = any_aloud and first_s is not None
     heard, lasted = first_s is not None, duration_s > 0
     return (
         session_index,
