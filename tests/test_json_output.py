@@ -192,6 +192,19 @@ def test_nothing_that_a_handler_or_a_worker_prints_comes_between(tmp_path):
     assert "past Python's own stdout" in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+@pytest.mark.parametrize("asked", [["run", CLINIC, "--json"], ["run", CLINIC], ["log", "check", "nowhere", "--json"]])
+def test_who_hears_no_more_changes_neither_the_exit_code_nor_stderr(asked, tmp_path):
+    code = "import sys; sys.stdin.readline(); from voicelab.cli import main; sys.exit(main())"
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code, *asked], cwd=tmp_path, text=True, **pipes) as process:
+        process.stdout.close()
+        process.stdin.write("\n")
+        process.stdin.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (int("nowhere" in asked), "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "exit_code"),
     [
@@ -238,7 +251,10 @@ def test_numbers_that_are_none_are_null(capsys):
 
     with json_alone():
         print("elsewhere")
-        say_json({"a": [float("nan"), np.float64("inf"), np.int64(3), pd.NA, pd.NaT, Path("x"), {2: None}, {"b"}]})
+        say_json(
+            {"a": [float("nan"), np.float64("inf"), np.int64(3), pd.NA, pd.NaT, Path("x"), {2: None}, {"b"}, "\udcff"]}
+        )
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"a": [None, None, 3, None, None, "x", {"2": None}, ["b"]]}
+    assert json.loads(out) == {"a": [None, None, 3, None, None, "x", {"2": None}, ["b"], "\udcff"]}
+    assert out.encode()
     assert err == "elsewhere\n"

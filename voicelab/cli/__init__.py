@@ -28,7 +28,7 @@ from voicelab.cli.evaluate_command import add_evaluate
 from voicelab.cli.export_command import add_export
 from voicelab.cli.failure_commands import add_failures, add_shrink
 from voicelab.cli.log_commands import add_log
-from voicelab.cli.output import json_alone, say_error
+from voicelab.cli.output import json_alone, let_go, say_error
 from voicelab.cli.platform_commands import add_call, add_import, add_pull
 from voicelab.cli.say_command import add_say
 from voicelab.cli.serve_command import add_serve
@@ -108,8 +108,9 @@ def _run(given: list[str], *, as_json: bool) -> int:
         if as_json:
             say_error(error, "Stopped by Ctrl-C.", INTERRUPTED)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # of what others print, such as pytest: whether all is well isn't known
+        let_go(sys.stdout)
+        return FAILED
     return 0
 
 

@@ -32,8 +32,21 @@ def say(text: str) -> None:
     """Print a text at once."""
     stream = _answers.stream or sys.stdout
     _answers.said = True
-    stream.write(f"{text}\n")
-    stream.flush()
+    try:
+        # A lone half of a character, and what an old terminal has no letter for, is written out: in JSON that means the same.
+        encoding = stream.encoding or "utf-8"
+        stream.write(f"{text.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+        stream.flush()
+    except BrokenPipeError:
+        # Who reads has heard enough, as `head -1` has; what was to be done is done, and the exit code tells of it.
+        let_go(stream)
+
+
+def let_go(stream: TextIO) -> None:
+    """Lead a stream whose reader is gone nowhere, so that what is left in it fails no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def say_json(document: Mapping[str, Any] | list[Any]) -> None:
