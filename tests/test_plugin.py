@@ -144,6 +144,7 @@ def test_a_mistake_is_one_sentence_with_its_line_and_no_traceback(project):
     assert "tests/gone.scenario.yaml:1: source is 'gone.py', and there is no such file" in out
     assert "tests/raises.scenario.yaml:1: raises.py" in out
     assert "nothing_of_that_name" in out
+    assert "direct cause" not in out
     assert "tests/asks.scenario.yaml:1: No session has an outcome 'bokked'. Did you mean 'booked'" in out
     assert "Traceback" not in out
     assert "voicelab/testing" not in out
@@ -180,6 +181,34 @@ def test_where_nothing_is_to_be_run_that_is_said(project, monkeypatch, capsys):
     done = by_voicelab(project, "tests", "-k", "nothing of it")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "There is no test in tests whose name matches 'nothing of it'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("does not book", "1 scenario: passes"),
+        ("not does", "1 scenario: broken"),
+        ("(books or does) and not never", "1 scenario: passes"),
+    ],
+)
+def test_words_of_a_name_pick_it_also_where_they_are_operators(project, words, told):
+    (project / "tests/desk.scenario.yaml").write_text(
+        SCENARIOS.splitlines()[1]
+        + "\nscenarios:\n  - {name: does not book, expect: [no_errors: true]}\n"
+        + "  - {name: never books, runs: 2, expect: [said: booked]}\n"
+    )
+    done = by_voicelab(project, "tests/desk.scenario.yaml", "-k", words)
+    assert done.stdout.splitlines()[-1].startswith(told), done.stdout + done.stderr
+
+
+def test_the_exit_code_tells_what_cannot_be_read_from_what_fails_and_from_ctrl_c(project):
+    (project / "tests/gone.scenario.yaml").write_text("expect: [no_errors: true]\n")
+    files = ("tests/gone.scenario.yaml", "tests/test_shrunk.py")
+    assert by_voicelab(project, *files).returncode == 2
+    assert by_voicelab(project, *files, PYTEST_ADDOPTS="-p xdist -n 1").returncode == 2
+    (project / "tests/test_stops.py").write_text("def test_stops():\n    raise KeyboardInterrupt\n")
+    done = by_voicelab(project, "tests/test_stops.py", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["exit_code"]) == (130, 130)
 
 
 def test_without_pytest_its_install_line_is_said(project, tmp_path):

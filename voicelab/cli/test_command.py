@@ -1,6 +1,7 @@
 """The command that runs scenarios and tests: `test`, which asks pytest to."""
 
 import argparse
+import ast
 import contextlib
 import re
 import sys
@@ -21,6 +22,7 @@ _PLUGIN = "voicelab.testing.plugin"
 _NOT_REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 """Of modules that the command has loaded before pytest: no test asserts anything in them."""
 _NONE_FOUND, _MISUSED = 5, 2
+_OPERATORS = frozenset({"and", "or", "not"})
 _EXIT_CODES = {0: 0, 1: 1}
 """Exit codes of pytest's that are ours too; by every other the tests couldn't be asked."""
 
@@ -72,6 +74,8 @@ def _test(options: argparse.Namespace) -> None:
     told = _Told()
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         code = int(pytest.main(arguments, plugins=[told]))
+    if told.interrupted:
+        raise KeyboardInterrupt
     if code == _NONE_FOUND:
         there = " ".join(options.paths) or "this folder and below"
         matching = f" whose name matches {options.matching!r}" if options.matching else ""
@@ -81,7 +85,7 @@ def _test(options: argparse.Namespace) -> None:
     else:
         say(told.sentence)
     if code:
-        raise SystemExit(_EXIT_CODES.get(code, _MISUSED))
+        raise SystemExit(_MISUSED if told.has_errors else _EXIT_CODES.get(code, _MISUSED))
 
 
 def _refuse_missing(file: Path) -> None:
@@ -91,10 +95,20 @@ def _refuse_missing(file: Path) -> None:
 
 
 def _expression(text: str) -> str:
-    """Return what pytest's -k takes: of words that are no expression each has to be there."""
-    if re.search(r"\b(and|or|not)\b|[()\[\]]", text):
+    """Return what pytest's -k takes: of words that are no expression, such as `does not book`, each has to be there."""
+    if re.search(r"\b(and|or|not)\b|[()\[\]]", text) and _is_expression(text):
         return text
-    return " and ".join(re.findall(r"\w+", text)) or text
+    return " and ".join(word for word in re.findall(r"\w+", text) if word not in _OPERATORS) or text
+
+
+def _is_expression(text: str) -> bool:
+    """Return whether names, parentheses and the operators stand as in an expression of pytest's, which is one of Python's."""
+    names = re.sub(r"[^\s()]+", lambda found: found[0] if found[0] in _OPERATORS else "name", text)
+    try:
+        ast.parse(names.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 class _Told:
@@ -104,6 +118,16 @@ class _Told:
         self._scenarios: list[dict[str, Any]] = []
         self._tests: dict[str, dict[str, Any]] = {}
         self._errors: list[dict[str, Any]] = []
+        self.interrupted = False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a file couldn't be read; with xdist the others are run all the same, and pytest's exit code is 1."""
+        return bool(self._errors)
+
+    def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
+        """Take note of Ctrl-C, which pytest counts as a code that files that can't be read have as well."""
+        self.interrupted = excinfo.type is KeyboardInterrupt  # its subclasses are pytest's own
 
     def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
         """Take note of a file that can't be read."""

@@ -51,7 +51,7 @@ class ScenarioItem(pytest.Item):
         try:
             self.scenario.prepared()
         except VoicelabError as error:
-            pytest.fail(self._placed(error), pytrace=False)
+            raise pytest.fail.Exception(self._placed(error), pytrace=False) from None
 
     def runtest(self) -> None:
         """Run it as often as it says."""
