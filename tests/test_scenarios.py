@@ -219,6 +219,8 @@ def test_inputs_are_written_as_text_or_as_a_map_with_one_key(written, means):
 
 HEAD = "handler: desk.py\n"
 EXPECT = "expect: [no_errors: true]\n"
+# Each part is nine times the one before, which would be half a billion lines.
+NESTED = "a: &a0 [" + "x, " * 9 + "]\n" + "".join(f"a{n + 1}: &a{n + 1} [{f'*a{n}, ' * 9}]\n" for n in range(9))
 
 
 @pytest.mark.parametrize(
@@ -264,11 +266,19 @@ EXPECT = "expect: [no_errors: true]\n"
         (HEAD + "scenarios:\n  - " + EXPECT, 3, "has no name"),
         (HEAD + "scenarios: []\n", 2, "must be a list of scenarios"),
         (HEAD + "scenarios:\n  - name: a\n    runs: -2\n    " + EXPECT, 4, "runs is -2"),
+        (HEAD + EXPECT + "name: \"\\e[31m\"\n", 3, "printable"),
+        (HEAD + EXPECT + "name: \"\\ud800\"\n", 3, "printable"),
+        (HEAD + EXPECT + "? [a, b]\n: c\n", 3, "unhashable key"),
+        (HEAD + EXPECT + "callers: exits.py:angry\n", 3, "exits.py can't be imported: SystemExit: 3"),
+        (HEAD + EXPECT + f"callers: {'x' * 5000}.py:angry\n", 3, "can't be reached"),
+        (HEAD + EXPECT + "replay: {log: x, on_difference: [stop]}\n", 3, "There is no persona 'stop'"),
+        (HEAD + EXPECT + NESTED, 3, "no key 'a'"),
         ("", 1, "holds no maps"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(tmp_path, text, line, message):
     (tmp_path / "desk.py").write_text("other = 1\n")
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
     file = tmp_path / "x.scenario.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=rf"x\.scenario\.yaml:{line}:? .*{re.escape(message)}"):

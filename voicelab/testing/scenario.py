@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -119,8 +119,9 @@ class Scenario:
         options = self.prepared()
         known = set_outcomes(options.handler.sources)
         findings, failed, outcomes, first, applied = Findings(), [], set(known), None, [0] * len(self.expect)
-        plays = self._plays(options, seed)
-        for number, job, index in plays:
+        n_runs = 0
+        for number, job, index in self._plays(options, seed):
+            n_runs += 1
             record = play(job, index, findings=findings)
             session = AskedSession(record, known)
             outcomes.update(session.values)
@@ -137,19 +138,20 @@ class Scenario:
         remarks = findings.remarks(options) if failed else []
         kind: RunKind = "seed" if self.replay is None else "session"
         return ScenarioResult(
-            self.name, self.place, len(plays), tuple(failed), self.least_pass_rate, first, tuple(remarks), kind
+            self.name, self.place, n_runs, tuple(failed), self.least_pass_rate, first, tuple(remarks), kind
         )
 
-    def _plays(self, options: SessionOptions, only: int | None) -> list[tuple[int, Job, int]]:
-        """Return of each run its number, the job and the session's index in it."""
+    def _plays(self, options: SessionOptions, only: int | None) -> Iterator[tuple[int, Job, int]]:
+        """Yield of each run its number, the job and the session's index in it."""
         if self.replay is None:
             seeds = range(self.seed, self.seed + self.runs) if only is None else [checks.seed(only)]
-            return [(seed, Job(replace(options, seed=seed)), 0) for seed in seeds]
+            yield from ((seed, Job(replace(options, seed=seed)), 0) for seed in seeds)
+            return
         job = Job(options)
         logged = {self.replay.stream_index(index): index for index in range(self.runs)}
         if only is not None and only not in logged:
             raise InputError(f"There is no session {only} among those that are played again: {self.replay!r}.")
-        return [(number, job, index) for number, index in logged.items() if only in {None, number}]
+        yield from ((number, job, index) for number, index in logged.items() if only in {None, number})
 
     def check(self) -> None:
         """Run it, and raise an AssertionError with the conversation if it doesn't pass."""

@@ -24,6 +24,7 @@ from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, VoicelabError, did_you_mean
 from voicelab.base.masking import shown
 from voicelab.base.paths import path_of
+from voicelab.base.printable import printable
 from voicelab.base.session_limits import Limits
 from voicelab.base.template_documents import read_template
 from voicelab.testing.expectations import Expectation
@@ -141,13 +142,19 @@ class _Reading:
         if key in _CHECKS:
             return _CHECKS[key](value)
         if key == "handler" and isinstance(value, str):
-            beside = self._beside(value)
-            return str(beside) if beside.exists() else value
+            return self._handler(value)
         if key == "variables" and isinstance(value, str):
             return self._beside(value)
         if key == "evaluators" and isinstance(value, list):
             return [str(self._beside(one)) if isinstance(one, str) else one for one in value]
         return value
+
+    def _handler(self, given: str) -> str:
+        beside = self._beside(given)
+        try:
+            return str(beside) if beside.exists() else given
+        except OSError:  # a name too long for any file: a handler's text
+            return given
 
     def _beside(self, path: str) -> Path:
         return self._file.absolute().parent / Path(path).expanduser()
@@ -213,8 +220,10 @@ def _http(given: Given) -> Http:
 
 def _name(given: Given) -> str:
     name = checks.name("name", given)
-    if "::" in name or "\n" in name:
-        raise InputError(f"name is {shown(given)}, must be a line without `::`, which divides file and name.")
+    if "::" in name or "\n" in name or printable(name) != name:
+        raise InputError(
+            f"name is {shown(given)}, must be a line of printable characters without `::`, which divides file and name."
+        )
     return name
 
 
@@ -261,22 +270,27 @@ def _lines(file: Path) -> dict[At, int]:
     except (yaml.YAMLError, OSError, ValueError, RecursionError):
         return {}
     found: dict[At, int] = {}
-    _add_lines(node, (), found, [])
+    _add_lines(node, (), found, set())
     return found
 
 
-def _add_lines(node: Any, at: At, found: dict[At, int], above: list[Any]) -> None:
-    if node is None or any(node is other for other in above):  # YAML may refer to a part from inside itself
+def _add_lines(node: Any, at: At, found: dict[At, int], seen: set[int]) -> None:
+    if node is None:
         return
     found.setdefault(at, node.start_mark.line + 1)
-    inside = [*above, node]
+    if (
+        id(node) in seen
+    ):  # YAML may refer to a part again and again, or from inside itself: its lines are those of the first
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
-            _add_lines(item, (*at, place), found, inside)
+            _add_lines(item, (*at, place), found, seen)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            found[*at, key.value] = key.start_mark.line + 1
-            _add_lines(value, (*at, key.value), found, inside)
+            if isinstance(key, yaml.ScalarNode):
+                found[*at, key.value] = key.start_mark.line + 1
+                _add_lines(value, (*at, key.value), found, seen)
 
 
 __all__ = ["KEYS", "read_scenarios"]

@@ -10,6 +10,7 @@ from typing import Any
 from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, did_you_mean
 from voicelab.base.masking import shown
+from voicelab.base.paths import path_of
 from voicelab.callers import CallerLike, Script, as_caller, mix, personas
 from voicelab.callers.written_input import written_input
 from voicelab.change.replay import Replay
@@ -91,14 +92,14 @@ def _replay(given: Given, beside: Beside) -> CallerLike:
     then = arguments.get("on_difference", "keep")
     return Replay(
         beside(arguments["log"]),
-        then if then in {"keep", "stop"} else _callers(then, beside),
+        then if then in ("keep", "stop") else _callers(then, beside),
         arguments.get("sessions"),
     )
 
 
 def _in_python(file: Path, name: str) -> CallerLike:
     """Return a caller that a Python file defines."""
-    if not file.is_file():
+    if not path_of("callers", file, "callers.py:angry").is_file():
         raise InputError(f"There is no file {str(file)!r}.")
     module = _loaded(file)
     if not hasattr(module, name):
@@ -117,7 +118,7 @@ def _loaded(file: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{file.name} can't be imported: {type(error).__name__}: {error}.") from error
     return module
