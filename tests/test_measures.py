@@ -21,6 +21,7 @@ from voicelab.base.records import SESSIONS, SessionRows
 from voicelab.log.checksums import sealed
 from voicelab.log.measured import measures_table
 from voicelab.log.measured_parts import computed_measures
+from voicelab.log.redact import redact
 from voicelab.measures import MEASURES, measures_of
 from voicelab.measures.measuring import measures_from_events, measures_of_timeline
 from voicelab.measures.plain import plain_measures
@@ -387,6 +388,15 @@ def test_a_log_without_them_has_them_from_its_events(log, tmp_path):
     assert found.measures().equals(log.measures())
     assert found.verify().sound
     assert found.sql("SELECT count(*) AS n FROM measures")["n"].item() == len(log.sessions())
+
+
+def test_a_session_of_a_redacted_log_has_the_measures_that_were_stored(log, tmp_path):
+    redact(log.path, tmp_path / "copy", [r"\w+ \w+"])
+    copy = vl.open_log(tmp_path / "copy")
+    words = copy.measures()["words"]
+    assert words.equals(log.measures()["words"])
+    assert [copy.session(index).measures for index in range(5)] == [log.session(index).measures for index in range(5)]
+    assert "[redacted:" in copy.events().to_csv()
 
 
 def test_rows_are_measured_once():

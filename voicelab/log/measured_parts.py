@@ -87,6 +87,25 @@ class Measured:
             self._computed[part] = computed_measures(self._root, part)
         return self._computed[part]
 
+    def stored_row(self, part: Part, index: int) -> Row | None:
+        """Return the measures of a session as they were stored; None where they weren't.
+
+        In a redacted log they say what its masked words don't.
+
+        Raises:
+            LogError: the file is damaged.
+        """
+        if part not in self.stored:
+            return None
+        self._checked.part(part, TABLE)
+        own = pq.read_table(
+            part.file(self._root, TABLE),
+            columns=list(MEASURES),
+            filters=[("session_index", "==", index)],
+            partitioning=None,
+        )
+        return next((tuple(row[name] for name in MEASURES) for row in own.to_pylist()), None)
+
     def whole(self) -> pa.Table:
         """Return the table of all parts, one after another."""
         return pa.concat_tables([_SCHEMA.empty_table(), *map(self.part, self._parts)]).unify_dictionaries()

@@ -182,12 +182,14 @@ class Log(Frames):
         part, index = self.find(session)
         try:
             rows = self._rows(part, index)
+            measured = self._measured.stored_row(part, index)
         except UNREADABLE as error:
             raise LogError(f"{self.path} can't be read: {error}.") from None
         check_rows(rows, f"Session {index} of {self.path}")
         (own,) = rows.pop("sessions")
         events = from_event_rows(rows.pop("events"))
-        record = SessionRecord.from_rows(SessionRows(own, events, rows["exposures"], rows["outcomes"], rows["metrics"]))
+        others = (rows["exposures"], rows["outcomes"], rows["metrics"])
+        record = SessionRecord.from_rows(SessionRows(own, events, *others, measures=measured))
         record.manifest = self.manifest
         if self._rerun is not None:
             record.origin = partial(_origin_of, self.rerun, index)

@@ -23,6 +23,7 @@ from voicelab.base.records import (
     EventKind,
     EventRow,
     PortabilityNote,
+    Row,
     SessionRows,
     event_rows,
 )
@@ -69,6 +70,7 @@ class SessionRecord:
         self._exposures = exposures
         self._outcomes = outcomes
         self._metrics = metrics
+        self._measured: Row | None = None
         self.notes = list(notes)
         self.origin: Callable[[], Any] | None = None
         """Returns what the session can be played from again (`voicelab.runs.origin`); None where nobody here knows that."""
@@ -90,7 +92,7 @@ class SessionRecord:
     @classmethod
     def from_rows(cls, rows: SessionRows, notes: Sequence[PortabilityNote] = ()) -> "SessionRecord":
         """Return the record of a session's rows."""
-        return cls(
+        record = cls(
             dict(zip(SESSIONS, rows.session, strict=True)),
             events_from(rows.events),
             [dict(zip(EXPOSURES, row, strict=True)) for row in rows.exposures],
@@ -98,6 +100,8 @@ class SessionRecord:
             [dict(zip(METRICS, row, strict=True)) for row in rows.metrics],
             notes,
         )
+        record._measured = rows.measures
+        return record
 
     def rows(self) -> SessionRows:
         """Return the session's rows, as `from_rows` takes them."""
@@ -154,7 +158,7 @@ class SessionRecord:
     @cached_property
     def measures(self) -> dict[str, float | None]:
         """What the conversation was like, by measure (`docs/measures.md`); None where there was no chance for it."""
-        measured = measures_of(self.rows())
+        measured = self._measured or measures_of(self.rows())
         return dict(zip(MEASURES, measured[1:], strict=True))
 
     @cached_property
