@@ -212,6 +212,7 @@ def test_what_is_no_predicate_is_refused_by_name(predicate, message):
     ("predicate", "warning"),
     [
         ({"turn_cont": 3}, "No session has 'turn_cont'. Did you mean 'turn_count'"),
+        ({"dead_air_s": {"$lt": 2}}, "No session has 'dead_air_s'. Did you mean 'outcomes.dead_air_s'?"),
         ({"turn_count": {"gte": 3}}, r"'turn_count.gte'. Did you mean '\$gte'"),
         ({"events.name": "start"}, r"events is an array: \$any asks its elements"),
         ({"events": {"$any": {"role": "user"}}}, "stands in its data: 'data.role'"),

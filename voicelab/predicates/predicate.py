@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 from voicelab.base.accepted_types import Given
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.named_numbers import MEASURED
 from voicelab.predicates.operators import ANY, INSTEAD, MISSING, NAMES, OPERATORS, Operator, equal, quoted_json
 
 _DEEPEST = 50
@@ -223,7 +224,7 @@ class Predicate:
         for path, condition in _split(self._condition, ""):
             first, _, rest = path.partition(".")
             if path and (first not in known or (rest and first != by_name)):
-                found.append(f"No session has {path!r}.{_hint(first, rest, known)}")
+                found.append(f"No session has {path!r}.{_hint(first, rest, known, by_name)}")
             elif isinstance(condition, _AnyElement) and (inner := known.get(first)):
                 own = sorted({p.partition(".")[0] for p in condition.condition.paths()} - {"", *inner})
                 found += [f"No element of {first} has {name!r}.{_nearest_path(name, inner)}" for name in own]
@@ -283,7 +284,9 @@ def _names(condition: Condition) -> frozenset[str] | None:
     return None
 
 
-def _hint(first: str, rest: str, known: Mapping[str, Iterable[str] | None]) -> str:
+def _hint(first: str, rest: str, known: Mapping[str, Iterable[str] | None], by_name: str) -> str:
+    if by_name and not rest and first in MEASURED:
+        return f" Did you mean {f'{by_name}.{first}'!r}?"
     if f"${rest}" in NAMES:
         return f" Did you mean '${rest}'?"
     if known.get(first):
