@@ -24,7 +24,7 @@ import orjson
 
 from voicelab.base.records import EventRow, Label, Row, table_row
 from voicelab.callers import Heard, KnownCaller
-from voicelab.callers.actions import Again, Custom, HangUp, Input, Press, Send, Silence
+from voicelab.callers.actions import Again, Custom, HangUp, Input, Press, Send, Silence, Unheard
 from voicelab.change.heard_words import may_become, same_words, share_that_differs
 from voicelab.record.caller_acts import CallerAct
 from voicelab.runtime import sdk
@@ -375,7 +375,8 @@ _ROUNDING_S = 1e-9
 
 def _answers(act: CallerAct) -> bool:
     """Return whether the caller did something at the very moment at which the agent had finished."""
-    return act.during == "silence" and act.begins_s <= act.since_s
+    leaves = isinstance(act.reached, HangUp)  # whether it was asked for that doesn't show
+    return act.during == "silence" and act.begins_s <= act.since_s and not leaves
 
 
 def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: EventRow | None = None) -> None:
@@ -390,6 +391,8 @@ def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: Eve
         offer(s, now, reached, speech=True)
     elif act.arrives_s > act.begins_s and logged is not None and logged[2] in {rows.TEXT, rows.INPUT_HELD}:
         begin_words(s, now, arrives_s, reached)  # known to be no sign of listening
+    elif act.arrives_s > act.begins_s and logged is not None and logged[2] == rows.BACKCHANNEL:
+        s.saying.append((arrives_s, Unheard({**orjson.loads(logged[3]), "backchannel": True})))
     elif act.arrives_s > act.begins_s:
         speak(s, now, arrives_s, reached)
     else:

@@ -79,7 +79,7 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
     times = sorted({event.time_s for event in events})
     found = [_at_once_with_a_row(act, times) for act in _found(events, status, ended_s)]
     found = _as_they_began(found, events, ended_s)
-    found.sort(key=lambda act: (act.begins_s, act.seq))
+    found.sort(key=lambda act: (act.begins_s, _first_sound_at(act, events)))
     activity = AgentActivity(events)
     acts: list[CallerAct] = []
     before = CallerAct(None, 0.0, 0.0, seq=-1)
@@ -208,14 +208,46 @@ def _as_they_began(acts: Sequence[CallerAct], events: Sequence[Event], ended_s: 
                 found[-1] = _since_the_last_input(found[-1], events)
             spoken = act
         elif isinstance(act.reached, Custom) and _is_left_over(events, act.seq, ended_s):
+            before_the_end = [event for event in events[: act.seq] if event.time_s < ended_s]
+            act = _since_the_last_input(act, before_the_end)
+        elif isinstance(act.reached, Custom) and _is_before_words(events, act.seq):
             act = _since_the_last_input(act, events)
         found.append(act)
     return found
 
 
+def _first_sound_at(act: CallerAct, events: Sequence[Event]) -> int:
+    """Return the row at which an act began, among those of its time: words that didn't interrupt began before the agent did."""
+    is_said = said_of(act.reached) is not None and act.begins_s < act.arrives_s
+    if not is_said or (act.seq < len(events) and events[act.seq].name == "backchannel"):
+        return act.seq
+    own = [event for event in events[: act.seq] if event.time_s == act.begins_s]
+    cuts = [event.seq for event in own if event.name == "turn_interrupted"]
+    for cut in cuts:
+        after = next((e for e in own if e.seq > cut and e.kind == "input"), None)
+        if after is None or after.name not in {"text", "dtmf"}:
+            return cut
+    done = [event.seq for event in own if event.kind == "input" and event.name in {"text", "dtmf"}]
+    return cuts[-1] if cuts else done[0] - 1 if done else act.seq
+
+
 def _since_the_last_input(act: CallerAct, events: Sequence[Event]) -> CallerAct:
     inputs = [event for event in events[: act.seq] if event.kind == "input"]
     return replace(act, begins_s=inputs[-1].time_s, seq=inputs[-1].seq + 1) if inputs else act
+
+
+def _is_before_words(events: Sequence[Event], seq: int) -> bool:
+    """Return whether an input came as a turn had ended of which the words are written down later: the caller wasn't asked yet."""
+    if not seq or events[seq - 1].name != "turn_end" or events[seq - 1].time_s != events[seq].time_s:
+        return False
+    after = (e for e in events[seq:] if e.name == "transcript_part" and e.data.get("role") == "agent")
+    part = next(after, None)
+    told = part is not None and any(
+        e.name == "text_to_speech" and e.data.get("text") and str(part.data.get("content")).startswith(e.data["text"])
+        for e in events[:seq]
+        if e.turn == events[seq - 1].turn
+    )
+    return told and part is not None and part.turn == events[seq - 1].turn
 
 
 def _is_left_over(events: Sequence[Event], seq: int, ended_s: float) -> bool:
