@@ -375,7 +375,7 @@ _ROUNDING_S = 1e-9
 
 def _answers(act: CallerAct) -> bool:
     """Return whether the caller did something at the very moment at which the agent had finished."""
-    leaves = isinstance(act.reached, HangUp)  # whether it was asked for that doesn't show
+    leaves = act.reached is None or isinstance(act.reached, HangUp)  # that may happen unasked, with the same rows
     return act.during == "silence" and act.begins_s <= act.since_s and not leaves
 
 

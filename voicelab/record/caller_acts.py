@@ -86,7 +86,7 @@ def acts_of(events: Sequence[Event], status: str, ended_s: float) -> tuple[list[
     for act in [*found, CallerAct(None, float("inf"), float("inf"), seq=len(events))]:
         interrupts = any(
             event.name == "turn_interrupted" and event.time_s == act.begins_s
-            for event in events[max(before.seq, 0) : act.seq]
+            for event in events[max(before.seq, 0) if before.seq < act.seq else 0 : act.seq]
         )
         leaves = isinstance(act.reached, HangUp)
         during, since_s = activity.at(act.begins_s, act.seq, interrupts=interrupts, leaves=leaves)
