@@ -14,7 +14,8 @@ Two versions:
 Logged callers:
 
 - `replay`: `vl.Replay`, the callers of a log as a population; `logged_sessions`: which of them can be replayed.
-- `replayed_call`: one of them in a session, with its theory of operation; `heard_words`: what of the agent's words differs.
+- `replayed_call`: one of them in a session, with its theory of operation; `heard_words`: what of the agent's words differs;
+  `logged_acts`: how what it did reaches the agent again.
 
 Failures:
 

@@ -24,15 +24,14 @@ import orjson
 
 from voicelab.base.records import EventRow, Label, Row, table_row
 from voicelab.callers import Heard, KnownCaller
-from voicelab.callers.actions import Again, Custom, HangUp, Input, Press, Send, Silence, Unheard
+from voicelab.callers.actions import Again, HangUp, Input, Silence
 from voicelab.change.heard_words import may_become, same_words, share_that_differs
+from voicelab.change.logged_acts import do_again
 from voicelab.record.caller_acts import CallerAct
-from voicelab.runtime import sdk
 from voicelab.session import rows
-from voicelab.session.caller import arrives, begin_words, speak
 from voicelab.session.rows import add_row
 from voicelab.session.session_state import Session
-from voicelab.session.turns import end_conversation, offer
+from voicelab.session.turns import end_conversation
 from voicelab.session.utterance import NEVER
 
 
@@ -298,10 +297,8 @@ class ReplayedCall:
                     _take_over(s, now, taken)
                     return
         self._done(act, now)
-        if self._in_step:
-            _reach(s, now, act, act.arrives_s, self._row_of(act))
-        else:
-            _reach(s, now, act, now + act.arrives_s - act.begins_s)
+        arrives_s = act.arrives_s if self._in_step else now + act.arrives_s - act.begins_s
+        do_again(s, now, act, arrives_s, self._row_of(act))
         self._done_seq = len(s.events)
         if self._in_step:
             self._plan_logged(now)
@@ -311,8 +308,8 @@ class ReplayedCall:
             self._plan_work(now)
 
     def _row_of(self, act: CallerAct) -> EventRow | None:
-        rows_there = self.logged.rows
-        return rows_there[act.seq] if act.seq < len(rows_there) else None
+        """Return the row that tells of an act, in step."""
+        return self.logged.rows[act.seq] if self._in_step and act.seq < len(self.logged.rows) else None
 
     def _plan_anew(self, act: CallerAct, now: float) -> None:
         """Wait again with an act whose logged time has come while something is no longer as it was logged."""
@@ -377,39 +374,6 @@ def _answers(act: CallerAct) -> bool:
     """Return whether the caller did something at the very moment at which the agent had finished."""
     leaves = act.reached is None or isinstance(act.reached, HangUp)  # that may happen unasked, with the same rows
     return act.during == "silence" and act.begins_s <= act.since_s and not leaves
-
-
-def _reach(s: Session, now: float, act: CallerAct, arrives_s: float, logged: EventRow | None = None) -> None:
-    """Do again what a caller did, with what reached the agent of it; in step, as the logged row tells."""
-    reached = act.reached
-    if reached is None or isinstance(reached, HangUp):
-        end_conversation(s, now, "completed" if reached is None else "hangup")
-    elif isinstance(reached, Custom):
-        offer(s, now, _signal(act, reached, is_logged=logged is not None), speech=False)
-    elif isinstance(reached, Press):
-        s.heard.clear()
-        offer(s, now, reached, speech=True)
-    elif act.arrives_s > act.begins_s and logged is not None and logged[2] in {rows.TEXT, rows.INPUT_HELD}:
-        begin_words(s, now, arrives_s, reached)  # known to be no sign of listening
-    elif act.arrives_s > act.begins_s and logged is not None and logged[2] == rows.BACKCHANNEL:
-        s.saying.append((arrives_s, Unheard({**orjson.loads(logged[3]), "backchannel": True})))
-    elif act.arrives_s > act.begins_s:
-        speak(s, now, arrives_s, reached)
-    else:
-        s.heard.clear()
-        arrives(s, now, reached)
-
-
-def _signal(act: CallerAct, reached: Custom, *, is_logged: bool) -> Custom | Send:
-    """Return what sends a signal again; one that came to nobody is the one that its row names."""
-    if is_logged and act.dropped_as:
-        if not act.dropped_as.startswith("Send("):
-            return reached
-        kind = act.dropped_as.removeprefix("Send(").partition("(")[0]
-        return Send(type(kind, (sdk.Event,), {})(reached.name, dict(reached.data)))
-    if "custom" in reached.data or not reached.data:
-        return reached
-    return Send(sdk.Event(reached.name, dict(reached.data), background=act.background))
 
 
 def _take_over(s: Session, now: float, taken: Any) -> None:
