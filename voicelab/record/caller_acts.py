@@ -228,6 +228,8 @@ def _first_sound_at(act: CallerAct, events: Sequence[Event]) -> int:
         if after is None or after.name not in {"text", "dtmf"}:
             return cut
     done = [event.seq for event in own if event.kind == "input" and event.name in {"text", "dtmf"}]
+    if done and any(event.name == "turn_end" and event.seq > done[-1] for event in own):
+        return act.seq  # the agent had answered at once
     return cuts[-1] if cuts else done[0] - 1 if done else act.seq
 
 
