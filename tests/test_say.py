@@ -1,6 +1,7 @@
 """`voicelab say`: a conversation of one turn a command, with a file as all that stays."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,8 @@ def test_from_another_folder_the_handler_is_found_again(talk, tmp_path, monkeypa
         (["a", "--seed", "3"], "--seed is given when a conversation begins"),
         (["--handler", "handler.py"], "is there already. --overwrite begins anew"),
         (["--undo"], "There is nothing to take back"),
+        (["--handler", "handler.py", "--overwrite", "--parameters", '{"a": NaN}'], "is no JSON: NaN is no number"),
+        (["--handler", "handler.py", "--overwrite", "--parameters", '{"a": 1e999}'], "is no JSON: 1e999 is no number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_changes_nothing(talk, tmp_path, arguments, message):
@@ -158,6 +161,10 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(talk, tmp_path, arg
             '{"voicelab_conversation": 1, "handler": "gone.py", "options": {}, "inputs": [], "agent": []}',
             "no such file",
         ),
+        (
+            '{"voicelab_conversation": 1, "handler": "clinic", "options": {"strict": "x"}, "inputs": [], "agent": []}',
+            "strict is 'x', must be True or False",
+        ),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused_and_stays(talk, tmp_path, text, message):
@@ -166,6 +173,25 @@ def test_a_damaged_or_foreign_file_is_refused_and_stays(talk, tmp_path, text, me
     assert message in talk("hello", code=1)["error"]["message"]
     assert (tmp_path / "talk.json").exists() == (text is not None)
     assert text is None or (tmp_path / "talk.json").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["handler.py", ".", "device"])
+def test_only_a_conversation_is_overwritten(talk, tmp_path, name, capsys):
+    if name == "device":
+        os.mkfifo(tmp_path / name)
+    assert main(["say", name, "--handler", "handler.py", "--overwrite", "--json"]) == 1
+    assert "no conversation" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert (tmp_path / "handler.py").read_text() == AGENT
+    assert name != "device" or (tmp_path / name).is_fifo()
+
+
+def test_a_link_to_a_conversation_stays_one(talk, tmp_path):
+    (tmp_path / "kept.json").touch()
+    (tmp_path / "talk.json").symlink_to("kept.json")
+    talk("--handler", "handler.py", "--overwrite")
+    talk("one")
+    assert (tmp_path / "talk.json").is_symlink()
+    assert json.loads((tmp_path / "kept.json").read_text())["inputs"] == [{"say": "one"}]
 
 
 def test_two_commands_at_once_lose_no_input(talk, tmp_path):

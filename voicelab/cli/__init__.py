@@ -174,4 +174,5 @@ def _unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str:
     """Return what is wrong with arguments that a command doesn't know, with the nearest that it does."""
     options = [option for action in parser._actions for option in action.option_strings]
     near = next((hint for a in arguments if a.startswith("-") if (hint := did_you_mean(a, options))), "")
-    return f"there is no {' '.join(arguments)}.{near}"
+    late = " What has no name stands before the options." if any(not a.startswith("-") for a in arguments) else ""
+    return f"there is no {' '.join(arguments)}.{near or late}"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -59,16 +60,32 @@ def add_handler_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def from_json(option: str, text: str) -> Any:
+    """Return what an option says as JSON, which has no number that is none or without end.
+
+    Raises:
+        InputError: it is no JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{option} is no JSON: {error}.") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of it")
+    return number
+
+
 def weights(options: argparse.Namespace) -> Any:
     """Return what `--weights` says as JSON, or None.
 
     Raises:
         InputError: it is no JSON.
     """
-    try:
-        return None if options.weights is None else json.loads(options.weights)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--weights is no JSON: {error}.") from None
+    return None if options.weights is None else from_json("--weights", options.weights)
 
 
 def parameters(options: argparse.Namespace) -> dict[str, Any] | None:
@@ -79,10 +96,7 @@ def parameters(options: argparse.Namespace) -> dict[str, Any] | None:
     """
     if options.parameters is None:
         return None
-    try:
-        parameters = json.loads(options.parameters)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--parameters is no JSON: {error}.") from None
+    parameters = from_json("--parameters", options.parameters)
     if not isinstance(parameters, dict):
         raise InputError('--parameters must be a JSON object, e.g. {"customerName": "Alice"}.')
     return parameters
@@ -166,6 +180,7 @@ __all__ = [
     "add_json",
     "callers",
     "command",
+    "from_json",
     "parameters",
     "refuse_nowhere",
     "say",

@@ -66,6 +66,11 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
+def is_empty(path: Path) -> bool:
+    """Return whether a file is one without anything in it, as `mktemp` makes them."""
+    return path.is_file() and path.stat().st_size == 0
+
+
 def read_conversation(path: Path) -> Conversation:
     """Return the conversation in a file.
 
@@ -76,6 +81,8 @@ def read_conversation(path: Path) -> Conversation:
         raise InputError(
             f"There is no conversation {str(path)!r} yet. Begin it: voicelab say {path} --handler HANDLER."
         )
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} {_NOT_ONE}: it is no file. {_BEGIN}")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

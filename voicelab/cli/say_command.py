@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import voicelab as vl
+from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.paths import path_of
 from voicelab.cli.arguments import add_handler_options, add_json, command, parameters, say, variants
-from voicelab.cli.conversation_file import Conversation, held, read_conversation, write_conversation
+from voicelab.cli.conversation_file import Conversation, held, is_empty, read_conversation, write_conversation
 from voicelab.cli.output import say_json
 from voicelab.record.lines import clock_text, lines_in_order, text_line
 from voicelab.record.session_record import SessionRecord
@@ -65,6 +66,8 @@ def add_say(commands: "Commands") -> None:
 
 def _say(options: argparse.Namespace) -> None:
     path = path_of("STATE", options.state, "talk.json")
+    if path.is_symlink():  # the file that it leads to is the conversation, and stays where it is
+        path = path.resolve()
     entry = _entry(options)
     with held(path):
         conversation = _begun(path, options) if options.handler is not None else _gone_on(path, options)
@@ -137,6 +140,8 @@ def _begun(path: Path, options: argparse.Namespace) -> Conversation:
         raise InputError(
             f"{str(path)!r} is there already. --overwrite begins anew in its place; without --handler it goes on."
         )
+    if path.exists() and not is_empty(path):
+        read_conversation(path)  # what is no conversation stays
     kept = {name: value for name in _KEPT if (value := getattr(options, name)) not in (None, False, [])}
     kept |= {"parameters": parameters(options)} if options.parameters else {}
     kept |= {"variant": variants(options)} if options.variant else {}
@@ -206,7 +211,9 @@ class _Runner:
         if unknown is not None:
             raise InputError(f"The conversation's file is damaged: it begins with {unknown!r}, which is no option.")
         handler = vl.load_handler(
-            conversation.handler, strict=given.pop("strict", False), tenant=given.pop("tenant", None)
+            conversation.handler,
+            strict=checks.switch("strict", given.pop("strict", False)),
+            tenant=given.pop("tenant", None),
         )
         named = {"variants": given.pop("variant", None), "parameters": given.pop("parameters", None)}
         self._options = SessionOptions.checked(handler, opening_alone([]), **given, **named)

@@ -1,11 +1,11 @@
 """What a session meets, on the command line: options of a run that are JSON, in the command line or in a file."""
 
 import argparse
-import json
 from typing import Any
 
 from voicelab.base.errors import InputError
 from voicelab.base.paths import path_of
+from voicelab.cli.arguments import from_json
 
 _JSON = {
     "world": (
@@ -56,7 +56,4 @@ def _value(option: str, given: str, *, may_be_a_name: bool) -> Any:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise InputError(f"{option} {given}: it can't be read: {error}.") from None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{option} is no JSON: {error}.") from None
+    return from_json(option, text)
