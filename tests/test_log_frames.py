@@ -137,3 +137,13 @@ def test_all_sessions_are_the_same_with_and_without_a_query(tmp_path):
         whole, asked = (frame.astype(object) for frame in (each.sessions(), each.sessions(where="true")))
         pd.testing.assert_frame_equal(whole.where(whole.notna(), "none"), asked.where(asked.notna(), "none"))
     assert log.sessions()["outcome.score"].isna().tolist() == [True, False, True, False, False, True]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_an_outcome_that_is_no_number_is_read_without_a_warning(tmp_path):
+    async def handler(event, context):
+        context.set_outcome("score", float("nan"))
+        yield vl.sdk.StopEvent()
+
+    log = vl.simulate(handler, ["hi"], sessions=3, workers=1, progress=False, log=tmp_path / "log")
+    assert log.sessions()["outcome.score"].isna().all()

@@ -82,7 +82,8 @@ def _outcome(rows: pa.Table, at: Ints, kind: str, crashed: Bools) -> pa.Array:
     values: Any = np.full(len(crashed), -np.inf)
     there, was_written = np.zeros(len(crashed), dtype=np.bool_), np.zeros(len(crashed), dtype=np.bool_)
     there[at[valid]], was_written[at] = True, True
-    np.maximum.at(values, at[valid], rows.column("value").to_numpy()[valid])
+    with np.errstate(invalid="ignore"):  # a handler may have written nan
+        np.maximum.at(values, at[valid], rows.column("value").to_numpy()[valid])
     # One that was written as None is missing. What a crashed session counts as is for the analysis, which knows the kind.
     counted = ~there & ~was_written & ~crashed
     values[counted] = unwritten_value(kind, crashed=False)
