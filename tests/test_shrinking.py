@@ -368,6 +368,10 @@ def test_what_is_written_as_a_test_fails_with_the_bug_and_passes_without(tmp_pat
     assert "def test_refund_twice():" in text
     assert str(tmp_path) not in text
     assert not passes(tmp_path, "test_refund.py")
+    assert shrunk.to_test(tmp_path / "test_refund.py", name="refund twice") == text
+    with pytest.raises(InputError, match="is there, and is no test of a shrunk session"):
+        shrunk.to_test(file)
+    assert file.read_text() == broken
     file.write_text(broken.replace('raise KeyError("refund")', "pass"))
     assert passes(tmp_path, "test_refund.py")
 

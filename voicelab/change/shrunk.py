@@ -10,7 +10,7 @@ from voicelab.base import checks
 from voicelab.base.errors import InputError
 from voicelab.base.paths import path_of
 from voicelab.change.shortest import Shortest
-from voicelab.change.written_test import run_call, written_test
+from voicelab.change.written_test import is_somebody_elses, run_call, written_test
 from voicelab.record.html import card
 from voicelab.record.lines import Line, lines_of, text_line
 
@@ -54,13 +54,17 @@ class Shrunk(Shortest):
             name: Name of the test; None for one that says what fails.
 
         Raises:
-            InputError: it can't be written there.
+            InputError: it can't be written there, or a file is there that is no such test.
         """
         if name is not None:
             checks.name("name", name)
         if path is None:
             return written_test(self, None, name)
         file = path_of("path", path, "tests/test_refund.py")
+        if is_somebody_elses(file):
+            raise InputError(
+                f"{str(file)!r} is there, and is no test of a shrunk session: give the name of a new file."
+            )
         text = written_test(self, file.absolute().parent, name)
         try:
             file.write_text(text, encoding="utf-8")

@@ -16,6 +16,16 @@ from voicelab.change.shortest import Shortest
 from voicelab.world.world import World
 
 _LONGEST_NAME = 60
+_MARK = "The shortest of a session with "
+"""What each of these tests says of itself."""
+
+
+def is_somebody_elses(file: Path) -> bool:
+    """Return whether there is a file with something in it that is none of these tests."""
+    if not file.is_file():
+        return False
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return bool(text.strip()) and _MARK not in text
 
 
 def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str:
@@ -47,7 +57,7 @@ def written_test(shrunk: Shortest, folder: Path | None, name: str | None) -> str
     before = len(shrunk.before.to_script())
     inputs = "1 input" if before == 1 else f"{before} inputs"
     said = " ".join(f"{shrunk.failed.cause}: {shrunk.failed.message}".split()).replace("\\", "").replace('"', "'")
-    head = f'"""{said}\n\nThe shortest of a session with {inputs} that failed so.\n"""'
+    head = f'"""{said}\n\n{_MARK}{inputs} that failed so.\n"""'
     parts = [head, "\n".join([*standard, *([""] if standard else []), *others]), text.lines.rstrip()]
     test = f"def {_name(shrunk, name)}({', '.join(fixtures)}):\n{indented}\n"
     above = "\n\n".join(part for part in parts if part)
