@@ -68,7 +68,7 @@ def project(tmp_path):
     (tmp_path / "tests").mkdir()
     (tmp_path / "agent/desk.py").write_text(DESK)
     (tmp_path / "tests/desk.scenario.yaml").write_text(SCENARIOS)
-    (tmp_path / "tests/test_desk.py").write_text(f'"""Of voicelab."""\n{TESTS}')
+    (tmp_path / "tests/test_desk.py").write_text(TESTS)
     (tmp_path / "tests/test_shrunk.py").write_text(SHRUNK)
     (tmp_path / "tests/test_others.py").write_text(OTHERS)
     return tmp_path

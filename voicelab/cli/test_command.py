@@ -41,7 +41,7 @@ def add_test(commands: "Commands") -> None:
         metavar="PATH",
         nargs="*",
         help="files of scenarios (*.scenario.yaml), tests, folders, or FILE::NAME (default: the scenarios here and below, and "
-        "the tests that import voicelab)",
+        "the tests that import voicelab or take run_handler)",
     )
     parser.add_argument("-k", dest="matching", metavar="TEXT", help="those alone whose names hold TEXT, as pytest's -k")
     parser.add_argument("--seed", type=int, help="run each scenario once, with this seed")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RECORDS: "pytest.StashKey[list[SessionRecord]]" = pytest.StashKey()
 """The sessions that a test has run by the fixture `run_handler`."""
+_LABS_OWN = ("voicelab", "run_handler")
+"""Words of which a test that asks the lab has one."""
 _MOST_SHOWN = 3
 
 
@@ -36,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--voicelab-alone",
         action="store_true",
-        help="leave tests alone that don't mention voicelab",
+        help="leave tests alone that mention neither voicelab nor run_handler",
     )
 
 
@@ -46,7 +48,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not is_test or not config.getoption("--voicelab-alone"):
         return None
     try:
-        return None if "voicelab" in collection_path.read_text(encoding="utf-8", errors="replace") else True
+        text = collection_path.read_text(encoding="utf-8", errors="replace")
+        return None if any(word in text for word in _LABS_OWN) else True
     except OSError:
         return None
 
