@@ -178,6 +178,10 @@ def test_where_nothing_is_to_be_run_that_is_said(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     assert main(["test", "tests/desk.scenari.yaml"]) == 1
     assert "Did you mean 'desk.scenario.yaml'" in capsys.readouterr().err
+    assert main(["test", "--junit", "tests"]) == 1
+    assert "The report 'tests' can't be written: it is a folder." in capsys.readouterr().err
+    assert main(["test", "--junit", "agent/desk.py/out.xml"]) == 1
+    assert "The report 'agent/desk.py/out.xml' can't be written" in capsys.readouterr().err
     done = by_voicelab(project, "tests", "-k", "nothing of it")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "There is no test in tests whose name matches 'nothing of it'" in done.stderr

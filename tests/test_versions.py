@@ -227,7 +227,7 @@ def repository(tmp_path_factory):
 )
 def test_the_command_takes_revisions_and_ends_with_what_it_found(repository, monkeypatch, capsys, old, allowed, code):
     monkeypatch.chdir(repository)
-    junit = repository / "out.xml"
+    junit = repository / "reports" / "out.xml"
     given = ["compare", old, "agent", "--script", "script.json", "--max-drop", allowed, "--max-rise", "n_errors=0.05"]
     assert main([*given, "-n", "250", "--workers", "1", "--junit", str(junit), "--quiet"]) == code
     out = capsys.readouterr().out
