@@ -358,7 +358,7 @@ def test_less_is_better_of_what_every_session_has_a_number_of():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--junit", "nowhere/out.xml"], "--junit nowhere/out.xml: there is no folder "),
+        (["--junit", "."], "can't be written: it is a folder"),
         (["--html", "nowhere/out.html"], "--html nowhere/out.html: there is no folder "),
         (["--max-drop", "booked=0.1", "--max-rise", "booked=0.2"], "booked is named twice"),
     ],

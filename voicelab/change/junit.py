@@ -36,7 +36,6 @@ def write_junit(compared: VersionComparison, path: str | Path) -> Path:
     ET.SubElement(suite, "system-out").text = _said(str(compared))
     target = path_of("junit", path, "compare.xml")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)  # as pytest does
         ET.ElementTree(suite).write(target, encoding="utf-8", xml_declaration=True)
     except OSError as error:
         raise InputError(f"The file {str(target)!r} can't be written: {error.strerror or error}.") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicelab.base.errors import InputError, did_you_mean
+from voicelab.base.paths import path_of
 from voicelab.cli.output import say
 
 if TYPE_CHECKING:
@@ -167,6 +168,22 @@ def _number(what: str, text: str) -> float:
         raise InputError(f"{what}: {text!r} is no number.") from None
 
 
+def make_reports_folder(report: str) -> None:
+    """Make the folder that `--junit` names, as pytest does, before anything is run.
+
+    Raises:
+        InputError: the report can't be written there.
+    """
+    path = path_of("--junit", report, "report.xml")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        why = "it is a folder" if path.is_dir() else ""
+    except OSError as error:
+        why = str(error.strerror)
+    if why:
+        raise InputError(f"The report {str(path)!r} can't be written: {why}.")
+
+
 def refuse_nowhere(option: str, file: str | None) -> None:
     """Refuse a file whose folder isn't there before anything is run, which may take long."""
     folder = None if file is None else Path(file).absolute().parent
@@ -181,6 +198,7 @@ __all__ = [
     "callers",
     "command",
     "from_json",
+    "make_reports_folder",
     "parameters",
     "refuse_nowhere",
     "say",

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, VoicelabError
-from voicelab.cli.arguments import add_json, callers, command, parameters, refuse_nowhere, variants
+from voicelab.cli.arguments import add_json, callers, command, make_reports_folder, parameters, refuse_nowhere, variants
 from voicelab.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def _compare(options: argparse.Namespace) -> None:
     import voicelab as vl
     from voicelab.change.junit import write_junit
 
-    for option, file in (("--junit", options.junit), ("--html", options.html)):
-        refuse_nowhere(option, file)
-
+    refuse_nowhere("--html", options.html)
+    if options.junit:
+        make_reports_folder(options.junit)
     compared = vl.compare(
         options.old,
         options.new,

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicelab.base.errors import InputError, did_you_mean
-from voicelab.base.paths import path_of
-from voicelab.cli.arguments import add_json, command, say
+from voicelab.cli.arguments import add_json, command, make_reports_folder, say
 from voicelab.cli.output import say_json
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _test(options: argparse.Namespace) -> None:
         arguments.append(f"--voicelab-seed={options.seed}")
     if options.junit:
         arguments.append(f"--junitxml={options.junit}")
-        _refuse_unwritable(path_of("--junit", options.junit, "report.xml"))
+        make_reports_folder(options.junit)
     told = _Told()
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         code = int(pytest.main(arguments, plugins=[told]))
@@ -94,16 +93,6 @@ def _refuse_missing(file: Path) -> None:
     if not file.exists():
         near = did_you_mean(file.name, [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else [])
         raise InputError(f"There is no file or folder {str(file)!r}.{near}")
-
-
-def _refuse_unwritable(report: Path) -> None:
-    try:
-        report.parent.mkdir(parents=True, exist_ok=True)
-        why = "it is a folder" if report.is_dir() else ""
-    except OSError as error:
-        why = str(error.strerror)
-    if why:
-        raise InputError(f"The report {str(report)!r} can't be written: {why}.")
 
 
 def _expression(text: str) -> str:
