@@ -1,5 +1,6 @@
 """One session costs itself alone: how much it may take, and what it does to others when it takes more."""
 
+import asyncio
 import builtins
 import os
 import re
@@ -25,6 +26,7 @@ from voicelab.log.write import SPECULATIVE
 from voicelab.runs.jobs import Job
 from voicelab.runs.options import SessionOptions
 from voicelab.runtime.process_state import ProcessState
+from voicelab.runtime.tracebacks import users_frame
 from voicelab.session import rows
 from voicelab.simulation import worker
 from voicelab.simulation.worker import ShardTask, run_sessions
@@ -418,3 +420,20 @@ def test_a_long_text_of_the_callers_is_looked_at_before_it_is_written(monkeypatc
     texts = [value["text"] for value in written if "text" in value]
     assert texts == ["short"]
     assert all(len(value.get("content", "")) < 10_000 for value in written)
+
+
+def test_between_two_steps_of_a_loop_no_line_is_to_blame_not_even_of_whoever_runs_the_session():
+    seen = []
+
+    class Loop(asyncio.SelectorEventLoop):
+        def _run_once(self):
+            seen.append(users_frame(sys._getframe(1)))  # as the watcher may find the thread: in run_forever itself
+            super()._run_once()
+
+    loop = Loop()
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        loop.close()
+    assert seen
+    assert set(seen) == {None}

@@ -43,7 +43,12 @@ _UNREACHED = re.compile(
 # being started (as `asyncio.to_thread` does) waits for nothing but the machine.
 _OUTERMOST = frozenset(
     function.__code__
-    for function in (asyncio.BaseEventLoop._run_once, VirtualLoop._run_once, threading.Thread.start)  # type: ignore[attr-defined]
+    for function in (
+        asyncio.BaseEventLoop._run_once,  # type: ignore[attr-defined]
+        asyncio.BaseEventLoop.run_forever,  # between two steps: beyond it is whoever runs the session
+        VirtualLoop._run_once,
+        threading.Thread.start,
+    )
 )
 _MOST_FRAMES = 20
 _LONGEST_MESSAGE = 10_000
