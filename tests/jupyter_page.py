@@ -21,6 +21,15 @@ _READY = """() => {
   return Boolean(shown?.content?.widgets?.length && shown.sessionContext?.session?.kernel
     && shown.sessionContext.session.kernel.connectionStatus === "connected");
 }"""
+# What a person does where JupyterLab, on a busy machine, has forgotten which notebook is the current one (seen), or its kernel's
+# connection: by itself it comes right only after minutes.
+_RETURN = """async (path) => {
+  const app = window.jupyterapp;
+  const state = [app?.shell?.currentWidget?.id, app?.shell?.currentWidget?.sessionContext?.session?.kernel?.connectionStatus];
+  await app.commands.execute("docmanager:open", { path, factory: "Notebook" });
+  await app.shell.currentWidget?.sessionContext?.session?.kernel?.reconnect();
+  return JSON.stringify(state);
+}"""
 _RUN = """(at) => {
   window.jupyterapp.shell.currentWidget.content.activeCellIndex = at;
   return window.jupyterapp.commands.execute("notebook:run-cell").then(() => null);
@@ -149,7 +158,11 @@ class Notebook:
         self.page.evaluate(_SET, sources)
 
     def ready(self) -> None:
-        self.page.wait_for_function(_READY)
+        try:
+            self.page.wait_for_function(_READY, timeout=PATIENCE_MS / 6)
+        except sync_api.TimeoutError:
+            print("the notebook was not ready:", self.page.evaluate(_RETURN, f"{self.NAME}.ipynb"))
+            self.page.wait_for_function(_READY)
 
     def run(self, at: int) -> None:
         self.page.evaluate(_RUN, at)
